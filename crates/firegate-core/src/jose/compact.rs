@@ -1,0 +1,132 @@
+//! The compact serialisation of RFC 7515, section 7.1, read strictly.
+
+use serde_json::{Map, Value};
+
+use super::sign::decode_base64url;
+use super::strict_json;
+use crate::limits::TOKEN_BYTES_MAX;
+
+/// A compact JWS taken apart: syntax is proven, the signature is not.
+#[derive(Clone, Debug)]
+pub struct CompactJws<'a> {
+    text: &'a str,
+    header: Map<String, Value>,
+    payload: Map<String, Value>,
+    signature: Vec<u8>,
+    signing_input_bytes: usize,
+}
+
+/// Why a text is no compact JWS. The closed list names what is wrong and quotes nothing of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompactJwsError {
+    /// The token is longer than [`TOKEN_BYTES_MAX`].
+    #[error("the token is longer than {TOKEN_BYTES_MAX} bytes")]
+    TooLong,
+    /// There are not exactly three parts between dots.
+    #[error("the token does not have three parts separated by dots")]
+    PartCount,
+    /// A part is not canonical, unpadded base64url (RFC 7515, section 2).
+    #[error("the {0} is not canonical unpadded base64url")]
+    Base64(&'static str),
+    /// A part is not a JSON object without repeated members.
+    #[error("the {0} is not a JSON object without repeated members, or it is too deep or too large")]
+    Json(&'static str),
+}
+
+impl<'a> CompactJws<'a> {
+    /// Takes a compact JWS apart.
+    ///
+    /// # Errors
+    /// If it is not exactly what RFC 7515 describes; the size is checked before anything is parsed.
+    pub fn parse(text: &'a str) -> Result<Self, CompactJwsError> {
+        if text.len() > TOKEN_BYTES_MAX {
+            return Err(CompactJwsError::TooLong);
+        }
+        let mut parts = text.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(CompactJwsError::PartCount);
+        };
+        let object = |part: &str, name| {
+            let bytes = decode_base64url(part).ok_or(CompactJwsError::Base64(name))?;
+            strict_json::parse_object(&bytes).map_err(|_| CompactJwsError::Json(name))
+        };
+        Ok(Self {
+            text,
+            header: object(header, "header")?,
+            payload: object(payload, "payload")?,
+            signature: decode_base64url(signature).ok_or(CompactJwsError::Base64("signature"))?,
+            signing_input_bytes: header.len() + 1 + payload.len(),
+        })
+    }
+
+    /// The whole token as it came.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The header's members.
+    pub fn header(&self) -> &Map<String, Value> {
+        &self.header
+    }
+
+    /// The payload's members, not yet proven to be anyone's words.
+    pub fn payload(&self) -> &Map<String, Value> {
+        &self.payload
+    }
+
+    /// The payload, leaving the rest.
+    pub fn into_payload(self) -> Map<String, Value> {
+        self.payload
+    }
+
+    /// A header member that is a string.
+    pub fn header_text(&self, name: &str) -> Option<&str> {
+        self.header.get(name).and_then(Value::as_str)
+    }
+
+    /// A payload member that is a string.
+    pub fn payload_text(&self, name: &str) -> Option<&str> {
+        self.payload.get(name).and_then(Value::as_str)
+    }
+
+    /// `header.payload`, the bytes under the signature.
+    pub fn signing_input(&self) -> &'a str {
+        &self.text[..self.signing_input_bytes]
+    }
+
+    /// The payload's segment as it stands in the token.
+    pub fn payload_segment(&self) -> &'a str {
+        self.signing_input().split_once('.').map_or("", |(_, payload)| payload)
+    }
+
+    /// The signature's bytes; empty in an unsigned token.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::encode_base64url;
+    use super::*;
+
+    fn check(text: &str, expected: Result<(), CompactJwsError>) {
+        assert_eq!(CompactJws::parse(text).map(drop), expected, "{text}");
+    }
+
+    #[test]
+    fn three_canonical_parts_and_nothing_else() {
+        let object = encode_base64url(b"{}");
+        check(&format!("{object}.{object}.AAAA"), Ok(()));
+        check(&format!("{object}.{object}."), Ok(()));
+        check(&format!("{object}.{object}"), Err(CompactJwsError::PartCount));
+        check(&format!("{object}.{object}.AAAA.AAAA"), Err(CompactJwsError::PartCount));
+        check(&format!("{object}=.{object}.AAAA"), Err(CompactJwsError::Base64("header")));
+        check(&format!("{object}.{object}.AAB"), Err(CompactJwsError::Base64("signature")));
+        check(&format!("{object}. {object}.AAAA"), Err(CompactJwsError::Base64("payload")));
+        check(&format!("{object}.{}.AAAA", encode_base64url(b"[]")), Err(CompactJwsError::Json("payload")));
+        check(&"a".repeat(TOKEN_BYTES_MAX + 1), Err(CompactJwsError::TooLong));
+    }
+}

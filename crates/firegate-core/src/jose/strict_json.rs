@@ -1,0 +1,154 @@
+//! JSON as a security decision has to read it: no duplicate member names, at any depth (RFC 8259, section 4, leaves
+//! their meaning open, and parsers disagree), a bounded depth and a bounded number of values.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX};
+
+/// Why a text is not acceptable JSON. The message names the place but quotes nothing of the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StrictJsonError(String);
+
+/// Parses `text` as one JSON object.
+///
+/// # Errors
+/// If the text is not JSON, not an object, repeats a member name, or is deeper or larger than the named limits.
+pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, StrictJsonError> {
+    let values = Cell::new(0);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = StrictValue { depth: 0, values: &values }
+        .deserialize(&mut deserializer)
+        .map_err(|error| StrictJsonError(error.to_string()))?;
+    deserializer.end().map_err(|error| StrictJsonError(error.to_string()))?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(StrictJsonError("not a JSON object".to_owned())),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct StrictValue<'a> {
+    depth: usize,
+    values: &'a Cell<usize>,
+}
+
+impl StrictValue<'_> {
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        let depth = self.depth + 1;
+        if depth > JSON_DEPTH_MAX {
+            return Err(E::custom("nested too deeply"));
+        }
+        Ok(Self { depth, ..self })
+    }
+
+    fn count<E: Error>(self) -> Result<(), E> {
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > JSON_VALUES_MAX { Err(E::custom("too many values")) } else { Ok(()) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for StrictValue<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for StrictValue<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        self.count()?;
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        self.count()?;
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        self.count()?;
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        self.count()?;
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.count()?;
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        self.count()?;
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        self.count()?;
+        let deeper = self.deeper()?;
+        let mut values = Vec::new();
+        while let Some(value) = sequence.next_element_seed(deeper)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        self.count()?;
+        let deeper = self.deeper()?;
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(deeper)?;
+            if object.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member name is repeated"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, accepted: bool) {
+        assert_eq!(parse_object(text.as_bytes()).is_ok(), accepted, "{text}");
+    }
+
+    #[test]
+    fn only_unambiguous_objects_are_accepted() {
+        check(r#"{"a":1,"b":[true,null,"x",1.5,{"c":-2}]}"#, true);
+        check(r#"{"a":1,"a":1}"#, false);
+        check(r#"{"a":1,"\u0061":2}"#, false);
+        check(r#"{"a":{"b":1,"b":2}}"#, false);
+        check(r#"{"a":1} "#, true);
+        check(r#"{"a":1}x"#, false);
+        check(r#"[]"#, false);
+        check(r#"{"a":1e999}"#, false);
+        check("", false);
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        let nested = |depth: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        check(&nested(JSON_DEPTH_MAX - 1), true);
+        check(&nested(JSON_DEPTH_MAX), false);
+        let wide = |count: usize| format!(r#"{{"a":[{}0]}}"#, "0,".repeat(count - 1));
+        check(&wide(JSON_VALUES_MAX - 2), true);
+        check(&wide(JSON_VALUES_MAX), false);
+    }
+}

@@ -1,0 +1,5 @@
+//! The decision: who may pass to which service, and why not. Pure: no I/O, no runtime, clock and randomness passed in.
+
+pub mod jose;
+pub mod limits;
+pub mod time;

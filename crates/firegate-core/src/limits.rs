@@ -1,0 +1,39 @@
+//! Every bound of the decision, named and in one place. A limit that a peer can reach has a test that reaches it.
+
+use std::time::Duration;
+
+/// The longest token that is looked at: an ID token with the largest custom claims has about 3 KiB.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// How deep the JSON of a token or a key set may nest.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// How many values the JSON of a token or a key set may hold in all.
+pub const JSON_VALUES_MAX: usize = 4096;
+
+/// How many keys a published key set may hold.
+pub const KEY_SET_KEYS_MAX: usize = 64;
+
+/// The shortest RSA modulus that is accepted.
+pub const RSA_MODULUS_BITS_MIN: usize = 2048;
+
+/// The longest user id of Identity Platform, in characters.
+pub const SUBJECT_CHARACTERS_MAX: usize = 128;
+
+/// The longest `google.subject` of workload identity federation, one less than the longest user id.
+pub const FEDERATED_SUBJECT_BYTES_MAX: usize = 127;
+
+/// The longest life of an ID token that Identity Platform mints: one hour.
+pub const ID_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(3600);
+
+/// The longest life of a session cookie: two weeks.
+pub const SESSION_COOKIE_LIFETIME_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The largest clock skew that can be configured; the Go Admin SDK's 300 seconds are the most that anyone uses.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
+
+/// The longest life of Firegate's own assertion.
+pub const ASSERTION_LIFETIME_MAX: Duration = Duration::from_secs(300);
+
+/// The longest path that is normalised and matched.
+pub const PATH_BYTES_MAX: usize = 8 * 1024;
