@@ -1,0 +1,377 @@
+use serde_json::Value;
+
+use super::{IdentityRules, KeyRing, KeyState, Tenants, TokenKind, Trust};
+use crate::jose::CompactJws;
+use crate::limits::SUBJECT_CHARACTERS_MAX;
+use crate::reason::Reason;
+use crate::time::UnixTime;
+
+/// The audience of custom tokens, which are for Identity Platform's own eyes.
+const CUSTOM_TOKEN_AUDIENCE: &str =
+    "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
+
+/// Header members that make a verifier fetch or obey something that the token's sender chose (RFC 7515, section 4.1).
+const FORBIDDEN_HEADER_MEMBERS: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
+
+/// A token together with what it is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Examined<'a> {
+    /// The token, taken apart.
+    pub jws: &'a CompactJws<'a>,
+    /// Who counts as a signed-in user.
+    pub rules: &'a IdentityRules,
+    /// The issuers' keys.
+    pub keys: &'a KeyRing,
+    /// The time of judgement.
+    pub now: UnixTime,
+}
+
+/// Why a token does not pass a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The token or the policy is at fault.
+    Denied(Reason),
+    /// The key with this id is not known, and the set may be out of date.
+    KeyUnknown {
+        /// Whose keys are needed.
+        kind: TokenKind,
+        /// The header's `kid`.
+        key_id: String,
+    },
+    /// There are no keys to judge the token with.
+    KeysMissing {
+        /// Whose keys are needed.
+        kind: TokenKind,
+    },
+}
+
+/// One rule of the profile.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// What is checked.
+    pub name: &'static str,
+    /// Where the rule comes from.
+    pub source: &'static str,
+    /// What the rule expects of this token.
+    pub expected: fn(&Examined<'_>) -> String,
+    /// What it found. Never the signature.
+    pub found: fn(&Examined<'_>) -> String,
+    /// Whether the token passes.
+    pub run: fn(&Examined<'_>) -> Result<(), Obstacle>,
+}
+
+/// The whole profile, in order. Cheap checks come first, and those that tell a newcomer the most before those that
+/// only say "no": a custom token is named as one before anyone misses its `kid`.
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "kind of token",
+        source: "iss; Firebase: verify ID tokens using a third-party JWT library",
+        expected: |examined| {
+            accepted_kinds(examined.rules)
+                .map(|kind| format!("{}{}", kind.issuer_prefix(), examined.rules.project))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        },
+        found: |examined| examined.found_claim("iss"),
+        run: |examined| examined.kind().map(drop),
+    },
+    Check {
+        name: "algorithm",
+        source: "alg; RFC 8725, section 3.1",
+        expected: |examined| match examined.rules.trust {
+            Trust::Google => "RS256".to_owned(),
+            Trust::Emulator => "RS256, or none from the emulator".to_owned(),
+        },
+        found: |examined| describe(examined.jws.header().get("alg")),
+        run: algorithm,
+    },
+    Check {
+        name: "header",
+        source: "typ, kid, crit; RFC 7515, section 4.1",
+        expected: |_| "typ JWT or none, a kid, no crit, b64, jku, jwk, x5u, x5c, zip".to_owned(),
+        found: |examined| {
+            let names = examined.jws.header().keys().map(String::as_str).collect::<Vec<_>>();
+            format!("members {names:?}, typ {}", describe(examined.jws.header().get("typ")))
+        },
+        run: header,
+    },
+    Check {
+        name: "project",
+        source: "aud; Firebase: verify ID tokens",
+        expected: |examined| format!("{:?}, a string", examined.rules.project),
+        found: |examined| examined.found_claim("aud"),
+        run: audience,
+    },
+    Check {
+        name: "user id",
+        source: "sub; Firebase: a non-empty string of at most 128 characters",
+        expected: |_| format!("a string of 1 to {SUBJECT_CHARACTERS_MAX} characters, none of them a control character"),
+        found: |examined| examined.found_claim("sub"),
+        run: subject,
+    },
+    Check {
+        name: "claims",
+        source: "email, email_verified, firebase; the token format",
+        expected: |_| "each of its own type".to_owned(),
+        found: |examined| match typed_claims(examined) {
+            Ok(()) => "as expected".to_owned(),
+            Err(_) => "another type".to_owned(),
+        },
+        run: typed_claims,
+    },
+    Check {
+        name: "times",
+        source: "exp, iat, auth_time, nbf; RFC 7519, section 4.1",
+        expected: |examined| {
+            let (now, skew) = (examined.now, examined.rules.clock_skew.as_secs());
+            format!("auth_time ≤ iat < exp, exp after {now}, none in the future (± {skew} s)")
+        },
+        found: |examined| {
+            ["auth_time", "iat", "exp"].map(|name| format!("{name} {}", examined.found_claim(name))).join(", ")
+        },
+        run: times,
+    },
+    Check {
+        name: "signature",
+        source: "the issuer's published keys; RFC 7518, section 3.3",
+        expected: |_| "made by the published key that kid names".to_owned(),
+        found: |examined| match signature(examined) {
+            Ok(()) if examined.is_unsigned() => "none, which the emulator's tokens have not".to_owned(),
+            Ok(()) => format!("valid, by key {}", describe(examined.jws.header().get("kid"))),
+            Err(Obstacle::KeysMissing { .. }) => "not checked: no keys are known".to_owned(),
+            Err(Obstacle::KeyUnknown { key_id, .. }) => format!("no published key {key_id:?}"),
+            Err(Obstacle::Denied(_)) => "not valid".to_owned(),
+        },
+        run: signature,
+    },
+    Check {
+        name: "tenant",
+        source: "users.tenants",
+        expected: |examined| match &examined.rules.tenants {
+            Tenants::Any => "any".to_owned(),
+            Tenants::Listed(tenants) => format!("none or one of {tenants:?}"),
+            Tenants::None => "none".to_owned(),
+        },
+        found: |examined| describe(examined.firebase("tenant")),
+        run: tenant,
+    },
+    Check {
+        name: "anonymous",
+        source: "users.anonymous",
+        expected: |examined| match examined.rules.accept_anonymous {
+            true => "any provider".to_owned(),
+            false => "a provider other than anonymous".to_owned(),
+        },
+        found: |examined| describe(examined.firebase("sign_in_provider")),
+        run: anonymous,
+    },
+];
+
+impl Examined<'_> {
+    /// The kind of token, by its issuer. Nothing of it is believed yet; it only chooses what to check it against.
+    pub(super) fn kind(&self) -> Result<TokenKind, Obstacle> {
+        let issuer = self.jws.payload_text("iss").unwrap_or_default();
+        for kind in TokenKind::ALL {
+            if let Some(project) = issuer.strip_prefix(kind.issuer_prefix()) {
+                if project != self.rules.project {
+                    return deny(self.wrong_project(project));
+                }
+                return match kind {
+                    _ if accepted_kinds(self.rules).any(|accepted| accepted == kind) => Ok(kind),
+                    TokenKind::SessionCookie => deny(Reason::TokenIsSessionCookie),
+                    TokenKind::IdToken => deny(Reason::TokenIssuerUnknown { found: issuer.to_owned() }),
+                };
+            }
+        }
+        deny(match issuer {
+            "https://accounts.google.com" | "accounts.google.com" => Reason::TokenIsGoogleIdToken,
+            _ if self.jws.payload_text("aud") == Some(CUSTOM_TOKEN_AUDIENCE) => Reason::TokenIsCustomToken,
+            _ if issuer.starts_with("https://firebaseappcheck.googleapis.com/") => Reason::TokenIsAppCheckToken,
+            _ => Reason::TokenIssuerUnknown { found: issuer.to_owned() },
+        })
+    }
+
+    /// Whether this is a token of the emulator that is accepted without a signature.
+    pub(super) fn is_unsigned(&self) -> bool {
+        self.rules.trust == Trust::Emulator
+            && self.jws.header_text("alg") == Some("none")
+            && self.jws.signature().is_empty()
+    }
+
+    fn wrong_project(&self, found: &str) -> Reason {
+        Reason::TokenWrongProject { expected: self.rules.project.clone(), found: found.to_owned() }
+    }
+
+    fn found_claim(&self, name: &str) -> String {
+        describe(self.jws.payload().get(name))
+    }
+
+    fn firebase(&self, name: &str) -> Option<&Value> {
+        self.jws.payload().get("firebase").and_then(|firebase| firebase.get(name))
+    }
+
+    fn time(&self, claim: &'static str) -> Result<UnixTime, Obstacle> {
+        match self.jws.payload().get(claim) {
+            Some(value) => value.as_i64().map(UnixTime::from_seconds).ok_or(Obstacle::Denied(
+                Reason::TokenClaimInvalid { claim, why: "is not a whole number of seconds" },
+            )),
+            None => invalid(claim, "is missing"),
+        }
+    }
+}
+
+fn accepted_kinds(rules: &IdentityRules) -> impl Iterator<Item = TokenKind> {
+    TokenKind::ALL.into_iter().filter(|kind| match kind {
+        TokenKind::IdToken => rules.accept_id_token,
+        TokenKind::SessionCookie => rules.accept_session_cookie,
+    })
+}
+
+fn describe(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), Value::to_string)
+}
+
+fn deny<T>(reason: Reason) -> Result<T, Obstacle> {
+    Err(Obstacle::Denied(reason))
+}
+
+fn invalid<T>(claim: &'static str, why: &'static str) -> Result<T, Obstacle> {
+    deny(Reason::TokenClaimInvalid { claim, why })
+}
+
+fn algorithm(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    match examined.jws.header_text("alg") {
+        Some("RS256") => Ok(()),
+        Some("none") if examined.is_unsigned() => Ok(()),
+        Some("none") => deny(Reason::TokenUnsigned),
+        found => deny(Reason::TokenAlgorithmNotAllowed { found: found.unwrap_or_default().to_owned() }),
+    }
+}
+
+fn header(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    let header = examined.jws.header();
+    if let Some(member) = FORBIDDEN_HEADER_MEMBERS.into_iter().find(|member| header.contains_key(*member)) {
+        return deny(Reason::TokenHeaderNotAllowed { member });
+    }
+    match header.get("typ") {
+        None => {}
+        Some(Value::String(typ)) if typ == "JWT" => {}
+        Some(_) => return deny(Reason::TokenHeaderNotAllowed { member: "typ" }),
+    }
+    match header.get("kid") {
+        Some(Value::String(key_id)) if !key_id.is_empty() => Ok(()),
+        None if examined.is_unsigned() => Ok(()),
+        _ => deny(Reason::TokenHeaderNotAllowed { member: "kid" }),
+    }
+}
+
+fn audience(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    match examined.jws.payload().get("aud") {
+        Some(Value::String(project)) if *project == examined.rules.project => Ok(()),
+        Some(Value::String(project)) => deny(examined.wrong_project(project)),
+        Some(_) => invalid("aud", "is not a string"),
+        None => invalid("aud", "is missing"),
+    }
+}
+
+fn subject(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    match examined.jws.payload().get("sub") {
+        Some(Value::String(uid)) if uid.is_empty() => invalid("sub", "is empty"),
+        Some(Value::String(uid)) if uid.chars().count() > SUBJECT_CHARACTERS_MAX => {
+            invalid("sub", "is longer than 128 characters")
+        }
+        Some(Value::String(uid)) if uid.chars().any(char::is_control) => invalid("sub", "holds a control character"),
+        Some(Value::String(_)) => Ok(()),
+        Some(_) => invalid("sub", "is not a string"),
+        None => invalid("sub", "is missing"),
+    }
+}
+
+fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    let payload = examined.jws.payload();
+    match payload.get("email") {
+        None => {}
+        // Control characters would end up in a header towards the service.
+        Some(Value::String(email)) if !email.chars().any(char::is_control) => {}
+        Some(_) => return invalid("email", "is not a plain string"),
+    }
+    if payload.get("email_verified").is_some_and(|verified| !verified.is_boolean()) {
+        return invalid("email_verified", "is not true or false");
+    }
+    if payload.get("user_id").is_some_and(|user_id| Some(user_id) != payload.get("sub")) {
+        return invalid("user_id", "differs from `sub`");
+    }
+    if !payload.get("firebase").is_some_and(Value::is_object) {
+        return invalid("firebase", "is not an object");
+    }
+    match examined.firebase("tenant") {
+        None => {}
+        Some(Value::String(tenant)) if !tenant.is_empty() => {}
+        Some(_) => return invalid("firebase.tenant", "is not a non-empty string"),
+    }
+    match examined.firebase("sign_in_provider") {
+        Some(Value::String(_)) => Ok(()),
+        _ => invalid("firebase.sign_in_provider", "is not a string"),
+    }
+}
+
+fn times(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    let (now, skew) = (examined.now, examined.rules.clock_skew);
+    let expires_at = examined.time("exp")?;
+    let issued_at = examined.time("iat")?;
+    let auth_time = examined.time("auth_time")?;
+    if expires_at.plus(skew) <= now {
+        return deny(Reason::TokenExpired { expired_at: expires_at, now });
+    }
+    for (claim, at) in [("iat", issued_at), ("auth_time", auth_time)] {
+        if at > now.plus(skew) {
+            return deny(Reason::TokenNotYetValid { claim, at, now });
+        }
+    }
+    if examined.jws.payload().contains_key("nbf") {
+        let at = examined.time("nbf")?;
+        if at > now.plus(skew) {
+            return deny(Reason::TokenNotYetValid { claim: "nbf", at, now });
+        }
+    }
+    if auth_time > issued_at {
+        return invalid("auth_time", "is later than `iat`");
+    }
+    if issued_at >= expires_at {
+        return invalid("exp", "is not later than `iat`");
+    }
+    if expires_at.since(issued_at) > examined.kind()?.lifetime_max() {
+        return invalid("exp", "is further from `iat` than Google ever sets it");
+    }
+    Ok(())
+}
+
+fn signature(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    if examined.is_unsigned() {
+        return Ok(());
+    }
+    let kind = examined.kind()?;
+    let KeyState::Usable(keys) = examined.keys.state(kind) else {
+        return Err(Obstacle::KeysMissing { kind });
+    };
+    let key_id = examined.jws.header_text("kid").unwrap_or_default();
+    match keys.find(key_id) {
+        None => Err(Obstacle::KeyUnknown { kind, key_id: key_id.to_owned() }),
+        Some(key) if key.verifies(examined.jws) => Ok(()),
+        Some(_) => deny(Reason::TokenSignatureInvalid),
+    }
+}
+
+fn tenant(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    let Some(tenant) = examined.firebase("tenant").and_then(Value::as_str) else { return Ok(()) };
+    match &examined.rules.tenants {
+        Tenants::Any => Ok(()),
+        Tenants::Listed(tenants) if tenants.iter().any(|accepted| accepted == tenant) => Ok(()),
+        Tenants::Listed(_) | Tenants::None => deny(Reason::TenantNotAccepted { tenant: tenant.to_owned() }),
+    }
+}
+
+fn anonymous(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    let is_anonymous = examined.firebase("sign_in_provider").and_then(Value::as_str) == Some("anonymous");
+    if is_anonymous && !examined.rules.accept_anonymous { deny(Reason::AnonymousUserNotAccepted) } else { Ok(()) }
+}

@@ -1,0 +1,106 @@
+//! Who the user is: the ID tokens and session cookies of one Firebase project, verified.
+//!
+//! The profile is stricter than Google's own SDKs (it judges `iat` and `auth_time`, refuses ambiguous JSON and `crit`)
+//! and is one ordered list of checks, [`CHECKS`]: the front door runs it until the first refusal, `firegate explain`
+//! runs all of it and shows what each check expected and found.
+
+mod check;
+mod keys;
+mod token_kind;
+mod user;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::{CHECKS, Check, Examined, Obstacle};
+pub use keys::{KeyRing, KeyState};
+pub use token_kind::TokenKind;
+pub use user::{AccountStatus, User};
+
+use std::time::Duration;
+
+use crate::jose::CompactJws;
+use crate::reason::Reason;
+use crate::time::UnixTime;
+
+/// Whose signature counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Google's keys, or those that the configured endpoints stand in for.
+    Google,
+    /// Also the unsigned tokens of a Firebase Auth emulator, after a look-up of the user, as the Admin SDK does. Only
+    /// `firegate dev` can choose it.
+    Emulator,
+}
+
+/// Which tenants' users count as signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tenants {
+    /// Users of every tenant.
+    Any,
+    /// Users of these tenants, and those of none.
+    Listed(Vec<String>),
+    /// Only users that belong to no tenant.
+    None,
+}
+
+/// Who counts as a signed-in user: the configuration's `users` and `project`.
+#[derive(Clone, Debug)]
+pub struct IdentityRules {
+    /// The project's ID, which is the tokens' audience.
+    pub project: String,
+    /// Whether ID tokens are accepted.
+    pub accept_id_token: bool,
+    /// Whether session cookies are accepted.
+    pub accept_session_cookie: bool,
+    /// How far the clocks of Google and of this machine may be apart.
+    pub clock_skew: Duration,
+    /// Which tenants are accepted.
+    pub tenants: Tenants,
+    /// Whether users who signed in anonymously count.
+    pub accept_anonymous: bool,
+    /// Whose signature counts.
+    pub trust: Trust,
+}
+
+/// A verified user, and whether their account has still to be looked up.
+#[derive(Debug)]
+pub struct Identified {
+    /// The user.
+    pub user: User,
+    /// The token is unsigned and counts only after a look-up of the account.
+    pub needs_account_status: bool,
+}
+
+/// Verifies a bearer token: the whole profile, in order, up to the first refusal.
+///
+/// # Errors
+/// A [`Reason`] that is the token's or the policy's, or the keys that have to be fetched before it can be judged.
+pub fn identify(token: &str, rules: &IdentityRules, keys: &KeyRing, now: UnixTime) -> Result<Identified, Obstacle> {
+    let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
+    let examined = Examined { jws: &jws, rules, keys, now };
+    for check in CHECKS {
+        (check.run)(&examined)?;
+    }
+    let needs_account_status = examined.is_unsigned();
+    let kind = examined.kind()?;
+    Ok(Identified { user: User::from_verified(kind, jws)?, needs_account_status })
+}
+
+/// Judges a user by the state of their account.
+///
+/// # Errors
+/// If the account is gone, disabled, or its sessions were revoked after the user signed in.
+pub fn judge_account(user: &User, account: Option<&AccountStatus>) -> Result<(), Reason> {
+    // The order of the Admin SDKs: disabled before revoked.
+    match account {
+        None => Err(Reason::UserNotFound),
+        Some(account) if account.disabled => Err(Reason::UserDisabled),
+        // Strictly less, and by `auth_time`: a session that began in the very second of the revocation is the one
+        // that the user began after it.
+        Some(account) if user.auth_time < account.valid_since => {
+            Err(Reason::TokenRevoked { auth_time: user.auth_time, valid_since: account.valid_since })
+        }
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,203 @@
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::jose::{KeySet, RsaSigner, encode_base64url};
+use crate::reason::Code;
+
+const NOW: i64 = 1_800_000_000;
+
+static SIGNER: LazyLock<RsaSigner> = LazyLock::new(|| RsaSigner::generate().expect("a key"));
+
+fn rules() -> IdentityRules {
+    IdentityRules {
+        project: "demo".to_owned(),
+        accept_id_token: true,
+        accept_session_cookie: false,
+        clock_skew: Duration::from_secs(10),
+        tenants: Tenants::None,
+        accept_anonymous: false,
+        trust: Trust::Google,
+    }
+}
+
+fn ring() -> KeyRing {
+    let document = json!({"keys": [SIGNER.public_jwk()]}).to_string();
+    let keys = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
+    KeyRing { id_token: KeyState::Usable(keys), session_cookie: KeyState::Missing }
+}
+
+fn payload() -> Value {
+    json!({
+        "iss": "https://securetoken.google.com/demo", "aud": "demo", "sub": "ada", "user_id": "ada",
+        "auth_time": NOW - 60, "iat": NOW - 60, "exp": NOW + 3540, "email": "ada@example.com", "email_verified": true,
+        "role": "editor", "firebase": {"identities": {}, "sign_in_provider": "password"},
+    })
+}
+
+/// The valid payload with some members replaced, or removed where the replacement is null.
+fn payload_with(changes: Value) -> Value {
+    let mut payload = payload();
+    let members = payload.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    payload
+}
+
+fn judge(token: &str, rules: &IdentityRules) -> Result<Identified, Obstacle> {
+    identify(token, rules, &ring(), UnixTime::from_seconds(NOW))
+}
+
+fn check(changes: Value, expected: Result<(), Code>) {
+    let token = SIGNER.sign(&payload_with(changes.clone())).expect("a token");
+    let found = match judge(&token, &rules()) {
+        Ok(_) => Ok(()),
+        Err(Obstacle::Denied(reason)) => Err(reason.code()),
+        Err(obstacle) => panic!("{obstacle:?} for {changes}"),
+    };
+    assert_eq!(found, expected, "{changes}");
+}
+
+#[test]
+fn claims_are_required_typed_and_exact() {
+    check(json!({}), Ok(()));
+    check(json!({"email": null, "email_verified": null}), Ok(()));
+    check(json!({"iss": "https://securetoken.google.com/other"}), Err(Code::TokenWrongProject));
+    check(json!({"iss": "https://securetoken.google.com/demo/"}), Err(Code::TokenWrongProject));
+    check(json!({"iss": "http://securetoken.google.com/demo"}), Err(Code::TokenIssuerUnknown));
+    check(json!({"iss": null}), Err(Code::TokenIssuerUnknown));
+    check(json!({"iss": "https://session.firebase.google.com/demo"}), Err(Code::TokenIsSessionCookie));
+    check(json!({"iss": "https://accounts.google.com"}), Err(Code::TokenIsGoogleIdToken));
+    check(json!({"iss": "https://firebaseappcheck.googleapis.com/1"}), Err(Code::TokenIsAppCheckToken));
+    check(
+        json!({"iss": "a@b.iam.gserviceaccount.com", "aud": "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"}),
+        Err(Code::TokenIsCustomToken),
+    );
+    check(json!({"aud": "other"}), Err(Code::TokenWrongProject));
+    check(json!({"aud": ["demo"]}), Err(Code::TokenClaimInvalid));
+    check(json!({"aud": null}), Err(Code::TokenClaimInvalid));
+    check(json!({"sub": "", "user_id": null}), Err(Code::TokenClaimInvalid));
+    check(json!({"sub": 7, "user_id": null}), Err(Code::TokenClaimInvalid));
+    check(json!({"sub": null, "user_id": null}), Err(Code::TokenClaimInvalid));
+    check(json!({"sub": "a\nb", "user_id": null}), Err(Code::TokenClaimInvalid));
+    check(json!({"sub": "é".repeat(128), "user_id": null}), Ok(()));
+    check(json!({"sub": "a".repeat(129), "user_id": null}), Err(Code::TokenClaimInvalid));
+    check(json!({"user_id": "eve"}), Err(Code::TokenClaimInvalid));
+    check(json!({"email_verified": "true"}), Err(Code::TokenClaimInvalid));
+    check(json!({"email": 1}), Err(Code::TokenClaimInvalid));
+    check(json!({"firebase": null}), Err(Code::TokenClaimInvalid));
+    check(json!({"firebase": {"sign_in_provider": "password", "tenant": 1}}), Err(Code::TokenClaimInvalid));
+    check(json!({"firebase": {"sign_in_provider": "password", "tenant": "t"}}), Err(Code::TenantNotAccepted));
+    check(json!({"firebase": {"sign_in_provider": "anonymous"}}), Err(Code::AnonymousUserNotAccepted));
+}
+
+#[test]
+fn times_are_judged_with_the_skew_and_no_more() {
+    check(json!({"exp": NOW - 9, "iat": NOW - 3000, "auth_time": NOW - 3000}), Ok(()));
+    check(json!({"exp": NOW - 10, "iat": NOW - 3000, "auth_time": NOW - 3000}), Err(Code::TokenExpired));
+    check(json!({"iat": NOW + 10}), Ok(()));
+    check(json!({"iat": NOW + 11}), Err(Code::TokenNotYetValid));
+    check(json!({"iat": NOW + 10, "auth_time": NOW + 11}), Err(Code::TokenNotYetValid));
+    check(json!({"nbf": NOW + 11}), Err(Code::TokenNotYetValid));
+    check(json!({"nbf": "soon"}), Err(Code::TokenClaimInvalid));
+    check(json!({"auth_time": NOW - 59}), Err(Code::TokenClaimInvalid));
+    check(json!({"exp": NOW + 3541}), Err(Code::TokenClaimInvalid));
+    check(json!({"iat": NOW - 60, "exp": NOW - 60}), Err(Code::TokenExpired));
+    for name in ["exp", "iat", "auth_time"] {
+        check(json!({name: null}), Err(Code::TokenClaimInvalid));
+        check(json!({name: NOW.to_string()}), Err(Code::TokenClaimInvalid));
+        check(json!({name: NOW as f64 + 0.5}), Err(Code::TokenClaimInvalid));
+    }
+    check(json!({"exp": u64::MAX}), Err(Code::TokenClaimInvalid));
+}
+
+fn check_header(header: Value, expected: Code) {
+    let [header, payload] = [header, payload()].map(|part| encode_base64url(part.to_string().as_bytes()));
+    let token = format!("{header}.{payload}.{}", encode_base64url(b"signature"));
+    match judge(&token, &rules()) {
+        Err(Obstacle::Denied(reason)) => assert_eq!(reason.code(), expected, "{header}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_header_is_exactly_that_of_an_id_token() {
+    check_header(json!({"alg": "RS256", "typ": "JWT"}), Code::TokenHeaderNotAllowed);
+    check_header(json!({"alg": "RS256", "kid": ""}), Code::TokenHeaderNotAllowed);
+    check_header(json!({"alg": "RS256", "kid": 1}), Code::TokenHeaderNotAllowed);
+    check_header(json!({"alg": "RS256", "kid": "k", "typ": "at+jwt"}), Code::TokenHeaderNotAllowed);
+    check_header(json!({"alg": "RS256", "kid": "k", "crit": ["exp"]}), Code::TokenHeaderNotAllowed);
+    check_header(json!({"alg": "RS256", "kid": "k", "jku": "https://evil.example"}), Code::TokenHeaderNotAllowed);
+    check_header(json!({"alg": "none"}), Code::TokenUnsigned);
+    check_header(json!({"alg": "HS256", "kid": "k"}), Code::TokenAlgorithmNotAllowed);
+    check_header(json!({"alg": "rs256", "kid": "k"}), Code::TokenAlgorithmNotAllowed);
+    check_header(json!({"kid": "k"}), Code::TokenAlgorithmNotAllowed);
+    check_header(json!({"alg": "RS256", "kid": SIGNER.key_id()}), Code::TokenSignatureInvalid);
+}
+
+#[test]
+fn keys_decide_and_their_absence_is_not_the_tokens_fault() {
+    let token = SIGNER.sign(&payload()).expect("a token");
+    let missing = identify(&token, &rules(), &KeyRing::default(), UnixTime::from_seconds(NOW));
+    assert_eq!(missing.map(drop), Err(Obstacle::KeysMissing { kind: TokenKind::IdToken }));
+
+    let stranger = RsaSigner::generate().expect("a key");
+    let unknown = judge(&stranger.sign(&payload()).expect("a token"), &rules());
+    let key_id = stranger.key_id().to_owned();
+    assert_eq!(unknown.map(drop), Err(Obstacle::KeyUnknown { kind: TokenKind::IdToken, key_id }));
+
+    let impostor = RsaSigner::from_pkcs8(SIGNER.key_id(), stranger.pkcs8()).expect("a key");
+    let forged = judge(&impostor.sign(&payload()).expect("a token"), &rules());
+    assert_eq!(forged.map(drop), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
+}
+
+#[test]
+fn a_session_cookie_has_its_own_keys() {
+    let cookie = payload_with(json!({"iss": "https://session.firebase.google.com/demo", "exp": NOW + 86_400}));
+    let cookie = SIGNER.sign(&cookie).expect("a token");
+    let rules = IdentityRules { accept_session_cookie: true, ..rules() };
+    // The ring holds the right key, pinned to the wrong issuer.
+    assert_eq!(judge(&cookie, &rules).map(drop), Err(Obstacle::KeysMissing { kind: TokenKind::SessionCookie }));
+    let KeyState::Usable(keys) = ring().id_token else { panic!("keys") };
+    let ring = KeyRing { id_token: KeyState::Missing, session_cookie: KeyState::Usable(keys) };
+    let identified = identify(&cookie, &rules, &ring, UnixTime::from_seconds(NOW)).expect("a user");
+    assert_eq!(identified.user.kind, TokenKind::SessionCookie);
+}
+
+#[test]
+fn unsigned_tokens_count_under_emulator_trust_alone_and_ask_for_the_account() {
+    let [header, body] = [json!({"alg": "none", "typ": "JWT"}), payload()].map(|part| encode_base64url(part.to_string().as_bytes()));
+    let token = format!("{header}.{body}.");
+    assert_eq!(judge(&token, &rules()).map(drop), Err(Obstacle::Denied(Reason::TokenUnsigned)));
+    let emulator = IdentityRules { trust: Trust::Emulator, ..rules() };
+    assert!(judge(&token, &emulator).expect("a user").needs_account_status);
+    let signed = format!("{token}{}", encode_base64url(b"x"));
+    assert_eq!(judge(&signed, &emulator).map(drop), Err(Obstacle::Denied(Reason::TokenUnsigned)));
+}
+
+#[test]
+fn the_user_is_what_the_token_says() {
+    let token = SIGNER.sign(&payload()).expect("a token");
+    let user = judge(&token, &rules()).expect("a user").user;
+    assert_eq!((user.uid.as_str(), user.project.as_str()), ("ada", "demo"));
+    assert_eq!(user.verified_email(), Some("ada@example.com"));
+    assert_eq!(Value::Object(user.claims), json!({"role": "editor"}));
+    assert_eq!(user.expires_at, UnixTime::from_seconds(NOW + 3540));
+}
+
+#[test]
+fn an_account_is_judged_by_when_the_user_signed_in() {
+    let token = SIGNER.sign(&payload()).expect("a token");
+    let user = judge(&token, &rules()).expect("a user").user;
+    let account = |disabled, valid_since| AccountStatus { disabled, valid_since: UnixTime::from_seconds(valid_since) };
+    assert_eq!(judge_account(&user, Some(&account(false, NOW - 60))), Ok(()));
+    assert!(matches!(judge_account(&user, Some(&account(false, NOW - 59))), Err(Reason::TokenRevoked { .. })));
+    assert_eq!(judge_account(&user, Some(&account(true, 0))), Err(Reason::UserDisabled));
+    assert_eq!(judge_account(&user, None), Err(Reason::UserNotFound));
+}

@@ -1,0 +1,173 @@
+//! The one reading of a request's path. What is matched is what is forwarded: the path is normalised once, before any
+//! rule sees it, and a path that two parties could read differently is refused instead of guessed at.
+
+use std::fmt::Write as _;
+
+use crate::limits::PATH_BYTES_MAX;
+
+/// A path in normal form (RFC 3986, section 6.2.2): it begins with `/`, has no dot segments, no empty segments but a
+/// last one, no backslash, and no escape that a server might decode to a separator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NormalPath(String);
+
+impl NormalPath {
+    /// Normalises the path of a request target, without its query.
+    ///
+    /// # Errors
+    /// Says what is ambiguous about the path.
+    pub fn parse(path: &str) -> Result<Self, &'static str> {
+        if path.len() > PATH_BYTES_MAX {
+            return Err("the path is too long");
+        }
+        if !path.starts_with('/') {
+            return Err("the path does not begin with a slash");
+        }
+        let escaped = check_escapes(path)?;
+        let mut normal = String::with_capacity(escaped.len());
+        let mut segments = escaped.split(['/', '\\']).skip(1).peekable();
+        while let Some(segment) = segments.next() {
+            let last = segments.peek().is_none();
+            match dots(segment) {
+                // An empty or `.` segment in the middle says nothing; as the last one it means "the folder itself".
+                Some(0 | 1) if last => normal.push('/'),
+                Some(0 | 1) => {}
+                Some(_) => {
+                    normal.truncate(normal.rfind('/').unwrap_or(0));
+                    if last {
+                        normal.push('/');
+                    }
+                }
+                None => {
+                    normal.push('/');
+                    normal.push_str(segment);
+                }
+            }
+        }
+        Ok(Self(normal))
+    }
+
+    /// The path as it is matched and forwarded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How many dots a segment is made of, if it is made of at most two dots and nothing else; `%2e` counts as a dot.
+fn dots(segment: &str) -> Option<usize> {
+    let mut rest = segment;
+    for count in 0..=2 {
+        if rest.is_empty() {
+            return Some(count);
+        }
+        rest = match rest.strip_prefix('.') {
+            Some(rest) => rest,
+            None => match rest.get(..3) {
+                Some(escape) if escape.eq_ignore_ascii_case("%2e") => rest.get(3..)?,
+                _ => return None,
+            },
+        };
+    }
+    None
+}
+
+/// Refuses every escape that servers are known to read differently. Hexadecimal digits become upper case, which
+/// RFC 3986, section 6.2.2.1, declares equivalent.
+fn check_escapes(path: &str) -> Result<String, &'static str> {
+    let bytes = path.as_bytes();
+    let mut escaped = String::with_capacity(path.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'%' => {
+                let value = escape_at(bytes, at).ok_or("a percent sign is not followed by two hexadecimal digits")?;
+                let next = if bytes.get(at + 3) == Some(&b'%') { escape_at(bytes, at + 3) } else { None };
+                match value {
+                    b'/' | b'\\' => return Err("the path holds an encoded slash or backslash"),
+                    0x00..=0x1f | 0x7f => return Err("the path holds an encoded control character"),
+                    b'%' if is_double_encoded(bytes, at + 3) => return Err("the path is encoded twice"),
+                    // The lead bytes of overlong UTF-8: 0xC0 and 0xC1 always, 0xE0 and 0xF0 by what follows.
+                    0xc0 | 0xc1 => return Err("the path holds overlong UTF-8"),
+                    0xe0 if next.is_some_and(|next| next < 0xa0) => return Err("the path holds overlong UTF-8"),
+                    0xf0 if next.is_some_and(|next| next < 0x90) => return Err("the path holds overlong UTF-8"),
+                    _ => {}
+                }
+                // Writing to a String cannot fail.
+                let _ = write!(escaped, "%{value:02X}");
+                at += 3;
+            }
+            b'#' => return Err("the path holds a fragment"),
+            0x21..=0x7e => {
+                escaped.push(char::from(byte));
+                at += 1;
+            }
+            _ => return Err("the path holds a byte that must be escaped"),
+        }
+    }
+    Ok(escaped)
+}
+
+fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
+    let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let value = digit(at + 1)? * 16 + digit(at + 2)?;
+    u8::try_from(value).ok()
+}
+
+/// Whether the text after a `%25` would be a dangerous escape once it is decoded.
+fn is_double_encoded(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at..at + 2), Some(digits) if ["2e", "2f", "5c", "00", "25"].iter().any(|escape| digits.eq_ignore_ascii_case(escape.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(path: &str, expected: Result<&str, &'static str>) {
+        let normal = NormalPath::parse(path);
+        assert_eq!(normal.as_ref().map(NormalPath::as_str).map_err(|why| *why), expected, "{path}");
+    }
+
+    #[test]
+    fn paths_have_one_reading() {
+        check("/", Ok("/"));
+        check("/a/b", Ok("/a/b"));
+        check("/a/b/", Ok("/a/b/"));
+        check("//a///b", Ok("/a/b"));
+        check("/public/../admin", Ok("/admin"));
+        check("/public/%2e%2E/admin", Ok("/admin"));
+        check("/public/.%2e/admin", Ok("/admin"));
+        check("/public\\..\\admin", Ok("/admin"));
+        check("/../../etc", Ok("/etc"));
+        check("/a/.", Ok("/a/"));
+        check("/a/..", Ok("/"));
+        check("/a/...", Ok("/a/..."));
+        check("/a%20b%c3%a9", Ok("/a%20b%C3%A9"));
+        check("/100%25", Ok("/100%25"));
+        check("", Err("the path does not begin with a slash"));
+        check("*", Err("the path does not begin with a slash"));
+        check("/a%2fb", Err("the path holds an encoded slash or backslash"));
+        check("/a%5Cb", Err("the path holds an encoded slash or backslash"));
+        check("/a%00b", Err("the path holds an encoded control character"));
+        check("/a%0d%0ab", Err("the path holds an encoded control character"));
+        check("/%252e%252e/", Err("the path is encoded twice"));
+        check("/%c0%ae", Err("the path holds overlong UTF-8"));
+        check("/%e0%80%ae", Err("the path holds overlong UTF-8"));
+        check("/a%2", Err("a percent sign is not followed by two hexadecimal digits"));
+        check("/a%zz", Err("a percent sign is not followed by two hexadecimal digits"));
+        check("/a#b", Err("the path holds a fragment"));
+        check("/ü", Err("the path holds a byte that must be escaped"));
+        check(&format!("/{}", "a".repeat(PATH_BYTES_MAX)), Err("the path is too long"));
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(path in "/([a-z./\\\\%]|%2e|%2E|%41|//|/\\.\\./){0,40}") {
+            if let Ok(once) = NormalPath::parse(&path) {
+                let twice = NormalPath::parse(once.as_str()).expect("a normal path is a path");
+                prop_assert_eq!(&once, &twice);
+                prop_assert!(once.as_str().starts_with('/'));
+                prop_assert!(!once.as_str().split('/').any(|segment| matches!(dots(segment), Some(1 | 2))));
+            }
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! Why a request was not forwarded. [`Reason`] is a denial and carries its evidence; [`Fault`] is a failure of ours, of
+//! Google's or of the service. Both end in a [`Code`], the stable name that clients, logs and documentation share, and
+//! the catalogue below is the one place that says what each code means on the wire and to a person.
+
+use std::fmt::{self, Write as _};
+
+use crate::jose::CompactJwsError;
+use crate::time::UnixTime;
+
+/// What the app should do about a refusal: `metadata.action` of the error's `ErrorInfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing the app does will help: an operator or a developer has to change something.
+    None,
+    /// Call `getIdToken(true)` once and send the request again.
+    RefreshToken,
+    /// Wait as long as `Retry-After` says and send the request again; the user stays signed in.
+    RetryLater,
+    /// Let the user sign in again.
+    SignIn,
+}
+
+impl Action {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::RefreshToken => "REFRESH_TOKEN",
+            Self::RetryLater => "RETRY_LATER",
+            Self::SignIn => "SIGN_IN",
+        }
+    }
+}
+
+/// Whose doing a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// An expected answer of the rules.
+    Denial,
+    /// A failure of Firegate, of Google or of the service.
+    Fault,
+}
+
+/// What the catalogue says about a [`Code`].
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The stable name, as on the wire.
+    pub name: &'static str,
+    /// Denial or fault.
+    pub family: Family,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// What the app should do.
+    pub action: Action,
+    /// One sentence for the client. It tells nothing of the policy.
+    pub message: &'static str,
+    /// What happened, for the documentation.
+    pub meaning: &'static str,
+    /// What to do next, for the operator's log and the documentation.
+    pub fix: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($code:ident $name:literal $family:ident $status:literal $action:ident { $message:literal $meaning:literal $fix:literal })+) => {
+        /// The stable name of a reason. Closed on purpose: a new reason is a new line of the catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $meaning] $code,)+ }
+
+        impl Code {
+            /// Every code, in the order of a request's way.
+            pub const ALL: &'static [Self] = &[$(Self::$code,)+];
+
+            /// What the catalogue says about this code.
+            pub const fn entry(self) -> Entry {
+                match self {
+                    $(Self::$code => Entry {
+                        name: $name, family: Family::$family, status: $status, action: Action::$action,
+                        message: $message, meaning: $meaning, fix: $fix,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    RequestMalformed "REQUEST_MALFORMED" Denial 400 None {
+        "the request is malformed"
+        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, its Host is missing or repeated, or its framing is ambiguous."
+        "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
+    }
+    RouteNotFound "ROUTE_NOT_FOUND" Denial 404 None {
+        "no route matches this path"
+        "No route of the configuration matches the request's path."
+        "add a route for the path, or `/*` for everything that no other route names"
+    }
+    CorsOriginNotAllowed "CORS_ORIGIN_NOT_ALLOWED" Denial 403 None {
+        "cross-origin requests from this origin are not allowed"
+        "A browser asked, by a preflight request, whether a page of another origin may call the service, and the configuration does not allow that origin, method or header."
+        "add the page's origin to `cors.origins`, its method to `cors.methods` and its headers to `cors.headers`"
+    }
+    CredentialAmbiguous "CREDENTIAL_AMBIGUOUS" Denial 400 None {
+        "the request carries more than one credential"
+        "There is more than one Authorization header, or one holds a list. Two parties could read different users out of it."
+        "send exactly one `Authorization: Bearer <token>` header"
+    }
+    TokenMissing "TOKEN_MISSING" Denial 401 SignIn {
+        "the request carries no ID token"
+        "The service is for signed-in users and the request has no Authorization header, or one with another scheme than Bearer."
+        "send `Authorization: Bearer <ID token>`, the token being the result of the Firebase SDK's `getIdToken()`"
+    }
+    TokenMalformed "TOKEN_MALFORMED" Denial 401 SignIn {
+        "the token is not a JSON Web Token"
+        "The bearer token is no compact JWS: it is too long, was cut, is padded or not base64url, or its JSON is ambiguous."
+        "send the whole result of `getIdToken()`, unchanged; an OAuth access token (`ya29.…`) or an API key is no ID token"
+    }
+    TokenUnsigned "TOKEN_UNSIGNED" Denial 401 SignIn {
+        "the token is not signed"
+        "The token's algorithm is `none`: it comes from a Firebase Auth emulator. Anyone can write such a token."
+        "sign in against the real project; for local work run `firegate dev`, whose identity server signs its tokens, or `firegate dev --identity URL`"
+    }
+    TokenAlgorithmNotAllowed "TOKEN_ALGORITHM_NOT_ALLOWED" Denial 401 SignIn {
+        "the token's algorithm is not RS256"
+        "Firebase signs with RS256 and nothing else; the token names another algorithm."
+        "send the result of `getIdToken()`"
+    }
+    TokenHeaderNotAllowed "TOKEN_HEADER_NOT_ALLOWED" Denial 401 SignIn {
+        "the token's header is not that of an ID token"
+        "The token's header has no key id, another type than JWT, or asks for extensions (`crit`) that Firebase never uses."
+        "send the result of `getIdToken()`"
+    }
+    TokenIsCustomToken "TOKEN_IS_CUSTOM_TOKEN" Denial 401 SignIn {
+        "the token is a custom token, not an ID token"
+        "The app sent the custom token that `createCustomToken()` made on a server."
+        "exchange it in the app with `signInWithCustomToken(auth, token)` and send the user's `getIdToken()`"
+    }
+    TokenIsSessionCookie "TOKEN_IS_SESSION_COOKIE" Denial 401 SignIn {
+        "the token is a session cookie, not an ID token"
+        "The token was issued by `createSessionCookie()` and the configuration accepts ID tokens only."
+        "send the user's `getIdToken()`, or add `session_cookie` to `users.accept`"
+    }
+    TokenIsGoogleIdToken "TOKEN_IS_GOOGLE_ID_TOKEN" Denial 401 SignIn {
+        "the token is a Google ID token, not a Firebase ID token"
+        "The token was issued by accounts.google.com: it belongs to a Google account or a service account, not to a user of the Firebase project."
+        "in the app, sign in to Firebase with the Google credential and send the Firebase user's `getIdToken()`"
+    }
+    TokenIsAppCheckToken "TOKEN_IS_APP_CHECK_TOKEN" Denial 401 SignIn {
+        "the token is an App Check token, not an ID token"
+        "An App Check token vouches for an app, not for a user; it stands in the wrong header."
+        "send it as `X-Firebase-AppCheck` and the user's `getIdToken()` as `Authorization: Bearer`"
+    }
+    TokenIssuerUnknown "TOKEN_ISSUER_UNKNOWN" Denial 401 SignIn {
+        "the token was issued by an unknown issuer"
+        "The token's `iss` is none that Firegate knows."
+        "send the result of the Firebase SDK's `getIdToken()`"
+    }
+    TokenWrongProject "TOKEN_WRONG_PROJECT" Denial 401 SignIn {
+        "the token belongs to another Firebase project"
+        "The token's issuer or audience names another project than the configuration's `project`."
+        "check `projectId` of the app's Firebase configuration against `project` of Firegate's; it is the project's ID, not its number"
+    }
+    TokenClaimInvalid "TOKEN_CLAIM_INVALID" Denial 401 SignIn {
+        "the token lacks a required claim or has one of the wrong type"
+        "A claim that every ID token has (`exp`, `iat`, `auth_time`, `sub`, `aud`) is missing, has the wrong type or an impossible value."
+        "send the result of `getIdToken()`; a token that was put together by hand is not accepted"
+    }
+    TokenExpired "TOKEN_EXPIRED" Denial 401 RefreshToken {
+        "the token has expired"
+        "An ID token lives one hour, and this one's hour is over."
+        "call `getIdToken()` for every request instead of keeping the token: the SDK renews it when needed"
+    }
+    TokenNotYetValid "TOKEN_NOT_YET_VALID" Denial 401 RefreshToken {
+        "the token is not valid yet"
+        "The token's `iat`, `nbf` or `auth_time` lies in the future by more than `users.clock_skew`."
+        "check the clock of the machine that runs Firegate; raise `users.clock_skew` only if it cannot be set right"
+    }
+    TokenKeyUnknown "TOKEN_KEY_UNKNOWN" Denial 401 RefreshToken {
+        "the token was signed with a key that the issuer does not publish; refresh the token and retry once"
+        "The token's `kid` is in none of the issuer's published keys: the key was retired, or the token is forged."
+        "call `getIdToken(true)` once; if that does not help, the token is not from Firebase"
+    }
+    TokenSignatureInvalid "TOKEN_SIGNATURE_INVALID" Denial 401 SignIn {
+        "the token's signature is not valid"
+        "The token was changed after it was signed, or was signed by someone else."
+        "send the result of `getIdToken()` unchanged"
+    }
+    UserNotFound "USER_NOT_FOUND" Denial 401 SignIn {
+        "the user no longer exists"
+        "The token's user has been deleted."
+        "let the user sign in again"
+    }
+    UserDisabled "USER_DISABLED" Denial 401 SignIn {
+        "the user is disabled"
+        "An administrator has disabled the token's user."
+        "enable the user in the Firebase console, or leave them out"
+    }
+    TokenRevoked "TOKEN_REVOKED" Denial 401 SignIn {
+        "the user's sessions were revoked"
+        "The user signed in before the moment up to which their sessions are revoked."
+        "let the user sign in again"
+    }
+    TenantNotAccepted "TENANT_NOT_ACCEPTED" Denial 403 None {
+        "users of this tenant are not accepted"
+        "The user belongs to a tenant that `users.tenants` does not accept; by default it accepts none."
+        "name the tenant in `users.tenants` and grant it with a `principalSet://…/attribute.tenant/TENANT` member"
+    }
+    AnonymousUserNotAccepted "ANONYMOUS_USER_NOT_ACCEPTED" Denial 403 SignIn {
+        "anonymous users are not accepted"
+        "The user signed in anonymously, and `users.anonymous` is `deny`, as by default."
+        "let the user sign in with a provider, or set `users: { anonymous: allow }`"
+    }
+    NoInvokerBinding "NO_INVOKER_BINDING" Denial 403 None {
+        "the user is not allowed to call this service"
+        "The user is signed in, and no member of the backend's `allow` matches them."
+        "add the user to the backend's `allow`, for example `allAuthenticatedUsers` for every signed-in user; `firegate explain` shows what each member would need"
+    }
+    FederationRefused "FEDERATION_REFUSED" Denial 403 None {
+        "the user is not allowed to act as the service's caller"
+        "`credential: federate_user`: Google refused to exchange the user's token at the workload identity provider, or to let that user impersonate the service account."
+        "check the provider's attribute condition and allowed audiences, and `roles/iam.workloadIdentityUser` with `roles/iam.serviceAccountOpenIdTokenCreator` on the service account"
+    }
+    BodyTooLarge "BODY_TOO_LARGE" Denial 413 None {
+        "the request's body is too large"
+        "The body is longer than the backend's `body_bytes_max`."
+        "send less at once, or raise `body_bytes_max`"
+    }
+    KeysUnavailable "KEYS_UNAVAILABLE" Fault 503 RetryLater {
+        "the token cannot be checked at the moment; the user is still signed in"
+        "The issuer's public keys could not be fetched and no kept set is young enough. Nothing is known against the token."
+        "check that Firegate can reach the key endpoint (egress, proxy, DNS); the log names it and its last error"
+    }
+    UserStatusUnavailable "USER_STATUS_UNAVAILABLE" Fault 503 RetryLater {
+        "the user's status cannot be checked at the moment; the user is still signed in"
+        "The look-up of the user at Identity Platform failed."
+        "check that Firegate can reach the Identity Toolkit endpoint, and its credential"
+    }
+    CredentialUnavailable "CREDENTIAL_UNAVAILABLE" Fault 503 RetryLater {
+        "the service cannot be called at the moment; the user is still signed in"
+        "Firegate could not get a Google ID token for the service, and kept none that is still valid. It never calls without one."
+        "check the metadata server or the configured credential; the log names the endpoint and its answer"
+    }
+    CloudRunRefusedFiregate "CLOUD_RUN_REFUSED_FIREGATE" Fault 502 None {
+        "the service does not accept Firegate's own credential; the user is still signed in"
+        "Cloud Run's front, not the service, answered 401, 403 or 404 to Firegate's Google ID token. The user has nothing to do with it."
+        "grant Firegate's service account `roles/run.invoker` on the service (403), set the backend's `audience` to the service's URL (401), or set the service's ingress to admit Firegate (404)"
+    }
+    UpstreamUnreachable "UPSTREAM_UNREACHABLE" Fault 502 RetryLater {
+        "the service cannot be reached"
+        "No connection to the service could be made, or it ended before an answer came."
+        "check that the service runs and that the backend's `url` is right"
+    }
+    UpstreamTimedOut "UPSTREAM_TIMED_OUT" Fault 504 RetryLater {
+        "the service did not answer in time"
+        "The service accepted the request and sent no answer within the backend's `timeouts.response_headers`."
+        "look at the service's own log; raise the time-out if its answers take that long"
+    }
+    UpstreamProtocol "UPSTREAM_PROTOCOL" Fault 502 None {
+        "the service sent an answer that is not valid HTTP"
+        "The service's answer could not be read as HTTP, or it switched protocols without being asked."
+        "look at the service's own log, and at the backend's `protocol`"
+    }
+    Overloaded "OVERLOADED" Fault 503 RetryLater {
+        "too many requests are waiting"
+        "A named limit on waiting requests is reached, so that the others are still served."
+        "add replicas, or look for what the requests wait for"
+    }
+    Internal "INTERNAL" Fault 503 RetryLater {
+        "the request could not be decided"
+        "Firegate failed while deciding. A failure never allows."
+        "report the log line with the request id"
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.entry().name)
+    }
+}
+
+/// Why the rules refuse a request, with the evidence. The evidence is for the log and for `firegate explain`; of all
+/// this the client gets the code and its sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// See [`Code::AnonymousUserNotAccepted`].
+    AnonymousUserNotAccepted,
+    /// See [`Code::BodyTooLarge`].
+    BodyTooLarge {
+        /// The backend's limit in bytes.
+        bytes_max: u64,
+    },
+    /// See [`Code::CorsOriginNotAllowed`].
+    CorsOriginNotAllowed {
+        /// What of the preflight is not allowed.
+        part: &'static str,
+    },
+    /// See [`Code::CredentialAmbiguous`].
+    CredentialAmbiguous,
+    /// See [`Code::FederationRefused`].
+    FederationRefused {
+        /// Google's answer.
+        answer: String,
+    },
+    /// See [`Code::NoInvokerBinding`].
+    NoInvokerBinding {
+        /// The user as a member would name them.
+        principal: String,
+        /// The members that did not match.
+        members: Vec<String>,
+    },
+    /// See [`Code::RequestMalformed`].
+    RequestMalformed {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// See [`Code::RouteNotFound`].
+    RouteNotFound,
+    /// See [`Code::TenantNotAccepted`].
+    TenantNotAccepted {
+        /// The user's tenant.
+        tenant: String,
+    },
+    /// See [`Code::TokenAlgorithmNotAllowed`].
+    TokenAlgorithmNotAllowed {
+        /// The header's `alg`, empty if it is no string.
+        found: String,
+    },
+    /// See [`Code::TokenClaimInvalid`].
+    TokenClaimInvalid {
+        /// The claim.
+        claim: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// See [`Code::TokenExpired`].
+    TokenExpired {
+        /// The token's `exp`.
+        expired_at: UnixTime,
+        /// When it was judged.
+        now: UnixTime,
+    },
+    /// See [`Code::TokenHeaderNotAllowed`].
+    TokenHeaderNotAllowed {
+        /// The header's member.
+        member: &'static str,
+    },
+    /// See [`Code::TokenIsAppCheckToken`].
+    TokenIsAppCheckToken,
+    /// See [`Code::TokenIsCustomToken`].
+    TokenIsCustomToken,
+    /// See [`Code::TokenIsGoogleIdToken`].
+    TokenIsGoogleIdToken,
+    /// See [`Code::TokenIsSessionCookie`].
+    TokenIsSessionCookie,
+    /// See [`Code::TokenIssuerUnknown`].
+    TokenIssuerUnknown {
+        /// The token's `iss`, empty if it is no string.
+        found: String,
+    },
+    /// See [`Code::TokenKeyUnknown`].
+    TokenKeyUnknown {
+        /// The header's `kid`.
+        key_id: String,
+    },
+    /// See [`Code::TokenMalformed`].
+    TokenMalformed(CompactJwsError),
+    /// See [`Code::TokenMissing`].
+    TokenMissing,
+    /// See [`Code::TokenNotYetValid`].
+    TokenNotYetValid {
+        /// The claim that lies in the future.
+        claim: &'static str,
+        /// Its value.
+        at: UnixTime,
+        /// When it was judged.
+        now: UnixTime,
+    },
+    /// See [`Code::TokenRevoked`].
+    TokenRevoked {
+        /// The token's `auth_time`.
+        auth_time: UnixTime,
+        /// Sessions that began before it are revoked.
+        valid_since: UnixTime,
+    },
+    /// See [`Code::TokenSignatureInvalid`].
+    TokenSignatureInvalid,
+    /// See [`Code::TokenUnsigned`].
+    TokenUnsigned,
+    /// See [`Code::TokenWrongProject`].
+    TokenWrongProject {
+        /// The configured project.
+        expected: String,
+        /// What the token names.
+        found: String,
+    },
+    /// See [`Code::UserDisabled`].
+    UserDisabled,
+    /// See [`Code::UserNotFound`].
+    UserNotFound,
+}
+
+impl Reason {
+    /// The stable name.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::AnonymousUserNotAccepted => Code::AnonymousUserNotAccepted,
+            Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::CorsOriginNotAllowed { .. } => Code::CorsOriginNotAllowed,
+            Self::CredentialAmbiguous => Code::CredentialAmbiguous,
+            Self::FederationRefused { .. } => Code::FederationRefused,
+            Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
+            Self::RequestMalformed { .. } => Code::RequestMalformed,
+            Self::RouteNotFound => Code::RouteNotFound,
+            Self::TenantNotAccepted { .. } => Code::TenantNotAccepted,
+            Self::TokenAlgorithmNotAllowed { .. } => Code::TokenAlgorithmNotAllowed,
+            Self::TokenClaimInvalid { .. } => Code::TokenClaimInvalid,
+            Self::TokenExpired { .. } => Code::TokenExpired,
+            Self::TokenHeaderNotAllowed { .. } => Code::TokenHeaderNotAllowed,
+            Self::TokenIsAppCheckToken => Code::TokenIsAppCheckToken,
+            Self::TokenIsCustomToken => Code::TokenIsCustomToken,
+            Self::TokenIsGoogleIdToken => Code::TokenIsGoogleIdToken,
+            Self::TokenIsSessionCookie => Code::TokenIsSessionCookie,
+            Self::TokenIssuerUnknown { .. } => Code::TokenIssuerUnknown,
+            Self::TokenKeyUnknown { .. } => Code::TokenKeyUnknown,
+            Self::TokenMalformed(_) => Code::TokenMalformed,
+            Self::TokenMissing => Code::TokenMissing,
+            Self::TokenNotYetValid { .. } => Code::TokenNotYetValid,
+            Self::TokenRevoked { .. } => Code::TokenRevoked,
+            Self::TokenSignatureInvalid => Code::TokenSignatureInvalid,
+            Self::TokenUnsigned => Code::TokenUnsigned,
+            Self::TokenWrongProject { .. } => Code::TokenWrongProject,
+            Self::UserDisabled => Code::UserDisabled,
+            Self::UserNotFound => Code::UserNotFound,
+        }
+    }
+}
+
+/// The evidence in one sentence, for the operator. What a stranger wrote is quoted with `{:?}`, so that it cannot
+/// write lines of its own into a log.
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BodyTooLarge { bytes_max } => write!(formatter, "the body is longer than {bytes_max} bytes"),
+            Self::CorsOriginNotAllowed { part } => write!(formatter, "`cors` does not allow the request's {part}"),
+            Self::FederationRefused { answer } => write!(formatter, "Google refused the user's token: {answer:?}"),
+            Self::NoInvokerBinding { principal, members } => {
+                write!(formatter, "no member matches {principal:?}; the members are {members:?}")
+            }
+            Self::RequestMalformed { why } => formatter.write_str(why),
+            Self::TenantNotAccepted { tenant } => write!(formatter, "the user belongs to tenant {tenant:?}"),
+            Self::TokenAlgorithmNotAllowed { found } => write!(formatter, "expected alg RS256, found {found:?}"),
+            Self::TokenClaimInvalid { claim, why } => write!(formatter, "the claim `{claim}` {why}"),
+            Self::TokenExpired { expired_at, now } => {
+                write!(formatter, "expired at {expired_at}, {} s before {now}", now.since(*expired_at).as_secs())
+            }
+            Self::TokenHeaderNotAllowed { member } => {
+                write!(formatter, "the header's `{member}` is missing or not allowed")
+            }
+            Self::TokenIssuerUnknown { found } => write!(formatter, "the issuer is {found:?}"),
+            Self::TokenKeyUnknown { key_id } => write!(formatter, "no published key has the id {key_id:?}"),
+            Self::TokenMalformed(error) => error.fmt(formatter),
+            Self::TokenNotYetValid { claim, at, now } => {
+                write!(formatter, "`{claim}` is {at}, {} s after {now}", at.since(*now).as_secs())
+            }
+            Self::TokenRevoked { auth_time, valid_since } => {
+                write!(formatter, "signed in at {auth_time}, revoked up to {valid_since}")
+            }
+            Self::TokenWrongProject { expected, found } => {
+                write!(formatter, "expected project {expected:?}, found {found:?}")
+            }
+            Self::AnonymousUserNotAccepted
+            | Self::CredentialAmbiguous
+            | Self::RouteNotFound
+            | Self::TokenIsAppCheckToken
+            | Self::TokenIsCustomToken
+            | Self::TokenIsGoogleIdToken
+            | Self::TokenIsSessionCookie
+            | Self::TokenMissing
+            | Self::TokenSignatureInvalid
+            | Self::TokenUnsigned
+            | Self::UserDisabled
+            | Self::UserNotFound => formatter.write_str(self.code().entry().message),
+        }
+    }
+}
+
+/// Where in the decision a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// While the request itself was read.
+    Facts,
+    /// While a backend was selected.
+    Route,
+    /// While a preflight was answered.
+    Cors,
+    /// While the user was identified.
+    Identity,
+    /// While the user was authorised.
+    Iam,
+    /// While a credential for the service was made.
+    Credential,
+    /// While the request was forwarded.
+    Upstream,
+}
+
+impl Stage {
+    /// The stage's name in logs and explanations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Facts => "facts",
+            Self::Route => "route",
+            Self::Cors => "cors",
+            Self::Identity => "identity",
+            Self::Iam => "iam",
+            Self::Credential => "credential",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// An expected answer of the rules: this request does not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Why, with the evidence.
+    pub reason: Reason,
+    /// Where it was decided.
+    pub stage: Stage,
+}
+
+/// A failure of Firegate, of Google or of the service. A fault while deciding denies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The stable name; its family is [`Family::Fault`].
+    pub code: Code,
+    /// Where it happened.
+    pub stage: Stage,
+    /// What is known about the cause, for the log alone.
+    pub detail: String,
+}
+
+/// `docs/reasons.md`: every reason, what it means and how to fix it.
+pub fn catalogue_markdown() -> String {
+    let mut text = String::from(
+        "# Reasons\n\nEvery refusal carries one of these codes: as `error.details[0].reason` in the answer, in the log, and in\n\
+         `firegate explain`. `action` is what the app should do. This page is generated by `cargo xtask generate`.\n",
+    );
+    for (family, title, about) in [
+        (Family::Denial, "Denials", "The rules refuse the request. Sending it again unchanged gives the same answer."),
+        (Family::Fault, "Faults", "Firegate, Google or the service failed. The user is still signed in."),
+    ] {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n## {title}\n\n{about}\n");
+        for entry in Code::ALL.iter().map(|code| code.entry()).filter(|entry| entry.family == family) {
+            let Entry { name, status, action, message, meaning, fix, .. } = entry;
+            let action = action.as_str();
+            let _ = write!(
+                text,
+                "\n### {name}\n\n`{status}`, action `{action}`: \"{message}\"\n\n{meaning}\n\nTo fix it: {fix}.\n"
+            );
+        }
+    }
+    text
+}
