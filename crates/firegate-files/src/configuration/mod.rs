@@ -1,0 +1,4 @@
+//! t
+#[derive(Debug)]
+/// t
+pub struct Configuration;

@@ -1,0 +1,102 @@
+//! The stable codes of all findings. A code is never given a second meaning.
+//!
+//! `FG0..` concern the form of a file, `FG1..` the configuration.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $code;)*
+
+        /// Every code.
+        pub const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+codes! {
+    /// The text is not YAML.
+    YAML_SYNTAX = "FG001";
+    /// The file is larger, deeper or holds more than [`crate::limits`] allows.
+    TOO_LARGE = "FG002";
+    /// A key stands twice in one mapping.
+    DUPLICATE_KEY = "FG003";
+    /// A key that this mapping does not have.
+    UNKNOWN_KEY = "FG004";
+    /// A value of the wrong type.
+    WRONG_TYPE = "FG005";
+    /// A word that is not one of those that may stand there.
+    UNKNOWN_VALUE = "FG006";
+    /// A key without a value.
+    EMPTY_VALUE = "FG007";
+    /// A key that must be given is absent.
+    MISSING_KEY = "FG008";
+    /// YAML that these files do not use: tags, several documents, keys that are not text.
+    YAML_FEATURE = "FG009";
+    /// A key or value that is understood, and whose feature this version does not have.
+    NOT_BUILT_YET = "FG010";
+    /// A duration or a size that cannot be read, or is out of its range.
+    QUANTITY = "FG011";
+
+    /// `project` is not a project ID.
+    PROJECT = "FG101";
+    /// `project_number` is missing or is not a project number.
+    PROJECT_NUMBER = "FG102";
+    /// An address to listen on cannot be read, or two listeners have the same.
+    LISTEN = "FG103";
+    /// `behind` does not describe what stands before Firegate.
+    BEHIND = "FG104";
+    /// `trust` must not be set in a file.
+    TRUST = "FG105";
+    /// An endpoint under `google` is no usable URL.
+    GOOGLE_ENDPOINT = "FG106";
+    /// `assertion` is inconsistent.
+    ASSERTION = "FG107";
+
+    /// Nobody may call a backend.
+    NO_ALLOW = "FG110";
+    /// A member cannot be read.
+    MEMBER = "FG111";
+    /// A member can match nobody under this configuration.
+    MEMBER_MATCHES_NOBODY = "FG112";
+    /// Two keys stand together that exclude each other.
+    EITHER_OR = "FG113";
+
+    /// A backend has no usable name, or there is none.
+    BACKEND = "FG120";
+    /// A backend's URL is not the origin of an HTTP server.
+    URL = "FG121";
+    /// Tokens would go over plain HTTP to an address that is not loopback.
+    PLAINTEXT = "FG122";
+    /// An audience that Google will probably refuse.
+    AUDIENCE = "FG123";
+    /// The credential does not go with the rest of the backend.
+    CREDENTIAL = "FG124";
+    /// Observing does not go with the rest of the backend.
+    ENFORCE = "FG125";
+    /// Streams cannot end as configured.
+    STREAMS = "FG126";
+    /// A list of token sources is empty.
+    TOKEN_SOURCES = "FG127";
+
+    /// A route's path cannot be read, or can never be reached.
+    ROUTE_PATH = "FG130";
+    /// A route names a backend that does not exist.
+    ROUTE_BACKEND = "FG131";
+    /// Several backends and no routes.
+    ROUTES_MISSING = "FG132";
+
+    /// `users` is inconsistent.
+    USERS = "FG140";
+
+    /// `cors` is inconsistent, or an origin cannot be read.
+    CORS = "FG150";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_code_has_two_meanings() {
+        let distinct: BTreeSet<_> = super::ALL.iter().collect();
+        assert_eq!(distinct.len(), super::ALL.len());
+    }
+}

@@ -1,0 +1,20 @@
+//! The files an operator writes: read into checked models, with every problem reported at once and in its place.
+//!
+//! Nothing here does input or output: a file arrives as text with a name, and leaves as a model or as [`Diagnostics`].
+//!
+//! - [`configuration`]: `firegate.yaml`, the front door's own configuration.
+//! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
+//! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
+//! - [`yaml`]: the one module that knows the YAML parser.
+#![forbid(unsafe_code)]
+
+pub mod configuration;
+pub mod diagnostic;
+pub mod limits;
+pub mod members;
+mod suggestion;
+pub mod yaml;
+
+pub use configuration::Configuration;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use members::Member;

@@ -1,0 +1,60 @@
+//! Every bound of the files, named and in one place.
+
+use std::time::Duration;
+
+/// The largest file that is read; a Google export of a large security policy has about 100 KiB.
+pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// How deep the mappings and lists of a file may nest.
+pub const YAML_DEPTH_MAX: usize = 32;
+
+/// How many values a file may hold, with the copies that its aliases make.
+pub const YAML_NODES_MAX: usize = 50_000;
+
+/// How many problems are reported; what follows is counted only.
+pub const DIAGNOSTICS_MAX: usize = 100;
+
+/// The longest line of a file, in bytes, that is printed with a problem; of a longer one only the position is given.
+pub const SOURCE_LINE_BYTES_MAX: usize = 500;
+
+/// The longest key or value, in characters, that is repeated in a message.
+pub const QUOTED_CHARACTERS_MAX: usize = 80;
+
+/// How many backends a configuration may have.
+pub const BACKENDS_MAX: usize = 1_000;
+
+/// How many routes the short form may have.
+pub const ROUTES_MAX: usize = 10_000;
+
+/// How many members one `allow` list may have: Google's bound for a whole IAM policy.
+pub const MEMBERS_MAX: usize = 1_500;
+
+/// The longest member, in bytes.
+pub const MEMBER_BYTES_MAX: usize = 1_024;
+
+/// The longest name of a backend, in characters: it becomes a label of metrics.
+pub const BACKEND_NAME_CHARACTERS_MAX: usize = 63;
+
+/// The longest route path, in bytes.
+pub const ROUTE_PATH_BYTES_MAX: usize = 2_048;
+
+/// The longest audience, in bytes.
+pub const AUDIENCE_BYTES_MAX: usize = 2_048;
+
+/// The largest `clock_skew`: the 300 seconds of the Go Admin SDK are the most that anyone uses.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
+
+/// The longest time-out: Cloud Run ends every request after 60 minutes.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+
+/// The longest `max_staleness` of a user's status: an ID token lives one hour, so later answers protect nobody.
+pub const REVOCATION_STALENESS_MAX: Duration = Duration::from_secs(3_600);
+
+/// The largest `body_bytes_max`, 64 GiB.
+pub const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
+/// The largest `verified_tokens_bytes` of the cache, 16 GiB.
+pub const CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// How many trusted proxies may stand before Firegate.
+pub const HOPS_MAX: u8 = 16;

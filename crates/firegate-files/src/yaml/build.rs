@@ -1,0 +1,306 @@
+//! From the parser's events to the tree.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+
+use super::{Document, Entry, Node, Scalar, ScalarKind, Value, place};
+use crate::diagnostic::{Diagnostic, Diagnostics, code};
+use crate::limits::{FILE_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX};
+use crate::suggestion::quoted;
+
+/// Parses one YAML document.
+///
+/// Duplicate keys and tags are added to `diagnostics`, and the tree is built without them. Where no tree can be
+/// built, because the text is not YAML or exceeds [`crate::limits`], the reason is added and `None` returned.
+pub fn parse(file: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<Document> {
+    let file: Arc<str> = file.into();
+    if text.len() > FILE_BYTES_MAX {
+        // Not even the text is kept: the diagnostic names the file and has no place.
+        let message = format!("{} is {} bytes long, the most is {FILE_BYTES_MAX}", quoted(&file), text.len());
+        diagnostics.push(Diagnostic::error(code::TOO_LARGE, message));
+        return None;
+    }
+    let text: Arc<str> = text.into();
+    diagnostics.add_source(file.clone(), text.clone());
+    let options = granit_parser::options! { emit_comments: false };
+    let mut builder = Builder {
+        events: Parser::new_from_str_with_options(&text, options),
+        file: &file,
+        text: &text,
+        diagnostics,
+        anchors: HashMap::new(),
+        nodes: 0,
+    };
+    match builder.document() {
+        Ok(root) => Some(Document { root, file: file.clone(), text: text.clone() }),
+        Err(Stop { span, diagnostic }) => {
+            let place = Some(place(&file, &text, span));
+            diagnostics.push(Diagnostic { place, ..*diagnostic });
+            None
+        }
+    }
+}
+
+/// Why no tree can be built.
+struct Stop {
+    span: Range<usize>,
+    diagnostic: Box<Diagnostic>,
+}
+
+impl Stop {
+    fn new(span: Range<usize>, diagnostic: Diagnostic) -> Self {
+        Self { span, diagnostic: Box::new(diagnostic) }
+    }
+}
+
+struct Builder<'a> {
+    events: Parser<'a, StrInput<'a>>,
+    file: &'a Arc<str>,
+    text: &'a str,
+    diagnostics: &'a mut Diagnostics,
+    /// The finished anchored values and how many nodes each has.
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn document(&mut self) -> Result<Node, Stop> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) => {
+                    if root.is_some() {
+                        let message = "a second document begins here";
+                        let found = Diagnostic::error(code::YAML_FEATURE, message).hint(
+                            "a configuration file is one document: remove the `---` line and what follows",
+                        );
+                        return Err(Stop::new(span, found));
+                    }
+                    let (event, span) = self.next()?;
+                    root = Some(self.node(event, span, 0)?);
+                }
+                Event::StreamEnd => {
+                    return Ok(root.unwrap_or(Node { value: null(), span }));
+                }
+                _ => return Err(self.unexpected(span)),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Range<usize>), Stop> {
+        match self.events.next_event() {
+            Some(Ok((event, span))) => Ok((event, bytes(span))),
+            Some(Err(error)) => Err(self.syntax(&error)),
+            None => Err(self.unexpected(self.text.len()..self.text.len())),
+        }
+    }
+
+    fn syntax(&self, error: &ScanError) -> Stop {
+        let at = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
+        let mut found = Diagnostic::error(code::YAML_SYNTAX, format!("this is not YAML: {}", error.info()));
+        let line_start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+        let line = self.text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or("");
+        if line.trim_start_matches(' ').starts_with('\t') {
+            found = found.hint("indent with spaces: YAML does not take tabs");
+        } else if line.contains(": *") || line.contains("[*") {
+            found = found.hint("a value that begins with `*` is written in quotes");
+        }
+        Stop::new(at..at, found)
+    }
+
+    fn unexpected(&self, span: Range<usize>) -> Stop {
+        Stop::new(span, Diagnostic::error(code::YAML_SYNTAX, "this is not YAML: the document ends too early"))
+    }
+
+    /// The node that begins with `event`, at `depth` mappings and lists below the root.
+    fn node(&mut self, event: Event<'a>, span: Range<usize>, depth: usize) -> Result<Node, Stop> {
+        self.count(1, &span)?;
+        let before = self.nodes;
+        let (node, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tagged_text = self.tag(tag.as_deref(), &span);
+                let kind = match style {
+                    ScalarStyle::Plain if !tagged_text => kind(&text),
+                    _ => ScalarKind::Text,
+                };
+                let scalar = Scalar { text: text.into_owned(), kind };
+                (Node { value: Value::Scalar(scalar), span }, anchor)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), &span);
+                (self.sequence(span, depth)?, anchor)
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), &span);
+                (self.mapping(span, depth)?, anchor)
+            }
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            _ => return Err(self.unexpected(span)),
+        };
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), self.nodes - before + 1));
+        }
+        Ok(node)
+    }
+
+    fn sequence(&mut self, start: Range<usize>, depth: usize) -> Result<Node, Stop> {
+        self.check_depth(depth, &start)?;
+        let mut nodes: Vec<Node> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                let end = self.end(&span, nodes.last().map(|node| node.span.end));
+                return Ok(Node { value: Value::Sequence(nodes), span: start.start..end });
+            }
+            nodes.push(self.node(event, span, depth + 1)?);
+        }
+    }
+
+    fn mapping(&mut self, start: Range<usize>, depth: usize) -> Result<Node, Stop> {
+        self.check_depth(depth, &start)?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
+                let end = self.end(&span, entries.last().map(|entry| entry.value.span.end));
+                return Ok(Node { value: Value::Mapping(entries), span: start.start..end });
+            }
+            let key = self.node(event, span, depth + 1)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            let Value::Scalar(Scalar { text, .. }) = key.value else {
+                let found = Diagnostic::error(code::YAML_FEATURE, "a key must be text");
+                self.report(key.span, found);
+                continue;
+            };
+            if let Some(line) = lines.get(&text) {
+                let message = format!("the key {} stands here twice", quoted(&text));
+                let hint = format!("the first one is in line {line}; remove one of them");
+                self.report(key.span, Diagnostic::error(code::DUPLICATE_KEY, message).hint(hint));
+                continue;
+            }
+            lines.insert(text.clone(), place(self.file, self.text, key.span.clone()).line);
+            entries.push(Entry { key: text, key_span: key.span, value });
+        }
+    }
+
+    fn alias(&mut self, anchor: usize, span: Range<usize>) -> Result<Node, Stop> {
+        let Some((node, nodes)) = self.anchors.get(&anchor).cloned() else {
+            let found = Diagnostic::error(code::YAML_FEATURE, "this alias stands inside the value it names");
+            return Err(Stop::new(span, found));
+        };
+        self.count(nodes, &span)?;
+        Ok(node)
+    }
+
+    /// Refuses every tag but `!!str`; returns whether the value is text by its tag.
+    fn tag(&mut self, tag: Option<&Tag>, span: &Range<usize>) -> bool {
+        let Some(tag) = tag else { return false };
+        if tag.is_yaml_core_schema_tag("str") {
+            return true;
+        }
+        let message = format!("the tag {} is not used in these files", quoted(&tag.original()));
+        self.report(span.clone(), Diagnostic::error(code::YAML_FEATURE, message).hint("remove it"));
+        false
+    }
+
+    fn count(&mut self, nodes: usize, span: &Range<usize>) -> Result<(), Stop> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes <= YAML_NODES_MAX {
+            return Ok(());
+        }
+        let message = format!("the file holds more than {YAML_NODES_MAX} values");
+        Err(Stop::new(span.clone(), Diagnostic::error(code::TOO_LARGE, message)))
+    }
+
+    fn check_depth(&self, depth: usize, span: &Range<usize>) -> Result<(), Stop> {
+        if depth < YAML_DEPTH_MAX {
+            return Ok(());
+        }
+        let message = format!("mappings and lists nest deeper than {YAML_DEPTH_MAX} here");
+        Err(Stop::new(span.clone(), Diagnostic::error(code::TOO_LARGE, message)))
+    }
+
+    /// Where a mapping or list ends: at its closing bracket, or for a block where its last value ends.
+    fn end(&self, closing: &Range<usize>, last: Option<usize>) -> usize {
+        match self.text.get(closing.clone()) {
+            Some("]" | "}") => closing.end,
+            _ => last.unwrap_or(closing.start),
+        }
+    }
+
+    fn report(&mut self, span: Range<usize>, diagnostic: Diagnostic) {
+        let place = Some(place(self.file, self.text, span));
+        self.diagnostics.push(Diagnostic { place, ..diagnostic });
+    }
+}
+
+/// The bytes of a span. Spans of text that is already in memory always have them.
+fn bytes(span: Span) -> Range<usize> {
+    span.byte_range().unwrap_or(0..0)
+}
+
+fn null() -> Value {
+    Value::Scalar(Scalar { text: String::new(), kind: ScalarKind::Null })
+}
+
+/// The kind of a plain scalar by YAML 1.2's core schema (section 10.3.2).
+fn kind(text: &str) -> ScalarKind {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return ScalarKind::Null,
+        "true" | "True" | "TRUE" => return ScalarKind::Boolean(true),
+        "false" | "False" | "FALSE" => return ScalarKind::Boolean(false),
+        ".nan" | ".NaN" | ".NAN" => return ScalarKind::Float,
+        _ => {}
+    }
+    let digits = |text: &str, radix: u32| !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
+    if let Some(hexadecimal) = text.strip_prefix("0x") {
+        return if digits(hexadecimal, 16) { ScalarKind::Integer } else { ScalarKind::Text };
+    }
+    if let Some(octal) = text.strip_prefix("0o") {
+        return if digits(octal, 8) { ScalarKind::Integer } else { ScalarKind::Text };
+    }
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits(unsigned, 10) {
+        return ScalarKind::Integer;
+    }
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
+        return ScalarKind::Float;
+    }
+    let number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'))
+        && unsigned.parse::<f64>().is_ok();
+    if number { ScalarKind::Float } else { ScalarKind::Text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_scalars_have_the_kinds_of_the_core_schema() {
+        let check = |text: &str, expected: ScalarKind| assert_eq!(kind(text), expected, "{text}");
+        check("", ScalarKind::Null);
+        check("~", ScalarKind::Null);
+        check("true", ScalarKind::Boolean(true));
+        check("on", ScalarKind::Text);
+        check("off", ScalarKind::Text);
+        check("no", ScalarKind::Text);
+        check("0123", ScalarKind::Integer);
+        check("-1", ScalarKind::Integer);
+        check("0x1F", ScalarKind::Integer);
+        check("0xZZ", ScalarKind::Text);
+        check("1.5", ScalarKind::Float);
+        check("1e3", ScalarKind::Float);
+        check("-.inf", ScalarKind::Float);
+        check("1.2.3", ScalarKind::Text);
+        check("5s", ScalarKind::Text);
+        check("e", ScalarKind::Text);
+    }
+}

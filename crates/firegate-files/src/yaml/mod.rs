@@ -1,0 +1,184 @@
+//! YAML text as a tree of values with their places. The one module that knows the YAML parser.
+//!
+//! The tree keeps each scalar as it was written, so that a reader can say "found the number 5" and point at it. The
+//! words of YAML 1.2's core schema hold: `on` and `off` are text, `true` and `false` are not. Anchors and aliases
+//! are followed; merge keys, tags and further documents are refused.
+
+mod build;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::diagnostic::path::Segment;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, YamlPath};
+
+pub use build::parse;
+
+/// A file that was parsed.
+#[derive(Clone, Debug)]
+pub struct Document {
+    file: Arc<str>,
+    text: Arc<str>,
+    /// What the file holds; [`ScalarKind::Null`] for an empty one.
+    pub root: Node,
+}
+
+/// A value and the bytes it stands in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Its bytes in the file; for an alias those of the anchored value.
+    pub span: Range<usize>,
+}
+
+/// A value of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text, a number, `true`, `false` or nothing.
+    Scalar(Scalar),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys and values in the order of the file, each key once.
+    Mapping(Vec<Entry>),
+}
+
+/// One key of a mapping and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The key's bytes in the file.
+    pub key_span: Range<usize>,
+    /// The value.
+    pub value: Node,
+}
+
+/// A scalar as it was written, without quotes and escapes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scalar {
+    /// The text.
+    pub text: String,
+    /// What YAML's core schema makes of it.
+    pub kind: ScalarKind,
+}
+
+/// The kind of a scalar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ScalarKind {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`, unquoted.
+    Boolean(bool),
+    /// A whole number, unquoted.
+    Integer,
+    /// A number with a fraction or exponent, unquoted.
+    Float,
+    /// Everything else.
+    Text,
+}
+
+/// Which part of an entry is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value; a block of several lines is shown by its key.
+    Value,
+}
+
+impl Document {
+    /// The file's name.
+    pub fn file(&self) -> &Arc<str> {
+        &self.file
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// The value at `path`, if there is one.
+    pub fn get(&self, path: &YamlPath) -> Option<&Node> {
+        path.segments().iter().try_fold(&self.root, |node, segment| node.step(segment).map(|(_, node)| node))
+    }
+
+    /// Where `part` of what is at `path` stands, if there is anything. The root itself has no place.
+    pub fn place(&self, path: &YamlPath, part: Part) -> Option<Place> {
+        let mut node = &self.root;
+        let mut key: Option<&Range<usize>> = None;
+        for segment in path.segments() {
+            let (step_key, step_node) = node.step(segment)?;
+            (key, node) = (step_key.or(key), step_node);
+        }
+        if path.is_root() {
+            return None;
+        }
+        let one_line =
+            self.text.get(node.span.clone()).is_some_and(|text| !text.is_empty() && !text.contains('\n'));
+        let span = match (part, key) {
+            (Part::Value, _) if one_line => node.span.clone(),
+            (_, Some(key)) => key.clone(),
+            (_, None) => node.span.clone(),
+        };
+        Some(place(&self.file, &self.text, span))
+    }
+
+    /// Adds a finding about `path`, with the place where it stands, or where its nearest parent stands.
+    pub fn report(&self, diagnostics: &mut Diagnostics, path: &YamlPath, part: Part, diagnostic: Diagnostic) {
+        let place = self.place(path, part).or_else(|| self.nearest_place(&path.parent()));
+        diagnostics.push(Diagnostic { path: path.to_string(), place, ..diagnostic });
+    }
+
+    fn nearest_place(&self, path: &YamlPath) -> Option<Place> {
+        let mut path = path.clone();
+        while !path.is_root() {
+            if let Some(place) = self.place(&path, Part::Key) {
+                return Some(place);
+            }
+            path = path.parent();
+        }
+        None
+    }
+}
+
+impl Node {
+    /// The value of `key`, if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Mapping(entries) => {
+                entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+            }
+            Value::Sequence(_) | Value::Scalar(_) => None,
+        }
+    }
+
+    /// Whether nothing stands here.
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar(Scalar { kind: ScalarKind::Null, .. }))
+    }
+
+    /// The value one step below, and the bytes of its key if it has one.
+    fn step(&self, segment: &Segment) -> Option<(Option<&Range<usize>>, &Node)> {
+        match (&self.value, segment) {
+            (Value::Mapping(entries), Segment::Key(key)) => entries
+                .iter()
+                .find(|entry| entry.key == *key)
+                .map(|entry| (Some(&entry.key_span), &entry.value)),
+            (Value::Sequence(nodes), Segment::Index(index)) => nodes.get(*index).map(|node| (None, node)),
+            _ => None,
+        }
+    }
+}
+
+/// The place of `span` in `text`.
+fn place(file: &str, text: &str, span: Range<usize>) -> Place {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let column = before.get(line_start..).map_or(0, |part| part.chars().count()) + 1;
+    Place { file: file.to_string(), line, column, span }
+}
+
+#[cfg(test)]
+mod tests;
