@@ -1,0 +1,24 @@
+//! `cargo xtask lint`.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::process;
+use crate::tools::cargo_deny;
+use crate::workspace::root;
+
+/// Runs every check, also after one has failed. True when all succeed.
+pub(crate) fn run() -> Result<bool> {
+    let cargo = |words: &[&str]| process::run(Command::new("cargo").args(words).current_dir(root()));
+    let formatted = cargo(&["fmt", "--all", "--check"])?;
+    let clippy = cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    let mut deny = Command::new(cargo_deny()?);
+    let dependencies = process::run(deny.args(["check", "bans", "licenses", "sources"]).current_dir(root()))?;
+
+    println!();
+    for (check, succeeded) in [("format", formatted), ("clippy", clippy), ("dependencies", dependencies)] {
+        println!("lint: {check} {}", if succeeded { "ok" } else { "FAILED" });
+    }
+    Ok(formatted && clippy && dependencies)
+}
