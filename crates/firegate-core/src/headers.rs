@@ -77,7 +77,14 @@ mod tests {
         ] {
             check(name, true);
         }
-        for name in ["Authorization", "Content-Type", "X-Firebase-AppCheck", "X-Request-Id", "X-Cloud-Trace-Context", "x-firegat"] {
+        for name in [
+            "Authorization",
+            "Content-Type",
+            "X-Firebase-AppCheck",
+            "X-Request-Id",
+            "X-Cloud-Trace-Context",
+            "x-firegat",
+        ] {
             check(name, false);
         }
     }

@@ -1,9 +1,20 @@
 //! The decision: who may pass to which service, and why not. Pure: no I/O, no runtime, clock and randomness passed in.
+//!
+//! A request's way through the modules, each of which takes what the one before it made:
+//! [`facts`] → [`route`] → [`cors`] → [`identity`] → [`iam`] → [`permit`] → [`assertion`], driven by [`decision`].
 
+pub mod assertion;
+pub mod cors;
+pub mod decision;
+pub mod facts;
 pub mod headers;
+pub mod iam;
 pub mod identity;
 pub mod jose;
 pub mod limits;
 pub mod path;
+pub mod permit;
 pub mod reason;
+pub mod route;
+pub mod snapshot;
 pub mod time;

@@ -22,7 +22,7 @@ impl NormalPath {
         if !path.starts_with('/') {
             return Err("the path does not begin with a slash");
         }
-        let escaped = check_escapes(path)?;
+        let escaped = normalise_escapes(path)?;
         let mut normal = String::with_capacity(escaped.len());
         let mut segments = escaped.split(['/', '\\']).skip(1).peekable();
         while let Some(segment) = segments.next() {
@@ -52,69 +52,65 @@ impl NormalPath {
     }
 }
 
-/// How many dots a segment is made of, if it is made of at most two dots and nothing else; `%2e` counts as a dot.
+/// How many dots a segment is made of, if it is made of at most two dots and nothing else.
 fn dots(segment: &str) -> Option<usize> {
-    let mut rest = segment;
-    for count in 0..=2 {
-        if rest.is_empty() {
-            return Some(count);
-        }
-        rest = match rest.strip_prefix('.') {
-            Some(rest) => rest,
-            None => match rest.get(..3) {
-                Some(escape) if escape.eq_ignore_ascii_case("%2e") => rest.get(3..)?,
-                _ => return None,
-            },
-        };
-    }
-    None
+    matches!(segment, "" | "." | "..").then_some(segment.len())
 }
 
-/// Refuses every escape that servers are known to read differently. Hexadecimal digits become upper case, which
-/// RFC 3986, section 6.2.2.1, declares equivalent.
-fn check_escapes(path: &str) -> Result<String, &'static str> {
+/// Refuses every escape that servers are known to read differently, and writes the others in their normal form
+/// (RFC 3986, sections 6.2.2.1 and 6.2.2.2): an unreserved character stands for itself, digits are upper case.
+fn normalise_escapes(path: &str) -> Result<String, &'static str> {
     let bytes = path.as_bytes();
-    let mut escaped = String::with_capacity(path.len());
+    let mut normal = String::with_capacity(path.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'%' => {
-                let value = escape_at(bytes, at).ok_or("a percent sign is not followed by two hexadecimal digits")?;
+                let value =
+                    escape_at(bytes, at).ok_or("a percent sign is not followed by two hexadecimal digits")?;
                 let next = if bytes.get(at + 3) == Some(&b'%') { escape_at(bytes, at + 3) } else { None };
                 match value {
                     b'/' | b'\\' => return Err("the path holds an encoded slash or backslash"),
                     0x00..=0x1f | 0x7f => return Err("the path holds an encoded control character"),
-                    b'%' if is_double_encoded(bytes, at + 3) => return Err("the path is encoded twice"),
                     // The lead bytes of overlong UTF-8: 0xC0 and 0xC1 always, 0xE0 and 0xF0 by what follows.
                     0xc0 | 0xc1 => return Err("the path holds overlong UTF-8"),
-                    0xe0 if next.is_some_and(|next| next < 0xa0) => return Err("the path holds overlong UTF-8"),
-                    0xf0 if next.is_some_and(|next| next < 0x90) => return Err("the path holds overlong UTF-8"),
-                    _ => {}
+                    0xe0 if next.is_some_and(|next| next < 0xa0) => {
+                        return Err("the path holds overlong UTF-8");
+                    }
+                    0xf0 if next.is_some_and(|next| next < 0x90) => {
+                        return Err("the path holds overlong UTF-8");
+                    }
+                    b'-' | b'.' | b'_' | b'~' => normal.push(char::from(value)),
+                    _ if value.is_ascii_alphanumeric() => normal.push(char::from(value)),
+                    // Writing to a String cannot fail.
+                    _ => drop(write!(normal, "%{value:02X}")),
                 }
-                // Writing to a String cannot fail.
-                let _ = write!(escaped, "%{value:02X}");
                 at += 3;
             }
             b'#' => return Err("the path holds a fragment"),
             0x21..=0x7e => {
-                escaped.push(char::from(byte));
+                normal.push(char::from(byte));
                 at += 1;
             }
             _ => return Err("the path holds a byte that must be escaped"),
         }
     }
-    Ok(escaped)
+    // A server that decodes twice would see what was refused above.
+    let is_double = |(at, _): (usize, _)| {
+        DOUBLE_ENCODED.iter().any(|escape| {
+            normal.get(at + 3..at + 5).is_some_and(|digits| digits.eq_ignore_ascii_case(escape))
+        })
+    };
+    if normal.match_indices("%25").any(is_double) { Err("the path is encoded twice") } else { Ok(normal) }
 }
+
+/// What must not follow an encoded percent sign.
+const DOUBLE_ENCODED: [&str; 5] = ["2e", "2f", "5c", "00", "25"];
 
 fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let value = digit(at + 1)? * 16 + digit(at + 2)?;
     u8::try_from(value).ok()
-}
-
-/// Whether the text after a `%25` would be a dangerous escape once it is decoded.
-fn is_double_encoded(bytes: &[u8], at: usize) -> bool {
-    matches!(bytes.get(at..at + 2), Some(digits) if ["2e", "2f", "5c", "00", "25"].iter().any(|escape| digits.eq_ignore_ascii_case(escape.as_bytes())))
 }
 
 #[cfg(test)]
@@ -154,6 +150,8 @@ mod tests {
         check("/%e0%80%ae", Err("the path holds overlong UTF-8"));
         check("/a%2", Err("a percent sign is not followed by two hexadecimal digits"));
         check("/a%zz", Err("a percent sign is not followed by two hexadecimal digits"));
+        check("/%61dmin", Ok("/admin"));
+        check("/%25%32%65", Err("the path is encoded twice"));
         check("/a#b", Err("the path holds a fragment"));
         check("/ü", Err("the path holds a byte that must be escaped"));
         check(&format!("/{}", "a".repeat(PATH_BYTES_MAX)), Err("the path is too long"));

@@ -1,6 +1,7 @@
+use firegate_files::configuration::{AcceptedToken, Anonymous, Tenants, Trust};
 use serde_json::Value;
 
-use super::{IdentityRules, KeyRing, KeyState, Tenants, TokenKind, Trust};
+use super::{IdentityRules, KeyRing, KeyState, TokenKind};
 use crate::jose::CompactJws;
 use crate::limits::SUBJECT_CHARACTERS_MAX;
 use crate::reason::Reason;
@@ -105,7 +106,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "user id",
         source: "sub; Firebase: a non-empty string of at most 128 characters",
-        expected: |_| format!("a string of 1 to {SUBJECT_CHARACTERS_MAX} characters, none of them a control character"),
+        expected: |_| {
+            format!("a string of 1 to {SUBJECT_CHARACTERS_MAX} characters, none of them a control character")
+        },
         found: |examined| examined.found_claim("sub"),
         run: subject,
     },
@@ -123,11 +126,13 @@ pub const CHECKS: &[Check] = &[
         name: "times",
         source: "exp, iat, auth_time, nbf; RFC 7519, section 4.1",
         expected: |examined| {
-            let (now, skew) = (examined.now, examined.rules.clock_skew.as_secs());
+            let (now, skew) = (examined.now, examined.rules.users.clock_skew.as_secs());
             format!("auth_time ≤ iat < exp, exp after {now}, none in the future (± {skew} s)")
         },
         found: |examined| {
-            ["auth_time", "iat", "exp"].map(|name| format!("{name} {}", examined.found_claim(name))).join(", ")
+            ["auth_time", "iat", "exp"]
+                .map(|name| format!("{name} {}", examined.found_claim(name)))
+                .join(", ")
         },
         run: times,
     },
@@ -147,7 +152,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "tenant",
         source: "users.tenants",
-        expected: |examined| match &examined.rules.tenants {
+        expected: |examined| match &examined.rules.users.tenants {
             Tenants::Any => "any".to_owned(),
             Tenants::Listed(tenants) => format!("none or one of {tenants:?}"),
             Tenants::None => "none".to_owned(),
@@ -158,9 +163,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "anonymous",
         source: "users.anonymous",
-        expected: |examined| match examined.rules.accept_anonymous {
-            true => "any provider".to_owned(),
-            false => "a provider other than anonymous".to_owned(),
+        expected: |examined| match examined.rules.users.anonymous {
+            Anonymous::Allow => "any provider".to_owned(),
+            Anonymous::Deny => "a provider other than anonymous".to_owned(),
         },
         found: |examined| describe(examined.firebase("sign_in_provider")),
         run: anonymous,
@@ -186,7 +191,9 @@ impl Examined<'_> {
         deny(match issuer {
             "https://accounts.google.com" | "accounts.google.com" => Reason::TokenIsGoogleIdToken,
             _ if self.jws.payload_text("aud") == Some(CUSTOM_TOKEN_AUDIENCE) => Reason::TokenIsCustomToken,
-            _ if issuer.starts_with("https://firebaseappcheck.googleapis.com/") => Reason::TokenIsAppCheckToken,
+            _ if issuer.starts_with("https://firebaseappcheck.googleapis.com/") => {
+                Reason::TokenIsAppCheckToken
+            }
             _ => Reason::TokenIssuerUnknown { found: issuer.to_owned() },
         })
     }
@@ -221,9 +228,11 @@ impl Examined<'_> {
 }
 
 fn accepted_kinds(rules: &IdentityRules) -> impl Iterator<Item = TokenKind> {
-    TokenKind::ALL.into_iter().filter(|kind| match kind {
-        TokenKind::IdToken => rules.accept_id_token,
-        TokenKind::SessionCookie => rules.accept_session_cookie,
+    TokenKind::ALL.into_iter().filter(|kind| {
+        rules.users.accept.contains(&match kind {
+            TokenKind::IdToken => AcceptedToken::IdToken,
+            TokenKind::SessionCookie => AcceptedToken::SessionCookie,
+        })
     })
 }
 
@@ -280,7 +289,9 @@ fn subject(examined: &Examined<'_>) -> Result<(), Obstacle> {
         Some(Value::String(uid)) if uid.chars().count() > SUBJECT_CHARACTERS_MAX => {
             invalid("sub", "is longer than 128 characters")
         }
-        Some(Value::String(uid)) if uid.chars().any(char::is_control) => invalid("sub", "holds a control character"),
+        Some(Value::String(uid)) if uid.chars().any(char::is_control) => {
+            invalid("sub", "holds a control character")
+        }
         Some(Value::String(_)) => Ok(()),
         Some(_) => invalid("sub", "is not a string"),
         None => invalid("sub", "is missing"),
@@ -316,7 +327,7 @@ fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
 }
 
 fn times(examined: &Examined<'_>) -> Result<(), Obstacle> {
-    let (now, skew) = (examined.now, examined.rules.clock_skew);
+    let (now, skew) = (examined.now, examined.rules.users.clock_skew);
     let expires_at = examined.time("exp")?;
     let issued_at = examined.time("iat")?;
     let auth_time = examined.time("auth_time")?;
@@ -364,14 +375,17 @@ fn signature(examined: &Examined<'_>) -> Result<(), Obstacle> {
 
 fn tenant(examined: &Examined<'_>) -> Result<(), Obstacle> {
     let Some(tenant) = examined.firebase("tenant").and_then(Value::as_str) else { return Ok(()) };
-    match &examined.rules.tenants {
+    match &examined.rules.users.tenants {
         Tenants::Any => Ok(()),
-        Tenants::Listed(tenants) if tenants.iter().any(|accepted| accepted == tenant) => Ok(()),
+        Tenants::Listed(tenants) if tenants.iter().any(|accepted| accepted.as_str() == tenant) => Ok(()),
         Tenants::Listed(_) | Tenants::None => deny(Reason::TenantNotAccepted { tenant: tenant.to_owned() }),
     }
 }
 
 fn anonymous(examined: &Examined<'_>) -> Result<(), Obstacle> {
     let is_anonymous = examined.firebase("sign_in_provider").and_then(Value::as_str) == Some("anonymous");
-    if is_anonymous && !examined.rules.accept_anonymous { deny(Reason::AnonymousUserNotAccepted) } else { Ok(()) }
+    match examined.rules.users.anonymous {
+        Anonymous::Deny if is_anonymous => deny(Reason::AnonymousUserNotAccepted),
+        Anonymous::Allow | Anonymous::Deny => Ok(()),
+    }
 }

@@ -17,49 +17,21 @@ pub use keys::{KeyRing, KeyState};
 pub use token_kind::TokenKind;
 pub use user::{AccountStatus, User};
 
-use std::time::Duration;
+use firegate_files::configuration::{Trust, Users};
 
 use crate::jose::CompactJws;
 use crate::reason::Reason;
 use crate::time::UnixTime;
 
-/// Whose signature counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Google's keys, or those that the configured endpoints stand in for.
-    Google,
-    /// Also the unsigned tokens of a Firebase Auth emulator, after a look-up of the user, as the Admin SDK does. Only
-    /// `firegate dev` can choose it.
-    Emulator,
-}
-
-/// Which tenants' users count as signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tenants {
-    /// Users of every tenant.
-    Any,
-    /// Users of these tenants, and those of none.
-    Listed(Vec<String>),
-    /// Only users that belong to no tenant.
-    None,
-}
-
-/// Who counts as a signed-in user: the configuration's `users` and `project`.
+/// Who counts as a signed-in user: the configuration's `project`, `users` and `trust`.
 #[derive(Clone, Debug)]
 pub struct IdentityRules {
     /// The project's ID, which is the tokens' audience.
     pub project: String,
-    /// Whether ID tokens are accepted.
-    pub accept_id_token: bool,
-    /// Whether session cookies are accepted.
-    pub accept_session_cookie: bool,
-    /// How far the clocks of Google and of this machine may be apart.
-    pub clock_skew: Duration,
-    /// Which tenants are accepted.
-    pub tenants: Tenants,
-    /// Whether users who signed in anonymously count.
-    pub accept_anonymous: bool,
-    /// Whose signature counts.
+    /// Kinds of token, tenants, anonymous users, clock skew.
+    pub users: Users,
+    /// Whether the unsigned tokens of a Firebase Auth emulator count too, after a look-up of the user, as in the Admin
+    /// SDK. Only `firegate dev` can choose that.
     pub trust: Trust,
 }
 
@@ -76,7 +48,12 @@ pub struct Identified {
 ///
 /// # Errors
 /// A [`Reason`] that is the token's or the policy's, or the keys that have to be fetched before it can be judged.
-pub fn identify(token: &str, rules: &IdentityRules, keys: &KeyRing, now: UnixTime) -> Result<Identified, Obstacle> {
+pub fn identify(
+    token: &str,
+    rules: &IdentityRules,
+    keys: &KeyRing,
+    now: UnixTime,
+) -> Result<Identified, Obstacle> {
     let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
     let examined = Examined { jws: &jws, rules, keys, now };
     for check in CHECKS {

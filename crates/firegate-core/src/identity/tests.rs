@@ -1,6 +1,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use firegate_files::configuration::{AcceptedToken, Anonymous, AppCheck, Revocation, Tenants};
 use serde_json::{Value, json};
 
 use super::*;
@@ -14,11 +15,15 @@ static SIGNER: LazyLock<RsaSigner> = LazyLock::new(|| RsaSigner::generate().expe
 fn rules() -> IdentityRules {
     IdentityRules {
         project: "demo".to_owned(),
-        accept_id_token: true,
-        accept_session_cookie: false,
-        clock_skew: Duration::from_secs(10),
-        tenants: Tenants::None,
-        accept_anonymous: false,
+        users: Users {
+            accept: vec![AcceptedToken::IdToken],
+            tenants: Tenants::None,
+            anonymous: Anonymous::Deny,
+            identity_pool: "firebase".to_owned(),
+            clock_skew: Duration::from_secs(10),
+            app_check: AppCheck::Off,
+            revocation: Revocation::Off,
+        },
         trust: Trust::Google,
     }
 }
@@ -133,7 +138,10 @@ fn the_header_is_exactly_that_of_an_id_token() {
     check_header(json!({"alg": "RS256", "kid": 1}), Code::TokenHeaderNotAllowed);
     check_header(json!({"alg": "RS256", "kid": "k", "typ": "at+jwt"}), Code::TokenHeaderNotAllowed);
     check_header(json!({"alg": "RS256", "kid": "k", "crit": ["exp"]}), Code::TokenHeaderNotAllowed);
-    check_header(json!({"alg": "RS256", "kid": "k", "jku": "https://evil.example"}), Code::TokenHeaderNotAllowed);
+    check_header(
+        json!({"alg": "RS256", "kid": "k", "jku": "https://evil.example"}),
+        Code::TokenHeaderNotAllowed,
+    );
     check_header(json!({"alg": "none"}), Code::TokenUnsigned);
     check_header(json!({"alg": "HS256", "kid": "k"}), Code::TokenAlgorithmNotAllowed);
     check_header(json!({"alg": "rs256", "kid": "k"}), Code::TokenAlgorithmNotAllowed);
@@ -159,11 +167,16 @@ fn keys_decide_and_their_absence_is_not_the_tokens_fault() {
 
 #[test]
 fn a_session_cookie_has_its_own_keys() {
-    let cookie = payload_with(json!({"iss": "https://session.firebase.google.com/demo", "exp": NOW + 86_400}));
+    let cookie =
+        payload_with(json!({"iss": "https://session.firebase.google.com/demo", "exp": NOW + 86_400}));
     let cookie = SIGNER.sign(&cookie).expect("a token");
-    let rules = IdentityRules { accept_session_cookie: true, ..rules() };
+    let mut rules = rules();
+    rules.users.accept.push(AcceptedToken::SessionCookie);
     // The ring holds the right key, pinned to the wrong issuer.
-    assert_eq!(judge(&cookie, &rules).map(drop), Err(Obstacle::KeysMissing { kind: TokenKind::SessionCookie }));
+    assert_eq!(
+        judge(&cookie, &rules).map(drop),
+        Err(Obstacle::KeysMissing { kind: TokenKind::SessionCookie })
+    );
     let KeyState::Usable(keys) = ring().id_token else { panic!("keys") };
     let ring = KeyRing { id_token: KeyState::Missing, session_cookie: KeyState::Usable(keys) };
     let identified = identify(&cookie, &rules, &ring, UnixTime::from_seconds(NOW)).expect("a user");
@@ -172,7 +185,8 @@ fn a_session_cookie_has_its_own_keys() {
 
 #[test]
 fn unsigned_tokens_count_under_emulator_trust_alone_and_ask_for_the_account() {
-    let [header, body] = [json!({"alg": "none", "typ": "JWT"}), payload()].map(|part| encode_base64url(part.to_string().as_bytes()));
+    let [header, body] = [json!({"alg": "none", "typ": "JWT"}), payload()]
+        .map(|part| encode_base64url(part.to_string().as_bytes()));
     let token = format!("{header}.{body}.");
     assert_eq!(judge(&token, &rules()).map(drop), Err(Obstacle::Denied(Reason::TokenUnsigned)));
     let emulator = IdentityRules { trust: Trust::Emulator, ..rules() };
@@ -195,9 +209,13 @@ fn the_user_is_what_the_token_says() {
 fn an_account_is_judged_by_when_the_user_signed_in() {
     let token = SIGNER.sign(&payload()).expect("a token");
     let user = judge(&token, &rules()).expect("a user").user;
-    let account = |disabled, valid_since| AccountStatus { disabled, valid_since: UnixTime::from_seconds(valid_since) };
+    let account =
+        |disabled, valid_since| AccountStatus { disabled, valid_since: UnixTime::from_seconds(valid_since) };
     assert_eq!(judge_account(&user, Some(&account(false, NOW - 60))), Ok(()));
-    assert!(matches!(judge_account(&user, Some(&account(false, NOW - 59))), Err(Reason::TokenRevoked { .. })));
+    assert!(matches!(
+        judge_account(&user, Some(&account(false, NOW - 59))),
+        Err(Reason::TokenRevoked { .. })
+    ));
     assert_eq!(judge_account(&user, Some(&account(true, 0))), Err(Reason::UserDisabled));
     assert_eq!(judge_account(&user, None), Err(Reason::UserNotFound));
 }

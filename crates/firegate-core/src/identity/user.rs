@@ -1,3 +1,4 @@
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
 use super::{Obstacle, TokenKind};
@@ -47,6 +48,8 @@ pub struct User {
     pub expires_at: UnixTime,
     /// The token's payload segment, as gateways hand it on: base64url, unpadded.
     pub payload_segment: String,
+    /// The SHA-256 of the whole token: what may be kept for this user is kept under it.
+    pub token_digest: [u8; 32],
     /// The `firebase` claim.
     pub firebase: Map<String, Value>,
 }
@@ -73,6 +76,8 @@ impl User {
 
     /// Reads the user out of a token that has passed every check.
     pub(super) fn from_verified(kind: TokenKind, jws: CompactJws<'_>) -> Result<Self, Obstacle> {
+        let mut token_digest = [0; 32];
+        token_digest.copy_from_slice(digest(&SHA256, jws.text().as_bytes()).as_ref());
         let payload_segment = jws.payload_segment().to_owned();
         let mut claims = jws.into_payload();
         let firebase = match claims.remove("firebase") {
@@ -80,7 +85,9 @@ impl User {
             _ => return Err(invalid("firebase", "is not an object")),
         };
         let text = |name: &str| firebase.get(name).and_then(Value::as_str).map(str::to_owned);
-        let time = |claims: &Map<String, Value>, name| claims.get(name).and_then(Value::as_i64).map(UnixTime::from_seconds);
+        let time = |claims: &Map<String, Value>, name| {
+            claims.get(name).and_then(Value::as_i64).map(UnixTime::from_seconds)
+        };
         let string = |claims: &mut Map<String, Value>, name| match claims.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -96,6 +103,7 @@ impl User {
             email_verified: claims.get("email_verified") == Some(&Value::Bool(true)),
             kind,
             payload_segment,
+            token_digest,
             firebase,
             claims: {
                 claims.retain(|name, _| !REGISTERED_CLAIMS.contains(&name.as_str()));

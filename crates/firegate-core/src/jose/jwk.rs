@@ -90,7 +90,8 @@ impl KeySet {
                 return Err(KeySetError::TooManyKeys);
             }
             for (key_id, certificate) in &object {
-                let Some(pem) = certificate.as_str().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"))
+                let Some(pem) =
+                    certificate.as_str().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"))
                 else {
                     return Err(KeySetError::Format);
                 };
@@ -136,16 +137,22 @@ impl PublicKey {
         expect_member(jwk, "alg", "RS256", "its algorithm is not RS256", false)?;
         expect_member(jwk, "use", "sig", "it is not for signatures", false)?;
         let component = |name| {
-            jwk.get(name).and_then(Value::as_str).and_then(decode_base64url).ok_or("its numbers are not base64url")
+            jwk.get(name)
+                .and_then(Value::as_str)
+                .and_then(decode_base64url)
+                .ok_or("its numbers are not base64url")
         };
         Self::rs256(key_id, &component("n")?, &component("e")?)
     }
 
     fn rs256_from_certificate(key_id: &str, pem: &str) -> Result<Self, &'static str> {
-        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| "its PEM text cannot be read")?;
+        let (_, pem) =
+            x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| "its PEM text cannot be read")?;
         let certificate = pem.parse_x509().map_err(|_| "its certificate cannot be read")?;
         match certificate.public_key().parsed() {
-            Ok(x509_parser::public_key::PublicKey::RSA(key)) => Self::rs256(key_id, key.modulus, key.exponent),
+            Ok(x509_parser::public_key::PublicKey::RSA(key)) => {
+                Self::rs256(key_id, key.modulus, key.exponent)
+            }
             _ => Err("its type is not RSA"),
         }
     }
@@ -153,7 +160,8 @@ impl PublicKey {
     fn rs256(key_id: &str, modulus: &[u8], exponent: &[u8]) -> Result<Self, &'static str> {
         let modulus = without_leading_zeros(modulus);
         let exponent = without_leading_zeros(exponent);
-        let modulus_bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        let modulus_bits =
+            modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
         if modulus_bits < RSA_MODULUS_BITS_MIN {
             return Err("it is shorter than 2048 bits");
         }
@@ -162,7 +170,9 @@ impl PublicKey {
             return Err("its exponent is not acceptable");
         }
         let components = RsaPublicKeyComponents { n: modulus, e: exponent };
-        let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| "the cryptographic library refuses it")?;
+        let key = components
+            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+            .map_err(|_| "the cryptographic library refuses it")?;
         Ok(Self { key_id: key_id.into(), key })
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SecureRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    RsaPublicKeyComponents,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,7 +36,11 @@ pub fn decode_base64url(text: &str) -> Option<Vec<u8>> {
 }
 
 fn signing_input(header: &Value, payload: &Value) -> String {
-    format!("{}.{}", encode_base64url(header.to_string().as_bytes()), encode_base64url(payload.to_string().as_bytes()))
+    format!(
+        "{}.{}",
+        encode_base64url(header.to_string().as_bytes()),
+        encode_base64url(payload.to_string().as_bytes())
+    )
 }
 
 /// An RSA private key that signs with RS256 (RFC 7518, section 3.3).
@@ -122,7 +127,8 @@ impl EcdsaP256Signer {
     /// # Errors
     /// If the cryptographic library fails.
     pub fn generate() -> Result<Self, SignError> {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| SignError::Operation)?;
+        let key =
+            EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| SignError::Operation)?;
         let document = key.to_pkcs8v1().map_err(|_| SignError::Operation)?;
         Self::from_pkcs8(document.as_ref())
     }
@@ -132,7 +138,8 @@ impl EcdsaP256Signer {
     /// # Errors
     /// If the bytes are no P-256 private key.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, SignError> {
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| SignError::Key)?;
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| SignError::Key)?;
         let (x, y) = coordinates(&key)?;
         let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());

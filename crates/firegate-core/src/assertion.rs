@@ -1,0 +1,150 @@
+//! What the service is told of the user. Cloud Run strips the signature of the token it validates, so Firegate signs a
+//! short assertion of its own; presets speak as API Gateway or Identity-Aware Proxy would, so that backends that exist
+//! need no change.
+
+use firegate_files::configuration::IdentityHeaders;
+use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value, json};
+
+use crate::identity::User;
+use crate::limits::ASSERTION_LIFETIME_MAX;
+use crate::permit::Permit;
+use crate::time::UnixTime;
+
+/// The assertion's header.
+pub const FIREGATE_ASSERTION: HeaderName = HeaderName::from_static("x-firegate-assertion");
+const FIREGATE_USER_ID: HeaderName = HeaderName::from_static("x-firegate-user-id");
+const FIREGATE_USER_EMAIL: HeaderName = HeaderName::from_static("x-firegate-user-email");
+const IAP_ASSERTION: HeaderName = HeaderName::from_static("x-goog-iap-jwt-assertion");
+const IAP_USER_ID: HeaderName = HeaderName::from_static("x-goog-authenticated-user-id");
+const IAP_USER_EMAIL: HeaderName = HeaderName::from_static("x-goog-authenticated-user-email");
+const APIGATEWAY_USER_INFO: HeaderName = HeaderName::from_static("x-apigateway-api-userinfo");
+const ENDPOINT_USER_INFO: HeaderName = HeaderName::from_static("x-endpoint-api-userinfo");
+
+/// An assertion that is to be signed and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertionForm {
+    /// Firegate's own.
+    Firegate,
+    /// Identity-Aware Proxy's, for users of external identities.
+    IdentityAwareProxy,
+}
+
+impl AssertionForm {
+    /// The form that a backend's preset asks for.
+    pub const fn of(preset: IdentityHeaders) -> Option<Self> {
+        match preset {
+            IdentityHeaders::Firegate => Some(Self::Firegate),
+            IdentityHeaders::Iap => Some(Self::IdentityAwareProxy),
+            IdentityHeaders::ApiGateway | IdentityHeaders::None => None,
+        }
+    }
+
+    /// The header that carries it.
+    pub const fn header(self) -> HeaderName {
+        match self {
+            Self::Firegate => FIREGATE_ASSERTION,
+            Self::IdentityAwareProxy => IAP_ASSERTION,
+        }
+    }
+
+    /// The `typ` of its JWS header; IAP's is a plain JWT.
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Self::Firegate => "firegate-assertion+jwt",
+            Self::IdentityAwareProxy => "JWT",
+        }
+    }
+
+    /// Its claims. It expires with the user's token, and after five minutes at the latest.
+    pub fn claims(self, user: &User, issuer: &str, audience: &str, now: UnixTime) -> Value {
+        let expires_at = now.plus(ASSERTION_LIFETIME_MAX).min(user.expires_at);
+        let mut claims = match self {
+            Self::Firegate => firegate_claims(user, issuer),
+            Self::IdentityAwareProxy => iap_claims(user),
+        };
+        claims.insert("aud".to_owned(), json!(audience));
+        claims.insert("iat".to_owned(), json!(now.as_seconds()));
+        claims.insert("exp".to_owned(), json!(expires_at.as_seconds()));
+        Value::Object(claims)
+    }
+}
+
+fn firegate_claims(user: &User, issuer: &str) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("iss".to_owned(), json!(issuer));
+    claims.insert("sub".to_owned(), json!(user.uid));
+    if let Some(tenant) = &user.tenant {
+        claims.insert("tenant".to_owned(), json!(tenant));
+    }
+    if let Some(email) = &user.email {
+        claims.insert("email".to_owned(), json!(email));
+        claims.insert("email_verified".to_owned(), json!(user.email_verified));
+    }
+    claims.insert("sign_in_provider".to_owned(), json!(user.sign_in_provider));
+    // Nested, so that no custom claim can pass for one of Firegate's.
+    claims.insert("claims".to_owned(), Value::Object(user.claims.clone()));
+    claims
+}
+
+/// As Identity-Aware Proxy writes it for external identities: the namespaced subject, and Firebase's claims as `gcip`.
+fn iap_claims(user: &User) -> Map<String, Value> {
+    let mut gcip = user.claims.clone();
+    gcip.insert("auth_time".to_owned(), json!(user.auth_time.as_seconds()));
+    if let Some(email) = &user.email {
+        gcip.insert("email".to_owned(), json!(email));
+        gcip.insert("email_verified".to_owned(), json!(user.email_verified));
+    }
+    gcip.insert("firebase".to_owned(), Value::Object(user.firebase.clone()));
+    gcip.insert("sub".to_owned(), json!(user.uid));
+    gcip.insert("user_id".to_owned(), json!(user.uid));
+    let mut claims = Map::new();
+    claims.insert("iss".to_owned(), json!("https://cloud.google.com/iap"));
+    claims.insert("sub".to_owned(), json!(iap_name(user, &user.uid)));
+    if let Some(email) = &user.email {
+        claims.insert("email".to_owned(), json!(iap_name(user, email)));
+    }
+    claims.insert("identity_source".to_owned(), json!("GCIP"));
+    claims.insert("gcip".to_owned(), Value::Object(gcip));
+    claims
+}
+
+fn iap_name(user: &User, name: &str) -> String {
+    let User { project, tenant, .. } = user;
+    match tenant {
+        Some(tenant) => format!("securetoken.google.com/{project}/{tenant}:{name}"),
+        None => format!("securetoken.google.com/{project}:{name}"),
+    }
+}
+
+/// The unsigned identity headers that the permit's backend expects. They are set after every copy of the client's was
+/// deleted. The assertion comes on top, once it is signed.
+pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(user) = permit.user() else { return Vec::new() };
+    let email = |name: HeaderName, text: String| user.email.is_some().then_some((name, text));
+    let pairs = match permit.backend().identity_headers() {
+        IdentityHeaders::None => vec![],
+        IdentityHeaders::Firegate => vec![
+            Some((FIREGATE_USER_ID, user.uid.clone())),
+            // An unverified address is anyone's claim; a plain header has no room to say so.
+            user.verified_email().map(|email| (FIREGATE_USER_EMAIL, email.to_owned())),
+        ],
+        IdentityHeaders::ApiGateway => vec![
+            Some((APIGATEWAY_USER_INFO, user.payload_segment.clone())),
+            Some((ENDPOINT_USER_INFO, user.payload_segment.clone())),
+        ],
+        IdentityHeaders::Iap => vec![
+            Some((IAP_USER_ID, iap_name(user, &user.uid))),
+            email(IAP_USER_EMAIL, iap_name(user, user.email.as_deref().unwrap_or_default())),
+        ],
+    };
+    pairs.into_iter().flatten().filter_map(|(name, text)| Some((name, header_value(&text)?))).collect()
+}
+
+/// A uid or an address may hold any character. What is not visible ASCII is percent-encoded as UTF-8, so that the
+/// header is never missing for some users and never reads as another user's: `%` itself is encoded too.
+fn header_value(text: &str) -> Option<HeaderValue> {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    const NOT_PLAIN: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    HeaderValue::from_str(&utf8_percent_encode(text, NOT_PLAIN).to_string()).ok()
+}

@@ -1,0 +1,235 @@
+//! Cross-origin requests (the Fetch standard, section 3.2). A preflight is answered here, after the route is known and
+//! before any token is asked for, because a browser sends none with it.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use url::{Host, Url};
+
+use crate::facts::RequestFacts;
+use crate::reason::Reason;
+
+/// What a browser may keep of a preflight's answer, in seconds: short enough for a change to be seen.
+const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
+
+/// What pages may read of an answer beyond the headers that are always readable.
+const EXPOSED_HEADERS: HeaderValue =
+    HeaderValue::from_static("retry-after, www-authenticate, x-firegate-request-id");
+
+/// The headers of a backend's answer that Firegate's replace.
+const CORS_HEADERS: [HeaderName; 6] = [
+    ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+];
+
+/// Which pages may call.
+#[derive(Clone, Debug, Default)]
+pub struct CorsPolicy {
+    /// Exact origins, as browsers write them; `*` stands for every one.
+    pub origins: Vec<String>,
+    /// Also pages of localhost and of private addresses, on any port: `firegate dev` alone.
+    pub local_network_origins: bool,
+    /// Methods a page may use.
+    pub methods: Vec<Method>,
+    /// Request headers a page may set.
+    pub headers: Vec<HeaderName>,
+    /// Whether pages may send cookies.
+    pub credentials: bool,
+}
+
+/// The answer to a preflight that is allowed: a 204 with these headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreflightAnswer {
+    /// The headers to send.
+    pub headers: HeaderMap,
+}
+
+impl CorsPolicy {
+    /// Whether a request is a preflight. Any other OPTIONS request needs a token like every other request.
+    pub fn is_preflight(facts: &RequestFacts<'_>) -> bool {
+        facts.method == Method::OPTIONS
+            && facts.headers.contains_key(ORIGIN)
+            && facts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    }
+
+    /// Answers a preflight.
+    ///
+    /// # Errors
+    /// If the origin, the method or a header is not allowed.
+    pub fn preflight(&self, facts: &RequestFacts<'_>) -> Result<PreflightAnswer, Reason> {
+        let refuse = |part| Err(Reason::CorsOriginNotAllowed { part });
+        let Some(origin) =
+            facts.headers.get(ORIGIN).filter(|_| facts.header(ORIGIN).is_some_and(|text| self.admits(text)))
+        else {
+            return refuse("origin");
+        };
+        let method = facts.header(ACCESS_CONTROL_REQUEST_METHOD).unwrap_or_default();
+        if !self.methods.iter().any(|allowed| allowed.as_str() == method) {
+            return refuse("method");
+        }
+        for name in facts.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS) {
+            let Ok(names) = name.to_str() else { return refuse("header") };
+            let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+            if !names
+                .all(|name| self.headers.iter().any(|allowed| allowed.as_str().eq_ignore_ascii_case(name)))
+            {
+                return refuse("header");
+            }
+        }
+        let mut headers = HeaderMap::new();
+        self.grant(&mut headers, origin);
+        headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, join(self.methods.iter().map(Method::as_str)));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, join(self.headers.iter().map(HeaderName::as_str)));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE_SECONDS);
+        headers.append(
+            VARY,
+            HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
+        );
+        Ok(PreflightAnswer { headers })
+    }
+
+    /// Replaces the CORS headers of an answer by those of this policy: on errors too, or a browser would hide the
+    /// reason from the page.
+    pub fn decorate(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        for name in CORS_HEADERS {
+            headers.remove(name);
+        }
+        match origin {
+            Some(origin) if origin.to_str().is_ok_and(|text| self.admits(text)) => {
+                self.grant(headers, origin)
+            }
+            _ => {
+                headers.append(VARY, HeaderValue::from_static("origin"));
+            }
+        }
+    }
+
+    fn grant(&self, headers: &mut HeaderMap, origin: &HeaderValue) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        if self.credentials {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        // The answer differs by origin, whoever is allowed, and a cache has to know.
+        headers.append(VARY, HeaderValue::from_static("origin"));
+    }
+
+    fn admits(&self, origin: &str) -> bool {
+        // A sandboxed frame or a local file says "null"; anyone can make a page that does.
+        if origin == "null" {
+            return false;
+        }
+        self.origins.iter().any(|allowed| allowed == origin || allowed == "*")
+            || (self.local_network_origins && is_local_network(origin))
+    }
+}
+
+fn is_local_network(origin: &str) -> bool {
+    let Ok(url) = Url::parse(origin) else { return false };
+    let plain =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    plain
+        && matches!(url.scheme(), "http" | "https")
+        && match url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => {
+                address.is_loopback() || address.is_private() || address.is_link_local()
+            }
+            Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unique_local(),
+            None => false,
+        }
+}
+
+fn join<'a>(words: impl Iterator<Item = &'a str>) -> HeaderValue {
+    // Methods and header names are tokens, so their list is always a header value.
+    HeaderValue::from_str(&words.collect::<Vec<_>>().join(", ")).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::NormalPath;
+
+    fn policy() -> CorsPolicy {
+        CorsPolicy {
+            origins: vec!["https://app.example.com".to_owned()],
+            methods: vec![Method::GET, Method::POST],
+            headers: vec![http::header::AUTHORIZATION],
+            ..CorsPolicy::default()
+        }
+    }
+
+    fn check(
+        policy: &CorsPolicy,
+        origin: &str,
+        method: &str,
+        headers: &str,
+        expected: Result<(), &'static str>,
+    ) {
+        let request: HeaderMap = [
+            (ORIGIN, origin),
+            (ACCESS_CONTROL_REQUEST_METHOD, method),
+            (ACCESS_CONTROL_REQUEST_HEADERS, headers),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name, value.parse().expect("a header value")))
+        .collect();
+        let path = NormalPath::parse("/").expect("a path");
+        let facts = RequestFacts { method: &Method::OPTIONS, path, headers: &request };
+        assert!(CorsPolicy::is_preflight(&facts));
+        let found = policy.preflight(&facts).map(|answer| {
+            assert_eq!(answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN), Some(&request[ORIGIN]));
+        });
+        let expected = expected.map_err(|part| Reason::CorsOriginNotAllowed { part });
+        assert_eq!(found, expected, "{origin} {method} {headers}");
+    }
+
+    #[test]
+    fn preflights_are_exact() {
+        let policy = policy();
+        check(&policy, "https://app.example.com", "GET", "Authorization", Ok(()));
+        check(&policy, "https://app.example.com", "POST", "", Ok(()));
+        check(&policy, "https://app.example.com.evil.example", "GET", "", Err("origin"));
+        check(&policy, "https://app.example.com:443", "GET", "", Err("origin"));
+        check(&policy, "http://app.example.com", "GET", "", Err("origin"));
+        check(&policy, "null", "GET", "", Err("origin"));
+        check(&policy, "https://app.example.com", "DELETE", "", Err("method"));
+        check(&policy, "https://app.example.com", "GET", "authorization, x-other", Err("header"));
+        check(&policy, "http://localhost:8081", "GET", "", Err("origin"));
+    }
+
+    #[test]
+    fn local_origins_are_local_addresses_by_their_own_name() {
+        let policy = CorsPolicy { local_network_origins: true, ..policy() };
+        for origin in [
+            "http://localhost:8081",
+            "http://127.0.0.1:3000",
+            "http://192.168.1.7:19006",
+            "http://[::1]:5173",
+        ] {
+            check(&policy, origin, "GET", "", Ok(()));
+        }
+        for origin in
+            ["http://localhost.evil.example", "http://8.8.8.8", "file://localhost", "http://user@localhost"]
+        {
+            check(&policy, origin, "GET", "", Err("origin"));
+        }
+    }
+
+    #[test]
+    fn the_backends_own_grants_are_replaced() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        policy().decorate(Some(&HeaderValue::from_static("https://evil.example")), &mut headers);
+        assert_eq!(headers.get(ACCESS_CONTROL_ALLOW_ORIGIN), None);
+        assert_eq!(headers.get(VARY), Some(&HeaderValue::from_static("origin")));
+    }
+}

@@ -1,0 +1,89 @@
+//! Who may pass: the bindings of a backend against the caller. The only place that makes a [`Permit`].
+
+use std::sync::Arc;
+
+use firegate_files::members::Member;
+use serde_json::Value;
+
+use crate::identity::User;
+use crate::permit::Permit;
+use crate::reason::Reason;
+use crate::snapshot::{Backend, IdentityPool};
+
+/// Lets the caller pass if a member of the backend's bindings matches them.
+///
+/// # Errors
+/// A caller without a token is asked for one; a user whom no member matches is refused.
+pub fn authorize(backend: &Arc<Backend>, pool: &IdentityPool, user: Option<User>) -> Result<Permit, Reason> {
+    if backend.members().iter().any(|member| matches(member, pool, user.as_ref())) {
+        return Ok(Permit::new(Arc::clone(backend), user));
+    }
+    match user {
+        None => Err(Reason::TokenMissing),
+        Some(user) => Err(Reason::NoInvokerBinding {
+            principal: pool.principal(&user),
+            members: backend.members().iter().map(Member::to_string).collect(),
+        }),
+    }
+}
+
+/// Whether a member names the caller.
+///
+/// A user that belongs to a tenant matches only members that name the tenant, because user ids and addresses repeat
+/// across tenants; `allAuthenticatedUsers` is every user that the configuration's `users` admits.
+pub fn matches(member: &Member, pool: &IdentityPool, user: Option<&User>) -> bool {
+    if *member == Member::AllUsers {
+        return true;
+    }
+    let Some(user) = user else { return false };
+    let project_level = user.tenant.is_none();
+    match member {
+        Member::AllUsers | Member::AllAuthenticatedUsers => true,
+        Member::User(address) => {
+            project_level && user.verified_email().is_some_and(|email| email.eq_ignore_ascii_case(address))
+        }
+        Member::Domain(domain) => {
+            project_level
+                && user
+                    .verified_email()
+                    .and_then(domain_of)
+                    .is_some_and(|found| found.eq_ignore_ascii_case(domain))
+        }
+        Member::Principal { pool: named, subject } => project_level && pool.is(named) && user.uid == *subject,
+        Member::PrincipalSet { pool: named, attribute, value } => {
+            pool.is(named)
+                && (project_level || attribute == "tenant")
+                && has_attribute(user, attribute, value)
+        }
+        Member::PrincipalSetAll { pool: named } => project_level && pool.is(named),
+        // Service accounts are Google's callers and groups need a source of membership; neither is a signed-in user.
+        Member::Group(_) | Member::ServiceAccount(_) => false,
+    }
+}
+
+/// The domain of an address with exactly one `@`: `a@evil@good.com` has none.
+fn domain_of(email: &str) -> Option<&str> {
+    email.split_once('@').map(|(_, domain)| domain).filter(|domain| !domain.contains('@'))
+}
+
+fn has_attribute(user: &User, attribute: &str, value: &str) -> bool {
+    match attribute {
+        "tenant" => user.tenant.as_deref() == Some(value),
+        "provider" => user.sign_in_provider == value,
+        "email" => user.verified_email().is_some_and(|email| email.eq_ignore_ascii_case(value)),
+        claim => match user.claims.get(claim) {
+            Some(Value::Array(elements)) => elements.iter().any(|element| is_value(element, value)),
+            Some(element) => is_value(element, value),
+            None => false,
+        },
+    }
+}
+
+fn is_value(found: &Value, expected: &str) -> bool {
+    match found {
+        Value::String(text) => text == expected,
+        Value::Bool(truth) => expected == if *truth { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == expected,
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}

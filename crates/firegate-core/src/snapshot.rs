@@ -1,0 +1,179 @@
+//! The configuration, compiled for the decision: immutable, shared, and with nothing left to parse or to check on the
+//! way of a request.
+
+use std::sync::Arc;
+
+use firegate_files::configuration::{
+    self, AllowedOrigins, Configuration, Credential, Endpoint, IdentityHeaders, Routing, StreamsUntil,
+    UserToken,
+};
+use firegate_files::members::{Member, Pool};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, Method};
+
+use crate::cors::CorsPolicy;
+use crate::identity::{IdentityRules, User};
+use crate::route::Routes;
+
+/// The methods a page may use if `cors.methods` names none.
+const USUAL_METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// The request headers a page may set beside those that `cors.headers` names.
+const USUAL_HEADERS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    HeaderName::from_static("x-firebase-appcheck"),
+    HeaderName::from_static("x-requested-with"),
+];
+
+/// Everything a decision is made by, but for keys and the time.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Who counts as a signed-in user.
+    pub identity: IdentityRules,
+    /// Which path belongs to which backend.
+    pub routes: Routes,
+    /// Every backend, in the order of their names.
+    pub backends: Vec<Arc<Backend>>,
+    /// Which pages of other origins may call; `None`: cross-origin requests are the services' own affair.
+    pub cors: Option<CorsPolicy>,
+    /// How members name this project's users.
+    pub identity_pool: IdentityPool,
+}
+
+/// A service that requests are forwarded to.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its settings.
+    pub settings: configuration::Backend,
+}
+
+/// The workload identity pool in whose spelling members name this project's users.
+#[derive(Clone, Debug)]
+pub struct IdentityPool {
+    name: String,
+    project_number: Option<String>,
+}
+
+impl Snapshot {
+    /// Compiles a checked configuration.
+    pub fn compile(configuration: &Configuration) -> Self {
+        let backends = configuration
+            .backends
+            .iter()
+            .map(|(name, settings)| Arc::new(Backend { name: name.to_string(), settings: settings.clone() }));
+        let backends = backends.collect::<Vec<_>>();
+        let mut routes = Routes::default();
+        // A URL map is refused as not built; without routes nothing is routed.
+        if let Routing::Routes(configured) = &configuration.routing {
+            for route in configured {
+                if let Some(backend) = backends.iter().find(|backend| backend.name == route.backend.as_str())
+                {
+                    routes.add(&route.path, Arc::clone(backend));
+                }
+            }
+        }
+        Self {
+            identity: IdentityRules {
+                project: configuration.project.to_string(),
+                users: configuration.users.clone(),
+                trust: configuration.trust(),
+            },
+            routes,
+            backends,
+            cors: configuration.cors.as_ref().map(cors_policy),
+            identity_pool: IdentityPool {
+                name: configuration.users.identity_pool.clone(),
+                project_number: configuration.project_number.as_ref().map(ToString::to_string),
+            },
+        }
+    }
+
+    /// Also lets pages of localhost and of private addresses call, on any port: for `firegate dev`.
+    #[must_use]
+    pub fn with_local_network_origins(mut self) -> Self {
+        let policy = self.cors.take().unwrap_or_else(|| CorsPolicy {
+            methods: USUAL_METHODS.to_vec(),
+            headers: USUAL_HEADERS.to_vec(),
+            ..CorsPolicy::default()
+        });
+        self.cors = Some(CorsPolicy { local_network_origins: true, ..policy });
+        self
+    }
+}
+
+fn cors_policy(cors: &configuration::Cors) -> CorsPolicy {
+    let methods = cors.methods.iter().filter_map(|method| method.parse().ok()).collect::<Vec<_>>();
+    let headers = cors.headers.iter().filter_map(|name| name.parse().ok());
+    CorsPolicy {
+        origins: match &cors.origins {
+            AllowedOrigins::Any => vec!["*".to_owned()],
+            AllowedOrigins::Listed(origins) => origins.iter().map(ToString::to_string).collect(),
+        },
+        local_network_origins: false,
+        methods: if methods.is_empty() { USUAL_METHODS.to_vec() } else { methods },
+        headers: USUAL_HEADERS.into_iter().chain(headers).collect(),
+        credentials: cors.credentials,
+    }
+}
+
+impl Backend {
+    /// Where it is, and for which audience it is called.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.settings.endpoint
+    }
+
+    /// Who may call it.
+    pub fn members(&self) -> &[Member] {
+        self.settings.members()
+    }
+
+    /// Whether everyone may call it, with or without a token.
+    pub fn admits_everyone(&self) -> bool {
+        self.members().contains(&Member::AllUsers)
+    }
+
+    /// How Firegate identifies itself to it.
+    pub fn credential(&self) -> &Credential {
+        &self.settings.credential
+    }
+
+    /// How it is told who the user is.
+    pub fn identity_headers(&self) -> IdentityHeaders {
+        self.settings.identity_headers
+    }
+
+    /// Whether it sees the user's own token.
+    pub fn forwards_user_token(&self) -> bool {
+        self.settings.user_token == UserToken::Forward
+    }
+
+    /// Whether its streams end with the token that opened them.
+    pub fn ends_streams_at_token_expiry(&self) -> bool {
+        matches!(self.settings.streams_until, StreamsUntil::TokenExpiry | StreamsUntil::Revocation)
+    }
+}
+
+impl IdentityPool {
+    /// Whether a member's pool is this one. Without a configured project number the pool's name decides.
+    pub fn is(&self, pool: &Pool) -> bool {
+        self.name == pool.name
+            && self.project_number.as_ref().is_none_or(|number| *number == pool.project_number)
+    }
+
+    /// How a member would name the user.
+    pub fn principal(&self, user: &User) -> String {
+        let number = self.project_number.as_deref().unwrap_or("PROJECT_NUMBER");
+        let pool = format!(
+            "iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{}",
+            self.name
+        );
+        match &user.tenant {
+            Some(tenant) => format!("principalSet://{pool}/attribute.tenant/{tenant}"),
+            None => format!("principal://{pool}/subject/{}", user.uid),
+        }
+    }
+}
