@@ -1,4 +1,119 @@
-//! t
-#[derive(Debug)]
-/// t
-pub struct Configuration;
+//! `firegate.yaml`: the configuration of the front door.
+//!
+//! A file goes through four steps, each of which reports everything it finds: [`crate::yaml`] makes a tree with
+//! places, `shape` compares the tree with the schema, `unbuilt` refuses what this version does not have, and
+//! `check` makes the model. The flags of the command line enter at the last step, so that the same checks hold.
+
+mod check;
+mod development;
+mod google;
+mod model;
+mod names;
+mod path_pattern;
+mod quantity;
+mod schema;
+mod shape;
+mod source;
+mod unbuilt;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use development::{ConnectThroughError, EmulatorTrustError};
+pub use google::{GoogleEndpoints, is_loopback, join};
+pub use model::{
+    AcceptedToken, Access, AllowedOrigins, Anonymous, AppCheck, AssertionSettings, Backend, Behind,
+    Certificate, Configuration, Cors, Credential, Dialect, Endpoint, Enforce, IdentityHeaders, LimitsStore,
+    Plaintext, PolicyFile, Protocol, Revocation, Route, Routing, StreamsUntil, Tenants, Timeouts, Tls,
+    TokenSource, Trust, UserToken, Users,
+};
+pub use names::{
+    BackendName, NameError, Origin, ProjectId, ProjectNumber, ServiceAccountEmail, TenantId,
+    WorkloadIdentityProvider,
+};
+pub use path_pattern::{PathPattern, RESERVED_PREFIX};
+pub use schema::json_schema;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
+use crate::yaml;
+
+use check::Given;
+use source::{BackendSource, ConfigurationSource, UrlSource};
+
+/// The name of the backend that is given by a flag.
+const FLAG_BACKEND: &str = "backend";
+
+/// Reads a configuration. `file_name` is what the diagnostics call it: the file, or the variable that held it.
+///
+/// # Errors
+///
+/// Everything that is wrong, errors and warnings, in the order of the file. Warnings alone do not refuse: they are
+/// in [`Configuration::warnings`].
+pub fn parse(file_name: &str, text: &str) -> Result<Configuration, Diagnostics> {
+    let mut diagnostics = Diagnostics::new();
+    let Some(document) = yaml::parse(file_name, text, &mut diagnostics) else {
+        return Err(diagnostics);
+    };
+    let shaped = shape::check(&schema::SCHEMA, &document, &mut diagnostics);
+    for (path, diagnostic) in unbuilt::find(&shaped.json) {
+        document.report(&mut diagnostics, &path, yaml::Part::Value, diagnostic);
+    }
+    if shaped.refused.contains(&YamlPath::root()) {
+        return Err(diagnostics);
+    }
+    let configuration = match serde_json::from_value::<ConfigurationSource>(shaped.json) {
+        Ok(source) => check::configuration(source, Given::File(&document), shaped.refused, &mut diagnostics),
+        // The schema is made from the same types, so this cannot be; if it is, it refuses.
+        Err(error) => {
+            diagnostics
+                .push(Diagnostic::error(code::WRONG_TYPE, format!("this is not a configuration: {error}")));
+            None
+        }
+    };
+    finish(configuration, diagnostics)
+}
+
+fn finish(
+    configuration: Option<Configuration>,
+    mut diagnostics: Diagnostics,
+) -> Result<Configuration, Diagnostics> {
+    diagnostics.sort();
+    match configuration {
+        Some(configuration) => Ok(Configuration { warnings: diagnostics, ..configuration }),
+        None => Err(diagnostics),
+    }
+}
+
+impl Configuration {
+    /// The configuration that `--project`, `--backend` and `--allow` describe: one backend for all paths, and every
+    /// other value at its default. The checks are those of a file.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, by the name of its flag.
+    pub fn minimal(project: &str, backend_url: &str, members: &[String]) -> Result<Self, Diagnostics> {
+        let backend = BackendSource::Url(UrlSource(backend_url.to_owned()));
+        let source = ConfigurationSource {
+            project: Some(project.to_owned()),
+            backends: Some(BTreeMap::from([(FLAG_BACKEND.to_owned(), backend)])),
+            allow: (!members.is_empty()).then(|| members.to_vec()),
+            ..ConfigurationSource::default()
+        };
+        let mut diagnostics = Diagnostics::new();
+        if members.iter().any(|member| member.starts_with("group:")) {
+            let json = serde_json::json!({ "allow": members });
+            for (_, diagnostic) in unbuilt::find(&json) {
+                diagnostics.push(Diagnostic { path: "--allow".to_owned(), ..diagnostic });
+            }
+        }
+        let configuration = check::configuration(source, Given::Flags, BTreeSet::new(), &mut diagnostics);
+        finish(configuration, diagnostics)
+    }
+
+    /// Whose tokens are trusted.
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+}
+
+#[cfg(test)]
+mod tests;

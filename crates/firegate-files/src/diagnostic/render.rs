@@ -47,12 +47,15 @@ impl Diagnostics {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        // Without a place the path is the only thing that says what is meant.
-        let title = match &diagnostic.place {
-            None if !diagnostic.path.is_empty() => format!("{}: {}", diagnostic.path, diagnostic.message),
+        // A flag has no file to point into: its name alone says what is meant.
+        let title = match self.sources.as_slice() {
+            [] if !diagnostic.path.is_empty() => format!("{}: {}", diagnostic.path, diagnostic.message),
             _ => diagnostic.message.clone(),
         };
         let mut group = Group::with_title(level.primary_title(title).id(diagnostic.code));
+        if let (None, [source]) = (&diagnostic.place, self.sources.as_slice()) {
+            group = group.element(Origin::path(&*source.file));
+        }
         if let Some(place) = &diagnostic.place {
             group = match self.line_of(place) {
                 Some((line, span)) => group.element(

@@ -103,6 +103,14 @@ impl Document {
         path.segments().iter().try_fold(&self.root, |node, segment| node.step(segment).map(|(_, node)| node))
     }
 
+    /// The keys of the mapping at `path`; none if there is no mapping.
+    pub fn keys(&self, path: &YamlPath) -> Vec<String> {
+        match self.get(path).map(|node| &node.value) {
+            Some(Value::Mapping(entries)) => entries.iter().map(|entry| entry.key.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Where `part` of what is at `path` stands, if there is anything. The root itself has no place.
     pub fn place(&self, path: &YamlPath, part: Part) -> Option<Place> {
         let mut node = &self.root;

@@ -1,0 +1,415 @@
+//! Backends: where they are, how Firegate identifies itself to them, and what they are told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Checker;
+use crate::configuration::google::is_loopback;
+use crate::configuration::model::{
+    Access, Backend, Credential, Endpoint, Enforce, IdentityHeaders, Plaintext, Protocol, Revocation,
+    StreamsUntil, Timeouts, TokenSource, UserToken, Users,
+};
+use crate::configuration::names::{BackendName, ProjectId};
+use crate::configuration::source::{
+    BackendFullSource, BackendSource, EndpointSource, EnforceSource, IdentityHeadersSource, PlaintextSource,
+    ProtocolSource, StreamsUntilSource, TimeoutsSource, TokenSourceSource, UserTokenSource,
+};
+use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::limits::{AUDIENCE_BYTES_MAX, BACKENDS_MAX, BODY_BYTES_MAX, TIMEOUT_MAX};
+use crate::members::Member;
+use crate::suggestion::quoted;
+use crate::yaml::Part;
+
+/// The default of `body_bytes_max`: what Cloud Run takes over HTTP/1.
+const BODY_BYTES_MAX_DEFAULT: u64 = 32 * 1024 * 1024;
+
+impl Checker<'_> {
+    pub(super) fn backends(
+        &mut self,
+        backends: Option<BTreeMap<String, BackendSource>>,
+        allow: Option<Vec<String>>,
+        project: Option<&ProjectId>,
+        users: Option<&Users>,
+    ) -> Option<BTreeMap<BackendName, Backend>> {
+        let path = YamlPath::root().key("backends");
+        let top_allow = allow.map(|allow| self.members(&YamlPath::root().key("allow"), allow));
+        let backends = match backends {
+            Some(backends) if !backends.is_empty() => backends,
+            given => {
+                let found = Diagnostic::error(code::MISSING_KEY, "there is no backend to forward to").hint(
+                    "add the URL of your service: `backends: { api: https://api-abc123-uc.a.run.app }`",
+                );
+                match given {
+                    Some(_) if !self.has_refused_below(&path) => self.report_part(&path, Part::Key, found),
+                    Some(_) => {}
+                    None => self.missing(&path, found),
+                }
+                return None;
+            }
+        };
+        if backends.len() > BACKENDS_MAX {
+            let message = format!("there are {} backends, the most is {BACKENDS_MAX}", backends.len());
+            self.report_part(&path, Part::Key, Diagnostic::error(code::TOO_LARGE, message));
+            return None;
+        }
+        let nobody_anywhere = top_allow.is_none() && backends.values().all(|backend| !says_who(backend));
+        if nobody_anywhere {
+            self.no_allow_anywhere(project);
+        }
+        let mut checked = Some(BTreeMap::new());
+        for (name, source) in backends {
+            let path = path.key(&name);
+            let source = match source {
+                BackendSource::Url(url) => {
+                    BackendFullSource { url: Some(url), ..BackendFullSource::default() }
+                }
+                BackendSource::Full(full) => *full,
+            };
+            let name = match name.parse::<BackendName>() {
+                Ok(name) => Some(name),
+                Err(error) => {
+                    let found = Diagnostic::error(code::BACKEND, error.message).hint(error.hint);
+                    self.report_part(&path, Part::Key, found);
+                    None
+                }
+            };
+            let inherited = if nobody_anywhere { Some(None) } else { top_allow.clone() };
+            let backend = self.backend(&path, source, inherited, project, users);
+            match (&mut checked, name, backend) {
+                (Some(backends), Some(name), Some(backend)) => {
+                    backends.insert(name, backend);
+                }
+                _ => checked = None,
+            }
+        }
+        checked
+    }
+
+    /// The advice that a newcomer sees first.
+    fn no_allow_anywhere(&mut self, project: Option<&ProjectId>) {
+        let project = project.map_or_else(String::new, |project| format!(" `{project}`"));
+        let line = match self.given {
+            super::Given::File(_) => "the line `allow: [allAuthenticatedUsers]`",
+            super::Given::Flags => "`--allow allAuthenticatedUsers`",
+        };
+        let found = Diagnostic::error(code::NO_ALLOW, "nobody may call any backend: there is no `allow`").hint(format!(
+            "add {line} to let in the signed-in users of the Firebase project{project}; unlike in Google's IAM, the \
+             word does not mean everyone with a Google account"
+        ));
+        self.missing(&YamlPath::root().key("allow"), found);
+    }
+
+    fn has_refused_below(&self, path: &YamlPath) -> bool {
+        self.refused.iter().any(|refused| refused.parent() == *path)
+    }
+
+    /// `inherited` is the top-level `allow`: absent, refused (`Some(None)`), or its members.
+    fn backend(
+        &mut self,
+        path: &YamlPath,
+        mut source: BackendFullSource,
+        inherited: Option<Option<Vec<Member>>>,
+        project: Option<&ProjectId>,
+        users: Option<&Users>,
+    ) -> Option<Backend> {
+        let endpoints = self.endpoints(path, &mut source, project);
+        let credential = self.credential(path, &source, endpoints.as_deref(), users);
+        let access = self.access(path, &mut source, inherited);
+        let security_policy =
+            source.security_policy.take().map(|file| self.policy_file(&path.key("security_policy"), file));
+        let user_token = match source.user_token {
+            None | Some(UserTokenSource::Drop) => UserToken::Drop,
+            Some(UserTokenSource::Forward) => UserToken::Forward,
+        };
+        let identity_headers = match source.identity_headers {
+            None | Some(IdentityHeadersSource::Firegate) => IdentityHeaders::Firegate,
+            Some(IdentityHeadersSource::Apigateway) => IdentityHeaders::ApiGateway,
+            Some(IdentityHeadersSource::Iap) => IdentityHeaders::Iap,
+            Some(IdentityHeadersSource::None) => IdentityHeaders::None,
+        };
+        let plaintext = match source.plaintext {
+            None | Some(PlaintextSource::Refuse) => Plaintext::Refuse,
+            Some(PlaintextSource::Allow) => Plaintext::Allow,
+        };
+        let enforce = self.enforce(path, source.enforce, credential.as_ref());
+        let streams_until =
+            self.streams(path, source.streams.take().and_then(|streams| streams.until), users);
+        let token_sources = self.token_sources(path, source.token_sources.take());
+        let body_path = path.key("body_bytes_max");
+        let body_bytes_max =
+            self.size(&body_path, source.body_bytes_max.take(), BODY_BYTES_MAX_DEFAULT, 1..=BODY_BYTES_MAX);
+        let timeouts = self.timeouts(&path.key("timeouts"), source.timeouts.take());
+        let mut endpoints = endpoints?.into_iter();
+        let backend = Backend {
+            endpoint: endpoints.next()?,
+            further_endpoints: endpoints.collect(),
+            credential: credential?,
+            access: access?,
+            security_policy: super::optional(security_policy)?,
+            enforce: enforce?,
+            user_token,
+            token_sources: token_sources?,
+            identity_headers,
+            protocol: match source.protocol {
+                None | Some(ProtocolSource::Auto) => Protocol::Auto,
+                Some(ProtocolSource::Http1) => Protocol::Http1,
+                Some(ProtocolSource::H2) => Protocol::H2,
+                Some(ProtocolSource::H2c) => Protocol::H2c,
+            },
+            plaintext,
+            body_bytes_max: body_bytes_max?,
+            streams_until: streams_until?,
+            timeouts: timeouts?,
+            connect_through: None,
+        };
+        self.in_the_clear(path, &backend)?;
+        Some(backend)
+    }
+
+    fn endpoints(
+        &mut self,
+        path: &YamlPath,
+        source: &mut BackendFullSource,
+        project: Option<&ProjectId>,
+    ) -> Option<Vec<Endpoint>> {
+        let audience = source.audience.take();
+        match (source.url.take(), source.endpoints.take()) {
+            (Some(_), Some(_)) => {
+                let found = Diagnostic::error(code::EITHER_OR, "`url` and `endpoints` exclude each other")
+                    .hint("keep `url`, or write it as one of the `endpoints`");
+                self.report_part(&path.key("endpoints"), Part::Key, found);
+                None
+            }
+            (Some(url), None) => {
+                let url = self.origin_url(&path.key("url"), code::URL, &url.0);
+                // The short form has no key `url`; then the place is that of the backend itself.
+                self.endpoint(url?, &path.key("audience"), audience, project).map(|endpoint| vec![endpoint])
+            }
+            (None, Some(endpoints)) if !endpoints.is_empty() => {
+                let path = path.key("endpoints");
+                let endpoints = endpoints.into_iter().enumerate();
+                let checked: Vec<Option<Endpoint>> = endpoints
+                    .map(|(index, endpoint)| {
+                        self.one_of_endpoints(&path.index(index), endpoint, audience.as_ref(), project)
+                    })
+                    .collect();
+                checked.into_iter().collect()
+            }
+            (None, _) => {
+                let found = Diagnostic::error(code::MISSING_KEY, format!("`{path}` has no `url`"))
+                    .hint("add the origin of the service: `url: https://api-abc123-uc.a.run.app`");
+                if !self.was_refused(&path.key("endpoints")) {
+                    self.missing(&path.key("url"), found);
+                }
+                None
+            }
+        }
+    }
+
+    fn one_of_endpoints(
+        &mut self,
+        path: &YamlPath,
+        source: EndpointSource,
+        audience: Option<&String>,
+        project: Option<&ProjectId>,
+    ) -> Option<Endpoint> {
+        let Some(url) = source.url else {
+            let found = Diagnostic::error(code::MISSING_KEY, format!("`{path}` has no `url`"));
+            self.missing(&path.key("url"), found);
+            return None;
+        };
+        let url = self.origin_url(&path.key("url"), code::URL, &url.0);
+        let audience = source.audience.or_else(|| audience.cloned());
+        self.endpoint(url?, &path.key("audience"), audience, project)
+    }
+
+    fn endpoint(
+        &mut self,
+        url: url::Url,
+        path: &YamlPath,
+        audience: Option<String>,
+        project: Option<&ProjectId>,
+    ) -> Option<Endpoint> {
+        let Some(audience) = audience else {
+            let audience = url.origin().ascii_serialization();
+            return Some(Endpoint { url, audience });
+        };
+        let unprintable = audience.chars().any(|c| c.is_control() || c.is_whitespace());
+        if audience.is_empty() || audience.len() > AUDIENCE_BYTES_MAX || unprintable {
+            let message = "an audience is a text without white space, for example the URL of the service";
+            self.report(path, Diagnostic::error(code::AUDIENCE, message));
+            return None;
+        }
+        if let Some(bare) = audience.strip_suffix('/').filter(|bare| bare.contains("://")) {
+            let message = format!("the audience {} ends with a slash", quoted(&audience));
+            let hint = format!("Cloud Run compares exactly, and its URLs have none: write `{bare}`");
+            self.report(path, Diagnostic::warning(code::AUDIENCE, message).hint(hint));
+        } else if project.is_some_and(|project| project.as_str() == audience) {
+            let message = format!("the audience {} is the project ID", quoted(&audience));
+            let hint = "that is the audience of Firebase's tokens; Cloud Run expects the URL of the service in Google's";
+            self.report(path, Diagnostic::warning(code::AUDIENCE, message).hint(hint));
+        }
+        Some(Endpoint { url, audience })
+    }
+
+    fn access(
+        &mut self,
+        path: &YamlPath,
+        source: &mut BackendFullSource,
+        inherited: Option<Option<Vec<Member>>>,
+    ) -> Option<Access> {
+        match (source.allow.take(), source.iam_policy.take()) {
+            (Some(allow), None) => self.members(&path.key("allow"), allow).map(Access::Members),
+            (None, Some(policy)) => self.policy_file(&path.key("iam_policy"), policy).map(Access::Policy),
+            (Some(_), Some(_)) => {
+                let found = Diagnostic::error(code::EITHER_OR, "`allow` and `iam_policy` exclude each other")
+                    .hint("keep one of them; the policy names its members itself");
+                self.report_part(&path.key("iam_policy"), Part::Key, found);
+                None
+            }
+            (None, None) => match inherited {
+                Some(members) => members.map(Access::Members),
+                None => {
+                    let already = ["allow", "iam_policy"].iter().any(|key| self.was_refused(&path.key(key)))
+                        || self.was_refused(&YamlPath::root().key("allow"));
+                    if !already {
+                        let message =
+                            format!("nobody may call `{path}`: neither it nor the top level has an `allow`");
+                        let found = Diagnostic::error(code::NO_ALLOW, message).hint(
+                            "add `allow: [allAuthenticatedUsers]` for the signed-in users of the Firebase project, or \
+                             `allow: [allUsers]` for everyone without a token",
+                        );
+                        self.report_part(path, Part::Key, found);
+                    }
+                    None
+                }
+            },
+        }
+    }
+
+    fn enforce(
+        &mut self,
+        path: &YamlPath,
+        enforce: Option<EnforceSource>,
+        credential: Option<&Credential>,
+    ) -> Option<Enforce> {
+        match enforce {
+            None | Some(EnforceSource::On) => Some(Enforce::On),
+            Some(EnforceSource::Observe) => {
+                // A credential would carry refused requests through the check of the service.
+                if credential.is_none_or(|credential| *credential == Credential::None) {
+                    return Some(Enforce::Observe);
+                }
+                let found = Diagnostic::error(
+                    code::ENFORCE,
+                    "`observe` would let refused requests in with Firegate's credential",
+                )
+                .hint("observe only in front of a service that is open anyway: set `credential: none`");
+                self.report(&path.key("enforce"), found);
+                None
+            }
+        }
+    }
+
+    fn streams(
+        &mut self,
+        path: &YamlPath,
+        until: Option<StreamsUntilSource>,
+        users: Option<&Users>,
+    ) -> Option<StreamsUntil> {
+        match until {
+            None | Some(StreamsUntilSource::TokenExpiry) => Some(StreamsUntil::TokenExpiry),
+            Some(StreamsUntilSource::Never) => Some(StreamsUntil::Never),
+            Some(StreamsUntilSource::Revocation) => {
+                if users.is_none_or(|users| users.revocation != Revocation::Off) {
+                    return Some(StreamsUntil::Revocation);
+                }
+                let found = Diagnostic::error(
+                    code::STREAMS,
+                    "streams cannot end at a revocation that is not looked for",
+                )
+                .hint("set `users: { revocation: { check: required } }`, or use `until: token_expiry`");
+                self.report(&path.key("streams").key("until"), found);
+                None
+            }
+        }
+    }
+
+    fn token_sources(
+        &mut self,
+        path: &YamlPath,
+        sources: Option<Vec<TokenSourceSource>>,
+    ) -> Option<Vec<TokenSource>> {
+        let Some(sources) = sources else { return Some(vec![TokenSource::Authorization]) };
+        let mut checked: Vec<TokenSource> = Vec::new();
+        for source in sources {
+            let source = match source {
+                TokenSourceSource::Authorization => TokenSource::Authorization,
+                TokenSourceSource::Cookie => TokenSource::Cookie,
+                TokenSourceSource::Query => TokenSource::Query,
+                TokenSourceSource::WebsocketProtocol => TokenSource::WebsocketProtocol,
+            };
+            if !checked.contains(&source) {
+                checked.push(source);
+            }
+        }
+        if checked.is_empty() {
+            let found = Diagnostic::error(code::TOKEN_SOURCES, "a token must be looked for somewhere")
+                .hint("write `token_sources: [authorization]`, or remove the key");
+            self.report(&path.key("token_sources"), found);
+            return None;
+        }
+        Some(checked)
+    }
+
+    fn timeouts(&mut self, path: &YamlPath, timeouts: Option<TimeoutsSource>) -> Option<Timeouts> {
+        let default = Timeouts::default();
+        let Some(timeouts) = timeouts else { return Some(default) };
+        let range = Duration::from_millis(1)..=TIMEOUT_MAX;
+        let connect = self.duration(&path.key("connect"), timeouts.connect, default.connect, range.clone());
+        let headers_path = path.key("response_headers");
+        let response_headers =
+            self.duration(&headers_path, timeouts.response_headers, default.response_headers, range.clone());
+        let idle = self.duration(&path.key("idle"), timeouts.idle, default.idle, range);
+        Some(Timeouts { connect: connect?, response_headers: response_headers?, idle: idle? })
+    }
+
+    /// Refuses to send over plain http what only the service may read, unless it stays on this machine.
+    fn in_the_clear(&mut self, path: &YamlPath, backend: &Backend) -> Option<()> {
+        if backend.plaintext == Plaintext::Allow {
+            return Some(());
+        }
+        let sent: Vec<&str> = [
+            (backend.credential != Credential::None, "a Google token"),
+            (backend.identity_headers != IdentityHeaders::None, "identity headers"),
+            (backend.user_token == UserToken::Forward, "the user's token"),
+        ]
+        .into_iter()
+        .filter_map(|(sent, what)| sent.then_some(what))
+        .collect();
+        let remote = backend
+            .endpoints()
+            .position(|endpoint| endpoint.url.scheme() == "http" && !is_loopback(&endpoint.url));
+        match remote {
+            Some(index) if !sent.is_empty() => {
+                let message = format!("{} would go over plain http to another machine", sent.join(" and "));
+                let found = Diagnostic::error(code::PLAINTEXT, message).hint(
+                    "use https; or set `plaintext: allow` if you trust the network between, or `identity_headers: none` \
+                     and `credential: none` if the service needs neither",
+                );
+                let given = path.key("endpoints").index(index).key("url");
+                let given = if self.stands_at(&given) { given } else { path.key("url") };
+                self.report(&given, found);
+                None
+            }
+            _ => Some(()),
+        }
+    }
+}
+
+fn says_who(backend: &BackendSource) -> bool {
+    match backend {
+        BackendSource::Url(_) => false,
+        BackendSource::Full(full) => full.allow.is_some() || full.iam_policy.is_some(),
+    }
+}

@@ -1,0 +1,272 @@
+//! The side that faces the clients: listeners, TLS, what stands before Firegate, and CORS.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::{Checker, Given};
+use crate::configuration::model::{AllowedOrigins, Behind, Certificate, Cors, Tls};
+use crate::configuration::names::Origin;
+use crate::configuration::source::{
+    BehindSource, BehindWordSource, ConfigurationSource, CorsSource, HopsSource, ListenerSource, TlsSource,
+};
+use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::limits::HOPS_MAX;
+use crate::suggestion::quoted;
+use crate::yaml::Part;
+
+/// The addresses to listen on.
+pub(super) struct Listeners {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) health: Option<SocketAddr>,
+    pub(super) admin: Option<SocketAddr>,
+}
+
+impl Checker<'_> {
+    pub(super) fn listeners(&mut self, source: &ConfigurationSource) -> Listeners {
+        let root = YamlPath::root();
+        let listen = source.listen.as_deref().and_then(|text| self.address(&root.key("listen"), text));
+        let health = self.listener(&root.key("health"), source.health.as_ref());
+        let admin = self.listener(&root.key("admin"), source.admin.as_ref());
+        let named = [("listen", listen), ("health", health), ("admin", admin)];
+        for (position, (key, address)) in named.iter().enumerate() {
+            let before = named.iter().take(position);
+            let Some(address) = address else { continue };
+            for (other, _) in before.filter(|(_, other)| other.is_some_and(|other| overlap(&other, address)))
+            {
+                let found = Diagnostic::error(
+                    code::LISTEN,
+                    format!("`{key}` listens on the same address as `{other}`"),
+                )
+                .hint("give it another port");
+                self.report(&root.key(key).key("listen"), found);
+            }
+        }
+        Listeners { listen, health, admin }
+    }
+
+    fn listener(&mut self, path: &YamlPath, source: Option<&ListenerSource>) -> Option<SocketAddr> {
+        let path = path.key("listen");
+        match source?.listen.as_deref() {
+            Some(text) => self.address(&path, text),
+            None => {
+                let found = Diagnostic::error(code::MISSING_KEY, format!("`{path}` is not given"))
+                    .hint("add an address, for example `listen: 127.0.0.1:9902`");
+                self.missing(&path, found);
+                None
+            }
+        }
+    }
+
+    fn address(&mut self, path: &YamlPath, text: &str) -> Option<SocketAddr> {
+        if let Ok(address) = text.parse() {
+            return Some(address);
+        }
+        let hint = match text.trim_start_matches(':').parse::<u16>() {
+            Ok(port) => {
+                format!("did you mean `0.0.0.0:{port}`, or `127.0.0.1:{port}` for this machine alone?")
+            }
+            Err(_) => match text.strip_prefix("localhost:") {
+                Some(port) => format!("did you mean `127.0.0.1:{port}`?"),
+                None if text.parse::<IpAddr>().is_ok() => format!("add the port, for example `{text}:8080`"),
+                None => "write an address and a port, for example `0.0.0.0:8080` or `[::]:8080`".to_owned(),
+            },
+        };
+        let found =
+            Diagnostic::error(code::LISTEN, format!("{} is not an address to listen on", quoted(text)));
+        self.report(path, found.hint(hint));
+        None
+    }
+
+    pub(super) fn tls(&mut self, source: TlsSource) -> Option<Tls> {
+        let path = YamlPath::root().key("tls").key("certificates");
+        let certificates = source.certificates.unwrap_or_default();
+        if certificates.is_empty() {
+            let found = Diagnostic::error(code::MISSING_KEY, "TLS needs a certificate")
+                .hint("add `certificates: [ { cert: cert.pem, key: key.pem } ]`");
+            self.missing(&path, found);
+            return None;
+        }
+        let certificates = certificates.into_iter().enumerate();
+        let checked: Vec<Option<Certificate>> = certificates
+            .map(|(index, certificate)| {
+                let path = path.index(index);
+                let cert = self.file_name(&path.key("cert"), certificate.cert);
+                let key = self.file_name(&path.key("key"), certificate.key);
+                Some(Certificate { cert: cert?, key: key? })
+            })
+            .collect();
+        checked.into_iter().collect::<Option<Vec<_>>>().map(|certificates| Tls { certificates })
+    }
+
+    /// `None` if what was given is wrong; `Some(None)` if nothing was.
+    pub(super) fn behind(
+        &mut self,
+        behind: Option<BehindSource>,
+        listen: Option<SocketAddr>,
+    ) -> Option<Option<Behind>> {
+        match behind {
+            None => Some(None),
+            Some(BehindSource::Word(BehindWordSource::Direct)) => Some(Some(Behind::Direct)),
+            Some(BehindSource::Word(BehindWordSource::GoogleLb)) => Some(Some(Behind::GoogleLoadBalancer)),
+            Some(BehindSource::Word(BehindWordSource::CloudRun)) => Some(Some(Behind::CloudRun)),
+            Some(BehindSource::Hops(hops)) => self.hops(hops, listen).map(Some),
+        }
+    }
+
+    fn hops(&mut self, source: HopsSource, listen: Option<SocketAddr>) -> Option<Behind> {
+        let path = YamlPath::root().key("behind");
+        let count = match source.hops {
+            Some(count @ 1..=HOPS_MAX) => Some(count),
+            Some(_) => {
+                let found =
+                    Diagnostic::error(code::BEHIND, format!("the number of proxies is from 1 to {HOPS_MAX}"))
+                        .hint("write `behind: direct` if there is none");
+                self.report(&path.key("hops"), found);
+                None
+            }
+            None => {
+                let found =
+                    Diagnostic::error(code::MISSING_KEY, "`behind` does not say how many proxies there are")
+                        .hint("add `hops: 1` if one proxy stands before Firegate");
+                self.missing(&path.key("hops"), found);
+                None
+            }
+        };
+        let texts = source.peers.unwrap_or_default();
+        let loopback = listen.is_some_and(|address| address.ip().is_loopback());
+        if texts.is_empty() && !loopback && !self.was_refused(&path.key("peers")) {
+            let found = Diagnostic::error(code::BEHIND, "`behind` does not say where the proxies connect from").hint(
+                "add `peers: [10.0.0.0/8]` with their addresses: without it any client could forge its own address",
+            );
+            self.report_part(&path, Part::Key, found);
+            return None;
+        }
+        let peers: Vec<Option<IpNet>> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| self.range(&path.key("peers").index(index), text))
+            .collect();
+        Some(Behind::Hops { count: count?, peers: peers.into_iter().collect::<Option<Vec<_>>>()? })
+    }
+
+    fn range(&mut self, path: &YamlPath, text: &str) -> Option<IpNet> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Some(IpNet::from(address));
+        }
+        match text.parse::<IpNet>() {
+            Ok(range) if range.trunc() == range => Some(range),
+            Ok(range) => {
+                let message = format!("{} has bits beyond its prefix", quoted(text));
+                let hint = format!("did you mean `{}`?", range.trunc());
+                self.report(path, Diagnostic::error(code::BEHIND, message).hint(hint));
+                None
+            }
+            Err(_) => {
+                let found =
+                    Diagnostic::error(code::BEHIND, format!("{} is not a range of addresses", quoted(text)))
+                        .hint("write for example `10.0.0.0/8`");
+                self.report(path, found);
+                None
+            }
+        }
+    }
+
+    pub(super) fn cors(&mut self, source: CorsSource) -> Option<Cors> {
+        let path = YamlPath::root().key("cors");
+        let credentials = source.credentials.unwrap_or(false);
+        let origins = match source.origins {
+            Some(origins) if !origins.is_empty() => self.origins(&path.key("origins"), &origins, credentials),
+            given => {
+                let found = Diagnostic::error(code::CORS, "`cors` names no origins")
+                    .hint("add the origins of your pages, `origins: [\"https://app.example.com\"]`, or remove `cors`");
+                match given {
+                    Some(_) => self.report(&path.key("origins"), found),
+                    None => self.missing(&path.key("origins"), found),
+                }
+                None
+            }
+        };
+        let methods = self.tokens(&path.key("methods"), source.methods.unwrap_or_default(), "GET");
+        let headers = self.tokens(&path.key("headers"), source.headers.unwrap_or_default(), "X-Request-Id");
+        if let Some(methods) = &methods {
+            self.upper_case(&path.key("methods"), methods)?;
+        }
+        let headers =
+            headers.map(|headers| headers.iter().map(|header| header.to_ascii_lowercase()).collect());
+        Some(Cors { origins: origins?, methods: methods?, headers: headers?, credentials })
+    }
+
+    fn origins(&mut self, path: &YamlPath, texts: &[String], credentials: bool) -> Option<AllowedOrigins> {
+        if let Some(index) = texts.iter().position(|text| text == "*") {
+            let (message, hint) = if credentials {
+                (
+                    "`*` with `credentials` would let every site act as the user",
+                    "list the origins of your pages",
+                )
+            } else if texts.len() > 1 {
+                (
+                    "`*` stands beside other origins, which it makes meaningless",
+                    "keep `*` alone, or remove it",
+                )
+            } else {
+                return Some(AllowedOrigins::Any);
+            };
+            self.report(&path.index(index), Diagnostic::error(code::CORS, message).hint(hint));
+            return None;
+        }
+        let origins: Vec<Option<Origin>> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| self.name::<Origin>(&path.index(index), code::CORS, text))
+            .collect();
+        origins.into_iter().collect::<Option<Vec<_>>>().map(AllowedOrigins::Listed)
+    }
+
+    /// HTTP tokens (RFC 9110, section 5.6.2), none of them `*`.
+    fn tokens(&mut self, path: &YamlPath, texts: Vec<String>, example: &str) -> Option<Vec<String>> {
+        let mut valid = true;
+        for (index, text) in texts.iter().enumerate() {
+            let is_token = !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte));
+            if !is_token {
+                let found = Diagnostic::error(code::CORS, format!("{} is not a name", quoted(text)))
+                    .hint(format!("list each one, for example `{example}`"));
+                self.report(&path.index(index), found);
+                valid = false;
+            }
+        }
+        valid.then_some(texts)
+    }
+
+    fn upper_case(&mut self, path: &YamlPath, methods: &[String]) -> Option<()> {
+        let mut valid = Some(());
+        for (index, method) in methods.iter().enumerate() {
+            let upper = method.to_ascii_uppercase();
+            if upper != *method {
+                let found = Diagnostic::error(
+                    code::CORS,
+                    format!("the method {} is not in upper case", quoted(method)),
+                )
+                .hint(format!("methods are compared exactly: write `{upper}`"));
+                self.report(&path.index(index), found);
+                valid = None;
+            }
+        }
+        valid
+    }
+
+    /// Whether the file has something at `path`.
+    pub(super) fn stands_at(&self, path: &YamlPath) -> bool {
+        match &self.given {
+            Given::File(document) => document.get(path).is_some(),
+            Given::Flags => false,
+        }
+    }
+}
+
+/// Whether two listeners would fight for a port.
+fn overlap(left: &SocketAddr, right: &SocketAddr) -> bool {
+    let same_address = left.ip() == right.ip() || left.ip().is_unspecified() || right.ip().is_unspecified();
+    left.port() != 0 && left.port() == right.port() && same_address
+}

@@ -1,0 +1,110 @@
+//! Lists of members, and whether they can match anybody.
+
+use std::collections::BTreeMap;
+
+use super::Checker;
+use crate::configuration::model::{AcceptedToken, Access, Backend, Credential, Tenants, Users};
+use crate::configuration::names::{BackendName, ProjectNumber};
+use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::limits::MEMBERS_MAX;
+use crate::members::Member;
+use crate::yaml::Part;
+
+impl Checker<'_> {
+    /// The members of an `allow` list, if all are members.
+    pub(super) fn members(&mut self, path: &YamlPath, allow: Vec<String>) -> Option<Vec<Member>> {
+        if allow.is_empty() {
+            let found = Diagnostic::warning(code::NO_ALLOW, "an empty `allow` lets nobody in");
+            self.report_part(path, Part::Key, found);
+        }
+        if allow.len() > MEMBERS_MAX {
+            let message = format!("there are {} members, the most is {MEMBERS_MAX}", allow.len());
+            let hint =
+                "let a whole group in by `domain:…` or by a claim, `principalSet://…/attribute.NAME/VALUE`";
+            self.report_part(path, Part::Key, Diagnostic::error(code::TOO_LARGE, message).hint(hint));
+            return None;
+        }
+        let mut members = Some(Vec::with_capacity(allow.len()));
+        for (index, text) in allow.iter().enumerate() {
+            match (text.parse::<Member>(), &mut members) {
+                (Ok(member), Some(members)) => members.push(member),
+                (Ok(_), None) => {}
+                (Err(error), _) => {
+                    let found = Diagnostic::error(code::MEMBER, error.to_string()).hint(error.hint());
+                    self.report(&path.index(index), found);
+                    members = None;
+                }
+            }
+        }
+        members
+    }
+
+    /// Warns of members that can match nobody under the rest of the configuration.
+    pub(super) fn members_in_place(
+        &mut self,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+        users: Option<&Users>,
+        project_number: Option<&ProjectNumber>,
+    ) {
+        let (Some(backends), Some(users)) = (backends, users) else { return };
+        for (name, backend) in backends {
+            let Access::Members(members) = &backend.access else { continue };
+            let own = YamlPath::root().key("backends").key(name.as_str()).key("allow");
+            let list = if self.stands_at(&own) { own } else { YamlPath::root().key("allow") };
+            for (index, member) in members.iter().enumerate() {
+                if let Some(why) = matches_nobody(member, users, project_number) {
+                    let found = Diagnostic::warning(
+                        code::MEMBER_MATCHES_NOBODY,
+                        format!("this member matches nobody: {why}"),
+                    );
+                    self.report(&list.index(index), found);
+                }
+            }
+            let federated = matches!(backend.credential, Credential::FederateUser { .. });
+            if federated && members.contains(&Member::AllUsers) {
+                let message =
+                    format!("requests without a user cannot reach `{name}`, although `allUsers` may call it");
+                let hint = "with `credential: federate_user` only a user's own token opens the service; write `allAuthenticatedUsers`";
+                self.report_part(
+                    &list,
+                    Part::Value,
+                    Diagnostic::warning(code::CREDENTIAL, message).hint(hint),
+                );
+            }
+        }
+    }
+}
+
+/// Why a member can match nobody, if so.
+fn matches_nobody(member: &Member, users: &Users, project_number: Option<&ProjectNumber>) -> Option<String> {
+    if let Some(pool) = member.pool() {
+        if pool.name != users.identity_pool {
+            return Some(format!(
+                "it names the pool `{}`, and `users.identity_pool` is `{}`",
+                pool.name, users.identity_pool
+            ));
+        }
+        if let Some(number) = project_number.filter(|number| number.as_str() != pool.project_number) {
+            return Some(format!(
+                "it names the project {}, and `project_number` is {number}",
+                pool.project_number
+            ));
+        }
+    }
+    match (member, &users.tenants) {
+        (Member::ServiceAccount(_), _) if !users.accept.contains(&AcceptedToken::GoogleIdToken) => Some(
+            "service accounts do not sign in with Firebase, and `users.accept` has no `google_id_token`"
+                .to_owned(),
+        ),
+        (Member::PrincipalSet { attribute, .. }, Tenants::None) if attribute == "tenant" => {
+            Some("`users.tenants` is `none`".to_owned())
+        }
+        (Member::PrincipalSet { attribute, value, .. }, Tenants::Listed(tenants))
+            if attribute == "tenant" =>
+        {
+            let listed = tenants.iter().any(|tenant| tenant.as_str() == value);
+            (!listed).then(|| format!("`users.tenants` does not list `{value}`"))
+        }
+        _ => None,
+    }
+}

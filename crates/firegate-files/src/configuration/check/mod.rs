@@ -1,0 +1,315 @@
+//! From the shape of a configuration to the checked model. Every problem is reported; no check stops another.
+
+mod backend;
+mod credential;
+mod edge;
+mod google;
+mod members;
+mod routing;
+mod url;
+mod users;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::model::{Configuration, Dialect, LimitsStore, PolicyFile, Trust};
+use super::names::{NameError, ProjectId, ProjectNumber};
+use super::quantity;
+use super::source::{
+    AssumeSource, ConfigurationSource, DialectSource, DigitsSource, DurationSource, FileFullSource,
+    FileSource, SizeSource, TrustSource,
+};
+use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
+use crate::limits::CACHE_BYTES_MAX;
+use crate::suggestion::quoted;
+use crate::yaml::{Document, Part};
+
+/// Where a configuration came from, for what is said about it.
+pub(super) enum Given<'a> {
+    /// A file.
+    File(&'a Document),
+    /// The flags of the command line.
+    Flags,
+}
+
+/// Checks a configuration. The model is absent if, and only if, `diagnostics` has errors afterwards.
+pub(super) fn configuration(
+    source: ConfigurationSource,
+    given: Given<'_>,
+    refused: BTreeSet<YamlPath>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Configuration> {
+    let mut checker = Checker { given, refused, diagnostics };
+    let checked = checker.configuration(source);
+    if diagnostics.has_errors() {
+        return None;
+    }
+    if checked.is_none() {
+        // Nothing is let through unexplained: what is not a configuration is an error.
+        diagnostics.push(Diagnostic::error(code::WRONG_TYPE, "this is not a configuration"));
+    }
+    checked
+}
+
+struct Checker<'a> {
+    given: Given<'a>,
+    /// Values that were already reported and left out.
+    refused: BTreeSet<YamlPath>,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Checker<'_> {
+    fn configuration(&mut self, mut source: ConfigurationSource) -> Option<Configuration> {
+        let root = YamlPath::root();
+        let project = self.project(source.project.take());
+        let project_number = self.project_number(source.project_number.take());
+        self.trust(source.trust);
+        let users = self.users(source.users.take(), project_number.as_ref());
+        let backends =
+            self.backends(source.backends.take(), source.allow.take(), project.as_ref(), users.as_ref());
+        self.members_in_place(backends.as_ref(), users.as_ref(), project_number.as_ref());
+        let routing = self.routing(source.routes.take(), source.url_map.take(), backends.as_ref());
+        let listeners = self.listeners(&source);
+        let behind = self.behind(source.behind.take(), listeners.listen);
+        let verified_tokens_bytes = source.cache.take().and_then(|cache| cache.verified_tokens_bytes);
+        let path = root.key("cache").key("verified_tokens_bytes");
+        let verified_tokens_bytes =
+            self.size(&path, verified_tokens_bytes, 64 * 1024 * 1024, 1..=CACHE_BYTES_MAX);
+        let deny_policies = source.deny_policies.take().unwrap_or_default().into_iter().enumerate();
+        let deny_policies: Option<Vec<PolicyFile>> = deny_policies
+            .map(|(index, file)| self.policy_file(&root.key("deny_policies").index(index), file))
+            .collect();
+        let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
+        let google = self.google(source.google.take().unwrap_or_default());
+        let assertion = self.assertion(source.assertion.take());
+        let cors = source.cors.take().map(|cors| self.cors(cors));
+        let tls = source.tls.take().map(|tls| self.tls(tls));
+        let limits_store = self.limits_store(source.limits_store.take());
+        Some(Configuration {
+            project: project?,
+            project_number,
+            listen: listeners.listen,
+            health: listeners.health,
+            admin: listeners.admin,
+            tls: optional(tls)?,
+            behind: behind?,
+            data_dir: PathBuf::from(source.data_dir.as_deref().unwrap_or("./firegate-data")),
+            backends: backends?,
+            routing: routing?,
+            users: users?,
+            assertion: assertion?,
+            exchange: source.exchange.and_then(|exchange| exchange.enabled).unwrap_or(false),
+            cors: optional(cors)?,
+            groups: source.groups.map(PathBuf::from),
+            roles: source.roles.unwrap_or_else(BTreeMap::new),
+            deny_policies: deny_policies?,
+            geo: optional(geo)?,
+            google: google?,
+            limits_store: limits_store?,
+            verified_tokens_bytes: verified_tokens_bytes?,
+            warnings: Diagnostics::new(),
+            trust: Trust::Google,
+        })
+    }
+
+    fn project(&mut self, project: Option<String>) -> Option<ProjectId> {
+        let path = YamlPath::root().key("project");
+        let Some(project) = project else {
+            self.missing(
+                &path,
+                Diagnostic::error(code::MISSING_KEY, "the `project` whose users are let in is not given")
+                    .hint("add the ID of your Firebase project: `project: my-project`"),
+            );
+            return None;
+        };
+        self.name(&path, code::PROJECT, &project)
+    }
+
+    fn project_number(&mut self, digits: Option<DigitsSource>) -> Option<ProjectNumber> {
+        let digits = match digits? {
+            DigitsSource::Text(text) => text,
+            DigitsSource::Number(number) => number.to_string(),
+        };
+        self.name(&YamlPath::root().key("project_number"), code::PROJECT_NUMBER, &digits)
+    }
+
+    fn trust(&mut self, trust: Option<TrustSource>) {
+        if trust == Some(TrustSource::Emulator) {
+            let found = Diagnostic::error(code::TRUST, "a file cannot make Firegate trust an emulator")
+                .hint("emulators sign nothing, so anyone could sign in: only `firegate dev` trusts one; remove the line");
+            self.report(&YamlPath::root().key("trust"), found);
+        }
+    }
+
+    fn limits_store(&mut self, store: Option<String>) -> Option<LimitsStore> {
+        let path = YamlPath::root().key("limits_store");
+        match store.as_deref() {
+            None | Some("memory") => Some(LimitsStore::Memory),
+            Some(text) => match ::url::Url::parse(text) {
+                Ok(url) if matches!(url.scheme(), "redis" | "rediss") && url.password().is_none() => {
+                    Some(LimitsStore::Redis(url))
+                }
+                _ => {
+                    let found = Diagnostic::error(code::UNKNOWN_VALUE, "this is no place to count limits in")
+                        .hint("write `memory`, or `redis://HOST:PORT` without a password");
+                    self.report(&path, found);
+                    None
+                }
+            },
+        }
+    }
+
+    fn policy_file(&mut self, path: &YamlPath, file: FileSource) -> Option<PolicyFile> {
+        let file = match file {
+            FileSource::Name(name) => FileFullSource { file: Some(name), dialect: None, assume: None },
+            FileSource::Full(full) => full,
+        };
+        let name = self.file_name(&path.key("file"), file.file.map(|name| name.0))?;
+        Some(PolicyFile {
+            file: name,
+            dialect: match file.dialect {
+                None | Some(DialectSource::Gcloud) => Dialect::Gcloud,
+                Some(DialectSource::Firegate) => Dialect::Firegate,
+            },
+            assume_evaluated_upstream: matches!(file.assume, Some(AssumeSource::EvaluatedUpstream)),
+        })
+    }
+
+    /// The name of a file that must be given.
+    fn file_name(&mut self, path: &YamlPath, name: Option<String>) -> Option<PathBuf> {
+        match name {
+            Some(name) if !name.is_empty() => Some(PathBuf::from(name)),
+            Some(_) => {
+                self.report(path, Diagnostic::error(code::EMPTY_VALUE, "the name of the file is empty"));
+                None
+            }
+            None => {
+                let message = format!("`{path}` is not given");
+                self.missing(
+                    path,
+                    Diagnostic::error(code::MISSING_KEY, message).hint("add the name of the file"),
+                );
+                None
+            }
+        }
+    }
+
+    fn name<T: FromStr<Err = NameError>>(
+        &mut self,
+        path: &YamlPath,
+        code: &'static str,
+        text: &str,
+    ) -> Option<T> {
+        match text.parse() {
+            Ok(name) => Some(name),
+            Err(NameError { message, hint }) => {
+                self.report(path, Diagnostic::error(code, message).hint(hint));
+                None
+            }
+        }
+    }
+
+    /// A duration within `range`, or `default`.
+    fn duration(
+        &mut self,
+        path: &YamlPath,
+        text: Option<DurationSource>,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let Some(DurationSource(text)) = text else { return Some(default) };
+        let found = match quantity::duration(&text) {
+            Ok(duration) if range.contains(&duration) => return Some(duration),
+            Ok(_) => {
+                let message = format!("{} is out of range", quoted(&text));
+                let hint = format!("from {:?} to {:?}", range.start(), range.end());
+                Diagnostic::error(code::QUANTITY, message).hint(hint)
+            }
+            Err(error) => {
+                Diagnostic::error(code::QUANTITY, format!("{} is not a duration: {error}", quoted(&text)))
+                    .hint("write for example `300ms`, `5s`, `1m` or `1h`")
+            }
+        };
+        self.report(path, found);
+        None
+    }
+
+    /// A size in bytes within `range`, or `default`.
+    fn size(
+        &mut self,
+        path: &YamlPath,
+        size: Option<SizeSource>,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let (bytes, text) = match size {
+            None => return Some(default),
+            Some(SizeSource::Bytes(bytes)) => (Ok(bytes), bytes.to_string()),
+            Some(SizeSource::Text(text)) => (quantity::size(&text), text),
+        };
+        let found = match bytes {
+            Ok(bytes) if range.contains(&bytes) => return Some(bytes),
+            Ok(_) => Diagnostic::error(code::QUANTITY, format!("{} is out of range", quoted(&text))).hint(
+                format!("from {} to {} bytes; there is no way to say unlimited", range.start(), range.end()),
+            ),
+            Err(error) => {
+                Diagnostic::error(code::QUANTITY, format!("{} is not a size: {error}", quoted(&text)))
+                    .hint("write for example `512KiB`, `32MiB`, `1GiB`, or a number of bytes")
+            }
+        };
+        self.report(path, found);
+        None
+    }
+
+    /// Reports something about the value at `path`.
+    fn report(&mut self, path: &YamlPath, diagnostic: Diagnostic) {
+        self.report_part(path, Part::Value, diagnostic);
+    }
+
+    fn report_part(&mut self, path: &YamlPath, part: Part, diagnostic: Diagnostic) {
+        match &self.given {
+            Given::File(document) => document.report(self.diagnostics, path, part, diagnostic),
+            Given::Flags => {
+                let text = path.to_string();
+                let flag = match text.split(['.', '[']).next().unwrap_or_default() {
+                    "project" => "--project".to_owned(),
+                    "backends" => "--backend".to_owned(),
+                    "allow" => "--allow".to_owned(),
+                    _ => text,
+                };
+                self.diagnostics.push(Diagnostic { path: flag, ..diagnostic });
+            }
+        }
+    }
+
+    /// Reports the absence of `path`, unless something was there and was already refused.
+    fn missing(&mut self, path: &YamlPath, diagnostic: Diagnostic) {
+        if !self.was_refused(path) {
+            self.report(path, diagnostic);
+        }
+    }
+
+    /// Whether the value at `path`, or one that holds it, was left out because of an error.
+    fn was_refused(&self, path: &YamlPath) -> bool {
+        let mut path = path.clone();
+        while !path.is_root() {
+            if self.refused.contains(&path) {
+                return true;
+            }
+            path = path.parent();
+        }
+        false
+    }
+}
+
+/// `None` if what was given did not pass; else what was given, if anything.
+fn optional<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
+    match checked {
+        None => Some(None),
+        Some(None) => None,
+        Some(Some(value)) => Some(Some(value)),
+    }
+}

@@ -1,0 +1,161 @@
+//! Routes: which path goes to which backend.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Checker;
+use crate::configuration::model::{Backend, Route, Routing};
+use crate::configuration::names::BackendName;
+use crate::configuration::path_pattern::PathPattern;
+use crate::configuration::source::{FileSource, RouteSource};
+use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::limits::ROUTES_MAX;
+use crate::suggestion::{alternatives, nearest, quoted};
+use crate::yaml::Part;
+
+impl Checker<'_> {
+    /// `backends` is absent if one of them is wrong; then the names in routes are not compared.
+    pub(super) fn routing(
+        &mut self,
+        routes: Option<Vec<RouteSource>>,
+        url_map: Option<FileSource>,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+    ) -> Option<Routing> {
+        let root = YamlPath::root();
+        match (routes, url_map) {
+            (Some(_), Some(_)) => {
+                let found = Diagnostic::error(code::EITHER_OR, "`routes` and `url_map` exclude each other")
+                    .hint("keep one of them");
+                self.report_part(&root.key("url_map"), Part::Key, found);
+                None
+            }
+            (None, Some(file)) => self.policy_file(&root.key("url_map"), file).map(Routing::UrlMap),
+            (Some(routes), None) => self.routes(routes, backends).map(Routing::Routes),
+            (None, None)
+                if self.was_refused(&root.key("routes")) || self.was_refused(&root.key("url_map")) =>
+            {
+                None
+            }
+            (None, None) => self.default_route(backends?),
+        }
+    }
+
+    /// All paths go to the only backend.
+    fn default_route(&mut self, backends: &BTreeMap<BackendName, Backend>) -> Option<Routing> {
+        let mut names = backends.keys();
+        match (names.next(), names.next()) {
+            (Some(only), None) => {
+                let path = PathPattern::Prefix("/".to_owned());
+                Some(Routing::Routes(vec![Route { path, backend: only.clone() }]))
+            }
+            (first, _) => {
+                let name = first.map_or("api", BackendName::as_str);
+                let message = format!("there are {} backends and no `routes`", backends.len());
+                let found = Diagnostic::error(code::ROUTES_MISSING, message).hint(format!(
+                    "say which path goes where: `routes: [ {{ path: /*, backend: {name} }} ]`"
+                ));
+                self.report_part(&YamlPath::root().key("backends"), Part::Key, found);
+                None
+            }
+        }
+    }
+
+    fn routes(
+        &mut self,
+        routes: Vec<RouteSource>,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+    ) -> Option<Vec<Route>> {
+        let path = YamlPath::root().key("routes");
+        if routes.is_empty() || routes.len() > ROUTES_MAX {
+            let found = match routes.len() {
+                0 => Diagnostic::error(code::ROUTES_MISSING, "with no route every path is answered 404")
+                    .hint("add `{ path: /*, backend: NAME }`, or remove the key if there is one backend"),
+                count => Diagnostic::error(
+                    code::TOO_LARGE,
+                    format!("there are {count} routes, the most is {ROUTES_MAX}"),
+                ),
+            };
+            self.report_part(&path, Part::Key, found);
+            return None;
+        }
+        let mut seen: BTreeMap<PathPattern, usize> = BTreeMap::new();
+        let mut named: BTreeSet<String> = BTreeSet::new();
+        let mut checked = Some(Vec::with_capacity(routes.len()));
+        for (index, route) in routes.into_iter().enumerate() {
+            let path = path.index(index);
+            named.extend(route.backend.clone());
+            let pattern = self.route_path(&path, route.path, index, &mut seen);
+            let backend = self.route_backend(&path, route.backend, backends);
+            match (&mut checked, pattern, backend) {
+                (Some(routes), Some(path), Some(backend)) => routes.push(Route { path, backend }),
+                _ => checked = None,
+            }
+        }
+        for name in
+            backends.into_iter().flat_map(BTreeMap::keys).filter(|name| !named.contains(name.as_str()))
+        {
+            let found =
+                Diagnostic::warning(code::ROUTE_BACKEND, format!("no route leads to the backend `{name}`"));
+            self.report_part(&YamlPath::root().key("backends").key(name.as_str()), Part::Key, found);
+        }
+        checked
+    }
+
+    fn route_path(
+        &mut self,
+        path: &YamlPath,
+        text: Option<String>,
+        index: usize,
+        seen: &mut BTreeMap<PathPattern, usize>,
+    ) -> Option<PathPattern> {
+        let path = path.key("path");
+        let Some(text) = text else {
+            let found = Diagnostic::error(code::MISSING_KEY, format!("`{}` has no `path`", path.parent()))
+                .hint("add `path: /exact` or `path: /prefix/*`");
+            self.missing(&path, found);
+            return None;
+        };
+        let pattern = self.name::<PathPattern>(&path, code::ROUTE_PATH, &text)?;
+        if let Some(first) = seen.insert(pattern.clone(), index) {
+            let message = format!("the path {} was routed before, by `routes[{first}]`", quoted(&text));
+            self.report(&path, Diagnostic::error(code::ROUTE_PATH, message).hint("remove one of them"));
+            return None;
+        }
+        Some(pattern)
+    }
+
+    fn route_backend(
+        &mut self,
+        path: &YamlPath,
+        name: Option<String>,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+    ) -> Option<BackendName> {
+        let path = path.key("backend");
+        let Some(name) = name else {
+            let found = Diagnostic::error(code::MISSING_KEY, format!("`{}` has no `backend`", path.parent()));
+            self.missing(&path, found.hint("add the name of one of the `backends`"));
+            return None;
+        };
+        let known = self.backend_names(backends);
+        if known.iter().any(|known| *known == name) {
+            return name.parse().ok();
+        }
+        let known = known.iter().map(String::as_str);
+        let hint = match nearest(&name, known.clone()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.len() == 0 => "add it to `backends`".to_owned(),
+            None => format!("the backends are {}", alternatives(known)),
+        };
+        let message = format!("there is no backend {}", quoted(&name));
+        self.report(&path, Diagnostic::error(code::ROUTE_BACKEND, message).hint(hint));
+        None
+    }
+
+    /// The names in the file, even of backends that did not pass.
+    fn backend_names(&self, backends: Option<&BTreeMap<BackendName, Backend>>) -> Vec<String> {
+        match (backends, &self.given) {
+            (Some(backends), _) => backends.keys().map(BackendName::to_string).collect(),
+            (None, super::Given::File(document)) => document.keys(&YamlPath::root().key("backends")),
+            (None, super::Given::Flags) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The URLs of services.
+
+use url::Url;
+
+use super::Checker;
+use crate::diagnostic::{Diagnostic, YamlPath};
+use crate::suggestion::quoted;
+
+impl Checker<'_> {
+    /// The URL of an HTTP server, without credentials, query and fragment; what it has more is the caller's to judge.
+    pub(super) fn http_url(&mut self, path: &YamlPath, code: &'static str, text: &str) -> Option<Url> {
+        let error = match http_url(text) {
+            Ok(url) => return Some(url),
+            Err((message, hint)) => Diagnostic::error(code, message).hint_if(hint),
+        };
+        self.report(path, error);
+        None
+    }
+
+    /// The URL of an HTTP server's root.
+    pub(super) fn origin_url(&mut self, path: &YamlPath, code: &'static str, text: &str) -> Option<Url> {
+        let url = self.http_url(path, code, text)?;
+        if url.path() == "/" {
+            return Some(url);
+        }
+        let origin = url.origin().ascii_serialization();
+        let found = Diagnostic::error(code, format!("{} has a path", quoted(text)))
+            .hint(format!("requests keep their own path: write `{origin}`"));
+        self.report(path, found);
+        None
+    }
+}
+
+/// The URL, or what is wrong and what to write.
+fn http_url(text: &str) -> Result<Url, (String, Option<String>)> {
+    // The parser forgives what an operator would not mean: it drops tabs and turns backslashes.
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err((
+            format!("{} is not a URL", quoted(text)),
+            Some("it has white space or a backslash".to_owned()),
+        ));
+    }
+    let has_http_scheme = text.starts_with("http://") || text.starts_with("https://");
+    if !has_http_scheme {
+        let (message, hint) = match text.split_once("://") {
+            Some((scheme, _)) => (
+                format!("{} has the scheme {}", quoted(text), quoted(scheme)),
+                "write `https://`, or `http://` for a service on this machine".to_owned(),
+            ),
+            None => {
+                let local =
+                    text.starts_with("localhost") || text.starts_with("127.") || text.starts_with('[');
+                let scheme = if local { "http" } else { "https" };
+                (format!("{} has no scheme", quoted(text)), format!("did you mean `{scheme}://{text}`?"))
+            }
+        };
+        return Err((message, Some(hint)));
+    }
+    let url = Url::parse(text).map_err(|error| (format!("{} is not a URL: {error}", quoted(text)), None))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // The text is not repeated: it holds a password.
+        return Err((
+            "the URL holds a user name or password".to_owned(),
+            Some("remove what is before `@`".to_owned()),
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let plain = text.split(['?', '#']).next().unwrap_or(text);
+        return Err((format!("{} has a query or fragment", quoted(text)), Some(format!("write `{plain}`"))));
+    }
+    if url.port() == Some(0) {
+        return Err((format!("{} has the port 0", quoted(text)), None));
+    }
+    Ok(url)
+}

@@ -1,0 +1,103 @@
+//! Durations and sizes with their units.
+
+use std::time::Duration;
+
+/// Why a text is no duration or size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum QuantityError {
+    /// It has no unit.
+    #[error("it has no unit")]
+    NoUnit,
+    /// The unit is none of ours.
+    #[error("the unit `{0}` is not known")]
+    UnknownUnit(String),
+    /// It has no whole number before the unit.
+    #[error("it is not a whole number and a unit")]
+    NotANumber,
+    /// It is larger than can be counted.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+/// A duration: a whole number and `ms`, `s`, `m` or `h`.
+pub(super) fn duration(text: &str) -> Result<Duration, QuantityError> {
+    let (number, unit) = split(text)?;
+    let milliseconds: u64 = match unit {
+        "" if number == 0 => 0,
+        "" => return Err(QuantityError::NoUnit),
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        other => return Err(QuantityError::UnknownUnit(other.to_owned())),
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or(QuantityError::TooLarge)
+}
+
+/// A size in bytes: a whole number and a binary (`KiB`, `MiB`, `GiB`) or decimal (`KB`, `MB`, `GB`) unit, or `B`.
+pub(super) fn size(text: &str) -> Result<u64, QuantityError> {
+    let (number, unit) = split(text)?;
+    let bytes: u64 = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "KB" | "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        other => return Err(QuantityError::UnknownUnit(other.to_owned())),
+    };
+    number.checked_mul(bytes).ok_or(QuantityError::TooLarge)
+}
+
+fn split(text: &str) -> Result<(u64, &str), QuantityError> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    if digits.is_empty() {
+        return Err(QuantityError::NotANumber);
+    }
+    let number = digits.parse().map_err(|_| QuantityError::TooLarge)?;
+    let unit = unit.trim_start_matches(' ');
+    if unit.starts_with('.') {
+        return Err(QuantityError::NotANumber);
+    }
+    Ok((number, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let check = |text: &str, expected: Result<u64, QuantityError>| {
+            assert_eq!(duration(text), expected.map(Duration::from_millis), "{text}");
+        };
+        check("5s", Ok(5_000));
+        check("300ms", Ok(300));
+        check("1m", Ok(60_000));
+        check("2h", Ok(7_200_000));
+        check("0", Ok(0));
+        check("5", Err(QuantityError::NoUnit));
+        check("5sec", Err(QuantityError::UnknownUnit("sec".into())));
+        check("1.5s", Err(QuantityError::NotANumber));
+        check("-5s", Err(QuantityError::NotANumber));
+        check("", Err(QuantityError::NotANumber));
+        check("99999999999999999999s", Err(QuantityError::TooLarge));
+        check("18446744073709551615h", Err(QuantityError::TooLarge));
+    }
+
+    #[test]
+    fn sizes() {
+        let check =
+            |text: &str, expected: Result<u64, QuantityError>| assert_eq!(size(text), expected, "{text}");
+        check("32MiB", Ok(33_554_432));
+        check("32 MiB", Ok(33_554_432));
+        check("1MB", Ok(1_000_000));
+        check("17", Ok(17));
+        check("17B", Ok(17));
+        check("1G", Err(QuantityError::UnknownUnit("G".into())));
+        check("MiB", Err(QuantityError::NotANumber));
+        check("18446744073709551615GiB", Err(QuantityError::TooLarge));
+    }
+}
