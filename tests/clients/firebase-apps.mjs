@@ -7,7 +7,7 @@ import { deleteApp, initializeApp } from "firebase/app";
 import { connectAuthEmulator, createUserWithEmailAndPassword, getAuth } from "firebase/auth";
 
 import { environment, newEmail } from "./environment.mjs";
-import { localGoogle, serviceAccountKey } from "./google-agent.mjs";
+import { identityPlatformAgent, serviceAccountKey } from "./local-google.mjs";
 
 export const PASSWORD = "correct horse battery staple";
 
@@ -31,10 +31,10 @@ export async function newUser(auth = newDevice()) {
 
 /** The Admin SDK as in production: it signs with a service account's key and verifies signatures. */
 export async function adminAuth() {
-  const credential = admin.credential.cert(await serviceAccountKey(environment.service_accounts.caller), localGoogle);
+  const credential = admin.credential.cert(await serviceAccountKey(environment.service_accounts.caller));
   // Only `owner` administers the local users; the key is for signing custom tokens.
   credential.getAccessToken = async () => ({ access_token: "owner", expires_in: 3600 });
-  const app = admin.initializeApp({ projectId: environment.project, credential, httpAgent: localGoogle }, "admin");
+  const app = admin.initializeApp({ projectId: environment.project, credential, httpAgent: identityPlatformAgent }, "admin");
   after(() => app.delete());
   return getAdminAuth(app);
 }

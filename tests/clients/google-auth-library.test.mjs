@@ -8,7 +8,7 @@ import test from "node:test";
 import { GoogleAuth, Impersonated } from "google-auth-library";
 
 import { environment } from "./environment.mjs";
-import { localGoogle, serviceAccountKey } from "./google-agent.mjs";
+import { fetchFromLocalGoogle, serviceAccountKey } from "./local-google.mjs";
 import { assertCloudRunRefuses, assertDoorRefuses, callDirectly, callDoor } from "./private-service.mjs";
 
 const { service_accounts: accounts } = environment;
@@ -34,8 +34,8 @@ async function keyFileClient(t, email) {
   t.after(() => rm(directory, { recursive: true }));
   const keyFilename = join(directory, "key.json");
   await writeFile(keyFilename, JSON.stringify(await serviceAccountKey(email)), { mode: 0o600 });
-  const google = new GoogleAuth({ keyFilename, clientOptions: { transporterOptions: { agent: localGoogle } } });
-  return google.getIdTokenClient(environment.service);
+  const clientOptions = { transporterOptions: { fetchImplementation: fetchFromLocalGoogle } };
+  return new GoogleAuth({ keyFilename, clientOptions }).getIdTokenClient(environment.service);
 }
 
 /** The token that a client would send. */
@@ -62,7 +62,7 @@ test("an ID token by impersonation opens the service", async () => {
   assert.equal((await response.json()).caller.email, accounts.caller);
 });
 
-test("nobody impersonates an account without being allowed to", async (t) => {
+test("nobody impersonates an account without being allowed to", async () => {
   const sourceClient = await new GoogleAuth().getClient();
   const client = new Impersonated({ sourceClient, targetPrincipal: accounts.stranger, endpoint: environment.google });
   await assert.rejects(client.fetchIdToken(environment.service), (error) => error.status === 403);
