@@ -6,7 +6,10 @@ use crate::workspace::root;
 
 /// Every generated file: its path from the top folder, and what it has to hold.
 fn files() -> Vec<(&'static str, String)> {
-    vec![("docs/reasons.md", firegate_core::reason::catalogue_markdown())]
+    vec![
+        ("docs/firegate.schema.json", format!("{:#}\n", firegate_files::configuration::json_schema())),
+        ("docs/reasons.md", firegate_core::reason::catalogue_markdown()),
+    ]
 }
 
 /// Writes the files, or with `check` compares them. True when all are as they should be.
