@@ -153,11 +153,15 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The key that was meant counts as refused, so that it is not missed on top.
     fn unknown_key(&mut self, key: &str, keys: Vec<&str>, path: &YamlPath) {
         let place = if path.parent().is_root() { String::new() } else { format!(" in `{}`", path.parent()) };
         let hint = match nearest(key, keys.iter().copied()) {
             _ if key == "<<" => "merge keys are not used here; write the keys out".to_owned(),
-            Some(meant) => format!("did you mean `{meant}`?"),
+            Some(meant) => {
+                self.refused.insert(path.parent().key(meant));
+                format!("did you mean `{meant}`?")
+            }
             None => format!("the keys are {}", alternatives(keys.iter().copied())),
         };
         let message = format!("unknown key {}{place}", quoted(key));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{Document, Entry, Node, Scalar, ScalarKind, Value, place};
-use crate::diagnostic::{Diagnostic, Diagnostics, code};
+use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::limits::{FILE_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX};
 use crate::suggestion::quoted;
 
@@ -82,7 +82,7 @@ impl<'a> Builder<'a> {
                         return Err(Stop::new(span, found));
                     }
                     let (event, span) = self.next()?;
-                    root = Some(self.node(event, span, 0)?);
+                    root = Some(self.node(event, span, &YamlPath::root())?);
                 }
                 Event::StreamEnd => {
                     return Ok(root.unwrap_or(Node { value: null(), span }));
@@ -117,13 +117,13 @@ impl<'a> Builder<'a> {
         Stop::new(span, Diagnostic::error(code::YAML_SYNTAX, "this is not YAML: the document ends too early"))
     }
 
-    /// The node that begins with `event`, at `depth` mappings and lists below the root.
-    fn node(&mut self, event: Event<'a>, span: Range<usize>, depth: usize) -> Result<Node, Stop> {
+    /// The node at `path`, which begins with `event`.
+    fn node(&mut self, event: Event<'a>, span: Range<usize>, path: &YamlPath) -> Result<Node, Stop> {
         self.count(1, &span)?;
         let before = self.nodes;
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let tagged_text = self.tag(tag.as_deref(), &span);
+                let tagged_text = self.tag(tag.as_deref(), &span, path);
                 let kind = match style {
                     ScalarStyle::Plain if !tagged_text => kind(&text),
                     _ => ScalarKind::Text,
@@ -132,12 +132,12 @@ impl<'a> Builder<'a> {
                 (Node { value: Value::Scalar(scalar), span }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), &span);
-                (self.sequence(span, depth)?, anchor)
+                self.tag(tag.as_deref(), &span, path);
+                (self.sequence(span, path)?, anchor)
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), &span);
-                (self.mapping(span, depth)?, anchor)
+                self.tag(tag.as_deref(), &span, path);
+                (self.mapping(span, path)?, anchor)
             }
             Event::Alias(anchor) => return self.alias(anchor, span),
             _ => return Err(self.unexpected(span)),
@@ -148,8 +148,8 @@ impl<'a> Builder<'a> {
         Ok(node)
     }
 
-    fn sequence(&mut self, start: Range<usize>, depth: usize) -> Result<Node, Stop> {
-        self.check_depth(depth, &start)?;
+    fn sequence(&mut self, start: Range<usize>, path: &YamlPath) -> Result<Node, Stop> {
+        self.check_depth(path, &start)?;
         let mut nodes: Vec<Node> = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -157,12 +157,13 @@ impl<'a> Builder<'a> {
                 let end = self.end(&span, nodes.last().map(|node| node.span.end));
                 return Ok(Node { value: Value::Sequence(nodes), span: start.start..end });
             }
-            nodes.push(self.node(event, span, depth + 1)?);
+            let path = path.index(nodes.len());
+            nodes.push(self.node(event, span, &path)?);
         }
     }
 
-    fn mapping(&mut self, start: Range<usize>, depth: usize) -> Result<Node, Stop> {
-        self.check_depth(depth, &start)?;
+    fn mapping(&mut self, start: Range<usize>, path: &YamlPath) -> Result<Node, Stop> {
+        self.check_depth(path, &start)?;
         let mut entries: Vec<Entry> = Vec::new();
         let mut lines: BTreeMap<String, usize> = BTreeMap::new();
         loop {
@@ -171,18 +172,20 @@ impl<'a> Builder<'a> {
                 let end = self.end(&span, entries.last().map(|entry| entry.value.span.end));
                 return Ok(Node { value: Value::Mapping(entries), span: start.start..end });
             }
-            let key = self.node(event, span, depth + 1)?;
+            let key = self.node(event, span, &path.key("?"))?;
             let (event, span) = self.next()?;
-            let value = self.node(event, span, depth + 1)?;
             let Value::Scalar(Scalar { text, .. }) = key.value else {
+                self.node(event, span, &path.key("?"))?;
                 let found = Diagnostic::error(code::YAML_FEATURE, "a key must be text");
-                self.report(key.span, found);
+                self.report(key.span, path, found);
                 continue;
             };
+            let path = path.key(&text);
+            let value = self.node(event, span, &path)?;
             if let Some(line) = lines.get(&text) {
                 let message = format!("the key {} stands here twice", quoted(&text));
                 let hint = format!("the first one is in line {line}; remove one of them");
-                self.report(key.span, Diagnostic::error(code::DUPLICATE_KEY, message).hint(hint));
+                self.report(key.span, &path, Diagnostic::error(code::DUPLICATE_KEY, message).hint(hint));
                 continue;
             }
             lines.insert(text.clone(), place(self.file, self.text, key.span.clone()).line);
@@ -200,13 +203,13 @@ impl<'a> Builder<'a> {
     }
 
     /// Refuses every tag but `!!str`; returns whether the value is text by its tag.
-    fn tag(&mut self, tag: Option<&Tag>, span: &Range<usize>) -> bool {
+    fn tag(&mut self, tag: Option<&Tag>, span: &Range<usize>, path: &YamlPath) -> bool {
         let Some(tag) = tag else { return false };
         if tag.is_yaml_core_schema_tag("str") {
             return true;
         }
         let message = format!("the tag {} is not used in these files", quoted(&tag.original()));
-        self.report(span.clone(), Diagnostic::error(code::YAML_FEATURE, message).hint("remove it"));
+        self.report(span.clone(), path, Diagnostic::error(code::YAML_FEATURE, message).hint("remove it"));
         false
     }
 
@@ -219,8 +222,8 @@ impl<'a> Builder<'a> {
         Err(Stop::new(span.clone(), Diagnostic::error(code::TOO_LARGE, message)))
     }
 
-    fn check_depth(&self, depth: usize, span: &Range<usize>) -> Result<(), Stop> {
-        if depth < YAML_DEPTH_MAX {
+    fn check_depth(&self, path: &YamlPath, span: &Range<usize>) -> Result<(), Stop> {
+        if path.segments().len() < YAML_DEPTH_MAX {
             return Ok(());
         }
         let message = format!("mappings and lists nest deeper than {YAML_DEPTH_MAX} here");
@@ -235,9 +238,9 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn report(&mut self, span: Range<usize>, diagnostic: Diagnostic) {
+    fn report(&mut self, span: Range<usize>, path: &YamlPath, diagnostic: Diagnostic) {
         let place = Some(place(self.file, self.text, span));
-        self.diagnostics.push(Diagnostic { place, ..diagnostic });
+        self.diagnostics.push(Diagnostic { path: path.to_string(), place, ..diagnostic });
     }
 }
 

@@ -138,11 +138,14 @@ impl Document {
         diagnostics.push(Diagnostic { path: path.to_string(), place, ..diagnostic });
     }
 
+    /// The place of the value that holds `path`: of a scalar itself, which stands for a whole mapping then, or of the
+    /// key of a mapping or list.
     fn nearest_place(&self, path: &YamlPath) -> Option<Place> {
         let mut path = path.clone();
         while !path.is_root() {
-            if let Some(place) = self.place(&path, Part::Key) {
-                return Some(place);
+            if let Some(node) = self.get(&path) {
+                let short_form = matches!(node.value, Value::Scalar(_));
+                return self.place(&path, if short_form { Part::Value } else { Part::Key });
             }
             path = path.parent();
         }

@@ -9,7 +9,11 @@ fn document(text: &str) -> Document {
     document.unwrap()
 }
 
-fn refused(text: &str) -> (bool, Vec<(&'static str, Option<(usize, usize)>)>) {
+/// A code, and the line and column it is about.
+type Found = (&'static str, Option<(usize, usize)>);
+
+/// Whether a tree was built, and what was found.
+fn refused(text: &str) -> (bool, Vec<Found>) {
     let mut diagnostics = Diagnostics::new();
     let parsed = parse("test.yaml", text, &mut diagnostics);
     // Whatever was found can be printed.
@@ -66,7 +70,7 @@ fn json_is_yaml_too() {
 
 #[test]
 fn what_cannot_be_used_is_refused_with_its_place() {
-    let check = |text: &str, built: bool, expected: &[(&'static str, Option<(usize, usize)>)]| {
+    let check = |text: &str, built: bool, expected: &[Found]| {
         assert_eq!(refused(text), (built, expected.to_vec()), "{text:?}");
     };
     check("a: [1, 2", false, &[(code::YAML_SYNTAX, Some((1, 4)))]);

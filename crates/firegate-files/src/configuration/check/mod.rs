@@ -9,7 +9,7 @@ mod routing;
 mod url;
 mod users;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -104,7 +104,7 @@ impl Checker<'_> {
             exchange: source.exchange.and_then(|exchange| exchange.enabled).unwrap_or(false),
             cors: optional(cors)?,
             groups: source.groups.map(PathBuf::from),
-            roles: source.roles.unwrap_or_else(BTreeMap::new),
+            roles: source.roles.unwrap_or_default(),
             deny_policies: deny_policies?,
             geo: optional(geo)?,
             google: google?,

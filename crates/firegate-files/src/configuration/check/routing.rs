@@ -136,7 +136,7 @@ impl Checker<'_> {
             return None;
         };
         let known = self.backend_names(backends);
-        if known.iter().any(|known| *known == name) {
+        if known.contains(&name) {
             return name.parse().ok();
         }
         let known = known.iter().map(String::as_str);

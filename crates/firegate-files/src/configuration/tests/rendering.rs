@@ -1,0 +1,326 @@
+use super::*;
+
+fn rendered(text: &str) -> String {
+    match parse("firegate.yaml", text) {
+        Ok(configuration) => configuration.warnings.to_string(),
+        Err(diagnostics) => diagnostics.to_string(),
+    }
+}
+
+#[test]
+fn nobody_allowed() {
+    insta::assert_snapshot!(rendered("project: my-project\nbackends:\n  api: https://api-abc123-uc.a.run.app\n"), @r"
+        error[FG110]: nobody may call any backend: there is no `allow`
+        --> firegate.yaml
+         = hint: add the line `allow: [allAuthenticatedUsers]` to let in the signed-in users of the Firebase project `my-project`; unlike in Google's IAM, the word does not mean everyone with a Google account
+        ");
+}
+
+#[test]
+fn misspelled_keys_and_words() {
+    insta::assert_snapshot!(rendered("\
+project: my-project
+backend:
+  api: https://api-abc123-uc.a.run.app
+alow: [allAuthenticatedUsers]
+users:
+  annonymous: deny
+"), @r"
+        error[FG004]: unknown key `backend`
+         --> firegate.yaml:2:1
+          |
+        2 | backend:
+          | ^^^^^^^
+          |
+          = hint: did you mean `backends`?
+
+        error[FG004]: unknown key `alow`
+         --> firegate.yaml:4:1
+          |
+        4 | alow: [allAuthenticatedUsers]
+          | ^^^^
+          |
+          = hint: did you mean `allow`?
+
+        error[FG004]: unknown key `annonymous` in `users`
+         --> firegate.yaml:6:3
+          |
+        6 |   annonymous: deny
+          |   ^^^^^^^^^^
+          |
+          = hint: did you mean `anonymous`?
+        ");
+}
+
+#[test]
+fn project_number_instead_of_id() {
+    insta::assert_snapshot!(rendered(&MINIMAL.replace("my-project", "\"123456789012\"")), @r#"
+        error[FG101]: `123456789012` is a project number, and the project ID is needed
+         --> firegate.yaml:1:10
+          |
+        1 | project: "123456789012"
+          |          ^^^^^^^^^^^^^^
+          |
+          = hint: `gcloud projects describe 123456789012 --format='value(projectId)'` prints it; the number goes to `project_number`
+        "#);
+}
+
+#[test]
+fn url_without_scheme() {
+    insta::assert_snapshot!(rendered(&MINIMAL.replace("https://", "")), @r"
+        error[FG121]: `api-abc123-uc.a.run.app` has no scheme
+         --> firegate.yaml:3:8
+          |
+        3 |   api: api-abc123-uc.a.run.app
+          |        ^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: did you mean `https://api-abc123-uc.a.run.app`?
+        ");
+}
+
+#[test]
+fn token_over_plain_http() {
+    insta::assert_snapshot!(rendered(&backend("url: http://10.128.0.7:8080\ncredential: default")), @r"
+        error[FG122]: a Google token and identity headers would go over plain http to another machine
+         --> firegate.yaml:5:10
+          |
+        5 |     url: http://10.128.0.7:8080
+          |          ^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: use https; or set `plaintext: allow` if you trust the network between, or `identity_headers: none` and `credential: none` if the service needs neither
+        ");
+}
+
+#[test]
+fn misspelled_member() {
+    insta::assert_snapshot!(rendered(&MINIMAL.replace("allAuthenticatedUsers", "allAuthenticatedUser, \"user:eve\"")), @r#"
+        error[FG111]: `allAuthenticatedUser` is not a member
+         --> firegate.yaml:4:9
+          |
+        4 | allow: [allAuthenticatedUser, "user:eve"]
+          |         ^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: did you mean `allAuthenticatedUsers`?
+
+        error[FG111]: `user:eve` does not name an e-mail address
+         --> firegate.yaml:4:31
+          |
+        4 | allow: [allAuthenticatedUser, "user:eve"]
+          |                               ^^^^^^^^^^
+          |
+          = hint: write the whole address, for example `user:someone@example.com`
+        "#);
+}
+
+#[test]
+fn feature_not_built_yet() {
+    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\nsecurity_policy: armor.yaml\nprotocol: h2")), @r"
+        error[FG010]: `security_policy` is understood but not built yet in this version
+         --> firegate.yaml:6:22
+          |
+        6 |     security_policy: armor.yaml
+          |                      ^^^^^^^^^^
+          |
+          = hint: remove it
+
+        error[FG010]: `protocol: h2` is understood but not built yet in this version
+         --> firegate.yaml:7:15
+          |
+        7 |     protocol: h2
+          |               ^^
+          |
+          = hint: write `auto`, or remove it
+        ");
+}
+
+#[test]
+fn unknown_backend_in_a_route() {
+    insta::assert_snapshot!(rendered(&with("routes:\n  - { path: /public*, backend: api }\n  - { path: /*, backend: apj }\n")), @r"
+        error[FG130]: `/public*` is not the path of a route: `*` stands only at the end, after `/`
+         --> firegate.yaml:6:13
+          |
+        6 |   - { path: /public*, backend: api }
+          |             ^^^^^^^^
+          |
+          = hint: a prefix ends with `/*`: write `/public/*`
+
+        error[FG131]: there is no backend `apj`
+         --> firegate.yaml:7:26
+          |
+        7 |   - { path: /*, backend: apj }
+          |                          ^^^
+          |
+          = hint: did you mean `api`?
+        ");
+}
+
+#[test]
+fn several_backends_without_routes() {
+    insta::assert_snapshot!(rendered("\
+project: my-project
+allow: [allAuthenticatedUsers]
+backends:
+  api: https://api-abc123-uc.a.run.app
+  web: https://web-abc123-uc.a.run.app
+"), @r"
+        error[FG132]: there are 2 backends and no `routes`
+         --> firegate.yaml:3:1
+          |
+        3 | backends:
+          | ^^^^^^^^
+          |
+          = hint: say which path goes where: `routes: [ { path: /*, backend: api } ]`
+        ");
+}
+
+#[test]
+fn duplicate_key() {
+    insta::assert_snapshot!(rendered(&with("allow: [allUsers]\n")), @r"
+        error[FG003]: the key `allow` stands here twice
+         --> firegate.yaml:5:1
+          |
+        5 | allow: [allUsers]
+          | ^^^^^
+          |
+          = hint: the first one is in line 4; remove one of them
+        ");
+}
+
+#[test]
+fn wrong_types() {
+    insta::assert_snapshot!(rendered("\
+project: my-project
+allow: allAuthenticatedUsers
+backends:
+  api:
+    url: https://api-abc123-uc.a.run.app
+    timeouts: { connect: 5 }
+    enforce: true
+"), @r"
+        error[FG005]: expected a list, found the text `allAuthenticatedUsers`
+         --> firegate.yaml:2:8
+          |
+        2 | allow: allAuthenticatedUsers
+          |        ^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: write a list: `[allAuthenticatedUsers]`
+
+        error[FG005]: expected a duration such as `5s`, `300ms` or `1m`, found the number `5`
+         --> firegate.yaml:6:26
+          |
+        6 |     timeouts: { connect: 5 }
+          |                          ^
+          |
+          = hint: write it with its unit: `5s`
+
+        error[FG006]: `true` cannot stand here
+         --> firegate.yaml:7:14
+          |
+        7 |     enforce: true
+          |              ^^^^
+          |
+          = hint: did you mean `on`?
+        ");
+}
+
+#[test]
+fn not_yaml() {
+    insta::assert_snapshot!(rendered("project: my-project\nallow: [allAuthenticatedUsers\nbackends:\n  api: x\n"), @r"
+        error[FG001]: this is not YAML: illegal placement of ':' indicator
+         --> firegate.yaml:3:9
+          |
+        3 | backends:
+          |         ^
+        ");
+}
+
+#[test]
+fn emulator_trust_in_a_file() {
+    insta::assert_snapshot!(rendered(&with("trust: emulator\n")), @r"
+        error[FG105]: a file cannot make Firegate trust an emulator
+         --> firegate.yaml:5:8
+          |
+        5 | trust: emulator
+          |        ^^^^^^^^
+          |
+          = hint: emulators sign nothing, so anyone could sign in: only `firegate dev` trusts one; remove the line
+        ");
+}
+
+#[test]
+fn federation_without_its_parts() {
+    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\ncredential: federate_user")), @r"
+        error[FG124]: `credential: federate_user` needs a `service_account`
+         --> firegate.yaml:6:17
+          |
+        6 |     credential: federate_user
+          |                 ^^^^^^^^^^^^^
+          |
+          = hint: add for example `service_account: caller@my-project.iam.gserviceaccount.com`
+
+        error[FG124]: `credential: federate_user` needs a `workload_identity_provider`
+         --> firegate.yaml:6:17
+          |
+        6 |     credential: federate_user
+          |                 ^^^^^^^^^^^^^
+          |
+          = hint: add for example `workload_identity_provider: //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER`
+        ");
+}
+
+#[test]
+fn warnings_of_what_probably_was_not_meant() {
+    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\naudience: https://api-abc123-uc.a.run.app/")), @r"
+        warning[FG123]: the audience `https://api-abc123-uc.a.run.app/` ends with a slash
+         --> firegate.yaml:6:15
+          |
+        6 |     audience: https://api-abc123-uc.a.run.app/
+          |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: Cloud Run compares exactly, and its URLs have none: write `https://api-abc123-uc.a.run.app`
+        ");
+}
+
+#[test]
+fn wildcard_origin_with_credentials() {
+    insta::assert_snapshot!(rendered(&with("cors:\n  origins: [\"*\"]\n  credentials: true\n")), @r#"
+        error[FG150]: `*` with `credentials` would let every site act as the user
+         --> firegate.yaml:6:13
+          |
+        6 |   origins: ["*"]
+          |             ^^^
+          |
+          = hint: list the origins of your pages
+        "#);
+}
+
+#[test]
+fn flags() {
+    let found = Configuration::minimal("123456789012", "api.example.com", &[]).unwrap_err();
+    insta::assert_snapshot!(found.to_string(), @r"
+        error[FG101]: --project: `123456789012` is a project number, and the project ID is needed
+         |
+         = hint: `gcloud projects describe 123456789012 --format='value(projectId)'` prints it; the number goes to `project_number`
+
+        error[FG110]: --allow: nobody may call any backend: there is no `allow`
+         |
+         = hint: add `--allow allAuthenticatedUsers` to let in the signed-in users of the Firebase project; unlike in Google's IAM, the word does not mean everyone with a Google account
+
+        error[FG121]: --backend: `api.example.com` has no scheme
+         |
+         = hint: did you mean `https://api.example.com`?
+        ");
+}
+
+#[test]
+fn an_empty_file() {
+    insta::assert_snapshot!(rendered(""), @r"
+        error[FG008]: the `project` whose users are let in is not given
+        --> firegate.yaml
+         = hint: add the ID of your Firebase project: `project: my-project`
+
+        error[FG008]: there is no backend to forward to
+        --> firegate.yaml
+         = hint: add the URL of your service: `backends: { api: https://api-abc123-uc.a.run.app }`
+        ");
+}

@@ -1,0 +1,353 @@
+use super::*;
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(findings(text), expected, "{text}");
+}
+
+#[test]
+fn shape() {
+    check("", &["FG008 project", "FG008 backends"]);
+    check("- a\n", &["FG005 "]);
+    check(&with("alow: []\n"), &["FG004 alow"]);
+    check(&with("<<: {}\n"), &["FG004 \"<<\""]);
+    check(&with("users: { tenant: any }\n"), &["FG004 users.tenant"]);
+    check(&with("project: other-project\n"), &["FG003 project"]);
+    check(&with("data_dir:\n"), &["FG007 data_dir"]);
+    check(&with("data_dir: 5\n"), &["FG005 data_dir"]);
+    check(&with("listen: [a]\n"), &["FG005 listen"]);
+    check(&with("users: none\n"), &["FG005 users"]);
+    check(&with("exchange: { enabled: \"false\" }\n"), &["FG005 exchange.enabled"]);
+    check(&with("users: { anonymous: alow }\n"), &["FG006 users.anonymous"]);
+    check(&with("users: { accept: [id_tokn] }\n"), &["FG006 users.accept[0]"]);
+    check(&with("users: { app_check: no }\n"), &["FG006 users.app_check"]);
+    check(&with("users: { clock_skew: 10 }\n"), &["FG005 users.clock_skew"]);
+    check(&with("behind: { hops: 300 }\n"), &["FG104 behind", "FG005 behind.hops"]);
+    check(&with("behind: google_lb\n"), &["FG006 behind"]);
+    check(&backend("url: https://a.run.app\nenforce: true\n"), &["FG006 backends.api.enforce"]);
+    check("project: my-project\nallow: [allUsers]\nbackends: {}\n", &["FG008 backends"]);
+    check("project: my-project\nallow: [allUsers]\nbackends: { api: 5 }\n", &["FG005 backends.api"]);
+    check("project: my-project\nallow: allUsers\nbackends: { api: https://a.run.app }\n", &["FG005 allow"]);
+}
+
+#[test]
+fn a_wrong_value_is_not_reported_as_missing_too() {
+    check("project: 5\nbackends: { api: https://a.run.app }\nallow: [allUsers]\n", &["FG005 project"]);
+    check(&backend("url: 5"), &["FG005 backends.api.url"]);
+    check(
+        "project: my-project\nbackends: { api: { url: https://a.run.app, allow: 5 } }\n",
+        &["FG005 backends.api.allow", "FG110 allow"],
+    );
+}
+
+#[test]
+fn a_misspelled_key_is_not_reported_as_missing_too() {
+    check(
+        "projct: my-project\nbackend: { api: https://a.run.app }\nalow: [allUsers]\n",
+        &["FG004 projct", "FG004 backend", "FG004 alow"],
+    );
+    check("project: my-project\nbackends: { api: https://a.run.app }\nalow: [allUsers]\n", &["FG004 alow"]);
+    check(&backend("ulr: https://a.run.app"), &["FG004 backends.api.ulr"]);
+    // What is given twice, once rightly, is checked.
+    check(&with("projct: my-project\n").replace("my-project\nb", "5\nb"), &["FG005 project", "FG004 projct"]);
+}
+
+#[test]
+fn every_problem_is_found_at_once() {
+    check(
+        "project: 123456789012\nbackends:\n  api: { url: api.example.com, bodybytes: 5 }\nrotes: []\nusers: { clock_skew: 1h }\n",
+        &[
+            "FG005 project",
+            "FG121 backends.api.url",
+            "FG004 backends.api.bodybytes",
+            "FG004 rotes",
+            "FG011 users.clock_skew",
+            "FG110 allow",
+        ],
+    );
+}
+
+#[test]
+fn project() {
+    let file = |project: &str| MINIMAL.replace("my-project", project);
+    check(&file("\"123456789012\""), &["FG101 project"]);
+    check(&file("My_Project"), &["FG101 project"]);
+    check(&MINIMAL.replace("project: my-project\n", ""), &["FG008 project"]);
+    check(&with("project_number: my-project\n"), &["FG102 project_number"]);
+    check(&with("project_number: 123456789012\n"), &[]);
+}
+
+#[test]
+fn allow() {
+    let file = "project: my-project\nbackends: { api: https://a.run.app }\n";
+    check(file, &["FG110 allow"]);
+    check(&format!("{file}allow: []\n"), &["FG110 allow"]);
+    assert!(
+        parse("firegate.yaml", &format!("{file}allow: []\n")).is_ok(),
+        "an empty list is meant, and warned of"
+    );
+    check(&format!("{file}allow: [allUser, \"user:x\"]\n"), &["FG111 allow[0]", "FG111 allow[1]"]);
+    check(&format!("{file}allow: [\"group:a@example.com\"]\n"), &["FG010 allow[0]"]);
+    let partial = "project: my-project\nbackends:\n  a: { url: https://a.run.app, allow: [allUsers] }\n  b: https://b.run.app\nroutes: [ { path: /*, backend: a }, { path: /b, backend: b } ]\n";
+    check(partial, &["FG110 backends.b"]);
+    check(&format!("{partial}allow: [allUsers]\n"), &[]);
+    check(
+        &backend("url: https://a.run.app\nallow: [allUsers]\niam_policy: p.yaml\n"),
+        &["FG113 backends.api.iam_policy", "FG010 backends.api.iam_policy"],
+    );
+    check(&backend("url: https://a.run.app\niam_policy: p.yaml\n"), &["FG010 backends.api.iam_policy"]);
+}
+
+#[test]
+fn members_that_match_nobody() {
+    let pool = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools";
+    let file = |member: &str, more: &str| {
+        format!("project: my-project\nbackends: {{ api: https://a.run.app }}\nallow: [\"{member}\"]\n{more}")
+    };
+    check(&file(&format!("principal://{pool}/firebase/subject/u"), ""), &[]);
+    check(&file(&format!("principal://{pool}/other-pool/subject/u"), ""), &["FG112 allow[0]"]);
+    check(
+        &file(&format!("principal://{pool}/other-pool/subject/u"), "users: { identity_pool: other-pool }\n"),
+        &[],
+    );
+    check(
+        &file(&format!("principal://{pool}/firebase/subject/u"), "project_number: 99\n"),
+        &["FG112 allow[0]"],
+    );
+    check(&file(&format!("principalSet://{pool}/firebase/attribute.tenant/a"), ""), &["FG112 allow[0]"]);
+    check(
+        &file(&format!("principalSet://{pool}/firebase/attribute.tenant/a"), "users: { tenants: [b] }\n"),
+        &["FG112 allow[0]"],
+    );
+    check(
+        &file(&format!("principalSet://{pool}/firebase/attribute.tenant/a"), "users: { tenants: [a] }\n"),
+        &[],
+    );
+    check(&file("serviceAccount:job@my-project.iam.gserviceaccount.com", ""), &["FG112 allow[0]"]);
+}
+
+#[test]
+fn urls() {
+    let refused = |url: &str| check(&backend(&format!("url: \"{url}\"")), &["FG121 backends.api.url"]);
+    refused("api-abc123-uc.a.run.app");
+    refused("localhost:3000");
+    refused("ftp://example.com");
+    refused("https://user:secret@example.com");
+    refused("https://example.com/v1");
+    refused("https://example.com?a=b");
+    refused("https://example.com#a");
+    refused("https://exa mple.com");
+    refused("https:\\\\\\\\example.com");
+    refused("https://");
+    refused("https://example.com:0");
+    refused("");
+    check(&backend("url: https://example.com/"), &[]);
+    check(&backend("audience: a"), &["FG008 backends.api.url"]);
+    check(
+        &backend("url: https://a.run.app\nendpoints: [ { url: https://b.run.app } ]"),
+        &["FG113 backends.api.endpoints"],
+    );
+    check(&backend("endpoints: [ { audience: a } ]"), &["FG008 backends.api.endpoints[0].url"]);
+    check(
+        &backend("endpoints: [ { url: https://a.run.app }, { url: https://b.run.app } ]"),
+        &["FG010 backends.api.endpoints"],
+    );
+    check(
+        "project: my-project\nallow: [allUsers]\nbackends: { \"a.b\": https://a.run.app }\n",
+        &["FG120 backends.\"a.b\""],
+    );
+}
+
+#[test]
+fn plaintext() {
+    let refused = |lines: &str| check(&backend(lines), &["FG122 backends.api.url"]);
+    let fine = |lines: &str| check(&backend(lines), &[]);
+    refused("url: http://10.0.0.1:9000");
+    refused("url: http://api.internal");
+    refused("url: http://10.0.0.1:9000\nidentity_headers: none\ncredential: metadata");
+    refused("url: http://10.0.0.1:9000\nidentity_headers: none\nuser_token: forward");
+    fine("url: http://10.0.0.1:9000\nidentity_headers: none");
+    fine("url: http://10.0.0.1:9000\nplaintext: allow");
+    fine("url: http://127.0.0.1:9000\ncredential: metadata\nuser_token: forward");
+    check(
+        "project: my-project\nallow: [allUsers]\nbackends: { api: \"http://10.0.0.1\" }\n",
+        &["FG122 backends.api.url"],
+    );
+}
+
+#[test]
+fn audiences() {
+    let warned = |audience: &str| {
+        check(
+            &backend(&format!("url: https://a.run.app\naudience: {audience}")),
+            &["FG123 backends.api.audience"],
+        )
+    };
+    warned("https://a.run.app/");
+    warned("my-project");
+    warned("\"a b\"");
+    assert!(parse("f", &backend("url: https://a.run.app\naudience: https://a.run.app/")).is_ok());
+    assert!(parse("f", &backend("url: https://a.run.app\naudience: \"a b\"")).is_err());
+    check(&backend("url: https://a.run.app\naudience: my-service"), &[]);
+}
+
+#[test]
+fn credentials() {
+    const ACCOUNT: &str = "service_account: caller@my-project.iam.gserviceaccount.com";
+    const PROVIDER: &str = "workload_identity_provider: //iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/prov";
+    let file = |lines: &str| backend(&format!("url: https://a.run.app\n{lines}"));
+    check(&file("credential: impersonate"), &["FG124 backends.api.credential"]);
+    check(&file(&format!("credential: impersonate\n{ACCOUNT}")), &[]);
+    check(
+        &file("credential: impersonate\nservice_account: eve@example.com"),
+        &["FG124 backends.api.service_account"],
+    );
+    check(&file("credential: impersonate\nservice_account: 5"), &["FG005 backends.api.service_account"]);
+    check(&file("credential: federate_user"), &["FG124 backends.api.credential"; 2]);
+    check(&file(&format!("credential: federate_user\n{ACCOUNT}")), &["FG124 backends.api.credential"]);
+    check(&file(&format!("credential: federate_user\n{ACCOUNT}\n{PROVIDER}")), &[]);
+    check(
+        &format!(
+            "{}users: {{ accept: [id_token, session_cookie] }}\n",
+            file(&format!("credential: federate_user\n{ACCOUNT}\n{PROVIDER}"))
+        ),
+        &["FG124 backends.api.credential"],
+    );
+    check(
+        &file(&format!("credential: federate_user\n{ACCOUNT}\n{PROVIDER}\nallow: [allUsers]")),
+        &["FG124 backends.api.allow"],
+    );
+    check(
+        &file(&format!("credential: default\n{ACCOUNT}\n{PROVIDER}")),
+        &["FG124 backends.api.service_account", "FG124 backends.api.workload_identity_provider"],
+    );
+    check(&file("credential: impersonat"), &["FG006 backends.api.credential"]);
+}
+
+#[test]
+fn enforcement_and_streams() {
+    let file = |lines: &str| backend(&format!("url: https://a.run.app\n{lines}"));
+    check(&file("enforce: observe"), &["FG010 backends.api.enforce", "FG125 backends.api.enforce"]);
+    check(&file("enforce: observe\ncredential: none"), &["FG010 backends.api.enforce"]);
+    check(
+        &file("streams: { until: revocation }"),
+        &["FG010 backends.api.streams.until", "FG126 backends.api.streams.until"],
+    );
+    check(
+        &format!(
+            "{}users: {{ revocation: {{ check: required }} }}\n",
+            file("streams: { until: revocation }")
+        ),
+        &["FG010 backends.api.streams.until", "FG010 users.revocation.check"],
+    );
+    check(&file("token_sources: []"), &["FG127 backends.api.token_sources"]);
+    check(&file("token_sources: [authorization, query]"), &["FG010 backends.api.token_sources[1]"]);
+    check(&file("protocol: h2c"), &["FG010 backends.api.protocol"]);
+    check(&file("security_policy: armor.yaml"), &["FG010 backends.api.security_policy"]);
+}
+
+#[test]
+fn quantities() {
+    let refused = |lines: &str, path: &str| {
+        check(&backend(&format!("url: https://a.run.app\n{lines}")), &[&format!("FG011 backends.api.{path}")])
+    };
+    refused("body_bytes_max: 32M", "body_bytes_max");
+    refused("body_bytes_max: 0", "body_bytes_max");
+    refused("body_bytes_max: 1000GiB", "body_bytes_max");
+    refused("timeouts: { connect: 0s }", "timeouts.connect");
+    refused("timeouts: { idle: 2h }", "timeouts.idle");
+    refused("timeouts: { response_headers: soon }", "timeouts.response_headers");
+    check(&with("users: { clock_skew: 301s }\n"), &["FG011 users.clock_skew"]);
+    check(&with("users: { clock_skew: 300s }\n"), &[]);
+    check(&with("users: { clock_skew: 5m }\n"), &[]);
+}
+
+#[test]
+fn routes() {
+    let two = "project: my-project\nallow: [allUsers]\nbackends: { api: https://a.run.app, web: https://b.run.app }\n";
+    check(two, &["FG132 backends"]);
+    let routes = |routes: &str| {
+        format!("{two}routes: [ {{ path: /*, backend: api }}, {{ path: /w/*, backend: web }}, {routes} ]\n")
+    };
+    check(&routes(""), &[]);
+    check(&routes("{ path: /a, backend: ap }"), &["FG131 routes[2].backend"]);
+    check(&routes("{ path: /a }"), &["FG008 routes[2].backend"]);
+    check(&routes("{ backend: api }"), &["FG008 routes[2].path"]);
+    check(&routes("{ path: a, backend: api }"), &["FG130 routes[2].path"]);
+    check(&routes("{ path: /w/*, backend: api }"), &["FG130 routes[2].path"]);
+    check(&routes("{ path: /.well-known/firegate/x, backend: api }"), &["FG130 routes[2].path"]);
+    check(&format!("{two}routes: []\n"), &["FG132 routes"]);
+    check(&format!("{two}routes: [ {{ path: /*, backend: api }} ]\n"), &["FG131 backends.web"]);
+    check(
+        &with("routes: [ { path: /a, backend: api } ]\nurl_map: m.yaml\n"),
+        &["FG113 url_map", "FG010 url_map"],
+    );
+    check(&with("url_map: { file: m.yaml }\n"), &["FG010 url_map"]);
+    check(&with("url_map: { dialect: gcloud }\n"), &["FG008 url_map.file", "FG010 url_map"]);
+    // The names of backends that did not pass are known all the same.
+    check(
+        "project: my-project\nallow: [allUsers]\nbackends: { api: a.run.app }\nroutes: [ { path: /*, backend: api } ]\n",
+        &["FG121 backends.api.url"],
+    );
+}
+
+#[test]
+fn users() {
+    check(&with("users: { accept: [] }\n"), &["FG140 users.accept"]);
+    check(&with("users: { accept: [google_id_token] }\n"), &["FG010 users.accept[0]"]);
+    check(&with("users: { tenants: [] }\n"), &["FG140 users.tenants"]);
+    check(&with("users: { tenants: [any] }\n"), &["FG140 users.tenants[0]"]);
+    check(&with("users: { tenants: all }\n"), &["FG006 users.tenants"]);
+    check(&with("users: { identity_pool: fb }\n"), &["FG140 users.identity_pool"]);
+    check(&with("users: { app_check: required }\n"), &["FG010 users.app_check", "FG102 users.app_check"]);
+    check(&with("project_number: 1\nusers: { app_check: required }\n"), &["FG010 users.app_check"]);
+    check(
+        &with("project_number: 1\nusers: { app_check: { apps: [] } }\n"),
+        &["FG010 users.app_check", "FG140 users.app_check.apps"],
+    );
+}
+
+#[test]
+fn edge() {
+    check(&with("trust: emulator\n"), &["FG105 trust"]);
+    check(&with("listen: \":8080\"\n"), &["FG103 listen"]);
+    check(&with("listen: localhost:8080\n"), &["FG103 listen"]);
+    check(&with("listen: 0.0.0.0:8080\nhealth: { listen: 127.0.0.1:8080 }\n"), &["FG103 health.listen"]);
+    check(&with("health: {}\n"), &["FG008 health.listen"]);
+    check(&with("behind: cloud-run\n"), &[]);
+    check(&with("behind: google-lb\n"), &[]);
+    check(&with("behind: { hops: 1 }\n"), &["FG104 behind"]);
+    check(&with("listen: 127.0.0.1:8080\nbehind: { hops: 1 }\n"), &[]);
+    check(&with("behind: { hops: 0, peers: [10.0.0.0/8] }\n"), &["FG104 behind.hops"]);
+    check(&with("behind: { hops: 1, peers: [10.0.0.1/8] }\n"), &["FG104 behind.peers[0]"]);
+    check(&with("behind: { hops: 1, peers: [ten] }\n"), &["FG104 behind.peers[0]"]);
+    check(&with("behind: { peers: [10.0.0.0/8] }\n"), &["FG008 behind.hops"]);
+    check(&with("tls: { certificates: [] }\n"), &["FG010 tls", "FG008 tls.certificates"]);
+    check(&with("limits_store: disk\n"), &["FG010 limits_store", "FG006 limits_store"]);
+}
+
+#[test]
+fn cors() {
+    let refused = |cors: &str, path: &str| {
+        check(&with(&format!("cors: {{ {cors} }}\n")), &[&format!("FG150 cors.{path}")])
+    };
+    refused("origins: [\"null\"]", "origins[0]");
+    refused("origins: [\"*\"], credentials: true", "origins[0]");
+    refused("origins: [\"https://a.example\", \"*\"]", "origins[1]");
+    refused("origins: [\"https://a.example/\"]", "origins[0]");
+    refused("origins: []", "origins");
+    refused("methods: [GET]", "origins");
+    refused("origins: [\"https://a.example\"], methods: [get]", "methods[0]");
+    refused("origins: [\"https://a.example\"], headers: [\"*x y\"]", "headers[0]");
+    check(&with("cors: { origins: [\"*\"] }\n"), &[]);
+}
+
+#[test]
+fn google_and_assertion() {
+    check(&with("google: { sts: http://sts.example }\n"), &["FG106 google.sts"]);
+    check(&with("google: { sts: sts.example }\n"), &["FG106 google.sts"]);
+    check(&with("google: { metadata: http://metadata.example }\n"), &[]);
+    check(&with("google: { id_token_key: https://a.example }\n"), &["FG004 google.id_token_key"]);
+    check(&with("assertion: { issuer: http://api.example.com }\n"), &["FG107 assertion.issuer"]);
+    check(&with("assertion: { previous_keys: [a.pem] }\n"), &["FG107 assertion.previous_keys"]);
+}
