@@ -1,0 +1,423 @@
+//! Accounts in SQLite: a file in WAL mode that outlives the process and that anyone can open, or memory alone.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use firegate_core::time::UnixTime;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params};
+
+use super::account::{Account, Directory};
+use super::store::{AccountSelector, AccountStore, Change, RefreshTokenRecord, StoreError};
+use crate::limits::REFRESH_TOKENS_PER_ACCOUNT_MAX;
+
+/// The version of the tables below, kept in `PRAGMA user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+/// How long to wait for another process that has the file open.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The project's own directory has the empty tenant, because SQL's NULL is never equal to itself.
+const SCHEMA: &str = "
+    CREATE TABLE accounts (
+        project TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        local_id TEXT NOT NULL,
+        email TEXT,
+        email_verified INTEGER NOT NULL,
+        initial_email TEXT,
+        display_name TEXT,
+        photo_url TEXT,
+        phone_number TEXT,
+        password_hash TEXT,
+        password_updated_at INTEGER,
+        custom_attributes TEXT,
+        disabled INTEGER NOT NULL,
+        custom_auth INTEGER NOT NULL,
+        valid_since INTEGER,
+        refresh_epoch INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        last_login_at INTEGER,
+        last_refresh_at INTEGER,
+        PRIMARY KEY (project, tenant, local_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX accounts_by_email ON accounts (project, tenant, email);
+    CREATE UNIQUE INDEX accounts_by_phone_number ON accounts (project, tenant, phone_number);
+    CREATE TABLE refresh_tokens (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        token_sha256 BLOB NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        local_id TEXT NOT NULL,
+        refresh_epoch INTEGER NOT NULL,
+        sign_in_provider TEXT NOT NULL,
+        session_claims TEXT NOT NULL,
+        auth_time INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX refresh_tokens_by_account ON refresh_tokens (project, tenant, local_id, number);
+";
+
+const UPSERT: &str = "
+    INSERT OR REPLACE INTO accounts VALUES (
+        :project, :tenant, :local_id, :email, :email_verified, :initial_email, :display_name, :photo_url,
+        :phone_number, :password_hash, :password_updated_at, :custom_attributes, :disabled, :custom_auth,
+        :valid_since, :refresh_epoch, :created_at, :last_login_at, :last_refresh_at)
+";
+
+/// The store. One connection behind a lock that is held for microseconds, on the blocking pool alone.
+#[derive(Debug)]
+pub(crate) struct SqliteStore {
+    connection: Mutex<Connection>,
+}
+
+impl SqliteStore {
+    /// Opens the file, or memory without one, and makes the tables if they are missing.
+    pub(crate) fn open(file: Option<&Path>) -> Result<Self, StoreError> {
+        let mut connection = match file {
+            Some(file) => Connection::open(file)?,
+            None => Connection::open_in_memory()?,
+        };
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match transaction.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+            SCHEMA_VERSION => {}
+            0 => {
+                transaction.execute_batch(SCHEMA)?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
+            version => {
+                return Err(StoreError::Database(format!(
+                    "the file has tables of version {version}, which this program does not know: use a newer one"
+                )));
+            }
+        }
+        transaction.commit()?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A transaction that panicked was rolled back when it was dropped, so the connection is still good.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+}
+
+impl AccountStore for SqliteStore {
+    fn insert(&self, directory: &Directory, account: &Account) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            if find(transaction, directory, AccountSelector::LocalId(&account.local_id))?.is_some() {
+                return Err(StoreError::DuplicateLocalId);
+            }
+            put(transaction, directory, account)
+        })
+    }
+
+    fn find(
+        &self,
+        directory: &Directory,
+        selector: AccountSelector<'_>,
+    ) -> Result<Option<Account>, StoreError> {
+        find(&self.lock(), directory, selector)
+    }
+
+    fn modify(
+        &self,
+        directory: &Directory,
+        local_id: &str,
+        change: &mut Change<'_>,
+    ) -> Result<Account, StoreError> {
+        self.write(|transaction| {
+            let found = find(transaction, directory, AccountSelector::LocalId(local_id))?;
+            let mut account = found.ok_or(StoreError::NotFound)?;
+            change(&mut account).map_err(|refusal| StoreError::Refused(Box::new(refusal)))?;
+            put(transaction, directory, &account)?;
+            Ok(account)
+        })
+    }
+
+    fn delete(&self, directory: &Directory, local_id: &str) -> Result<(), StoreError> {
+        let deleted = self.lock().execute(
+            "DELETE FROM accounts WHERE project = ? AND tenant = ? AND local_id = ?",
+            params![directory.project, tenant_column(directory), local_id],
+        )?;
+        if deleted == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+    }
+
+    fn delete_all(&self, directory: &Directory) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            for table in ["accounts", "refresh_tokens"] {
+                transaction.execute(
+                    &format!("DELETE FROM {table} WHERE project = ? AND tenant = ?"),
+                    params![directory.project, tenant_column(directory)],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    fn page(&self, directory: &Directory, after: &str, count: usize) -> Result<Vec<Account>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT * FROM accounts WHERE project = ? AND tenant = ? AND local_id > ? ORDER BY local_id LIMIT ?",
+        )?;
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = statement
+            .query_map(params![directory.project, tenant_column(directory), after, count], read_account)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn insert_refresh_token(&self, record: &RefreshTokenRecord) -> Result<(), StoreError> {
+        let tenant = tenant_column(&record.directory);
+        self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO refresh_tokens (token_sha256, project, tenant, local_id, refresh_epoch,
+                         sign_in_provider, session_claims, auth_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    record.token_sha256,
+                    record.directory.project,
+                    tenant,
+                    record.local_id,
+                    record.refresh_epoch,
+                    record.sign_in_provider,
+                    record.session_claims,
+                    record.auth_time.as_seconds(),
+                ])?;
+            transaction
+                .prepare_cached(
+                    "DELETE FROM refresh_tokens WHERE number <= (
+                         SELECT number FROM refresh_tokens WHERE project = ?1 AND tenant = ?2 AND local_id = ?3
+                         ORDER BY number DESC LIMIT 1 OFFSET ?4)
+                     AND project = ?1 AND tenant = ?2 AND local_id = ?3",
+                )?
+                .execute(params![
+                    record.directory.project,
+                    tenant,
+                    record.local_id,
+                    REFRESH_TOKENS_PER_ACCOUNT_MAX
+                ])?;
+            Ok(())
+        })
+    }
+
+    fn find_refresh_token(&self, token_sha256: &[u8; 32]) -> Result<Option<RefreshTokenRecord>, StoreError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT * FROM refresh_tokens WHERE token_sha256 = ?")?;
+        Ok(statement.query_row(params![token_sha256], read_refresh_token).optional()?)
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+fn tenant_column(directory: &Directory) -> &str {
+    directory.tenant.as_deref().unwrap_or("")
+}
+
+fn find(
+    connection: &Connection,
+    directory: &Directory,
+    selector: AccountSelector<'_>,
+) -> Result<Option<Account>, StoreError> {
+    let (condition, value) = match selector {
+        AccountSelector::LocalId(local_id) => ("local_id = ?", local_id),
+        AccountSelector::Email(email) => ("email = ?", email),
+        AccountSelector::PhoneNumber(phone_number) => ("phone_number = ?", phone_number),
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT * FROM accounts WHERE project = ? AND tenant = ? AND {condition}"
+    ))?;
+    Ok(statement
+        .query_row(params![directory.project, tenant_column(directory), value], read_account)
+        .optional()?)
+}
+
+/// Writes an account whose address and phone number no other account of the directory may have.
+fn put(transaction: &Transaction<'_>, directory: &Directory, account: &Account) -> Result<(), StoreError> {
+    let is_taken = |selector| -> Result<bool, StoreError> {
+        let other = find(transaction, directory, selector)?;
+        Ok(other.is_some_and(|other| other.local_id != account.local_id))
+    };
+    if let Some(email) = &account.email
+        && is_taken(AccountSelector::Email(email))?
+    {
+        return Err(StoreError::DuplicateEmail);
+    }
+    if let Some(phone_number) = &account.phone_number
+        && is_taken(AccountSelector::PhoneNumber(phone_number))?
+    {
+        return Err(StoreError::DuplicatePhoneNumber);
+    }
+    transaction.prepare_cached(UPSERT)?.execute(named_params! {
+        ":project": directory.project,
+        ":tenant": tenant_column(directory),
+        ":local_id": account.local_id,
+        ":email": account.email,
+        ":email_verified": account.email_verified,
+        ":initial_email": account.initial_email,
+        ":display_name": account.display_name,
+        ":photo_url": account.photo_url,
+        ":phone_number": account.phone_number,
+        ":password_hash": account.password_hash,
+        ":password_updated_at": account.password_updated_at.map(UnixTime::as_seconds),
+        ":custom_attributes": account.custom_attributes,
+        ":disabled": account.disabled,
+        ":custom_auth": account.custom_auth,
+        ":valid_since": account.valid_since.map(UnixTime::as_seconds),
+        ":refresh_epoch": account.refresh_epoch,
+        ":created_at": account.created_at.as_seconds(),
+        ":last_login_at": account.last_login_at.map(UnixTime::as_seconds),
+        ":last_refresh_at": account.last_refresh_at.map(UnixTime::as_seconds),
+    })?;
+    Ok(())
+}
+
+fn read_account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let moment =
+        |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(UnixTime::from_seconds));
+    Ok(Account {
+        local_id: row.get("local_id")?,
+        email: row.get("email")?,
+        email_verified: row.get("email_verified")?,
+        initial_email: row.get("initial_email")?,
+        display_name: row.get("display_name")?,
+        photo_url: row.get("photo_url")?,
+        phone_number: row.get("phone_number")?,
+        password_hash: row.get("password_hash")?,
+        password_updated_at: moment("password_updated_at")?,
+        custom_attributes: row.get("custom_attributes")?,
+        disabled: row.get("disabled")?,
+        custom_auth: row.get("custom_auth")?,
+        valid_since: moment("valid_since")?,
+        refresh_epoch: row.get("refresh_epoch")?,
+        created_at: UnixTime::from_seconds(row.get("created_at")?),
+        last_login_at: moment("last_login_at")?,
+        last_refresh_at: moment("last_refresh_at")?,
+    })
+}
+
+fn read_refresh_token(row: &Row<'_>) -> rusqlite::Result<RefreshTokenRecord> {
+    let tenant = Some(row.get::<_, String>("tenant")?).filter(|tenant| !tenant.is_empty());
+    Ok(RefreshTokenRecord {
+        token_sha256: row.get("token_sha256")?,
+        directory: Directory { project: row.get("project")?, tenant },
+        local_id: row.get("local_id")?,
+        refresh_epoch: row.get("refresh_epoch")?,
+        sign_in_provider: row.get("sign_in_provider")?,
+        session_claims: row.get("session_claims")?,
+        auth_time: UnixTime::from_seconds(row.get("auth_time")?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ApiError;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+    fn account(local_id: &str, email: &str) -> Account {
+        let mut account = Account::new(Some(local_id.to_owned()), NOW).unwrap();
+        account.email = Some(email.to_owned());
+        account
+    }
+
+    fn record(number: u16) -> RefreshTokenRecord {
+        let mut token_sha256 = [0; 32];
+        token_sha256[..2].copy_from_slice(&number.to_be_bytes());
+        RefreshTokenRecord {
+            token_sha256,
+            directory: Directory::of_project("p"),
+            local_id: "alice".to_owned(),
+            refresh_epoch: 7,
+            sign_in_provider: "password".to_owned(),
+            session_claims: "{}".to_owned(),
+            auth_time: NOW,
+        }
+    }
+
+    #[test]
+    fn ids_and_addresses_are_unique_within_a_directory_and_free_in_others() {
+        let store = SqliteStore::open(None).unwrap();
+        let project = Directory::of_project("p");
+        let tenant = Directory::of_tenant("p", Some("t".to_owned())).unwrap();
+        let alice = account("alice", "alice@example.com");
+        store.insert(&project, &alice).unwrap();
+        store.insert(&tenant, &alice).unwrap();
+        store.insert(&Directory::of_project("q"), &alice).unwrap();
+        let refused = |account: &Account| store.insert(&project, account).unwrap_err().to_string();
+        assert!(refused(&account("alice", "other@example.com")).contains("this id"));
+        assert!(refused(&account("bob", "alice@example.com")).contains("this address"));
+        store.delete(&tenant, "alice").unwrap();
+        assert_eq!(store.find(&project, AccountSelector::LocalId("alice")).unwrap(), Some(alice));
+        assert_eq!(store.find(&tenant, AccountSelector::Email("alice@example.com")).unwrap(), None);
+        assert!(matches!(store.delete(&tenant, "alice"), Err(StoreError::NotFound)));
+    }
+
+    #[test]
+    fn a_refused_change_writes_nothing() {
+        let store = SqliteStore::open(None).unwrap();
+        let project = Directory::of_project("p");
+        store.insert(&project, &account("alice", "alice@example.com")).unwrap();
+        store.insert(&project, &account("bob", "bob@example.com")).unwrap();
+        let mut refuse = |account: &mut Account| {
+            account.display_name = Some("Mallory".to_owned());
+            Err(ApiError::UserDisabled)
+        };
+        assert!(matches!(store.modify(&project, "alice", &mut refuse), Err(StoreError::Refused(_))));
+        let mut collide = |account: &mut Account| {
+            account.email = Some("bob@example.com".to_owned());
+            Ok(())
+        };
+        assert!(matches!(store.modify(&project, "alice", &mut collide), Err(StoreError::DuplicateEmail)));
+        let unchanged = store.find(&project, AccountSelector::LocalId("alice")).unwrap().unwrap();
+        assert_eq!((unchanged.display_name, unchanged.email.as_deref()), (None, Some("alice@example.com")));
+    }
+
+    #[test]
+    fn a_file_keeps_accounts_and_refresh_tokens() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("accounts.sqlite3");
+        let project = Directory::of_project("p");
+        let alice = account("alice", "alice@example.com");
+        {
+            let store = SqliteStore::open(Some(&file)).unwrap();
+            store.insert(&project, &alice).unwrap();
+            store.insert_refresh_token(&record(1)).unwrap();
+        }
+        let store = SqliteStore::open(Some(&file)).unwrap();
+        assert_eq!(store.page(&project, "", 10).unwrap(), [alice]);
+        assert_eq!(store.find_refresh_token(&record(1).token_sha256).unwrap(), Some(record(1)));
+        store.delete_all(&project).unwrap();
+        assert_eq!(store.find_refresh_token(&record(1).token_sha256).unwrap(), None);
+    }
+
+    #[test]
+    fn an_account_keeps_a_bounded_number_of_refresh_tokens() {
+        let store = SqliteStore::open(None).unwrap();
+        let count = u16::try_from(REFRESH_TOKENS_PER_ACCOUNT_MAX).unwrap() + 1;
+        for number in 1..=count {
+            store.insert_refresh_token(&record(number)).unwrap();
+        }
+        assert_eq!(store.find_refresh_token(&record(1).token_sha256).unwrap(), None);
+        assert!(store.find_refresh_token(&record(2).token_sha256).unwrap().is_some());
+        assert!(store.find_refresh_token(&record(count).token_sha256).unwrap().is_some());
+    }
+}

@@ -1,0 +1,154 @@
+//! Request bodies: JSON objects and forms, read as leniently as Google's front end reads them. Names may be in camel
+//! or in snake case, numbers may stand for strings and strings for numbers.
+
+use serde_json::{Map, Value};
+
+use crate::error::ApiError;
+
+/// A request's fields under their camel-case names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequestBody(Map<String, Value>);
+
+impl RequestBody {
+    /// Reads a JSON object; nothing at all is an object without members.
+    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, ApiError> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self::default());
+        }
+        let object = firegate_core::jose::strict_json::parse_object(bytes)
+            .map_err(|error| ApiError::InvalidArgument(error.to_string()))?;
+        Ok(Self::from_fields(object))
+    }
+
+    /// Reads `application/x-www-form-urlencoded`.
+    pub(crate) fn from_form(bytes: &[u8]) -> Self {
+        let fields = form_urlencoded::parse(bytes);
+        Self::from_fields(
+            fields.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect(),
+        )
+    }
+
+    fn from_fields(fields: Map<String, Value>) -> Self {
+        let named = fields.into_iter().filter(|(_, value)| !value.is_null());
+        Self(named.map(|(name, value)| (camel_case(&name), value)).collect())
+    }
+
+    /// Whether the field is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Whether the field is a list with something in it.
+    pub(crate) fn has_elements(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_array).is_some_and(|values| !values.is_empty())
+    }
+
+    /// A field that is a string.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, ApiError> {
+        self.0.get(name).map(|value| as_text(name, value)).transpose()
+    }
+
+    /// A field that is a string with something in it.
+    pub(crate) fn nonempty_text(&self, name: &str) -> Result<Option<String>, ApiError> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
+    /// A field that is a list of strings, or one string.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, ApiError> {
+        match self.0.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.iter().map(|value| as_text(name, value)).collect(),
+            Some(value) => Ok(vec![as_text(name, value)?]),
+        }
+    }
+
+    /// A field that is true or false.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            Some(_) => Err(unexpected(name, "true or false")),
+        }
+    }
+
+    /// A field that is a whole number.
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let number = |value: &Value| match value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        self.0
+            .get(name)
+            .map(|value| number(value).ok_or_else(|| unexpected(name, "a whole number")))
+            .transpose()
+    }
+
+    /// A field that is an object; without it an empty one.
+    pub(crate) fn object(&self, name: &str) -> Result<Map<String, Value>, ApiError> {
+        match self.0.get(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(object)) => Ok(object.clone()),
+            Some(_) => Err(unexpected(name, "an object")),
+        }
+    }
+}
+
+fn as_text(name: &str, value: &Value) -> Result<String, ApiError> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(unexpected(name, "a string")),
+    }
+}
+
+fn unexpected(name: &str, expected: &str) -> ApiError {
+    ApiError::InvalidArgument(format!("The field {name} has to be {expected}."))
+}
+
+fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut raise = false;
+    for character in name.chars() {
+        match character {
+            '_' => raise = true,
+            _ if raise => {
+                camel.extend(character.to_uppercase());
+                raise = false;
+            }
+            _ => camel.push(character),
+        }
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_kinds_are_read_leniently() {
+        let body = RequestBody::from_json(
+            br#"{"grant_type":"refresh_token","validDuration":"300","n":7,"on":"true","list":["a",1],"none":null}"#,
+        )
+        .unwrap();
+        assert_eq!(body.text("grantType").unwrap().as_deref(), Some("refresh_token"));
+        assert_eq!(body.integer("validDuration").unwrap(), Some(300));
+        assert_eq!(body.text("n").unwrap().as_deref(), Some("7"));
+        assert_eq!(body.flag("on").unwrap(), Some(true));
+        assert_eq!(body.texts("list").unwrap(), ["a", "1"]);
+        assert!(!body.has("none"));
+        assert!(body.text("list").is_err());
+        assert!(RequestBody::from_json(b" ").unwrap().text("x").unwrap().is_none());
+        assert!(RequestBody::from_json(b"[]").is_err());
+        assert!(RequestBody::from_json(b"{").is_err());
+    }
+
+    #[test]
+    fn forms_are_read_like_objects() {
+        let body = RequestBody::from_form(b"grant_type=refresh_token&refresh_token=a%2Bb");
+        assert_eq!(body.text("refreshToken").unwrap().as_deref(), Some("a+b"));
+    }
+}
