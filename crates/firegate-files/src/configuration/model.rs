@@ -411,7 +411,7 @@ pub enum Behind {
     Hops {
         /// How many add to the forwarded headers, at least one.
         count: u8,
-        /// Where they connect from; empty only on a loopback listener.
+        /// Where they connect from, at least one range: the loopback addresses if a loopback listener names none.
         peers: Vec<IpNet>,
     },
 }

@@ -116,7 +116,8 @@ impl Unless {
 fn refusal(unbuilt: &Unbuilt, value: &Json) -> Diagnostic {
     let key = unbuilt.path.iter().rev().find(|step| **step != "*").unwrap_or(&"");
     let (what, hint) = match (&unbuilt.unless, value) {
-        (Unless::Word(words), Json::String(text)) => {
+        // A long text is no word, and may hold what should not be repeated.
+        (Unless::Word(words), Json::String(text)) if !text.contains(':') => {
             let default = words.first().unwrap_or(&"");
             (format!("`{key}: {text}`"), format!("write `{default}`, or remove it"))
         }
@@ -125,8 +126,13 @@ fn refusal(unbuilt: &Unbuilt, value: &Json) -> Diagnostic {
         (Unless::False, _) => (format!("`{key}: {value}`"), "remove it".to_owned()),
         _ => (format!("`{key}`"), "remove it".to_owned()),
     };
-    Diagnostic::error(code::NOT_BUILT_YET, format!("{what} is understood but not built yet in this version"))
-        .hint(hint)
+    let found = Diagnostic::error(
+        code::NOT_BUILT_YET,
+        format!("{what} is understood but not built yet in this version"),
+    );
+    let has_password =
+        matches!(unbuilt.unless, Unless::Word(_)) && value.as_str().is_some_and(|text| text.contains('@'));
+    if has_password { found.hint(hint).conceal() } else { found.hint(hint) }
 }
 
 #[cfg(test)]

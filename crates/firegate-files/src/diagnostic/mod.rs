@@ -55,6 +55,9 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether the line is not printed, because it holds a secret.
+    #[serde(skip)]
+    pub(crate) concealed: bool,
 }
 
 impl Diagnostic {
@@ -69,13 +72,20 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, message: String) -> Self {
-        Self { code, severity, path: String::new(), place: None, message, hint: None }
+        Self { code, severity, path: String::new(), place: None, message, hint: None, concealed: false }
     }
 
     /// The same finding with an advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same finding, of whose place only the line number is printed.
+    #[must_use]
+    pub fn conceal(mut self) -> Self {
+        self.concealed = true;
         self
     }
 

@@ -57,7 +57,8 @@ impl Diagnostics {
             group = group.element(Origin::path(&*source.file));
         }
         if let Some(place) = &diagnostic.place {
-            group = match self.line_of(place) {
+            let line = if diagnostic.concealed { None } else { self.line_of(place) };
+            group = match line {
                 Some((line, span)) => group.element(
                     Snippet::source(line)
                         .line_start(place.line)

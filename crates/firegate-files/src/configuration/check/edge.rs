@@ -1,8 +1,8 @@
 //! The side that faces the clients: listeners, TLS, what stands before Firegate, and CORS.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::{Checker, Given};
 use crate::configuration::model::{AllowedOrigins, Behind, Certificate, Cors, Tls};
@@ -147,7 +147,13 @@ impl Checker<'_> {
             .enumerate()
             .map(|(index, text)| self.range(&path.key("peers").index(index), text))
             .collect();
-        Some(Behind::Hops { count: count?, peers: peers.into_iter().collect::<Option<Vec<_>>>()? })
+        let mut peers = peers.into_iter().collect::<Option<Vec<_>>>()?;
+        if peers.is_empty() {
+            // Only this machine can connect to a loopback listener.
+            peers =
+                ipv4_loopback().into_iter().chain([IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))]).collect();
+        }
+        Some(Behind::Hops { count: count?, peers })
     }
 
     fn range(&mut self, path: &YamlPath, text: &str) -> Option<IpNet> {
@@ -263,6 +269,11 @@ impl Checker<'_> {
             Given::Flags => false,
         }
     }
+}
+
+/// All of 127.0.0.0/8.
+fn ipv4_loopback() -> Option<IpNet> {
+    Ipv4Net::new(Ipv4Addr::new(127, 0, 0, 0), 8).ok().map(IpNet::V4)
 }
 
 /// Whether two listeners would fight for a port.

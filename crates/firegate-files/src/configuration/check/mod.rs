@@ -149,12 +149,13 @@ impl Checker<'_> {
         match store.as_deref() {
             None | Some("memory") => Some(LimitsStore::Memory),
             Some(text) => match ::url::Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "redis" | "rediss") && url.password().is_none() => {
+                Ok(url) if matches!(url.scheme(), "redis" | "rediss") && !self::url::has_password(text) => {
                     Some(LimitsStore::Redis(url))
                 }
                 _ => {
                     let found = Diagnostic::error(code::UNKNOWN_VALUE, "this is no place to count limits in")
-                        .hint("write `memory`, or `redis://HOST:PORT` without a password");
+                        .hint("write `memory`, or `redis://HOST:PORT` without user name and password");
+                    let found = if self::url::has_password(text) { found.conceal() } else { found };
                     self.report(&path, found);
                     None
                 }

@@ -9,12 +9,18 @@ use crate::suggestion::quoted;
 impl Checker<'_> {
     /// The URL of an HTTP server, without credentials, query and fragment; what it has more is the caller's to judge.
     pub(super) fn http_url(&mut self, path: &YamlPath, code: &'static str, text: &str) -> Option<Url> {
-        let error = match http_url(text) {
-            Ok(url) => return Some(url),
-            Err((message, hint)) => Diagnostic::error(code, message).hint_if(hint),
-        };
-        self.report(path, error);
-        None
+        if has_password(text) {
+            let found = Diagnostic::error(code, "the URL holds a user name or password").conceal();
+            self.report(path, found.hint("remove what is before `@`"));
+            return None;
+        }
+        match http_url(text) {
+            Ok(url) => Some(url),
+            Err((message, hint)) => {
+                self.report(path, Diagnostic::error(code, message).hint_if(hint));
+                None
+            }
+        }
     }
 
     /// The URL of an HTTP server's root.
@@ -29,6 +35,12 @@ impl Checker<'_> {
         self.report(path, found);
         None
     }
+}
+
+/// Whether a URL has something before an `@` in its authority, which is never repeated in a message.
+pub(super) fn has_password(text: &str) -> bool {
+    let rest = text.split_once("//").map_or(text, |(_, rest)| rest);
+    rest.split(['/', '?', '#', '\\']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 /// The URL, or what is wrong and what to write.
@@ -57,13 +69,6 @@ fn http_url(text: &str) -> Result<Url, (String, Option<String>)> {
         return Err((message, Some(hint)));
     }
     let url = Url::parse(text).map_err(|error| (format!("{} is not a URL: {error}", quoted(text)), None))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // The text is not repeated: it holds a password.
-        return Err((
-            "the URL holds a user name or password".to_owned(),
-            Some("remove what is before `@`".to_owned()),
-        ));
-    }
     if url.query().is_some() || url.fragment().is_some() {
         let plain = text.split(['?', '#']).next().unwrap_or(text);
         return Err((format!("{} has a query or fragment", quoted(text)), Some(format!("write `{plain}`"))));

@@ -200,6 +200,14 @@ fn everything_that_is_built_can_be_set() {
 }
 
 #[test]
+fn proxies_on_this_machine_need_no_addresses() {
+    let configuration = accepted(&with("listen: \"[::1]:8080\"\nbehind: { hops: 1 }\n"));
+    let Some(Behind::Hops { peers, .. }) = configuration.behind else { panic!("no hops") };
+    let shown: Vec<String> = peers.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["127.0.0.0/8", "::1/128"]);
+}
+
+#[test]
 fn session_cookies_are_accepted_beside_id_tokens() {
     let configuration = accepted(&with("users: { accept: [id_token, session_cookie], tenants: any }\n"));
     assert_eq!(configuration.users.accept, [AcceptedToken::IdToken, AcceptedToken::SessionCookie]);
@@ -297,5 +305,26 @@ fn a_backend_is_mapped_to_this_machine_only() {
     assert!(matches!(check("ap", "http://localhost:3000"), Err(ConnectThroughError::UnknownBackend { .. })));
     for url in ["http://10.0.0.1", "http://localhost:3000/path", "ftp://localhost", "http://u:p@localhost"] {
         assert!(matches!(check("api", url), Err(ConnectThroughError::NotLocal { .. })), "{url}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever is done to a file, it is read or refused for a reason, and what is said about it can be printed.
+    #[test]
+    fn no_file_makes_it_panic(
+        start in 0..EVERY_KEY.len(),
+        length in 0..200_usize,
+        instead in "[\\[\\]{}:,*&a-z0-9 \n\"/.@ä-]{0,12}",
+    ) {
+        let text: String = EVERY_KEY
+            .char_indices()
+            .filter_map(|(at, c)| (at < start || at >= start + length).then_some(c))
+            .collect();
+        let at = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= start).last().unwrap_or(0);
+        let text = format!("{}{instead}{}", &text[..at], &text[at..]);
+        if let Err(found) = parse("firegate.yaml", &text) {
+            proptest::prop_assert!(found.has_errors());
+            proptest::prop_assert!(!found.render(crate::diagnostic::Style::Coloured).is_empty());
+        }
     }
 }

@@ -159,6 +159,22 @@ fn urls() {
 }
 
 #[test]
+fn a_password_is_not_repeated() {
+    for text in [
+        backend("url: https://eve:hunter2@example.com"),
+        with("google: { sts: \"https://eve:hunter2@sts.example\" }\n"),
+        with("assertion: { issuer: \"https://eve:hunter2@sts.example\" }\n"),
+        with("limits_store: redis://eve:hunter2@limits.example\n"),
+        with("limits_store: eve:hunter2@limits.example\n"),
+    ] {
+        let found = parse("firegate.yaml", &text).unwrap_err();
+        assert!(!found.to_string().contains("hunter2"), "{found}");
+        assert!(!serde_json::to_string(&found).unwrap().contains("hunter2"));
+        assert!(!format!("{found:?}").contains("hunter2"));
+    }
+}
+
+#[test]
 fn plaintext() {
     let refused = |lines: &str| check(&backend(lines), &["FG122 backends.api.url"]);
     let fine = |lines: &str| check(&backend(lines), &[]);

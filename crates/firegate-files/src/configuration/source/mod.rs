@@ -1,0 +1,296 @@
+//! The shape of `firegate.yaml`: what may stand where, before anything is checked against anything else.
+//!
+//! These types are the one description of the shape. The JSON schema is generated from them, [`super::shape`] checks
+//! a file against that schema, and what passed is read into them. Doc comments become the schema's descriptions;
+//! a `title` is the noun phrase of messages ("expected a duration such as …").
+
+mod backend;
+mod users;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(crate) use backend::{
+    BackendFullSource, BackendSource, CredentialSource, EndpointSource, EnforceSource, IdentityHeadersSource,
+    PlaintextSource, ProtocolSource, RouteSource, StreamsUntilSource, TimeoutsSource, TokenSourceSource,
+    UrlSource, UserTokenSource,
+};
+pub(crate) use users::{
+    AcceptSource, AnonymousSource, AppCheckFullSource, AppCheckSource, OnFailureSource, RevocationSource,
+    SwitchSource, TenantsSource, TenantsWordSource, UsersSource,
+};
+
+/// The configuration of the Firegate front door, `firegate.yaml`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "a configuration")]
+pub(crate) struct ConfigurationSource {
+    /// The ID of the Firebase or Identity Platform project whose users are let in, for example `my-project`.
+    pub project: Option<String>,
+    /// The project's number; App Check alone needs it.
+    pub project_number: Option<DigitsSource>,
+    /// The public address, for example `0.0.0.0:8080`. Default: port `$PORT`, else 8080, on all addresses.
+    pub listen: Option<String>,
+    /// The listener for probes: `/livez` and `/readyz` only.
+    pub health: Option<ListenerSource>,
+    /// The listener for operators: `/metrics`. Never the public one.
+    pub admin: Option<ListenerSource>,
+    /// TLS on the public listener.
+    pub tls: Option<TlsSource>,
+    /// What stands before Firegate and whose forwarded headers are believed. Default: `cloud-run` on Cloud Run, else
+    /// `direct`.
+    pub behind: Option<BehindSource>,
+    /// The directory for the last good key sets and the generated assertion key. Default: `./firegate-data`.
+    pub data_dir: Option<String>,
+    /// Who may call the backends that say nothing themselves. `allAuthenticatedUsers` are the signed-in users of the
+    /// Firebase project, not the holders of a Google account.
+    pub allow: Option<Vec<String>>,
+    /// The services behind Firegate, by name.
+    pub backends: Option<BTreeMap<String, BackendSource>>,
+    /// Which paths go to which backend; what no route names is answered 404. With one backend the default is `/*`.
+    pub routes: Option<Vec<RouteSource>>,
+    /// A Google Cloud URL map, instead of `routes`.
+    pub url_map: Option<FileSource>,
+    /// Who counts as a signed-in user.
+    pub users: Option<UsersSource>,
+    /// Whose tokens are trusted. `emulator` cannot be set in a file: only `firegate dev` trusts an emulator.
+    pub trust: Option<TrustSource>,
+    /// Firegate's own signed assertion about the user, sent to the backends.
+    pub assertion: Option<AssertionSource>,
+    /// The token exchange (RFC 8693).
+    pub exchange: Option<ExchangeSource>,
+    /// Which web pages may call the backends from a browser. Default: none but their own.
+    pub cors: Option<CorsSource>,
+    /// A file that says who is in which group.
+    pub groups: Option<String>,
+    /// Custom roles and the permissions they carry.
+    pub roles: Option<BTreeMap<String, Vec<String>>>,
+    /// IAM deny policies, by file.
+    pub deny_policies: Option<Vec<FileSource>>,
+    /// Where clients are.
+    pub geo: Option<GeoSource>,
+    /// The Google endpoints, for emulators, private universes and tests. Default: Google's.
+    pub google: Option<GoogleSource>,
+    /// Where rate limits are counted: `memory`, or the URL of a Redis or Valkey server. Default: `memory`.
+    pub limits_store: Option<String>,
+    /// Sizes of the caches.
+    pub cache: Option<CacheSource>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListenerSource {
+    /// The address and port, for example `127.0.0.1:9902`.
+    pub listen: Option<String>,
+}
+
+/// TLS on the public listener.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsSource {
+    /// The certificates; the client's server name chooses among several.
+    pub certificates: Option<Vec<CertificateSource>>,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CertificateSource {
+    /// The PEM file of the certificate chain.
+    pub cert: Option<String>,
+    /// The PEM file of the private key.
+    pub key: Option<String>,
+}
+
+/// What stands before Firegate.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum BehindSource {
+    /// A known arrangement.
+    Word(BehindWordSource),
+    /// Your own proxies.
+    Hops(HopsSource),
+}
+
+/// A known arrangement of what stands before Firegate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BehindWordSource {
+    /// Nothing: the peer is the client.
+    Direct,
+    /// A Google Cloud Application Load Balancer.
+    GoogleLb,
+    /// Cloud Run's own front end.
+    CloudRun,
+}
+
+/// Your own proxies before Firegate.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HopsSource {
+    /// How many proxies add to the forwarded headers.
+    pub hops: Option<u8>,
+    /// The addresses they connect from, as CIDR ranges.
+    pub peers: Option<Vec<String>>,
+}
+
+/// Whose tokens are trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TrustSource {
+    /// Google's alone.
+    Google,
+    /// A local emulator's; only `firegate dev` can set it.
+    Emulator,
+}
+
+/// Firegate's own assertion.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AssertionSource {
+    /// The `iss` of the assertion: the public URL of this front door.
+    pub issuer: Option<UrlSource>,
+    /// The PEM file of the signing key (EC P-256). Default: generated and kept in `data_dir`.
+    pub key: Option<String>,
+    /// PEM files of former keys, which are still published.
+    pub previous_keys: Option<Vec<String>>,
+}
+
+/// The token exchange.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExchangeSource {
+    /// Whether `/.well-known/firegate/token` answers. Default: `false`.
+    pub enabled: Option<bool>,
+}
+
+/// Which web pages may call the backends from a browser.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CorsSource {
+    /// The origins of the pages, for example `https://app.example.com`, or `*` alone.
+    pub origins: Option<Vec<String>>,
+    /// The methods they may use. Default, and when empty: those that the backends are commonly called with.
+    pub methods: Option<Vec<String>>,
+    /// The request headers they may set beside `Authorization`, `Content-Type` and `X-Firebase-AppCheck`.
+    pub headers: Option<Vec<String>>,
+    /// Whether cookies are sent. Default: `false`.
+    pub credentials: Option<bool>,
+}
+
+/// Where clients are.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GeoSource {
+    /// A MaxMind database file.
+    pub mmdb: Option<String>,
+}
+
+/// The Google endpoints.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GoogleSource {
+    /// The keys of Firebase ID tokens, as a JWK set or x509 map.
+    pub id_token_keys: Option<UrlSource>,
+    /// The keys of Firebase session cookies.
+    pub session_cookie_keys: Option<UrlSource>,
+    /// The keys of App Check tokens.
+    pub app_check_keys: Option<UrlSource>,
+    /// The keys of Google ID tokens.
+    pub google_id_token_keys: Option<UrlSource>,
+    /// The base URL of the Identity Toolkit API.
+    pub identity_toolkit: Option<UrlSource>,
+    /// The base URL of the Security Token Service.
+    pub sts: Option<UrlSource>,
+    /// The base URL of the IAM Credentials API.
+    pub iam_credentials: Option<UrlSource>,
+    /// The OAuth 2.0 token endpoint.
+    pub oauth2_token: Option<UrlSource>,
+    /// The base URL of the metadata server.
+    pub metadata: Option<UrlSource>,
+}
+
+/// Sizes of the caches.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CacheSource {
+    /// The memory for verified tokens. Default: 64MiB.
+    pub verified_tokens_bytes: Option<SizeSource>,
+}
+
+/// A file in one of Google's formats: its name, or the name and how to read it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum FileSource {
+    /// The name of the file.
+    Name(FileNameSource),
+    /// The name and how to read it.
+    Full(FileFullSource),
+}
+
+/// The name of a file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "the name of a file")]
+pub(crate) struct FileNameSource(pub String);
+
+/// A file and how to read it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileFullSource {
+    /// The name of the file.
+    pub file: Option<FileNameSource>,
+    /// Google's own reading, or with Firegate's extensions. Default: `gcloud`.
+    pub dialect: Option<DialectSource>,
+    /// What is taken as given.
+    pub assume: Option<AssumeSource>,
+}
+
+/// How a file in one of Google's formats is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DialectSource {
+    /// As Google reads it.
+    Gcloud,
+    /// With Firegate's extensions.
+    Firegate,
+}
+
+/// What is taken as given about a security policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AssumeSource {
+    /// Rules that Firegate cannot evaluate were evaluated by the load balancer before it.
+    EvaluatedUpstream,
+}
+
+/// Decimal digits, in quotes or not.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "a number such as `\"123456789012\"`")]
+pub(crate) enum DigitsSource {
+    /// The digits as text.
+    Text(String),
+    /// The digits as a number.
+    Number(u64),
+}
+
+/// A duration.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "a duration such as `5s`, `300ms` or `1m`", extend("pattern" = "^[0-9]+(ms|s|m|h)$"))]
+pub(crate) struct DurationSource(pub String);
+
+/// A size in bytes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "a size such as `32MiB` or a number of bytes")]
+pub(crate) enum SizeSource {
+    /// A number and a unit: B, KiB, MiB, GiB, KB, MB or GB.
+    Text(String),
+    /// A number of bytes.
+    Bytes(u64),
+}
