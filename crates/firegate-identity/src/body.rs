@@ -1,15 +1,29 @@
 //! Request bodies: JSON objects and forms, read as leniently as Google's front end reads them. Names may be in camel
 //! or in snake case, numbers may stand for strings and strings for numbers.
 
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
+use crate::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
 
 /// A request's fields under their camel-case names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestBody(Map<String, Value>);
 
 impl RequestBody {
+    /// Reads the body of a request: a form if it says so, else JSON, whatever it says.
+    pub(crate) async fn read(request: Request) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_bytes(&parts.headers, body).await?;
+        let is_form = parts.headers.get(CONTENT_TYPE).is_some_and(is_form);
+        if is_form { Ok(Self::from_form(&bytes)) } else { Self::from_json(&bytes) }
+    }
+
     /// Reads a JSON object; nothing at all is an object without members.
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, ApiError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -93,6 +107,25 @@ impl RequestBody {
             Some(Value::Object(object)) => Ok(object.clone()),
             Some(_) => Err(unexpected(name, "an object")),
         }
+    }
+}
+
+fn is_form(content_type: &HeaderValue) -> bool {
+    let media_type = content_type.to_str().unwrap_or("").split(';').next().unwrap_or("").trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+async fn read_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
+        return Err(ApiError::BodyTooLarge);
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+        Err(_) => Err(ApiError::BodyTimeout),
+        Ok(Err(_)) if announced.is_none() => Err(ApiError::BodyTooLarge),
+        Ok(Err(error)) => Err(ApiError::InvalidArgument(error.to_string())),
+        Ok(Ok(bytes)) => Ok(bytes),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::limits::{
 
 /// Why a request is refused. What `Display` prints is the `error.message` of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     /// The project already has an account with this address.
     #[error("EMAIL_EXISTS")]
     EmailExists,
@@ -181,7 +181,7 @@ impl ApiError {
     }
 
     /// The HTTP status of the answer.
-    pub fn status(&self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             Self::MissingCredentials | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
             Self::MissingApiKey | Self::Forbidden(_) => StatusCode::FORBIDDEN,

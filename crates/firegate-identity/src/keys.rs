@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,7 +146,11 @@ fn write_private(file: &Path, content: &[u8]) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut output = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut output = options.open(&unfinished)?;
     output.write_all(content)?;
     output.sync_all()?;
     fs::rename(&unfinished, file)
@@ -169,8 +172,6 @@ fn certificate(signer: &RsaSigner, now: UnixTime) -> Result<String, KeyError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use firegate_core::time::SystemClock;
 
     use super::*;
@@ -181,7 +182,11 @@ mod tests {
         let file = directory.path().join("id-token-key.pk8");
         let slot = || KeySlot::new(Some(file.clone()), Arc::new(SystemClock));
         let token = slot().get().await.unwrap().sign(&json!({ "sub": "alice" })).unwrap();
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
 
         let again = slot();
         again.warm_up().await.unwrap();

@@ -11,6 +11,7 @@ mod body;
 mod caller;
 mod cors;
 mod custom_token;
+mod documents;
 mod error;
 mod keys;
 pub mod limits;
@@ -22,6 +23,5 @@ mod service;
 mod sign_in;
 mod tokens;
 
-pub use error::ApiError;
 pub use server::{CreateAccountError, IdentityServer, NewAccount, OpenError, Options};
 pub use tokens::TokenSigning;

@@ -6,14 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use firegate_core::jose::KeySet;
 use firegate_core::time::SharedClock;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode, request};
+use http::{StatusCode, request};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -24,16 +21,15 @@ use crate::accounts::{
 use crate::body::RequestBody;
 use crate::caller::Caller;
 use crate::cors;
+use crate::documents;
 use crate::error::ApiError;
 use crate::keys::{KeyError, KeySlot};
-use crate::limits::{
-    BODY_BYTES_MAX, BODY_TIMEOUT, OPERATIONS_CONCURRENT_MAX, PASSWORD_CHARACTERS_MIN, PUBLIC_KEYS_MAX_AGE,
-};
+use crate::limits::{OPERATIONS_CONCURRENT_MAX, PUBLIC_KEYS_MAX_AGE};
 use crate::passwords::PasswordHashing;
 use crate::reply;
 use crate::routes::{AdminOperation, ControlOperation, PublicDocument, Route, UserOperation};
 use crate::service::Service;
-use crate::tokens::{TokenSigner, TokenSigning, issuer};
+use crate::tokens::{TokenSigner, TokenSigning};
 
 const ACCOUNTS_FILE: &str = "identity.sqlite3";
 const ID_TOKEN_KEY_FILE: &str = "id-token-key.pk8";
@@ -160,9 +156,7 @@ impl IdentityServer {
         let (id_token_key, session_cookie_key) =
             (key_slot(ID_TOKEN_KEY_FILE), key_slot(SESSION_COOKIE_KEY_FILE));
         if options.token_signing == TokenSigning::Rs256 {
-            for slot in [&id_token_key, &session_cookie_key] {
-                slot.warm_up().await.map_err(|error| OpenError::Keys(error.to_string()))?;
-            }
+            tokio::try_join!(id_token_key.warm_up(), session_cookie_key.warm_up())?;
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let service = Service {
@@ -188,12 +182,17 @@ impl IdentityServer {
     /// Serves HTTP/1.1 and HTTP/2 without TLS on `listener` until `shutdown`, then finishes what is under way.
     ///
     /// # Errors
-    /// If the listener fails.
+    /// If the listener fails, or if tokens are unsigned and the listener is not at a loopback address.
     pub async fn serve(
         self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
+        if self.inner.token_signing == TokenSigning::None && !listener.local_addr()?.ip().is_loopback() {
+            let message =
+                "unsigned tokens are served at loopback addresses alone; sign them or listen on 127.0.0.1";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+        }
         let router = Router::new().fallback(respond).with_state(self);
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(shutdown)
@@ -243,7 +242,7 @@ impl IdentityServer {
 
     async fn answer(&self, route: &Route, caller: &Caller, request: Request) -> Result<Response, ApiError> {
         let answer = match route {
-            Route::Greeting => greeting(),
+            Route::Greeting => documents::greeting(),
             Route::User(operation) => {
                 caller.require_api_key()?;
                 self.answer_user(*operation, caller, request).await?
@@ -277,18 +276,20 @@ impl IdentityServer {
             UserOperation::Delete => Service::delete_own,
             UserOperation::Token => Service::refresh,
             UserOperation::SignInWithCustomToken => {
-                let (body, locality) = (read_body(request).await?, caller.locality());
+                let (body, locality) = (RequestBody::read(request).await?, caller.locality());
                 let signer = self.signer(&self.inner.id_token_key).await?;
                 let work =
                     move |service: &Service| service.sign_in_with_custom_token(&body, &signer, locality);
                 return self.run(false, work).await;
             }
-            UserOperation::ProjectConfig => return Ok(self.project_config()),
-            UserOperation::RecaptchaParams => return Ok(recaptcha_params()),
-            UserOperation::RecaptchaConfig => return Ok(recaptcha_config()),
-            UserOperation::PasswordPolicy => return Ok(password_policy()),
+            UserOperation::ProjectConfig => {
+                return Ok(documents::project_config(&self.inner.service.project_number));
+            }
+            UserOperation::RecaptchaParams => return Ok(documents::recaptcha_params()),
+            UserOperation::RecaptchaConfig => return Ok(documents::recaptcha_config()),
+            UserOperation::PasswordPolicy => return Ok(documents::password_policy()),
         };
-        let body = read_body(request).await?;
+        let body = RequestBody::read(request).await?;
         let signer = self.signer(&self.inner.id_token_key).await?;
         self.run(body.has("password"), move |service| work(service, &body, &signer)).await
     }
@@ -310,7 +311,7 @@ impl IdentityServer {
                 return self.run(false, move |service| service.batch_get(&directory, &query)).await;
             }
             AdminOperation::CreateSessionCookie => {
-                let body = read_body(request).await?;
+                let body = RequestBody::read(request).await?;
                 let id_token_signer = self.signer(&self.inner.id_token_key).await?;
                 let cookie_signer = self.signer(&self.inner.session_cookie_key).await?;
                 let work = move |service: &Service| {
@@ -319,7 +320,7 @@ impl IdentityServer {
                 return self.run(false, work).await;
             }
         };
-        let body = read_body(request).await?;
+        let body = RequestBody::read(request).await?;
         self.run(body.has("password"), move |service| work(service, &directory, &body)).await
     }
 
@@ -333,7 +334,10 @@ impl IdentityServer {
             PublicDocument::SessionCookieCertificates => {
                 key(cookie_key.clone()).await?.certificates().to_owned()
             }
-            PublicDocument::Discovery { project } => self.discovery(project, caller).to_string(),
+            PublicDocument::Discovery { project } => {
+                documents::discovery(project, caller.authority.as_deref(), self.inner.token_signing)
+                    .to_string()
+            }
         };
         Ok(reply::public_document(PUBLIC_KEYS_MAX_AGE.as_secs(), body))
     }
@@ -348,36 +352,8 @@ impl IdentityServer {
                 self.run(false, move |service| Ok(service.store.delete_all(&directory)?)).await?;
                 Ok(json!({}))
             }
-            ControlOperation::ProjectConfig => Ok(json!({
-                "signIn": { "allowDuplicateEmails": false },
-                "emailPrivacyConfig": { "enableImprovedEmailPrivacy": true },
-            })),
+            ControlOperation::ProjectConfig => Ok(documents::emulator_config()),
         }
-    }
-
-    /// OpenID Connect discovery. The keys are at this server, under whatever name the caller knows it by.
-    fn discovery(&self, project: &str, caller: &Caller) -> Value {
-        let authority = caller.authority.as_deref().unwrap_or("www.googleapis.com");
-        let algorithm = match self.inner.token_signing {
-            TokenSigning::Rs256 => "RS256",
-            TokenSigning::None => "none",
-        };
-        json!({
-            "issuer": issuer(project),
-            "jwks_uri": format!(
-                "http://{authority}/www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
-            ),
-            "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [algorithm],
-        })
-    }
-
-    fn project_config(&self) -> Value {
-        json!({
-            "projectId": self.inner.service.project_number,
-            "authorizedDomains": ["localhost", "127.0.0.1"],
-        })
     }
 }
 
@@ -403,39 +379,22 @@ fn log_request(request: &request::Parts, route: &Route) {
     tracing::debug!(method = %request.method, path = request.uri.path(), ?route, "request");
 }
 
-async fn read_body(request: Request) -> Result<RequestBody, ApiError> {
-    let (parts, body) = request.into_parts();
-    let bytes = read_bytes(&parts.headers, body).await?;
-    let is_form = parts.headers.get(CONTENT_TYPE).is_some_and(is_form);
-    if is_form { Ok(RequestBody::from_form(&bytes)) } else { RequestBody::from_json(&bytes) }
-}
-
-fn is_form(content_type: &HeaderValue) -> bool {
-    let media_type = content_type.to_str().unwrap_or("").split(';').next().unwrap_or("").trim();
-    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-}
-
-async fn read_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    let announced =
-        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
-        return Err(ApiError::BodyTooLarge);
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
-        Err(_) => Err(ApiError::BodyTimeout),
-        Ok(Err(_)) if announced.is_none() => Err(ApiError::BodyTooLarge),
-        Ok(Err(error)) => Err(ApiError::InvalidArgument(error.to_string())),
-        Ok(Ok(bytes)) => Ok(bytes),
-    }
-}
-
 fn open_store(data_dir: Option<&Path>) -> Result<SqliteStore, OpenError> {
     if let Some(directory) = data_dir {
-        std::fs::create_dir_all(directory)
+        make_private_directory(directory)
             .map_err(|error| OpenError::DataDirectory(directory.to_owned(), error))?;
     }
     let file = data_dir.map(|directory| directory.join(ACCOUNTS_FILE));
     SqliteStore::open(file.as_deref()).map_err(|error| OpenError::Accounts(error.to_string()))
+}
+
+/// Makes a directory that only its owner may enter. One that exists keeps its mode.
+fn make_private_directory(directory: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
 }
 
 fn seed(service: &Service, new: NewAccount) -> Result<String, ApiError> {
@@ -458,39 +417,6 @@ fn seed(service: &Service, new: NewAccount) -> Result<String, ApiError> {
         }
         result => Ok(result.map(|()| account.local_id)?),
     }
-}
-
-fn greeting() -> Value {
-    json!({
-        "authEmulator": {
-            "ready": true,
-            "docs": "https://firebase.google.com/docs/emulator-suite",
-            "apiSpec": "https://cloud.google.com/identity-platform/docs/reference/rest",
-        },
-    })
-}
-
-fn recaptcha_params() -> Value {
-    json!({
-        "kind": "identitytoolkit#GetRecaptchaParamResponse",
-        "recaptchaStoken": "There-is-no-reCAPTCHA-at-a-local-server",
-        "recaptchaSiteKey": "There-is-no-reCAPTCHA-at-a-local-server",
-    })
-}
-
-fn recaptcha_config() -> Value {
-    let off = |provider| json!({ "provider": provider, "enforcementState": "OFF" });
-    json!({ "recaptchaEnforcementState": [off("EMAIL_PASSWORD_PROVIDER"), off("PHONE_PROVIDER")] })
-}
-
-fn password_policy() -> Value {
-    json!({
-        "customStrengthOptions": { "minPasswordLength": PASSWORD_CHARACTERS_MIN },
-        "schemaVersion": 1,
-        "allowedNonAlphanumericCharacters": [],
-        "enforcementState": "OFF",
-        "forceUpgradeOnSignin": false,
-    })
 }
 
 impl From<KeyError> for OpenError {

@@ -4,7 +4,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use firegate_core::jose::encode_base64url;
 use serde_json::{Map, Value, json};
 
-use crate::accounts::{Account, AccountSelector, Directory, RefreshTokenRecord, checked, random_bytes};
+use crate::accounts::{
+    Account, AccountSelector, Directory, RefreshTokenRecord, StoreError, checked, random_bytes,
+};
 use crate::body::RequestBody;
 use crate::custom_token::{self, CustomTokenProof};
 use crate::error::ApiError;
@@ -129,17 +131,18 @@ impl Service {
         };
         let now = self.now();
         let token = custom_token::read(&text, directory.tenant.as_deref(), proof, now)?;
-        let exists = self.find(&directory, AccountSelector::LocalId(&token.local_id))?.is_some();
-        if !exists {
-            self.store.insert(&directory, &Account::new(Some(token.local_id.clone()), now)?)?;
-        }
+        let new = Account::new(Some(token.local_id.clone()), now)?;
+        let is_new_user = match self.store.insert(&directory, &new) {
+            Err(StoreError::DuplicateLocalId) => false,
+            result => result.map(|()| true)?,
+        };
         let account = self.store.modify(&directory, &token.local_id, &mut |account| {
             account.custom_auth = true;
             log_in(account, now)
         })?;
         let sign_in = SignIn { session_claims: token.claims, ..self.sign_in_now(PROVIDER_CUSTOM) };
         let mut response =
-            json!({ "kind": "identitytoolkit#VerifyCustomTokenResponse", "isNewUser": !exists });
+            json!({ "kind": "identitytoolkit#VerifyCustomTokenResponse", "isNewUser": is_new_user });
         self.add_tokens(&mut response, &directory, &account, &sign_in, signer)?;
         Ok(response)
     }

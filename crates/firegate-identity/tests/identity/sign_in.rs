@@ -301,3 +301,18 @@ async fn the_seeded_account_signs_in_and_is_seeded_once() {
     let weak = NewAccount { email: "weak@example.com".to_owned(), password: "weak".to_owned(), ..new };
     assert!(server.seed_account(weak).await.unwrap_err().to_string().contains("WEAK_PASSWORD"));
 }
+
+#[tokio::test]
+async fn unsigned_tokens_stay_on_this_machine() {
+    use std::sync::Arc;
+
+    use firegate_core::time::SystemClock;
+    use firegate_identity::{IdentityServer, Options};
+
+    let mut options = Options::new(PROJECT, Arc::new(SystemClock));
+    options.token_signing = TokenSigning::None;
+    let server = IdentityServer::open(options).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let refused = server.serve(listener, std::future::pending()).await.unwrap_err();
+    assert!(refused.to_string().contains("loopback"), "{refused}");
+}
