@@ -1,0 +1,216 @@
+//! Why there is no Google token: refused, so that somebody has to change something, or unavailable, so that a retry helps.
+
+use std::fmt;
+
+use firegate_core::jose::{CompactJwsError, SignError};
+
+use crate::http::FetchError;
+use crate::limits::{ERROR_TEXT_CHARACTERS_MAX, ERROR_WORD_CHARACTERS_MAX};
+
+/// Whether trying again helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// It will be refused again until somebody changes a permission or a setting.
+    Refused,
+    /// It may work in a moment.
+    Unavailable,
+}
+
+/// A failure to get a token: at which step, and why. Nothing of any token is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{step}: {source}{hint}", hint = Hint(self.hint()))]
+pub struct CredentialFault {
+    /// What was being asked for.
+    pub step: Step,
+    /// Why it was not given.
+    pub source: FaultSource,
+}
+
+/// The calls by which tokens are got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The metadata server's `identity` or `token`.
+    MetadataServer,
+    /// The OAuth 2.0 token endpoint, with a service account's key.
+    ServiceAccountKey,
+    /// The OAuth 2.0 token endpoint, with a user's refresh token.
+    RefreshToken,
+    /// Reading the subject token of workload identity federation.
+    SubjectToken,
+    /// The Security Token Service's token exchange.
+    SecurityTokenService,
+    /// IAM Credentials' `generateAccessToken`.
+    GenerateAccessToken,
+    /// IAM Credentials' `generateIdToken`.
+    GenerateIdToken,
+    /// Waiting for a call that others wait for too.
+    Waiting,
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultSource {
+    /// No answer came.
+    #[error("{0}")]
+    Fetch(#[from] FetchError),
+    /// It answered with an error: its status, its own code and words, cleaned of anything as long as a token.
+    #[error("it answered {status} {code}{}{description}", if description.is_empty() { "" } else { ": " })]
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// The `error` of OAuth 2.0 (RFC 6749, section 5.2) or the `status` of Google's errors (AIP-193).
+        code: String,
+        /// The words that came with it.
+        description: String,
+    },
+    /// The answer is not what is documented.
+    #[error("its answer is not usable: {0}")]
+    Unusable(&'static str),
+    /// What came is no JWT.
+    #[error("its answer is no JWT: {0}")]
+    NotJwt(#[from] CompactJwsError),
+    /// The answer lacks the header by which the metadata server identifies itself.
+    #[error(
+        "the answer lacks `Metadata-Flavor: Google`, so something else answers at the metadata server's address"
+    )]
+    NotMetadataServer,
+    /// These credentials cannot give an ID token for a service's audience by themselves.
+    #[error(
+        "ID tokens of user credentials cannot be for a service; impersonate a service account instead:\n  \
+         gcloud auth application-default login --impersonate-service-account=SERVICE_ACCOUNT\n  \
+         gcloud iam service-accounts add-iam-policy-binding SERVICE_ACCOUNT --member=user:YOU \
+         --role=roles/iam.serviceAccountTokenCreator"
+    )]
+    UserCredentials,
+    /// Federated credentials have no ID tokens without a service account.
+    #[error(
+        "workload identity federation gives no ID tokens by itself; name a service account with `credential: impersonate`, or \
+         create the file anew:\n  gcloud iam workload-identity-pools create-cred-config PROVIDER --service-account=SERVICE_ACCOUNT …"
+    )]
+    FederatedCredentials,
+    /// The subject token's file could not be read.
+    #[error("its file could not be read: {0}")]
+    File(std::io::ErrorKind),
+    /// The assertion could not be signed.
+    #[error("the assertion could not be signed: {0}")]
+    Sign(#[from] SignError),
+    /// Too many callers wait, or too many calls are under way.
+    #[error("too many requests wait for tokens")]
+    Overloaded,
+    /// The call takes longer than a request waits; it goes on.
+    #[error("it takes longer than a request waits")]
+    TimedOut,
+    /// The audience is empty or too long, or there are too many of them.
+    #[error("the audience is empty or too long, or there are too many audiences")]
+    Audience,
+}
+
+impl FaultSource {
+    /// Whether trying again helps.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            // 408 and 429 ask for patience; every other 4xx is the answer to this very request.
+            Self::Answered { status: 408 | 429, .. } => FaultKind::Unavailable,
+            Self::Answered { status: 400..=499, .. }
+            | Self::UserCredentials
+            | Self::FederatedCredentials
+            | Self::Audience
+            | Self::Fetch(FetchError::InvalidUrl)
+            | Self::Sign(_) => FaultKind::Refused,
+            Self::Answered { .. }
+            | Self::Fetch(_)
+            | Self::Unusable(_)
+            | Self::NotJwt(_)
+            | Self::NotMetadataServer
+            | Self::File(_)
+            | Self::Overloaded
+            | Self::TimedOut => FaultKind::Unavailable,
+        }
+    }
+}
+
+impl CredentialFault {
+    /// Whether trying again helps.
+    pub fn kind(&self) -> FaultKind {
+        self.source.kind()
+    }
+
+    /// What an operator can do about a refusal.
+    pub fn hint(&self) -> Option<&'static str> {
+        let FaultSource::Answered { status, code, .. } = &self.source else { return None };
+        Some(match (self.step, status) {
+            (Step::MetadataServer, 404) => "give the workload a service account",
+            (Step::GenerateIdToken | Step::GenerateAccessToken, 403) => {
+                "grant the calling identity roles/iam.serviceAccountTokenCreator on the service account (a new binding takes minutes)"
+            }
+            (Step::GenerateIdToken | Step::GenerateAccessToken, 404) => "check the service account's address",
+            (Step::ServiceAccountKey, 400 | 401) => {
+                "check that the key is not deleted or disabled, and this machine's clock"
+            }
+            (Step::RefreshToken, 400 | 401) if code == "invalid_grant" => {
+                "run: gcloud auth application-default login"
+            }
+            (Step::SecurityTokenService, 400..=403) => {
+                "check the provider's issuer, allowed audiences and attribute condition"
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::MetadataServer => "metadata server",
+            Self::ServiceAccountKey => "token endpoint, with the service account's key",
+            Self::RefreshToken => "token endpoint, with the user's refresh token",
+            Self::SubjectToken => "subject token",
+            Self::SecurityTokenService => "Security Token Service",
+            Self::GenerateAccessToken => "generateAccessToken",
+            Self::GenerateIdToken => "generateIdToken",
+            Self::Waiting => "waiting for a token",
+        })
+    }
+}
+
+struct Hint(Option<&'static str>);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |hint| write!(formatter, "; {hint}"))
+    }
+}
+
+/// Another's words about an error as a log may hold them: printable ASCII, bounded, and without a word as long as a token.
+pub(crate) fn clean(text: &str) -> String {
+    let mut cleaned = String::new();
+    for word in text.split_ascii_whitespace() {
+        let word = if word.len() > ERROR_WORD_CHARACTERS_MAX { "[…]" } else { word };
+        if !cleaned.is_empty() {
+            cleaned.push(' ');
+        }
+        cleaned
+            .extend(word.chars().map(|character| if character.is_ascii_control() { '?' } else { character }));
+        if cleaned.chars().count() > ERROR_TEXT_CHARACTERS_MAX {
+            return cleaned.chars().take(ERROR_TEXT_CHARACTERS_MAX).chain(['…']).collect();
+        }
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(clean(text), expected);
+    }
+
+    #[test]
+    fn words_of_others_are_cleaned() {
+        check("The given credential is rejected.", "The given credential is rejected.");
+        check("a\r\nb\u{1b}[31m", "a b?[31m");
+        check(&format!("bad assertion {}", "x".repeat(101)), "bad assertion […]");
+        check(&"ab ".repeat(200), &format!("{}…", &"ab ".repeat(200)[..240]));
+    }
+}

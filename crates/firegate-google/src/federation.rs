@@ -1,0 +1,260 @@
+//! `federate_user`: the user's own Firebase token is exchanged by workload identity federation, and IAM decides whether
+//! that user (`principal://…/subject/UID`) may act as the service account that calls the service.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use firegate_core::identity::TokenKind;
+use firegate_core::limits::FEDERATED_SUBJECT_BYTES_MAX;
+use firegate_core::time::{SharedClock, UnixTime};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use crate::credentials::Endpoints;
+use crate::credentials::exchange::{Exchange, Impersonation, JWT_TYPE, Subject};
+use crate::fault::{CredentialFault, FaultKind};
+use crate::http::HttpClient;
+use crate::kept::waiting;
+use crate::limits::{
+    FEDERATED_TOKENS_BYTES_MAX, FEDERATED_TOKENS_MAX, FEDERATION_REFUSAL_MEMORY, FEDERATION_REFUSALS_MAX,
+    FEDERATIONS_UNDER_WAY_MAX, TOKEN_REMAINING_MIN, TOKEN_WAIT_MAX, TOKEN_WAITERS_MAX,
+};
+use crate::single_flight::{NoResult, NoSeat, SingleFlight};
+use crate::tokens::IdToken;
+
+/// A verified user, with the token that proves it.
+#[derive(Clone, Copy)]
+pub struct FederatedUser<'a> {
+    /// The whole token.
+    pub token: &'a str,
+    /// What kind of token it is; only ID tokens can be federated.
+    pub kind: TokenKind,
+    /// The user's id, `google.subject` of the pool.
+    pub uid: &'a str,
+    /// The token's `exp`.
+    pub expires_at: UnixTime,
+}
+
+/// What the user's token is exchanged for.
+#[derive(Clone, Copy, Debug)]
+pub struct FederationTarget<'a> {
+    /// `//iam.googleapis.com/projects/N/locations/global/workloadIdentityPools/P/providers/F`.
+    pub workload_identity_provider: &'a str,
+    /// The service account that IAM may let the user act as.
+    pub service_account: &'a str,
+    /// The service's audience.
+    pub audience: &'a str,
+}
+
+/// Why there is no token for a user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FederationFault {
+    /// A session cookie has another issuer than the provider trusts.
+    #[error("session cookies cannot be federated; send an ID token")]
+    SessionCookie,
+    /// `google.subject` holds at most 127 bytes, one less than a user id may have.
+    #[error("the user's id is longer than the {FEDERATED_SUBJECT_BYTES_MAX} bytes that can be federated")]
+    SubjectTooLong,
+    /// The user's token has less life left than a call needs.
+    #[error("the user's token has expired or is about to")]
+    Expired,
+    /// Google refused the exchange, or could not be asked.
+    #[error("{0}")]
+    Credential(#[from] CredentialFault),
+}
+
+/// The tokens of federated users: kept for exactly this token, provider, service account and audience, and never beyond
+/// the user's own `exp`.
+pub struct FederationCache {
+    exchange: Exchange,
+    tokens: Cache<Key, Arc<FederatedToken>, TokenWeight>,
+    refusals: Cache<Key, Arc<Refusal>>,
+    flights: Arc<SingleFlight<Key, Result<Arc<IdToken>, CredentialFault>>>,
+}
+
+type Key = [u8; 32];
+
+struct FederatedToken {
+    token: Arc<IdToken>,
+    serve_until: UnixTime,
+}
+
+struct Refusal {
+    at: Instant,
+    fault: CredentialFault,
+}
+
+#[derive(Clone, Copy)]
+struct TokenWeight;
+
+impl Weighter<Key, Arc<FederatedToken>> for TokenWeight {
+    fn weight(&self, _: &Key, kept: &Arc<FederatedToken>) -> u64 {
+        // The text and the header made of it. The floor makes the bound in bytes a bound in entries too.
+        let bytes = 2 * kept.token.text().len() + size_of::<FederatedToken>() + size_of::<IdToken>();
+        (bytes as u64).max(FEDERATED_TOKENS_BYTES_MAX / FEDERATED_TOKENS_MAX as u64)
+    }
+}
+
+impl FederationCache {
+    /// An empty cache that exchanges at these endpoints.
+    pub fn new(endpoints: Endpoints, http: HttpClient, clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self {
+            exchange: Exchange { endpoints, http, clock },
+            tokens: Cache::with_weighter(FEDERATED_TOKENS_MAX, FEDERATED_TOKENS_BYTES_MAX, TokenWeight),
+            refusals: Cache::new(FEDERATION_REFUSALS_MAX),
+            flights: Arc::new(SingleFlight::new(FEDERATIONS_UNDER_WAY_MAX, TOKEN_WAITERS_MAX)),
+        })
+    }
+
+    /// How many tokens are kept.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// A Google ID token of the target's service account, for its audience, got with the user's own token: kept, or
+    /// exchanged once for all who ask meanwhile.
+    ///
+    /// # Errors
+    /// If the user's token cannot be federated, Google refuses it, or Google cannot be asked in time.
+    pub async fn get(
+        self: &Arc<Self>,
+        user: FederatedUser<'_>,
+        target: FederationTarget<'_>,
+    ) -> Result<Arc<IdToken>, FederationFault> {
+        if user.kind != TokenKind::IdToken {
+            return Err(FederationFault::SessionCookie);
+        }
+        if user.uid.len() > FEDERATED_SUBJECT_BYTES_MAX {
+            return Err(FederationFault::SubjectTooLong);
+        }
+        if user.expires_at <= self.exchange.clock.now() {
+            return Err(FederationFault::Expired);
+        }
+        let key = key(user, target);
+        if let Some(token) = self.kept(&key) {
+            return Ok(token);
+        }
+        let joined = self.flights.join(self.exchange.http.runtime(), key, || {
+            match (self.kept(&key), self.refusal(&key)) {
+                (Some(token), _) => Err(Ok(token)),
+                (None, Some(fault)) => Err(Err(fault)),
+                (None, None) => Ok(Arc::clone(self).federate(key, Owned::new(user, target))),
+            }
+        });
+        let federated = match joined {
+            Ok(seat) => {
+                self.flights.wait(seat, TOKEN_WAIT_MAX).await.unwrap_or_else(|none| Err(waiting(none)))
+            }
+            Err(NoSeat::Declined(decided)) => decided,
+            Err(NoSeat::Full) => Err(waiting(NoResult::Full)),
+        };
+        Ok(federated?)
+    }
+
+    async fn federate(self: Arc<Self>, key: Key, owned: Owned) -> Result<Arc<IdToken>, CredentialFault> {
+        match self.exchange_user(&owned).await {
+            Ok(token) => {
+                let token = Arc::new(token);
+                let serve_until = token.expires_at().minus(TOKEN_REMAINING_MIN).min(owned.user_expires_at);
+                self.tokens.insert(key, Arc::new(FederatedToken { token: Arc::clone(&token), serve_until }));
+                Ok(token)
+            }
+            Err(fault) => {
+                if fault.kind() == FaultKind::Refused {
+                    self.refusals.insert(key, Arc::new(Refusal { at: Instant::now(), fault: fault.clone() }));
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    async fn exchange_user(&self, owned: &Owned) -> Result<IdToken, CredentialFault> {
+        let subject = Subject { audience: &owned.provider, token: &owned.user_token, token_type: JWT_TYPE };
+        let federated = self.exchange.security_token_service(subject, None).await?;
+        self.exchange.generate_id_token(&owned.impersonation, &owned.audience, &federated).await
+    }
+
+    fn kept(&self, key: &Key) -> Option<Arc<IdToken>> {
+        let kept = self.tokens.get(key)?;
+        if self.exchange.clock.now() < kept.serve_until {
+            return Some(Arc::clone(&kept.token));
+        }
+        self.tokens.remove(key);
+        None
+    }
+
+    fn refusal(&self, key: &Key) -> Option<CredentialFault> {
+        let refusal = self.refusals.get(key)?;
+        if refusal.at.elapsed() < FEDERATION_REFUSAL_MEMORY {
+            return Some(refusal.fault.clone());
+        }
+        self.refusals.remove(key);
+        None
+    }
+}
+
+impl FederationFault {
+    /// Whether trying again helps.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::SessionCookie | Self::SubjectTooLong | Self::Expired => FaultKind::Refused,
+            Self::Credential(fault) => fault.kind(),
+        }
+    }
+}
+
+/// What an exchange needs that may outlive the request.
+struct Owned {
+    user_token: String,
+    user_expires_at: UnixTime,
+    provider: String,
+    impersonation: Impersonation,
+    audience: String,
+}
+
+impl Owned {
+    fn new(user: FederatedUser<'_>, target: FederationTarget<'_>) -> Self {
+        Self {
+            user_token: user.token.to_owned(),
+            user_expires_at: user.expires_at,
+            provider: target.workload_identity_provider.to_owned(),
+            impersonation: Impersonation {
+                service_account: target.service_account.to_owned(),
+                delegates: Vec::new(),
+                base_url: None,
+            },
+            audience: target.audience.to_owned(),
+        }
+    }
+}
+
+/// SHA-256 of all four parts, each after its length: no two different lists have the same bytes.
+fn key(user: FederatedUser<'_>, target: FederationTarget<'_>) -> Key {
+    let mut context = Context::new(&SHA256);
+    for part in [user.token, target.workload_identity_provider, target.service_account, target.audience] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(context.finish().as_ref());
+    key
+}
+
+impl fmt::Debug for FederatedUser<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FederatedUser").field("uid", &self.uid).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FederationCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FederationCache").field("tokens", &self.tokens.len()).finish_non_exhaustive()
+    }
+}

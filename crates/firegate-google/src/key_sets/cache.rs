@@ -1,0 +1,327 @@
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use firegate_core::jose::KeySet;
+use firegate_core::time::{SharedClock, UnixTime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::disk::{KeySetFile, StoredDocument};
+use super::freshness::lifetime;
+use super::{HeldKeys, KeySetFault, KeySetSource, KeySnapshot, RefreshOutcome, RefreshReason, apart};
+use crate::backoff;
+use crate::http::{ExchangeBounds, HttpClient};
+use crate::limits::{
+    FILE_WRITE_WAIT_MAX, KEY_FETCH_TIMEOUT, KEY_REFRESH_WAIT_MAX, KEY_REFRESH_WAITERS_MAX, KEY_RETRY_MAX,
+    KEY_RETRY_MIN, KEY_RETRY_MISSING_MAX, KEY_SET_BODY_BYTES_MAX, UNKNOWN_KEY_ID_COOL_DOWN,
+    WAKE_INTERVAL_MAX,
+};
+use crate::single_flight::{NoSeat, Seat, SingleFlight};
+
+/// The keys of one issuer.
+#[derive(Debug)]
+pub struct KeySetCache {
+    source: KeySetSource,
+    http: HttpClient,
+    clock: SharedClock,
+    file: Option<KeySetFile>,
+    snapshot: ArcSwap<KeySnapshot>,
+    attempts: watch::Sender<u64>,
+    flight: Arc<SingleFlight<(), bool>>,
+    pacing: Mutex<Pacing>,
+}
+
+/// When to fetch next. The lock is held for a few assignments and never while waiting.
+#[derive(Debug, Default)]
+struct Pacing {
+    /// The wall-clock time at which a good set is due for renewal.
+    renew_at: Option<UnixTime>,
+    /// When the last attempt ended, and the pause after it if it failed.
+    last_end: Option<Instant>,
+    pause: Duration,
+    failures_in_row: u32,
+    /// When an unknown key id last caused a fetch, by the wall clock: a frozen process has cooled down.
+    unknown_key_id_attempt: Option<UnixTime>,
+    /// The digest of the held document.
+    digest: Option<[u8; 32]>,
+    write: Option<JoinHandle<()>>,
+}
+
+const BOUNDS: ExchangeBounds =
+    ExchangeBounds { timeout: KEY_FETCH_TIMEOUT, body_bytes_max: KEY_SET_BODY_BYTES_MAX };
+
+impl KeySetCache {
+    /// A cache that starts with what lies in `data_dir`, if that is from the same address and young enough. Nothing is
+    /// fetched before [`run`](Self::run) or [`refresh`](Self::refresh).
+    pub fn new(
+        source: KeySetSource,
+        http: HttpClient,
+        clock: SharedClock,
+        data_dir: Option<PathBuf>,
+    ) -> Arc<Self> {
+        let cache = Self {
+            file: data_dir.map(|data_dir| KeySetFile::new(data_dir, &source)),
+            source,
+            http,
+            clock,
+            snapshot: ArcSwap::default(),
+            attempts: watch::Sender::new(0),
+            flight: Arc::new(SingleFlight::new(1, KEY_REFRESH_WAITERS_MAX)),
+            pacing: Mutex::default(),
+        };
+        cache.load();
+        Arc::new(cache)
+    }
+
+    /// Whose keys these are.
+    pub fn source(&self) -> &KeySetSource {
+        &self.source
+    }
+
+    /// What is known now. Takes no lock and never waits.
+    pub fn current(&self) -> Arc<KeySnapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The number of attempts that have ended, to wait for the next one's end.
+    pub fn attempts(&self) -> watch::Receiver<u64> {
+        self.attempts.subscribe()
+    }
+
+    /// Keeps the keys fresh until `shutdown`: fetches ahead of their age, and after a failure again and again, with
+    /// growing pauses. Ends when the file that is being written is written.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            let due = self.due();
+            let pause = tokio::time::sleep(due.min(WAKE_INTERVAL_MAX));
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                () = pause, if !due.is_zero() => {}
+                () = self.fetch_in_background(), if due.is_zero() => {}
+            }
+        }
+        let write = self.pacing().write.take();
+        if let Some(write) = write {
+            // Longer than this only a broken disk takes; the file is a help, not a need.
+            let _ = tokio::time::timeout(FILE_WRITE_WAIT_MAX, write).await;
+        }
+    }
+
+    /// Gets newer keys than those of `generation`, which the caller saw: joins the fetch under way or begins one, and
+    /// waits for it at most [`KEY_REFRESH_WAIT_MAX`]. The fetch goes on when the caller stops waiting.
+    pub async fn refresh(self: &Arc<Self>, why: RefreshReason, generation: u64) -> RefreshOutcome {
+        let joined = self.join(|| self.may_begin(why, generation));
+        let seat = match joined {
+            Ok(seat) => seat,
+            Err(NoSeat::Declined(outcome)) => return outcome,
+            Err(NoSeat::Full) => return RefreshOutcome::Unavailable,
+        };
+        match self.flight.wait(seat, KEY_REFRESH_WAIT_MAX).await {
+            Ok(true) => RefreshOutcome::Refreshed,
+            Ok(false) | Err(_) => RefreshOutcome::Unavailable,
+        }
+    }
+
+    fn join<R>(
+        self: &Arc<Self>,
+        begin: impl FnOnce() -> Result<Duration, R>,
+    ) -> Result<Seat<bool>, NoSeat<R>> {
+        self.flight.join(self.http.runtime(), (), || {
+            let pause = begin()?;
+            let cache = Arc::clone(self);
+            Ok(async move {
+                tokio::time::sleep(pause).await;
+                cache.fetch().await
+            })
+        })
+    }
+
+    /// Whether a request may cause a fetch, and after which pause.
+    fn may_begin(&self, why: RefreshReason, generation: u64) -> Result<Duration, RefreshOutcome> {
+        let now = self.clock.now();
+        let snapshot = self.snapshot.load();
+        if snapshot.generation() > generation && snapshot.usable(now).is_some() {
+            return Err(RefreshOutcome::Refreshed);
+        }
+        let mut pacing = self.pacing();
+        if why == RefreshReason::UnknownKeyId && snapshot.usable(now).is_some() {
+            // Measured from the attempt, whatever came of it: a stranger chooses key ids, and must not thereby choose how
+            // often the issuer is asked.
+            if pacing
+                .unknown_key_id_attempt
+                .is_some_and(|attempt| apart(attempt, now) < UNKNOWN_KEY_ID_COOL_DOWN)
+            {
+                let failed = snapshot.last_error.is_some();
+                return Err(if failed { RefreshOutcome::Unavailable } else { RefreshOutcome::CoolingDown });
+            }
+            pacing.unknown_key_id_attempt = Some(now);
+        }
+        if why == RefreshReason::Expired && snapshot.is_fresh(now) {
+            return Err(RefreshOutcome::Refreshed);
+        }
+        // Requests wait together for the next attempt instead of failing between two.
+        Ok(pacing.last_end.map_or(Duration::ZERO, |end| KEY_RETRY_MIN.saturating_sub(end.elapsed())))
+    }
+
+    /// How long it is until the next fetch is due; zero means now.
+    fn due(&self) -> Duration {
+        let now = self.clock.now();
+        let pacing = self.pacing();
+        let since_last = pacing.last_end.map(|end| end.elapsed());
+        let pause = since_last.map_or(Duration::ZERO, |since_last| pacing.pause.saturating_sub(since_last));
+        let stepped_back = !self.snapshot.load().held.as_ref().is_some_and(|held| held.is_fresh(now));
+        match pacing.renew_at {
+            Some(renew_at) if pacing.failures_in_row == 0 && !stepped_back => pause.max(renew_at.since(now)),
+            _ => pause,
+        }
+    }
+
+    async fn fetch_in_background(self: &Arc<Self>) {
+        if let Ok(seat) = self.join(|| Ok::<_, RefreshOutcome>(Duration::ZERO)) {
+            let _ = self.flight.wait(seat, KEY_FETCH_TIMEOUT + KEY_RETRY_MIN).await;
+        }
+    }
+
+    /// One attempt. Only one runs at a time, so only it writes the snapshot.
+    async fn fetch(&self) -> bool {
+        let began = self.clock.now();
+        let fetched = self.fetch_document().await;
+        let succeeded = fetched.is_ok();
+        match fetched {
+            Ok((document, keys, lifetime)) => self.accept(began, &document, keys, lifetime),
+            Err(fault) => self.note_failure(began, fault),
+        }
+        self.attempts.send_modify(|attempts| *attempts += 1);
+        succeeded
+    }
+
+    async fn fetch_document(&self) -> Result<(Bytes, KeySet, Duration), KeySetFault> {
+        let response = self.http.get(&self.source.url, BOUNDS).await?;
+        let keys = KeySet::parse_rs256(response.body())?;
+        let lifetime = lifetime(response.headers());
+        Ok((response.into_body(), keys, lifetime))
+    }
+
+    fn accept(&self, fetched_at: UnixTime, document: &Bytes, keys: KeySet, lifetime: Duration) {
+        for refused in keys.refused() {
+            tracing::warn!(keys = self.source.name, key_id = ?refused.key_id, why = refused.why, "a published key is refused");
+        }
+        let before = self.snapshot.load();
+        let digest = sha256(document);
+        let fresh_until = fetched_at.plus(lifetime);
+        let mut pacing = self.pacing();
+        let held = match &before.held {
+            Some(held) if pacing.digest == Some(digest) => {
+                HeldKeys { fetched_at, fresh_until, ..held.clone() }
+            }
+            _ => HeldKeys {
+                keys: Arc::new(keys),
+                generation: before.generation() + 1,
+                fetched_at,
+                fresh_until,
+            },
+        };
+        if before.last_error.is_some() || before.held.is_none() {
+            tracing::info!(keys = self.source.name, generation = held.generation, "key set fetched");
+        }
+        self.snapshot.store(Arc::new(KeySnapshot {
+            held: Some(held),
+            last_attempt: Some(fetched_at),
+            last_error: None,
+            attempts: before.attempts + 1,
+            failures: before.failures,
+        }));
+        // Ahead of its age by an eighth to a quarter of it.
+        let renew_at = fetched_at.plus(lifetime * 3 / 4 + backoff::random_up_to(lifetime / 8));
+        pacing.digest = Some(digest);
+        pacing.renew_at = Some(renew_at);
+        pacing.failures_in_row = 0;
+        pacing.pause = KEY_RETRY_MIN;
+        pacing.last_end = Some(Instant::now());
+        self.write(&mut pacing, fetched_at, fresh_until, document);
+    }
+
+    fn note_failure(&self, began: UnixTime, fault: KeySetFault) {
+        let before = self.snapshot.load();
+        let usable = before.usable(self.clock.now()).is_some();
+        if before.last_error.as_ref() != Some(&fault) {
+            tracing::warn!(keys = self.source.name, url = %self.source.url, %fault, usable, "the key set could not be fetched; retrying");
+        }
+        let failed = KeySnapshot {
+            last_attempt: Some(began),
+            last_error: Some(fault),
+            attempts: before.attempts + 1,
+            failures: before.failures + 1,
+            ..KeySnapshot::clone(&before)
+        };
+        self.snapshot.store(Arc::new(failed));
+        let longest = if usable { KEY_RETRY_MAX } else { KEY_RETRY_MISSING_MAX };
+        let mut pacing = self.pacing();
+        pacing.failures_in_row = pacing.failures_in_row.saturating_add(1);
+        pacing.pause = backoff::pause(pacing.failures_in_row, KEY_RETRY_MIN, longest);
+        pacing.last_end = Some(Instant::now());
+    }
+
+    /// Writes the file on a blocking thread of its own, so that a slow disk delays no keys; a write that is still under
+    /// way is not overtaken.
+    fn write(&self, pacing: &mut Pacing, fetched_at: UnixTime, fresh_until: UnixTime, document: &Bytes) {
+        let Some(file) = self.file.clone() else { return };
+        let Ok(document) = std::str::from_utf8(document).map(str::to_owned) else { return };
+        if pacing.write.as_ref().is_some_and(|write| !write.is_finished()) {
+            return;
+        }
+        let stored = StoredDocument {
+            url: self.source.url.to_string(),
+            fetched_at: fetched_at.as_seconds(),
+            fresh_until: fresh_until.as_seconds(),
+            document,
+        };
+        let name = self.source.name;
+        pacing.write = Some(self.http.runtime().spawn_blocking(move || {
+            if let Err(error) = file.store(&stored) {
+                tracing::warn!(keys = name, %error, "the key set could not be written to the data directory");
+            }
+        }));
+    }
+
+    fn load(&self) {
+        let Some(file) = &self.file else { return };
+        let stored = match file.load(&self.source) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(keys = self.source.name, %error, "the kept key set could not be read; it is fetched anew");
+                return;
+            }
+        };
+        let Ok(keys) = KeySet::parse_rs256(stored.document.as_bytes()) else { return };
+        let held = HeldKeys {
+            keys: Arc::new(keys),
+            generation: 1,
+            fetched_at: stored.fetched_at(),
+            fresh_until: stored.fresh_until(),
+        };
+        if !held.is_usable(self.clock.now()) {
+            return;
+        }
+        self.pacing().digest = Some(sha256(stored.document.as_bytes()));
+        self.snapshot.store(Arc::new(KeySnapshot { held: Some(held), ..KeySnapshot::default() }));
+    }
+
+    fn pacing(&self) -> MutexGuard<'_, Pacing> {
+        self.pacing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut array = [0; 32];
+    array.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    array
+}

@@ -1,0 +1,131 @@
+//! Every bound of the clients of Google, named and in one place.
+
+use std::time::Duration;
+
+/// The largest key set that is read; Google's have about 2 KiB.
+pub const KEY_SET_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The largest key set file that is read from the data directory: a whole document, escaped as a JSON string.
+pub const KEY_SET_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The largest answer of a token endpoint that is read: a token of 16 KiB in its JSON, with room for an error.
+pub const TOKEN_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest answer of `accounts:lookup` that is read: [`ACCOUNTS_PER_LOOKUP_MAX`] accounts with all that they link.
+pub const ACCOUNTS_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The largest credential or subject token file that is read.
+pub const CREDENTIAL_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long opening a TCP connection may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one fetch of a key set may take in all.
+pub const KEY_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one call of a token endpoint may take in all.
+pub const TOKEN_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one `accounts:lookup` may take in all: a user's first request waits for it.
+pub const ACCOUNTS_LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a caller waits for a key set.
+pub const KEY_REFRESH_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How many callers may wait for one key set; the next one is told at once that it is unavailable.
+pub const KEY_REFRESH_WAITERS_MAX: usize = 4096;
+
+/// How long a key set is fresh whose answer does not say.
+pub const KEY_MAX_AGE_DEFAULT: Duration = Duration::from_secs(5 * 60);
+
+/// The shortest time that a key set counts as fresh, whatever its answer says.
+pub const KEY_MAX_AGE_MIN: Duration = Duration::from_secs(60);
+
+/// The longest time that a key set counts as fresh, whatever its answer says.
+pub const KEY_MAX_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a key set may be used after its fetch while no later fetch succeeds.
+pub const KEY_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long after a fetch for an unknown key id no other fetch is made for one.
+pub const UNKNOWN_KEY_ID_COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// The shortest pause between two attempts to fetch one key set, and the first one after a failure.
+pub const KEY_RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause after a failed fetch while a usable set is held.
+pub const KEY_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// The longest pause after a failed fetch while no usable set is held: with it the front door is ready within five
+/// seconds after the endpoint's return.
+pub const KEY_RETRY_MISSING_MAX: Duration = Duration::from_secs(4);
+
+/// How long the background tasks sleep at most before they look at the wall clock again: a timer does not notice that
+/// the process was frozen.
+pub const WAKE_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+/// How far the wall clock may step back before what was fetched "later than now" is fetched again.
+pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(60);
+
+/// How long a stopping task waits for a file that is being written.
+pub const FILE_WRITE_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// A token is handed out only while at least this much of its life is left: the call it is for has to arrive in it.
+pub const TOKEN_REMAINING_MIN: Duration = Duration::from_secs(30);
+
+/// How long before its expiry a token is renewed at the latest.
+pub const TOKEN_RENEWAL_LEAD: Duration = Duration::from_secs(5 * 60);
+
+/// How much earlier than [`TOKEN_RENEWAL_LEAD`] a renewal may begin, chosen at random for each token.
+pub const TOKEN_RENEWAL_JITTER: Duration = Duration::from_secs(5 * 60);
+
+/// The shortest pause between two renewals: a metadata server may answer with a token that has little life left.
+pub const TOKEN_RENEWAL_INTERVAL_MIN: Duration = Duration::from_secs(30);
+
+/// How long a caller waits for a token.
+pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// How many callers may wait for one token; the next one is told at once that it is unavailable.
+pub const TOKEN_WAITERS_MAX: usize = 4096;
+
+/// How long a failure to get a token is remembered, so that an outage is not hammered.
+pub const TOKEN_FAILURE_MEMORY: Duration = Duration::from_secs(1);
+
+/// The first pause after a failed renewal.
+pub const TOKEN_RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause after a failed renewal.
+pub const TOKEN_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// How long after a refused token of one audience no other is minted because of a refusal.
+pub const TOKEN_REMINT_COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// How many audiences one credential keeps tokens for: one per backend.
+pub const AUDIENCES_MAX: usize = 1000;
+
+/// The longest audience, in bytes.
+pub const AUDIENCE_BYTES_MAX: usize = 2048;
+
+/// The memory for tokens of federated users, in bytes.
+pub const FEDERATED_TOKENS_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// How many tokens of federated users are kept.
+pub const FEDERATED_TOKENS_MAX: usize = 20_000;
+
+/// How many federated users may be exchanged for at once.
+pub const FEDERATIONS_UNDER_WAY_MAX: usize = 256;
+
+/// How many refusals of federated users are remembered.
+pub const FEDERATION_REFUSALS_MAX: usize = 1024;
+
+/// How long a refusal of a federated user is remembered.
+pub const FEDERATION_REFUSAL_MEMORY: Duration = Duration::from_secs(10);
+
+/// How many accounts one `accounts:lookup` may ask for, the API's own bound.
+pub const ACCOUNTS_PER_LOOKUP_MAX: usize = 100;
+
+/// How many characters of Google's own words about an error are kept.
+pub const ERROR_TEXT_CHARACTERS_MAX: usize = 240;
+
+/// The longest word of such a text that is kept: a token is longer.
+pub const ERROR_WORD_CHARACTERS_MAX: usize = 100;
