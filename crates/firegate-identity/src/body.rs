@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use crate::error::ApiError;
 use crate::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
 
-/// A request's fields under their camel-case names.
-#[derive(Clone, Debug, Default)]
+/// A request's fields under their camel-case names. Passwords and tokens are among them, so it cannot be printed.
+#[derive(Clone, Default)]
 pub(crate) struct RequestBody(Map<String, Value>);
 
 impl RequestBody {

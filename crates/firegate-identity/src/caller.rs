@@ -12,7 +12,7 @@ use crate::routes::API_HOSTS;
 use crate::sign_in::Locality;
 
 /// The caller of one request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     peer: IpAddr,
     /// The request's host and port as they came.

@@ -88,7 +88,7 @@ pub enum OpenError {
 }
 
 /// An account that is to exist.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct NewAccount {
     /// The user id; one is made up without it.
     pub local_id: Option<String>,
@@ -102,6 +102,12 @@ pub struct NewAccount {
     pub display_name: Option<String>,
     /// Custom claims as a serialised JSON object of at most 1000 characters.
     pub custom_attributes: Option<String>,
+}
+
+impl std::fmt::Debug for NewAccount {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("NewAccount").field("email", &self.email).finish_non_exhaustive()
+    }
 }
 
 /// Why an account cannot be made.
