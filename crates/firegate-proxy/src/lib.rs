@@ -1,1 +1,21 @@
-//! 
+//! The front door's input and output: listeners, HTTP, the way to the services, and the clients of Google that the
+//! decision asks. What passes and what does not is decided in `firegate-core` alone.
+//!
+//! A request's way through the modules: [`worker`] accepts, [`request`] reads the head, [`door`] drives the decision,
+//! [`control`] fetches what it needs, [`assertions`] signs who the user is, [`upstream`] sends, [`respond`] refuses.
+
+mod assertions;
+mod body;
+mod client_address;
+mod control;
+mod door;
+mod health;
+pub mod limits;
+mod request;
+mod respond;
+mod start;
+mod upstream;
+mod worker;
+
+pub use assertions::AssertionKeyError;
+pub use start::{FrontDoor, FrontDoorOptions, StartError};

@@ -1,0 +1,175 @@
+//! The Google identities by which backends are called: one for each credential that the configuration names, with the
+//! tokens kept of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use firegate_core::facts::{Authorization, RequestFacts};
+use firegate_core::permit::Permit;
+use firegate_files::configuration::{self as files, GoogleEndpoints, join};
+use firegate_google::credentials::{
+    self as google, Credential, CredentialSource, Endpoints, Environment, IAM_CREDENTIALS_URL, METADATA_URL,
+    OAUTH2_TOKEN_URL, STS_URL,
+};
+use firegate_google::fault::CredentialFault;
+use firegate_google::federation::{FederatedUser, FederationCache, FederationFault, FederationTarget};
+use firegate_google::http::HttpClient;
+use firegate_google::id_tokens::IdTokenCache;
+use http::HeaderValue;
+use url::Url;
+
+use super::ControlOptions;
+use crate::start::StartError;
+
+/// The identities, by backend.
+#[derive(Debug)]
+pub(super) struct Identities {
+    by_backend: HashMap<String, Identity>,
+    caches: Vec<Arc<IdTokenCache>>,
+    federated: Arc<FederationCache>,
+}
+
+#[derive(Debug)]
+enum Identity {
+    None,
+    Own(Arc<IdTokenCache>),
+    FederatedUser,
+}
+
+/// Why there is no Google ID token for a request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum IdentityFault {
+    /// Firegate's own identity has none.
+    #[error("{0}")]
+    Own(CredentialFault),
+    /// The user's own token was to be exchanged.
+    #[error("{0}")]
+    User(FederationFault),
+}
+
+impl Identities {
+    /// Reads the credentials that the configuration's backends need; files are read now, nothing is called.
+    pub(super) fn new(options: &ControlOptions<'_>, http: &HttpClient) -> Result<Self, StartError> {
+        let ControlOptions { configuration, clock, .. } = options;
+        let endpoints = endpoints(&configuration.google);
+        let mut caches = HashMap::<String, Arc<IdTokenCache>>::new();
+        let mut by_backend = HashMap::new();
+        for (name, backend) in &configuration.backends {
+            let identity = match &backend.credential {
+                files::Credential::None => Identity::None,
+                files::Credential::FederateUser { .. } => Identity::FederatedUser,
+                files::Credential::Default
+                | files::Credential::Metadata
+                | files::Credential::Impersonate { .. } => {
+                    let key = format!("{:?}", backend.credential);
+                    let cache = match caches.get(&key) {
+                        Some(cache) => Arc::clone(cache),
+                        None => {
+                            IdTokenCache::new(credential(&backend.credential, options, &endpoints, http)?)
+                        }
+                    };
+                    caches.insert(key, Arc::clone(&cache));
+                    Identity::Own(cache)
+                }
+            };
+            by_backend.insert(name.to_string(), identity);
+        }
+        Ok(Self {
+            by_backend,
+            caches: caches.into_values().collect(),
+            federated: FederationCache::new(endpoints, http.clone(), Arc::clone(clock)),
+        })
+    }
+
+    /// The caches whose tokens are renewed ahead of need.
+    pub(super) fn caches(&self) -> impl Iterator<Item = &Arc<IdTokenCache>> {
+        self.caches.iter()
+    }
+
+    /// Firegate's own identity, for what is not a call of a backend.
+    pub(super) fn own_or_metadata(&self, options: &ControlOptions<'_>, http: &HttpClient) -> Arc<Credential> {
+        match self.caches.first() {
+            Some(cache) => Arc::clone(cache.credential()),
+            None => Credential::new(
+                CredentialSource::Metadata,
+                endpoints(&options.configuration.google),
+                http.clone(),
+                Arc::clone(&options.clock),
+            ),
+        }
+    }
+
+    /// The Google ID token for the permit's backend, as `Bearer …`.
+    pub(super) async fn google_token(
+        &self,
+        permit: &Permit,
+        facts: &RequestFacts<'_>,
+    ) -> Result<Option<HeaderValue>, IdentityFault> {
+        let backend = permit.backend();
+        let audience = &backend.endpoint().audience;
+        let token = match self.by_backend.get(&backend.name) {
+            Some(Identity::None) | None => return Ok(None),
+            Some(Identity::Own(cache)) => match cache.peek(audience) {
+                Some(token) => Ok(token),
+                None => cache.get(audience).await.map_err(IdentityFault::Own),
+            },
+            Some(Identity::FederatedUser) => {
+                let (Some(user), Ok(Authorization::Bearer(token))) = (permit.user(), facts.authorization())
+                else {
+                    return Ok(None);
+                };
+                let files::Credential::FederateUser { service_account, provider } = backend.credential()
+                else {
+                    return Ok(None);
+                };
+                let user =
+                    FederatedUser { token, kind: user.kind, uid: &user.uid, expires_at: user.expires_at };
+                let target = FederationTarget {
+                    workload_identity_provider: provider.as_str(),
+                    service_account: service_account.as_str(),
+                    audience,
+                };
+                self.federated.get(user, target).await.map_err(IdentityFault::User)
+            }
+        }?;
+        Ok(Some(token.bearer().clone()))
+    }
+}
+
+/// The identity that a backend's `credential` names.
+fn credential(
+    credential: &files::Credential,
+    options: &ControlOptions<'_>,
+    endpoints: &Endpoints,
+    http: &HttpClient,
+) -> Result<Arc<Credential>, StartError> {
+    let of = |source| Credential::new(source, endpoints.clone(), http.clone(), Arc::clone(&options.clock));
+    let environment = || Environment {
+        google_application_credentials: options.application_credentials.clone(),
+        home: options.home.clone(),
+        app_data: None,
+    };
+    Ok(match credential {
+        files::Credential::Metadata => of(CredentialSource::Metadata),
+        files::Credential::Impersonate { service_account } => {
+            of(google::discover(&environment())?).impersonate(service_account.as_str())
+        }
+        files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
+            of(google::discover(&environment())?)
+        }
+    })
+}
+
+/// Where the token endpoints are. An address that is Google's own is no override: a credential file may name another.
+fn endpoints(google: &GoogleEndpoints) -> Endpoints {
+    let unless_default = |url: Url, default: &str| {
+        let is_default = Url::parse(default).is_ok_and(|default| default == url);
+        (!is_default).then_some(url)
+    };
+    Endpoints {
+        metadata: unless_default(google.metadata.clone(), METADATA_URL),
+        oauth2_token: unless_default(google.oauth2_token.clone(), OAUTH2_TOKEN_URL),
+        sts: unless_default(join(&google.sts, "v1/token"), STS_URL),
+        iam_credentials: unless_default(google.iam_credentials.clone(), IAM_CREDENTIALS_URL),
+    }
+}

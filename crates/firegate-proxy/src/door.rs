@@ -1,0 +1,378 @@
+//! The front door: one request from its head to its answer. The decision is core's; here its needs are fetched, its
+//! permit is turned into a request to the service, and its refusals are logged and rendered.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use firegate_core::assertion::{AssertionForm, plain_headers};
+use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
+use firegate_core::permit::Permit;
+use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
+use firegate_core::snapshot::{Backend, Snapshot};
+use firegate_core::time::SharedClock;
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, ORIGIN, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::assertions::SharedAssertions;
+use crate::body::{Body, BoundedBody, Bounds};
+use crate::client_address::{Client, ForwardedTrust, client};
+use crate::control::ControlHandle;
+use crate::request::{self, RequestHead};
+use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, full, refusal};
+use crate::upstream::{
+    FrontRefusal, RequestHeaders, RequestProgress, Tunnels, Upstream, peek, strip_hop_by_hop,
+};
+
+/// Paths that are Firegate's own and never routed.
+const WELL_KNOWN: &str = "/.well-known/firegate/";
+
+/// Why a request is not forwarded, or its answer not handed on.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Denial(Denial),
+    Fault(Fault),
+}
+
+/// What every worker shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) clock: SharedClock,
+    pub(crate) control: ControlHandle,
+    pub(crate) assertions: SharedAssertions,
+    pub(crate) forwarded_trust: Option<ForwardedTrust>,
+}
+
+/// A worker's front door: what is shared, and the worker's own connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    shared: Arc<Shared>,
+    upstreams: Arc<HashMap<String, Upstream>>,
+    tunnels: Tunnels,
+}
+
+impl Door {
+    pub(crate) fn new(shared: Arc<Shared>, tls: &rustls::ClientConfig, tunnels: Tunnels) -> Self {
+        let upstream = |backend: &Arc<Backend>| (backend.name.clone(), Upstream::new(backend, tls));
+        let upstreams = Arc::new(shared.snapshot.backends.iter().map(upstream).collect());
+        Self { shared, upstreams, tunnels }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let request_id = request_id();
+        let form = ErrorForm::of(request.headers());
+        let origin = request.headers().get(ORIGIN).cloned();
+        let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
+        let (parts, body) = request.into_parts();
+        let served = self.serve(&parts, body, upgrade, peer).await;
+        let mut response = served.unwrap_or_else(|refused| {
+            let code = log_refusal(&refused, &request_id, &parts, peer);
+            refusal(code, form, &request_id)
+        });
+        if let Some(cors) = &self.shared.snapshot.cors
+            && response.extensions_mut().remove::<PreflightMarker>().is_none()
+        {
+            cors.decorate(origin.as_ref(), response.headers_mut());
+        }
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
+        }
+        response
+    }
+
+    async fn serve(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        peer: IpAddr,
+    ) -> Result<Response<Body>, Refused> {
+        let head = request::read(parts).map_err(|reason| denial(reason, Stage::Facts))?;
+        if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
+            return self.well_known(name, parts);
+        }
+        match self.decide(&head).await {
+            Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade, peer).await,
+            Outcome::Respond(answer) => {
+                let mut response = Response::new(full(""));
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                *response.headers_mut() = answer.headers;
+                response.extensions_mut().insert(PreflightMarker);
+                Ok(response)
+            }
+            Outcome::Denial(denial) => Err(Refused::Denial(denial)),
+            Outcome::Fault(fault) => Err(Refused::Fault(fault)),
+        }
+    }
+
+    /// Drives the decision, fetching what it needs.
+    async fn decide(&self, head: &RequestHead<'_>) -> Outcome {
+        let Shared { snapshot, clock, control, .. } = &*self.shared;
+        let mut keys = control.key_ring();
+        let mut step = Decision::start(&head.facts, &World { snapshot, keys: &keys.ring, now: clock.now() });
+        loop {
+            let (need, decision) = match step {
+                Step::Done(outcome) => return outcome,
+                Step::Need(need, decision) => (need, decision),
+            };
+            let answer = match need {
+                Need::KeyRefresh { kind, unknown_key_id } => {
+                    control.refresh_keys(kind, unknown_key_id.is_some(), &keys).await
+                }
+                Need::AccountStatus { tenant, uid } => match control.account_status(tenant, uid).await {
+                    Ok(account) => Answer::Account(account),
+                    Err(detail) => {
+                        tracing::warn!(%detail, "an account could not be looked up");
+                        Answer::Unavailable
+                    }
+                },
+            };
+            keys = control.key_ring();
+            step = decision.resume(answer, &World { snapshot, keys: &keys.ring, now: clock.now() });
+        }
+    }
+
+    async fn forward(
+        &self,
+        permit: Permit,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        body: Incoming,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        peer: IpAddr,
+    ) -> Result<Response<Body>, Refused> {
+        let backend = Arc::clone(permit.backend());
+        let google_token = self.shared.control.google_token(&permit, &head.facts).await?;
+        let sent_google_token = google_token.is_some();
+        let identity = self.identity_headers(&permit)?;
+        let Some(upstream) = self.upstreams.get(&backend.name) else {
+            return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
+        };
+        let (body, progress) = bounded_request_body(body, &backend, &parts.headers)?;
+        let mut request = Request::new(body);
+        *request.method_mut() = parts.method.clone();
+        *request.headers_mut() = parts.headers.clone();
+        RequestHeaders {
+            client: self.client(peer, &parts.headers),
+            host: head.host,
+            drops_authorization: permit.drops_authorization(),
+            wants_upgrade: head.wants_upgrade,
+            identity,
+            google_token,
+        }
+        .apply(request.headers_mut());
+        let path_and_query = match parts.uri.query() {
+            Some(query) => format!("{}?{query}", head.facts.path.as_str()),
+            None => head.facts.path.as_str().to_owned(),
+        };
+        let sent = upstream.send(request, &path_and_query, head.wants_upgrade, progress).await;
+        let response = sent.map_err(|refused| with_bound(refused, &backend))?;
+        let until = self.lease(&permit);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(response, parts, upgrade, &backend, until);
+        }
+        hand_back(response, &permit, sent_google_token, until).await
+    }
+
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
+        client(self.shared.forwarded_trust.as_ref(), peer, headers)
+    }
+
+    fn identity_headers(&self, permit: &Permit) -> Result<Vec<(http::HeaderName, HeaderValue)>, Refused> {
+        let mut headers = plain_headers(permit);
+        let form = AssertionForm::of(permit.backend().identity_headers());
+        if let (Some(user), Some(form)) = (permit.user(), form) {
+            let audience = &permit.backend().endpoint().audience;
+            let assertion = self.shared.assertions.assertion(form, user, audience, self.shared.clock.now());
+            match assertion {
+                Ok(Some(value)) => headers.push((form.header(), value)),
+                Ok(None) => {}
+                Err(error) => return Err(fault(Code::Internal, Stage::Credential, error)),
+            }
+        }
+        Ok(headers)
+    }
+
+    /// When the stream that this permit opens ends, on the clock that time-outs run by.
+    fn lease(&self, permit: &Permit) -> Option<Instant> {
+        permit.lease().until.map(|until| Instant::now() + until.since(self.shared.clock.now()))
+    }
+
+    fn switch(
+        &self,
+        mut response: Response<Incoming>,
+        parts: &Parts,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        backend: &Backend,
+        until: Option<Instant>,
+    ) -> Result<Response<Body>, Refused> {
+        // Nothing is copied before the service has confirmed the very protocol that the client asked for.
+        let protocol = response.headers().get(UPGRADE).cloned();
+        let asked = parts.headers.get(UPGRADE).and_then(|value| value.to_str().ok());
+        let confirmed = protocol.as_ref().and_then(|value| value.to_str().ok());
+        let (Some(client), Some(asked), Some(confirmed)) = (upgrade, asked, confirmed) else {
+            return Err(fault(
+                Code::UpstreamProtocol,
+                Stage::Upstream,
+                "the service switched protocols unasked",
+            ));
+        };
+        if !asked.split(',').any(|name| name.trim().eq_ignore_ascii_case(confirmed.trim())) {
+            return Err(fault(
+                Code::UpstreamProtocol,
+                Stage::Upstream,
+                "the service switched to another protocol",
+            ));
+        }
+        let service = hyper::upgrade::on(&mut response);
+        self.tunnels.join(client, service, backend.settings.timeouts.idle, until);
+        let mut answer = Response::new(full(""));
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        strip_hop_by_hop(answer.headers_mut());
+        answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(protocol) = protocol {
+            answer.headers_mut().insert(UPGRADE, protocol);
+        }
+        Ok(answer)
+    }
+
+    /// What Firegate itself answers on the public listener.
+    fn well_known(&self, name: &str, parts: &Parts) -> Result<Response<Body>, Refused> {
+        let (status, content_type, body) = match name {
+            "jwks.json" => (StatusCode::OK, "application/json", self.shared.assertions.key_set().to_owned()),
+            "ready" if self.shared.control.is_ready() => (StatusCode::OK, "text/plain", "ready\n".to_owned()),
+            "ready" => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not ready: no keys yet\n".to_owned()),
+            _ => return Err(denial(Reason::RouteNotFound, Stage::Route)),
+        };
+        let mut response = Response::new(full(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if name == "jwks.json" {
+            let cached = HeaderValue::from_static("public, max-age=300");
+            response.headers_mut().insert(http::header::CACHE_CONTROL, cached);
+        }
+        if ![Method::GET, Method::HEAD].contains(&parts.method) {
+            response = Response::new(full(""));
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        Ok(response)
+    }
+}
+
+/// Marks an answer whose CORS headers are complete.
+#[derive(Clone, Copy, Debug)]
+struct PreflightMarker;
+
+/// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
+fn bounded_request_body(
+    body: Incoming,
+    backend: &Backend,
+    headers: &HeaderMap,
+) -> Result<(Body, RequestProgress), Refused> {
+    let bytes_max = backend.settings.body_bytes_max;
+    let announced =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
+    }
+    let progress = RequestProgress::default();
+    let bounds =
+        Bounds { bytes_max: Some(bytes_max), idle: Some(backend.settings.timeouts.idle), until: None };
+    let body = BoundedBody::new(body, bounds, Arc::clone(&progress.exceeded), Arc::clone(&progress.moved));
+    Ok((body.boxed_unsync(), progress))
+}
+
+/// Hands the service's answer to the client, unless Cloud Run's front wrote it about Firegate.
+async fn hand_back(
+    response: Response<Incoming>,
+    permit: &Permit,
+    sent_google_token: bool,
+    until: Option<Instant>,
+) -> Result<Response<Body>, Refused> {
+    let backend = permit.backend();
+    let (mut parts, body) = response.into_parts();
+    let flag = || Arc::new(AtomicBool::new(false));
+    let bounds = Bounds { bytes_max: None, idle: Some(backend.settings.timeouts.idle), until };
+    let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
+    let body = match suspicion {
+        None => BoundedBody::new(body, bounds, flag(), flag()).boxed_unsync(),
+        Some(suspicion) => {
+            let (start, body) = peek(body).await;
+            if suspicion.is_confirmed_by(&parts.headers, &start) {
+                let detail = format!("{} answered {}: {}", backend.name, parts.status, suspicion.hint());
+                return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
+            }
+            BoundedBody::new(body, bounds, flag(), flag()).boxed_unsync()
+        }
+    };
+    if parts.status == StatusCode::UNAUTHORIZED && permit.drops_authorization() {
+        tracing::info!(
+            backend = backend.name,
+            "the service itself answered 401 and did not get the user's token; hint: if it verifies Firebase tokens, \
+             set `user_token: forward`"
+        );
+    }
+    strip_hop_by_hop(&mut parts.headers);
+    Ok(Response::from_parts(parts, body))
+}
+
+/// The send only knows that the body was too large; the bound is the backend's.
+fn with_bound(refused: Refused, backend: &Backend) -> Refused {
+    match refused {
+        Refused::Denial(Denial { reason: Reason::BodyTooLarge { .. }, stage }) => Refused::Denial(Denial {
+            reason: Reason::BodyTooLarge { bytes_max: backend.settings.body_bytes_max },
+            stage,
+        }),
+        refused => refused,
+    }
+}
+
+pub(crate) fn denial(reason: Reason, stage: Stage) -> Refused {
+    Refused::Denial(Denial { reason, stage })
+}
+
+pub(crate) fn fault(code: Code, stage: Stage, detail: impl ToString) -> Refused {
+    Refused::Fault(Fault { code, stage, detail: detail.to_string() })
+}
+
+/// One line for every refusal, with the evidence that the client does not get.
+fn log_refusal(refused: &Refused, request_id: &str, parts: &Parts, peer: IpAddr) -> Code {
+    let (method, path, with_token) =
+        (&parts.method, parts.uri.path(), parts.headers.contains_key(AUTHORIZATION));
+    match refused {
+        Refused::Denial(Denial { reason, stage }) => {
+            let (code, hint) = (reason.code(), reason.code().entry().fix);
+            let status = code.entry().status;
+            tracing::info!(
+                %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token,
+                evidence = %reason, hint, "refused"
+            );
+            code
+        }
+        Refused::Fault(Fault { code, stage, detail }) => {
+            let (status, hint) = (code.entry().status, code.entry().fix);
+            tracing::warn!(
+                %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token, detail, hint,
+                "failed"
+            );
+            *code
+        }
+    }
+}
+
+/// 128 random bits, so that ids of several replicas never meet.
+fn request_id() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness the id names nothing, which harms no one but the reader of the log.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,48 @@
+//! Every bound of the front door's I/O, named and in one place.
+
+use std::time::Duration;
+
+/// How long a client may take to send a request's head.
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How large a request's head may be, in bytes: what Google's load balancer lets through.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How many header fields a request may have.
+pub const REQUEST_HEADERS_MAX: usize = 128;
+
+/// How many streams one HTTP/2 connection may have open.
+pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// How many connections each worker accepts at once.
+pub const CONNECTIONS_PER_WORKER_MAX: usize = 8192;
+
+/// How many questions may wait for the control thread; the next one is answered as overload.
+pub const CONTROL_QUESTIONS_MAX: usize = 1024;
+
+/// How long a request waits for an answer of the control thread.
+pub const CONTROL_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How many idle connections each worker keeps open to a backend.
+pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;
+
+/// How long an idle connection to a backend is kept.
+pub const UPSTREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// How much of an HTML answer is looked at to see whether Cloud Run's front wrote it.
+pub const REFUSAL_PEEK_BYTES_MAX: usize = 1024;
+
+/// How long the first bytes of such an answer may take.
+pub const REFUSAL_PEEK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many signed assertions are kept, in bytes.
+pub const ASSERTION_CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A kept assertion is sent while at least this much of its life is left.
+pub const ASSERTION_REMAINING_MIN: Duration = Duration::from_secs(60);
+
+/// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What `Retry-After` says when nothing better is known, in seconds.
+pub const RETRY_AFTER_SECONDS: u16 = 2;

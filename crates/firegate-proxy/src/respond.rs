@@ -1,0 +1,152 @@
+//! The one place that renders refusals: Google's error JSON (AIP-193) for HTTP, a trailers-only answer for gRPC, with
+//! `WWW-Authenticate` (RFC 6750, section 3) and `Retry-After`. A client learns the code, one sentence and the request
+//! id; the evidence goes to the log.
+
+use bytes::Bytes;
+use firegate_core::reason::{Action, Code, Entry};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::json;
+
+use crate::body::Body;
+use crate::limits::RETRY_AFTER_SECONDS;
+
+/// The code on its own, readable for clients that do not parse JSON and in gRPC.
+pub(crate) const FIREGATE_REASON: HeaderName = HeaderName::from_static("x-firegate-reason");
+
+/// Names the request in the answer and in the log.
+pub(crate) const FIREGATE_REQUEST_ID: HeaderName = HeaderName::from_static("x-firegate-request-id");
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// The form in which a client reads errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorForm {
+    /// Trailers-only, for `application/grpc`.
+    Grpc,
+    /// AIP-193 JSON.
+    Json,
+}
+
+impl ErrorForm {
+    /// The form for a request with these headers. gRPC-Web has the same content type family and the same answer.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        match headers.get(CONTENT_TYPE) {
+            Some(value) if value.as_bytes().starts_with(b"application/grpc") => Self::Grpc,
+            _ => Self::Json,
+        }
+    }
+}
+
+/// The answer to a request that is not forwarded.
+pub(crate) fn refusal(code: Code, form: ErrorForm, request_id: &str) -> Response<Body> {
+    let entry = code.entry();
+    let mut response = match form {
+        ErrorForm::Grpc => grpc(entry),
+        ErrorForm::Json => json(entry, request_id),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(FIREGATE_REASON, HeaderValue::from_static(entry.name));
+    if let Some(challenge) = challenge(code, entry) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if entry.action == Action::RetryLater {
+        headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    }
+    response
+}
+
+fn json(entry: Entry, request_id: &str) -> Response<Body> {
+    let body = json!({"error": {
+        "code": entry.status,
+        "status": canonical(entry.status).0,
+        "message": entry.message,
+        "details": [{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": entry.name,
+            "domain": "firegate",
+            "metadata": {"action": entry.action.as_str(), "request_id": request_id},
+        }],
+    }});
+    let mut response = Response::new(full(format!("{body}\n")));
+    *response.status_mut() = StatusCode::from_u16(entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}
+
+fn grpc(entry: Entry) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(canonical(entry.status).1));
+    // The catalogue's sentences are ASCII; a percent sign would have to be encoded (gRPC over HTTP/2, Responses).
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(entry.message));
+    response
+}
+
+/// The canonical name and number of `google.rpc.Code` for an HTTP status (AIP-193).
+fn canonical(status: u16) -> (&'static str, u16) {
+    match status {
+        400 | 413 => ("INVALID_ARGUMENT", 3),
+        401 => ("UNAUTHENTICATED", 16),
+        403 => ("PERMISSION_DENIED", 7),
+        404 => ("NOT_FOUND", 5),
+        429 => ("RESOURCE_EXHAUSTED", 8),
+        502 | 503 => ("UNAVAILABLE", 14),
+        504 => ("DEADLINE_EXCEEDED", 4),
+        _ => ("INTERNAL", 13),
+    }
+}
+
+/// RFC 6750, section 3.1: without a credential just the scheme, else what is wrong with it.
+fn challenge(code: Code, entry: Entry) -> Option<HeaderValue> {
+    let error = match (entry.status, code) {
+        (401, Code::TokenMissing) => return Some(HeaderValue::from_static("Bearer realm=\"firegate\"")),
+        (401, _) => "invalid_token",
+        (403, Code::CorsOriginNotAllowed) => return None,
+        (403, _) => "insufficient_scope",
+        (400, Code::CredentialAmbiguous) => "invalid_request",
+        _ => return None,
+    };
+    let message = entry.message;
+    HeaderValue::from_str(&format!(
+        "Bearer realm=\"firegate\", error=\"{error}\", error_description=\"{message}\""
+    ))
+    .ok()
+}
+
+/// A body that is already there.
+pub(crate) fn full(text: impl Into<Bytes>) -> Body {
+    http_body_util::Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_renders_in_both_forms() {
+        for &code in Code::ALL {
+            let entry = code.entry();
+            let response = refusal(code, ErrorForm::Json, "0");
+            assert_eq!(response.status().as_u16(), entry.status);
+            assert_eq!(
+                response.headers().contains_key(WWW_AUTHENTICATE),
+                entry.status == 401 || response.headers().contains_key(WWW_AUTHENTICATE)
+            );
+            assert_eq!(
+                response.headers().contains_key(RETRY_AFTER),
+                entry.action == Action::RetryLater,
+                "{code}"
+            );
+            assert_ne!(canonical(entry.status).0, "INTERNAL", "{code} has a status of its own");
+            let response = refusal(code, ErrorForm::Grpc, "0");
+            assert_eq!(response.status(), StatusCode::OK);
+            assert!(response.headers().contains_key(GRPC_STATUS));
+            assert!(entry.message.is_ascii() && !entry.message.contains(['%', '"', '\\']), "{code}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Starting and stopping: the control thread, then the workers, and back.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use firegate_core::jose::EcdsaP256Signer;
+use firegate_core::snapshot::{Backend, Snapshot};
+use firegate_core::time::SharedClock;
+use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
+use firegate_google::credentials::CredentialError;
+use firegate_google::http::TlsSetupError;
+use tokio_util::sync::CancellationToken;
+
+use crate::assertions::{AssertionKeyError, Assertions, kept_key, read_key};
+use crate::client_address::ForwardedTrust;
+use crate::control::{Control, ControlHandle, ControlOptions};
+use crate::door::Shared;
+use crate::{health, worker};
+
+/// What a front door is started with.
+#[derive(Debug)]
+pub struct FrontDoorOptions {
+    /// The checked configuration.
+    pub configuration: Configuration,
+    /// The address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether this is Cloud Run, whose own front always stands before the listener.
+    pub on_cloud_run: bool,
+    /// `GOOGLE_APPLICATION_CREDENTIALS`.
+    pub application_credentials: Option<PathBuf>,
+    /// The home directory, under which gcloud keeps credentials.
+    pub home: Option<PathBuf>,
+    /// What the look-up of accounts is authorised with instead of Firegate's own credential: the word that a local
+    /// identity server takes.
+    pub lookup_bearer: Option<&'static str>,
+    /// Whether key sets and the assertion key are kept in the configuration's `data_dir`.
+    pub keeps_data: bool,
+    /// Whether pages of localhost and private addresses may call: `firegate dev` alone.
+    pub local_network_origins: bool,
+    /// How many workers there are; `None` for one per core.
+    pub workers: Option<usize>,
+    /// The clock that tokens are judged by.
+    pub clock: SharedClock,
+}
+
+/// Why a front door does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error(
+        "{address} cannot be listened on: {source}\nhint: stop what listens there, or choose another address"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A thread or a runtime could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[source] io::Error),
+    /// There is no usable assertion key.
+    #[error(transparent)]
+    AssertionKey(#[from] AssertionKeyError),
+    /// There is no usable credential.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// TLS towards others cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+}
+
+/// A front door that is open.
+#[derive(Debug)]
+pub struct FrontDoor {
+    address: SocketAddr,
+    health_address: Option<SocketAddr>,
+    stop: CancellationToken,
+    control: Control,
+    handle: ControlHandle,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl FrontDoor {
+    /// Opens a front door. It listens when this returns; it can decide about users once it [is
+    /// ready](Self::is_ready).
+    ///
+    /// # Errors
+    /// If the address is taken, or a key or credential that the configuration names cannot be used.
+    pub fn start(options: FrontDoorOptions) -> Result<Self, StartError> {
+        let FrontDoorOptions { configuration, listen, on_cloud_run, clock, .. } = &options;
+        let count =
+            options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let listen_error = |address| move |source| StartError::Listen { address, source };
+        let listeners = worker::bind(*listen, count).map_err(listen_error(*listen))?;
+        let address = listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(*listen);
+        let health = match configuration.health {
+            Some(address) => worker::bind(address, 1).map_err(listen_error(address))?.pop(),
+            None => None,
+        };
+        let mut snapshot = Snapshot::compile(configuration);
+        if options.local_network_origins {
+            snapshot = snapshot.with_local_network_origins();
+        }
+        let assertions = assertions(&options, &snapshot, address)?;
+        let stop = CancellationToken::new();
+        let control = Control::start(ControlOptions {
+            configuration,
+            application_credentials: options.application_credentials.clone(),
+            home: options.home.clone(),
+            lookup_bearer: options.lookup_bearer,
+            keeps_data: options.keeps_data,
+            clock: Arc::clone(clock),
+            stop: stop.clone(),
+        })?;
+        let handle = control.handle();
+        let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = health {
+            let (handle, stop) = (handle.clone(), stop.clone());
+            control.spawn(async move {
+                match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => health::serve(listener, handle, stop).await,
+                    Err(error) => tracing::error!(%error, "the probes' listener failed"),
+                }
+            });
+        }
+        let behind = configuration.behind.clone().unwrap_or(if *on_cloud_run {
+            Behind::CloudRun
+        } else {
+            Behind::Direct
+        });
+        let shared = Arc::new(Shared {
+            snapshot,
+            clock: Arc::clone(clock),
+            control: handle.clone(),
+            assertions: Arc::new(assertions),
+            forwarded_trust: ForwardedTrust::of(&behind, *on_cloud_run),
+        });
+        let tls = Arc::new(firegate_google::http::platform_tls()?);
+        let start = |(index, listener)| {
+            worker::start(index, listener, Arc::clone(&shared), Arc::clone(&tls), stop.clone())
+        };
+        let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>();
+        let workers = workers.map_err(StartError::Thread)?;
+        Ok(Self { address, health_address, stop, control, handle, workers })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address that probes are answered on.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health_address
+    }
+
+    /// Whether it can decide about users: it has the keys of their tokens.
+    pub fn is_ready(&self) -> bool {
+        self.handle.is_ready()
+    }
+
+    /// Waits until it can decide about users.
+    pub async fn ready(&self) {
+        self.handle.ready().await;
+    }
+
+    /// Stops accepting, finishes the requests under way within [`crate::limits::DRAIN_TIMEOUT`], and ends every thread.
+    pub fn stop(self) {
+        self.stop.cancel();
+        for worker in self.workers {
+            // A worker that panicked has said so already, and the others have requests to finish.
+            let _ = worker.join();
+        }
+        self.control.join();
+    }
+}
+
+/// Makes what signs the assertions.
+fn assertions(
+    options: &FrontDoorOptions,
+    snapshot: &Snapshot,
+    address: SocketAddr,
+) -> Result<Assertions, StartError> {
+    let settings = &options.configuration.assertion;
+    let read = |path: &PathBuf| read_key(path);
+    let signer = match &settings.key {
+        Some(path) => Some(read(path)?),
+        None if options.on_cloud_run => None,
+        None => Some(generated_key(options.keeps_data.then_some(options.configuration.data_dir.as_path()))?),
+    };
+    let sends = |backend: &Arc<Backend>| {
+        matches!(backend.identity_headers(), IdentityHeaders::Firegate | IdentityHeaders::Iap)
+    };
+    if signer.is_none() && snapshot.backends.iter().any(sends) {
+        tracing::warn!(
+            "no assertion about the user is sent: every instance would sign with a key of its own\nhint: openssl genpkey \
+             -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; gcloud secrets create firegate-assertion \
+             --data-file=assertion.pem; mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
+        );
+    }
+    let previous = settings.previous_keys.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let issuer = settings.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
+    Ok(Assertions::new(signer, &previous, issuer)?)
+}
+
+fn generated_key(data_dir: Option<&Path>) -> Result<EcdsaP256Signer, AssertionKeyError> {
+    match data_dir {
+        Some(data_dir) => kept_key(data_dir),
+        None => EcdsaP256Signer::generate().map_err(AssertionKeyError::Generate),
+    }
+}

@@ -1,0 +1,173 @@
+//! The headers of a forwarded request: what of the client's is deleted, and what Firegate sets. Deletion comes first and
+//! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
+
+use firegate_core::headers::is_protected;
+use http::header::{
+    AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING,
+    UPGRADE, VIA,
+};
+use http::{HeaderMap, header};
+
+use crate::client_address::Client;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The headers of one connection, not of the request (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] =
+    [CONNECTION, KEEP_ALIVE, PROXY_AUTHENTICATE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
+
+/// What Firegate sets on a forwarded request.
+#[derive(Debug)]
+pub(crate) struct RequestHeaders<'a> {
+    pub(crate) client: Client,
+    /// The host that the client named.
+    pub(crate) host: &'a str,
+    /// The Authorization header holds the user's token and goes no further.
+    pub(crate) drops_authorization: bool,
+    /// The protocol to switch to, if the client asked for one.
+    pub(crate) wants_upgrade: bool,
+    /// Who the user is.
+    pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
+    /// `Bearer` and the Google ID token for the service.
+    pub(crate) google_token: Option<HeaderValue>,
+}
+
+impl RequestHeaders<'_> {
+    /// Makes the headers of the forwarded request out of the client's.
+    pub(crate) fn apply(self, headers: &mut HeaderMap) {
+        let upgrade = headers.get(UPGRADE).cloned().filter(|_| self.wants_upgrade);
+        let wants_trailers =
+            headers.get_all(TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        // First what Connection names: afterwards it could name, and so delete, what Firegate sets.
+        strip_hop_by_hop(headers);
+        let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
+        for name in protected {
+            headers.remove(name);
+        }
+        headers.remove(HOST);
+        // gRPC servers refuse requests that do not say so, and it promises nothing that is not kept.
+        if wants_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(upgrade) = upgrade {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, upgrade);
+        }
+        if self.drops_authorization {
+            headers.remove(AUTHORIZATION);
+        }
+        let address = HeaderValue::from_str(&self.client.address.to_string());
+        let forwarded = [(FORWARDED_FOR, address), (FORWARDED_HOST, HeaderValue::from_str(self.host))];
+        for (name, value) in forwarded.into_iter().filter_map(|(name, value)| Some((name, value.ok()?))) {
+            headers.insert(name, value);
+        }
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.client.scheme));
+        headers.insert(VIA, HeaderValue::from_static("1.1 firegate"));
+        for (name, value) in self.identity {
+            headers.insert(name, value);
+        }
+        if let Some(token) = self.google_token {
+            headers.insert(SERVERLESS_AUTHORIZATION, token);
+        }
+    }
+}
+
+/// Removes what belongs to the connection a message came by, and what its Connection header names.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse::<HeaderName>().ok())
+        // Nobody may have the framing, the credential or what is set for them deleted by naming it.
+        .filter(|name| !is_protected(name) && ![AUTHORIZATION, HOST, header::CONTENT_LENGTH].contains(name))
+        .collect::<Vec<_>>();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forwarded(pairs: &[(&str, &str)], drops_authorization: bool) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                value.parse().expect("a value"),
+            );
+        }
+        let client = Client { address: [203, 0, 113, 9].into(), scheme: "https" };
+        let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
+        let google_token = Some(HeaderValue::from_static("Bearer google"));
+        let wants_upgrade = false;
+        RequestHeaders {
+            client,
+            host: "door.example",
+            drops_authorization,
+            wants_upgrade,
+            identity,
+            google_token,
+        }
+        .apply(&mut headers);
+        let mut lines = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
+            .collect::<Vec<_>>();
+        lines.retain(|line| !["x-forwarded-", "via:"].iter().any(|start| line.starts_with(start)));
+        lines.sort();
+        lines
+    }
+
+    fn check(pairs: &[(&str, &str)], drops_authorization: bool, expected: &[&str]) {
+        let set = ["x-firegate-user-id: ada", "x-serverless-authorization: Bearer google"];
+        let mut expected = expected.iter().chain(&set).copied().collect::<Vec<_>>();
+        expected.sort_unstable();
+        assert_eq!(forwarded(pairs, drops_authorization), expected, "{pairs:?}");
+    }
+
+    #[test]
+    fn the_clients_copies_never_survive() {
+        check(
+            &[("X-Firegate-User-Id", "eve"), ("x_firegate_user_id", "eve"), ("X.Firegate.User.Email", "eve")],
+            true,
+            &[],
+        );
+        check(&[("X-Serverless-Authorization", "Bearer eve")], true, &[]);
+        check(&[("X-Firegate-User-Id", "eve"), ("X-Firegate-User-Id", "eve")], true, &[]);
+        check(&[("Authorization", "Bearer user"), ("Accept", "*/*")], true, &["accept: */*"]);
+        check(&[("Authorization", "Bearer user")], false, &["authorization: Bearer user"]);
+    }
+
+    #[test]
+    fn connection_cannot_name_what_firegate_sets() {
+        check(
+            &[
+                ("Connection", "x-firegate-user-id, X-Serverless-Authorization, authorization"),
+                ("Authorization", "Basic x"),
+            ],
+            false,
+            &["authorization: Basic x"],
+        );
+        check(
+            &[
+                ("Connection", "x-custom, keep-alive"),
+                ("X-Custom", "1"),
+                ("X-Other", "2"),
+                ("Keep-Alive", "5"),
+            ],
+            true,
+            &["x-other: 2"],
+        );
+        check(&[("TE", "trailers")], true, &["te: trailers"]);
+        check(&[("TE", "gzip"), ("Transfer-Encoding", "chunked")], true, &[]);
+    }
+}

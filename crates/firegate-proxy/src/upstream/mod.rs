@@ -1,0 +1,171 @@
+//! Towards the service: the request as it is sent on, the connection it is sent by, and what came back.
+
+mod headers;
+mod refusal;
+mod tunnel;
+
+pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
+pub(crate) use refusal::{FrontRefusal, peek};
+pub(crate) use tunnel::Tunnels;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
+use firegate_core::snapshot::Backend;
+use firegate_files::configuration::Protocol;
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::body::Body;
+use crate::door::Refused;
+use crate::limits::{UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT};
+
+type Connections = Client<HttpsConnector<HttpConnector>, Body>;
+
+/// A worker's connections to one backend. They are the worker's own: no other thread waits for them.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    /// HTTP/2 where the service offers it by ALPN, else HTTP/1.1.
+    negotiated: Connections,
+    /// HTTP/1.1 alone: an upgrade needs a connection of its own.
+    http1: Connections,
+    origin: Uri,
+    host: Option<http::HeaderValue>,
+    response_headers_timeout: Duration,
+}
+
+/// What the sender has to be told while it waits for an answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequestProgress {
+    /// A piece of the body went through since the flag was lowered.
+    pub(crate) moved: Arc<AtomicBool>,
+    /// The body turned out to be too large.
+    pub(crate) exceeded: Arc<AtomicBool>,
+}
+
+impl Upstream {
+    /// Makes the connections of a worker to a backend; none is opened yet.
+    pub(crate) fn new(backend: &Backend, tls: &rustls::ClientConfig) -> Self {
+        let settings = &backend.settings;
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(settings.timeouts.connect));
+        let connections = |negotiate: bool| {
+            let connector =
+                hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
+            let connector = match negotiate {
+                true => connector.enable_http1().enable_http2().wrap_connector(tcp.clone()),
+                false => connector.enable_http1().wrap_connector(tcp.clone()),
+            };
+            Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(UPSTREAM_IDLE_TIMEOUT)
+                .pool_max_idle_per_host(UPSTREAM_IDLE_CONNECTIONS_MAX)
+                .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .build(connector)
+        };
+        let url = &backend.endpoint().url;
+        let connect_to = settings.connect_through.as_ref().unwrap_or(url);
+        let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        Self {
+            negotiated: connections(settings.protocol == Protocol::Auto),
+            http1: connections(false),
+            origin: connect_to.as_str().parse().unwrap_or_default(),
+            // Without a detour the connection writes the host, as `Host` or `:authority`, by itself.
+            host: settings.connect_through.as_ref().and_then(|_| authority.parse().ok()),
+            response_headers_timeout: settings.timeouts.response_headers,
+        }
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Body>,
+        path_and_query: &str,
+        wants_upgrade: bool,
+        progress: RequestProgress,
+    ) -> Result<Response<Incoming>, Refused> {
+        *request.uri_mut() = self.uri(path_and_query)?;
+        *request.version_mut() = Version::HTTP_11;
+        if let Some(host) = &self.host {
+            request.headers_mut().insert(http::header::HOST, host.clone());
+        }
+        let connections = if wants_upgrade { &self.http1 } else { &self.negotiated };
+        let mut answer = pin!(connections.request(request));
+        loop {
+            match tokio::time::timeout(self.response_headers_timeout, &mut answer).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => return Err(classify(&error, &progress)),
+                // The time runs from the end of the request: while its body moves on, nobody is late.
+                Err(_) if progress.moved.swap(false, Ordering::Relaxed) => {}
+                Err(_) => {
+                    return Err(fault(Code::UpstreamTimedOut, "no response headers in time".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn uri(&self, path_and_query: &str) -> Result<Uri, Refused> {
+        let mut parts = self.origin.clone().into_parts();
+        let parsed = path_and_query.parse();
+        parts.path_and_query =
+            Some(parsed.map_err(|_| malformed("the request's target cannot be forwarded"))?);
+        Uri::from_parts(parts).map_err(|_| malformed("the request's target cannot be forwarded"))
+    }
+}
+
+fn malformed(why: &'static str) -> Refused {
+    Refused::Denial(Denial { reason: Reason::RequestMalformed { why }, stage: Stage::Upstream })
+}
+
+fn fault(code: Code, detail: String) -> Refused {
+    Refused::Fault(Fault { code, stage: Stage::Upstream, detail })
+}
+
+fn classify(error: &hyper_util::client::legacy::Error, progress: &RequestProgress) -> Refused {
+    if progress.exceeded.load(Ordering::Relaxed) {
+        // The caller knows the bound.
+        let reason = Reason::BodyTooLarge { bytes_max: 0 };
+        return Refused::Denial(Denial { reason, stage: Stage::Upstream });
+    }
+    let cause = causes(error);
+    if is_protocol_error(error) {
+        fault(Code::UpstreamProtocol, cause)
+    } else {
+        fault(Code::UpstreamUnreachable, cause)
+    }
+}
+
+fn is_protocol_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if error
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(|error| error.is_parse() || error.is_parse_too_large())
+        {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// An error with all its causes, for the log.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

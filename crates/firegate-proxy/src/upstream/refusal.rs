@@ -1,0 +1,155 @@
+//! Which hop refused. When Cloud Run's front refuses Firegate's own Google token, its 401, 403 or 404 is a fault of the
+//! deployment; handed to the app it would look like a lost login. A wrong guess would hide a service's own answer, so
+//! the front is believed to have written an answer only with `server: Google Frontend` and two more signals.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, SERVER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use crate::limits::{REFUSAL_PEEK_BYTES_MAX, REFUSAL_PEEK_TIMEOUT};
+
+/// A refusal by Cloud Run's front, with its likely cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrontRefusal {
+    /// 404: the service's ingress does not admit the request, or the host is no service.
+    Ingress,
+    /// 403: the service account may not invoke the service.
+    Invoker,
+    /// 401: the token's audience, or the token itself, is not what the service expects.
+    Token,
+}
+
+impl FrontRefusal {
+    /// The likely cause and what to do, for the log.
+    pub(crate) const fn hint(self) -> &'static str {
+        match self {
+            Self::Ingress => {
+                "the service's ingress does not admit Firegate, or the URL is no service: let the traffic come from the VPC \
+                 or set the service's ingress to `all` or `internal-and-cloud-load-balancing`"
+            }
+            Self::Invoker => {
+                "Firegate's service account lacks roles/run.invoker on the service: gcloud run services \
+                 add-iam-policy-binding SERVICE --member=serviceAccount:ACCOUNT --role=roles/run.invoker (a new binding takes minutes)"
+            }
+            Self::Token => {
+                "the token's audience is not the service's: set the backend's `audience` to the service's URL, without a \
+                 path or trailing slash, or add it to the service's custom audiences"
+            }
+        }
+    }
+
+    /// What the answer's status and headers alone allow it to be.
+    pub(crate) fn suspect(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
+        if headers.get(SERVER).is_none_or(|server| server != "Google Frontend") || !is_html(headers) {
+            return None;
+        }
+        match status {
+            StatusCode::UNAUTHORIZED => Some(Self::Token),
+            StatusCode::FORBIDDEN => Some(Self::Invoker),
+            StatusCode::NOT_FOUND => Some(Self::Ingress),
+            _ => None,
+        }
+    }
+
+    /// Whether the beginning of the body is what the front writes, word for word.
+    pub(crate) fn is_confirmed_by(self, headers: &HeaderMap, start: &[u8]) -> bool {
+        let contains = |text: &str| start.windows(text.len()).any(|window| window == text.as_bytes());
+        match self {
+            Self::Token => {
+                let challenge = headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+                let says_so = challenge.is_some_and(|text| {
+                    text.contains("error=\"invalid_token\"") && text.contains("could not be verified")
+                });
+                says_so
+                    || (contains("<title>401 Unauthorized</title>")
+                        && contains("<h2>Your client does not have permission to the requested URL <code>"))
+            }
+            Self::Invoker => {
+                contains("<title>403 Forbidden</title>")
+                    && contains("<h2>Your client does not have permission to get URL <code>")
+                    && contains("</code> from this server.</h2>")
+            }
+            Self::Ingress => {
+                contains("<title>404 Page not found</title>")
+                    && contains("<h2>The requested URL was not found on this server.</h2>")
+            }
+        }
+    }
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+    })
+}
+
+/// Reads the beginning of a body, as much as is looked at, and gives the body back whole.
+pub(crate) async fn peek<B>(mut body: B) -> (Bytes, PeekedBody<B>)
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let mut start = BytesMut::new();
+    let mut next = None;
+    let read = async {
+        while start.len() < REFUSAL_PEEK_BYTES_MAX {
+            match body.frame().await.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => start.extend_from_slice(&data),
+                Some(Ok(Err(trailers))) => return next = Some(Ok(trailers)),
+                Some(Err(error)) => return next = Some(Err(error)),
+                None => return,
+            }
+        }
+    };
+    // A service that writes its page slowly is a service, and its answer goes on from here.
+    let _ = tokio::time::timeout(REFUSAL_PEEK_TIMEOUT, read).await;
+    let start = start.freeze();
+    let looked_at = start.slice(..start.len().min(REFUSAL_PEEK_BYTES_MAX));
+    (looked_at, PeekedBody { start: Some(start).filter(|start| !start.is_empty()), next, rest: body })
+}
+
+/// A body whose beginning was read: it says the same as before, its error or trailers included.
+pub(crate) struct PeekedBody<B: HttpBody> {
+    start: Option<Bytes>,
+    next: Option<Result<Frame<Bytes>, B::Error>>,
+    rest: B,
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for PeekedBody<B>
+where
+    B::Error: Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(start) = self.start.take() {
+            return Poll::Ready(Some(Ok(Frame::data(start))));
+        }
+        match self.next.take() {
+            Some(next) => Poll::Ready(Some(next)),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.start.is_none() && self.next.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.rest.size_hint();
+        let start = self.start.as_ref().map_or(0, |start| start.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + start);
+        }
+        hint.set_lower(hint.lower() + start);
+        hint
+    }
+}
