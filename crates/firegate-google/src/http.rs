@@ -241,15 +241,15 @@ fn failure(error: &hyper_util::client::legacy::Error) -> FetchError {
             failure = ConnectFailure::Name;
         } else if error.is::<rustls::Error>() {
             failure = ConnectFailure::Tls;
-        } else if let Some(error) = error.downcast_ref::<io::Error>() {
-            if error.kind() == io::ErrorKind::ConnectionRefused {
-                failure = ConnectFailure::Refused;
-            } else if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                // An `io::Error` leaves its own inner error out of the chain.
-                failure = ConnectFailure::Tls;
-            }
         }
-        source = error.source();
+        source = match error.downcast_ref::<io::Error>() {
+            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                return FetchError::Connect(ConnectFailure::Refused);
+            }
+            // The `source` of an `io::Error` leaves its own inner error out.
+            Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
     }
     FetchError::Connect(failure)
 }

@@ -162,6 +162,7 @@ impl KeySetCache {
                 return Err(if failed { RefreshOutcome::Unavailable } else { RefreshOutcome::CoolingDown });
             }
             pacing.unknown_key_id_attempt = Some(now);
+            return Ok(Duration::ZERO);
         }
         if why == RefreshReason::Expired && snapshot.is_fresh(now) {
             return Err(RefreshOutcome::Refreshed);

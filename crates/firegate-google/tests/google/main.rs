@@ -1,0 +1,10 @@
+//! The clients of Google against real servers on this machine that stand for Google's endpoints, well and ill.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod accounts;
+mod credentials;
+mod federation;
+mod http;
+mod id_tokens;
+mod key_sets;
+mod support;
