@@ -1,1 +1,52 @@
-fn main() {}
+//! `firegate`: the front door that makes Firebase ID tokens work in front of private Cloud Run services.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstream::eprintln;
+use clap::{Parser, Subcommand};
+use firegate::commands::{dev, serve};
+use firegate::environment::Environment;
+use firegate::logging::{self, LogFormat};
+use firegate_core::time::{SharedClock, SystemClock};
+
+/// The front door that makes Firebase Authentication ID tokens work in front of private Cloud Run services.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines on stderr look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Auto, global = true)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring everything up on this machine: identity server, Google parts, a private service, and the front door.
+    Dev(dev::DevArguments),
+    /// Run the front door.
+    Serve(serve::ServeArguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::read();
+    // At `dev` the welcome is the message; refusals of one's own requests are part of it.
+    let default_filter = match arguments.command {
+        Command::Dev(_) => "warn,firegate_proxy=info",
+        Command::Serve(_) => "info",
+    };
+    let filter = environment.log_filter.as_deref();
+    logging::start(arguments.log_format, filter, default_filter, environment.on_cloud_run);
+    let clock: SharedClock = Arc::new(SystemClock);
+    let result = match arguments.command {
+        Command::Dev(arguments) => dev::run(arguments, &environment, clock),
+        Command::Serve(arguments) => serve::run(arguments, &environment, clock),
+    };
+    result.unwrap_or_else(|error| {
+        let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        eprintln!("{red}error{red:#}: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,32 @@
+//! `firegate dev`: everything on this machine.
+
+use std::process::ExitCode;
+
+use anstream::println;
+use firegate_core::time::SharedClock;
+
+use super::stop;
+use crate::dev::{Dev, DevContext, welcome};
+use crate::environment::Environment;
+
+pub use crate::dev::DevArguments;
+
+/// Runs the stack until the process is asked to stop.
+///
+/// # Errors
+/// If a part cannot be started.
+pub fn run(arguments: DevArguments, environment: &Environment, clock: SharedClock) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let context = DevContext {
+        clock,
+        has_application_credentials: environment.application_credentials.is_some(),
+        workers: None,
+    };
+    runtime.block_on(async {
+        let dev = Dev::start(arguments, context).await?;
+        println!("{}", welcome(&dev.places));
+        stop::requested().await;
+        dev.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,5 @@
+//! The commands, one module each.
+
+pub mod dev;
+pub mod serve;
+mod stop;

@@ -1,0 +1,107 @@
+//! `firegate serve`: the front door, for production.
+
+use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use firegate_core::time::SharedClock;
+use firegate_files::configuration::{self, Configuration};
+use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_proxy::{FrontDoor, FrontDoorOptions};
+
+use super::stop;
+use crate::environment::Environment;
+
+/// Where the front door listens if neither the configuration nor `$PORT` says.
+const PORT_DEFAULT: u16 = 8080;
+
+/// The arguments of `firegate serve`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeArguments {
+    /// The configuration file. On Cloud Run the text may come in FIREGATE_CONFIG instead.
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["project", "backend", "allow"])]
+    pub config: Option<PathBuf>,
+    /// The Firebase project's ID.
+    #[arg(long, requires = "backend")]
+    pub project: Option<String>,
+    /// The private service's URL, for example https://api-abc123-uc.a.run.app.
+    #[arg(long, value_name = "URL", requires = "project")]
+    pub backend: Option<String>,
+    /// Who may call it, for example allAuthenticatedUsers: every signed-in user of the project. May be repeated.
+    #[arg(long, value_name = "MEMBER")]
+    pub allow: Vec<String>,
+    /// The address to listen on, instead of the configuration's.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Runs the front door until the process is asked to stop.
+///
+/// # Errors
+/// If the configuration is not usable or the front door cannot be started.
+pub fn run(arguments: ServeArguments, environment: &Environment, clock: SharedClock) -> anyhow::Result<ExitCode> {
+    let mut configuration = match load(&arguments, environment)? {
+        Ok(configuration) => configuration,
+        Err(diagnostics) => {
+            eprint!("{}", diagnostics.render(style()));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    if !configuration.warnings.is_empty() {
+        eprint!("{}", configuration.warnings.render(style()));
+    }
+    if let Some(host) = &environment.metadata_host {
+        configuration.google.metadata =
+            format!("http://{host}").parse().with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))?;
+    }
+    let port = environment.port.unwrap_or(PORT_DEFAULT);
+    let default_listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let options = FrontDoorOptions {
+        listen: arguments.listen.or(configuration.listen).unwrap_or(default_listen),
+        on_cloud_run: environment.on_cloud_run,
+        application_credentials: environment.application_credentials.clone(),
+        home: environment.home.clone(),
+        lookup_bearer: None,
+        keeps_data: true,
+        local_network_origins: false,
+        workers: None,
+        clock,
+        configuration,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let door = FrontDoor::start(options)?;
+    tracing::info!(address = %door.address(), "the front door listens");
+    runtime.block_on(stop::requested());
+    tracing::info!("stopping: requests under way are finished");
+    door.stop();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn style() -> Style {
+    if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain }
+}
+
+/// Reads the configuration from where the arguments and the environment say.
+fn load(
+    arguments: &ServeArguments,
+    environment: &Environment,
+) -> anyhow::Result<Result<Configuration, Diagnostics>> {
+    if let Some(file) = &arguments.config {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| format!("the configuration {name} cannot be read"))?;
+        return Ok(configuration::parse(&name, &text));
+    }
+    if let (Some(project), Some(backend)) = (&arguments.project, &arguments.backend) {
+        return Ok(Configuration::minimal(project, backend, &arguments.allow));
+    }
+    match &environment.inline_configuration {
+        Some(text) => Ok(configuration::parse("FIREGATE_CONFIG", text)),
+        None => bail!(
+            "there is no configuration\n\nhint: firegate serve --project my-project --backend https://api-abc123-uc.a.run.app \
+             --allow allAuthenticatedUsers\nhint: or firegate serve -c firegate.yaml; on Cloud Run the text may be in FIREGATE_CONFIG\n\
+             hint: to try it on this machine without any of that: firegate dev"
+        ),
+    }
+}

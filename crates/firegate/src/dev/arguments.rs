@@ -1,0 +1,183 @@
+//! The arguments of `firegate dev`, and which of them contradict each other.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::bail;
+use firegate_files::configuration::is_loopback;
+use url::Url;
+
+use super::DevContext;
+
+/// The arguments of `firegate dev`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DevArguments {
+    /// The front door's port.
+    #[arg(long, value_name = "PORT", default_value_t = 9080)]
+    pub port: u16,
+    /// The port of Cloud Run's front, behind which the private service is.
+    #[arg(long, value_name = "PORT", default_value_t = 9081)]
+    pub service_port: u16,
+    /// The port of the Google parts: metadata server, OAuth, STS, IAM Credentials.
+    #[arg(long, value_name = "PORT", default_value_t = 9082)]
+    pub google_port: u16,
+    /// The identity server's port.
+    #[arg(long, value_name = "PORT", default_value_t = 9099)]
+    pub identity_port: u16,
+    /// The Firebase project's ID.
+    #[arg(long, default_value = "demo-firegate")]
+    pub project: String,
+    /// Your own backend, which is put behind the local Cloud Run front instead of the sample.
+    #[arg(long, value_name = "URL")]
+    pub service: Option<Url>,
+    /// A Firebase Auth emulator that already runs, instead of the identity server.
+    #[arg(long, value_name = "URL")]
+    pub identity: Option<Url>,
+    /// A real configuration, run against the local parts.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Which local server stands behind a backend of that configuration: `api=http://localhost:3000`. May be repeated.
+    #[arg(long, value_name = "BACKEND=URL", requires = "config")]
+    pub map: Vec<Mapping>,
+    /// Also listen for the local network, so that a phone reaches the front door and the identity server.
+    #[arg(long)]
+    pub lan: bool,
+    /// Keep accounts and keys in this directory. Without it nothing outlives the process.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data: Option<PathBuf>,
+    /// How the identity server signs: `none` makes the unsigned tokens of the Firebase Auth emulator.
+    #[arg(long, value_enum, default_value_t = Signing::Rs256)]
+    pub token_signing: Signing,
+    /// How the local Cloud Run behaves: `allUsers`, `ingress=internal`, or where reports about the real one disagree:
+    /// `missing-invoker=401`, `wrong-audience=403`, `foreign-issuer=403`, `public-token=refuse`,
+    /// `trailing-slash=forgive`. May be repeated.
+    #[arg(long, value_name = "SETTING")]
+    pub cloud_run: Vec<CloudRunSetting>,
+    /// Write all addresses to this file, as JSON, once everything answers.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// How ID tokens are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Signing {
+    /// Not at all.
+    None,
+    /// As Google signs them.
+    Rs256,
+}
+
+/// A backend and the local server that stands for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The backend's name.
+    pub backend: String,
+    /// The local server.
+    pub url: Url,
+}
+
+impl FromStr for Mapping {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("{text:?} is no mapping; write for example api=http://localhost:3000");
+        let (backend, url) = text.split_once('=').ok_or_else(form)?;
+        let url = url.parse::<Url>().ok().filter(is_loopback).ok_or_else(form)?;
+        Ok(Self { backend: backend.to_owned(), url })
+    }
+}
+
+/// A setting of the local Cloud Run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudRunSetting {
+    /// The service is public: `allUsers` has `roles/run.invoker`.
+    AllUsers,
+    /// A token of another issuer is answered 403.
+    ForeignIssuerForbidden,
+    /// The service admits internal traffic only, which nothing here is: 404.
+    IngressInternal,
+    /// A valid token without the role is answered 401.
+    MissingInvokerUnauthorized,
+    /// A bad token on a public service is refused instead of passed on.
+    PublicTokenRefused,
+    /// A slash at the end of the audience is forgiven.
+    TrailingSlashForgiven,
+    /// A token for another audience is answered 403.
+    WrongAudienceForbidden,
+}
+
+impl FromStr for CloudRunSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "allUsers" => Self::AllUsers,
+            "foreign-issuer=403" => Self::ForeignIssuerForbidden,
+            "ingress=internal" => Self::IngressInternal,
+            "missing-invoker=401" => Self::MissingInvokerUnauthorized,
+            "public-token=refuse" => Self::PublicTokenRefused,
+            "trailing-slash=forgive" => Self::TrailingSlashForgiven,
+            "wrong-audience=403" => Self::WrongAudienceForbidden,
+            _ => return Err(format!("{text:?} is no setting of the local Cloud Run; see `firegate dev --help`")),
+        })
+    }
+}
+
+impl Default for DevArguments {
+    /// Free ports and the sample service: what a test starts from.
+    fn default() -> Self {
+        Self {
+            port: 0,
+            service_port: 0,
+            google_port: 0,
+            identity_port: 0,
+            project: "demo-firegate".to_owned(),
+            service: None,
+            identity: None,
+            config: None,
+            map: Vec::new(),
+            lan: false,
+            data: None,
+            token_signing: Signing::Rs256,
+            cloud_run: Vec::new(),
+            ready_file: None,
+        }
+    }
+}
+
+impl DevArguments {
+    /// Whether unsigned tokens count.
+    pub(super) fn trusts_emulator(&self) -> bool {
+        self.identity.is_some() || self.token_signing == Signing::None
+    }
+
+    /// Refuses what would let somebody else's word count, or let anybody from outside have it counted.
+    pub(super) fn check(&self, context: &DevContext) -> anyhow::Result<()> {
+        if let Some(identity) = &self.identity
+            && !is_loopback(identity)
+        {
+            bail!("--identity {identity} is not on this machine, and its unsigned tokens would be believed");
+        }
+        if let Some(service) = &self.service
+            && !is_loopback(service)
+        {
+            bail!("--service {service} is not on this machine; `firegate serve` is for services elsewhere");
+        }
+        if !self.trusts_emulator() {
+            return Ok(());
+        }
+        if self.lan {
+            bail!(
+                "--lan would let the whole network in with unsigned tokens, which anyone can write\n\
+                 hint: leave out --token-signing none and --identity"
+            );
+        }
+        if context.has_application_credentials {
+            bail!(
+                "unsigned tokens are not believed beside real application credentials\nhint: unset \
+                 GOOGLE_APPLICATION_CREDENTIALS, or leave out --token-signing none and --identity"
+            );
+        }
+        Ok(())
+    }
+}

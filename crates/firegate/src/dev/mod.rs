@@ -1,0 +1,260 @@
+//! Everything on one machine: the identity server, the Google parts, Cloud Run's front with a service behind it, and
+//! the front door before it all. The parts are real servers on real sockets, and the front door is the one that
+//! `firegate serve` runs; what is local about it is its configuration.
+
+mod arguments;
+mod google;
+mod setup;
+mod welcome;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use firegate_core::time::SharedClock;
+use firegate_emulator::cloud_run::{Arrival, CloudRunFront, CloudRunOptions};
+use firegate_emulator::google::GoogleParts;
+use firegate_emulator::service::{EchoOptions, EchoService};
+use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
+use firegate_proxy::{FrontDoor, FrontDoorOptions};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub use arguments::{CloudRunSetting, DevArguments, Mapping, Signing};
+pub use welcome::welcome;
+
+/// The number of the local project.
+pub const PROJECT_NUMBER: &str = "123456789012";
+
+/// The user that is there from the start.
+pub const SEEDED_EMAIL: &str = "ada@example.com";
+
+/// The password of the user that is there from the start.
+pub const SEEDED_PASSWORD: &str = "correct-horse-battery";
+
+/// What is not an argument.
+#[derive(Debug)]
+pub struct DevContext {
+    /// The time, for every part.
+    pub clock: SharedClock,
+    /// Real application credentials are configured on this machine.
+    pub has_application_credentials: bool,
+    /// How many workers the front door has; `None` for one per core.
+    pub workers: Option<usize>,
+}
+
+/// The running stack.
+#[derive(Debug)]
+pub struct Dev {
+    /// Where everything is.
+    pub places: Places,
+    door: FrontDoor,
+    parts: JoinSet<io::Result<()>>,
+    stop: CancellationToken,
+}
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The Firebase project's ID.
+    pub project: String,
+    /// The front door.
+    pub door: Url,
+    /// Cloud Run's front.
+    pub service: Url,
+    /// The Google parts.
+    pub google: Url,
+    /// The identity server, or the emulator that it is replaced by.
+    pub identity: Url,
+    /// Whether the seeded user is there: not in an emulator of somebody else's.
+    pub has_seeded_user: bool,
+    /// The addresses of this machine in the local network, if it is open to it.
+    pub lan_addresses: Vec<IpAddr>,
+}
+
+impl Dev {
+    /// Starts everything and waits until the front door can decide.
+    ///
+    /// # Errors
+    /// If a port is taken, the configuration is not usable, or something that must stay local is not.
+    pub async fn start(arguments: DevArguments, context: DevContext) -> anyhow::Result<Self> {
+        arguments.check(&context)?;
+        let listeners = Listeners::bind(&arguments).await?;
+        let stop = CancellationToken::new();
+        let mut parts = JoinSet::new();
+        let clock = Arc::clone(&context.clock);
+        let mut places = listeners.places(&arguments)?;
+        if let Some(identity) = listeners.identity {
+            let server = open_identity(&arguments, &clock).await?;
+            parts.spawn(server.serve(identity, stop.clone().cancelled_owned()));
+        }
+        let setup = setup::prepare(&arguments, &places)?;
+        places.project = setup.configuration.project.to_string();
+        let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
+        let cloud_run = CloudRunFront::new(CloudRunOptions {
+            services: setup.services(&arguments, &listeners.container_url),
+            statuses: setup::statuses(&arguments),
+            keys: google.keys(),
+            clock: Arc::clone(&clock),
+        });
+        if let Some(container) = listeners.container {
+            let jwks_url = places.door.join(".well-known/firegate/jwks.json")?;
+            let options = EchoOptions { jwks_url, audiences: setup.audiences(), clock: Arc::clone(&clock) };
+            parts.spawn(EchoService::new(options).serve(container, stop.clone().cancelled_owned()));
+        }
+        parts.spawn(google.serve(listeners.google, stop.clone().cancelled_owned()));
+        parts.spawn(cloud_run.serve(listeners.service, Arrival::Internet, stop.clone().cancelled_owned()));
+        let door = FrontDoor::start(FrontDoorOptions {
+            listen: listeners.door,
+            on_cloud_run: false,
+            // Only local parts are called; a real credential of this machine must not be sent to them.
+            application_credentials: None,
+            home: None,
+            lookup_bearer: setup.trusts_emulator.then_some(firegate_google::accounts::EMULATOR_BEARER),
+            keeps_data: arguments.data.is_some(),
+            local_network_origins: true,
+            workers: context.workers,
+            clock,
+            configuration: setup.configuration,
+        })?;
+        door.ready().await;
+        let dev = Self { places, door, parts, stop };
+        if let Some(file) = &arguments.ready_file {
+            dev.write_ready_file(file)?;
+        }
+        Ok(dev)
+    }
+
+    /// Ends everything and waits until it has ended.
+    pub async fn stop(mut self) {
+        let door = self.door;
+        // The front door first: it finishes requests that still need the parts.
+        if let Err(error) = tokio::task::spawn_blocking(move || door.stop()).await {
+            tracing::error!(%error, "the front door did not stop cleanly");
+        }
+        self.stop.cancel();
+        while let Some(ended) = self.parts.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a part failed"),
+                Err(error) => tracing::error!(%error, "a part did not stop cleanly"),
+            }
+        }
+    }
+
+    /// All addresses as JSON, for programs that start `firegate dev`.
+    pub fn ready_document(&self) -> Value {
+        let Places { project, door, service, google, identity, has_seeded_user, .. } = &self.places;
+        let origin = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
+        let account = |name| google::service_account(project, name);
+        json!({
+            "project": project, "door": origin(door), "service": origin(service), "google": origin(google),
+            "identity": origin(identity),
+            "user": has_seeded_user.then(|| json!({"email": SEEDED_EMAIL, "password": SEEDED_PASSWORD})),
+            "service_accounts": {
+                "door": account(google::DOOR), "caller": account(google::CALLER), "stranger": account(google::STRANGER),
+            },
+        })
+    }
+
+    /// Writes the file whole or not at all: whoever waits for it may read it as soon as it is there.
+    fn write_ready_file(&self, file: &Path) -> anyhow::Result<()> {
+        let partial = file.with_extension("partial");
+        std::fs::write(&partial, format!("{:#}\n", self.ready_document()))
+            .and_then(|()| std::fs::rename(&partial, file))
+            .with_context(|| format!("--ready-file {} cannot be written", file.display()))
+    }
+}
+
+async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow::Result<IdentityServer> {
+    let server = IdentityServer::open(IdentityOptions {
+        token_signing: match arguments.token_signing {
+            Signing::None => TokenSigning::None,
+            Signing::Rs256 => TokenSigning::Rs256,
+        },
+        data_dir: arguments.data.as_ref().map(|data| data.join("identity")),
+        project_number: PROJECT_NUMBER.to_owned(),
+        ..IdentityOptions::new(setup::project(arguments)?, Arc::clone(clock))
+    })
+    .await?;
+    let seeded = NewAccount {
+        email: SEEDED_EMAIL.to_owned(),
+        password: SEEDED_PASSWORD.to_owned(),
+        email_verified: true,
+        display_name: Some("Ada".to_owned()),
+        ..NewAccount::default()
+    };
+    server.seed_account(seeded).await?;
+    Ok(server)
+}
+
+/// The sockets, bound before anything starts, so that every part can be told where the others are.
+struct Listeners {
+    door: SocketAddr,
+    service: TcpListener,
+    google: TcpListener,
+    identity: Option<TcpListener>,
+    container: Option<TcpListener>,
+    container_url: Url,
+}
+
+impl Listeners {
+    async fn bind(arguments: &DevArguments) -> anyhow::Result<Self> {
+        let open = if arguments.lan { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        let container = match &arguments.service {
+            Some(_) => None,
+            None => Some(bind(Ipv4Addr::LOCALHOST, 0, "--service").await?),
+        };
+        let container_url = match (&arguments.service, &container) {
+            (Some(url), _) => url.clone(),
+            (None, Some(listener)) => local_url(listener.local_addr()?)?,
+            (None, None) => bail!("there is no service"),
+        };
+        // The door binds its own sockets, one for each worker; here the port is only reserved.
+        let door = bind(open, arguments.port, "--port").await?.local_addr()?;
+        Ok(Self {
+            door,
+            service: bind(Ipv4Addr::LOCALHOST, arguments.service_port, "--service-port").await?,
+            google: bind(Ipv4Addr::LOCALHOST, arguments.google_port, "--google-port").await?,
+            identity: match arguments.identity {
+                Some(_) => None,
+                None => Some(bind(open, arguments.identity_port, "--identity-port").await?),
+            },
+            container,
+            container_url,
+        })
+    }
+
+    fn places(&self, arguments: &DevArguments) -> anyhow::Result<Places> {
+        let identity = match (&self.identity, &arguments.identity) {
+            (Some(listener), _) => local_url(listener.local_addr()?)?,
+            (None, Some(url)) => url.clone(),
+            (None, None) => bail!("there is no identity server"),
+        };
+        Ok(Places {
+            project: setup::project(arguments)?,
+            door: local_url(self.door)?,
+            service: local_url(self.service.local_addr()?)?,
+            google: local_url(self.google.local_addr()?)?,
+            identity,
+            has_seeded_user: self.identity.is_some(),
+            lan_addresses: if arguments.lan { welcome::lan_addresses() } else { Vec::new() },
+        })
+    }
+}
+
+async fn bind(address: Ipv4Addr, port: u16, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((address, port)).await.with_context(|| {
+        format!("port {port} cannot be listened on; choose another one with {flag} PORT, or stop what listens there")
+    })
+}
+
+/// The URL of a local listener. An unspecified address is reached by loopback.
+fn local_url(address: SocketAddr) -> anyhow::Result<Url> {
+    Ok(Url::parse(&format!("http://127.0.0.1:{}", address.port()))?)
+}

@@ -1,0 +1,172 @@
+//! The front door's configuration in `dev`: one that a newcomer would write for production, or a real one, with every
+//! Google endpoint turned to the local parts.
+
+use std::io::IsTerminal;
+
+use anyhow::{Context as _, bail};
+use firegate_emulator::cloud_run::{
+    CloudRunService, DisputedStatuses, Ingress, PublicServiceToken, RefusalStatus,
+};
+use firegate_emulator::member::Member;
+use firegate_files::configuration::{self, Configuration, Endpoint};
+use firegate_files::diagnostic::{Diagnostics, Style};
+use url::Url;
+
+use super::google::invokers;
+use super::{CloudRunSetting, DevArguments, PROJECT_NUMBER, Places};
+
+/// A configuration for the front door, and what it stands before.
+pub(super) struct Setup {
+    pub(super) configuration: Configuration,
+    pub(super) trusts_emulator: bool,
+}
+
+/// The project: a configuration file's own, or the argument.
+pub(super) fn project(arguments: &DevArguments) -> anyhow::Result<String> {
+    match &arguments.config {
+        Some(_) => Ok(read(arguments)?.project.to_string()),
+        None => Ok(arguments.project.clone()),
+    }
+}
+
+/// Makes the configuration.
+pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Result<Setup> {
+    let mut configuration = match &arguments.config {
+        Some(_) => map_backends(read(arguments)?, arguments, places)?,
+        None => checked(configuration::parse("the configuration of firegate dev", &newcomers(arguments, places)))?,
+    };
+    let endpoints = &mut configuration.google;
+    let at = |base: &Url, path: &str| base.join(path).with_context(|| format!("{base} cannot be extended"));
+    endpoints.id_token_keys = at(
+        &places.identity,
+        "www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
+    )?;
+    endpoints.session_cookie_keys = at(&places.identity, "www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys")?;
+    endpoints.app_check_keys = at(&places.identity, "firebaseappcheck.googleapis.com/v1/jwks")?;
+    endpoints.identity_toolkit = at(&places.identity, "identitytoolkit.googleapis.com")?;
+    endpoints.google_id_token_keys = at(&places.google, "oauth2/v3/certs")?;
+    endpoints.oauth2_token = at(&places.google, "token")?;
+    endpoints.sts = places.google.clone();
+    endpoints.iam_credentials = places.google.clone();
+    endpoints.metadata = places.google.clone();
+    if let Some(data) = &arguments.data {
+        configuration.data_dir = data.join("door");
+    }
+    let trusts_emulator = arguments.trusts_emulator();
+    if trusts_emulator {
+        configuration.trust_emulator()?;
+    }
+    Ok(Setup { configuration, trusts_emulator })
+}
+
+/// What a newcomer would write, with the local service in the place of the one on Cloud Run.
+fn newcomers(arguments: &DevArguments, places: &Places) -> String {
+    let service = places.service.as_str().trim_end_matches('/');
+    format!(
+        "project: {}\nproject_number: '{PROJECT_NUMBER}'\nbackends:\n  service: {{ url: '{service}', credential: default }}\n\
+         allow: [allAuthenticatedUsers]\n",
+        arguments.project
+    )
+}
+
+fn read(arguments: &DevArguments) -> anyhow::Result<Configuration> {
+    let Some(file) = &arguments.config else { bail!("there is no configuration file") };
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("the configuration {name} cannot be read"))?;
+    checked(configuration::parse(&name, &text))
+}
+
+fn checked(parsed: Result<Configuration, Diagnostics>) -> anyhow::Result<Configuration> {
+    parsed.map_err(|diagnostics| {
+        let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+        anyhow::anyhow!("the configuration is not usable\n\n{}", diagnostics.render(style))
+    })
+}
+
+/// Puts the local Cloud Run front in the place of every backend that is on Cloud Run, and leaves local ones as they are.
+fn map_backends(
+    mut configuration: Configuration,
+    arguments: &DevArguments,
+    places: &Places,
+) -> anyhow::Result<Configuration> {
+    let names = configuration.backends.iter().map(|(name, backend)| (name.to_string(), backend.endpoint.url.clone()));
+    for (name, url) in names.collect::<Vec<_>>() {
+        let is_mapped = arguments.map.iter().any(|mapping| mapping.backend == name);
+        if is_mapped {
+            configuration.connect_through(&name, places.service.clone())?;
+        } else if !configuration::is_loopback(&url) {
+            bail!("the backend `{name}` is at {url}, and nothing here stands for it\nhint: --map {name}=http://localhost:3000");
+        }
+    }
+    for mapping in &arguments.map {
+        if !configuration.backends.keys().any(|name| name.as_str() == mapping.backend) {
+            bail!("--map {}=…: the configuration has no such backend", mapping.backend);
+        }
+    }
+    Ok(configuration)
+}
+
+impl Setup {
+    /// The services that the local Cloud Run front stands before.
+    pub(super) fn services(&self, arguments: &DevArguments, container: &Url) -> Vec<CloudRunService> {
+        let is_set = |setting| arguments.cloud_run.contains(&setting);
+        let mut members = invokers(self).into_iter().map(Member::ServiceAccount).collect::<Vec<_>>();
+        if is_set(CloudRunSetting::AllUsers) {
+            members.push(Member::AllUsers);
+        }
+        let service = |endpoint: &Endpoint, container: &Url| CloudRunService {
+            hosts: hosts(&endpoint.url),
+            audiences: vec![endpoint.audience.clone(), endpoint.url.origin().ascii_serialization()],
+            invokers: members.clone(),
+            ingress: if is_set(CloudRunSetting::IngressInternal) { Ingress::Internal } else { Ingress::All },
+            invoker_iam_check: true,
+            container: container.clone(),
+            use_http2: false,
+        };
+        let backends = self.configuration.backends.iter();
+        match &arguments.config {
+            None => backends.map(|(_, backend)| service(&backend.endpoint, container)).collect(),
+            Some(_) => backends
+                .filter_map(|(name, backend)| {
+                    let mapping = arguments.map.iter().find(|mapping| mapping.backend == name.as_str())?;
+                    Some(service(&backend.endpoint, &mapping.url))
+                })
+                .collect(),
+        }
+    }
+
+    /// The audiences that assertions for the sample may have.
+    pub(super) fn audiences(&self) -> Vec<String> {
+        self.configuration.backends.values().map(|backend| backend.endpoint.audience.clone()).collect()
+    }
+}
+
+/// The hosts of a service; a local one is reached under either name of this machine.
+fn hosts(url: &Url) -> Vec<String> {
+    let authority = |host: &str| match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let host = url.host_str().unwrap_or_default();
+    if configuration::is_loopback(url) {
+        [host, "localhost", "127.0.0.1"].map(authority).to_vec()
+    } else {
+        vec![authority(host)]
+    }
+}
+
+/// The switches for what reports about Cloud Run disagree on.
+pub(super) fn statuses(arguments: &DevArguments) -> DisputedStatuses {
+    let mut statuses = DisputedStatuses::default();
+    for setting in &arguments.cloud_run {
+        match setting {
+            CloudRunSetting::AllUsers | CloudRunSetting::IngressInternal => {}
+            CloudRunSetting::ForeignIssuerForbidden => statuses.foreign_issuer = RefusalStatus::Forbidden,
+            CloudRunSetting::MissingInvokerUnauthorized => statuses.missing_invoker = RefusalStatus::Unauthorized,
+            CloudRunSetting::PublicTokenRefused => statuses.public_service_token = PublicServiceToken::Refuse,
+            CloudRunSetting::TrailingSlashForgiven => statuses.trailing_slash_is_forgiven = true,
+            CloudRunSetting::WrongAudienceForbidden => statuses.wrong_audience = RefusalStatus::Forbidden,
+        }
+    }
+    statuses
+}

@@ -1,0 +1,81 @@
+//! What `firegate dev` says when it is ready: where everything is, and three lines to paste that tell the whole story.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+
+use anstyle::{AnsiColor, Style};
+use url::Url;
+
+use super::{Places, SEEDED_EMAIL, SEEDED_PASSWORD};
+
+/// An address that is never called: connecting a datagram socket to it sends nothing, and tells which address of this
+/// machine would be used (RFC 5737, TEST-NET-1).
+const NEVER_CALLED: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
+
+/// The addresses of this machine in the local network.
+pub(super) fn lan_addresses() -> Vec<IpAddr> {
+    let address = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect(NEVER_CALLED).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    address().into_iter().filter(|address| !address.is_loopback() && !address.is_unspecified()).collect()
+}
+
+/// The welcome, with colours as escape sequences, which a stream that is no terminal leaves out.
+pub fn welcome(places: &Places) -> String {
+    let bold = Style::new().bold();
+    let url = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
+    let dim = Style::new().dimmed();
+    let mut text = String::new();
+    let origin = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
+    let (door, service, identity) = (origin(&places.door), origin(&places.service), origin(&places.identity));
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{bold}firegate dev{bold:#} is ready for project {}\n", places.project);
+    for (name, address, about) in [
+        ("front door", &door, "your app calls this"),
+        ("private service", &service, "behind Cloud Run's IAM check"),
+        ("Google parts", &origin(&places.google), "metadata server, OAuth, STS, IAM Credentials"),
+        ("identity server", &identity, "connectAuthEmulator(auth, …)"),
+    ] {
+        let _ = writeln!(text, "  {name:<16} {url}{address}{url:#}  {dim}{about}{dim:#}");
+    }
+    if !places.has_seeded_user {
+        let _ = writeln!(text, "\n{dim}users are those of the emulator; its unsigned tokens count after a look-up{dim:#}");
+        return text;
+    }
+    let _ = writeln!(text, "  {:<16} {SEEDED_EMAIL} / {SEEDED_PASSWORD}", "a user");
+    phone(&mut text, places, url);
+    let _ = writeln!(text, "\n{bold}try it{bold:#}: a Firebase ID token, and the same request three times\n");
+    let _ = writeln!(
+        text,
+        "TOKEN=$(curl -s '{identity}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=local' \
+         -H 'Content-Type: application/json' \
+         -d '{{\"email\":\"{SEEDED_EMAIL}\",\"password\":\"{SEEDED_PASSWORD}\",\"returnSecureToken\":true}}' \
+         | sed -n 's/.*\"idToken\": *\"\\([^\"]*\\)\".*/\\1/p')"
+    );
+    let bearer = "-H \"Authorization: Bearer $TOKEN\"";
+    for (command, about) in [
+        (format!("curl -i {bearer} {service}/hello"), "401: Cloud Run's IAM does not know Firebase tokens"),
+        (format!("curl -i {bearer} {door}/hello"), "200: through Firegate"),
+        (format!("curl -i {service}/hello"), "403: without a token"),
+    ] {
+        let _ = writeln!(text, "{command}  {dim}# {about}{dim:#}");
+    }
+    let _ = writeln!(text, "\n{dim}Ctrl-C ends everything{dim:#}");
+    text
+}
+
+fn phone(text: &mut String, places: &Places, url: Style) {
+    let port = |url: &Url| url.port_or_known_default().unwrap_or_default();
+    let (door, identity) = (port(&places.door), port(&places.identity));
+    let emulator = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2))).filter(|_| !places.lan_addresses.is_empty());
+    for (name, address) in
+        places.lan_addresses.iter().map(|address| ("on a phone", *address)).chain(emulator.map(|address| ("Android emulator", address)))
+    {
+        let _ = writeln!(
+            text,
+            "  {name:<16} {url}http://{address}:{door}{url:#}  connectAuthEmulator(auth, 'http://{address}:{identity}')"
+        );
+    }
+}
