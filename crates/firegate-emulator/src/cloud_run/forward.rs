@@ -163,8 +163,8 @@ impl Forwarder<'_> {
             parts.version = Version::HTTP_2;
             parts.headers.remove(header::HOST);
             uri.scheme = Some(Scheme::HTTP);
-            uri.authority = authority
-                .or_else(|| Authority::from_maybe_shared(self.service.container.authority().to_owned()).ok());
+            uri.authority =
+                authority.or_else(|| Authority::try_from(self.service.container.authority()).ok());
         } else {
             parts.version = Version::HTTP_11;
             if let (None, Some(authority)) = (host, authority) {
