@@ -7,6 +7,7 @@ use firegate_google::credentials::{Credential, CredentialSource, Endpoints};
 use firegate_google::fault::{FaultKind, FaultSource};
 use firegate_google::id_tokens::{IdTokenCache, Remint};
 use firegate_google::limits::AUDIENCES_MAX;
+use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -184,4 +185,22 @@ async fn audiences_are_bounded() {
         assert_ne!(fault.source, FaultSource::Audience);
     }
     assert_eq!(cache.get("one more").await.expect_err("too many").source, FaultSource::Audience);
+}
+
+#[test]
+fn a_call_outlives_its_caller_and_the_callers_runtime() {
+    let control = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let (_, server, cache) = control.block_on(start(3600));
+    server.hold();
+    let worker = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    worker.block_on(async {
+        tokio::select! {
+            token = cache.get(AUDIENCE) => panic!("the server holds its answer: {token:?}"),
+            () = server.wait_for_requests(1) => {}
+        }
+    });
+    drop(worker);
+    server.release();
+    let kept = control.block_on(cache.get(AUDIENCE)).expect("the first call's token");
+    assert_eq!((cache.peek(AUDIENCE), server.count()), (Some(kept), 1));
 }
