@@ -20,7 +20,7 @@ pub use cache::KeySetCache;
 use crate::http::FetchError;
 use crate::limits::{CLOCK_STEP_MAX, KEY_STALE_MAX};
 
-/// Where the keys of ID tokens are published (google.md, the `jwks_uri` of the issuer's discovery document).
+/// Where the keys of ID tokens are published: the `jwks_uri` of the issuer's discovery document.
 pub const ID_TOKEN_KEYS_URL: &str =
     "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
 
