@@ -68,6 +68,24 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_on_another_machine_is_refused_whatever_it_calls_this_one() {
+        let request = || {
+            let request = Request::builder().uri("/").header(header::HOST, "localhost");
+            request.body(axum::body::Body::empty()).unwrap()
+        };
+        let check = |peer: &str, refused: bool| {
+            assert_eq!(refusal(peer.parse().unwrap(), &request()).is_some(), refused, "{peer}");
+        };
+        check("127.0.0.1", false);
+        check("::1", false);
+        check("::ffff:127.0.0.1", false);
+        check("192.168.1.20", true);
+        check("::ffff:192.168.1.20", true);
+        let nameless = Request::builder().uri("/").body(axum::body::Body::empty()).unwrap();
+        assert!(refusal("127.0.0.1".parse().unwrap(), &nameless).is_some());
+    }
+
+    #[test]
     fn only_names_of_this_machine_pass() {
         check("localhost", true);
         check("LOCALHOST:9082", true);

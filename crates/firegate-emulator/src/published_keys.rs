@@ -119,3 +119,87 @@ impl PublishedKeys {
         (self.parse)(&document).map_err(|error| KeysUnavailable::Document(url(), error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::routing::get;
+    use firegate_core::jose::EcdsaP256Signer;
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A server of one key, its address, and how often the key was asked for.
+    async fn publisher() -> (String, String, Arc<AtomicUsize>) {
+        let signer = EcdsaP256Signer::generate().unwrap();
+        let document = json!({ "keys": [signer.public_jwk().unwrap()] }).to_string();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&requests);
+        let good = move || async move {
+            counter.fetch_add(1, Ordering::SeqCst);
+            document
+        };
+        let router = Router::new()
+            .route("/good", get(good))
+            .route("/broken", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+            .route("/empty", get(|| async { "{}" }))
+            .route("/large", get(|| async { "x".repeat(KEY_SET_BYTES_MAX + 1) }));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (address, signer.key_id().to_owned(), requests)
+    }
+
+    fn keys(url: &str) -> PublishedKeys {
+        PublishedKeys::new(url.parse().unwrap(), KeySet::parse_es256)
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_which_one_it_was() {
+        let (address, ..) = publisher().await;
+        let check = async |url: String, expected: fn(&KeysUnavailable) -> bool| {
+            let error = keys(&url).having("any").await.unwrap_err();
+            assert!(expected(&error), "{url}: {error}");
+        };
+        check(format!("{address}/broken"), |error| matches!(error, KeysUnavailable::Status(_, 500))).await;
+        check(format!("{address}/empty"), |error| matches!(error, KeysUnavailable::Document(..))).await;
+        check(format!("{address}/large"), |error| matches!(error, KeysUnavailable::Fetch(..))).await;
+        check("http://127.0.0.1:1/".to_owned(), |error| matches!(error, KeysUnavailable::Fetch(..))).await;
+        check("https://127.0.0.1/".to_owned(), |error| matches!(error, KeysUnavailable::Address(_))).await;
+    }
+
+    #[tokio::test]
+    async fn many_requests_join_one_fetch_and_strange_key_ids_cause_no_more() {
+        let (address, key_id, requests) = publisher().await;
+        let keys = Arc::new(keys(&format!("{address}/good")));
+        let asked: Vec<_> = (0..16)
+            .map(|number| {
+                let (keys, key_id) =
+                    (Arc::clone(&keys), if number % 2 == 0 { key_id.clone() } else { number.to_string() });
+                tokio::spawn(async move { keys.having(&key_id).await })
+            })
+            .collect();
+        for task in asked {
+            assert!(task.await.unwrap().unwrap().find(&key_id).is_some());
+        }
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_fetched_before_outlives_a_failure() {
+        let (address, key_id, _) = publisher().await;
+        let before = keys(&format!("{address}/good")).having(&key_id).await.unwrap();
+        let broken = keys(&format!("{address}/broken"));
+        let old = Fetch {
+            started_at: Instant::now().checked_sub(Duration::from_secs(3600)).unwrap(),
+            previous: None,
+            result: OnceCell::new_with(Some(Ok(before))),
+        };
+        *broken.latest.lock().unwrap() = Some(Arc::new(old));
+        assert!(broken.having("unknown").await.unwrap().find(&key_id).is_some());
+    }
+}

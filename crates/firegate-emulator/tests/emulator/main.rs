@@ -1,5 +1,5 @@
 //! The local Google parts over real sockets: what each endpoint grants, and every reason for which it refuses.
-#![expect(clippy::unwrap_used, reason = "a test that cannot get on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot get on has failed")]
 
 mod client;
 mod cloud_run;
