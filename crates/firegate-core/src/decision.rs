@@ -49,7 +49,7 @@ pub enum Step<'a> {
     /// The decision is made.
     Done(Outcome),
     /// Something has to be fetched first.
-    Need(Need, Decision<'a>),
+    Need(Need, Box<Decision<'a>>),
 }
 
 /// What only a door can fetch.
@@ -98,7 +98,7 @@ struct Routed {
 
 #[derive(Debug)]
 enum Waiting {
-    Account(User),
+    Account(Box<User>),
     Keys,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Decision<'a> {
             }
             (Waiting::Account(user), Answer::Account(account)) => {
                 match judge_account(&user, account.as_ref()) {
-                    Ok(()) => authorize(&self.routed, Some(user), world),
+                    Ok(()) => authorize(&self.routed, Some(*user), world),
                     Err(reason) => deny(reason, Stage::Identity),
                 }
             }
@@ -166,19 +166,19 @@ fn identity<'a>(
         Ok(Identified { user, needs_account_status: false }) => authorize(&routed, Some(user), world),
         Ok(Identified { user, needs_account_status: true }) => {
             let need = Need::AccountStatus { tenant: user.tenant.clone(), uid: user.uid.clone() };
-            Step::Need(need, Decision { facts, routed, waiting: Waiting::Account(user) })
+            Step::Need(need, Box::new(Decision { facts, routed, waiting: Waiting::Account(Box::new(user)) }))
         }
         // A webhook's own bearer token is none of Firegate's business where everyone may pass.
         Err(Obstacle::Denied(reason)) if is_public && is_foreign(&reason) => authorize(&routed, None, world),
         Err(Obstacle::Denied(reason)) => deny(reason, Stage::Identity),
         Err(Obstacle::KeysMissing { kind }) if attempt == Attempt::First => {
             let need = Need::KeyRefresh { kind, unknown_key_id: None };
-            Step::Need(need, Decision { facts, routed, waiting: Waiting::Keys })
+            Step::Need(need, Box::new(Decision { facts, routed, waiting: Waiting::Keys }))
         }
         Err(Obstacle::KeysMissing { .. }) => fault(Code::KeysUnavailable, "no usable keys are known"),
         Err(Obstacle::KeyUnknown { kind, key_id }) if attempt == Attempt::First => {
             let need = Need::KeyRefresh { kind, unknown_key_id: Some(key_id) };
-            Step::Need(need, Decision { facts, routed, waiting: Waiting::Keys })
+            Step::Need(need, Box::new(Decision { facts, routed, waiting: Waiting::Keys }))
         }
         Err(Obstacle::KeyUnknown { key_id, .. }) => deny(Reason::TokenKeyUnknown { key_id }, Stage::Identity),
     }

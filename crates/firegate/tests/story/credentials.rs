@@ -1,0 +1,79 @@
+//! By which Google identity the service is called: the metadata server's, an impersonated one, or one that the user's
+//! own token is exchanged for.
+
+use std::sync::Arc;
+
+use firegate::dev::{DevArguments, Mapping, PROJECT_NUMBER};
+use firegate_emulator::service::{EchoOptions, EchoService};
+use serde_json::json;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::stack::{Call, Stack, clock, text};
+
+const SERVICE: &str = "https://api-abc123-uc.a.run.app";
+
+/// Runs a configuration for production against the local parts, with the sample in the place of its service.
+async fn stack_with(settings: &str, users: &str) -> Stack {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    let text = format!(
+        "project: demo-firegate\nproject_number: '{PROJECT_NUMBER}'\nbackends:\n  api: {{ url: '{SERVICE}', {settings} }}\n\
+         allow: [allAuthenticatedUsers]\nusers: {{ {users} }}\n"
+    );
+    std::fs::write(&file, text).expect("a file");
+    let map = vec![Mapping { backend: "api".to_owned(), url: echo().await }];
+    Stack::with(DevArguments { config: Some(file), map, ..DevArguments::default() }).await
+}
+
+/// A sample service that ends with the test.
+async fn echo() -> Url {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = Url::parse(&format!("http://{}", listener.local_addr().expect("an address"))).expect("a URL");
+    let options = EchoOptions { jwks_url: url.clone(), audiences: Vec::new(), clock: Arc::new(clock()) };
+    tokio::spawn(EchoService::new(options).serve(listener, std::future::pending()));
+    url
+}
+
+async fn check_caller(settings: &str, expected: &str) {
+    let stack = stack_with(settings, "anonymous: deny").await;
+    let seen = Call::get(&stack.door("/hello")).bearer(&stack.id_token().await).send().await.ok();
+    assert_eq!(seen["caller"]["email"], json!(expected), "{settings}");
+    assert_eq!(seen["caller"]["aud"], json!(SERVICE), "{settings}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_configuration_runs_against_the_local_parts() {
+    check_caller("credential: default", "front-door@demo-firegate.iam.gserviceaccount.com").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_is_impersonated() {
+    let account = "orders@demo-firegate.iam.gserviceaccount.com";
+    check_caller(&format!("credential: impersonate, service_account: {account}"), account).await;
+}
+
+fn federated() -> String {
+    let provider = format!(
+        "//iam.googleapis.com/projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/firebase/providers/firebase"
+    );
+    format!(
+        "credential: federate_user, service_account: 'caller@demo-firegate.iam.gserviceaccount.com', \
+         workload_identity_provider: '{provider}'"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_users_own_token_is_exchanged_and_iam_decides() {
+    check_caller(&federated(), "caller@demo-firegate.iam.gserviceaccount.com").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whom_the_providers_condition_rejects_is_told_so() {
+    let stack = stack_with(&federated(), "anonymous: allow").await;
+    let anonymous = stack.identity("v1/accounts:signUp", json!({"returnSecureToken": true})).await.ok();
+    let answer = Call::get(&stack.door("/hello")).bearer(&text(&anonymous["idToken"])).send().await;
+    answer.expect_refusal(403, "FEDERATION_REFUSED", "NONE");
+    stack.stop().await;
+}

@@ -1,0 +1,15 @@
+//! The story of the project, over real sockets: who reaches the private service, who does not, and what each of them is
+//! told.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../stack/mod.rs"]
+mod stack;
+
+mod command_line;
+mod credentials;
+mod cross_origin;
+mod emulator_trust;
+mod outages;
+mod refused_by_whom;
+mod service_view;
+mod tokens;
