@@ -27,6 +27,13 @@ impl NormalPath {
         let mut segments = escaped.split(['/', '\\']).skip(1).peekable();
         while let Some(segment) = segments.next() {
             let last = segments.peek().is_none();
+            // Servlet containers cut parameters off before they look for dot segments (`/public/..;/admin`).
+            if [";", "%3B"]
+                .iter()
+                .any(|mark| segment.split_once(mark).is_some_and(|(name, _)| matches!(name, "." | "..")))
+            {
+                return Err("the path holds a dot segment with parameters");
+            }
             match dots(segment) {
                 // An empty or `.` segment in the middle says nothing; as the last one it means "the folder itself".
                 Some(0 | 1) if last => normal.push('/'),
@@ -151,6 +158,10 @@ mod tests {
         check("/a%2", Err("a percent sign is not followed by two hexadecimal digits"));
         check("/a%zz", Err("a percent sign is not followed by two hexadecimal digits"));
         check("/%61dmin", Ok("/admin"));
+        check("/a;v=1/b", Ok("/a;v=1/b"));
+        check("/public/..;/admin", Err("the path holds a dot segment with parameters"));
+        check("/public/.%2e;x/admin", Err("the path holds a dot segment with parameters"));
+        check("/public/..%3b/admin", Err("the path holds a dot segment with parameters"));
         check("/%25%32%65", Err("the path is encoded twice"));
         check("/a#b", Err("the path holds a fragment"));
         check("/ü", Err("the path holds a byte that must be escaped"));

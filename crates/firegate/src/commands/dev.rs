@@ -15,7 +15,11 @@ pub use crate::dev::DevArguments;
 ///
 /// # Errors
 /// If a part cannot be started.
-pub fn run(arguments: DevArguments, environment: &Environment, clock: SharedClock) -> anyhow::Result<ExitCode> {
+pub fn run(
+    arguments: DevArguments,
+    environment: &Environment,
+    clock: SharedClock,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     let context = DevContext {
         clock,

@@ -41,7 +41,11 @@ pub struct ServeArguments {
 ///
 /// # Errors
 /// If the configuration is not usable or the front door cannot be started.
-pub fn run(arguments: ServeArguments, environment: &Environment, clock: SharedClock) -> anyhow::Result<ExitCode> {
+pub fn run(
+    arguments: ServeArguments,
+    environment: &Environment,
+    clock: SharedClock,
+) -> anyhow::Result<ExitCode> {
     let mut configuration = match load(&arguments, environment)? {
         Ok(configuration) => configuration,
         Err(diagnostics) => {
@@ -53,8 +57,9 @@ pub fn run(arguments: ServeArguments, environment: &Environment, clock: SharedCl
         eprint!("{}", configuration.warnings.render(style()));
     }
     if let Some(host) = &environment.metadata_host {
-        configuration.google.metadata =
-            format!("http://{host}").parse().with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))?;
+        configuration.google.metadata = format!("http://{host}")
+            .parse()
+            .with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))?;
     }
     let port = environment.port.unwrap_or(PORT_DEFAULT);
     let default_listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
@@ -90,7 +95,8 @@ fn load(
 ) -> anyhow::Result<Result<Configuration, Diagnostics>> {
     if let Some(file) = &arguments.config {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(|| format!("the configuration {name} cannot be read"))?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("the configuration {name} cannot be read"))?;
         return Ok(configuration::parse(&name, &text));
     }
     if let (Some(project), Some(backend)) = (&arguments.project, &arguments.backend) {

@@ -118,7 +118,11 @@ impl FromStr for CloudRunSetting {
             "public-token=refuse" => Self::PublicTokenRefused,
             "trailing-slash=forgive" => Self::TrailingSlashForgiven,
             "wrong-audience=403" => Self::WrongAudienceForbidden,
-            _ => return Err(format!("{text:?} is no setting of the local Cloud Run; see `firegate dev --help`")),
+            _ => {
+                return Err(format!(
+                    "{text:?} is no setting of the local Cloud Run; see `firegate dev --help`"
+                ));
+            }
         })
     }
 }

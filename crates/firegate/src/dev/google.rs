@@ -49,7 +49,8 @@ pub(super) fn options(setup: &Setup, places: &Places, clock: &SharedClock) -> an
     let project = setup.configuration.project.as_str();
     let door = service_account(project, DOOR);
     let invokers = invokers(setup);
-    let pool = |number: &str, name: &str| format!("projects/{number}/locations/global/workloadIdentityPools/{name}");
+    let pool =
+        |number: &str, name: &str| format!("projects/{number}/locations/global/workloadIdentityPools/{name}");
     let mut providers = BTreeSet::from([format!(
         "{}/providers/{PROVIDER}",
         pool(PROJECT_NUMBER, &setup.configuration.users.identity_pool)
@@ -66,7 +67,8 @@ pub(super) fn options(setup: &Setup, places: &Places, clock: &SharedClock) -> an
         impersonations.push(bind(Member::ServiceAccount(door.clone()), ImpersonationRole::TokenCreator));
         for provider in &providers {
             let pool = provider.split("/providers/").next().unwrap_or_default();
-            let users = format!("principalSet://iam.googleapis.com/{pool}/attribute.aud/{project}").parse()?;
+            let users =
+                format!("principalSet://iam.googleapis.com/{pool}/attribute.aud/{project}").parse()?;
             impersonations.push(bind(users, ImpersonationRole::WorkloadIdentityUser));
         }
     }

@@ -33,7 +33,9 @@ pub(super) fn project(arguments: &DevArguments) -> anyhow::Result<String> {
 pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Result<Setup> {
     let mut configuration = match &arguments.config {
         Some(_) => map_backends(read(arguments)?, arguments, places)?,
-        None => checked(configuration::parse("the configuration of firegate dev", &newcomers(arguments, places)))?,
+        None => {
+            checked(configuration::parse("the configuration of firegate dev", &newcomers(arguments, places)))?
+        }
     };
     let endpoints = &mut configuration.google;
     let at = |base: &Url, path: &str| base.join(path).with_context(|| format!("{base} cannot be extended"));
@@ -41,7 +43,8 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
         &places.identity,
         "www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
     )?;
-    endpoints.session_cookie_keys = at(&places.identity, "www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys")?;
+    endpoints.session_cookie_keys =
+        at(&places.identity, "www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys")?;
     endpoints.app_check_keys = at(&places.identity, "firebaseappcheck.googleapis.com/v1/jwks")?;
     endpoints.identity_toolkit = at(&places.identity, "identitytoolkit.googleapis.com")?;
     endpoints.google_id_token_keys = at(&places.google, "oauth2/v3/certs")?;
@@ -72,7 +75,8 @@ fn newcomers(arguments: &DevArguments, places: &Places) -> String {
 fn read(arguments: &DevArguments) -> anyhow::Result<Configuration> {
     let Some(file) = &arguments.config else { bail!("there is no configuration file") };
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("the configuration {name} cannot be read"))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("the configuration {name} cannot be read"))?;
     checked(configuration::parse(&name, &text))
 }
 
@@ -89,13 +93,16 @@ fn map_backends(
     arguments: &DevArguments,
     places: &Places,
 ) -> anyhow::Result<Configuration> {
-    let names = configuration.backends.iter().map(|(name, backend)| (name.to_string(), backend.endpoint.url.clone()));
+    let names =
+        configuration.backends.iter().map(|(name, backend)| (name.to_string(), backend.endpoint.url.clone()));
     for (name, url) in names.collect::<Vec<_>>() {
         let is_mapped = arguments.map.iter().any(|mapping| mapping.backend == name);
         if is_mapped {
             configuration.connect_through(&name, places.service.clone())?;
         } else if !configuration::is_loopback(&url) {
-            bail!("the backend `{name}` is at {url}, and nothing here stands for it\nhint: --map {name}=http://localhost:3000");
+            bail!(
+                "the backend `{name}` is at {url}, and nothing here stands for it\nhint: --map {name}=http://localhost:3000"
+            );
         }
     }
     for mapping in &arguments.map {
@@ -162,7 +169,9 @@ pub(super) fn statuses(arguments: &DevArguments) -> DisputedStatuses {
         match setting {
             CloudRunSetting::AllUsers | CloudRunSetting::IngressInternal => {}
             CloudRunSetting::ForeignIssuerForbidden => statuses.foreign_issuer = RefusalStatus::Forbidden,
-            CloudRunSetting::MissingInvokerUnauthorized => statuses.missing_invoker = RefusalStatus::Unauthorized,
+            CloudRunSetting::MissingInvokerUnauthorized => {
+                statuses.missing_invoker = RefusalStatus::Unauthorized
+            }
             CloudRunSetting::PublicTokenRefused => statuses.public_service_token = PublicServiceToken::Refuse,
             CloudRunSetting::TrailingSlashForgiven => statuses.trailing_slash_is_forgiven = true,
             CloudRunSetting::WrongAudienceForbidden => statuses.wrong_audience = RefusalStatus::Forbidden,

@@ -41,7 +41,10 @@ pub fn welcome(places: &Places) -> String {
         let _ = writeln!(text, "  {name:<16} {url}{address}{url:#}  {dim}{about}{dim:#}");
     }
     if !places.has_seeded_user {
-        let _ = writeln!(text, "\n{dim}users are those of the emulator; its unsigned tokens count after a look-up{dim:#}");
+        let _ = writeln!(
+            text,
+            "\n{dim}users are those of the emulator; its unsigned tokens count after a look-up{dim:#}"
+        );
         return text;
     }
     let _ = writeln!(text, "  {:<16} {SEEDED_EMAIL} / {SEEDED_PASSWORD}", "a user");
@@ -70,8 +73,11 @@ fn phone(text: &mut String, places: &Places, url: Style) {
     let port = |url: &Url| url.port_or_known_default().unwrap_or_default();
     let (door, identity) = (port(&places.door), port(&places.identity));
     let emulator = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2))).filter(|_| !places.lan_addresses.is_empty());
-    for (name, address) in
-        places.lan_addresses.iter().map(|address| ("on a phone", *address)).chain(emulator.map(|address| ("Android emulator", address)))
+    for (name, address) in places
+        .lan_addresses
+        .iter()
+        .map(|address| ("on a phone", *address))
+        .chain(emulator.map(|address| ("Android emulator", address)))
     {
         let _ = writeln!(
             text,
