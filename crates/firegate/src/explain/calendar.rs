@@ -1,0 +1,82 @@
+//! Unix times as people read them.
+
+use firegate_core::time::UnixTime;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// An instant of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Instant {
+    /// Seconds since 1970-01-01T00:00:00Z, as the token has it.
+    pub seconds: i64,
+    /// The same as a date in UTC; none if it is beyond the calendar.
+    pub utc: Option<String>,
+    /// How far that is from the time of judgement.
+    pub relative: String,
+}
+
+impl Instant {
+    pub(super) fn new(seconds: i64, now: UnixTime) -> Self {
+        Self { seconds, utc: utc(seconds), relative: relative(UnixTime::from_seconds(seconds), now) }
+    }
+}
+
+fn utc(seconds: i64) -> Option<String> {
+    let date = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    let (hour, minute, second) = (date.hour(), date.minute(), date.second());
+    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"))
+}
+
+fn relative(at: UnixTime, now: UnixTime) -> String {
+    match (at.since(now).as_secs(), now.since(at).as_secs()) {
+        (0, 0) => "now".to_owned(),
+        (0, past) => format!("{} ago", span(past)),
+        (future, _) => format!("in {}", span(future)),
+    }
+}
+
+/// The largest unit and the one below it.
+fn span(seconds: u64) -> String {
+    let units = [("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1)];
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (name, length) in units {
+        let count = rest / length;
+        rest %= length;
+        if count > 0 {
+            parts.push(format!("{count} {name}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+        if parts.len() == 2 {
+            break;
+        }
+    }
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(seconds: i64, utc: Option<&str>, relative: &str) {
+        let instant = Instant::new(seconds, UnixTime::from_seconds(1_800_000_000));
+        assert_eq!((instant.utc.as_deref(), instant.relative.as_str()), (utc, relative));
+    }
+
+    #[test]
+    fn times_are_dates_and_distances() {
+        check(1_800_000_000, Some("2027-01-15 08:00:00 UTC"), "now");
+        check(1_800_003_540, Some("2027-01-15 08:59:00 UTC"), "in 59 min");
+        check(1_799_999_935, Some("2027-01-15 07:58:55 UTC"), "1 min 5 s ago");
+        check(1_800_003_601, Some("2027-01-15 09:00:01 UTC"), "in 1 h");
+        check(1_800_000_000 + 14 * 86_400 + 3600, Some("2027-01-29 09:00:00 UTC"), "in 14 d 1 h");
+        check(0, Some("1970-01-01 00:00:00 UTC"), "20833 d 8 h ago");
+        check(i64::MAX, None, "in 106751991146467 d 7 h");
+    }
+}

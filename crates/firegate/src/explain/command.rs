@@ -1,0 +1,200 @@
+//! The command line of `firegate explain`.
+
+use std::io::{IsTerminal as _, Read as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use firegate_core::identity::TokenKind;
+use firegate_core::jose::CompactJws;
+use firegate_core::time::SharedClock;
+use firegate_files::configuration::{self, Configuration};
+use firegate_files::diagnostic::{Diagnostics, Style};
+
+use super::keys::{self, KeySource};
+use super::limits::TOKEN_TEXT_BYTES_MAX;
+use super::{ExplainInput, explain, pasted, render_text};
+
+/// Whom flags without `--allow` let in, for the sake of the explanation.
+const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
+
+/// The arguments of `firegate explain`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExplainArguments {
+    /// The token. Without it, or with `-`, it is read from standard input and stays out of the shell's history.
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// The front door's configuration.
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["project", "backend", "allow"])]
+    pub config: Option<PathBuf>,
+    /// The Firebase project's ID. Without it, the one that the token names.
+    #[arg(long, requires = "backend")]
+    pub project: Option<String>,
+    /// The service's URL, for example https://api-abc123-uc.a.run.app.
+    #[arg(long, value_name = "URL")]
+    pub backend: Option<String>,
+    /// Who may call it; may be repeated. Without it, every signed-in user of the project.
+    #[arg(long, value_name = "MEMBER", requires = "backend")]
+    pub allow: Vec<String>,
+    /// The path that is asked for.
+    #[arg(long, default_value = "/")]
+    pub path: String,
+    /// Where the keys of ID tokens are, instead of the configuration's endpoint: for `firegate dev`, or offline.
+    #[arg(long, value_name = "URL_OR_FILE")]
+    pub id_token_keys: Option<String>,
+    /// The form of the output.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// For a person.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// How the command ended, apart from errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExplainOutcome {
+    /// Firegate lets the request pass: exit code 0.
+    Passes,
+    /// It does not, or that cannot be said because the signature could not be checked: exit code 1.
+    Refused,
+    /// The configuration is not usable, and its problems are on standard error: exit code 2.
+    BadInput,
+}
+
+impl From<ExplainOutcome> for ExitCode {
+    fn from(outcome: ExplainOutcome) -> Self {
+        Self::from(match outcome {
+            ExplainOutcome::Passes => 0,
+            ExplainOutcome::Refused => 1,
+            ExplainOutcome::BadInput => 2,
+        })
+    }
+}
+
+/// Runs the command on a runtime of its own, with the explanation on standard output.
+///
+/// # Errors
+/// If there is no token, no configuration, or nowhere to write.
+pub fn run_blocking(arguments: ExplainArguments, clock: SharedClock) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stdout = std::io::stdout();
+    let colours = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+    let outcome = runtime.block_on(run(arguments, clock, &mut stdout.lock(), colours))?;
+    Ok(outcome.into())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If there is no token, no configuration, or `out` cannot be written to.
+pub async fn run(
+    arguments: ExplainArguments,
+    clock: SharedClock,
+    out: &mut dyn Write,
+    colours: bool,
+) -> anyhow::Result<ExplainOutcome> {
+    let text = token(arguments.token.as_deref())?;
+    let token = pasted::unwrap(&text).token;
+    if token.is_empty() {
+        bail!("there is no token\n\nhint: paste the result of getIdToken(), or give it with --token");
+    }
+    let mut assumptions = Vec::new();
+    let configuration = match load(&arguments, &token, &mut assumptions)? {
+        Ok(configuration) => configuration,
+        Err(diagnostics) => {
+            let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+            anstream::eprintln!("{}", diagnostics.render(style));
+            return Ok(ExplainOutcome::BadInput);
+        }
+    };
+    let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
+    let fetched = keys::obtain(&token, &configuration.google, source).await;
+    let explanation = explain(ExplainInput {
+        token: &text,
+        configuration: &configuration,
+        path: &arguments.path,
+        keys: &fetched.ring,
+        google_keys: fetched.google.as_ref(),
+        keys_problem: fetched.problem,
+        assumptions,
+        now: clock.now(),
+    });
+    match arguments.output {
+        OutputFormat::Text => out.write_all(render_text(&explanation, colours).as_bytes())?,
+        OutputFormat::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanation)?)?,
+    }
+    out.flush()?;
+    Ok(if explanation.passes() { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
+}
+
+/// The token as it was given: by the flag, or on standard input.
+fn token(flag: Option<&str>) -> anyhow::Result<String> {
+    if let Some(token) = flag.filter(|token| *token != "-") {
+        return Ok(token.to_owned());
+    }
+    let stdin = std::io::stdin();
+    let mut text = String::new();
+    if stdin.is_terminal() {
+        anstream::eprintln!("Paste the token and press Enter:");
+        stdin.read_line(&mut text).context("standard input cannot be read")?;
+    } else {
+        let bytes_max = TOKEN_TEXT_BYTES_MAX as u64;
+        stdin.lock().take(bytes_max).read_to_string(&mut text).context("standard input is no text")?;
+    }
+    Ok(text)
+}
+
+/// Reads the configuration from the file or from the flags.
+fn load(
+    arguments: &ExplainArguments,
+    token: &str,
+    assumptions: &mut Vec<String>,
+) -> anyhow::Result<Result<Configuration, Diagnostics>> {
+    if let Some(file) = &arguments.config {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("the configuration {name} cannot be read"))?;
+        return Ok(configuration::parse(&name, &text));
+    }
+    let Some(backend) = &arguments.backend else {
+        bail!(
+            "there is no configuration\n\nhint: firegate explain --backend https://api-abc123-uc.a.run.app, and paste \
+             the token\nhint: or firegate explain -c firegate.yaml"
+        );
+    };
+    let project = match &arguments.project {
+        Some(project) => project.clone(),
+        None => {
+            let project = project_of(token).context(
+                "no --project was given, and the token names none: only Firebase ID tokens and session cookies do\n\n\
+                 hint: add --project and the Firebase project's ID",
+            )?;
+            assumptions.push(format!(
+                "no --project was given: {project:?} is taken from the token, so that the project is not really checked"
+            ));
+            project
+        }
+    };
+    let mut allow = arguments.allow.clone();
+    if allow.is_empty() {
+        allow.push(MEMBER_ASSUMED.to_owned());
+        assumptions.push(format!(
+            "no --allow was given: explained as though it were {MEMBER_ASSUMED}, which for Firegate means every \
+             signed-in user of the Firebase project"
+        ));
+    }
+    Ok(Configuration::minimal(&project, backend, &allow))
+}
+
+/// The project that a Firebase token says it is of.
+fn project_of(token: &str) -> Option<String> {
+    let jws = CompactJws::parse(token).ok()?;
+    let issuer = jws.payload_text("iss")?;
+    TokenKind::ALL.into_iter().find_map(|kind| issuer.strip_prefix(kind.issuer_prefix())).map(str::to_owned)
+}

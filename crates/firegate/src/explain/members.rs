@@ -1,0 +1,108 @@
+//! Each member of a backend's bindings against the user: whether it names them, and why not.
+
+use firegate_core::iam;
+use firegate_core::identity::User;
+use firegate_core::snapshot::{Backend, IdentityPool};
+use firegate_files::members::{Member, Pool};
+use serde::Serialize;
+use serde_json::Value;
+
+/// One member of the bindings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberLine {
+    /// The member as it is written.
+    pub member: String,
+    /// Whether it names the user; absent if there is no user to compare with.
+    pub matches: Option<bool>,
+    /// Why, in one sentence.
+    pub why: String,
+}
+
+/// Compares every member. `user` is absent when the token did not pass its checks.
+pub(super) fn compare(backend: &Backend, pool: &IdentityPool, user: Option<&User>) -> Vec<MemberLine> {
+    let line = |member: &Member| {
+        let (matches, why) = match (member, user) {
+            (Member::AllUsers, _) => (Some(true), "everyone, with or without a token".to_owned()),
+            (_, None) => (
+                None,
+                "the token did not pass its checks, so that there is no user to compare with".to_owned(),
+            ),
+            (_, Some(user)) => (Some(iam::matches(member, pool, Some(user))), why(member, pool, user)),
+        };
+        MemberLine { member: member.to_string(), matches, why }
+    };
+    backend.members().iter().map(line).collect()
+}
+
+fn why(member: &Member, pool: &IdentityPool, user: &User) -> String {
+    if let Some(tenant) = &user.tenant
+        && !may_name_a_tenants_user(member)
+    {
+        return format!(
+            "the user belongs to tenant {tenant:?}, and ids and addresses repeat across tenants: only a member that \
+             names the tenant can match"
+        );
+    }
+    match member {
+        Member::AllUsers => "everyone, with or without a token".to_owned(),
+        Member::AllAuthenticatedUsers => {
+            format!("every user of the Firebase project {:?} whom `users` admits", user.project)
+        }
+        Member::User(_) | Member::Domain(_) => address(user),
+        Member::Principal { pool: named, .. } => {
+            other_pool(pool, named).unwrap_or_else(|| format!("the user id is {:?}", user.uid))
+        }
+        Member::PrincipalSet { pool: named, attribute, .. } => {
+            other_pool(pool, named).unwrap_or_else(|| attribute_found(user, attribute))
+        }
+        Member::PrincipalSetAll { pool: named } => {
+            other_pool(pool, named).unwrap_or_else(|| "every project-level user of the pool".to_owned())
+        }
+        Member::ServiceAccount(_) => {
+            "a service account is a caller of Google's, never a signed-in user of the Firebase project"
+                .to_owned()
+        }
+        Member::Group(_) => "there is no file that says who is in the group".to_owned(),
+    }
+}
+
+fn may_name_a_tenants_user(member: &Member) -> bool {
+    match member {
+        Member::AllUsers | Member::AllAuthenticatedUsers => true,
+        Member::PrincipalSet { attribute, .. } => attribute == "tenant",
+        _ => false,
+    }
+}
+
+fn address(user: &User) -> String {
+    match (&user.email, user.email_verified) {
+        (None, _) => "the user has no e-mail address".to_owned(),
+        (Some(email), true) => format!("the user's verified address is {email:?}"),
+        (Some(email), false) => {
+            format!("the user's address {email:?} is not verified, and only verified ones count")
+        }
+    }
+}
+
+/// Says so if the member is of another pool than the configuration's.
+fn other_pool(pool: &IdentityPool, named: &Pool) -> Option<String> {
+    (!pool.is(named)).then(|| {
+        format!(
+            "the member is of pool {:?} in project number {}; `users.identity_pool` or `project_number` names another",
+            named.name, named.project_number
+        )
+    })
+}
+
+fn attribute_found(user: &User, attribute: &str) -> String {
+    let found = match attribute {
+        "tenant" => user.tenant.clone().map(Value::String),
+        "provider" => Some(Value::String(user.sign_in_provider.clone())),
+        "email" => return address(user),
+        claim => user.claims.get(claim).cloned(),
+    };
+    match found {
+        Some(value) => format!("the user's `{attribute}` is {value}"),
+        None => format!("the user has no `{attribute}`"),
+    }
+}

@@ -1,0 +1,171 @@
+//! `firegate explain`: why a token is refused, check by check, and what two doors answer to it: Firegate, and Cloud
+//! Run's IAM check for a request that is sent straight to the service.
+//!
+//! [`explain`] is pure and goes by the very code that decides: the profile's checks, the decision's own machine, and
+//! the local Cloud Run front's judgement. Of a token's signature nothing is ever shown.
+
+mod advice;
+mod calendar;
+mod checks;
+mod cloud_run;
+mod command;
+mod firegate_door;
+mod keys;
+pub mod limits;
+mod members;
+mod page;
+mod pasted;
+mod render;
+mod summary;
+
+use firegate_core::identity::{Examined, Identified, KeyRing, Obstacle, User, identify};
+use firegate_core::jose::{CompactJws, KeySet};
+use firegate_core::path::NormalPath;
+use firegate_core::snapshot::{Backend, Snapshot};
+use firegate_core::time::UnixTime;
+use firegate_files::configuration::{Configuration, Revocation, Trust};
+use serde::Serialize;
+
+pub use calendar::Instant;
+pub use checks::{CheckLine, CheckVerdict};
+pub use cloud_run::CloudRunAnswer;
+pub use command::{ExplainArguments, ExplainOutcome, OutputFormat, run, run_blocking};
+pub use firegate_door::{DoorVerdict, FiregateAnswer};
+pub use members::MemberLine;
+pub use render::render_text;
+pub use summary::{TokenForm, TokenSummary};
+
+use advice::Situation;
+use firegate_door::Question;
+
+/// What is explained, and what it is judged by.
+#[derive(Clone, Debug)]
+pub struct ExplainInput<'a> {
+    /// The token as it was given; quotes, `Bearer` and the like around it are taken off.
+    pub token: &'a str,
+    /// The configuration of the front door.
+    pub configuration: &'a Configuration,
+    /// The path of the request.
+    pub path: &'a str,
+    /// The issuers' keys, just fetched; a state is missing if they could not be had.
+    pub keys: &'a KeyRing,
+    /// The keys of Google's own ID tokens, which Cloud Run goes by; absent if they could not be had or are not needed.
+    pub google_keys: Option<&'a KeySet>,
+    /// Why keys could not be had.
+    pub keys_problem: Option<String>,
+    /// What was assumed because nobody said, each in a sentence.
+    pub assumptions: Vec<String>,
+    /// The time of judgement.
+    pub now: UnixTime,
+}
+
+/// Why a token passes or not, at both doors.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// What the token is and says.
+    pub token: TokenSummary,
+    /// Every check in order; none if the token cannot be taken apart.
+    pub checks: Vec<CheckLine>,
+    /// The path, as it is matched and forwarded.
+    pub path: String,
+    /// The backend that the path belongs to.
+    pub backend: Option<String>,
+    /// Each member of its bindings.
+    pub members: Vec<MemberLine>,
+    /// What Firegate answers.
+    pub firegate: FiregateAnswer,
+    /// What Cloud Run's IAM check answers to the same token; absent if the path has no backend.
+    pub cloud_run: Option<CloudRunAnswer>,
+    /// The one thing to do next.
+    pub advice: String,
+    /// What was taken off or assumed, and what the answers leave out.
+    pub notes: Vec<String>,
+}
+
+/// Explains a token.
+pub fn explain(input: ExplainInput<'_>) -> Explanation {
+    let pasted = pasted::unwrap(input.token);
+    let (token, problem) = (pasted.token.as_str(), input.keys_problem.as_deref());
+    let snapshot = Snapshot::compile(input.configuration);
+    let mut believing = Snapshot::compile(input.configuration);
+    believing.identity.trust = Trust::Emulator;
+
+    let parsed = CompactJws::parse(token);
+    let summary = TokenSummary::of(token, &parsed, input.now);
+    let checks = parsed.as_ref().map_or_else(
+        |_| Vec::new(),
+        |jws| {
+            let examined = Examined { jws, rules: &snapshot.identity, keys: input.keys, now: input.now };
+            checks::run(&examined, problem)
+        },
+    );
+    let user = user(token, &snapshot, &believing, &input);
+    let (path, backend, firegate) = match NormalPath::parse(input.path) {
+        Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
+        Ok(path) => {
+            let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
+            let question = Question { token, path: &path, snapshot, believing, keys, now: input.now };
+            let answer = FiregateAnswer::of(&question.ask(), problem);
+            (path.as_str().to_owned(), snapshot.routes.select(&path).cloned(), answer)
+        }
+    };
+    let backend = backend.as_deref();
+    let cloud_run =
+        backend.map(|backend| cloud_run::judge_token(backend, token, input.google_keys, input.now));
+    let situation = Situation {
+        form: summary.form,
+        configuration: input.configuration,
+        snapshot: &snapshot,
+        backend,
+        user: user.as_ref(),
+        firegate: &firegate,
+        cloud_run: cloud_run.as_ref(),
+    };
+    let advice = situation.advice();
+    let compare = |backend: &Backend| members::compare(backend, &snapshot.identity_pool, user.as_ref());
+    let members = backend.map(compare).unwrap_or_default();
+    // Keys of Google's own concern Cloud Run alone; of the others the answer itself says that they are missing.
+    let google = (summary.form == TokenForm::GoogleIdToken).then(|| input.keys_problem.clone()).flatten();
+    let account = account_note(input.configuration, user.as_ref(), &firegate, input.now);
+    let notes = pasted.notes.into_iter().chain(input.assumptions).chain(google).chain(account).collect();
+    let backend = backend.map(|backend| backend.name.clone());
+    Explanation { token: summary, checks, path, backend, members, firegate, cloud_run, advice, notes }
+}
+
+impl Explanation {
+    /// Whether Firegate lets the request pass, and nothing is left open about it.
+    pub fn passes(&self) -> bool {
+        self.firegate.verdict == DoorVerdict::Passes
+    }
+}
+
+/// The user, as far as the token proves one; without keys, the user that it claims.
+fn user(token: &str, snapshot: &Snapshot, believing: &Snapshot, input: &ExplainInput<'_>) -> Option<User> {
+    match identify(token, &snapshot.identity, input.keys, input.now) {
+        Ok(Identified { user, .. }) => Some(user),
+        Err(Obstacle::KeysMissing { .. }) => {
+            let unsigned = firegate_door::unsigned(token)?;
+            identify(&unsigned, &believing.identity, input.keys, input.now).ok().map(|found| found.user)
+        }
+        Err(Obstacle::KeyUnknown { .. } | Obstacle::Denied(_)) => None,
+    }
+}
+
+/// That a valid token says nothing about whether its user is still there.
+fn account_note(
+    configuration: &Configuration,
+    user: Option<&User>,
+    firegate: &FiregateAnswer,
+    now: UnixTime,
+) -> Option<String> {
+    let user = user.filter(|_| firegate.verdict != DoorVerdict::Refused)?;
+    if configuration.users.revocation != Revocation::Off {
+        return Some("whether the user is disabled or revoked is looked up by `serve`, not here".to_owned());
+    }
+    let expires = Instant::new(user.expires_at.as_seconds(), now);
+    Some(format!(
+        "the token of a user who is deleted or disabled keeps working until it expires ({}), because \
+         `users.revocation.check` is off; only refreshing it fails at once",
+        expires.relative
+    ))
+}
