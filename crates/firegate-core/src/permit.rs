@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use firegate_files::configuration::IdentityHeaders;
+
 use crate::identity::User;
 use crate::snapshot::Backend;
 use crate::time::UnixTime;
@@ -40,6 +42,13 @@ impl Permit {
     /// Whether the Authorization header goes no further: it holds the user's token, and the backend does not get it.
     pub fn drops_authorization(&self) -> bool {
         self.authorization_is_user_token && !self.backend.forwards_user_token()
+    }
+
+    /// Whether the service also finds the user's token in `X-Forwarded-Authorization`, where API Gateway leaves it.
+    pub fn copies_authorization(&self) -> bool {
+        self.authorization_is_user_token
+            && self.backend.forwards_user_token()
+            && self.backend.identity_headers() == IdentityHeaders::ApiGateway
     }
 
     /// How long the stream may last.

@@ -163,6 +163,7 @@ impl Door {
             client: self.client(peer, &parts.headers),
             host: head.host,
             drops_authorization: permit.drops_authorization(),
+            copies_authorization: permit.copies_authorization(),
             wants_upgrade: head.wants_upgrade,
             identity,
             google_token,

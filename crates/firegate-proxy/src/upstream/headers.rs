@@ -13,6 +13,7 @@ use crate::client_address::Client;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
+const FORWARDED_AUTHORIZATION: HeaderName = HeaderName::from_static("x-forwarded-authorization");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -29,6 +30,8 @@ pub(crate) struct RequestHeaders<'a> {
     pub(crate) host: &'a str,
     /// The Authorization header holds the user's token and goes no further.
     pub(crate) drops_authorization: bool,
+    /// The Authorization header is copied to where API Gateway leaves it.
+    pub(crate) copies_authorization: bool,
     /// The protocol to switch to, if the client asked for one.
     pub(crate) wants_upgrade: bool,
     /// Who the user is.
@@ -60,6 +63,11 @@ impl RequestHeaders<'_> {
         }
         if self.drops_authorization {
             headers.remove(AUTHORIZATION);
+        }
+        if self.copies_authorization
+            && let Some(authorization) = headers.get(AUTHORIZATION).cloned()
+        {
+            headers.insert(FORWARDED_AUTHORIZATION, authorization);
         }
         let address = HeaderValue::from_str(&self.client.address.to_string());
         let forwarded = [(FORWARDED_FOR, address), (FORWARDED_HOST, HeaderValue::from_str(self.host))];
@@ -108,11 +116,12 @@ mod tests {
         let client = Client { address: [203, 0, 113, 9].into(), scheme: "https" };
         let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
         let google_token = Some(HeaderValue::from_static("Bearer google"));
-        let wants_upgrade = false;
+        let (wants_upgrade, copies_authorization) = (false, false);
         RequestHeaders {
             client,
             host: "door.example",
             drops_authorization,
+            copies_authorization,
             wants_upgrade,
             identity,
             google_token,

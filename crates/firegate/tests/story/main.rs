@@ -9,6 +9,8 @@ mod command_line;
 mod credentials;
 mod cross_origin;
 mod emulator_trust;
+mod forwarding;
+mod kept_data;
 mod outages;
 mod refused_by_whom;
 mod service_view;
