@@ -7,6 +7,7 @@ use anstream::eprintln;
 use clap::{Parser, Subcommand};
 use firegate::commands::{dev, serve};
 use firegate::environment::Environment;
+use firegate::explain;
 use firegate::logging::{self, LogFormat};
 use firegate_core::time::{SharedClock, SystemClock};
 
@@ -25,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Bring everything up on this machine: identity server, Google parts, a private service, and the front door.
     Dev(dev::DevArguments),
+    /// Say why a token is refused, check by check, and by which hop: Firegate or Cloud Run's IAM.
+    Explain(explain::ExplainArguments),
     /// Run the front door.
     Serve(serve::ServeArguments),
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
         Command::Dev(_) => "warn,firegate_proxy=info",
+        Command::Explain(_) => "error",
         Command::Serve(_) => "info",
     };
     let filter = environment.log_filter.as_deref();
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
     let clock: SharedClock = Arc::new(SystemClock);
     let result = match arguments.command {
         Command::Dev(arguments) => dev::run(arguments, &environment, clock),
+        Command::Explain(arguments) => explain::run_blocking(arguments, clock),
         Command::Serve(arguments) => serve::run(arguments, &environment, clock),
     };
     result.unwrap_or_else(|error| {
