@@ -16,8 +16,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
-use rustls::ConfigBuilder;
-use rustls::client::WantsClientCert;
 use rustls_pki_types::CertificateDer;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::runtime::Handle;
@@ -101,42 +99,24 @@ impl fmt::Display for ConnectFailure {
 }
 
 impl HttpClient {
-    /// A client that trusts what the operating system trusts.
+    /// A client whose exchanges run on `runtime`.
     ///
     /// # Errors
-    /// If the system's trusted roots cannot be loaded.
-    pub fn with_platform_roots(runtime: Handle) -> Result<Self, TlsSetupError> {
-        Ok(Self::new(runtime, tls_builder()?.with_platform_verifier()?))
-    }
-
-    /// A client that trusts these roots alone.
-    ///
-    /// # Errors
-    /// If a certificate cannot be a root.
-    pub fn with_roots(
-        runtime: Handle,
-        roots: impl IntoIterator<Item = CertificateDer<'static>>,
-    ) -> Result<Self, TlsSetupError> {
-        let mut store = rustls::RootCertStore::empty();
-        for root in roots {
-            store.add(root)?;
-        }
-        Ok(Self::new(runtime, tls_builder()?.with_root_certificates(store)))
-    }
-
-    fn new(runtime: Handle, tls: ConfigBuilder<ClientConfig, WantsClientCert>) -> Self {
+    /// If the roots cannot be loaded.
+    pub fn new(runtime: Handle, roots: Roots) -> Result<Self, TlsSetupError> {
+        let tls = client_tls(roots)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.with_no_client_auth())
+            .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
         // Calls are rare, and a process that was frozen would wake with dead connections: none is kept.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Self { client, runtime }
+        Ok(Self { client, runtime })
     }
 
     /// The runtime that does the work.
@@ -199,18 +179,35 @@ pub(crate) fn extend<'a>(base: &str, segments: impl IntoIterator<Item = &'a str>
     Ok(url)
 }
 
-/// TLS towards others as this client speaks it: what the operating system trusts is trusted. For the connections that
-/// carry requests to services, so that both trust the same.
-///
-/// # Errors
-/// If the system's trusted roots cannot be loaded.
-pub fn platform_tls() -> Result<ClientConfig, TlsSetupError> {
-    Ok(tls_builder()?.with_platform_verifier()?.with_no_client_auth())
+/// Whom TLS trusts.
+#[derive(Clone, Debug, Default)]
+pub enum Roots {
+    /// These certificates alone; without any, nobody.
+    Given(Vec<CertificateDer<'static>>),
+    /// What the operating system trusts.
+    #[default]
+    Platform,
 }
 
-fn tls_builder() -> Result<ConfigBuilder<ClientConfig, rustls::WantsVerifier>, rustls::Error> {
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
+/// TLS towards others, for a client and for the connections that carry requests to services, so that both trust the
+/// same.
+///
+/// # Errors
+/// If the system's trusted roots cannot be loaded, or a certificate cannot be a root.
+pub fn client_tls(roots: Roots) -> Result<ClientConfig, TlsSetupError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = match roots {
+        Roots::Platform => builder.with_platform_verifier()?,
+        Roots::Given(certificates) => {
+            let mut store = rustls::RootCertStore::empty();
+            for certificate in certificates {
+                store.add(certificate)?;
+            }
+            builder.with_root_certificates(store)
+        }
+    };
+    Ok(builder.with_no_client_auth())
 }
 
 async fn exchange(

@@ -11,7 +11,7 @@ use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
 use firegate_google::credentials::CredentialError;
-use firegate_google::http::TlsSetupError;
+use firegate_google::http::{Roots, TlsSetupError, client_tls};
 use tokio_util::sync::CancellationToken;
 
 use crate::assertions::{AssertionKeyError, Assertions, kept_key, read_key};
@@ -38,6 +38,8 @@ pub struct FrontDoorOptions {
     pub lookup_bearer: Option<&'static str>,
     /// Whether key sets and the assertion key are kept in the configuration's `data_dir`.
     pub keeps_data: bool,
+    /// Whom TLS towards Google and the services trusts.
+    pub roots: Roots,
     /// Whether pages of localhost and private addresses may call: `firegate dev` alone.
     pub local_network_origins: bool,
     /// How many workers there are; `None` for one per core.
@@ -113,6 +115,7 @@ impl FrontDoor {
             home: options.home.clone(),
             lookup_bearer: options.lookup_bearer,
             keeps_data: options.keeps_data,
+            roots: options.roots.clone(),
             clock: Arc::clone(clock),
             stop: stop.clone(),
         })?;
@@ -139,7 +142,7 @@ impl FrontDoor {
             assertions: Arc::new(assertions),
             forwarded_trust: ForwardedTrust::of(&behind, *on_cloud_run),
         });
-        let tls = Arc::new(firegate_google::http::platform_tls()?);
+        let tls = Arc::new(client_tls(options.roots.clone())?);
         let start = |(index, listener)| {
             worker::start(index, listener, Arc::clone(&shared), Arc::clone(&tls), stop.clone())
         };

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use firegate_google::http::{ConnectFailure, ExchangeBounds, FetchError, HttpClient};
+use firegate_google::http::{ConnectFailure, ExchangeBounds, FetchError, HttpClient, Roots};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -72,7 +72,8 @@ async fn only_the_given_roots_are_trusted() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (url, _server) = tls_server(cert.der().clone(), signing_key.serialize_der()).await;
-    let trusting = HttpClient::with_roots(Handle::current(), [cert.der().clone()]).expect("a root");
+    let trusting =
+        HttpClient::new(Handle::current(), Roots::Given(vec![cert.der().clone()])).expect("a root");
     assert_eq!(trusting.get(&url, BOUNDS).await.map(|response| response.into_body()), Ok("secret".into()));
     assert_eq!(client().get(&url, BOUNDS).await.map(drop), Err(FetchError::Connect(ConnectFailure::Tls)));
 }

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use firegate_core::jose::{RsaSigner, encode_base64url};
 use firegate_core::time::{Clock, ShiftedClock, SystemClock};
-use firegate_google::http::HttpClient;
+use firegate_google::http::{HttpClient, Roots};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -177,7 +177,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 /// A client on the test's runtime that trusts no certificate; the servers speak plain HTTP.
 pub(crate) fn client() -> HttpClient {
-    HttpClient::with_roots(Handle::current(), []).expect("no roots are none too bad")
+    HttpClient::new(Handle::current(), Roots::Given(Vec::new())).expect("no roots are none too bad")
 }
 
 /// A clock that the test moves, and the same one shared.

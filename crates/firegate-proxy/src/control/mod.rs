@@ -18,7 +18,7 @@ use firegate_files::configuration::{AcceptedToken, Configuration, Trust};
 use firegate_google::accounts::AccountsClient;
 use firegate_google::credentials::Credential;
 use firegate_google::fault::FaultKind;
-use firegate_google::http::HttpClient;
+use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, KeySetSource, KeySnapshot, RefreshOutcome, RefreshReason};
 use http::HeaderValue;
 use tokio::runtime::Handle;
@@ -36,6 +36,7 @@ pub(crate) struct ControlOptions<'a> {
     pub(crate) home: Option<PathBuf>,
     pub(crate) lookup_bearer: Option<&'static str>,
     pub(crate) keeps_data: bool,
+    pub(crate) roots: Roots,
     pub(crate) clock: SharedClock,
     pub(crate) stop: CancellationToken,
 }
@@ -81,7 +82,7 @@ impl Control {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let runtime_handle = runtime.handle().clone();
-        let http = HttpClient::with_platform_roots(runtime_handle.clone())?;
+        let http = HttpClient::new(runtime_handle.clone(), options.roots.clone())?;
         let handle = ControlHandle { inner: Arc::new(Inner::new(&options, &http)?) };
         let stop = options.stop.clone();
         for task in handle.inner.key_sets().filter(|_| handle.inner.needs_keys) {

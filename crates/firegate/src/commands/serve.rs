@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration};
 use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_google::http::Roots;
 use firegate_proxy::{FrontDoor, FrontDoorOptions};
 
 use super::stop;
@@ -70,6 +71,7 @@ pub fn run(
         home: environment.home.clone(),
         lookup_bearer: None,
         keeps_data: true,
+        roots: Roots::Platform,
         local_network_origins: false,
         workers: None,
         clock,

@@ -17,6 +17,7 @@ use firegate_core::time::SharedClock;
 use firegate_emulator::cloud_run::{Arrival, CloudRunFront, CloudRunOptions};
 use firegate_emulator::google::GoogleParts;
 use firegate_emulator::service::{EchoOptions, EchoService};
+use firegate_google::http::Roots;
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
 use firegate_proxy::{FrontDoor, FrontDoorOptions};
 use serde_json::{Value, json};
@@ -109,7 +110,7 @@ impl Dev {
         }
         parts.spawn(google.serve(listeners.google, stop.clone().cancelled_owned()));
         parts.spawn(cloud_run.serve(listeners.service, Arrival::Internet, stop.clone().cancelled_owned()));
-        let door = FrontDoor::start(FrontDoorOptions {
+        let options = FrontDoorOptions {
             listen: listeners.door,
             on_cloud_run: false,
             // Only local parts are called; a real credential of this machine must not be sent to them.
@@ -117,11 +118,14 @@ impl Dev {
             home: None,
             lookup_bearer: setup.trusts_emulator.then_some(firegate_google::accounts::EMULATOR_BEARER),
             keeps_data: arguments.data.is_some(),
+            // A machine without certificates is no less able to talk to itself.
+            roots: Roots::Given(Vec::new()),
             local_network_origins: true,
             workers: context.workers,
             clock,
             configuration: setup.configuration,
-        })?;
+        };
+        let door = tokio::task::spawn_blocking(|| FrontDoor::start(options)).await??;
         door.ready().await;
         let dev = Self { places, door, parts, stop };
         if let Some(file) = &arguments.ready_file {

@@ -14,6 +14,7 @@ use super::summary::TokenForm;
 pub(super) struct Situation<'a> {
     pub(super) form: TokenForm,
     pub(super) configuration: &'a Configuration,
+    pub(super) configuration_file: Option<&'a str>,
     pub(super) snapshot: &'a Snapshot,
     pub(super) backend: Option<&'a Backend>,
     pub(super) user: Option<&'a User>,
@@ -22,6 +23,12 @@ pub(super) struct Situation<'a> {
 }
 
 impl Situation<'_> {
+    /// The command that the advice speaks of.
+    pub(super) fn command(&self) -> Option<String> {
+        let backend = self.backend.filter(|backend| *backend.credential() != Credential::None)?;
+        (self.firegate.verdict != DoorVerdict::Refused).then(|| self.serve(backend))
+    }
+
     /// One sentence.
     pub(super) fn advice(&self) -> String {
         match self.firegate.verdict {
@@ -40,25 +47,20 @@ impl Situation<'_> {
                 }
             };
         }
-        format!(
-            "Keep the service private and send the app's requests (or the load balancer's) to Firegate instead: \
-             `{}`; on the service, grant roles/run.invoker to Firegate's service account alone, not to allUsers.",
-            self.serve(backend)
-        )
+        "Keep the service private, run Firegate before it, and let the app (or the load balancer) call Firegate \
+         instead; on the service, grant roles/run.invoker to Firegate's service account alone, not to allUsers."
+            .to_owned()
     }
 
     /// The command that runs the front door with this configuration.
     fn serve(&self, backend: &Backend) -> String {
-        let project = &self.configuration.project;
-        if self.configuration.backends.len() > 1 || self.configuration.users.accept.len() > 1 {
-            return "firegate serve -c firegate.yaml".to_owned();
+        if let Some(file) = self.configuration_file {
+            return format!("firegate serve --config {}", shell_word(file));
         }
-        let quoted = |member: &Member| match member {
-            Member::AllUsers | Member::AllAuthenticatedUsers => format!(" --allow {member}"),
-            member => format!(" --allow '{member}'"),
-        };
-        let allow = backend.members().iter().map(quoted).collect::<String>();
+        let project = &self.configuration.project;
         let url = backend.endpoint().url.origin().ascii_serialization();
+        let member = |member: &Member| format!(" --allow {}", shell_word(&member.to_string()));
+        let allow = backend.members().iter().map(member).collect::<String>();
         format!("firegate serve --project {project} --backend {url}{allow}")
     }
 
@@ -100,14 +102,26 @@ impl Situation<'_> {
         if let (Some(user), true) =
             (self.user, self.firegate.code == Some(Code::NoInvokerBinding.entry().name))
         {
-            let principal = self.snapshot.identity_pool.principal(user);
+            let member = match (user.verified_email(), &user.tenant) {
+                (Some(email), None) => format!("user:{email}"),
+                _ => self.snapshot.identity_pool.principal(user),
+            };
             return format!(
-                "Add `{principal}` to the backend's `allow` for this user, or `allAuthenticatedUsers` for every \
+                "Add `{member}` to the backend's `allow` for this user, or `allAuthenticatedUsers` for every \
                  signed-in user."
             );
         }
         capitalised(self.firegate.hint.as_deref().unwrap_or_default())
     }
+}
+
+/// The text as one word of a shell's command line.
+fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The catalogue's half sentence as a whole one.
@@ -116,5 +130,20 @@ fn capitalised(text: &str) -> String {
     match characters.next() {
         Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str()),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_was() {
+        let check = |text: &str, expected: &str| assert_eq!(shell_word(text), expected, "{text}");
+        check("allAuthenticatedUsers", "allAuthenticatedUsers");
+        check("user:ada@example.com", "user:ada@example.com");
+        check("", "''");
+        check("a b", "'a b'");
+        check("o'hara; rm *", r"'o'\''hara; rm *'");
     }
 }

@@ -88,3 +88,16 @@ fn line(
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checks_of_a_kind_are_checks_of_the_profile() {
+        for name in CHECKS_OF_A_KIND {
+            assert!(CHECKS.iter().any(|check| check.name == name), "{name}");
+        }
+        assert_eq!(CHECKS.first().map(|check| check.name), Some("kind of token"));
+    }
+}

@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::firegate_door::DoorVerdict;
-use super::summary::GOOGLE_ISSUERS;
 
 /// What Cloud Run's IAM check answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -152,7 +151,7 @@ fn refused(url: String, refusal: &Refusal) -> CloudRunAnswer {
     CloudRunAnswer {
         status: Some(status),
         cause: Some(cause_name(&refusal.cause)),
-        message: refusal.cause.to_string(),
+        message: message(&refusal.cause),
         body: Some(body),
         log_text: Some(refusal.cause.log_text()),
         remarks: remarks(&refusal.cause),
@@ -173,10 +172,20 @@ fn unrefused(url: String, verdict: DoorVerdict) -> CloudRunAnswer {
     }
 }
 
+/// What was expected and what was found.
+fn message(cause: &RefusalCause) -> String {
+    match cause {
+        RefusalCause::FirebaseToken { issuer } => {
+            format!("the issuer is not Google: expected https://accounts.google.com, found {issuer}")
+        }
+        cause => cause.to_string(),
+    }
+}
+
+/// What people try next, and why it does not help.
 fn remarks(cause: &RefusalCause) -> Vec<String> {
     match cause {
-        RefusalCause::FirebaseToken { issuer } => vec![
-            format!("issuer: expected {}, found {issuer}", GOOGLE_ISSUERS[0]),
+        RefusalCause::FirebaseToken { .. } => vec![
             "a custom audience cannot help: it adds to the audiences that are accepted, not to the issuers".to_owned(),
             "`allAuthenticatedUsers` in Google's IAM means everyone with a Google account; users of Firebase are not \
              among them"

@@ -1,6 +1,6 @@
 //! The command line of `firegate explain`.
 
-use std::io::{IsTerminal as _, Read as _, Write};
+use std::io::{ErrorKind, IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -115,9 +115,11 @@ pub async fn run(
     };
     let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
     let fetched = keys::obtain(&token, &configuration.google, source).await;
+    let file = arguments.config.as_ref().map(|file| file.display().to_string());
     let explanation = explain(ExplainInput {
         token: &text,
         configuration: &configuration,
+        configuration_file: file.as_deref(),
         path: &arguments.path,
         keys: &fetched.ring,
         google_keys: fetched.google.as_ref(),
@@ -125,11 +127,15 @@ pub async fn run(
         assumptions,
         now: clock.now(),
     });
-    match arguments.output {
-        OutputFormat::Text => out.write_all(render_text(&explanation, colours).as_bytes())?,
-        OutputFormat::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanation)?)?,
+    let text = match arguments.output {
+        OutputFormat::Text => render_text(&explanation, colours),
+        OutputFormat::Json => serde_json::to_string_pretty(&explanation)? + "\n",
+    };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.context("the explanation cannot be written")?,
     }
-    out.flush()?;
     Ok(if explanation.passes() { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
 }
 

@@ -144,7 +144,14 @@ impl FiregateAnswer {
                 Self::unrefused(DoorVerdict::Passes, "answered by Firegate itself: a preflight".to_owned())
             }
             Outcome::Denial(denial) => {
-                Self::refused(denial.reason.code(), denial.stage, denial.reason.to_string())
+                // The members stand in lines of their own.
+                let evidence = match &denial.reason {
+                    Reason::NoInvokerBinding { principal, .. } => {
+                        format!("none of the members names the user, who is {principal}")
+                    }
+                    reason => reason.to_string(),
+                };
+                Self::refused(denial.reason.code(), denial.stage, evidence)
             }
             Outcome::Fault(fault) => Self::refused(fault.code, fault.stage, fault.detail.clone()),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use firegate_core::identity::{KeyRing, KeyState, TokenKind};
 use firegate_core::jose::{CompactJws, KeySet};
 use firegate_files::configuration::GoogleEndpoints;
-use firegate_google::http::{ExchangeBounds, HttpClient};
+use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_google::limits::KEY_SET_BODY_BYTES_MAX;
 use tokio::runtime::Handle;
 use url::Url;
@@ -87,8 +87,8 @@ async fn fetch(url: &Url) -> Result<Vec<u8>, String> {
     let bounds = ExchangeBounds { timeout: KEYS_TIMEOUT, body_bytes_max: KEY_SET_BODY_BYTES_MAX };
     // Plain http needs no roots, and a machine without any can still ask its local identity server.
     let client = match url.scheme() {
-        "http" => HttpClient::with_roots(Handle::current(), []),
-        _ => HttpClient::with_platform_roots(Handle::current()),
+        "http" => HttpClient::new(Handle::current(), Roots::Given(Vec::new())),
+        _ => HttpClient::new(Handle::current(), Roots::Platform),
     };
     let client = client.map_err(|error| error.to_string())?;
     let response = client.get(url, bounds).await.map_err(|error| error.to_string())?;

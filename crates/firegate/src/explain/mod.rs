@@ -45,6 +45,8 @@ pub struct ExplainInput<'a> {
     pub token: &'a str,
     /// The configuration of the front door.
     pub configuration: &'a Configuration,
+    /// The file that it was read from; absent if it came from flags.
+    pub configuration_file: Option<&'a str>,
     /// The path of the request.
     pub path: &'a str,
     /// The issuers' keys, just fetched; a state is missing if they could not be had.
@@ -78,6 +80,8 @@ pub struct Explanation {
     pub cloud_run: Option<CloudRunAnswer>,
     /// The one thing to do next.
     pub advice: String,
+    /// The command that does it, if one does.
+    pub command: Option<String>,
     /// What was taken off or assumed, and what the answers leave out.
     pub notes: Vec<String>,
 }
@@ -115,13 +119,14 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let situation = Situation {
         form: summary.form,
         configuration: input.configuration,
+        configuration_file: input.configuration_file,
         snapshot: &snapshot,
         backend,
         user: user.as_ref(),
         firegate: &firegate,
         cloud_run: cloud_run.as_ref(),
     };
-    let advice = situation.advice();
+    let (advice, command) = (situation.advice(), situation.command());
     let compare = |backend: &Backend| members::compare(backend, &snapshot.identity_pool, user.as_ref());
     let members = backend.map(compare).unwrap_or_default();
     // Keys of Google's own concern Cloud Run alone; of the others the answer itself says that they are missing.
@@ -129,7 +134,18 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let account = account_note(input.configuration, user.as_ref(), &firegate, input.now);
     let notes = pasted.notes.into_iter().chain(input.assumptions).chain(google).chain(account).collect();
     let backend = backend.map(|backend| backend.name.clone());
-    Explanation { token: summary, checks, path, backend, members, firegate, cloud_run, advice, notes }
+    Explanation {
+        token: summary,
+        checks,
+        path,
+        backend,
+        members,
+        firegate,
+        cloud_run,
+        advice,
+        command,
+        notes,
+    }
 }
 
 impl Explanation {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::checks::CheckVerdict;
 use super::firegate_door::DoorVerdict;
-use super::page::{BAD, BOLD, DIM, GOOD, OPEN, PLAIN, Page};
+use super::page::{BAD, BOLD, DIM, GOOD, OPEN, PLAIN, Page, TIE};
 use super::summary::TokenSummary;
 use super::{CheckLine, CloudRunAnswer, Explanation, FiregateAnswer, Instant, MemberLine};
 
@@ -28,6 +28,10 @@ pub fn render_text(explanation: &Explanation, colours: bool) -> String {
     }
     page.heading("Advice");
     page.line(&[INDENT], &explanation.advice);
+    if let Some(command) = &explanation.command {
+        page.gap();
+        command_lines(&mut page, command);
+    }
     if !explanation.notes.is_empty() {
         page.heading("Notes");
         for note in &explanation.notes {
@@ -35,6 +39,18 @@ pub fn render_text(explanation: &Explanation, colours: bool) -> String {
         }
     }
     page.finish()
+}
+
+/// The command with an option to a line, as a shell takes it.
+fn command_lines(page: &mut Page, command: &str) {
+    let mut options = command.split(" --").peekable();
+    let mut dashes = "";
+    while let Some(option) = options.next() {
+        let end = if options.peek().is_some() { " \\" } else { "" };
+        let indent = if dashes.is_empty() { "    " } else { "      " };
+        page.line(&[(indent, PLAIN, indent.len())], &format!("{dashes}{option}{end}"));
+        dashes = "--";
+    }
 }
 
 fn token(page: &mut Page, token: &TokenSummary) {
@@ -58,9 +74,8 @@ fn token(page: &mut Page, token: &TokenSummary) {
 /// The members of a JSON object, as many to a line as fit.
 fn members_of(page: &mut Page, label: &str, members: &Map<String, Value>) {
     if !members.is_empty() {
-        let text =
-            members.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
-        page.line(&[INDENT, (label, DIM, LABEL_WIDTH + 1)], &text);
+        let pairs = members.iter().map(|(name, value)| format!("{name}:{TIE}{value}").replace(' ', TIE));
+        page.line(&[INDENT, (label, DIM, LABEL_WIDTH + 1)], &pairs.collect::<Vec<_>>().join(", "));
     }
 }
 
@@ -121,7 +136,7 @@ fn members(page: &mut Page, backend: Option<&str>, members: &[MemberLine]) {
 
 fn firegate(page: &mut Page, answer: &FiregateAnswer) {
     let code = answer.code.unwrap_or_default();
-    let action = answer.action.map(|action| format!(", action {action}")).unwrap_or_default();
+    let action = answer.action.map(|action| format!(" (action: {action})")).unwrap_or_default();
     let text = match answer.verdict {
         DoorVerdict::Refused => format!("{code}: {}{action}", answer.message),
         DoorVerdict::Passes | DoorVerdict::Depends => answer.message.clone(),

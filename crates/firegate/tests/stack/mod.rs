@@ -10,6 +10,7 @@ use firegate::dev::{Dev, DevArguments, DevContext, SEEDED_EMAIL, SEEDED_PASSWORD
 use firegate_core::jose::{RsaSigner, encode_base64url};
 use firegate_core::time::{Clock, SharedClock, ShiftedClock, SystemClock};
 use firegate_files::configuration::{self, Configuration};
+use firegate_google::http::Roots;
 use firegate_proxy::{FrontDoor, FrontDoorOptions};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -115,6 +116,7 @@ fn door_of(configuration: Configuration, clock: SharedClock) -> FrontDoor {
         home: None,
         lookup_bearer: None,
         keeps_data: false,
+        roots: Roots::Given(Vec::new()),
         local_network_origins: false,
         workers: Some(2),
         clock,
