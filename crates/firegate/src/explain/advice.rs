@@ -80,7 +80,7 @@ impl Situation<'_> {
                  user's `getIdToken()`."
             }
             TokenForm::Cut => {
-                "The token is not whole: copy all of it, three parts between two dots, about a thousand characters."
+                "The token is not whole: copy all of it, three parts joined by two dots, about a thousand characters."
             }
             TokenForm::SignatureRemoved => {
                 "This token was copied inside a Cloud Run service, where its signature is already taken off: take it \

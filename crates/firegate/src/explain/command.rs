@@ -20,6 +20,10 @@ const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
 
 /// The arguments of `firegate explain`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
+                        because the signature could not be checked; 2 for bad input."
+)]
 pub struct ExplainArguments {
     /// The token. Without it, or with `-`, it is read from standard input and stays out of the shell's history.
     #[arg(long, value_name = "TOKEN")]
