@@ -13,8 +13,10 @@ import { assertCloudRunRefuses, assertDoorRefuses, callDirectly, callDoor } from
 
 const { service_accounts: accounts } = environment;
 
-// Application default credentials are the metadata server's: no key file and no gcloud login of this machine counts.
+// Application default credentials are the metadata server's: no key file and no gcloud login of this machine counts,
+// and the library needs no gcloud to tell it the project.
 process.env.GCE_METADATA_HOST = new URL(environment.google).host;
+process.env.GOOGLE_CLOUD_PROJECT = environment.project;
 process.env.HOME = import.meta.dirname;
 delete process.env.GCE_METADATA_IP;
 delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
