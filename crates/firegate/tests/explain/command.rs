@@ -1,0 +1,92 @@
+//! The command: where keys come from, and how it ends.
+
+use std::sync::Arc;
+
+use firegate::explain::{ExplainArguments, ExplainOutcome, OutputFormat, run};
+use serde_json::{Value, json};
+
+use crate::{FixedClock, SERVICE, SIGNER, signed};
+
+fn arguments(token: &str) -> ExplainArguments {
+    ExplainArguments {
+        token: Some(token.to_owned()),
+        config: None,
+        project: None,
+        backend: Some(SERVICE.to_owned()),
+        allow: Vec::new(),
+        path: "/".to_owned(),
+        id_token_keys: None,
+        output: OutputFormat::Json,
+    }
+}
+
+async fn ran(arguments: ExplainArguments) -> (ExplainOutcome, Value) {
+    let mut out = Vec::new();
+    let outcome = run(arguments, Arc::new(FixedClock), &mut out, false).await.expect("an outcome");
+    (outcome, serde_json::from_slice(&out).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn the_command_reads_keys_from_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, json!({"keys": [SIGNER.public_jwk()]}).to_string()).expect("a file");
+    let id_token_keys = Some(file.display().to_string());
+    let (outcome, explanation) =
+        ran(ExplainArguments { id_token_keys: id_token_keys.clone(), ..arguments(&signed(json!({}))) }).await;
+    assert_eq!(outcome, ExplainOutcome::Passes);
+    assert_eq!(explanation["firegate"]["verdict"], "passes");
+    assert_eq!(explanation["cloud_run"]["cause"], "FIREBASE_TOKEN");
+    let notes = explanation["notes"].to_string();
+    assert!(notes.contains("taken from the token") && notes.contains("no --allow"), "{notes}");
+
+    let of_eve = vec!["user:eve@example.com".to_owned()];
+    let (outcome, explanation) =
+        ran(ExplainArguments { id_token_keys, allow: of_eve, ..arguments(&signed(json!({}))) }).await;
+    assert_eq!(outcome, ExplainOutcome::Refused);
+    assert_eq!(explanation["firegate"]["code"], "NO_INVOKER_BINDING");
+}
+
+#[tokio::test]
+async fn the_command_fetches_keys_and_says_when_it_cannot() {
+    let document = json!({"keys": [SIGNER.public_jwk()]}).to_string();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let service = axum::Router::new().route("/keys", axum::routing::get(async move || document));
+    let server = tokio::spawn(axum::serve(listener, service).into_future());
+    let id_token_keys = Some(format!("http://{address}/keys"));
+    let given = ExplainArguments { id_token_keys, ..arguments(&signed(json!({}))) };
+    let (outcome, explanation) = ran(given.clone()).await;
+    assert_eq!((outcome, &explanation["firegate"]["verdict"]), (ExplainOutcome::Passes, &json!("passes")));
+
+    let not_there =
+        ExplainArguments { id_token_keys: Some(format!("http://{address}/nothing")), ..given.clone() };
+    let (outcome, explanation) = ran(not_there).await;
+    assert_eq!((outcome, &explanation["firegate"]["verdict"]), (ExplainOutcome::Refused, &json!("depends")));
+    let message = explanation["firegate"]["message"].to_string();
+    assert!(message.contains("if the signature is valid") && message.contains("status 404"), "{message}");
+
+    server.abort();
+    assert!(server.await.is_err());
+    let (_, explanation) = ran(given).await;
+    let message = explanation["firegate"]["message"].to_string();
+    assert!(message.contains("connection refused"), "{message}");
+}
+
+#[tokio::test]
+async fn bad_input_is_told_from_a_refusal() {
+    let (outcome, _) =
+        ran(ExplainArguments { backend: Some("not a URL".to_owned()), ..arguments(&signed(json!({}))) })
+            .await;
+    assert_eq!(outcome, ExplainOutcome::BadInput);
+    let check = async |arguments: ExplainArguments, words: &str| {
+        let result = run(arguments, Arc::new(FixedClock), &mut Vec::new(), false).await;
+        let error = result.expect_err("an error").to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    check(ExplainArguments { backend: None, ..arguments("a.b.c") }, "there is no configuration").await;
+    check(arguments("a.b.c"), "the token names none").await;
+    check(arguments("  "), "there is no token").await;
+    let config = Some("/nonexistent/firegate.yaml".into());
+    check(ExplainArguments { config, backend: None, ..arguments("a.b.c") }, "cannot be read").await;
+}

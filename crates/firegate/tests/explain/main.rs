@@ -1,0 +1,136 @@
+//! `firegate explain`, over tokens of every kind that people send.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod command;
+mod input;
+mod properties;
+mod question;
+mod tokens;
+mod users;
+
+use std::sync::{Arc, LazyLock};
+
+use firegate::explain::{CheckVerdict, ExplainInput, Explanation, explain, render_text};
+use firegate_core::identity::{KeyRing, KeyState};
+use firegate_core::jose::{KeySet, RsaSigner, encode_base64url};
+use firegate_core::time::{Clock, UnixTime};
+use firegate_files::Configuration;
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_800_000_000;
+const SERVICE: &str = "https://my-service-abc-uc.a.run.app";
+const CUSTOM_TOKEN_AUDIENCE: &str =
+    "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
+
+/// The issuer's key, under a name that a snapshot can hold.
+static SIGNER: LazyLock<RsaSigner> = LazyLock::new(|| {
+    let generated = RsaSigner::generate().expect("a key");
+    RsaSigner::from_pkcs8("9bb16f3ce2d1a7b6", generated.pkcs8()).expect("a key")
+});
+
+#[derive(Debug)]
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now(&self) -> UnixTime {
+        UnixTime::from_seconds(NOW)
+    }
+}
+
+fn published_keys() -> KeySet {
+    KeySet::parse_rs256(json!({"keys": [SIGNER.public_jwk()]}).to_string().as_bytes()).expect("a key set")
+}
+
+fn ring() -> KeyRing {
+    let keys = KeyState::Usable(Arc::new(published_keys()));
+    KeyRing { id_token: keys.clone(), session_cookie: keys }
+}
+
+fn minimal(members: &[&str]) -> Configuration {
+    let members = members.iter().map(|&member| member.to_owned()).collect::<Vec<_>>();
+    Configuration::minimal("my-project", SERVICE, &members).expect("a configuration")
+}
+
+fn file(text: &str) -> Configuration {
+    firegate_files::configuration::parse("firegate.yaml", text).expect("a configuration")
+}
+
+/// The claims of a token as `getIdToken()` returns it, with some replaced, or removed where the replacement is null.
+fn claims(changes: Value) -> Value {
+    let mut claims = json!({
+        "iss": "https://securetoken.google.com/my-project", "aud": "my-project", "auth_time": NOW - 60,
+        "user_id": "ada", "sub": "ada", "iat": NOW - 60, "exp": NOW + 3540, "email": "ada@example.com",
+        "email_verified": true,
+        "firebase": {"identities": {"email": ["ada@example.com"]}, "sign_in_provider": "password"},
+    });
+    let members = claims.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    claims
+}
+
+fn signed(changes: Value) -> String {
+    SIGNER.sign(&claims(changes)).expect("a token")
+}
+
+fn google_token(audience: &str) -> String {
+    let claims = json!({
+        "iss": "https://accounts.google.com", "aud": audience, "azp": "1", "sub": "108", "iat": NOW - 60,
+        "exp": NOW + 3540, "email": "caller@my-project.iam.gserviceaccount.com", "email_verified": true,
+    });
+    SIGNER.sign(&claims).expect("a token")
+}
+
+fn custom_token() -> String {
+    let account = "firebase-adminsdk@my-project.iam.gserviceaccount.com";
+    let claims = json!({
+        "iss": account, "sub": account, "aud": CUSTOM_TOKEN_AUDIENCE, "iat": NOW, "exp": NOW + 3600, "uid": "ada",
+    });
+    let [header, claims] = [json!({"alg": "RS256", "typ": "JWT"}), claims]
+        .map(|part| encode_base64url(part.to_string().as_bytes()));
+    format!("{header}.{claims}.{}", encode_base64url(&[7; 256]))
+}
+
+fn unsigned(changes: Value) -> String {
+    let [header, claims] = [json!({"alg": "none", "typ": "JWT"}), claims(changes)]
+        .map(|part| encode_base64url(part.to_string().as_bytes()));
+    format!("{header}.{claims}.")
+}
+
+fn input<'a>(token: &'a str, configuration: &'a Configuration, keys: &'a KeyRing) -> ExplainInput<'a> {
+    ExplainInput {
+        token,
+        configuration,
+        configuration_file: None,
+        path: "/",
+        keys,
+        google_keys: None,
+        keys_problem: None,
+        assumptions: Vec::new(),
+        now: UnixTime::from_seconds(NOW),
+    }
+}
+
+fn explained(token: &str, configuration: &Configuration) -> Explanation {
+    let google = published_keys();
+    explain(ExplainInput { google_keys: Some(&google), ..input(token, configuration, &ring()) })
+}
+
+/// What is wrong, and everything from the answers on.
+fn outline(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    for check in explanation.checks.iter().filter(|check| check.verdict != CheckVerdict::Passed) {
+        let code = check.code.unwrap_or("-");
+        text.push_str(&format!("{} {:?} {code}: found {}\n", check.name, check.verdict, check.found));
+    }
+    for member in &explanation.members {
+        text.push_str(&format!("{} {:?}: {}\n", member.member, member.matches, member.why));
+    }
+    let rendered = render_text(explanation, false);
+    let answers = rendered.find("Answers to").expect("the answers");
+    text + &rendered[answers..]
+}
