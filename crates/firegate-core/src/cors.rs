@@ -17,7 +17,7 @@ const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
 /// What pages may read of an answer beyond the headers that are always readable.
 const EXPOSED_HEADERS: HeaderValue =
-    HeaderValue::from_static("retry-after, www-authenticate, x-firegate-request-id");
+    HeaderValue::from_static("retry-after, www-authenticate, x-firegate-reason, x-firegate-request-id");
 
 /// The headers of a backend's answer that Firegate's replace.
 const CORS_HEADERS: [HeaderName; 6] = [

@@ -158,8 +158,6 @@ fn identity<'a>(
     let token = match facts.authorization() {
         Ok(Authorization::Bearer(token)) => token,
         Ok(Authorization::Absent | Authorization::Other) => return authorize(&routed, None, world),
-        // On a public backend the header is between the client and the service.
-        Err(_) if is_public => return authorize(&routed, None, world),
         Err(reason) => return deny(reason, Stage::Identity),
     };
     match identify(token, &world.snapshot.identity, world.keys, world.now) {

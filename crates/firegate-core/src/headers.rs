@@ -16,12 +16,14 @@ const PROTECTED_PREFIXES: [&str; 8] = [
     "x-appengine-",
 ];
 
-const PROTECTED_NAMES: [&str; 8] = [
+const PROTECTED_NAMES: [&str; 10] = [
     "forwarded",
     "proxy-authorization",
     "true-client-ip",
     "via",
+    "x-client-ip",
     "x-client-request-url",
+    "x-forwarded",
     "x-original-url",
     "x-real-ip",
     "x-rewrite-url",
@@ -38,6 +40,17 @@ pub fn is_protected(name: &HeaderName) -> bool {
         || PROTECTED_PREFIXES
             .iter()
             .any(|prefix| name.get(..prefix.len()).is_some_and(|start| folded_eq(start, prefix)))
+}
+
+/// Headers whose look-alikes could be taken for them.
+const UNMISTAKABLE_NAMES: [&str; 5] =
+    ["authorization", "connection", "content-length", "host", "transfer-encoding"];
+
+/// Whether a server might take the header of this name for one that frames, addresses or authorises the request, although
+/// it is none: `Content_Length`, `Transfer.Encoding`.
+pub fn is_look_alike(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.contains(['_', '.']) && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
 }
 
 fn folded_eq(name: &str, protected: &str) -> bool {
@@ -74,6 +87,8 @@ mod tests {
             "X-Apigateway-Api-Userinfo",
             "X-Forwarded-Authorization",
             "X-Real_IP",
+            "X-Forwarded",
+            "X_Client_IP",
         ] {
             check(name, true);
         }
@@ -87,5 +102,22 @@ mod tests {
         ] {
             check(name, false);
         }
+    }
+
+    #[test]
+    fn look_alikes_are_told_from_the_headers_themselves() {
+        let check = |name: &str, expected: bool| {
+            assert_eq!(
+                is_look_alike(&HeaderName::from_bytes(name.as_bytes()).expect("a name")),
+                expected,
+                "{name}"
+            );
+        };
+        check("Transfer_Encoding", true);
+        check("content.length", true);
+        check("Transfer-Encoding", false);
+        check("Content-Length", false);
+        check("Host", false);
+        check("x_custom", false);
     }
 }

@@ -216,8 +216,8 @@ catalogue! {
     }
     FederationRefused "FEDERATION_REFUSED" Denial 403 None {
         "the user is not allowed to act as the service's caller"
-        "`credential: federate_user`: Google refused to exchange the user's token at the workload identity provider, or to let that user impersonate the service account."
-        "check the provider's attribute condition and allowed audiences, and `roles/iam.workloadIdentityUser` with `roles/iam.serviceAccountOpenIdTokenCreator` on the service account"
+        "`credential: federate_user`: Google refused to exchange the user's token at the workload identity provider, or to let that user impersonate the service account; or the user's id is longer than the 127 bytes that can be federated."
+        "check the provider's attribute condition and allowed audiences, and that the user has `roles/iam.serviceAccountOpenIdTokenCreator` on the service account"
     }
     BodyTooLarge "BODY_TOO_LARGE" Denial 413 None {
         "the request's body is too large"
@@ -446,7 +446,7 @@ impl fmt::Display for Reason {
                 write!(formatter, "`cors` does not allow the request's {part}")
             }
             Self::FederationRefused { answer } => {
-                write!(formatter, "Google refused the user's token: {answer:?}")
+                write!(formatter, "the user's token was not exchanged: {answer:?}")
             }
             Self::NoInvokerBinding { principal, members } => {
                 write!(formatter, "no member matches {principal:?}; the members are {members:?}")

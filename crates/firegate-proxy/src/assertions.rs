@@ -10,14 +10,14 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use firegate_core::assertion::AssertionForm;
 use firegate_core::identity::User;
-use firegate_core::jose::{EcdsaP256Signer, SignError};
+use firegate_core::jose::{EcdsaP256Signer, SignError, es256_public_jwk};
 use firegate_core::time::UnixTime;
 use http::HeaderValue;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::json;
+use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
+use serde_json::{Value, json};
 
 use crate::limits::{ASSERTION_CACHE_BYTES_MAX, ASSERTION_REMAINING_MIN};
 
@@ -91,12 +91,15 @@ impl Assertions {
     /// If a public key cannot be written as JWK.
     pub(crate) fn new(
         signer: Option<EcdsaP256Signer>,
-        previous: &[EcdsaP256Signer],
+        previous: Vec<Value>,
         issuer: String,
     ) -> Result<Self, AssertionKeyError> {
-        let keys =
-            signer.iter().chain(previous).map(EcdsaP256Signer::public_jwk).collect::<Result<Vec<_>, _>>();
-        let key_set = json!({"keys": keys.map_err(AssertionKeyError::Generate)?}).to_string();
+        let own = signer
+            .as_ref()
+            .map(EcdsaP256Signer::public_jwk)
+            .transpose()
+            .map_err(AssertionKeyError::Generate)?;
+        let key_set = json!({"keys": own.into_iter().chain(previous).collect::<Vec<_>>()}).to_string();
         let items =
             usize::try_from(ASSERTION_CACHE_BYTES_MAX).unwrap_or(usize::MAX) / ASSERTION_BYTES_TYPICAL;
         let kept = Cache::with_weighter(items, ASSERTION_CACHE_BYTES_MAX, ByBytes);
@@ -160,6 +163,19 @@ pub(crate) fn read_key(path: &Path) -> Result<EcdsaP256Signer, AssertionKeyError
     let key = PrivatePkcs8KeyDer::from_pem_slice(&text).ok();
     let signer = key.and_then(|key| EcdsaP256Signer::from_pkcs8(key.secret_pkcs8_der()).ok());
     signer.ok_or_else(|| AssertionKeyError::Key { path: path.to_owned() })
+}
+
+/// Reads the public part of a former key from a PEM file that holds a private or a public key.
+///
+/// # Errors
+/// If the file cannot be read or holds no P-256 key.
+pub(crate) fn read_public_key(path: &Path) -> Result<Value, AssertionKeyError> {
+    let text = fs::read(path).map_err(|source| AssertionKeyError::File { path: path.to_owned(), source })?;
+    let jwk = match SubjectPublicKeyInfoDer::from_pem_slice(&text) {
+        Ok(public) => es256_public_jwk(&public),
+        Err(_) => read_key(path)?.public_jwk(),
+    };
+    jwk.map_err(|_| AssertionKeyError::Key { path: path.to_owned() })
 }
 
 /// The key kept in the data directory; made and kept there the first time.

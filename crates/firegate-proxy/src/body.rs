@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use firegate_core::headers::{is_look_alike, is_protected};
+use http::HeaderName;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep};
@@ -28,40 +30,91 @@ pub(crate) enum BodyError {
     Transport(#[from] hyper::Error),
 }
 
-/// What a body is ended by.
-#[derive(Clone, Debug, Default)]
+/// What a body is ended by, and what of it is let through.
+#[derive(Debug, Default)]
 pub(crate) struct Bounds {
     /// The most bytes it may have.
     pub(crate) bytes_max: Option<u64>,
-    /// The longest time between two pieces.
+    /// The longest wait for a piece.
     pub(crate) idle: Option<Duration>,
     /// When it ends in any case.
     pub(crate) until: Option<Instant>,
+    /// Trailers by names that no client may set are left out: servers merge them into the headers.
+    pub(crate) strips_protected_trailers: bool,
+    /// What the sender is told while it waits for an answer.
+    pub(crate) progress: BodyProgress,
+}
+
+/// How far a body is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BodyProgress {
+    moved: Arc<AtomicBool>,
+    exceeded: Arc<AtomicBool>,
+}
+
+impl BodyProgress {
+    /// Whether a piece went through since this was asked last.
+    pub(crate) fn take_moved(&self) -> bool {
+        self.moved.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether the body turned out to be too large.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.exceeded.load(Ordering::Relaxed)
+    }
 }
 
 /// A body within its bounds.
 pub(crate) struct BoundedBody<B> {
     inner: B,
-    bytes_left: Option<u64>,
-    exceeded: Arc<AtomicBool>,
-    moved: Arc<AtomicBool>,
-    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    bounds: Bounds,
+    /// Runs while a piece is waited for.
+    waiting: Option<Pin<Box<Sleep>>>,
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B> BoundedBody<B> {
-    /// Bounds a body. `exceeded` is raised when it turns out to be too large, `moved` whenever a piece goes through.
-    pub(crate) fn new(inner: B, bounds: Bounds, exceeded: Arc<AtomicBool>, moved: Arc<AtomicBool>) -> Self {
-        Self {
-            inner,
-            bytes_left: bounds.bytes_max,
-            exceeded,
-            moved,
-            idle: bounds.idle.map(|idle| (idle, Box::pin(tokio::time::sleep(idle)))),
-            until: bounds.until.map(|until| Box::pin(tokio::time::sleep_until(until))),
+    /// Bounds a body.
+    pub(crate) fn new(inner: B, bounds: Bounds) -> Self {
+        let until = bounds.until.map(|until| Box::pin(tokio::time::sleep_until(until)));
+        Self { inner, bounds, waiting: None, until }
+    }
+
+    /// Lets a frame through, as far as it may.
+    fn admit(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        self.bounds.progress.moved.store(true, Ordering::Relaxed);
+        if let (Some(left), Some(data)) = (&mut self.bounds.bytes_max, frame.data_ref()) {
+            match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                None => {
+                    self.bounds.progress.exceeded.store(true, Ordering::Relaxed);
+                    return Err(BodyError::TooLarge);
+                }
+            }
         }
+        if self.bounds.strips_protected_trailers
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            let refused =
+                |name: &&HeaderName| is_protected(name) || is_look_alike(name) || NO_TRAILERS.contains(name);
+            let names = trailers.keys().filter(refused).cloned().collect::<Vec<_>>();
+            for name in names {
+                trailers.remove(name);
+            }
+        }
+        Ok(frame)
     }
 }
+
+/// Fields that decide about a request, and so come before it (RFC 9110, section 6.5.1).
+const NO_TRAILERS: [HeaderName; 6] = [
+    http::header::AUTHORIZATION,
+    http::header::CONNECTION,
+    http::header::CONTENT_LENGTH,
+    http::header::COOKIE,
+    http::header::HOST,
+    http::header::TRANSFER_ENCODING,
+];
 
 impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for BoundedBody<B> {
     type Data = Bytes;
@@ -77,33 +130,15 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
         {
             return Poll::Ready(Some(Err(BodyError::LeaseOver)));
         }
-        let polled = Pin::new(&mut this.inner).poll_frame(context);
-        if polled.is_pending() {
-            if let Some((_, sleep)) = &mut this.idle {
-                ready!(sleep.as_mut().poll(context));
-                return Poll::Ready(Some(Err(BodyError::Idle)));
-            }
-            return Poll::Pending;
-        }
-        if let Some((idle, sleep)) = &mut this.idle {
-            sleep.as_mut().reset(Instant::now() + *idle);
-        }
-        this.moved.store(true, Ordering::Relaxed);
-        let frame = match ready!(polled) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-            Some(Ok(frame)) => frame,
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) else {
+            // The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
+            let Some(idle) = this.bounds.idle else { return Poll::Pending };
+            let sleep = this.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+            ready!(sleep.as_mut().poll(context));
+            return Poll::Ready(Some(Err(BodyError::Idle)));
         };
-        if let (Some(left), Some(data)) = (&mut this.bytes_left, frame.data_ref()) {
-            match left.checked_sub(data.len() as u64) {
-                Some(rest) => *left = rest,
-                None => {
-                    this.exceeded.store(true, Ordering::Relaxed);
-                    return Poll::Ready(Some(Err(BodyError::TooLarge)));
-                }
-            }
-        }
-        Poll::Ready(Some(Ok(frame)))
+        this.waiting = None;
+        Poll::Ready(frame.map(|frame| this.admit(frame?)))
     }
 
     fn is_end_stream(&self) -> bool {

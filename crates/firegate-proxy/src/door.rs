@@ -1,10 +1,9 @@
 //! The front door: one request from its head to its answer. The decision is core's; here its needs are fetched, its
 //! permit is turned into a request to the service, and its refusals are logged and rendered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use firegate_core::assertion::{AssertionForm, plain_headers};
@@ -14,20 +13,18 @@ use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, ORIGIN, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::assertions::SharedAssertions;
-use crate::body::{Body, BoundedBody, Bounds};
+use crate::body::{Body, BodyProgress, BoundedBody, Bounds};
 use crate::client_address::{Client, ForwardedTrust, client};
 use crate::control::ControlHandle;
 use crate::request::{self, RequestHead};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, full, refusal};
-use crate::upstream::{
-    FrontRefusal, RequestHeaders, RequestProgress, Tunnels, Upstream, peek, strip_hop_by_hop,
-};
+use crate::upstream::{FrontRefusal, RequestHeaders, Tunnels, Upstream, peek, strip_hop_by_hop};
 
 /// Paths that are Firegate's own and never routed.
 const WELL_KNOWN: &str = "/.well-known/firegate/";
@@ -47,6 +44,29 @@ pub(crate) struct Shared {
     pub(crate) control: ControlHandle,
     pub(crate) assertions: SharedAssertions,
     pub(crate) forwarded_trust: Option<ForwardedTrust>,
+    /// `firegate dev`: only hosts that are this machine's own are answered.
+    pub(crate) is_local: bool,
+    pub(crate) hints: Hints,
+}
+
+/// What is said once for each backend, and not with every request.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    given: Mutex<HashSet<String>>,
+}
+
+impl Hints {
+    /// The service itself answered 401, and did not get the user's token.
+    fn user_token_dropped(&self, backend: &str) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.insert(backend.to_owned()) {
+            tracing::info!(
+                backend,
+                "the service itself answered 401 and did not get the user's token; hint: if it verifies Firebase tokens, set \
+                 `user_token: forward`"
+            );
+        }
+    }
 }
 
 /// A worker's front door: what is shared, and the worker's own connections.
@@ -68,7 +88,7 @@ impl Door {
     pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         let request_id = request_id();
         let form = ErrorForm::of(request.headers());
-        let origin = request.headers().get(ORIGIN).cloned();
+        let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let served = self.serve(&parts, body, upgrade, peer).await;
@@ -95,6 +115,10 @@ impl Door {
         peer: IpAddr,
     ) -> Result<Response<Body>, Refused> {
         let head = request::read(parts).map_err(|reason| denial(reason, Stage::Facts))?;
+        if self.shared.is_local && !request::is_local_host(head.host) {
+            let why = "the host is none of this machine's: a page may have pointed its own name here";
+            return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
+        }
         if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
             return self.well_known(name, parts);
         }
@@ -155,7 +179,8 @@ impl Door {
         let Some(upstream) = self.upstreams.get(&backend.name) else {
             return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
         };
-        let (body, progress) = bounded_request_body(body, &backend, &parts.headers)?;
+        let until = self.lease(&permit);
+        let (body, progress) = bounded_request_body(body, &backend, &parts.headers, until)?;
         let mut request = Request::new(body);
         *request.method_mut() = parts.method.clone();
         *request.headers_mut() = parts.headers.clone();
@@ -175,18 +200,20 @@ impl Door {
         };
         let sent = upstream.send(request, &path_and_query, head.wants_upgrade, progress).await;
         let response = sent.map_err(|refused| with_bound(refused, &backend))?;
-        let until = self.lease(&permit);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response, parts, upgrade, &backend, until);
         }
-        hand_back(response, &permit, sent_google_token, until).await
+        if response.status() == StatusCode::UNAUTHORIZED && permit.drops_authorization() {
+            self.shared.hints.user_token_dropped(&backend.name);
+        }
+        hand_back(response, parts, &permit, sent_google_token, until).await
     }
 
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
         client(self.shared.forwarded_trust.as_ref(), peer, headers)
     }
 
-    fn identity_headers(&self, permit: &Permit) -> Result<Vec<(http::HeaderName, HeaderValue)>, Refused> {
+    fn identity_headers(&self, permit: &Permit) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
         let mut headers = plain_headers(permit);
         let form = AssertionForm::of(permit.backend().identity_headers());
         if let (Some(user), Some(form)) = (permit.user(), form) {
@@ -269,6 +296,12 @@ impl Door {
     }
 }
 
+/// The value of a header that has exactly one: of two, nobody knows which the other side would go by.
+fn the_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
 /// Marks an answer whose CORS headers are complete.
 #[derive(Clone, Copy, Debug)]
 struct PreflightMarker;
@@ -278,50 +311,52 @@ fn bounded_request_body(
     body: Incoming,
     backend: &Backend,
     headers: &HeaderMap,
-) -> Result<(Body, RequestProgress), Refused> {
+    until: Option<Instant>,
+) -> Result<(Body, BodyProgress), Refused> {
     let bytes_max = backend.settings.body_bytes_max;
     let announced =
         headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
     }
-    let progress = RequestProgress::default();
-    let bounds =
-        Bounds { bytes_max: Some(bytes_max), idle: Some(backend.settings.timeouts.idle), until: None };
-    let body = BoundedBody::new(body, bounds, Arc::clone(&progress.exceeded), Arc::clone(&progress.moved));
-    Ok((body.boxed_unsync(), progress))
+    let progress = BodyProgress::default();
+    let bounds = Bounds {
+        bytes_max: Some(bytes_max),
+        idle: Some(backend.settings.timeouts.idle),
+        until,
+        strips_protected_trailers: true,
+        progress: progress.clone(),
+    };
+    Ok((BoundedBody::new(body, bounds).boxed_unsync(), progress))
 }
 
 /// Hands the service's answer to the client, unless Cloud Run's front wrote it about Firegate.
 async fn hand_back(
     response: Response<Incoming>,
+    asked: &Parts,
     permit: &Permit,
     sent_google_token: bool,
     until: Option<Instant>,
 ) -> Result<Response<Body>, Refused> {
     let backend = permit.backend();
     let (mut parts, body) = response.into_parts();
-    let flag = || Arc::new(AtomicBool::new(false));
-    let bounds = Bounds { bytes_max: None, idle: Some(backend.settings.timeouts.idle), until };
+    let bounds = Bounds { idle: Some(backend.settings.timeouts.idle), until, ..Bounds::default() };
     let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
     let body = match suspicion {
-        None => BoundedBody::new(body, bounds, flag(), flag()).boxed_unsync(),
+        None => BoundedBody::new(body, bounds).boxed_unsync(),
         Some(suspicion) => {
             let (start, body) = peek(body).await;
-            if suspicion.is_confirmed_by(&parts.headers, &start) {
+            let is_confirmed = match asked.method {
+                Method::HEAD => suspicion.is_confirmed_without_body(&parts.headers, &asked.uri),
+                _ => suspicion.is_confirmed_by(&parts.headers, &start),
+            };
+            if is_confirmed {
                 let detail = format!("{} answered {}: {}", backend.name, parts.status, suspicion.hint());
                 return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
             }
-            BoundedBody::new(body, bounds, flag(), flag()).boxed_unsync()
+            BoundedBody::new(body, bounds).boxed_unsync()
         }
     };
-    if parts.status == StatusCode::UNAUTHORIZED && permit.drops_authorization() {
-        tracing::info!(
-            backend = backend.name,
-            "the service itself answered 401 and did not get the user's token; hint: if it verifies Firebase tokens, \
-             set `user_token: forward`"
-        );
-    }
     strip_hop_by_hop(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::Body;
 use crate::control::ControlHandle;
-use crate::limits::REQUEST_HEAD_TIMEOUT;
+use crate::limits::{ACCEPT_RETRY_PAUSE, REQUEST_HEAD_TIMEOUT};
 use crate::respond::full;
 
 /// Answers probes until the stop.
@@ -23,7 +23,10 @@ pub(crate) async fn serve(listener: TcpListener, control: ControlHandle, stop: C
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                Err(_) => continue,
+                Err(_) => {
+                    tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
+                    continue;
+                }
             },
         };
         let control = control.clone();

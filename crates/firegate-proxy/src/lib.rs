@@ -1,7 +1,7 @@
 //! The front door's input and output: listeners, HTTP, the way to the services, and the clients of Google that the
 //! decision asks. What passes and what does not is decided in `firegate-core` alone.
 //!
-//! A request's way through the modules: [`worker`] accepts, [`request`] reads the head, [`door`] drives the decision,
+//! A request's way through the modules: [`worker`] accepts, [`preface`] tells the protocols apart, [`request`] reads the head, [`door`] drives the decision,
 //! [`control`] fetches what it needs, [`assertions`] signs who the user is, [`upstream`] sends, [`respond`] refuses.
 
 mod assertions;
@@ -11,6 +11,7 @@ mod control;
 mod door;
 mod health;
 pub mod limits;
+mod preface;
 mod request;
 mod respond;
 mod start;

@@ -5,8 +5,14 @@ use std::time::Duration;
 /// How long a client may take to send a request's head.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How often an HTTP/2 peer is asked whether it is still there.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long to wait before accepting again when the system has no descriptors left.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
+
 /// How large a request's head may be, in bytes: what Google's load balancer lets through.
-pub const REQUEST_HEAD_BYTES_MAX: usize = 64 * 1024;
+pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
 /// How many header fields a request may have.
 pub const REQUEST_HEADERS_MAX: usize = 128;
@@ -16,12 +22,6 @@ pub const HTTP2_STREAMS_MAX: u32 = 256;
 
 /// How many connections each worker accepts at once.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 8192;
-
-/// How many questions may wait for the control thread; the next one is answered as overload.
-pub const CONTROL_QUESTIONS_MAX: usize = 1024;
-
-/// How long a request waits for an answer of the control thread.
-pub const CONTROL_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How many idle connections each worker keeps open to a backend.
 pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;

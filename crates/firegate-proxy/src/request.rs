@@ -2,11 +2,12 @@
 //! matched or believed.
 
 use firegate_core::facts::RequestFacts;
+use firegate_core::headers::is_look_alike;
 use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
-use http::header::{CONNECTION, HOST, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Method, Version};
 
 /// What the client asked for besides the decision's facts.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) facts: RequestFacts<'a>,
     /// The host that the client named, for `X-Forwarded-Host`.
     pub(crate) host: &'a str,
-    /// The client asks for another protocol on this connection.
+    /// The client asks for a WebSocket on this connection.
     pub(crate) wants_upgrade: bool,
 }
 
@@ -23,15 +24,39 @@ pub(crate) struct RequestHead<'a> {
 /// # Errors
 /// If the head is ambiguous.
 pub(crate) fn read(parts: &Parts) -> Result<RequestHead<'_>, Reason> {
-    let malformed = |why| Reason::RequestMalformed { why };
-    let host = host(parts).map_err(malformed)?;
-    let path = NormalPath::parse(parts.uri.path()).map_err(malformed)?;
-    let wants_upgrade = parts.headers.contains_key(UPGRADE);
-    if wants_upgrade && !names_upgrade(&parts.headers) {
-        return Err(malformed("the request has an Upgrade header that Connection does not name"));
+    read_head(parts).map_err(|why| Reason::RequestMalformed { why })
+}
+
+fn read_head(parts: &Parts) -> Result<RequestHead<'_>, &'static str> {
+    let Parts { method, headers, .. } = parts;
+    if *method == Method::CONNECT {
+        // It would be matched by its path and forwarded by its authority.
+        return Err("CONNECT is not forwarded");
     }
-    let facts = RequestFacts { method: &parts.method, path, headers: &parts.headers };
-    Ok(RequestHead { facts, host, wants_upgrade })
+    if headers.keys().any(is_look_alike) {
+        return Err("a header's name could be taken for one that frames or authorises the request");
+    }
+    framing(headers)?;
+    let host = host(parts)?;
+    let path = NormalPath::parse(parts.uri.path())?;
+    let facts = RequestFacts { method, path, headers };
+    Ok(RequestHead { facts, host, wants_upgrade: upgrade(parts)? })
+}
+
+/// What hyper reads in one way and others in another (RFC 9112, section 6).
+fn framing(headers: &HeaderMap) -> Result<(), &'static str> {
+    for value in headers.get_all(CONTENT_LENGTH) {
+        let canonical = value.as_bytes() == b"0" || !value.as_bytes().starts_with(b"0");
+        if !canonical || !value.as_bytes().iter().all(u8::is_ascii_digit) {
+            return Err("the Content-Length is not a plain number");
+        }
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err("the Transfer-Encoding is another than chunked"),
+    }
 }
 
 /// The one host of a request: RFC 9112, section 3.2, and RFC 9113, section 8.3.1.
@@ -48,16 +73,123 @@ fn host(parts: &Parts) -> Result<&str, &'static str> {
             return Err("the request's target and its Host header differ");
         }
         (Some(host), _) | (None, Some(host)) => host,
-        (None, None) if parts.version == Version::HTTP_10 => "",
+        (None, None) if parts.version == Version::HTTP_10 => return Ok(""),
         (None, None) => return Err("the request has no Host header"),
     };
-    if host.contains('@') || (!host.is_empty() && host.parse::<http::uri::Authority>().is_err()) {
-        return Err("the request's host is no host name");
+    if is_host(host) { Ok(host) } else { Err("the request's host is no host name or address") }
+}
+
+/// A name of letters, digits, `-`, `.` and `_`, or an IPv6 address in brackets; then a port, or none. Services split what
+/// they are told as `X-Forwarded-Host` at commas.
+fn is_host(host: &str) -> bool {
+    let (name, rest) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address.parse::<std::net::Ipv6Addr>().is_ok(), rest),
+        None => {
+            let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            (!name.is_empty() && name.bytes().all(plain), rest)
+        }
+    };
+    let port = rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    name && port
+}
+
+/// Whether a host can only be a machine's own: an address, `localhost`, or a name below it. Any other name may be one that
+/// a page of the Internet has pointed here (DNS rebinding), and for the browser that page would be of the same origin.
+pub(crate) fn is_local_host(host: &str) -> bool {
+    let name = if host.starts_with('[') { return true } else { host.split(':').next().unwrap_or_default() };
+    name == "localhost" || name.ends_with(".localhost") || name.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+/// Whether the client asks for a WebSocket (RFC 6455, section 4.1). Any other protocol is as good as not asked for: in a
+/// tunnel of `h2c`, for one, requests would follow that nobody judges.
+fn upgrade(parts: &Parts) -> Result<bool, &'static str> {
+    let mut values = parts.headers.get_all(UPGRADE).iter();
+    let (Some(protocol), None) = (values.next(), values.next()) else { return Ok(false) };
+    if !names_upgrade(&parts.headers) {
+        return Err("the request has an Upgrade header that Connection does not name");
     }
-    Ok(host)
+    let is_web_socket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
+    Ok(is_web_socket && parts.method == Method::GET && parts.version == Version::HTTP_11)
 }
 
 fn names_upgrade(headers: &HeaderMap) -> bool {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(target: &str, pairs: &[(&str, &str)], expected: Result<bool, &str>) {
+        let method = if target.starts_with("CONNECT") { Method::CONNECT } else { Method::GET };
+        let mut builder = http::Request::builder().method(method).uri(target.trim_start_matches("CONNECT "));
+        for (name, value) in pairs {
+            builder = builder.header(*name, *value);
+        }
+        let (parts, ()) = builder.body(()).expect("a request").into_parts();
+        let read = read_head(&parts).map(|head| head.wants_upgrade);
+        assert_eq!(read, expected, "{target} {pairs:?}");
+    }
+
+    #[test]
+    fn a_head_has_one_reading() {
+        let host = ("host", "door.example:8080");
+        check("/", &[host], Ok(false));
+        check("http://door.example:8080/", &[host], Ok(false));
+        check("http://other.example/", &[host], Err("the request's target and its Host header differ"));
+        check("/", &[], Err("the request has no Host header"));
+        check("/", &[host, host], Err("the request has more than one Host header"));
+        for bad in ["a,b", "user@door", "a b", "", "door:", "door:x", "[::1", "[zz]", "a/b"] {
+            check("/", &[("host", bad)], Err("the request's host is no host name or address"));
+        }
+        for good in ["[::1]:80", "127.0.0.1", "a-b.c_d"] {
+            check("/", &[("host", good)], Ok(false));
+        }
+        check("CONNECT http://door.example:8080/public/x", &[host], Err("CONNECT is not forwarded"));
+        check("/", &[host, ("content-length", "03")], Err("the Content-Length is not a plain number"));
+        check("/", &[host, ("content-length", "+3")], Err("the Content-Length is not a plain number"));
+        check(
+            "/",
+            &[host, ("transfer-encoding", "gzip, chunked")],
+            Err("the Transfer-Encoding is another than chunked"),
+        );
+        check(
+            "/",
+            &[host, ("content_length", "3")],
+            Err("a header's name could be taken for one that frames or authorises the request"),
+        );
+    }
+
+    #[test]
+    fn local_hosts_are_addresses_and_localhost() {
+        for (host, expected) in [
+            ("localhost:9080", true),
+            ("api.localhost", true),
+            ("192.168.1.4:9080", true),
+            ("[::1]:9080", true),
+            ("evil.example:9080", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_local_host(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_web_sockets_are_upgraded_to() {
+        let (host, connection) = (("host", "door"), ("connection", "keep-alive, Upgrade"));
+        check("/", &[host, connection, ("upgrade", "websocket")], Ok(true));
+        check("/", &[host, connection, ("upgrade", "WebSocket")], Ok(true));
+        check("/", &[host, connection, ("upgrade", "h2c")], Ok(false));
+        check("/", &[host, connection, ("upgrade", "websocket, h2c")], Ok(false));
+        check("/", &[host, connection, ("upgrade", "websocket"), ("upgrade", "h2c")], Ok(false));
+        check(
+            "/",
+            &[host, ("upgrade", "websocket")],
+            Err("the request has an Upgrade header that Connection does not name"),
+        );
+    }
 }

@@ -34,10 +34,18 @@ impl ErrorForm {
     /// The form for a request with these headers. gRPC-Web has the same content type family and the same answer.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         match headers.get(CONTENT_TYPE) {
-            Some(value) if value.as_bytes().starts_with(b"application/grpc") => Self::Grpc,
+            Some(value) if is_grpc(value.as_bytes()) => Self::Grpc,
             _ => Self::Json,
         }
     }
+}
+
+/// `application/grpc`, `application/grpc+proto`, `application/grpc-web-text`; not any type that merely begins so.
+fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(b"-web") || matches!(rest.first(), Some(b'+' | b';'))
+    })
 }
 
 /// The answer to a request that is not forwarded.
@@ -128,15 +136,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn grpc_clients_are_known_by_their_content_type() {
+        for (content_type, expected) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc-web-text", true),
+            ("application/grpc;x=y", true),
+            ("application/grpcfoo", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(is_grpc(content_type.as_bytes()), expected, "{content_type}");
+        }
+    }
+
+    #[test]
     fn every_code_renders_in_both_forms() {
         for &code in Code::ALL {
             let entry = code.entry();
             let response = refusal(code, ErrorForm::Json, "0");
             assert_eq!(response.status().as_u16(), entry.status);
-            assert_eq!(
-                response.headers().contains_key(WWW_AUTHENTICATE),
-                entry.status == 401 || response.headers().contains_key(WWW_AUTHENTICATE)
-            );
+            assert!(entry.status != 401 || response.headers().contains_key(WWW_AUTHENTICATE), "{code}");
             assert_eq!(
                 response.headers().contains_key(RETRY_AFTER),
                 entry.action == Action::RetryLater,

@@ -5,19 +5,21 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use firegate_core::jose::EcdsaP256Signer;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
 use firegate_google::credentials::CredentialError;
+use firegate_google::fault::FaultSource;
 use firegate_google::http::{Roots, TlsSetupError, client_tls};
 use tokio_util::sync::CancellationToken;
 
-use crate::assertions::{AssertionKeyError, Assertions, kept_key, read_key};
+use crate::assertions::{AssertionKeyError, Assertions, kept_key, read_key, read_public_key};
 use crate::client_address::ForwardedTrust;
 use crate::control::{Control, ControlHandle, ControlOptions};
-use crate::door::Shared;
+use crate::door::{Hints, Shared};
 use crate::{health, worker};
 
 /// What a front door is started with.
@@ -40,8 +42,11 @@ pub struct FrontDoorOptions {
     pub keeps_data: bool,
     /// Whom TLS towards Google and the services trusts.
     pub roots: Roots,
-    /// Whether pages of localhost and private addresses may call: `firegate dev` alone.
-    pub local_network_origins: bool,
+    /// `firegate dev`: pages of localhost and private addresses may call, and hosts that are not this machine's own are
+    /// refused.
+    pub is_local: bool,
+    /// How long requests under way may take after a stop was asked for.
+    pub drain_timeout: Duration,
     /// How many workers there are; `None` for one per core.
     pub workers: Option<usize>,
     /// The clock that tokens are judged by.
@@ -70,6 +75,9 @@ pub enum StartError {
     /// There is no usable credential.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// The only credential is a user's own, which cannot be for a service.
+    #[error("{0}")]
+    UserCredentials(FaultSource),
     /// TLS towards others cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
@@ -104,10 +112,10 @@ impl FrontDoor {
             None => None,
         };
         let mut snapshot = Snapshot::compile(configuration);
-        if options.local_network_origins {
+        if options.is_local {
             snapshot = snapshot.with_local_network_origins();
         }
-        let assertions = assertions(&options, &snapshot, address)?;
+        let assertions = assertions(&options, &snapshot)?;
         let stop = CancellationToken::new();
         let control = Control::start(ControlOptions {
             configuration,
@@ -141,10 +149,19 @@ impl FrontDoor {
             control: handle.clone(),
             assertions: Arc::new(assertions),
             forwarded_trust: ForwardedTrust::of(&behind, *on_cloud_run),
+            is_local: options.is_local,
+            hints: Hints::default(),
         });
         let tls = Arc::new(client_tls(options.roots.clone())?);
         let start = |(index, listener)| {
-            worker::start(index, listener, Arc::clone(&shared), Arc::clone(&tls), stop.clone())
+            worker::start(worker::Start {
+                index,
+                listener,
+                shared: Arc::clone(&shared),
+                tls: Arc::clone(&tls),
+                stop: stop.clone(),
+                drain_timeout: options.drain_timeout,
+            })
         };
         let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>();
         let workers = workers.map_err(StartError::Thread)?;
@@ -171,7 +188,7 @@ impl FrontDoor {
         self.handle.ready().await;
     }
 
-    /// Stops accepting, finishes the requests under way within [`crate::limits::DRAIN_TIMEOUT`], and ends every thread.
+    /// Stops accepting, finishes the requests under way within the options' `drain_timeout`, and ends every thread.
     pub fn stop(self) {
         self.stop.cancel();
         for worker in self.workers {
@@ -183,15 +200,10 @@ impl FrontDoor {
 }
 
 /// Makes what signs the assertions.
-fn assertions(
-    options: &FrontDoorOptions,
-    snapshot: &Snapshot,
-    address: SocketAddr,
-) -> Result<Assertions, StartError> {
+fn assertions(options: &FrontDoorOptions, snapshot: &Snapshot) -> Result<Assertions, StartError> {
     let settings = &options.configuration.assertion;
-    let read = |path: &PathBuf| read_key(path);
     let signer = match &settings.key {
-        Some(path) => Some(read(path)?),
+        Some(path) => Some(read_key(path)?),
         None if options.on_cloud_run => None,
         None => Some(generated_key(options.keeps_data.then_some(options.configuration.data_dir.as_path()))?),
     };
@@ -205,9 +217,12 @@ fn assertions(
              --data-file=assertion.pem; mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
         );
     }
-    let previous = settings.previous_keys.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let issuer = settings.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
-    Ok(Assertions::new(signer, &previous, issuer)?)
+    let previous =
+        settings.previous_keys.iter().map(|path| read_public_key(path)).collect::<Result<_, _>>()?;
+    // The same for every instance and every address that it listens on.
+    let issuer =
+        settings.issuer.clone().unwrap_or_else(|| format!("urn:firegate:{}", options.configuration.project));
+    Ok(Assertions::new(signer, previous, issuer)?)
 }
 
 fn generated_key(data_dir: Option<&Path>) -> Result<EcdsaP256Signer, AssertionKeyError> {

@@ -5,21 +5,23 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::door::{Door, Shared};
 use crate::limits::{
-    CONNECTIONS_PER_WORKER_MAX, DRAIN_TIMEOUT, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX,
-    REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
+    ACCEPT_RETRY_PAUSE, CONNECTIONS_PER_WORKER_MAX, HTTP2_PING_INTERVAL, HTTP2_STREAMS_MAX,
+    REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
 };
+use crate::preface::{Preface, Protocol};
 use crate::upstream::Tunnels;
 
 /// How many connections may wait to be accepted.
@@ -30,10 +32,11 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<StdListe
     let mut address = address;
     let mut listeners = Vec::with_capacity(count);
     for _ in 0..count.max(1) {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
         // The first socket without SO_REUSEPORT's company shows whether the port is taken by another process.
         if listeners.is_empty() {
-            let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            let probe =
+                Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
             probe.set_reuse_address(true)?;
             probe.bind(&address.into())?;
             address = probe.local_addr()?.as_socket().unwrap_or(address);
@@ -49,21 +52,26 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<StdListe
     Ok(listeners)
 }
 
+/// What a worker is started with.
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) listener: StdListener,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) drain_timeout: Duration,
+}
+
 /// Starts a worker on its listener.
-pub(crate) fn start(
-    index: usize,
-    listener: StdListener,
-    shared: Arc<Shared>,
-    tls: Arc<rustls::ClientConfig>,
-    stop: CancellationToken,
-) -> io::Result<JoinHandle<()>> {
+pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
+    let Start { index, listener, shared, tls, stop, drain_timeout } = start;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
         runtime.block_on(async move {
             let tunnels = Tunnels::default();
             let door = Door::new(shared, &tls, tunnels.clone());
             match TcpListener::from_std(listener) {
-                Ok(listener) => accept(listener, door, stop, tunnels).await,
+                Ok(listener) => accept(listener, door, stop, &tunnels, drain_timeout).await,
                 Err(error) => tracing::error!(%error, "a worker could not listen"),
             }
         });
@@ -71,9 +79,16 @@ pub(crate) fn start(
     std::thread::Builder::new().name(format!("firegate-worker-{index}")).spawn(run)
 }
 
-async fn accept(listener: TcpListener, door: Door, stop: CancellationToken, tunnels: Tunnels) {
+async fn accept(
+    listener: TcpListener,
+    door: Door,
+    stop: CancellationToken,
+    tunnels: &Tunnels,
+    drain_timeout: Duration,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_PER_WORKER_MAX));
     let graceful = GracefulShutdown::new();
+    let mut refusing = false;
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place,
@@ -85,28 +100,33 @@ async fn accept(listener: TcpListener, door: Door, stop: CancellationToken, tunn
         };
         match accepted {
             Ok((stream, peer)) => {
+                refusing = false;
                 let connection = serve(stream, peer, door.clone(), &graceful);
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
                 });
             }
-            // The client gave up in between, or there are no descriptors left: the next one may fare better.
+            // The client gave up in between, or there are no descriptors left, which takes a moment to change.
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::task::yield_now().await;
+                if !refusing {
+                    tracing::warn!(%error, "connections cannot be accepted");
+                }
+                refusing = true;
+                tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
     drop(listener);
     let drained = async { tokio::join!(graceful.shutdown(), tunnels.stop()) };
-    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+    if tokio::time::timeout(drain_timeout, drained).await.is_err() {
         tracing::warn!("requests were still under way when the time to drain was over");
     }
 }
 
+/// Serves one connection: reads its first bytes under a deadline, and then speaks the protocol that they begin.
 fn serve(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     door: Door,
     graceful: &GracefulShutdown,
@@ -117,23 +137,38 @@ fn serve(
         let door = door.clone();
         async move { Ok::<_, std::convert::Infallible>(door.answer(request, peer.ip()).await) }
     });
+    let watcher = graceful.watcher();
+    async move {
+        let Ok(Ok(preface)) = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream)).await
+        else {
+            return;
+        };
+        let builder = match preface.protocol {
+            Protocol::Http1 => connections().http1_only(),
+            Protocol::Http2 => connections().http2_only(),
+        };
+        let stream = TokioIo::new(preface.rewind(stream));
+        if let Err(error) = watcher.watch(builder.serve_connection_with_upgrades(stream, service)).await {
+            tracing::debug!(%error, %peer, "a connection ended early");
+        }
+    }
+}
+
+fn connections() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD_TIMEOUT)
         .max_headers(REQUEST_HEADERS_MAX)
-        .max_buf_size(REQUEST_HEAD_BYTES_MAX);
+        .max_buf_size(REQUEST_HEAD_BYTES_MAX as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .max_header_list_size(REQUEST_HEAD_BYTES_MAX as u32);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let watched = graceful.watch(connection);
-    async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%error, %peer, "a connection ended early");
-        }
-    }
+        .max_header_list_size(REQUEST_HEAD_BYTES_MAX)
+        // A peer that does not answer is gone, whether or not its socket says so.
+        .keep_alive_interval(Some(HTTP2_PING_INTERVAL))
+        .keep_alive_timeout(REQUEST_HEAD_TIMEOUT);
+    builder
 }

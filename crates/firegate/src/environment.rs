@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
+
 /// The environment variables that mean something to Firegate.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -24,16 +26,20 @@ pub struct Environment {
 impl Environment {
     /// Reads the process's environment.
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-    pub fn read() -> Self {
+    ///
+    /// # Errors
+    /// If a variable has a value that means nothing.
+    pub fn read() -> anyhow::Result<Self> {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
-            port: text("PORT").and_then(|port| port.parse().ok()),
+        let port = text("PORT").map(|port| port.parse().with_context(|| format!("PORT is no port: {port:?}")));
+        Ok(Self {
+            port: port.transpose()?,
             on_cloud_run: text("K_SERVICE").is_some(),
             inline_configuration: text("FIREGATE_CONFIG"),
             log_filter: text("FIREGATE_LOG"),
             application_credentials: text("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
             home: text("HOME").map(PathBuf::from),
             metadata_host: text("GCE_METADATA_HOST"),
-        }
+        })
     }
 }

@@ -33,8 +33,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let environment = Environment::read();
+    run(Arguments::parse()).unwrap_or_else(|error| {
+        let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        eprintln!("{red}error{red:#}: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let environment = Environment::read()?;
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
         Command::Dev(_) => "warn,firegate_proxy=info",
@@ -44,14 +51,9 @@ fn main() -> ExitCode {
     let filter = environment.log_filter.as_deref();
     logging::start(arguments.log_format, filter, default_filter, environment.on_cloud_run);
     let clock: SharedClock = Arc::new(SystemClock);
-    let result = match arguments.command {
+    match arguments.command {
         Command::Dev(arguments) => dev::run(arguments, &environment, clock),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
         Command::Serve(arguments) => serve::run(arguments, &environment, clock),
-    };
-    result.unwrap_or_else(|error| {
-        let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
-        eprintln!("{red}error{red:#}: {error:#}");
-        ExitCode::from(2)
-    })
+    }
 }

@@ -103,9 +103,9 @@ fn claims_are_required_typed_and_exact() {
 }
 
 #[test]
-fn times_are_judged_with_the_skew_and_no_more() {
-    check(json!({"exp": NOW - 9, "iat": NOW - 3000, "auth_time": NOW - 3000}), Ok(()));
-    check(json!({"exp": NOW - 10, "iat": NOW - 3000, "auth_time": NOW - 3000}), Err(Code::TokenExpired));
+fn the_future_is_judged_with_the_skew_and_the_past_without() {
+    check(json!({"exp": NOW + 1, "iat": NOW - 3000, "auth_time": NOW - 3000}), Ok(()));
+    check(json!({"exp": NOW, "iat": NOW - 3000, "auth_time": NOW - 3000}), Err(Code::TokenExpired));
     check(json!({"iat": NOW + 10}), Ok(()));
     check(json!({"iat": NOW + 11}), Err(Code::TokenNotYetValid));
     check(json!({"iat": NOW + 10, "auth_time": NOW + 11}), Err(Code::TokenNotYetValid));

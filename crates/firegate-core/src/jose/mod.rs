@@ -11,4 +11,4 @@ pub mod strict_json;
 
 pub use compact::{CompactJws, CompactJwsError};
 pub use jwk::{KeySet, KeySetError, PublicKey, RefusedKey};
-pub use sign::{EcdsaP256Signer, RsaSigner, SignError, decode_base64url, encode_base64url};
+pub use sign::{EcdsaP256Signer, RsaSigner, SignError, decode_base64url, encode_base64url, es256_public_jwk};

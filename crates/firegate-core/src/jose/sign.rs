@@ -7,12 +7,13 @@ use std::sync::Arc;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SecureRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
-    RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
+    RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use x509_parser::prelude::FromDer;
 
 /// Why a key could not be made, read or used. Nothing of the key is in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,9 +142,7 @@ impl EcdsaP256Signer {
         let key =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| SignError::Key)?;
         let (x, y) = coordinates(&key)?;
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
-        Ok(Self { key_id: encode_base64url(digest.as_ref()).into(), key: Arc::new(key), pkcs8: der.into() })
+        Ok(Self { key_id: thumbprint(&x, &y).into(), key: Arc::new(key), pkcs8: der.into() })
     }
 
     /// The `kid` that its tokens carry.
@@ -162,9 +161,7 @@ impl EcdsaP256Signer {
     /// Never for a key that could be read.
     pub fn public_jwk(&self) -> Result<Value, SignError> {
         let (x, y) = coordinates(&self.key)?;
-        Ok(json!({
-            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": &*self.key_id, "x": x, "y": y,
-        }))
+        Ok(public_jwk(&self.key_id, &x, &y))
     }
 
     /// A compact JWS of `payload` with the header `{"alg":"ES256","kid":…,"typ":type_name}`.
@@ -189,9 +186,39 @@ impl fmt::Debug for EcdsaP256Signer {
     }
 }
 
+/// The JWK of a P-256 public key in the DER form of RFC 5480, section 2: what `openssl pkey -pubout` writes.
+///
+/// # Errors
+/// If the bytes are no such key.
+pub fn es256_public_jwk(spki_der: &[u8]) -> Result<Value, SignError> {
+    let (_, spki) =
+        x509_parser::x509::SubjectPublicKeyInfo::from_der(spki_der).map_err(|_| SignError::Key)?;
+    let point = match spki.parsed() {
+        Ok(x509_parser::public_key::PublicKey::EC(point)) => point.data().to_owned(),
+        _ => return Err(SignError::Key),
+    };
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).map_err(|_| SignError::Key)?;
+    let (x, y) = point_coordinates(&point)?;
+    Ok(public_jwk(&thumbprint(&x, &y), &x, &y))
+}
+
+fn public_jwk(key_id: &str, x: &str, y: &str) -> Value {
+    json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": key_id, "x": x, "y": y})
+}
+
+/// The JWK thumbprint of RFC 7638.
+fn thumbprint(x: &str, y: &str) -> String {
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    encode_base64url(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes()).as_ref())
+}
+
 fn coordinates(key: &EcdsaKeyPair) -> Result<(String, String), SignError> {
+    point_coordinates(key.public_key().as_ref())
+}
+
+fn point_coordinates(point: &[u8]) -> Result<(String, String), SignError> {
     // The uncompressed point of SEC 1, section 2.3.3: 0x04, then 32 bytes of x and 32 of y.
-    match key.public_key().as_ref() {
+    match point {
         [0x04, point @ ..] if point.len() == 64 => {
             Ok((encode_base64url(&point[..32]), encode_base64url(&point[32..])))
         }

@@ -11,7 +11,7 @@ use firegate_google::credentials::{
     self as google, Credential, CredentialSource, Endpoints, Environment, IAM_CREDENTIALS_URL, METADATA_URL,
     OAUTH2_TOKEN_URL, STS_URL,
 };
-use firegate_google::fault::CredentialFault;
+use firegate_google::fault::{CredentialFault, FaultSource};
 use firegate_google::federation::{FederatedUser, FederationCache, FederationFault, FederationTarget};
 use firegate_google::http::HttpClient;
 use firegate_google::id_tokens::IdTokenCache;
@@ -155,7 +155,13 @@ fn credential(
             of(google::discover(&environment())?).impersonate(service_account.as_str())
         }
         files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
-            of(google::discover(&environment())?)
+            match google::discover(&environment())? {
+                // Every request would fail, and only the first one's log would say why.
+                CredentialSource::AuthorizedUser(_) => {
+                    return Err(StartError::UserCredentials(FaultSource::UserCredentials));
+                }
+                source => of(source),
+            }
         }
     })
 }

@@ -18,6 +18,7 @@ use firegate_files::configuration::{AcceptedToken, Configuration, Trust};
 use firegate_google::accounts::AccountsClient;
 use firegate_google::credentials::Credential;
 use firegate_google::fault::FaultKind;
+use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, KeySetSource, KeySnapshot, RefreshOutcome, RefreshReason};
 use http::HeaderValue;
@@ -213,15 +214,30 @@ impl ControlHandle {
         facts: &RequestFacts<'_>,
     ) -> Result<Option<HeaderValue>, Refused> {
         let token = self.inner.identities.google_token(permit, facts).await;
-        token.map_err(|error| match &error {
-            // Google's refusal of the user is an answer about the user, not an outage.
-            IdentityFault::User(refusal) if refusal.kind() == FaultKind::Refused => {
-                denial(Reason::FederationRefused { answer: error.to_string() }, Stage::Credential)
-            }
-            IdentityFault::Own(_) | IdentityFault::User(_) => {
-                fault(Code::CredentialUnavailable, Stage::Credential, error)
-            }
+        token.map_err(|error| match error {
+            IdentityFault::Own(error) => fault(Code::CredentialUnavailable, Stage::Credential, error),
+            IdentityFault::User(error) => self.refused_federation(&error, permit),
         })
+    }
+
+    /// What a failed exchange of the user's own token means: a refusal of Google's is an answer about the user, an outage
+    /// is none.
+    fn refused_federation(&self, error: &FederationFault, permit: &Permit) -> Refused {
+        let reason = match error {
+            FederationFault::SessionCookie => Reason::TokenIsSessionCookie,
+            FederationFault::Expired => {
+                let now = self.inner.clock.now();
+                Reason::TokenExpired { expired_at: permit.user().map_or(now, |user| user.expires_at), now }
+            }
+            FederationFault::SubjectTooLong => Reason::FederationRefused { answer: error.to_string() },
+            FederationFault::Credential(refusal) if refusal.kind() == FaultKind::Refused => {
+                Reason::FederationRefused { answer: error.to_string() }
+            }
+            FederationFault::Credential(outage) => {
+                return fault(Code::CredentialUnavailable, Stage::Credential, outage);
+            }
+        };
+        denial(reason, Stage::Credential)
     }
 
     /// Whether users can be identified: there are keys for every kind of token that is accepted.

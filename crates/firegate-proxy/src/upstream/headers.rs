@@ -10,6 +10,7 @@ use http::{HeaderMap, header};
 
 use crate::client_address::Client;
 
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
@@ -19,8 +20,16 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The headers of one connection, not of the request (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] =
-    [CONNECTION, KEEP_ALIVE, PROXY_AUTHENTICATE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HTTP2_SETTINGS,
+    KEEP_ALIVE,
+    PROXY_AUTHENTICATE,
+    PROXY_CONNECTION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// What Firegate sets on a forwarded request.
 #[derive(Debug)]
@@ -87,15 +96,13 @@ impl RequestHeaders<'_> {
 
 /// Removes what belongs to the connection a message came by, and what its Connection header names.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse::<HeaderName>().ok())
-        // Nobody may have the framing, the credential or what is set for them deleted by naming it.
-        .filter(|name| !is_protected(name) && ![AUTHORIZATION, HOST, header::CONTENT_LENGTH].contains(name))
-        .collect::<Vec<_>>();
+    let mut named = Vec::new();
+    for value in headers.get_all(CONNECTION) {
+        let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        named.extend(names.filter_map(|name| HeaderName::from_bytes(name).ok()));
+    }
+    // Nobody may have the framing, the credential or what is set for them deleted by naming it.
+    named.retain(|name| !is_protected(name) && ![AUTHORIZATION, HOST, header::CONTENT_LENGTH].contains(name));
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }

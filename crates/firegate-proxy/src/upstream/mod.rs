@@ -9,8 +9,6 @@ pub(crate) use refusal::{FrontRefusal, peek};
 pub(crate) use tunnel::Tunnels;
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
@@ -23,7 +21,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::body::Body;
+use crate::body::{Body, BodyProgress};
 use crate::door::Refused;
 use crate::limits::{UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT};
 
@@ -39,15 +37,6 @@ pub(crate) struct Upstream {
     origin: Uri,
     host: Option<http::HeaderValue>,
     response_headers_timeout: Duration,
-}
-
-/// What the sender has to be told while it waits for an answer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RequestProgress {
-    /// A piece of the body went through since the flag was lowered.
-    pub(crate) moved: Arc<AtomicBool>,
-    /// The body turned out to be too large.
-    pub(crate) exceeded: Arc<AtomicBool>,
 }
 
 impl Upstream {
@@ -91,7 +80,7 @@ impl Upstream {
         mut request: Request<Body>,
         path_and_query: &str,
         wants_upgrade: bool,
-        progress: RequestProgress,
+        progress: BodyProgress,
     ) -> Result<Response<Incoming>, Refused> {
         *request.uri_mut() = self.uri(path_and_query)?;
         *request.version_mut() = Version::HTTP_11;
@@ -105,7 +94,7 @@ impl Upstream {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => return Err(classify(&error, &progress)),
                 // The time runs from the end of the request: while its body moves on, nobody is late.
-                Err(_) if progress.moved.swap(false, Ordering::Relaxed) => {}
+                Err(_) if progress.take_moved() => {}
                 Err(_) => {
                     return Err(fault(Code::UpstreamTimedOut, "no response headers in time".to_owned()));
                 }
@@ -130,8 +119,8 @@ fn fault(code: Code, detail: String) -> Refused {
     Refused::Fault(Fault { code, stage: Stage::Upstream, detail })
 }
 
-fn classify(error: &hyper_util::client::legacy::Error, progress: &RequestProgress) -> Refused {
-    if progress.exceeded.load(Ordering::Relaxed) {
+fn classify(error: &hyper_util::client::legacy::Error, progress: &BodyProgress) -> Refused {
+    if progress.is_exceeded() {
         // The caller knows the bound.
         let reason = Reason::BodyTooLarge { bytes_max: 0 };
         return Refused::Denial(Denial { reason, stage: Stage::Upstream });

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, SERVER, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 
@@ -70,9 +70,10 @@ impl FrontRefusal {
                         && contains("<h2>Your client does not have permission to the requested URL <code>"))
             }
             Self::Invoker => {
+                // The sentence goes on after the path, which may be longer than what is looked at.
                 contains("<title>403 Forbidden</title>")
                     && contains("<h2>Your client does not have permission to get URL <code>")
-                    && contains("</code> from this server.</h2>")
+                    && (contains("</code> from this server.</h2>") || start.len() >= REFUSAL_PEEK_BYTES_MAX)
             }
             Self::Ingress => {
                 contains("<title>404 Page not found</title>")
@@ -80,6 +81,40 @@ impl FrontRefusal {
             }
         }
     }
+}
+
+/// How long the front's 403 page is without the path, and its 404 page, without their last line feed.
+const INVOKER_PAGE_BYTES: usize = 292;
+const INGRESS_PAGE_BYTES: usize = 270;
+
+impl FrontRefusal {
+    /// Whether the answer to a HEAD request is as long as the page that the front writes for this target. There is no body
+    /// to look at, and by chance no other page is just as long.
+    pub(crate) fn is_confirmed_without_body(self, headers: &HeaderMap, target: &Uri) -> bool {
+        let announced =
+            headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let Some(announced) = announced else { return self.is_confirmed_by(headers, &[]) };
+        let page = |bytes: usize| announced == bytes || announced == bytes + 1;
+        match self {
+            Self::Token => self.is_confirmed_by(headers, &[]),
+            Self::Ingress => page(INGRESS_PAGE_BYTES),
+            Self::Invoker => [target.path(), target.path_and_query().map_or("", |target| target.as_str())]
+                .into_iter()
+                .any(|shown| page(INVOKER_PAGE_BYTES + escaped_bytes(shown))),
+        }
+    }
+}
+
+/// How long a text is once it is escaped for HTML.
+fn escaped_bytes(text: &str) -> usize {
+    let escaped = |byte| match byte {
+        b'&' => 5,
+        b'<' | b'>' => 4,
+        b'"' => 6,
+        b'\'' => 5,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
 }
 
 fn is_html(headers: &HeaderMap) -> bool {

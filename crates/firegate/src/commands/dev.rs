@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anstream::println;
+use anstream::{eprintln, println};
 use firegate_core::time::SharedClock;
 
 use super::stop;
@@ -27,10 +27,17 @@ pub fn run(
         workers: None,
     };
     runtime.block_on(async {
-        let dev = Dev::start(arguments, context).await?;
+        let mut dev = Dev::start(arguments, context).await?;
         println!("{}", welcome(&dev.places));
-        stop::requested().await;
-        dev.stop().await;
-        Ok(ExitCode::SUCCESS)
+        let failure = tokio::select! {
+            () = stop::requested() => None,
+            error = dev.part_failed() => Some(error),
+        };
+        eprintln!("stopping; Ctrl-C again ends everything at once");
+        let ended = stop::unless_asked_again(dev.stop()).await;
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(ended),
+        }
     })
 }

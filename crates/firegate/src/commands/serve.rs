@@ -9,7 +9,9 @@ use anyhow::{Context as _, bail};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration};
 use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_google::credentials::METADATA_URL;
 use firegate_google::http::Roots;
+use firegate_proxy::limits::DRAIN_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions};
 
 use super::stop;
@@ -57,7 +59,8 @@ pub fn run(
     if !configuration.warnings.is_empty() {
         eprint!("{}", configuration.warnings.render(style()));
     }
-    if let Some(host) = &environment.metadata_host {
+    let default_metadata = METADATA_URL.parse().is_ok_and(|default: url::Url| default == configuration.google.metadata);
+    if let Some(host) = environment.metadata_host.as_ref().filter(|_| default_metadata) {
         configuration.google.metadata = format!("http://{host}")
             .parse()
             .with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))?;
@@ -70,9 +73,11 @@ pub fn run(
         application_credentials: environment.application_credentials.clone(),
         home: environment.home.clone(),
         lookup_bearer: None,
-        keeps_data: true,
+        // There the disk is memory, and gone with the instance.
+        keeps_data: !environment.on_cloud_run,
         roots: Roots::Platform,
-        local_network_origins: false,
+        is_local: false,
+        drain_timeout: DRAIN_TIMEOUT,
         workers: None,
         clock,
         configuration,
@@ -80,10 +85,12 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let door = FrontDoor::start(options)?;
     tracing::info!(address = %door.address(), "the front door listens");
-    runtime.block_on(stop::requested());
-    tracing::info!("stopping: requests under way are finished");
-    door.stop();
-    Ok(ExitCode::SUCCESS)
+    Ok(runtime.block_on(async {
+        stop::requested().await;
+        tracing::info!("stopping: requests under way are finished");
+        let stopping = tokio::task::spawn_blocking(move || door.stop());
+        stop::unless_asked_again(async { drop(stopping.await) }).await
+    }))
 }
 
 fn style() -> Style {

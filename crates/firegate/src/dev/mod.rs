@@ -9,15 +9,16 @@ mod welcome;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use firegate_core::time::SharedClock;
 use firegate_emulator::cloud_run::{Arrival, CloudRunFront, CloudRunOptions};
 use firegate_emulator::google::GoogleParts;
 use firegate_emulator::service::{EchoOptions, EchoService};
-use firegate_google::http::Roots;
+use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
 use firegate_proxy::{FrontDoor, FrontDoorOptions};
 use serde_json::{Value, json};
@@ -57,6 +58,7 @@ pub struct Dev {
     door: FrontDoor,
     parts: JoinSet<io::Result<()>>,
     stop: CancellationToken,
+    ready_file: Option<PathBuf>,
 }
 
 /// Where everything is.
@@ -74,8 +76,21 @@ pub struct Places {
     pub identity: Url,
     /// Whether the seeded user is there: not in an emulator of somebody else's.
     pub has_seeded_user: bool,
+    /// How a private service is called directly, if one stands behind the local Cloud Run front.
+    pub direct: Option<Direct>,
+    /// Whether door and identity server are open to the local network.
+    pub is_lan: bool,
     /// The addresses of this machine in the local network, if it is open to it.
     pub lan_addresses: Vec<IpAddr>,
+}
+
+/// A request that reaches a private service, directly or through the front door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Direct {
+    /// The service's own host, if it is another than the local address.
+    pub host: Option<String>,
+    /// A path that is routed to it.
+    pub path: String,
 }
 
 impl Dev {
@@ -85,6 +100,12 @@ impl Dev {
     /// If a port is taken, the configuration is not usable, or something that must stay local is not.
     pub async fn start(arguments: DevArguments, context: DevContext) -> anyhow::Result<Self> {
         arguments.check(&context)?;
+        if let Some(file) = &arguments.ready_file {
+            remove_ready_file(file)?;
+        }
+        if let Some(identity) = &arguments.identity {
+            probe_emulator(identity).await?;
+        }
         let listeners = Listeners::bind(&arguments).await?;
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
@@ -96,6 +117,7 @@ impl Dev {
         }
         let setup = setup::prepare(&arguments, &places)?;
         places.project = setup.configuration.project.to_string();
+        places.direct = setup.direct(&arguments);
         let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
         let cloud_run = CloudRunFront::new(CloudRunOptions {
             services: setup.services(&arguments, &listeners.container_url),
@@ -120,22 +142,33 @@ impl Dev {
             keeps_data: arguments.data.is_some(),
             // A machine without certificates is no less able to talk to itself.
             roots: Roots::Given(Vec::new()),
-            local_network_origins: true,
+            is_local: true,
+            drain_timeout: DRAIN_TIMEOUT,
             workers: context.workers,
             clock,
             configuration: setup.configuration,
         };
         let door = tokio::task::spawn_blocking(|| FrontDoor::start(options)).await??;
         door.ready().await;
-        let dev = Self { places, door, parts, stop };
-        if let Some(file) = &arguments.ready_file {
-            dev.write_ready_file(file)?;
-        }
+        let dev = Self { places, door, parts, stop, ready_file: arguments.ready_file };
+        dev.write_ready_file()?;
         Ok(dev)
+    }
+
+    /// Waits until a part ends by itself, which none should.
+    pub async fn part_failed(&mut self) -> anyhow::Error {
+        match self.parts.join_next().await {
+            Some(Ok(Err(error))) => anyhow::Error::from(error).context("a part of the stack failed"),
+            Some(Err(error)) => anyhow::Error::from(error).context("a part of the stack failed"),
+            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the stack ended by itself"),
+        }
     }
 
     /// Ends everything and waits until it has ended.
     pub async fn stop(mut self) {
+        if let Some(Err(error)) = self.ready_file.as_deref().map(remove_ready_file) {
+            tracing::warn!("{error:#}");
+        }
         let door = self.door;
         // The front door first: it finishes requests that still need the parts.
         if let Err(error) = tokio::task::spawn_blocking(move || door.stop()).await {
@@ -167,13 +200,41 @@ impl Dev {
     }
 
     /// Writes the file whole or not at all: whoever waits for it may read it as soon as it is there.
-    fn write_ready_file(&self, file: &Path) -> anyhow::Result<()> {
+    fn write_ready_file(&self) -> anyhow::Result<()> {
+        let Some(file) = &self.ready_file else { return Ok(()) };
         let partial = file.with_extension("partial");
         std::fs::write(&partial, format!("{:#}\n", self.ready_document()))
             .and_then(|()| std::fs::rename(&partial, file))
             .with_context(|| format!("--ready-file {} cannot be written", file.display()))
     }
 }
+
+/// Removes the file of a stack that is not there: an old one would send whoever waits for it to dead addresses.
+fn remove_ready_file(file: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("--ready-file {} cannot be removed", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that something answers where the emulator is said to be.
+async fn probe_emulator(identity: &Url) -> anyhow::Result<()> {
+    let http = HttpClient::new(tokio::runtime::Handle::current(), Roots::Given(Vec::new()))?;
+    let bounds = ExchangeBounds { timeout: EMULATOR_PROBE_TIMEOUT, body_bytes_max: EMULATOR_PROBE_BYTES_MAX };
+    let answer = http.get(identity, bounds).await;
+    answer.map(drop).with_context(|| format!("no emulator answers at --identity {identity}"))
+}
+
+/// How long an emulator may take to say that it is there.
+const EMULATOR_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How much of what it says is read.
+const EMULATOR_PROBE_BYTES_MAX: usize = 64 * 1024;
+
+/// How long requests under way may take after Ctrl-C.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow::Result<IdentityServer> {
     let server = IdentityServer::open(IdentityOptions {
@@ -247,6 +308,8 @@ impl Listeners {
             google: local_url(self.google.local_addr()?)?,
             identity,
             has_seeded_user: self.identity.is_some(),
+            direct: None,
+            is_lan: arguments.lan,
             lan_addresses: if arguments.lan { welcome::lan_addresses() } else { Vec::new() },
         })
     }

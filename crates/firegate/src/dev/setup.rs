@@ -8,12 +8,12 @@ use firegate_emulator::cloud_run::{
     CloudRunService, DisputedStatuses, Ingress, PublicServiceToken, RefusalStatus,
 };
 use firegate_emulator::member::Member;
-use firegate_files::configuration::{self, Configuration, Endpoint};
+use firegate_files::configuration::{self, Configuration, Endpoint, PathPattern, Routing};
 use firegate_files::diagnostic::{Diagnostics, Style};
 use url::Url;
 
 use super::google::invokers;
-use super::{CloudRunSetting, DevArguments, PROJECT_NUMBER, Places};
+use super::{CloudRunSetting, DevArguments, Direct, PROJECT_NUMBER, Places};
 
 /// A configuration for the front door, and what it stands before.
 pub(super) struct Setup {
@@ -52,6 +52,8 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
     endpoints.sts = places.google.clone();
     endpoints.iam_credentials = places.google.clone();
     endpoints.metadata = places.google.clone();
+    let door = places.door.origin().ascii_serialization();
+    configuration.assertion.issuer.get_or_insert(door);
     if let Some(data) = &arguments.data {
         configuration.data_dir = data.join("door");
     }
@@ -140,6 +142,24 @@ impl Setup {
                 })
                 .collect(),
         }
+    }
+
+    /// A request that shows the story: to the first backend that stands behind the local Cloud Run front.
+    pub(super) fn direct(&self, arguments: &DevArguments) -> Option<Direct> {
+        let is_mapped = |name: &str| arguments.map.iter().any(|mapping| mapping.backend == name);
+        let backends = &self.configuration.backends;
+        let (name, backend) = match &arguments.config {
+            None => backends.iter().next()?,
+            Some(_) => backends.iter().find(|(name, _)| is_mapped(name.as_str()))?,
+        };
+        let Routing::Routes(routes) = &self.configuration.routing else { return None };
+        let route = routes.iter().find(|route| route.backend == *name)?;
+        let path = match &route.path {
+            PathPattern::Exact(path) => path.clone(),
+            PathPattern::Prefix(prefix) => format!("{prefix}hello"),
+        };
+        let host = arguments.config.is_some().then(|| hosts(&backend.endpoint.url).swap_remove(0));
+        Some(Direct { host, path })
     }
 
     /// The audiences that assertions for the sample may have.

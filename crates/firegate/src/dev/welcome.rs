@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use anstyle::{AnsiColor, Style};
 use url::Url;
 
-use super::{Places, SEEDED_EMAIL, SEEDED_PASSWORD};
+use super::{Direct, Places, SEEDED_EMAIL, SEEDED_PASSWORD};
 
 /// An address that is never called: connecting a datagram socket to it sends nothing, and tells which address of this
 /// machine would be used (RFC 5737, TEST-NET-1).
@@ -40,39 +40,50 @@ pub fn welcome(places: &Places) -> String {
     ] {
         let _ = writeln!(text, "  {name:<16} {url}{address}{url:#}  {dim}{about}{dim:#}");
     }
-    if !places.has_seeded_user {
-        let _ = writeln!(
-            text,
-            "\n{dim}users are those of the emulator; its unsigned tokens count after a look-up{dim:#}"
-        );
-        return text;
+    if places.has_seeded_user {
+        let _ = writeln!(text, "  {:<16} {SEEDED_EMAIL} / {SEEDED_PASSWORD}", "a user");
+    } else {
+        let _ = writeln!(text, "  {:<16} those of the emulator; its unsigned tokens count after a look-up", "users");
     }
-    let _ = writeln!(text, "  {:<16} {SEEDED_EMAIL} / {SEEDED_PASSWORD}", "a user");
     phone(&mut text, places, url);
     let _ = writeln!(text, "\n{bold}try it{bold:#}: a Firebase ID token, and the same request three times\n");
-    let _ = writeln!(
-        text,
-        "TOKEN=$(curl -s '{identity}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=local' \
-         -H 'Content-Type: application/json' \
-         -d '{{\"email\":\"{SEEDED_EMAIL}\",\"password\":\"{SEEDED_PASSWORD}\",\"returnSecureToken\":true}}' \
-         | sed -n 's/.*\"idToken\": *\"\\([^\"]*\\)\".*/\\1/p')"
-    );
-    let bearer = "-H \"Authorization: Bearer $TOKEN\"";
-    for (command, about) in [
-        (format!("curl -i {bearer} {service}/hello"), "401: Cloud Run's IAM does not know Firebase tokens"),
-        (format!("curl -i {bearer} {door}/hello"), "200: through Firegate"),
-        (format!("curl -i {service}/hello"), "403: without a token"),
-    ] {
+    if places.has_seeded_user {
+        let _ = writeln!(
+            text,
+            "TOKEN=$(curl -s '{identity}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=local' \
+             -H 'Content-Type: application/json' \
+             -d '{{\"email\":\"{SEEDED_EMAIL}\",\"password\":\"{SEEDED_PASSWORD}\",\"returnSecureToken\":true}}' \
+             | sed -n 's/.*\"idToken\": *\"\\([^\"]*\\)\".*/\\1/p')"
+        );
+    } else {
+        let _ = writeln!(text, "TOKEN=…  {dim}# what getIdToken() gives{dim:#}");
+    }
+    for (command, about) in requests(places, &door, &service) {
         let _ = writeln!(text, "{command}  {dim}# {about}{dim:#}");
     }
     let _ = writeln!(text, "\n{dim}Ctrl-C ends everything{dim:#}");
     text
 }
 
+/// The same request three times: what the question of this project asks, and the answer to it.
+fn requests(places: &Places, door: &str, service: &str) -> Vec<(String, &'static str)> {
+    let bearer = "-H \"Authorization: Bearer $TOKEN\"";
+    let Some(Direct { host, path }) = &places.direct else {
+        return vec![(format!("curl -i {bearer} {door}/"), "through Firegate")];
+    };
+    // The local Cloud Run front knows a service by the host that it has on the real one.
+    let host = host.as_ref().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();
+    vec![
+        (format!("curl -i{host} {bearer} {service}{path}"), "401: Cloud Run's IAM does not know Firebase tokens"),
+        (format!("curl -i {bearer} {door}{path}"), "200: through Firegate"),
+        (format!("curl -i{host} {service}{path}"), "403: without a token"),
+    ]
+}
+
 fn phone(text: &mut String, places: &Places, url: Style) {
     let port = |url: &Url| url.port_or_known_default().unwrap_or_default();
     let (door, identity) = (port(&places.door), port(&places.identity));
-    let emulator = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2))).filter(|_| !places.lan_addresses.is_empty());
+    let emulator = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2))).filter(|_| places.is_lan);
     for (name, address) in places
         .lan_addresses
         .iter()

@@ -6,15 +6,20 @@
 mod stack;
 
 mod caddy_ghsa_7r4p_identity_header_on_a_public_route;
+mod connect_matched_as_a_path;
+mod dns_rebinding_at_the_local_door;
 mod envoy_cve_2019_9901_dot_segments;
 mod envoy_cve_2022_29226_any_bearer_token;
 mod envoy_cve_2023_27487_internal_headers;
 mod go_oidc_482_unknown_key_flood;
+mod h2c_smuggling_by_upgrade;
 mod heimdall_cve_2026_42274_encoded_paths;
 mod oauth2_proxy_cve_2025_64484_folded_header_names;
 mod oauth2_proxy_ghsa_5hvv_health_check_user_agent;
 mod oauth2_proxy_ghsa_7rh7_query_in_public_routes;
 mod pingora_cve_2026_2833_bytes_before_the_upgrade;
+mod protected_names_in_trailers;
 mod rfc_8725_algorithm_confusion;
 mod site;
+mod slow_preface;
 mod traefik_cve_2024_45410_connection_header;

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use firegate::dev::{Dev, DevArguments, DevContext, SEEDED_EMAIL, SEEDED_PASSWORD};
@@ -117,7 +118,8 @@ fn door_of(configuration: Configuration, clock: SharedClock) -> FrontDoor {
         lookup_bearer: None,
         keeps_data: false,
         roots: Roots::Given(Vec::new()),
-        local_network_origins: false,
+        is_local: false,
+        drain_timeout: Duration::from_secs(1),
         workers: Some(2),
         clock,
         configuration,

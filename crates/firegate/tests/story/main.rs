@@ -15,3 +15,4 @@ mod outages;
 mod refused_by_whom;
 mod service_view;
 mod tokens;
+mod welcome;

@@ -14,6 +14,7 @@ use firegate_emulator::cloud_run::{
 };
 use firegate_emulator::google::{GoogleOptions, GoogleParts, ServiceAccount};
 use firegate_proxy::FrontDoor;
+use http::Method;
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -93,8 +94,12 @@ async fn a_refusal_by_cloud_runs_front_is_no_lost_login() {
         (&[invoker.as_str()][..], AUDIENCE, Ingress::Internal),
     ] {
         let door = door_before(&stack, invokers, audience, ingress, stack.dev.places.service.clone()).await;
-        let answer = Call::get(&at(&door, "/a?b=<script>")).bearer(&token).send().await;
-        answer.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
+        for path in ["/a?b=<script>".to_owned(), format!("/{}", "long".repeat(400))] {
+            let answer = Call::get(&at(&door, &path)).bearer(&token).send().await;
+            answer.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
+            let head = Call::new(Method::HEAD, &at(&door, &path)).bearer(&token).send().await;
+            assert_eq!(head.status.as_u16(), 502, "HEAD {path}");
+        }
         close(door).await;
     }
     stack.stop().await;

@@ -1,0 +1,134 @@
+//! The first bytes of a connection, which tell HTTP/2 with prior knowledge (RFC 9113, section 3.4) from HTTP/1. They are
+//! read here and not by hyper, because hyper waits for them without an end.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a connection began with.
+#[derive(Debug)]
+pub(crate) struct Preface {
+    bytes: Vec<u8>,
+    pub(crate) protocol: Protocol,
+}
+
+/// The protocol that a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Preface {
+    /// Reads as much as it takes to tell. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// If the connection ends before its first byte.
+    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
+        let mut bytes = Vec::with_capacity(HTTP2_PREFACE.len());
+        while HTTP2_PREFACE.starts_with(&bytes) {
+            if bytes.len() == HTTP2_PREFACE.len() {
+                return Ok(Self { bytes, protocol: Protocol::Http2 });
+            }
+            let missing = HTTP2_PREFACE.len() - bytes.len();
+            match stream.take(missing as u64).read_buf(&mut bytes).await? {
+                0 if bytes.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                0 => break,
+                _ => {}
+            }
+        }
+        Ok(Self { bytes, protocol: Protocol::Http1 })
+    }
+
+    /// The connection with these bytes before the others again.
+    pub(crate) fn rewind<S>(&self, stream: S) -> Rewound<S> {
+        Rewound { before: self.bytes.clone(), read: 0, stream }
+    }
+}
+
+/// A connection whose first bytes were read already.
+#[derive(Debug)]
+pub(crate) struct Rewound<S> {
+    before: Vec<u8>,
+    read: usize,
+    stream: S,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let rest = this.before.get(this.read..).unwrap_or_default();
+        if rest.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(context, buffer);
+        }
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(rest.get(..count).unwrap_or_default());
+        this.read += count;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(bytes: &[u8], expected: Option<Protocol>) {
+        let mut stream = bytes;
+        let preface = Preface::read(&mut stream).await;
+        assert_eq!(preface.as_ref().ok().map(|preface| preface.protocol), expected, "{bytes:?}");
+        if let Ok(preface) = preface {
+            let mut whole = Vec::new();
+            let mut rewound = Rewound { before: preface.bytes, read: 0, stream };
+            rewound.read_to_end(&mut whole).await.expect("it is read");
+            assert_eq!(whole, bytes, "nothing is lost");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_tell_the_protocol() {
+        check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nrest", Some(Protocol::Http2)).await;
+        check(b"GET / HTTP/1.1\r\n\r\n", Some(Protocol::Http1)).await;
+        check(b"PRI * HTTP/1.1\r\n\r\n", Some(Protocol::Http1)).await;
+        check(b"PRI", Some(Protocol::Http1)).await;
+        check(b"P", Some(Protocol::Http1)).await;
+        check(b"", None).await;
+    }
+}

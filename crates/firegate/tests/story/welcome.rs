@@ -1,0 +1,96 @@
+//! What `firegate dev` prints is what happens: the lines are run as they stand, in a shell.
+
+use std::process::Command;
+
+use firegate::dev::{DevArguments, Mapping, welcome};
+
+use crate::stack::Stack;
+
+/// The lines that a newcomer pastes, without their remarks.
+fn lines(text: &str) -> Vec<String> {
+    let pasted = text.lines().filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl "));
+    pasted.map(|line| line.split("  #").next().unwrap_or_default().to_owned()).collect()
+}
+
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+async fn check(arguments: DevArguments) {
+    let stack = Stack::with(arguments).await;
+    let text = plain(&welcome(&stack.dev.places));
+    let lines = lines(&text);
+    let [token, direct, through, without] = &lines[..] else { panic!("{text}") };
+    for (line, status, remark) in
+        [(direct, "401", "# 401"), (through, "200", "# 200"), (without, "403", "# 403")]
+    {
+        assert!(text.contains(remark), "{text}");
+        let script =
+            format!("{token}\n{}", line.replace("curl -i", "curl -s -o /dev/null -w '%{http_code}'"));
+        let run = move || Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+        let output = tokio::task::spawn_blocking(run).await.expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), status, "{line}");
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_three_lines_show_401_200_and_403() {
+    check(DevArguments::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn and_so_they_do_before_a_real_configuration() {
+    let service = Stack::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    let text = "project: demo-firegate\nallow: [allAuthenticatedUsers]\nbackends:\n  web: { url: 'http://127.0.0.1:9', credential: none }\n  \
+                api: https://api-abc123-uc.a.run.app\nroutes:\n  - { path: /web/*, backend: web }\n  - { path: /api/*, backend: api }\n";
+    std::fs::write(&file, text).expect("a file");
+    let identity = service.dev.places.identity.clone();
+    let map = vec![Mapping { backend: "api".to_owned(), url: identity }];
+    check_mapped(DevArguments { config: Some(file), map, ..DevArguments::default() }).await;
+    service.stop().await;
+}
+
+/// The mapped server is another than the sample, so its own answer to an unknown path counts as having been reached.
+async fn check_mapped(arguments: DevArguments) {
+    let stack = Stack::with(arguments).await;
+    let text = plain(&welcome(&stack.dev.places));
+    let lines = lines(&text);
+    assert!(
+        lines[1].contains("-H 'Host: api-abc123-uc.a.run.app'") && lines[1].ends_with("/api/hello"),
+        "{text}"
+    );
+    for (line, status) in [(&lines[1], "401"), (&lines[3], "403")] {
+        let script =
+            format!("{}\n{}", lines[0], line.replace("curl -i", "curl -s -o /dev/null -w '%{http_code}'"));
+        let run = move || Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+        let output = tokio::task::spawn_blocking(run).await.expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), status, "{line}");
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ready_file_is_there_while_the_stack_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ready.json");
+    std::fs::write(&file, "{\"door\":\"STALE\"}").expect("a file");
+    let stack = Stack::with(DevArguments { ready_file: Some(file.clone()), ..DevArguments::default() }).await;
+    let document: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("a file")).expect("JSON");
+    assert_eq!(document["door"].as_str(), Some(stack.dev.places.door.as_str().trim_end_matches('/')));
+    assert_eq!(document["user"]["email"].as_str(), Some("ada@example.com"));
+    stack.stop().await;
+    assert!(!file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emulator_that_is_not_there_is_an_error() {
+    let identity = Some("http://127.0.0.1:9".parse().expect("a URL"));
+    let arguments = DevArguments { identity, ..DevArguments::default() };
+    let context = crate::stack::context(&crate::stack::clock(), false);
+    let error = firegate::dev::Dev::start(arguments, context).await.expect_err("nothing is there");
+    assert!(format!("{error:#}").contains("--identity http://127.0.0.1:9"), "{error:#}");
+}
