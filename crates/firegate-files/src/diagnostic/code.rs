@@ -75,6 +75,8 @@ codes! {
     STREAMS = "FG126";
     /// A list of token sources is empty.
     TOKEN_SOURCES = "FG127";
+    /// What `credential: federate_user` opens to users without Firegate.
+    FEDERATION = "FG128";
 
     /// A route's path cannot be read, or can never be reached.
     ROUTE_PATH = "FG130";

@@ -65,8 +65,10 @@ impl Checker<'_> {
             CredentialSource::FederateUser => {
                 let service_account = self.needed(path, "federate_user", "service_account", account);
                 let provider = self.needed(path, "federate_user", "workload_identity_provider", provider);
-                self.no_session_cookies(path, users);
-                Some(Credential::FederateUser { service_account: service_account?, provider: provider? })
+                self.session_cookies(path, users);
+                let (service_account, provider) = (service_account?, provider?);
+                self.federation_is_open(path, &service_account);
+                Some(Credential::FederateUser { service_account, provider })
             }
         }
     }
@@ -92,12 +94,35 @@ impl Checker<'_> {
         None
     }
 
-    /// Session cookies have another issuer than the provider trusts: the exchange would fail for every one.
-    fn no_session_cookies(&mut self, path: &YamlPath, users: Option<&Users>) {
-        if users.is_some_and(|users| users.accept.contains(&AcceptedToken::SessionCookie)) {
-            let found = Diagnostic::error(code::CREDENTIAL, "a session cookie cannot be federated")
-                .hint("remove `session_cookie` from `users.accept`, or use another credential here");
-            self.report(&path.key("credential"), found);
+    /// Session cookies have another issuer than the provider trusts, so the exchange would fail for every one. Another
+    /// backend may still take them; where only they are accepted, nobody could ever reach this one.
+    fn session_cookies(&mut self, path: &YamlPath, users: Option<&Users>) {
+        let accepts = |token| users.is_some_and(|users| users.accept.contains(&token));
+        if !accepts(AcceptedToken::SessionCookie) {
+            return;
         }
+        let found = if accepts(AcceptedToken::IdToken) {
+            let message = "session cookies are refused here: they cannot be federated";
+            Diagnostic::warning(code::CREDENTIAL, message).hint(
+                "let the app send `getIdToken()` to this backend, or use another credential here; other backends take the cookies",
+            )
+        } else {
+            let message = "nobody could reach this backend: a session cookie cannot be federated";
+            Diagnostic::error(code::CREDENTIAL, message)
+                .hint("add `id_token` to `users.accept`, or use another credential here")
+        };
+        self.report(&path.key("credential"), found);
+    }
+
+    /// The token endpoints are public and the user holds the token, so Firegate's own checks do not stand in the way of
+    /// the exchange. No configuration of Firegate's can change that, so every one is told.
+    fn federation_is_open(&mut self, path: &YamlPath, service_account: &ServiceAccountEmail) {
+        let message = format!(
+            "every user whom the provider admits can act as `{service_account}` without Firegate too, \
+             whatever `allow` and `users` say"
+        );
+        let hint = "give the provider an attribute condition that admits the intended users alone, and the service account \
+                    no other use than calling this service; docs/credentials.md has the lines";
+        self.report(&path.key("credential"), Diagnostic::warning(code::FEDERATION, message).hint(hint));
     }
 }

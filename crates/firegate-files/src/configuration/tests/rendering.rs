@@ -269,6 +269,33 @@ fn federation_without_its_parts() {
 }
 
 #[test]
+fn federation_and_what_it_opens() {
+    let api = backend(
+        "url: https://api-abc123-uc.a.run.app\ncredential: federate_user\n\
+         service_account: caller@my-project.iam.gserviceaccount.com\n\
+         workload_identity_provider: //iam.googleapis.com/projects/1/locations/global/\
+         workloadIdentityPools/pool/providers/prov",
+    );
+    insta::assert_snapshot!(rendered(&format!("{api}users: {{ accept: [id_token, session_cookie] }}\n")), @r"
+        warning[FG124]: session cookies are refused here: they cannot be federated
+         --> firegate.yaml:6:17
+          |
+        6 |     credential: federate_user
+          |                 ^^^^^^^^^^^^^
+          |
+          = hint: let the app send `getIdToken()` to this backend, or use another credential here; other backends take the cookies
+
+        warning[FG128]: every user whom the provider admits can act as `caller@my-project.iam.gserviceaccount.com` without Firegate too, whatever `allow` and `users` say
+         --> firegate.yaml:6:17
+          |
+        6 |     credential: federate_user
+          |                 ^^^^^^^^^^^^^
+          |
+          = hint: give the provider an attribute condition that admits the intended users alone, and the service account no other use than calling this service; docs/credentials.md has the lines
+        ");
+}
+
+#[test]
 fn warnings_of_what_probably_was_not_meant() {
     insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\naudience: https://api-abc123-uc.a.run.app/")), @r"
         warning[FG123]: the audience `https://api-abc123-uc.a.run.app/` ends with a slash

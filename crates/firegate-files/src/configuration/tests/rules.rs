@@ -221,23 +221,35 @@ fn credentials() {
     check(&file("credential: impersonate\nservice_account: 5"), &["FG005 backends.api.service_account"]);
     check(&file("credential: federate_user"), &["FG124 backends.api.credential"; 2]);
     check(&file(&format!("credential: federate_user\n{ACCOUNT}")), &["FG124 backends.api.credential"]);
-    check(&file(&format!("credential: federate_user\n{ACCOUNT}\n{PROVIDER}")), &[]);
-    check(
-        &format!(
-            "{}users: {{ accept: [id_token, session_cookie] }}\n",
-            file(&format!("credential: federate_user\n{ACCOUNT}\n{PROVIDER}"))
-        ),
-        &["FG124 backends.api.credential"],
-    );
-    check(
-        &file(&format!("credential: federate_user\n{ACCOUNT}\n{PROVIDER}\nallow: [allUsers]")),
-        &["FG124 backends.api.allow"],
-    );
     check(
         &file(&format!("credential: default\n{ACCOUNT}\n{PROVIDER}")),
         &["FG124 backends.api.service_account", "FG124 backends.api.workload_identity_provider"],
     );
     check(&file("credential: impersonat"), &["FG006 backends.api.credential"]);
+}
+
+#[test]
+fn what_federation_opens_and_what_it_cannot_take() {
+    let federated = |more: &str| {
+        let text = backend(
+            "url: https://a.run.app\ncredential: federate_user\n\
+             service_account: caller@my-project.iam.gserviceaccount.com\n\
+             workload_identity_provider: //iam.googleapis.com/projects/1/locations/global/\
+             workloadIdentityPools/pool/providers/prov",
+        );
+        format!("{text}{more}")
+    };
+    let check = |more: &str, starts: bool, expected: &[&str]| {
+        check(&federated(more), expected);
+        assert_eq!(parse("firegate.yaml", &federated(more)).is_ok(), starts, "{more}");
+    };
+    const OPEN: &str = "FG128 backends.api.credential";
+    check("", true, &[OPEN]);
+    check("    allow: [allUsers]\n", true, &[OPEN, "FG124 backends.api.allow"]);
+    // Another backend may take the cookies.
+    const COOKIE: &str = "FG124 backends.api.credential";
+    check("users: { accept: [id_token, session_cookie] }\n", true, &[COOKIE, OPEN]);
+    check("users: { accept: [session_cookie] }\n", false, &[COOKIE, OPEN]);
 }
 
 #[test]
