@@ -175,7 +175,8 @@ pub(crate) struct CorsSource {
     pub origins: Option<Vec<String>>,
     /// The methods they may use. Default, and when empty: those that the backends are commonly called with.
     pub methods: Option<Vec<String>>,
-    /// The request headers they may set beside `Authorization`, `Content-Type` and `X-Firebase-AppCheck`.
+    /// The request headers they may set beside `Authorization`, `Content-Type`, `X-Firebase-AppCheck` and
+    /// `X-Requested-With`.
     pub headers: Option<Vec<String>>,
     /// Whether cookies are sent. Default: `false`.
     pub credentials: Option<bool>,
