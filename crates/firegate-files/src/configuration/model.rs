@@ -372,7 +372,7 @@ pub struct AssertionSettings {
     pub issuer: Option<String>,
     /// The file of the signing key; absent for a generated one in `data_dir`.
     pub key: Option<PathBuf>,
-    /// The files of former keys, which are still published.
+    /// The files of former keys, private or public ones, which are still published.
     pub previous_keys: Vec<PathBuf>,
 }
 

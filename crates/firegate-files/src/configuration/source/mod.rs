@@ -155,7 +155,8 @@ pub(crate) struct AssertionSource {
     pub issuer: Option<UrlSource>,
     /// The PEM file of the signing key (EC P-256). Default: generated and kept in `data_dir`.
     pub key: Option<String>,
-    /// PEM files of former keys, which are still published.
+    /// PEM files of former keys, which are still published. The public halves do (`-----BEGIN PUBLIC KEY-----`): a key
+    /// that no longer signs need not be kept.
     pub previous_keys: Option<Vec<String>>,
 }
 
