@@ -74,7 +74,12 @@ impl SqliteStore {
     /// Opens the file, or memory without one, and makes the tables if they are missing.
     pub(crate) fn open(file: Option<&Path>) -> Result<Self, StoreError> {
         let mut connection = match file {
-            Some(file) => Connection::open(file)?,
+            Some(file) => {
+                make_private_file(file).map_err(|error| {
+                    StoreError::Database(format!("cannot make {}: {error}", file.display()))
+                })?;
+                Connection::open(file)?
+            }
             None => Connection::open_in_memory()?,
         };
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -112,6 +117,16 @@ impl SqliteStore {
         transaction.commit()?;
         Ok(result)
     }
+}
+
+/// Makes a file that only its owner may read, before SQLite makes one that everybody may; SQLite gives its companions,
+/// the log and its index, the mode of the file itself. A file that exists keeps its mode.
+fn make_private_file(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
 }
 
 impl AccountStore for SqliteStore {
@@ -351,6 +366,24 @@ mod tests {
             session_claims: "{}".to_owned(),
             auth_time: NOW,
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_read_the_files() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(Some(&directory.path().join("accounts"))).unwrap();
+        store.insert(&Directory::of_project("p"), &account("alice", "alice@example.com")).unwrap();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap) {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            found.push((entry.file_name().into_string().unwrap(), format!("{mode:o}")));
+        }
+        found.sort();
+        let expected = ["accounts", "accounts-shm", "accounts-wal"];
+        assert_eq!(found, expected.map(|name| (name.to_owned(), "600".to_owned())));
     }
 
     #[test]
