@@ -16,7 +16,7 @@ use crate::sign_in::Locality;
 pub(crate) struct Caller {
     peer: IpAddr,
     /// The request's host and port as they came.
-    pub(crate) authority: Option<String>,
+    authority: Option<String>,
     /// The request's host in lower case.
     pub(crate) host: Option<String>,
     pub(crate) origin: Option<HeaderValue>,
@@ -41,6 +41,12 @@ impl Caller {
             bearer: headers.get(AUTHORIZATION).and_then(bearer_of),
             has_api_key: has_api_key(request),
         }
+    }
+
+    /// This server's own host and port as the caller knows them, none if the caller knows it by a name of Google's.
+    pub(crate) fn own_authority(&self) -> Option<&str> {
+        let is_google = self.host.as_deref().is_some_and(|host| API_HOSTS.contains(&host));
+        self.authority.as_deref().filter(|_| !is_google)
     }
 
     /// Whether the caller is a program on this machine, or a page that this machine served.

@@ -3,21 +3,24 @@
 use serde_json::{Value, json};
 
 use crate::limits::PASSWORD_CHARACTERS_MIN;
+use crate::routes::{GOOGLE_APIS, KEY_OWNER};
 use crate::tokens::{TokenSigning, issuer};
 
-/// OpenID Connect discovery (OpenID Connect Discovery 1.0, section 3). The keys are at this server, under whatever
-/// `authority` the caller knows it by.
+/// OpenID Connect discovery (OpenID Connect Discovery 1.0, section 3). The keys are at this server: under the
+/// `authority` that the caller knows it by, or where Google publishes them, if the caller knows it by Google's names.
 pub(crate) fn discovery(project: &str, authority: Option<&str>, token_signing: TokenSigning) -> Value {
-    let authority = authority.unwrap_or("www.googleapis.com");
+    let keys = format!("{GOOGLE_APIS}/service_accounts/v1/jwk/{KEY_OWNER}");
+    let keys = match authority {
+        Some(authority) => format!("http://{authority}/{keys}"),
+        None => format!("https://{keys}"),
+    };
     let algorithm = match token_signing {
         TokenSigning::Rs256 => "RS256",
         TokenSigning::None => "none",
     };
     json!({
         "issuer": issuer(project),
-        "jwks_uri": format!(
-            "http://{authority}/www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
-        ),
+        "jwks_uri": keys,
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [algorithm],

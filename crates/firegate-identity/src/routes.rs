@@ -10,14 +10,14 @@ use crate::accounts::{Directory, is_directory_id};
 
 const IDENTITY_TOOLKIT: &str = "identitytoolkit.googleapis.com";
 const SECURE_TOKEN: &str = "securetoken.googleapis.com";
-const GOOGLE_APIS: &str = "www.googleapis.com";
+pub(crate) const GOOGLE_APIS: &str = "www.googleapis.com";
 const ISSUER: &str = "securetoken.google.com";
 
 /// The hosts of Google that this server stands for.
 pub(crate) const API_HOSTS: [&str; 4] = [IDENTITY_TOOLKIT, SECURE_TOKEN, GOOGLE_APIS, ISSUER];
 
 /// The service account in whose name Google publishes the ID tokens' keys.
-const KEY_OWNER: &str = "securetoken@system.gserviceaccount.com";
+pub(crate) const KEY_OWNER: &str = "securetoken@system.gserviceaccount.com";
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

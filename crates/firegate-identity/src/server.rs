@@ -341,8 +341,7 @@ impl IdentityServer {
                 key(cookie_key.clone()).await?.certificates().to_owned()
             }
             PublicDocument::Discovery { project } => {
-                documents::discovery(project, caller.authority.as_deref(), self.inner.token_signing)
-                    .to_string()
+                documents::discovery(project, caller.own_authority(), self.inner.token_signing).to_string()
             }
         };
         Ok(reply::public_document(PUBLIC_KEYS_MAX_AGE.as_secs(), body))
