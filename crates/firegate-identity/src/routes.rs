@@ -84,8 +84,10 @@ pub(crate) enum ControlOperation {
 }
 
 impl Route {
-    /// Finds what a request asks for. `host` is the request's host without a port, if it has one.
+    /// Finds what a request asks for. `host` is the request's host without a port, if it has one. HEAD asks for what GET
+    /// does (RFC 9110, section 9.3.2); that the answer has no body is seen to where it is sent.
     pub(crate) fn find(method: &Method, host: Option<&str>, path: &str) -> Self {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
         let decoded = path
             .strip_prefix('/')
             .unwrap_or(path)
@@ -293,6 +295,7 @@ mod tests {
         check("POST /securetoken.googleapis.com/v1/token", Route::User(UserOperation::Token));
         check("POST /www.googleapis.com/identitytoolkit/v3/relyingparty/signupNewUser", sign_up);
         check("GET /", Route::Greeting);
+        check("HEAD /", Route::Greeting);
         check("GET /favicon.ico", Route::NotFound);
     }
 
@@ -378,8 +381,10 @@ mod tests {
             "securetoken.googleapis.com/v1/token",
             "emulator/v1/projects/p/accounts",
         ] {
-            let route = find(&format!("GET /{path}"), None);
-            assert!(matches!(route, Route::Unimplemented(_) | Route::NotFound), "{path}: {route:?}");
+            for method in ["GET", "HEAD"] {
+                let route = find(&format!("{method} /{path}"), None);
+                assert!(matches!(route, Route::Unimplemented(_) | Route::NotFound), "{path}: {route:?}");
+            }
         }
     }
 

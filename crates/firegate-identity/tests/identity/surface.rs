@@ -35,6 +35,22 @@ async fn discovery_leads_to_this_servers_keys() {
 }
 
 #[tokio::test]
+async fn head_answers_as_get_without_a_body() {
+    let server = Server::start().await;
+    let discovery = format!("/securetoken.google.com/{PROJECT}/.well-known/openid-configuration");
+    let config = format!("{TOOLKIT}/v1/projects?key=any");
+    for path in ["/", &discovery, &config, "/nothing/here"] {
+        let (get, head) = (server.get(path).await, server.send(&format!("HEAD {path}"), &[], "").await);
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.headers["content-length"], get.body.len().to_string(), "{path}");
+        assert!(head.body.is_empty(), "{path}");
+    }
+    let accounts = format!("HEAD {TOOLKIT}/v1/projects/{PROJECT}/accounts:batchGet");
+    assert_eq!(server.send(&accounts, &[], "").await.status, 401, "not without the administrator's token");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_said_to_be_so() {
     let server = Server::start().await;
     for request in [
