@@ -94,11 +94,14 @@ fn is_host(host: &str) -> bool {
     name && port
 }
 
-/// Whether a host can only be a machine's own: an address, `localhost`, or a name below it. Any other name may be one that
-/// a page of the Internet has pointed here (DNS rebinding), and for the browser that page would be of the same origin.
+/// Whether a host can only be a machine's own: an address, `localhost` or a name below it, or a name of the local network
+/// (`.local`, RFC 6762). Any other name may be one that a page of the Internet has pointed here (DNS rebinding), and for
+/// the browser that page would be of the same origin.
 pub(crate) fn is_local_host(host: &str) -> bool {
     let name = if host.starts_with('[') { return true } else { host.split(':').next().unwrap_or_default() };
-    name == "localhost" || name.ends_with(".localhost") || name.parse::<std::net::Ipv4Addr>().is_ok()
+    name == "localhost"
+        || [".localhost", ".local"].iter().any(|end| name.ends_with(end))
+        || name.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// Whether the client asks for a WebSocket (RFC 6455, section 4.1). Any other protocol is as good as not asked for: in a
@@ -167,6 +170,7 @@ mod tests {
         for (host, expected) in [
             ("localhost:9080", true),
             ("api.localhost", true),
+            ("my-mac.local:9080", true),
             ("192.168.1.4:9080", true),
             ("[::1]:9080", true),
             ("evil.example:9080", false),

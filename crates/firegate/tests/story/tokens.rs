@@ -1,9 +1,15 @@
 //! Every kind of token that somebody sends by mistake or on purpose, and what the front door says to it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use firegate::dev::DevArguments;
 use http::Method;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use crate::stack::{Answer, Call, Stack, claims, stranger, text, unsigned};
+use crate::stack::{Answer, Call, Stack, at, claims, close, door, stranger, text, unsigned};
 
 async fn with_token(stack: &Stack, token: &str) -> Answer {
     Call::get(&stack.door("/hello")).bearer(token).send().await
@@ -151,5 +157,74 @@ async fn grpc_clients_get_trailers_and_no_page() {
     assert_eq!(answer.header("grpc-status"), Some("16"));
     assert_eq!(answer.header("x-firegate-reason"), Some("TOKEN_MISSING"));
     assert!(answer.body.is_empty());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_cookies_pass_where_they_are_accepted() {
+    let stack = Stack::start().await;
+    let identity = &stack.dev.places.identity;
+    let service = stack.service("/");
+    let door = door(
+        &format!(
+            "project: demo-firegate\nallow: [allAuthenticatedUsers]\nusers: {{ accept: [id_token, session_cookie] }}\n\
+             backends: {{ api: {{ url: '{service}', credential: metadata }} }}\ngoogle:\n  metadata: '{google}'\n  \
+             id_token_keys: '{identity}www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com'\n  \
+             session_cookie_keys: '{identity}www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys'\n",
+            google = stack.dev.places.google
+        ),
+        &stack.clock,
+    );
+    door.ready().await;
+    let id_token = stack.id_token().await;
+    let session =
+        stack.admin(":createSessionCookie", json!({"idToken": id_token, "validDuration": "86400"})).await;
+    let cookie = text(&session["sessionCookie"]);
+    let send = async |token: &str| Call::get(&at(&door, "/")).bearer(token).send().await;
+    assert_eq!(
+        send(&id_token).await.ok()["caller"]["email"],
+        json!("front-door@demo-firegate.iam.gserviceaccount.com")
+    );
+    let seen = send(&cookie).await.ok();
+    assert_eq!(seen["headers"]["x-firegate-user-email"], json!("ada@example.com"));
+    stack.clock.advance(7200);
+    send(&id_token).await.expect_refusal(401, "TOKEN_EXPIRED", "REFRESH_TOKEN");
+    send(&cookie).await.ok();
+    close(door).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_refused_request_reaches_the_service() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let service =
+        Some(format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a URL"));
+    let reached = Arc::new(AtomicUsize::new(0));
+    let count = {
+        let reached = Arc::clone(&reached);
+        move || async move {
+            reached.fetch_add(1, Ordering::SeqCst);
+            "reached"
+        }
+    };
+    tokio::spawn(
+        async move { axum::serve(listener, Router::new().fallback(count)).await.expect("it serves") },
+    );
+    let stack = Stack::with(DevArguments { service, ..DevArguments::default() }).await;
+    let (project, now) = (stack.dev.places.project.clone(), stack.now());
+    let none = json!({"alg": "none"});
+    for token in [
+        stranger().sign(&claims(&project, now)).expect("a token"),
+        stranger().sign(&claims("another-project", now)).expect("a token"),
+        unsigned(none, claims(&project, now), b""),
+        "a.b.c".to_owned(),
+    ] {
+        let answer = Call::new(Method::POST, &stack.door("/")).bearer(&token).body("a body").send().await;
+        assert_eq!(answer.status.as_u16(), 401, "{token}");
+    }
+    assert_eq!(Call::get(&stack.door("/")).send().await.status.as_u16(), 401);
+    assert_eq!(reached.load(Ordering::SeqCst), 0);
+    with_token(&stack, &stack.id_token().await).await;
+    assert_eq!(reached.load(Ordering::SeqCst), 1);
     stack.stop().await;
 }
