@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test from "node:test";
+import test, { after } from "node:test";
 
 import { GoogleAuth, Impersonated } from "google-auth-library";
 
@@ -17,9 +17,11 @@ const { service_accounts: accounts } = environment;
 // and the library needs no gcloud to tell it the project.
 process.env.GCE_METADATA_HOST = new URL(environment.google).host;
 process.env.GOOGLE_CLOUD_PROJECT = environment.project;
-process.env.HOME = import.meta.dirname;
 delete process.env.GCE_METADATA_IP;
 delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
+const gcloudConfiguration = await mkdtemp(join(tmpdir(), "firegate-gcloud-"));
+process.env.CLOUDSDK_CONFIG = gcloudConfiguration;
+after(() => rm(gcloudConfiguration, { recursive: true }));
 
 /** The service saw this service account, whose token Cloud Run had validated, and no user. */
 function assertSawServiceAccount(seen, email) {
