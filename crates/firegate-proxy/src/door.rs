@@ -198,8 +198,7 @@ impl Door {
             Some(query) => format!("{}?{query}", head.facts.path.as_str()),
             None => head.facts.path.as_str().to_owned(),
         };
-        let sent = upstream.send(request, &path_and_query, head.wants_upgrade, progress).await;
-        let response = sent.map_err(|refused| with_bound(refused, &backend))?;
+        let response = upstream.send(&permit, request, &path_and_query, head.wants_upgrade, progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(response, parts, upgrade, &backend, until);
         }
@@ -359,17 +358,6 @@ async fn hand_back(
     };
     strip_hop_by_hop(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
-}
-
-/// The send only knows that the body was too large; the bound is the backend's.
-fn with_bound(refused: Refused, backend: &Backend) -> Refused {
-    match refused {
-        Refused::Denial(Denial { reason: Reason::BodyTooLarge { .. }, stage }) => Refused::Denial(Denial {
-            reason: Reason::BodyTooLarge { bytes_max: backend.settings.body_bytes_max },
-            stage,
-        }),
-        refused => refused,
-    }
 }
 
 pub(crate) fn denial(reason: Reason, stage: Stage) -> Refused {

@@ -11,6 +11,7 @@ pub(crate) use tunnel::Tunnels;
 use std::pin::pin;
 use std::time::Duration;
 
+use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 use firegate_core::snapshot::Backend;
 use firegate_files::configuration::Protocol;
@@ -74,9 +75,10 @@ impl Upstream {
         }
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request that is permitted and waits for the head of the answer.
     pub(crate) async fn send(
         &self,
+        permit: &Permit,
         mut request: Request<Body>,
         path_and_query: &str,
         wants_upgrade: bool,
@@ -92,7 +94,7 @@ impl Upstream {
         loop {
             match tokio::time::timeout(self.response_headers_timeout, &mut answer).await {
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) => return Err(classify(&error, &progress)),
+                Ok(Err(error)) => return Err(classify(&error, &progress, permit)),
                 // The time runs from the end of the request: while its body moves on, nobody is late.
                 Err(_) if progress.take_moved() => {}
                 Err(_) => {
@@ -119,10 +121,9 @@ fn fault(code: Code, detail: String) -> Refused {
     Refused::Fault(Fault { code, stage: Stage::Upstream, detail })
 }
 
-fn classify(error: &hyper_util::client::legacy::Error, progress: &BodyProgress) -> Refused {
+fn classify(error: &hyper_util::client::legacy::Error, progress: &BodyProgress, permit: &Permit) -> Refused {
     if progress.is_exceeded() {
-        // The caller knows the bound.
-        let reason = Reason::BodyTooLarge { bytes_max: 0 };
+        let reason = Reason::BodyTooLarge { bytes_max: permit.backend().settings.body_bytes_max };
         return Refused::Denial(Denial { reason, stage: Stage::Upstream });
     }
     let cause = causes(error);
