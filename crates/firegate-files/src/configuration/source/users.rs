@@ -17,7 +17,8 @@ pub(crate) struct UsersSource {
     pub anonymous: Option<AnonymousSource>,
     /// The pool's name in `principal://` and `principalSet://` members. Default: `firebase`.
     pub identity_pool: Option<String>,
-    /// How far clocks may differ, at most 300s. Default: 10s.
+    /// How far in the future a token's times may lie, because clocks differ; at most 300s. Default: 10s. An expired token
+    /// gets no grace.
     pub clock_skew: Option<DurationSource>,
     /// Whether requests must carry an App Check token. Default: `off`.
     pub app_check: Option<AppCheckSource>,
