@@ -31,7 +31,8 @@ impl Environment {
     /// If a variable has a value that means nothing.
     pub fn read() -> anyhow::Result<Self> {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let port = text("PORT").map(|port| port.parse().with_context(|| format!("PORT is no port: {port:?}")));
+        let port =
+            text("PORT").map(|port| port.parse().with_context(|| format!("PORT is no port: {port:?}")));
         Ok(Self {
             port: port.transpose()?,
             on_cloud_run: text("K_SERVICE").is_some(),

@@ -59,7 +59,8 @@ pub fn run(
     if !configuration.warnings.is_empty() {
         eprint!("{}", configuration.warnings.render(style()));
     }
-    let default_metadata = METADATA_URL.parse().is_ok_and(|default: url::Url| default == configuration.google.metadata);
+    let default_metadata =
+        METADATA_URL.parse().is_ok_and(|default: url::Url| default == configuration.google.metadata);
     if let Some(host) = environment.metadata_host.as_ref().filter(|_| default_metadata) {
         configuration.google.metadata = format!("http://{host}")
             .parse()

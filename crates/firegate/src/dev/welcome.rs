@@ -43,7 +43,11 @@ pub fn welcome(places: &Places) -> String {
     if places.has_seeded_user {
         let _ = writeln!(text, "  {:<16} {SEEDED_EMAIL} / {SEEDED_PASSWORD}", "a user");
     } else {
-        let _ = writeln!(text, "  {:<16} those of the emulator; its unsigned tokens count after a look-up", "users");
+        let _ = writeln!(
+            text,
+            "  {:<16} those of the emulator; its unsigned tokens count after a look-up",
+            "users"
+        );
     }
     phone(&mut text, places, url);
     let _ = writeln!(text, "\n{bold}try it{bold:#}: a Firebase ID token, and the same request three times\n");
@@ -74,7 +78,10 @@ fn requests(places: &Places, door: &str, service: &str) -> Vec<(String, &'static
     // The local Cloud Run front knows a service by the host that it has on the real one.
     let host = host.as_ref().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();
     vec![
-        (format!("curl -i{host} {bearer} {service}{path}"), "401: Cloud Run's IAM does not know Firebase tokens"),
+        (
+            format!("curl -i{host} {bearer} {service}{path}"),
+            "401: Cloud Run's IAM does not know Firebase tokens",
+        ),
         (format!("curl -i {bearer} {door}{path}"), "200: through Firegate"),
         (format!("curl -i{host} {service}{path}"), "403: without a token"),
     ]
