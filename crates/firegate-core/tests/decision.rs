@@ -34,7 +34,7 @@ fn allowing(members: &str) -> Snapshot {
 fn ring() -> KeyRing {
     let document = json!({"keys": [SIGNER.public_jwk()]}).to_string();
     let keys = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
-    KeyRing { id_token: KeyState::Usable(keys), session_cookie: KeyState::Missing }
+    KeyRing { id_token: KeyState::Usable(keys), ..KeyRing::default() }
 }
 
 fn token(changes: Value) -> String {
@@ -215,10 +215,8 @@ fn keys_are_asked_for_once_and_their_absence_never_allows() {
 
     let stranger = RsaSigner::generate().expect("a key");
     let other = json!({"keys": [stranger.public_jwk()]}).to_string();
-    let other = KeyRing {
-        id_token: KeyState::Usable(Arc::new(KeySet::parse_rs256(other.as_bytes()).expect("keys"))),
-        session_cookie: KeyState::Missing,
-    };
+    let other = KeyState::Usable(Arc::new(KeySet::parse_rs256(other.as_bytes()).expect("keys")));
+    let other = KeyRing { id_token: other, ..KeyRing::default() };
     let (need, decision) = ask(&other);
     assert!(matches!(need, Need::KeyRefresh { unknown_key_id: Some(_), .. }));
     assert_eq!(finish(decision.resume(Answer::Keys, &world(&other))), Err(Code::TokenKeyUnknown));

@@ -370,7 +370,7 @@ fn signature(examined: &Examined<'_>) -> Result<(), Obstacle> {
     let key_id = examined.jws.header_text("kid").unwrap_or_default();
     match keys.find(key_id) {
         None => Err(Obstacle::KeyUnknown { kind, key_id: key_id.to_owned() }),
-        Some(key) if key.verifies(examined.jws) => Ok(()),
+        Some(key) if examined.keys.verifies(keys, key, examined.jws) => Ok(()),
         Some(_) => deny(Reason::TokenSignatureInvalid),
     }
 }

@@ -1,7 +1,8 @@
+use std::fmt;
 use std::sync::Arc;
 
 use super::TokenKind;
-use crate::jose::KeySet;
+use crate::jose::{CompactJws, KeySet, PublicKey};
 
 /// What is known of one issuer's keys at this moment.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,16 @@ pub enum KeyState {
     Usable(Arc<KeySet>),
 }
 
+/// Signatures that were found good. It holds that verdict and no other: claims, times, tenant and policy are judged anew
+/// with every request, and a refusal is never kept, so that a stranger cannot fill it.
+pub trait VerifiedSignatures: fmt::Debug + Send + Sync {
+    /// Whether the signature of the token with this [digest](KeySet::digest_of) was found good.
+    fn contains(&self, digest: &[u8; 32]) -> bool;
+
+    /// Takes note that it was.
+    fn insert(&self, digest: [u8; 32]);
+}
+
 /// The keys of all accepted issuers, pinned to them: a key of one never verifies the tokens of another.
 #[derive(Clone, Debug, Default)]
 pub struct KeyRing {
@@ -20,6 +31,8 @@ pub struct KeyRing {
     pub id_token: KeyState,
     /// Keys of session cookies.
     pub session_cookie: KeyState,
+    /// The signatures that were found good with these keys before, if that is remembered.
+    pub verified: Option<Arc<dyn VerifiedSignatures>>,
 }
 
 impl KeyRing {
@@ -29,5 +42,19 @@ impl KeyRing {
             TokenKind::IdToken => &self.id_token,
             TokenKind::SessionCookie => &self.session_cookie,
         }
+    }
+
+    /// Whether `key`, one of `keys`, made the token's signature.
+    pub(super) fn verifies(&self, keys: &KeySet, key: &PublicKey, token: &CompactJws<'_>) -> bool {
+        let Some(verified) = &self.verified else { return key.verifies(token) };
+        let digest = keys.digest_of(token);
+        if verified.contains(&digest) {
+            return true;
+        }
+        let is_good = key.verifies(token);
+        if is_good {
+            verified.insert(digest);
+        }
+        is_good
     }
 }

@@ -13,7 +13,7 @@ mod user;
 mod tests;
 
 pub use check::{CHECKS, Check, Examined, Obstacle};
-pub use keys::{KeyRing, KeyState};
+pub use keys::{KeyRing, KeyState, VerifiedSignatures};
 pub use token_kind::TokenKind;
 pub use user::{AccountStatus, User};
 

@@ -1,4 +1,6 @@
-use std::sync::{Arc, LazyLock};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use firegate_files::configuration::{AcceptedToken, Anonymous, AppCheck, Revocation, Tenants};
@@ -31,7 +33,7 @@ fn rules() -> IdentityRules {
 fn ring() -> KeyRing {
     let document = json!({"keys": [SIGNER.public_jwk()]}).to_string();
     let keys = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
-    KeyRing { id_token: KeyState::Usable(keys), session_cookie: KeyState::Missing }
+    KeyRing { id_token: KeyState::Usable(keys), ..KeyRing::default() }
 }
 
 fn payload() -> Value {
@@ -178,7 +180,7 @@ fn a_session_cookie_has_its_own_keys() {
         Err(Obstacle::KeysMissing { kind: TokenKind::SessionCookie })
     );
     let KeyState::Usable(keys) = ring().id_token else { panic!("keys") };
-    let ring = KeyRing { id_token: KeyState::Missing, session_cookie: KeyState::Usable(keys) };
+    let ring = KeyRing { session_cookie: KeyState::Usable(keys), ..KeyRing::default() };
     let identified = identify(&cookie, &rules, &ring, UnixTime::from_seconds(NOW)).expect("a user");
     assert_eq!(identified.user.kind, TokenKind::SessionCookie);
 }
@@ -218,4 +220,57 @@ fn an_account_is_judged_by_when_the_user_signed_in() {
     ));
     assert_eq!(judge_account(&user, Some(&account(true, 0))), Err(Reason::UserDisabled));
     assert_eq!(judge_account(&user, None), Err(Reason::UserNotFound));
+}
+
+/// Remembers, and counts how often it was asked in vain.
+#[derive(Debug, Default)]
+struct Memory {
+    digests: Mutex<HashSet<[u8; 32]>>,
+    misses: AtomicUsize,
+}
+
+impl VerifiedSignatures for Memory {
+    fn contains(&self, digest: &[u8; 32]) -> bool {
+        let found = self.digests.lock().expect("a lock").contains(digest);
+        self.misses.fetch_add(usize::from(!found), Ordering::SeqCst);
+        found
+    }
+
+    fn insert(&self, digest: [u8; 32]) {
+        self.digests.lock().expect("a lock").insert(digest);
+    }
+}
+
+#[test]
+fn a_good_signature_is_remembered_for_this_very_token_and_these_very_keys() {
+    let memory = Arc::new(Memory::default());
+    let remembering = |ring: KeyRing| KeyRing { verified: Some(Arc::clone(&memory) as _), ..ring };
+    let at = |token: &str, ring: &KeyRing, now| {
+        identify(token, &rules(), ring, UnixTime::from_seconds(now)).map(drop)
+    };
+    let known = || memory.digests.lock().expect("a lock").len();
+    let (ring, token) = (remembering(ring()), SIGNER.sign(&payload()).expect("a token"));
+
+    assert_eq!(at(&token, &ring, NOW), Ok(()));
+    assert_eq!(at(&token, &ring, NOW), Ok(()));
+    assert_eq!((known(), memory.misses.load(Ordering::SeqCst)), (1, 1));
+
+    // Everything but the signature is judged anew.
+    assert!(matches!(at(&token, &ring, NOW + 3600), Err(Obstacle::Denied(Reason::TokenExpired { .. }))));
+    let strict = IdentityRules { project: "other".to_owned(), ..rules() };
+    assert!(identify(&token, &strict, &ring, UnixTime::from_seconds(NOW)).is_err());
+
+    // Another signature under the same words is another token, and a refusal is not kept.
+    let (words, _) = token.rsplit_once('.').expect("three parts");
+    let forged = format!("{words}.{}", encode_base64url(&[7; 256]));
+    assert_eq!(at(&forged, &ring, NOW), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
+    assert_eq!(known(), 1);
+
+    // Another key under the same id is another set: what was good with the old one counts for nothing.
+    let replaced =
+        RsaSigner::from_pkcs8(SIGNER.key_id(), RsaSigner::generate().expect("a key").pkcs8()).expect("a key");
+    let document = json!({"keys": [replaced.public_jwk()]}).to_string();
+    let keys = KeyState::Usable(Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set")));
+    let rotated = remembering(KeyRing { id_token: keys, ..KeyRing::default() });
+    assert_eq!(at(&token, &rotated, NOW), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
 };
@@ -25,6 +26,8 @@ pub struct PublicKey {
 pub struct KeySet {
     keys: Vec<PublicKey>,
     refused: Vec<RefusedKey>,
+    /// The SHA-256 of the document: which keys these are.
+    fingerprint: [u8; 32],
 }
 
 /// A published key that was not taken, and why.
@@ -72,7 +75,7 @@ impl KeySet {
         read_jwk: fn(&str, &Map<String, Value>) -> Result<PublicKey, &'static str>,
     ) -> Result<Self, KeySetError> {
         let object = strict_json::parse_object(document).map_err(|_| KeySetError::Format)?;
-        let mut set = Self::default();
+        let mut set = Self { fingerprint: sha256(&[document]), ..Self::default() };
         if let Some(keys) = object.get("keys").and_then(Value::as_array) {
             if keys.len() > KEY_SET_KEYS_MAX {
                 return Err(KeySetError::TooManyKeys);
@@ -118,6 +121,12 @@ impl KeySet {
     /// The ids of the accepted keys.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|key| &*key.key_id)
+    }
+
+    /// Names a token together with these very keys: a verdict about its signature is valid under this name alone, and under
+    /// another one as soon as the keys are others.
+    pub fn digest_of(&self, token: &CompactJws<'_>) -> [u8; 32] {
+        sha256(&[&self.fingerprint, token.text().as_bytes()])
     }
 
     /// The keys that were not taken.
@@ -199,6 +208,16 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("PublicKey").field("key_id", &self.key_id).finish_non_exhaustive()
     }
+}
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
 }
 
 fn expect_member(

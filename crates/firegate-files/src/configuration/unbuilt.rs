@@ -40,7 +40,6 @@ const UNBUILT: &[Unbuilt] = &[
     Unbuilt { path: &["deny_policies"], unless: Unless::Empty },
     Unbuilt { path: &["geo"], unless: Unless::Absent },
     Unbuilt { path: &["limits_store"], unless: Unless::Word(&["memory"]) },
-    Unbuilt { path: &["cache"], unless: Unless::Absent },
     Unbuilt { path: &["exchange", "enabled"], unless: Unless::False },
     Unbuilt { path: &["allow", "*"], unless: Unless::OtherThan("group:") },
     Unbuilt { path: &["users", "accept", "*"], unless: Unless::Word(&["id_token", "session_cookie"]) },

@@ -3,6 +3,7 @@
 //! time, only for what is not there yet.
 
 mod identities;
+mod verified;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::thread::JoinHandle;
 
 use firegate_core::decision::Answer;
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{AccountStatus, KeyRing, KeyState, TokenKind};
+use firegate_core::identity::{AccountStatus, KeyRing, KeyState, TokenKind, VerifiedSignatures};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::SharedClock;
@@ -26,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::identities::{Identities, IdentityFault};
+use self::verified::VerifiedTokens;
 use crate::door::{Refused, denial, fault};
 use crate::start::StartError;
 
@@ -63,6 +65,7 @@ struct Inner {
     session_cookie_keys: Option<Arc<KeySetCache>>,
     /// An emulator's unsigned tokens need no keys.
     needs_keys: bool,
+    verified: Arc<dyn VerifiedSignatures>,
     identities: Identities,
     accounts: AccountsClient,
     lookup_bearer: LookupBearer,
@@ -133,6 +136,7 @@ impl Inner {
             session_cookie_keys: accepts_cookies
                 .then(|| key_set("session_cookie", &configuration.google.session_cookie_keys)),
             needs_keys: configuration.trust() == Trust::Google,
+            verified: Arc::new(VerifiedTokens::new(configuration.verified_tokens_bytes)),
             identities,
             accounts: AccountsClient::new(http.clone(), Some(configuration.google.identity_toolkit.clone())),
             lookup_bearer,
@@ -166,6 +170,7 @@ impl ControlHandle {
             ring: KeyRing {
                 id_token: state(&id_token),
                 session_cookie: session_cookie.as_ref().map_or(KeyState::Missing, |snapshot| state(snapshot)),
+                verified: Some(Arc::clone(&self.inner.verified)),
             },
             generations: [id_token.generation(), session_cookie.map_or(0, |snapshot| snapshot.generation())],
         }

@@ -14,6 +14,7 @@ mod envoy_cve_2023_27487_internal_headers;
 mod go_oidc_482_unknown_key_flood;
 mod h2c_smuggling_by_upgrade;
 mod heimdall_cve_2026_42274_encoded_paths;
+mod oathkeeper_ghsa_4mq7_cached_verdicts;
 mod oauth2_proxy_cve_2025_64484_folded_header_names;
 mod oauth2_proxy_ghsa_5hvv_health_check_user_agent;
 mod oauth2_proxy_ghsa_7rh7_query_in_public_routes;

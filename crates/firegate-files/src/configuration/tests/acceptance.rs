@@ -122,7 +122,6 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
             "deny_policies",
             "geo",
             "limits_store",
-            "cache",
         ]
     );
 }
