@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::assertions::SharedAssertions;
-use crate::body::{Body, BodyProgress, BoundedBody, Bounds};
+use crate::body::{Body, BodyProgress, BoundedBody, Bounds, ClientBody};
 use crate::client_address::{Client, ForwardedTrust, client};
 use crate::control::ControlHandle;
 use crate::request::{self, RequestHead};
@@ -91,7 +91,7 @@ impl Door {
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let served = self.serve(&parts, body, upgrade, peer).await;
+        let served = self.serve(&parts, ClientBody::new(body), upgrade, peer).await;
         let mut response = served.unwrap_or_else(|refused| {
             let code = log_refusal(&refused, &request_id, &parts, peer);
             refusal(code, form, &request_id)
@@ -110,7 +110,7 @@ impl Door {
     async fn serve(
         &self,
         parts: &Parts,
-        body: Incoming,
+        body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         peer: IpAddr,
     ) -> Result<Response<Body>, Refused> {
@@ -168,7 +168,7 @@ impl Door {
         permit: Permit,
         head: &RequestHead<'_>,
         parts: &Parts,
-        body: Incoming,
+        body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         peer: IpAddr,
     ) -> Result<Response<Body>, Refused> {
@@ -307,7 +307,7 @@ struct PreflightMarker;
 
 /// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
 fn bounded_request_body(
-    body: Incoming,
+    body: ClientBody,
     backend: &Backend,
     headers: &HeaderMap,
     until: Option<Instant>,
@@ -357,6 +357,10 @@ async fn hand_back(
         }
     };
     strip_hop_by_hop(&mut parts.headers);
+    if parts.status == StatusCode::NO_CONTENT {
+        // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
+        parts.headers.remove(http::header::CONTENT_LENGTH);
+    }
     Ok(Response::from_parts(parts, body))
 }
 

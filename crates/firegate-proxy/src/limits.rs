@@ -5,6 +5,15 @@ use std::time::Duration;
 /// How long a client may take to send a request's head.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a stopping runtime waits for work that cannot be cancelled, such as a name look-up.
+pub const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How much of a body that nobody wants any more is still read, so that the client gets to read the answer.
+pub const UNWANTED_BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// How long such a body is still read.
+pub const UNWANTED_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How often an HTTP/2 peer is asked whether it is still there.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -14,7 +23,7 @@ pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// How large a request's head may be, in bytes: what Google's load balancer lets through.
 pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
-/// How many header fields a request may have.
+/// How many header fields an HTTP/1 request may have; over HTTP/2 their bytes are the bound.
 pub const REQUEST_HEADERS_MAX: usize = 128;
 
 /// How many streams one HTTP/2 connection may have open.

@@ -125,12 +125,11 @@ impl FrontDoor {
             keeps_data: options.keeps_data,
             roots: options.roots.clone(),
             clock: Arc::clone(clock),
-            stop: stop.clone(),
         })?;
         let handle = control.handle();
         let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = health {
-            let (handle, stop) = (handle.clone(), stop.clone());
+            let (handle, stop) = (handle.clone(), control.stop_token());
             control.spawn(async move {
                 match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => health::serve(listener, handle, stop).await,
@@ -188,14 +187,16 @@ impl FrontDoor {
         self.handle.ready().await;
     }
 
-    /// Stops accepting, finishes the requests under way within the options' `drain_timeout`, and ends every thread.
+    /// Stops accepting, finishes the requests under way within the options' `drain_timeout`, and ends every thread. WebSockets
+    /// end at once, because they would not by themselves. Requests under way may still need keys and tokens, so the control
+    /// thread and the probes go last.
     pub fn stop(self) {
         self.stop.cancel();
         for worker in self.workers {
             // A worker that panicked has said so already, and the others have requests to finish.
             let _ = worker.join();
         }
-        self.control.join();
+        self.control.stop();
     }
 }
 

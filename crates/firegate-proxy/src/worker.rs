@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::door::{Door, Shared};
 use crate::limits::{
     ACCEPT_RETRY_PAUSE, CONNECTIONS_PER_WORKER_MAX, HTTP2_PING_INTERVAL, HTTP2_STREAMS_MAX,
-    REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
+    REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX, RUNTIME_SHUTDOWN_TIMEOUT,
 };
 use crate::preface::{Preface, Protocol};
 use crate::upstream::Tunnels;
@@ -75,6 +75,8 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
                 Err(error) => tracing::error!(%error, "a worker could not listen"),
             }
         });
+        // A name look-up that hangs must not hold the process.
+        runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     };
     std::thread::Builder::new().name(format!("firegate-worker-{index}")).spawn(run)
 }
@@ -101,7 +103,7 @@ async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 refusing = false;
-                let connection = serve(stream, peer, door.clone(), &graceful);
+                let connection = serve(stream, peer, door.clone(), &graceful, stop.clone());
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -130,6 +132,7 @@ fn serve(
     peer: SocketAddr,
     door: Door,
     graceful: &GracefulShutdown,
+    stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     // A socket that refuses is slower, not wrong.
     let _ = stream.set_nodelay(true);
@@ -139,10 +142,8 @@ fn serve(
     });
     let watcher = graceful.watcher();
     async move {
-        let Ok(Ok(preface)) = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream)).await
-        else {
-            return;
-        };
+        let preface = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream));
+        let Some(Ok(Ok(preface))) = stop.run_until_cancelled(preface).await else { return };
         let builder = match preface.protocol {
             Protocol::Http1 => connections().http1_only(),
             Protocol::Http2 => connections().http2_only(),

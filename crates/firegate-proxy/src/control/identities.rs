@@ -1,7 +1,7 @@
 //! The Google identities by which backends are called: one for each credential that the configuration names, with the
 //! tokens kept of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use firegate_core::facts::{Authorization, RequestFacts};
@@ -42,6 +42,9 @@ pub(super) enum IdentityFault {
     /// Firegate's own identity has none.
     #[error("{0}")]
     Own(CredentialFault),
+    /// There is no identity for this request, and without one the service is not called.
+    #[error("no identity is known for this backend and user")]
+    Missing,
     /// The user's own token was to be exchanged.
     #[error("{0}")]
     User(FederationFault),
@@ -52,7 +55,7 @@ impl Identities {
     pub(super) fn new(options: &ControlOptions<'_>, http: &HttpClient) -> Result<Self, StartError> {
         let ControlOptions { configuration, clock, .. } = options;
         let endpoints = endpoints(&configuration.google);
-        let mut caches = HashMap::<String, Arc<IdTokenCache>>::new();
+        let mut caches = BTreeMap::<String, Arc<IdTokenCache>>::new();
         let mut by_backend = HashMap::new();
         for (name, backend) in &configuration.backends {
             let identity = match &backend.credential {
@@ -108,7 +111,8 @@ impl Identities {
         let backend = permit.backend();
         let audience = &backend.endpoint().audience;
         let token = match self.by_backend.get(&backend.name) {
-            Some(Identity::None) | None => return Ok(None),
+            Some(Identity::None) => return Ok(None),
+            None => return Err(IdentityFault::Missing),
             Some(Identity::Own(cache)) => match cache.peek(audience) {
                 Some(token) => Ok(token),
                 None => cache.get(audience).await.map_err(IdentityFault::Own),
@@ -116,11 +120,11 @@ impl Identities {
             Some(Identity::FederatedUser) => {
                 let (Some(user), Ok(Authorization::Bearer(token))) = (permit.user(), facts.authorization())
                 else {
-                    return Ok(None);
+                    return Err(IdentityFault::Missing);
                 };
                 let files::Credential::FederateUser { service_account, provider } = backend.credential()
                 else {
-                    return Ok(None);
+                    return Err(IdentityFault::Missing);
                 };
                 let user =
                     FederatedUser { token, kind: user.kind, uid: &user.uid, expires_at: user.expires_at };

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::identities::{Identities, IdentityFault};
 use self::verified::VerifiedTokens;
 use crate::door::{Refused, denial, fault};
+use crate::limits::RUNTIME_SHUTDOWN_TIMEOUT;
 use crate::start::StartError;
 
 /// What the control runtime is started with.
@@ -41,7 +42,6 @@ pub(crate) struct ControlOptions<'a> {
     pub(crate) keeps_data: bool,
     pub(crate) roots: Roots,
     pub(crate) clock: SharedClock,
-    pub(crate) stop: CancellationToken,
 }
 
 /// The control runtime's thread.
@@ -50,6 +50,7 @@ pub(crate) struct Control {
     thread: JoinHandle<()>,
     runtime: Handle,
     handle: ControlHandle,
+    stop: CancellationToken,
 }
 
 /// What workers ask the control runtime by.
@@ -88,16 +89,21 @@ impl Control {
         let runtime_handle = runtime.handle().clone();
         let http = HttpClient::new(runtime_handle.clone(), options.roots.clone())?;
         let handle = ControlHandle { inner: Arc::new(Inner::new(&options, &http)?) };
-        let stop = options.stop.clone();
+        let stop = CancellationToken::new();
         for task in handle.inner.key_sets().filter(|_| handle.inner.needs_keys) {
             runtime.spawn(Arc::clone(task).run(stop.clone()));
         }
         for tokens in handle.inner.identities.caches() {
             runtime.spawn(Arc::clone(tokens).run(stop.clone()));
         }
-        let run = move || runtime.block_on(stop.cancelled());
+        let stopped = stop.clone();
+        let run = move || {
+            runtime.block_on(stopped.cancelled());
+            // A name look-up that hangs must not hold the process.
+            runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
+        };
         let thread = std::thread::Builder::new().name("firegate-control".to_owned()).spawn(run);
-        Ok(Self { thread: thread.map_err(StartError::Thread)?, runtime: runtime_handle, handle })
+        Ok(Self { thread: thread.map_err(StartError::Thread)?, runtime: runtime_handle, handle, stop })
     }
 
     pub(crate) fn handle(&self) -> ControlHandle {
@@ -108,8 +114,14 @@ impl Control {
         self.runtime.spawn(task);
     }
 
-    /// Waits for the thread, which ends when the stop is cancelled.
-    pub(crate) fn join(self) {
+    /// What is cancelled when it stops.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Ends the thread and waits for it.
+    pub(crate) fn stop(self) {
+        self.stop.cancel();
         // A panic there has been reported by the thread itself.
         let _ = self.thread.join();
     }
@@ -221,6 +233,7 @@ impl ControlHandle {
         let token = self.inner.identities.google_token(permit, facts).await;
         token.map_err(|error| match error {
             IdentityFault::Own(error) => fault(Code::CredentialUnavailable, Stage::Credential, error),
+            IdentityFault::Missing => fault(Code::Internal, Stage::Credential, error),
             IdentityFault::User(error) => self.refused_federation(&error, permit),
         })
     }

@@ -3,8 +3,8 @@
 
 use firegate_core::headers::is_protected;
 use http::header::{
-    AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, header};
 
@@ -62,6 +62,7 @@ impl RequestHeaders<'_> {
             headers.remove(name);
         }
         headers.remove(HOST);
+        join_cookies(headers);
         // gRPC servers refuse requests that do not say so, and it promises nothing that is not kept.
         if wants_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -91,6 +92,16 @@ impl RequestHeaders<'_> {
         if let Some(token) = self.google_token {
             headers.insert(SERVERLESS_AUTHORIZATION, token);
         }
+    }
+}
+
+/// HTTP/2 clients may send a cookie header in pieces, HTTP/1 servers expect it whole (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    if pieces.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
     }
 }
 
@@ -184,6 +195,7 @@ mod tests {
             &["x-other: 2"],
         );
         check(&[("TE", "trailers")], true, &["te: trailers"]);
+        check(&[("Cookie", "a=1"), ("Cookie", "b=2")], true, &["cookie: a=1; b=2"]);
         check(&[("TE", "gzip"), ("Transfer-Encoding", "chunked")], true, &[]);
     }
 }

@@ -127,11 +127,21 @@ fn classify(error: &hyper_util::client::legacy::Error, progress: &BodyProgress, 
         return Refused::Denial(Denial { reason, stage: Stage::Upstream });
     }
     let cause = causes(error);
+    if is_out_of_descriptors(error) {
+        return fault(Code::Overloaded, cause);
+    }
     if is_protocol_error(error) {
         fault(Code::UpstreamProtocol, cause)
     } else {
         fault(Code::UpstreamUnreachable, cause)
     }
+}
+
+/// `EMFILE` and `ENFILE`: this machine has no descriptors left, which says nothing of the service.
+fn is_out_of_descriptors(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| matches!(error.raw_os_error(), Some(23 | 24)))
 }
 
 fn is_protocol_error(error: &(dyn std::error::Error + 'static)) -> bool {

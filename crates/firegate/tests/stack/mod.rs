@@ -119,7 +119,8 @@ fn door_of(configuration: Configuration, clock: SharedClock) -> FrontDoor {
         keeps_data: false,
         roots: Roots::Given(Vec::new()),
         is_local: false,
-        drain_timeout: Duration::from_secs(1),
+        // Longer than any test waits: what would have to be waited for shows.
+        drain_timeout: Duration::from_secs(60),
         workers: Some(2),
         clock,
         configuration,

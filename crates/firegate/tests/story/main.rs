@@ -14,5 +14,6 @@ mod kept_data;
 mod outages;
 mod refused_by_whom;
 mod service_view;
+mod stopping;
 mod tokens;
 mod welcome;
