@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::dev::DevServer;
 use crate::process::{observe, progress};
 use crate::tally::Tally;
-use crate::tools::install_client_libraries;
+use crate::tools::{install_client_libraries, install_curl};
 use crate::workspace::{client_tests, root, scratch};
 
 /// Some of the tests.
@@ -47,6 +47,7 @@ pub(crate) fn run(only: Option<Suite>) -> Result<bool> {
 }
 
 fn rust() -> Result<Tally> {
+    install_curl()?;
     let mut tally = Tally::default();
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root());

@@ -14,6 +14,14 @@ const NODE_VERSION_MIN: (u32, u32) = (20, 11);
 /// The version of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
+/// Makes sure of curl: the lines that `firegate dev` prints for it are run as they stand.
+pub(crate) fn install_curl() -> Result<()> {
+    match output_of(Command::new("curl").arg("--version")) {
+        Some(_) => Ok(()),
+        None => apt_install(&["curl"]),
+    }
+}
+
 /// Makes sure of Node, and of the client libraries that `package-lock.json` names.
 pub(crate) fn install_client_libraries() -> Result<()> {
     if output_of(Command::new("node").arg("--version")).is_none()
