@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,14 +107,24 @@ pub(crate) fn context(clock: &ShiftedClock, has_application_credentials: bool) -
 
 /// A front door of its own, with the given configuration.
 pub(crate) fn door(text: &str, clock: &ShiftedClock) -> FrontDoor {
-    door_of(configuration::parse("firegate.yaml", text).expect("a configuration"), Arc::new(clock.clone()))
+    door_with_credentials(text, clock, None)
 }
 
-fn door_of(configuration: Configuration, clock: SharedClock) -> FrontDoor {
+/// A front door of its own, with a credential file as `GOOGLE_APPLICATION_CREDENTIALS` names it.
+pub(crate) fn door_with_credentials(
+    text: &str,
+    clock: &ShiftedClock,
+    credentials: Option<PathBuf>,
+) -> FrontDoor {
+    let configuration = configuration::parse("firegate.yaml", text).expect("a configuration");
+    door_of(configuration, Arc::new(clock.clone()), credentials)
+}
+
+fn door_of(configuration: Configuration, clock: SharedClock, credentials: Option<PathBuf>) -> FrontDoor {
     FrontDoor::start(FrontDoorOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         on_cloud_run: false,
-        application_credentials: None,
+        application_credentials: credentials,
         home: None,
         lookup_bearer: None,
         keeps_data: false,

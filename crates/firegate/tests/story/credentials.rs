@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::stack::{Call, Stack, clock, text};
+use crate::stack::{Call, Stack, at, clock, close, door_with_credentials, text};
 
 const SERVICE: &str = "https://api-abc123-uc.a.run.app";
 
@@ -75,5 +75,58 @@ async fn a_user_whom_the_providers_condition_rejects_is_told_so() {
     let anonymous = stack.identity("v1/accounts:signUp", json!({"returnSecureToken": true})).await.ok();
     let answer = Call::get(&stack.door("/hello")).bearer(&text(&anonymous["idToken"])).send().await;
     answer.expect_refusal(403, "FEDERATION_REFUSED", "NONE");
+    stack.stop().await;
+}
+
+/// Runs a front door with a credential file before the local private service, and says as whom the service was called.
+async fn caller_with_credentials(stack: &Stack, file: &serde_json::Value) -> serde_json::Value {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("credentials.json");
+    std::fs::write(&path, file.to_string()).expect("a file");
+    let places = &stack.dev.places;
+    let (identity, google) = (&places.identity, &places.google);
+    let text = format!(
+        "project: demo-firegate\nallow: [allAuthenticatedUsers]\n\
+         backends: {{ api: {{ url: '{service}', credential: default }} }}\ngoogle:\n  oauth2_token: '{google}token'\n  \
+         sts: '{google}'\n  iam_credentials: '{google}'\n  id_token_keys: \
+         '{identity}www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com'\n",
+        service = places.service
+    );
+    let door = door_with_credentials(&text, &stack.clock, Some(path));
+    door.ready().await;
+    let seen = Call::get(&at(&door, "/hello")).bearer(&stack.id_token().await).send().await.ok();
+    close(door).await;
+    seen["caller"]["email"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_accounts_key_opens_the_service() {
+    let stack = Stack::start().await;
+    let account = "caller@demo-firegate.iam.gserviceaccount.com";
+    let url =
+        stack.dev.places.google.join(&format!("firegate/v1/serviceAccounts/{account}/key")).expect("a path");
+    let key = Call::get(&url).send().await.ok();
+    assert_eq!(caller_with_credentials(&stack, &key).await, json!(account));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_federated_workload_impersonates_and_opens_the_service() {
+    let stack = Stack::start().await;
+    let account = "caller@demo-firegate.iam.gserviceaccount.com";
+    let folder = tempfile::tempdir().expect("a folder");
+    let subject = folder.path().join("subject-token");
+    std::fs::write(&subject, stack.id_token().await).expect("a file");
+    let pool = format!("projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/firebase");
+    let google = &stack.dev.places.google;
+    let file = json!({
+        "type": "external_account",
+        "audience": format!("//iam.googleapis.com/{pool}/providers/firebase"),
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": format!("{google}v1/token"),
+        "credential_source": {"file": subject},
+        "service_account_impersonation_url": format!("{google}v1/projects/-/serviceAccounts/{account}:generateAccessToken"),
+    });
+    assert_eq!(caller_with_credentials(&stack, &file).await, json!(account));
     stack.stop().await;
 }
