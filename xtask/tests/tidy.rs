@@ -150,6 +150,32 @@ fn the_readme_prints_fetch_with_user_as_the_client_tests_run_it() {
 }
 
 #[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let files = files();
+    let page = files.iter().find(|(path, _)| path == "docs/security.md").expect("the page").1.clone();
+    let tests: String =
+        files.iter().filter(|(path, _)| path.ends_with(".rs")).map(|(_, text)| text.as_str()).collect();
+    // A test's name is a sentence: three underscores at least, and no dot as in a file's name.
+    let is_test = |word: &&str| {
+        word.matches('_').count() >= 3
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let cells = page
+        .lines()
+        .filter_map(|line| line.trim_end_matches([' ', '|']).rsplit_once('|'))
+        .map(|(_, cell)| cell);
+    let named: Vec<&str> =
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(is_test).collect();
+    assert!(named.len() > 20, "the page names its tests: {named:?}");
+    let missing: Vec<String> = named
+        .iter()
+        .filter(|name| !tests.contains(&format!("fn {name}(")))
+        .map(|name| (*name).to_owned())
+        .collect();
+    assert_none("docs/security.md names tests that do not exist", &missing);
+}
+
+#[test]
 fn commands_of_the_papers_exist() {
     let firegate = firegate_binary();
     let mut seen = 0;

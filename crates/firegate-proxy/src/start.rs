@@ -116,7 +116,9 @@ impl FrontDoor {
             snapshot = snapshot.with_local_network_origins();
         }
         let assertions = assertions(&options, &snapshot)?;
+        let tls = Arc::new(client_tls(options.roots.clone())?);
         let stop = CancellationToken::new();
+        // From here on threads run: what can be refused was refused before.
         let control = Control::start(ControlOptions {
             configuration,
             application_credentials: options.application_credentials.clone(),
@@ -151,7 +153,6 @@ impl FrontDoor {
             is_local: options.is_local,
             hints: Hints::default(),
         });
-        let tls = Arc::new(client_tls(options.roots.clone())?);
         let start = |(index, listener)| {
             worker::start(worker::Start {
                 index,
