@@ -1,7 +1,7 @@
 //! The Google identities by which backends are called: one for each credential that the configuration names, with the
 //! tokens kept of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use firegate_core::facts::{Authorization, RequestFacts};
@@ -55,7 +55,8 @@ impl Identities {
     pub(super) fn new(options: &ControlOptions<'_>, http: &HttpClient) -> Result<Self, StartError> {
         let ControlOptions { configuration, clock, .. } = options;
         let endpoints = endpoints(&configuration.google);
-        let mut caches = BTreeMap::<String, Arc<IdTokenCache>>::new();
+        // One for each identity: backends that are called as the same one share its tokens.
+        let mut caches = Vec::<(files::Credential, Arc<IdTokenCache>)>::new();
         let mut by_backend = HashMap::new();
         for (name, backend) in &configuration.backends {
             let identity = match &backend.credential {
@@ -64,14 +65,16 @@ impl Identities {
                 files::Credential::Default
                 | files::Credential::Metadata
                 | files::Credential::Impersonate { .. } => {
-                    let key = format!("{:?}", backend.credential);
-                    let cache = match caches.get(&key) {
-                        Some(cache) => Arc::clone(cache),
+                    let known = caches.iter().find(|(credential, _)| *credential == backend.credential);
+                    let cache = match known {
+                        Some((_, cache)) => Arc::clone(cache),
                         None => {
-                            IdTokenCache::new(credential(&backend.credential, options, &endpoints, http)?)
+                            let credential = credential(&backend.credential, options, &endpoints, http)?;
+                            let cache = IdTokenCache::new(credential);
+                            caches.push((backend.credential.clone(), Arc::clone(&cache)));
+                            cache
                         }
                     };
-                    caches.insert(key, Arc::clone(&cache));
                     Identity::Own(cache)
                 }
             };
@@ -79,7 +82,7 @@ impl Identities {
         }
         Ok(Self {
             by_backend,
-            caches: caches.into_values().collect(),
+            caches: caches.into_iter().map(|(_, cache)| cache).collect(),
             federated: FederationCache::new(endpoints, http.clone(), Arc::clone(clock)),
         })
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anstream::{eprintln, println};
 use firegate_core::time::SharedClock;
 
-use super::stop;
+use super::stop::StopRequests;
 use crate::dev::{Dev, DevContext, welcome};
 use crate::environment::Environment;
 
@@ -26,18 +26,26 @@ pub fn run(
         has_application_credentials: environment.application_credentials.is_some(),
         workers: None,
     };
-    runtime.block_on(async {
-        let mut dev = Dev::start(arguments, context).await?;
+    let ended = runtime.block_on(async {
+        let mut requests = StopRequests::listen()?;
+        let starting = Dev::start(arguments, context);
+        let mut dev = tokio::select! {
+            started = starting => started?,
+            () = requests.next() => return Ok(ExitCode::SUCCESS),
+        };
         println!("{}", welcome(&dev.places));
         let failure = tokio::select! {
-            () = stop::requested() => None,
+            () = requests.next() => None,
             error = dev.part_failed() => Some(error),
         };
         eprintln!("stopping; Ctrl-C again ends everything at once");
-        let ended = stop::unless_asked_again(dev.stop()).await;
+        let ended = requests.unless_asked_again(dev.stop()).await;
         match failure {
             Some(error) => Err(error),
             None => Ok(ended),
         }
-    })
+    });
+    // Whoever asked twice does not wait for what is still stopping.
+    runtime.shutdown_background();
+    ended
 }

@@ -14,7 +14,7 @@ use firegate_google::http::Roots;
 use firegate_proxy::limits::DRAIN_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions};
 
-use super::stop;
+use super::stop::StopRequests;
 use crate::environment::Environment;
 
 /// Where the front door listens if neither the configuration nor `$PORT` says.
@@ -86,12 +86,16 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let door = FrontDoor::start(options)?;
     tracing::info!(address = %door.address(), "the front door listens");
-    Ok(runtime.block_on(async {
-        stop::requested().await;
+    let ended = runtime.block_on(async {
+        let mut requests = StopRequests::listen()?;
+        requests.next().await;
         tracing::info!("stopping: requests under way are finished");
         let stopping = tokio::task::spawn_blocking(move || door.stop());
-        stop::unless_asked_again(async { drop(stopping.await) }).await
-    }))
+        anyhow::Ok(requests.unless_asked_again(async { drop(stopping.await) }).await)
+    });
+    // Whoever asked twice does not wait for what is still stopping.
+    runtime.shutdown_background();
+    ended
 }
 
 fn style() -> Style {

@@ -1,36 +1,57 @@
+use std::io;
 use std::process::ExitCode;
-
-use tokio::signal;
-
-/// Runs `stopping` to its end, unless the process is asked to stop once more: then it is over at once.
-pub(crate) async fn unless_asked_again(stopping: impl Future<Output = ()>) -> ExitCode {
-    tokio::select! {
-        () = stopping => ExitCode::SUCCESS,
-        () = requested() => ExitCode::from(EXIT_INTERRUPTED),
-    }
-}
 
 /// What a shell sees of a process that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// Waits until the process is asked to stop: Ctrl-C, or SIGTERM as Cloud Run sends it.
-pub(crate) async fn requested() {
-    let interrupted = async {
-        if signal::ctrl_c().await.is_err() {
+/// The requests to stop: Ctrl-C, or SIGTERM as Cloud Run sends it. Listened for from the beginning, so that none is lost
+/// between the first one and the wait for a second.
+#[derive(Debug)]
+pub(crate) struct StopRequests {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopRequests {
+    /// Begins to listen. Needs a runtime.
+    ///
+    /// # Errors
+    /// If the system does not let the process listen.
+    pub(crate) fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            #[cfg(unix)]
+            interrupt: signal(SignalKind::interrupt())?,
+            #[cfg(unix)]
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next request.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Waits for the next request.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    let terminated = async {
-        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
+    }
+
+    /// Runs `stopping` to its end, unless the process is asked to stop once more: then it is over at once.
+    pub(crate) async fn unless_asked_again(&mut self, stopping: impl Future<Output = ()>) -> ExitCode {
+        tokio::select! {
+            () = stopping => ExitCode::SUCCESS,
+            () = self.next() => ExitCode::from(EXIT_INTERRUPTED),
         }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
     }
 }

@@ -44,3 +44,69 @@ fn no_environment_variable_switches_emulator_trust_on() {
     std::fs::write(&file, text).expect("a file");
     check(&["serve", "-c", file.to_str().expect("text")], 2, &["trust", "firegate dev"]);
 }
+
+/// Starts `firegate serve` before a service that never ends its answer, with one request under way, and says how long it
+/// takes to end after so many interrupts.
+#[cfg(unix)]
+fn interrupted(times: usize) -> (std::process::ExitStatus, std::time::Duration) {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let service = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let backend = format!("http://{}", service.local_addr().expect("an address"));
+    let arguments = [
+        "--project",
+        "demo-project",
+        "--backend",
+        &backend,
+        "--allow",
+        "allUsers",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let mut door = Command::new(env!("CARGO_BIN_EXE_firegate"))
+        .arg("serve")
+        .args(arguments)
+        .env_clear()
+        .current_dir(tempfile::tempdir().expect("a folder").keep())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = BufReader::new(door.stderr.take().expect("its log")).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("the front door listens")).expect("it listens");
+    let address = line.rsplit("address=").next().expect("an address").trim().to_owned();
+
+    let mut client = std::net::TcpStream::connect(address).expect("a connection");
+    client.write_all(b"GET / HTTP/1.1\r\nHost: door\r\n\r\n").expect("it is sent");
+    let (mut stream, _) = service.accept().expect("the service is called");
+    assert_ne!(stream.read(&mut [0; 4096]).expect("a request"), 0);
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        .expect("it is sent");
+    let mut status_line = [0; 12];
+    client.read_exact(&mut status_line).expect("the answer began");
+    assert_eq!(&status_line, b"HTTP/1.1 200");
+
+    let interrupt = || {
+        let pid = door.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    };
+    #[expect(clippy::disallowed_methods, reason = "how long a process takes is what is measured")]
+    let start = std::time::Instant::now();
+    interrupt();
+    lines.find(|line| line.contains("stopping")).expect("it says so");
+    for _ in 1..times {
+        interrupt();
+    }
+    let status = door.wait().expect("it ends");
+    (status, start.elapsed())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_ends_at_once_what_the_first_one_waits_for() {
+    let half = firegate_proxy::limits::DRAIN_TIMEOUT / 2;
+    let (once, waited) = interrupted(1);
+    assert!(once.success() && waited > half, "{once} after {waited:?}");
+    let (twice, waited) = interrupted(2);
+    assert!(twice.code() == Some(130) && waited < half, "{twice} after {waited:?}");
+}
