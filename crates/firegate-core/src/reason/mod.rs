@@ -1,0 +1,285 @@
+//! Why a request was not forwarded. [`Reason`] is a denial and carries its evidence; [`Fault`] is a failure of ours, of
+//! Google's or of the service. Both end in a [`Code`], the stable name that clients, logs and documentation share, and
+//! the [catalogue](Entry) is the one place that says what each code means on the wire and to a person.
+
+mod catalogue;
+
+use std::fmt;
+
+pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
+
+use crate::jose::CompactJwsError;
+use crate::time::UnixTime;
+
+/// Why the rules refuse a request, with the evidence. The evidence is for the log and for `firegate explain`; of all
+/// this the client gets the code and its sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// See [`Code::AnonymousUserNotAccepted`].
+    AnonymousUserNotAccepted,
+    /// See [`Code::BodyTooLarge`].
+    BodyTooLarge {
+        /// The backend's limit in bytes.
+        bytes_max: u64,
+    },
+    /// See [`Code::CorsOriginNotAllowed`].
+    CorsOriginNotAllowed {
+        /// What of the preflight is not allowed.
+        part: &'static str,
+    },
+    /// See [`Code::CredentialAmbiguous`].
+    CredentialAmbiguous,
+    /// See [`Code::FederationRefused`].
+    FederationRefused {
+        /// Google's answer.
+        answer: String,
+    },
+    /// See [`Code::NoInvokerBinding`].
+    NoInvokerBinding {
+        /// The user as a member would name them.
+        principal: String,
+        /// The members that did not match.
+        members: Vec<String>,
+    },
+    /// See [`Code::RequestMalformed`].
+    RequestMalformed {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// See [`Code::RouteNotFound`].
+    RouteNotFound,
+    /// See [`Code::TenantNotAccepted`].
+    TenantNotAccepted {
+        /// The user's tenant.
+        tenant: String,
+    },
+    /// See [`Code::TokenAlgorithmNotAllowed`].
+    TokenAlgorithmNotAllowed {
+        /// The header's `alg`, empty if it is no string.
+        found: String,
+    },
+    /// See [`Code::TokenClaimInvalid`].
+    TokenClaimInvalid {
+        /// The claim.
+        claim: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// See [`Code::TokenExpired`].
+    TokenExpired {
+        /// The token's `exp`.
+        expired_at: UnixTime,
+        /// When it was judged.
+        now: UnixTime,
+    },
+    /// See [`Code::TokenHeaderNotAllowed`].
+    TokenHeaderNotAllowed {
+        /// The header's member.
+        member: &'static str,
+    },
+    /// See [`Code::TokenIsAppCheckToken`].
+    TokenIsAppCheckToken,
+    /// See [`Code::TokenIsCustomToken`].
+    TokenIsCustomToken,
+    /// See [`Code::TokenIsGoogleIdToken`].
+    TokenIsGoogleIdToken,
+    /// See [`Code::TokenIsSessionCookie`].
+    TokenIsSessionCookie,
+    /// See [`Code::TokenIssuerUnknown`].
+    TokenIssuerUnknown {
+        /// The token's `iss`, empty if it is no string.
+        found: String,
+    },
+    /// See [`Code::TokenKeyUnknown`].
+    TokenKeyUnknown {
+        /// The header's `kid`.
+        key_id: String,
+    },
+    /// See [`Code::TokenMalformed`].
+    TokenMalformed(CompactJwsError),
+    /// See [`Code::TokenMissing`].
+    TokenMissing,
+    /// See [`Code::TokenNotYetValid`].
+    TokenNotYetValid {
+        /// The claim that lies in the future.
+        claim: &'static str,
+        /// Its value.
+        at: UnixTime,
+        /// When it was judged.
+        now: UnixTime,
+    },
+    /// See [`Code::TokenRevoked`].
+    TokenRevoked {
+        /// The token's `auth_time`.
+        auth_time: UnixTime,
+        /// Sessions that began before it are revoked.
+        valid_since: UnixTime,
+    },
+    /// See [`Code::TokenSignatureInvalid`].
+    TokenSignatureInvalid,
+    /// See [`Code::TokenUnsigned`].
+    TokenUnsigned,
+    /// See [`Code::TokenWrongProject`].
+    TokenWrongProject {
+        /// The configured project.
+        expected: String,
+        /// What the token names.
+        found: String,
+    },
+    /// See [`Code::UserDisabled`].
+    UserDisabled,
+    /// See [`Code::UserNotFound`].
+    UserNotFound,
+}
+
+impl Reason {
+    /// The stable name.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::AnonymousUserNotAccepted => Code::AnonymousUserNotAccepted,
+            Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::CorsOriginNotAllowed { .. } => Code::CorsOriginNotAllowed,
+            Self::CredentialAmbiguous => Code::CredentialAmbiguous,
+            Self::FederationRefused { .. } => Code::FederationRefused,
+            Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
+            Self::RequestMalformed { .. } => Code::RequestMalformed,
+            Self::RouteNotFound => Code::RouteNotFound,
+            Self::TenantNotAccepted { .. } => Code::TenantNotAccepted,
+            Self::TokenAlgorithmNotAllowed { .. } => Code::TokenAlgorithmNotAllowed,
+            Self::TokenClaimInvalid { .. } => Code::TokenClaimInvalid,
+            Self::TokenExpired { .. } => Code::TokenExpired,
+            Self::TokenHeaderNotAllowed { .. } => Code::TokenHeaderNotAllowed,
+            Self::TokenIsAppCheckToken => Code::TokenIsAppCheckToken,
+            Self::TokenIsCustomToken => Code::TokenIsCustomToken,
+            Self::TokenIsGoogleIdToken => Code::TokenIsGoogleIdToken,
+            Self::TokenIsSessionCookie => Code::TokenIsSessionCookie,
+            Self::TokenIssuerUnknown { .. } => Code::TokenIssuerUnknown,
+            Self::TokenKeyUnknown { .. } => Code::TokenKeyUnknown,
+            Self::TokenMalformed(_) => Code::TokenMalformed,
+            Self::TokenMissing => Code::TokenMissing,
+            Self::TokenNotYetValid { .. } => Code::TokenNotYetValid,
+            Self::TokenRevoked { .. } => Code::TokenRevoked,
+            Self::TokenSignatureInvalid => Code::TokenSignatureInvalid,
+            Self::TokenUnsigned => Code::TokenUnsigned,
+            Self::TokenWrongProject { .. } => Code::TokenWrongProject,
+            Self::UserDisabled => Code::UserDisabled,
+            Self::UserNotFound => Code::UserNotFound,
+        }
+    }
+}
+
+/// The evidence in one sentence, for the operator. What a stranger wrote is quoted with `{:?}`, so that it cannot
+/// write lines of its own into a log.
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BodyTooLarge { bytes_max } => {
+                write!(formatter, "the body is longer than {bytes_max} bytes")
+            }
+            Self::CorsOriginNotAllowed { part } => {
+                write!(formatter, "`cors` does not allow the request's {part}")
+            }
+            Self::FederationRefused { answer } => {
+                write!(formatter, "the user's token was not exchanged: {answer:?}")
+            }
+            Self::NoInvokerBinding { principal, members } => {
+                write!(formatter, "no member matches {principal:?}; the members are {members:?}")
+            }
+            Self::RequestMalformed { why } => formatter.write_str(why),
+            Self::TenantNotAccepted { tenant } => write!(formatter, "the user belongs to tenant {tenant:?}"),
+            Self::TokenAlgorithmNotAllowed { found } => {
+                write!(formatter, "expected alg RS256, found {found:?}")
+            }
+            Self::TokenClaimInvalid { claim, why } => write!(formatter, "the claim `{claim}` {why}"),
+            Self::TokenExpired { expired_at, now } => {
+                write!(
+                    formatter,
+                    "expired at {expired_at}, {} s before {now}",
+                    now.since(*expired_at).as_secs()
+                )
+            }
+            Self::TokenHeaderNotAllowed { member } => {
+                write!(formatter, "the header's `{member}` is missing or not allowed")
+            }
+            Self::TokenIssuerUnknown { found } => write!(formatter, "the issuer is {found:?}"),
+            Self::TokenKeyUnknown { key_id } => write!(formatter, "no published key has the id {key_id:?}"),
+            Self::TokenMalformed(error) => error.fmt(formatter),
+            Self::TokenNotYetValid { claim, at, now } => {
+                write!(formatter, "`{claim}` is {at}, {} s after {now}", at.since(*now).as_secs())
+            }
+            Self::TokenRevoked { auth_time, valid_since } => {
+                write!(formatter, "signed in at {auth_time}, revoked up to {valid_since}")
+            }
+            Self::TokenWrongProject { expected, found } => {
+                write!(formatter, "expected project {expected:?}, found {found:?}")
+            }
+            Self::AnonymousUserNotAccepted
+            | Self::CredentialAmbiguous
+            | Self::RouteNotFound
+            | Self::TokenIsAppCheckToken
+            | Self::TokenIsCustomToken
+            | Self::TokenIsGoogleIdToken
+            | Self::TokenIsSessionCookie
+            | Self::TokenMissing
+            | Self::TokenSignatureInvalid
+            | Self::TokenUnsigned
+            | Self::UserDisabled
+            | Self::UserNotFound => formatter.write_str(self.code().entry().message),
+        }
+    }
+}
+
+/// Where in the decision a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// While the request itself was read.
+    Facts,
+    /// While a backend was selected.
+    Route,
+    /// While a preflight was answered.
+    Cors,
+    /// While the user was identified.
+    Identity,
+    /// While the user was authorised.
+    Iam,
+    /// While a credential for the service was made.
+    Credential,
+    /// While the request was forwarded.
+    Upstream,
+}
+
+impl Stage {
+    /// The stage's name in logs and explanations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Facts => "facts",
+            Self::Route => "route",
+            Self::Cors => "cors",
+            Self::Identity => "identity",
+            Self::Iam => "iam",
+            Self::Credential => "credential",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// An expected answer of the rules: this request does not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Why, with the evidence.
+    pub reason: Reason,
+    /// Where it was decided.
+    pub stage: Stage,
+}
+
+/// A failure of Firegate, of Google or of the service. A fault while deciding denies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The stable name; its family is [`Family::Fault`].
+    pub code: Code,
+    /// Where it happened.
+    pub stage: Stage,
+    /// What is known about the cause, for the log alone.
+    pub detail: String,
+}
+
