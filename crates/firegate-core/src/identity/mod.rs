@@ -4,6 +4,7 @@
 //! and is one ordered list of checks, [`CHECKS`]: the front door runs it until the first refusal, `firegate explain`
 //! runs all of it and shows what each check expected and found.
 
+mod accounts;
 mod check;
 mod keys;
 mod token_kind;
@@ -12,10 +13,11 @@ mod user;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::{AccountStatus, KnownAccount, KnownAccounts, NoKnownAccounts, judge_account};
 pub use check::{CHECKS, Check, Examined, Obstacle};
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
 pub use token_kind::TokenKind;
-pub use user::{AccountStatus, User};
+pub use user::User;
 
 use firegate_files::configuration::{Trust, Users};
 
@@ -62,22 +64,4 @@ pub fn identify(
     let needs_account_status = examined.is_unsigned();
     let kind = examined.kind()?;
     Ok(Identified { user: User::from_verified(kind, jws)?, needs_account_status })
-}
-
-/// Judges a user by the state of their account.
-///
-/// # Errors
-/// If the account is gone, disabled, or its sessions were revoked after the user signed in.
-pub fn judge_account(user: &User, account: Option<&AccountStatus>) -> Result<(), Reason> {
-    // The order of the Admin SDKs: disabled before revoked.
-    match account {
-        None => Err(Reason::UserNotFound),
-        Some(account) if account.disabled => Err(Reason::UserDisabled),
-        // Strictly less, and by `auth_time`: a session that began in the very second of the revocation is the one
-        // that the user began after it.
-        Some(account) if user.auth_time < account.valid_since => {
-            Err(Reason::TokenRevoked { auth_time: user.auth_time, valid_since: account.valid_since })
-        }
-        Some(_) => Ok(()),
-    }
 }

@@ -54,15 +54,6 @@ pub struct User {
     pub firebase: Map<String, Value>,
 }
 
-/// What Identity Platform says of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccountStatus {
-    /// Whether an administrator has disabled it.
-    pub disabled: bool,
-    /// Sessions that began before this are revoked.
-    pub valid_since: UnixTime,
-}
-
 impl User {
     /// Whether the user signed in anonymously.
     pub fn is_anonymous(&self) -> bool {
