@@ -138,7 +138,12 @@ impl KeySet {
 impl PublicKey {
     /// Whether this key made the token's signature.
     pub fn verifies(&self, token: &CompactJws<'_>) -> bool {
-        self.key.verify_sig(token.signing_input().as_bytes(), token.signature()).is_ok()
+        self.verifies_bytes(token.signing_input().as_bytes(), token.signature())
+    }
+
+    /// Whether this key made `signature` over `signed`, whatever the bytes mean.
+    pub fn verifies_bytes(&self, signed: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(signed, signature).is_ok()
     }
 
     fn rs256_from_jwk(key_id: &str, jwk: &Map<String, Value>) -> Result<Self, &'static str> {
