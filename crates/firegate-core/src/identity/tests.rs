@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use firegate_files::configuration::{AcceptedToken, Anonymous, AppCheck, Revocation, Tenants};
+use firegate_files::configuration::{AcceptedToken, Anonymous, Revocation, Tenants};
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,11 +19,11 @@ fn rules() -> IdentityRules {
         project: "demo".to_owned(),
         users: Users {
             accept: vec![AcceptedToken::IdToken],
+            google_audiences: Vec::new(),
             tenants: Tenants::None,
             anonymous: Anonymous::Deny,
             identity_pool: "firebase".to_owned(),
             clock_skew: Duration::from_secs(10),
-            app_check: AppCheck::Off,
             revocation: Revocation::Off,
         },
         trust: Trust::Google,

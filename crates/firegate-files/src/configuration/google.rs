@@ -14,6 +14,8 @@ pub struct GoogleEndpoints {
     pub session_cookie_keys: Url,
     /// The keys of App Check tokens.
     pub app_check_keys: Url,
+    /// The App Check API: `v1/projects/…:verifyAppCheckToken`.
+    pub app_check: Url,
     /// The keys of Google ID tokens.
     pub google_id_token_keys: Url,
     /// The Identity Toolkit API: `v1/projects/…/accounts:lookup`.
@@ -31,13 +33,14 @@ pub struct GoogleEndpoints {
 /// The endpoints of Google's public universe, by the key of the file. The sources are in the order of the table:
 /// the `jwks_uri` of the token issuer's discovery document, firebase-admin's `token-verifier` and `app-check`,
 /// google-auth's `id_token`, and the discovery documents of the APIs.
-pub(super) const DEFAULTS: [(&str, &str); 9] = [
+pub(super) const DEFAULTS: [(&str, &str); 10] = [
     (
         "id_token_keys",
         "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
     ),
     ("session_cookie_keys", "https://www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys"),
     ("app_check_keys", "https://firebaseappcheck.googleapis.com/v1/jwks"),
+    ("app_check", "https://firebaseappcheck.googleapis.com"),
     ("google_id_token_keys", "https://www.googleapis.com/oauth2/v3/certs"),
     ("identity_toolkit", "https://identitytoolkit.googleapis.com"),
     ("sts", "https://sts.googleapis.com"),
@@ -53,6 +56,7 @@ impl GoogleEndpoints {
             ("id_token_keys", &self.id_token_keys),
             ("session_cookie_keys", &self.session_cookie_keys),
             ("app_check_keys", &self.app_check_keys),
+            ("app_check", &self.app_check),
             ("google_id_token_keys", &self.google_id_token_keys),
             ("identity_toolkit", &self.identity_toolkit),
             ("sts", &self.sts),

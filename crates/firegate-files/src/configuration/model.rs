@@ -48,7 +48,7 @@ pub struct Configuration {
     pub users: Users,
     /// The assertion about the user.
     pub assertion: AssertionSettings,
-    /// Whether the token exchange answers.
+    /// Whether the token exchange answers. Then `assertion.issuer` is an origin, and no two backends have one audience.
     pub exchange: bool,
     /// Which web pages may call the backends; absent for none.
     pub cors: Option<Cors>,
@@ -89,8 +89,10 @@ pub struct Backend {
     pub enforce: Enforce,
     /// What becomes of the user's token.
     pub user_token: UserToken,
-    /// Where the user's token is looked for, at least one place, in this order.
+    /// Where the user's token is looked for: at least one place, each once, the first that has one in this order.
     pub token_sources: Vec<TokenSource>,
+    /// Whether requests must carry an App Check token: the backend's own word, else that of `users`.
+    pub app_check: AppCheck,
     /// How it is told who the user is.
     pub identity_headers: IdentityHeaders,
     /// The HTTP version spoken to it.
@@ -190,13 +192,14 @@ pub enum UserToken {
 /// Where a user's token is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenSource {
-    /// `Authorization: Bearer`.
+    /// `Authorization: Bearer`. It wins over [`Self::Cookie`].
     Authorization,
-    /// The `__session` cookie.
+    /// The `__session` cookie. A browser sends it whoever made the page, so unsafe methods and WebSocket upgrades need
+    /// an origin that is trusted. [`AcceptedToken::SessionCookie`] is accepted wherever this stands.
     Cookie,
-    /// `access_token` in the query.
+    /// The parameter `access_token` of the query, for WebSocket upgrades and `Accept: text/event-stream` alone.
     Query,
-    /// `Sec-WebSocket-Protocol`.
+    /// The element after `access_token` in `Sec-WebSocket-Protocol`, for WebSocket upgrades alone.
     WebsocketProtocol,
 }
 
@@ -290,6 +293,9 @@ pub struct Route {
 pub struct Users {
     /// The kinds of tokens, at least one.
     pub accept: Vec<AcceptedToken>,
+    /// The audiences that Google ID tokens may be for, compared exactly: at least one if
+    /// [`AcceptedToken::GoogleIdToken`] is accepted, else none.
+    pub google_audiences: Vec<String>,
     /// Which tenants' users.
     pub tenants: Tenants,
     /// Whether anonymous users do.
@@ -298,8 +304,6 @@ pub struct Users {
     pub identity_pool: String,
     /// How far clocks may differ.
     pub clock_skew: Duration,
-    /// Whether requests must carry an App Check token.
-    pub app_check: AppCheck,
     /// Whether users are looked up.
     pub revocation: Revocation,
 }
@@ -311,8 +315,11 @@ pub enum AcceptedToken {
     IdToken,
     /// A Firebase session cookie.
     SessionCookie,
-    /// A Google ID token of a service account.
+    /// A Google ID token of a service account, for one of [`Users::google_audiences`].
     GoogleIdToken,
+    /// A token that Firegate's own exchange issued. `assertion.issuer` is an origin wherever this stands: it is the
+    /// token's `iss`.
+    ExchangedToken,
 }
 
 /// Which tenants' users count.

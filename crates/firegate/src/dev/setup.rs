@@ -46,6 +46,7 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
     endpoints.session_cookie_keys =
         at(&places.identity, "www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys")?;
     endpoints.app_check_keys = at(&places.identity, "firebaseappcheck.googleapis.com/v1/jwks")?;
+    endpoints.app_check = at(&places.identity, "firebaseappcheck.googleapis.com")?;
     endpoints.identity_toolkit = at(&places.identity, "identitytoolkit.googleapis.com")?;
     endpoints.google_id_token_keys = at(&places.google, "oauth2/v3/certs")?;
     endpoints.oauth2_token = at(&places.google, "token")?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Checker;
+use super::{Checker, Whole};
 use crate::configuration::google::is_loopback;
 use crate::configuration::model::{
     Access, Backend, Credential, Endpoint, Enforce, IdentityHeaders, Plaintext, Protocol, Revocation,
@@ -28,8 +28,7 @@ impl Checker<'_> {
         &mut self,
         backends: Option<BTreeMap<String, BackendSource>>,
         allow: Option<Vec<String>>,
-        project: Option<&ProjectId>,
-        users: Option<&Users>,
+        whole: Whole<'_>,
     ) -> Option<BTreeMap<BackendName, Backend>> {
         let path = YamlPath::root().key("backends");
         let top_allow = allow.map(|allow| self.members(&YamlPath::root().key("allow"), allow));
@@ -54,7 +53,7 @@ impl Checker<'_> {
         }
         let nobody_anywhere = top_allow.is_none() && backends.values().all(|backend| !says_who(backend));
         if nobody_anywhere {
-            self.no_allow_anywhere(project);
+            self.no_allow_anywhere(whole.project);
         }
         let mut checked = Some(BTreeMap::new());
         for (name, source) in backends {
@@ -74,7 +73,7 @@ impl Checker<'_> {
                 }
             };
             let inherited = if nobody_anywhere { Some(None) } else { top_allow.clone() };
-            let backend = self.backend(&path, source, inherited, project, users);
+            let backend = self.backend(&path, source, inherited, whole);
             match (&mut checked, name, backend) {
                 (Some(backends), Some(name), Some(backend)) => {
                     backends.insert(name, backend);
@@ -109,11 +108,10 @@ impl Checker<'_> {
         path: &YamlPath,
         mut source: BackendFullSource,
         inherited: Option<Option<Vec<Member>>>,
-        project: Option<&ProjectId>,
-        users: Option<&Users>,
+        whole: Whole<'_>,
     ) -> Option<Backend> {
-        let endpoints = self.endpoints(path, &mut source, project);
-        let credential = self.credential(path, &source, endpoints.as_deref(), users);
+        let endpoints = self.endpoints(path, &mut source, whole.project);
+        let credential = self.credential(path, &source, endpoints.as_deref(), whole.users);
         let access = self.access(path, &mut source, inherited);
         let security_policy =
             source.security_policy.take().map(|file| self.policy_file(&path.key("security_policy"), file));
@@ -133,8 +131,12 @@ impl Checker<'_> {
         };
         let enforce = self.enforce(path, source.enforce, credential.as_ref());
         let streams_until =
-            self.streams(path, source.streams.take().and_then(|streams| streams.until), users);
+            self.streams(path, source.streams.take().and_then(|streams| streams.until), whole.users);
         let token_sources = self.token_sources(path, source.token_sources.take());
+        let app_check = match source.app_check.take() {
+            Some(own) => self.app_check(&path.key("app_check"), Some(own), whole.project_number),
+            None => whole.app_check.cloned(),
+        };
         let body_path = path.key("body_bytes_max");
         let body_bytes_max =
             self.size(&body_path, source.body_bytes_max.take(), BODY_BYTES_MAX_DEFAULT, 1..=BODY_BYTES_MAX);
@@ -149,6 +151,7 @@ impl Checker<'_> {
             enforce: enforce?,
             user_token,
             token_sources: token_sources?,
+            app_check: app_check?,
             identity_headers,
             protocol: match source.protocol {
                 None | Some(ProtocolSource::Auto) => Protocol::Auto,

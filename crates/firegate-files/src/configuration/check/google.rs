@@ -18,6 +18,7 @@ impl Checker<'_> {
         let id_token_keys = endpoint("id_token_keys", source.id_token_keys);
         let session_cookie_keys = endpoint("session_cookie_keys", source.session_cookie_keys);
         let app_check_keys = endpoint("app_check_keys", source.app_check_keys);
+        let app_check = endpoint("app_check", source.app_check);
         let google_id_token_keys = endpoint("google_id_token_keys", source.google_id_token_keys);
         let identity_toolkit = endpoint("identity_toolkit", source.identity_toolkit);
         let sts = endpoint("sts", source.sts);
@@ -28,6 +29,7 @@ impl Checker<'_> {
             id_token_keys: id_token_keys?,
             session_cookie_keys: session_cookie_keys?,
             app_check_keys: app_check_keys?,
+            app_check: app_check?,
             google_id_token_keys: google_id_token_keys?,
             identity_toolkit: identity_toolkit?,
             sts: sts?,

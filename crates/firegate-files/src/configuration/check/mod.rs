@@ -1,5 +1,6 @@
 //! From the shape of a configuration to the checked model. Every problem is reported; no check stops another.
 
+mod app_check;
 mod backend;
 mod credential;
 mod edge;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::model::{Configuration, Dialect, LimitsStore, PolicyFile, Trust};
+use super::model::{AppCheck, Configuration, Dialect, LimitsStore, PolicyFile, Trust, Users};
 use super::names::{NameError, ProjectId, ProjectNumber};
 use super::quantity;
 use super::source::{
@@ -54,6 +55,15 @@ pub(super) fn configuration(
     checked
 }
 
+/// What the whole configuration says that a backend is judged by; what did not pass is absent.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    project: Option<&'a ProjectId>,
+    project_number: Option<&'a ProjectNumber>,
+    users: Option<&'a Users>,
+    app_check: Option<&'a AppCheck>,
+}
+
 struct Checker<'a> {
     given: Given<'a>,
     /// Values that were already reported and left out.
@@ -67,9 +77,17 @@ impl Checker<'_> {
         let project = self.project(source.project.take());
         let project_number = self.project_number(source.project_number.take());
         self.trust(source.trust);
-        let users = self.users(source.users.take(), project_number.as_ref());
-        let backends =
-            self.backends(source.backends.take(), source.allow.take(), project.as_ref(), users.as_ref());
+        let mut users = source.users.take().unwrap_or_default();
+        let app_check_path = root.key("users").key("app_check");
+        let app_check = self.app_check(&app_check_path, users.app_check.take(), project_number.as_ref());
+        let users = self.users(users);
+        let whole = Whole {
+            project: project.as_ref(),
+            project_number: project_number.as_ref(),
+            users: users.as_ref(),
+            app_check: app_check.as_ref(),
+        };
+        let backends = self.backends(source.backends.take(), source.allow.take(), whole);
         self.members_in_place(backends.as_ref(), users.as_ref(), project_number.as_ref());
         let routing = self.routing(source.routes.take(), source.url_map.take(), backends.as_ref());
         let listeners = self.listeners(&source);

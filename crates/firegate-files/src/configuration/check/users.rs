@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::Checker;
-use crate::configuration::model::{AcceptedToken, Anonymous, AppCheck, Revocation, Tenants, Users};
-use crate::configuration::names::{ProjectNumber, TenantId, is_pool_name};
+use crate::configuration::model::{AcceptedToken, Anonymous, Revocation, Tenants, Users};
+use crate::configuration::names::{TenantId, is_pool_name};
 use crate::configuration::source::{
-    AcceptSource, AnonymousSource, AppCheckFullSource, AppCheckSource, OnFailureSource, RevocationSource,
-    SwitchSource, TenantsSource, TenantsWordSource, UsersSource,
+    AcceptSource, AnonymousSource, OnFailureSource, RevocationSource, SwitchSource, TenantsSource,
+    TenantsWordSource, UsersSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::limits::{CLOCK_SKEW_MAX, REVOCATION_STALENESS_MAX};
@@ -23,27 +23,13 @@ const STALENESS_DEFAULT: Duration = Duration::from_secs(60);
 const IDENTITY_POOL_DEFAULT: &str = "firebase";
 
 impl Checker<'_> {
-    pub(super) fn users(
-        &mut self,
-        users: Option<UsersSource>,
-        number: Option<&ProjectNumber>,
-    ) -> Option<Users> {
+    pub(super) fn users(&mut self, users: UsersSource) -> Option<Users> {
         let path = YamlPath::root().key("users");
-        let users = users.unwrap_or(UsersSource {
-            accept: None,
-            tenants: None,
-            anonymous: None,
-            identity_pool: None,
-            clock_skew: None,
-            app_check: None,
-            revocation: None,
-        });
         let accept = self.accept(&path.key("accept"), users.accept);
         let tenants = self.tenants(&path.key("tenants"), users.tenants);
         let identity_pool = self.identity_pool(&path.key("identity_pool"), users.identity_pool);
         let skew = Duration::ZERO..=CLOCK_SKEW_MAX;
         let clock_skew = self.duration(&path.key("clock_skew"), users.clock_skew, CLOCK_SKEW_DEFAULT, skew);
-        let app_check = self.app_check(&path.key("app_check"), users.app_check, number);
         let revocation = self.revocation(&path.key("revocation"), users.revocation);
         Some(Users {
             accept: accept?,
@@ -54,7 +40,7 @@ impl Checker<'_> {
             },
             identity_pool: identity_pool?,
             clock_skew: clock_skew?,
-            app_check: app_check?,
+            google_audiences: users.google_audiences.unwrap_or_default(),
             revocation: revocation?,
         })
     }
@@ -67,6 +53,7 @@ impl Checker<'_> {
                 AcceptSource::IdToken => AcceptedToken::IdToken,
                 AcceptSource::SessionCookie => AcceptedToken::SessionCookie,
                 AcceptSource::GoogleIdToken => AcceptedToken::GoogleIdToken,
+                AcceptSource::ExchangedToken => AcceptedToken::ExchangedToken,
             };
             if !checked.contains(&kind) {
                 checked.push(kind);
@@ -113,43 +100,6 @@ impl Checker<'_> {
             );
         self.report(path, found);
         None
-    }
-
-    fn app_check(
-        &mut self,
-        path: &YamlPath,
-        app_check: Option<AppCheckSource>,
-        number: Option<&ProjectNumber>,
-    ) -> Option<AppCheck> {
-        let settings = match app_check {
-            None | Some(AppCheckSource::Word(SwitchSource::Off)) => return Some(AppCheck::Off),
-            Some(AppCheckSource::Word(SwitchSource::Required)) => {
-                AppCheckFullSource { apps: None, consume: None }
-            }
-            Some(AppCheckSource::Full(full)) => full,
-        };
-        if settings.apps.as_ref().is_some_and(Vec::is_empty) {
-            let found = Diagnostic::error(code::USERS, "no app is let in")
-                .hint("list the app IDs, or remove `apps` for every app of the project");
-            self.report(&path.key("apps"), found);
-            return None;
-        }
-        let Some(number) = number else {
-            if !self.was_refused(&YamlPath::root().key("project_number")) {
-                let found = Diagnostic::error(code::PROJECT_NUMBER, "App Check needs the `project_number`")
-                    .hint(
-                        "add `project_number: \"123456789012\"`; `gcloud projects describe PROJECT_ID \
-                     --format='value(projectNumber)'` prints it",
-                    );
-                self.report(path, found);
-            }
-            return None;
-        };
-        Some(AppCheck::Required {
-            project_number: number.clone(),
-            apps: settings.apps,
-            consume: settings.consume.unwrap_or(false),
-        })
     }
 
     fn revocation(&mut self, path: &YamlPath, revocation: Option<RevocationSource>) -> Option<Revocation> {

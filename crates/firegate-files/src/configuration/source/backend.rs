@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DurationSource, FileSource, SizeSource};
+use super::{AppCheckSource, DurationSource, FileSource, SizeSource};
 
 /// A backend: the origin of its URL, or the long form.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub(crate) struct BackendFullSource {
     pub user_token: Option<UserTokenSource>,
     /// Where the user's token is looked for. Default: `[authorization]`.
     pub token_sources: Option<Vec<TokenSourceSource>>,
+    /// Whether requests must carry an App Check token. Default: what `users.app_check` says.
+    pub app_check: Option<AppCheckSource>,
     /// How the service is told who the user is. Default: `firegate`.
     pub identity_headers: Option<IdentityHeadersSource>,
     /// The HTTP version spoken to the service. Default: `auto`.

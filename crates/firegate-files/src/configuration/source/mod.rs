@@ -201,6 +201,8 @@ pub(crate) struct GoogleSource {
     pub session_cookie_keys: Option<UrlSource>,
     /// The keys of App Check tokens.
     pub app_check_keys: Option<UrlSource>,
+    /// The base URL of the App Check API.
+    pub app_check: Option<UrlSource>,
     /// The keys of Google ID tokens.
     pub google_id_token_keys: Option<UrlSource>,
     /// The base URL of the Identity Toolkit API.

@@ -6,11 +6,14 @@ use serde::Deserialize;
 use super::DurationSource;
 
 /// Who counts as a signed-in user.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UsersSource {
     /// The kinds of tokens. Default: `[id_token]`.
     pub accept: Option<Vec<AcceptSource>>,
+    /// The audiences of the Google ID tokens that `google_id_token` accepts: what the callers were told to ask for, for
+    /// example `https://api.example.com`.
+    pub google_audiences: Option<Vec<String>>,
     /// Which tenants' users: `none`, `any`, or a list. Default: `none`.
     pub tenants: Option<TenantsSource>,
     /// Whether users who signed in anonymously count. Default: `deny`.
@@ -20,7 +23,7 @@ pub(crate) struct UsersSource {
     /// How far in the future a token's times may lie, because clocks differ; at most 300s. Default: 10s. An expired token
     /// gets no grace.
     pub clock_skew: Option<DurationSource>,
-    /// Whether requests must carry an App Check token. Default: `off`.
+    /// Whether requests must carry an App Check token, where the backend does not say. Default: `off`.
     pub app_check: Option<AppCheckSource>,
     /// Whether users are looked up, to notice that they were disabled or revoked.
     pub revocation: Option<RevocationSource>,
@@ -34,8 +37,10 @@ pub(crate) enum AcceptSource {
     IdToken,
     /// A Firebase session cookie.
     SessionCookie,
-    /// A Google ID token of a service account.
+    /// A Google ID token of a service account, for one of `google_audiences`.
     GoogleIdToken,
+    /// A token that the token exchange of this front door, or of a replica with the same key, issued.
+    ExchangedToken,
 }
 
 /// Which tenants' users count.

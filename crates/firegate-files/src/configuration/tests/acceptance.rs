@@ -31,11 +31,11 @@ fn the_smallest_configuration_has_the_documented_defaults() {
         configuration.users,
         Users {
             accept: vec![AcceptedToken::IdToken],
+            google_audiences: Vec::new(),
             tenants: Tenants::None,
             anonymous: Anonymous::Deny,
             identity_pool: "firebase".to_owned(),
             clock_skew: Duration::from_secs(10),
-            app_check: AppCheck::Off,
             revocation: Revocation::Off,
         }
     );
@@ -47,6 +47,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(backend.enforce, Enforce::On);
     assert_eq!(backend.user_token, UserToken::Drop);
     assert_eq!(backend.token_sources, [TokenSource::Authorization]);
+    assert_eq!(backend.app_check, AppCheck::Off);
     assert_eq!(backend.identity_headers, IdentityHeaders::Firegate);
     assert_eq!(backend.protocol, Protocol::Auto);
     assert_eq!(backend.plaintext, Plaintext::Refuse);
@@ -277,6 +278,7 @@ google:
   id_token_keys: http://127.0.0.1:9099/keys
   session_cookie_keys: http://127.0.0.1:9099/cookies
   app_check_keys: http://127.0.0.1:9099/app
+  app_check: http://127.0.0.1:9099
   google_id_token_keys: http://127.0.0.1:9082/certs
   identity_toolkit: http://127.0.0.1:9099
   sts: http://127.0.0.1:9082
