@@ -22,6 +22,7 @@ use crate::assertions::SharedAssertions;
 use crate::body::{Body, BodyProgress, BoundedBody, Bounds, ClientBody};
 use crate::client_address::{Client, ForwardedTrust, client};
 use crate::control::ControlHandle;
+use crate::metrics::{Decisions, Ending, Route};
 use crate::request::{self, RequestHead};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, full, refusal};
 use crate::upstream::{FrontRefusal, RequestHeaders, Tunnels, Upstream, peek, strip_hop_by_hop};
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     /// `firegate dev`: only hosts that are this machine's own are answered.
     pub(crate) is_local: bool,
     pub(crate) hints: Hints,
+    pub(crate) decisions: Arc<Decisions>,
 }
 
 /// What is said once for each backend, and not with every request.
@@ -91,7 +93,9 @@ impl Door {
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let served = self.serve(&parts, ClientBody::new(body), upgrade, peer).await;
+        let mut route = Route::NONE;
+        let served = self.serve(&parts, ClientBody::new(body), upgrade, peer, &mut route).await;
+        self.shared.decisions.count(ending(&served, route), route);
         let mut response = served.unwrap_or_else(|refused| {
             let code = log_refusal(&refused, &request_id, &parts, peer);
             refusal(code, form, &request_id)
@@ -113,6 +117,7 @@ impl Door {
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         peer: IpAddr,
+        route: &mut Route,
     ) -> Result<Response<Body>, Refused> {
         let head = request::read(parts).map_err(|reason| denial(reason, Stage::Facts))?;
         if self.shared.is_local && !request::is_local_host(head.host) {
@@ -122,7 +127,13 @@ impl Door {
         if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
             return self.well_known(name, parts);
         }
-        match self.decide(&head).await {
+        let outcome = self.decide(&head).await;
+        let backend = match &outcome {
+            Outcome::Permit(permit) => Some(permit.backend()),
+            _ => self.shared.snapshot.routes.select(&head.facts.path),
+        };
+        *route = backend.map_or(Route::NONE, |backend| self.shared.decisions.route(backend));
+        match outcome {
             Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade, peer).await,
             Outcome::Respond(answer) => {
                 let mut response = Response::new(full(""));
@@ -304,6 +315,17 @@ fn the_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderVa
 /// Marks an answer whose CORS headers are complete.
 #[derive(Clone, Copy, Debug)]
 struct PreflightMarker;
+
+/// How a request ended, for the counters.
+fn ending(served: &Result<Response<Body>, Refused>, route: Route) -> Ending {
+    match served {
+        Ok(response) if response.extensions().get::<PreflightMarker>().is_some() => Ending::Respond,
+        Ok(_) if route == Route::NONE => Ending::Respond,
+        Ok(_) => Ending::Permit,
+        Err(Refused::Denial(denial)) => Ending::Refused(denial.reason.code()),
+        Err(Refused::Fault(fault)) => Ending::Refused(fault.code),
+    }
+}
 
 /// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
 fn bounded_request_body(

@@ -4,6 +4,7 @@
 //! A request's way through the modules: [`worker`] accepts, [`preface`] tells the protocols apart, [`request`] reads the head, [`door`] drives the decision,
 //! [`control`] fetches what it needs, [`assertions`] signs who the user is, [`upstream`] sends, [`respond`] refuses.
 
+mod admin;
 mod assertions;
 mod body;
 mod client_address;
@@ -11,7 +12,9 @@ mod control;
 mod door;
 mod health;
 pub mod limits;
+mod metrics;
 mod preface;
+mod private_listener;
 mod request;
 mod respond;
 mod start;

@@ -32,6 +32,18 @@ pub const HTTP2_STREAMS_MAX: u32 = 256;
 /// How many connections each worker accepts at once.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 8192;
 
+/// How many connections the probes' and the operators' listeners each have open at once.
+pub const PRIVATE_CONNECTIONS_MAX: usize = 64;
+
+/// How long a connection to them may last as a whole, its one request and the answer included.
+pub const PRIVATE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How large the head of a request to them may be, in bytes.
+pub const PRIVATE_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How many header fields a request to them may have.
+pub const PRIVATE_HEADERS_MAX: usize = 64;
+
 /// How many idle connections each worker keeps open to a backend.
 pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;
 

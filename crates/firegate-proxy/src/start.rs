@@ -14,12 +14,16 @@ use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
 use firegate_google::credentials::CredentialError;
 use firegate_google::fault::FaultSource;
 use firegate_google::http::{Roots, TlsSetupError, client_tls};
+use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Admin;
 use crate::assertions::{AssertionKeyError, Assertions, kept_key, read_key, read_public_key};
 use crate::client_address::ForwardedTrust;
-use crate::control::{Control, ControlHandle, ControlOptions};
+use crate::control::{Control, ControlFigures, ControlHandle, ControlOptions};
 use crate::door::{Hints, Shared};
+use crate::metrics::{Decisions, Exposition};
+use crate::private_listener::Private;
 use crate::{health, worker};
 
 /// What a front door is started with.
@@ -88,6 +92,7 @@ pub enum StartError {
 pub struct FrontDoor {
     address: SocketAddr,
     health_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
     stop: CancellationToken,
     control: Control,
     handle: ControlHandle,
@@ -107,10 +112,11 @@ impl FrontDoor {
         let listen_error = |address| move |source| StartError::Listen { address, source };
         let listeners = worker::bind(*listen, count).map_err(listen_error(*listen))?;
         let address = listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(*listen);
-        let health = match configuration.health {
-            Some(address) => worker::bind(address, 1).map_err(listen_error(address))?.pop(),
-            None => None,
+        let private = |address: Option<SocketAddr>| match address {
+            Some(address) => Private::bind(address).map(Some).map_err(listen_error(address)),
+            None => Ok(None),
         };
+        let (health, admin) = (private(configuration.health)?, private(configuration.admin)?);
         let mut snapshot = Snapshot::compile(configuration);
         if options.is_local {
             snapshot = snapshot.with_local_network_origins();
@@ -129,15 +135,19 @@ impl FrontDoor {
             clock: Arc::clone(clock),
         })?;
         let handle = control.handle();
-        let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
+        let [health_address, admin_address] =
+            [&health, &admin].map(|private| private.as_ref().map(Private::address));
         if let Some(listener) = health {
-            let (handle, stop) = (handle.clone(), control.stop_token());
-            control.spawn(async move {
-                match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => health::serve(listener, handle, stop).await,
-                    Err(error) => tracing::error!(%error, "the probes' listener failed"),
-                }
-            });
+            let handle = handle.clone();
+            let answer = move |parts: &Parts| health::answer(parts, &handle);
+            control.spawn(listener.serve(control.stop_token(), answer));
+        }
+        let decisions = Arc::new(Decisions::new(&snapshot.backends));
+        if let Some(listener) = admin {
+            let figures = ControlFigures { control: handle.clone(), backends: snapshot.backends.clone() };
+            let exposition = Exposition::new(Arc::clone(&decisions), figures);
+            let admin = Admin::new(exposition, listener.address().ip().is_loopback());
+            control.spawn(listener.serve(control.stop_token(), move |parts: &Parts| admin.answer(parts)));
         }
         let behind = configuration.behind.clone().unwrap_or(if *on_cloud_run {
             Behind::CloudRun
@@ -152,6 +162,7 @@ impl FrontDoor {
             forwarded_trust: ForwardedTrust::of(&behind, *on_cloud_run),
             is_local: options.is_local,
             hints: Hints::default(),
+            decisions,
         });
         let start = |(index, listener)| {
             worker::start(worker::Start {
@@ -165,7 +176,7 @@ impl FrontDoor {
         };
         let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>();
         let workers = workers.map_err(StartError::Thread)?;
-        Ok(Self { address, health_address, stop, control, handle, workers })
+        Ok(Self { address, health_address, admin_address, stop, control, handle, workers })
     }
 
     /// The address it listens on.
@@ -176,6 +187,11 @@ impl FrontDoor {
     /// The address that probes are answered on.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.health_address
+    }
+
+    /// The address that metrics are told on.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Whether it can decide about users: it has the keys of their tokens.

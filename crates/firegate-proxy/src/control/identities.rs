@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use firegate_core::facts::{Authorization, RequestFacts};
 use firegate_core::permit::Permit;
+use firegate_core::snapshot::Backend;
+use firegate_core::time::UnixTime;
 use firegate_files::configuration::{self as files, GoogleEndpoints, join};
 use firegate_google::credentials::{
     self as google, Credential, CredentialSource, Endpoints, Environment, IAM_CREDENTIALS_URL, METADATA_URL,
@@ -90,6 +92,13 @@ impl Identities {
     /// The caches whose tokens are renewed ahead of need.
     pub(super) fn caches(&self) -> impl Iterator<Item = &Arc<IdTokenCache>> {
         self.caches.iter()
+    }
+
+    /// When the token that is kept for a backend expires, if it may be sent; `None` for a backend that is not called as
+    /// Firegate itself.
+    pub(super) fn own_token_expiry(&self, backend: &Backend) -> Option<Option<UnixTime>> {
+        let Some(Identity::Own(cache)) = self.by_backend.get(&backend.name) else { return None };
+        Some(cache.peek(&backend.endpoint().audience).map(|token| token.expires_at()))
     }
 
     /// Firegate's own identity, for what is not a call of a backend.

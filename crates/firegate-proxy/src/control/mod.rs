@@ -2,6 +2,7 @@
 //! status are fetched there, ahead of need; workers read what is kept without a lock, and wait, bounded in number and
 //! time, only for what is not there yet.
 
+mod figures;
 mod identities;
 mod verified;
 
@@ -11,7 +12,7 @@ use std::thread::JoinHandle;
 
 use firegate_core::decision::Answer;
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{AccountStatus, KeyRing, KeyState, TokenKind, VerifiedSignatures};
+use firegate_core::identity::{AccountStatus, KeyRing, KeyState, TokenKind};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::SharedClock;
@@ -26,6 +27,7 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::figures::ControlFigures;
 use self::identities::{Identities, IdentityFault};
 use self::verified::VerifiedTokens;
 use crate::door::{Refused, denial, fault};
@@ -66,7 +68,7 @@ struct Inner {
     session_cookie_keys: Option<Arc<KeySetCache>>,
     /// An emulator's unsigned tokens need no keys.
     needs_keys: bool,
-    verified: Arc<dyn VerifiedSignatures>,
+    verified: Arc<VerifiedTokens>,
     identities: Identities,
     accounts: AccountsClient,
     lookup_bearer: LookupBearer,
@@ -182,7 +184,7 @@ impl ControlHandle {
             ring: KeyRing {
                 id_token: state(&id_token),
                 session_cookie: session_cookie.as_ref().map_or(KeyState::Missing, |snapshot| state(snapshot)),
-                verified: Some(Arc::clone(&self.inner.verified)),
+                verified: Some(self.inner.verified.clone()),
             },
             generations: [id_token.generation(), session_cookie.map_or(0, |snapshot| snapshot.generation())],
         }

@@ -1,0 +1,35 @@
+//! What the control runtime's parts say of themselves when the metrics are read.
+
+use std::sync::Arc;
+
+use firegate_core::snapshot::Backend;
+
+use super::ControlHandle;
+use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, Source};
+
+/// The control runtime's parts, and the backends that they are asked about.
+#[derive(Debug)]
+pub(crate) struct ControlFigures {
+    pub(crate) control: ControlHandle,
+    pub(crate) backends: Vec<Arc<Backend>>,
+}
+
+impl Source for ControlFigures {
+    fn figures(&self) -> Figures {
+        let inner = &self.control.inner;
+        let now = inner.clock.now();
+        let key_sets = inner.key_sets().filter(|_| inner.needs_keys);
+        let token = |backend: &Arc<Backend>| {
+            let expires_at = inner.identities.own_token_expiry(backend)?;
+            Some(GoogleIdTokenFigures { backend: backend.name.clone(), expires_at })
+        };
+        Figures {
+            is_ready: self.control.is_ready(),
+            key_sets: key_sets
+                .map(|keys| KeySetFigures::of(keys.source().name, &keys.current(), now))
+                .collect(),
+            verified_tokens: inner.verified.figures(),
+            google_id_tokens: self.backends.iter().filter_map(token).collect(),
+        }
+    }
+}

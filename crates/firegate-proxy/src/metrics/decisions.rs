@@ -1,0 +1,210 @@
+//! What is counted on a request's way: one relaxed addition to a number whose place was made at the start. Nothing is
+//! hashed, locked or allocated for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use firegate_core::reason::{Code, Family};
+use firegate_core::snapshot::Backend;
+
+/// Permit and answer, before the codes.
+const ENDINGS_WITHOUT_CODE: usize = 2;
+
+/// How many ways there are for a request to end.
+const ENDINGS: usize = ENDINGS_WITHOUT_CODE + Code::ALL.len();
+
+/// How an answered request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It was forwarded, and the service's answer is handed on.
+    Permit,
+    /// Firegate answered it: a preflight, or a path of its own.
+    Respond,
+    /// It was refused, or failed.
+    Refused(Code),
+}
+
+/// Which backend a request's path is routed to: a place among the counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Route(usize);
+
+impl Route {
+    /// No backend: the request was refused before it had one, or no route matches.
+    pub(crate) const NONE: Self = Self(0);
+}
+
+/// The counters of requests.
+#[derive(Debug)]
+pub(crate) struct Decisions {
+    /// The names, sorted. The counters of the first one come after those of requests without a backend.
+    backends: Vec<String>,
+    counts: Box<[AtomicU64]>,
+    allowed_on_failure: AtomicU64,
+}
+
+/// One counter with its labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DecisionCount<'a> {
+    pub(super) outcome: &'static str,
+    pub(super) code: &'static str,
+    pub(super) backend: &'a str,
+    pub(super) count: u64,
+}
+
+impl<'a> DecisionCount<'a> {
+    /// The values of the labels, in the order of the metric's description.
+    pub(super) fn labels(&self) -> [&'a str; 3] {
+        [self.outcome, self.code, self.backend]
+    }
+}
+
+impl Ending {
+    fn place(self) -> usize {
+        match self {
+            Self::Permit => 0,
+            Self::Respond => 1,
+            // The catalogue lists the codes in the order in which the enumeration does.
+            Self::Refused(code) => ENDINGS_WITHOUT_CODE + code as usize,
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        [Self::Permit, Self::Respond].into_iter().chain(Code::ALL.iter().map(|code| Self::Refused(*code)))
+    }
+
+    fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Permit => ("permit", ""),
+            Self::Respond => ("respond", ""),
+            Self::Refused(code) => match code.entry().family {
+                Family::Denial => ("denial", code.entry().name),
+                Family::Fault => ("fault", code.entry().name),
+            },
+        }
+    }
+
+    /// Whether it is written although it never happened yet. Alerts are about faults, and the first one of a series that
+    /// was not there is no increase for Prometheus; with every denial of every backend the answer would only be long.
+    fn is_always_written(self) -> bool {
+        match self {
+            Self::Permit => true,
+            Self::Respond => false,
+            Self::Refused(code) => code.entry().family == Family::Fault,
+        }
+    }
+}
+
+impl Decisions {
+    /// Counters for requests to these backends.
+    pub(crate) fn new<'a>(backends: impl IntoIterator<Item = &'a Arc<Backend>>) -> Self {
+        let mut names = backends.into_iter().map(|backend| backend.name.clone()).collect::<Vec<_>>();
+        names.sort_unstable();
+        let counts = (0..ENDINGS * (names.len() + 1)).map(|_| AtomicU64::new(0)).collect();
+        Self { backends: names, counts, allowed_on_failure: AtomicU64::new(0) }
+    }
+
+    /// The place of a backend among the counters.
+    pub(crate) fn route(&self, backend: &Backend) -> Route {
+        self.backends.binary_search(&backend.name).map_or(Route::NONE, |index| Route(index + 1))
+    }
+
+    /// Counts an answered request.
+    pub(crate) fn count(&self, ending: Ending, route: Route) {
+        if let Some(count) = self.counts.get(route.0 * ENDINGS + ending.place()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a request that is let through although the user's status could not be had.
+    #[expect(dead_code, reason = "the decision does not tell yet")]
+    pub(crate) fn count_allowed_on_failure(&self) {
+        self.allowed_on_failure.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn allowed_on_failure(&self) -> u64 {
+        self.allowed_on_failure.load(Ordering::Relaxed)
+    }
+
+    /// The counters that are to be written.
+    pub(super) fn written(&self) -> impl Iterator<Item = DecisionCount<'_>> {
+        let backends = std::iter::once("").chain(self.backends.iter().map(String::as_str));
+        self.counts.chunks_exact(ENDINGS).zip(backends).flat_map(|(counts, backend)| {
+            Ending::all().zip(counts).filter_map(move |(ending, count)| {
+                let count = count.load(Ordering::Relaxed);
+                let (outcome, code) = ending.labels();
+                let is_written = count > 0 || ending.is_always_written();
+                is_written.then_some(DecisionCount { outcome, code, backend, count })
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firegate_core::snapshot::Snapshot;
+    use firegate_files::configuration;
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        let text = "project: demo-project\nallow: [allUsers]\n\
+                    backends: { video: 'https://video.example', api: 'https://api.example' }\n\
+                    routes: [{ path: '/video/*', backend: video }, { path: '/*', backend: api }]\n";
+        Snapshot::compile(&configuration::parse("firegate.yaml", text).expect("a configuration"))
+    }
+
+    #[test]
+    fn every_ending_has_a_place_of_its_own() {
+        for (place, ending) in Ending::all().enumerate() {
+            assert_eq!(ending.place(), place, "{ending:?}");
+        }
+        assert_eq!(Ending::all().count(), ENDINGS);
+    }
+
+    #[test]
+    fn each_ending_of_each_backend_is_counted_apart() {
+        let snapshot = snapshot();
+        let decisions = Decisions::new(&snapshot.backends);
+        let routes = snapshot
+            .backends
+            .iter()
+            .map(|backend| decisions.route(backend))
+            .chain([Route::NONE])
+            .collect::<Vec<_>>();
+        let (mut times, mut expected) = (0_u64, 0);
+        for route in &routes {
+            for ending in Ending::all() {
+                times += 1;
+                expected += times;
+                (0..times).for_each(|_| decisions.count(ending, *route));
+            }
+        }
+        let written = decisions.written().collect::<Vec<_>>();
+        assert_eq!(written.len(), ENDINGS * routes.len());
+        assert_eq!(written.iter().map(|count| count.count).sum::<u64>(), expected);
+        let labels = |count: &DecisionCount<'_>| (count.outcome, count.code, count.backend.to_owned());
+        let apart = written.iter().map(labels).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(apart.len(), written.len());
+        let numbers = written.iter().map(|count| count.count).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(numbers.len(), written.len());
+    }
+
+    #[test]
+    fn a_backend_that_is_not_known_counts_as_none() {
+        let snapshot = snapshot();
+        let decisions = Decisions::new(&snapshot.backends[..1]);
+        assert_ne!(decisions.route(&snapshot.backends[0]), Route::NONE);
+        assert_eq!(decisions.route(&snapshot.backends[1]), Route::NONE);
+    }
+
+    #[test]
+    fn faults_are_written_before_the_first_one_and_denials_after() {
+        let snapshot = snapshot();
+        let decisions = Decisions::new(&snapshot.backends);
+        let has = |code: Code| decisions.written().any(|count| count.code == code.entry().name);
+        assert!(has(Code::KeysUnavailable));
+        assert!(!has(Code::TokenExpired));
+        decisions.count(Ending::Refused(Code::TokenExpired), Route::NONE);
+        assert!(has(Code::TokenExpired));
+    }
+}

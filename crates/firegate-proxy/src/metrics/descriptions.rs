@@ -1,0 +1,72 @@
+//! Every metric's name, type, meaning and labels: the one list. The page docs/metrics.md is compared with it.
+
+use prometheus_client::metrics::MetricType;
+
+/// A metric as it is described to whoever reads it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Description {
+    /// The name of its samples, with the suffix of its type: `…_total` for counters, `…_info` for infos.
+    pub(super) name: &'static str,
+    /// Its type.
+    pub(super) metric_type: MetricType,
+    /// What it says, in one line.
+    pub(super) help: &'static str,
+    /// The names of its labels, in the order in which their values are written.
+    pub(super) labels: &'static [&'static str],
+}
+
+impl Description {
+    /// The name of the family, to which the encoder adds the suffix of its type.
+    pub(super) fn family(&self) -> &'static str {
+        let suffix = match self.metric_type {
+            MetricType::Counter => "_total",
+            MetricType::Info => "_info",
+            MetricType::Gauge | MetricType::Histogram | MetricType::Unknown => "",
+        };
+        self.name.strip_suffix(suffix).unwrap_or(self.name)
+    }
+}
+
+macro_rules! descriptions {
+    ($($constant:ident $metric_type:ident $name:literal [$($label:literal),*] $help:literal)+) => {
+        $(pub(super) const $constant: Description = Description {
+            name: $name,
+            metric_type: MetricType::$metric_type,
+            help: $help,
+            labels: &[$($label),*],
+        };)+
+
+        /// Every metric there is, in the order of the answer.
+        #[cfg(test)]
+        pub(super) const ALL: &[Description] = &[$($constant),+];
+    };
+}
+
+descriptions! {
+    BUILD Info "firegate_build_info" ["version"]
+        "The version that runs; always 1."
+    READY Gauge "firegate_ready" []
+        "1 while users can be identified: there are usable keys for every kind of token that is accepted."
+    DECISIONS Counter "firegate_decisions_total" ["outcome", "code", "backend"]
+        "Requests answered, by how they ended, the reason of a refusal, and the backend that the path is routed to."
+    ALLOWED_ON_FAILURE Counter "firegate_user_status_allowed_on_failure_total" []
+        "Requests forwarded without a look at the user's status because it could not be had, by `revocation.on_failure: allow`."
+    TOKEN_CACHE_HITS Counter "firegate_token_cache_hits_total" []
+        "Signatures that were known to be good."
+    TOKEN_CACHE_MISSES Counter "firegate_token_cache_misses_total" []
+        "Signatures that had to be verified."
+    TOKEN_CACHE_ENTRIES Gauge "firegate_token_cache_entries" []
+        "Good signatures that are remembered."
+    KEY_SET_USABLE Gauge "firegate_key_set_usable" ["issuer"]
+        "1 while the issuer's keys may be used: they were fetched, no longer ago than the stale bound of 24 hours."
+    KEY_SET_KEYS Gauge "firegate_key_set_keys" ["issuer"]
+        "Keys in the set that is held."
+    KEY_SET_AGE Gauge "firegate_key_set_age_seconds" ["issuer"]
+        "How long ago the set that is held was fetched; absent if none is held."
+    KEY_SET_LAST_SUCCESS Gauge "firegate_key_set_last_success_timestamp_seconds" ["issuer"]
+        "When the keys were last fetched, by this process or the one before it; 0 if never."
+    KEY_SET_FETCHES Counter "firegate_key_set_fetches_total" ["issuer", "result"]
+        "Attempts to fetch the issuer's keys."
+    GOOGLE_ID_TOKEN_EXPIRY Gauge "firegate_google_id_token_expiry_timestamp_seconds" ["backend"]
+        "When the Google ID token that is kept for the backend expires; 0 if none is kept that may be sent."
+}

@@ -1,0 +1,151 @@
+//! Counters and figures, written in the text formats of Prometheus.
+
+use std::fmt;
+use std::sync::Arc;
+
+use firegate_core::time::UnixTime;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text, text};
+use prometheus_client::metrics::exemplar::Exemplar;
+use prometheus_client::registry::Registry;
+
+use super::descriptions::{
+    ALLOWED_ON_FAILURE, BUILD, DECISIONS, Description, GOOGLE_ID_TOKEN_EXPIRY, KEY_SET_AGE, KEY_SET_FETCHES,
+    KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE, READY, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS,
+    TOKEN_CACHE_MISSES,
+};
+use super::{Decisions, Figures, Format};
+
+/// Whoever owns the figures.
+pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
+    /// The figures of this moment. Takes no lock that a request waits for.
+    fn figures(&self) -> Figures;
+}
+
+/// Everything that is told at `/metrics`.
+#[derive(Debug)]
+pub(crate) struct Exposition(Registry);
+
+impl Exposition {
+    /// Tells of these counters, and of what the source says whenever it is asked.
+    pub(crate) fn new(decisions: Arc<Decisions>, source: impl Source) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Scrape { decisions, source: Box::new(source) }));
+        Self(registry)
+    }
+
+    /// The whole text.
+    ///
+    /// # Errors
+    /// If it cannot be written, which writing to memory does not do.
+    pub(crate) fn encode(&self, format: Format) -> Result<String, fmt::Error> {
+        let mut written = String::new();
+        match format {
+            Format::OpenMetrics => text::encode(&mut written, &self.0)?,
+            Format::PrometheusText => prometheus_text::encode(&mut written, &self.0)?,
+        }
+        Ok(written)
+    }
+}
+
+#[derive(Debug)]
+struct Scrape {
+    decisions: Arc<Decisions>,
+    source: Box<dyn Source>,
+}
+
+/// The value of a sample, of its metric's type.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    Counter(u64),
+    Gauge(i64),
+    Info,
+}
+
+impl Collector for Scrape {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let figures = self.source.figures();
+        let mut families = Families(encoder);
+        families.one(&BUILD, [env!("CARGO_PKG_VERSION")], Value::Info)?;
+        families.one(&READY, [], Value::Gauge(figures.is_ready.into()))?;
+        let decisions = self.decisions.written();
+        let decisions = decisions.map(|decision| (decision.labels(), decision.count));
+        families.all(&DECISIONS, decisions, Value::Counter)?;
+        families.one(&ALLOWED_ON_FAILURE, [], Value::Counter(self.decisions.allowed_on_failure()))?;
+        let verified = figures.verified_tokens;
+        families.one(&TOKEN_CACHE_HITS, [], Value::Counter(verified.hits))?;
+        families.one(&TOKEN_CACHE_MISSES, [], Value::Counter(verified.misses))?;
+        families.one(&TOKEN_CACHE_ENTRIES, [], Value::Gauge(gauge(verified.entries)))?;
+        families.key_sets(&figures)?;
+        let tokens = figures.google_id_tokens.iter();
+        let tokens = tokens.map(|token| ([token.backend.as_str()], timestamp(token.expires_at)));
+        families.all(&GOOGLE_ID_TOKEN_EXPIRY, tokens, Value::Gauge)
+    }
+}
+
+struct Families<'a>(DescriptorEncoder<'a>);
+
+impl Families<'_> {
+    fn key_sets(&mut self, figures: &Figures) -> fmt::Result {
+        let sets = &figures.key_sets;
+        let usable = sets.iter().map(|set| ([set.issuer], set.is_usable.into()));
+        self.all(&KEY_SET_USABLE, usable, Value::Gauge)?;
+        self.all(&KEY_SET_KEYS, sets.iter().map(|set| ([set.issuer], gauge(set.keys))), Value::Gauge)?;
+        let ages = sets.iter().filter_map(|set| Some(([set.issuer], gauge(set.age_seconds?))));
+        self.all(&KEY_SET_AGE, ages, Value::Gauge)?;
+        let successes = sets.iter().map(|set| ([set.issuer], timestamp(set.fetched_at)));
+        self.all(&KEY_SET_LAST_SUCCESS, successes, Value::Gauge)?;
+        let fetches = sets.iter().flat_map(|set| {
+            [([set.issuer, "success"], set.successes), ([set.issuer, "failure"], set.failures)]
+        });
+        self.all(&KEY_SET_FETCHES, fetches, Value::Counter)
+    }
+
+    fn one<const LABELS: usize>(
+        &mut self,
+        description: &Description,
+        labels: [&str; LABELS],
+        value: Value,
+    ) -> fmt::Result {
+        self.all(description, [(labels, value)], |value| value)
+    }
+
+    /// Writes a family and its samples; nothing of one that has none.
+    fn all<'l, const LABELS: usize, N>(
+        &mut self,
+        description: &Description,
+        samples: impl IntoIterator<Item = ([&'l str; LABELS], N)>,
+        value: impl Fn(N) -> Value,
+    ) -> fmt::Result {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
+        let Description { metric_type, help, labels: names, .. } = description;
+        let mut family = self.0.encode_descriptor(description.family(), help, None, *metric_type)?;
+        for (values, number) in samples {
+            let labels = names.iter().copied().zip(values).collect::<Vec<_>>();
+            match value(number) {
+                Value::Counter(count) => {
+                    family.encode_family(&labels)?.encode_counter(&count, NO_EXEMPLAR)?;
+                }
+                Value::Gauge(number) => family.encode_family(&labels)?.encode_gauge(&number)?,
+                Value::Info => family.encode_info(&labels)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, u64>> = None;
+
+fn gauge(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+fn timestamp(at: Option<UnixTime>) -> i64 {
+    at.map_or(0, UnixTime::as_seconds)
+}
+
+#[cfg(test)]
+mod tests;

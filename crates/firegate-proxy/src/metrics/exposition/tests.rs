@@ -1,0 +1,157 @@
+use std::collections::BTreeMap;
+
+use firegate_core::reason::Code;
+use prometheus_client::metrics::MetricType;
+
+use super::super::descriptions::ALL;
+use super::super::{Ending, GoogleIdTokenFigures, KeySetFigures, Route, VerifiedTokenFigures};
+use super::*;
+
+#[derive(Debug)]
+struct Given(Figures);
+
+impl Source for Given {
+    fn figures(&self) -> Figures {
+        self.0.clone()
+    }
+}
+
+fn figures() -> Figures {
+    let held = KeySetFigures {
+        issuer: "id_token",
+        is_usable: true,
+        keys: 4,
+        age_seconds: Some(90),
+        fetched_at: Some(UnixTime::from_seconds(1_790_000_000)),
+        successes: 3,
+        failures: 2,
+    };
+    let missing = KeySetFigures { issuer: "session_cookie", failures: 1, ..KeySetFigures::default() };
+    let token = |backend: &str, expires_at: Option<i64>| GoogleIdTokenFigures {
+        backend: backend.to_owned(),
+        expires_at: expires_at.map(UnixTime::from_seconds),
+    };
+    Figures {
+        is_ready: true,
+        key_sets: vec![held, missing],
+        verified_tokens: VerifiedTokenFigures { hits: 7, misses: 5, entries: 4 },
+        google_id_tokens: vec![token("api", Some(1_790_003_600)), token("video", None)],
+    }
+}
+
+fn encode(format: Format) -> String {
+    let decisions = Decisions::new([]);
+    decisions.count(Ending::Respond, Route::NONE);
+    Exposition::new(Arc::new(decisions), Given(figures())).encode(format).expect("a text")
+}
+
+#[test]
+fn it_says_what_the_owners_say() {
+    let written = encode(Format::PrometheusText);
+    for line in [
+        concat!("firegate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        "# TYPE firegate_ready gauge",
+        "firegate_ready 1",
+        "# TYPE firegate_decisions_total counter",
+        "firegate_decisions_total{outcome=\"respond\",code=\"\",backend=\"\"} 1",
+        "firegate_decisions_total{outcome=\"fault\",code=\"KEYS_UNAVAILABLE\",backend=\"\"} 0",
+        "firegate_token_cache_hits_total 7",
+        "firegate_token_cache_misses_total 5",
+        "firegate_token_cache_entries 4",
+        "firegate_key_set_usable{issuer=\"id_token\"} 1",
+        "firegate_key_set_usable{issuer=\"session_cookie\"} 0",
+        "firegate_key_set_keys{issuer=\"id_token\"} 4",
+        "firegate_key_set_age_seconds{issuer=\"id_token\"} 90",
+        "firegate_key_set_last_success_timestamp_seconds{issuer=\"id_token\"} 1790000000",
+        "firegate_key_set_last_success_timestamp_seconds{issuer=\"session_cookie\"} 0",
+        "firegate_key_set_fetches_total{issuer=\"id_token\",result=\"success\"} 3",
+        "firegate_key_set_fetches_total{issuer=\"id_token\",result=\"failure\"} 2",
+        "firegate_google_id_token_expiry_timestamp_seconds{backend=\"api\"} 1790003600",
+        "firegate_google_id_token_expiry_timestamp_seconds{backend=\"video\"} 0",
+    ] {
+        assert!(written.lines().any(|found| found == line), "{line} is not in\n{written}");
+    }
+    assert!(!written.contains("firegate_key_set_age_seconds{issuer=\"session_cookie\"}"), "{written}");
+}
+
+/// The formats differ in the names of counters' families, and in the mark of the end.
+#[test]
+fn both_formats_have_the_same_samples() {
+    let (open, plain) = (encode(Format::OpenMetrics), encode(Format::PrometheusText));
+    let samples = |text: &str| {
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(samples(&open), samples(&plain));
+    assert!(open.contains("# TYPE firegate_decisions counter\n"), "{open}");
+    assert!(open.ends_with("# EOF\n"), "{open}");
+    assert!(!plain.contains("# EOF"), "{plain}");
+}
+
+/// A metric that is described and never written would be in the page for nothing.
+#[test]
+fn every_metric_is_written() {
+    let written = encode(Format::PrometheusText);
+    let types = written.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let found = types.map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(found, ALL.iter().map(|description| description.name).collect::<Vec<_>>());
+}
+
+#[test]
+fn names_are_as_prometheus_wants_them() {
+    for Description { name, metric_type, help, labels } in ALL {
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(
+            name.starts_with("firegate_") && plain(name) && labels.iter().all(|label| plain(label)),
+            "{name}"
+        );
+        assert_eq!(name.ends_with("_total"), *metric_type == MetricType::Counter, "{name}");
+        assert_eq!(name.ends_with("_info"), *metric_type == MetricType::Info, "{name}");
+        assert!(!help.contains(['\n', '\\']) && help.ends_with('.'), "{name}: {help}");
+    }
+}
+
+const PAGE: &str = include_str!("../../../../../docs/metrics.md");
+
+/// The rows of the table in docs/metrics.md: `name`, type, labels.
+fn documented() -> BTreeMap<String, (String, Vec<String>)> {
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `firegate_"));
+    let rows = rows.map(|row| {
+        let cells = row.split('|').map(str::trim).collect::<Vec<_>>();
+        let [name, metric_type, labels, ..] = cells[..] else { panic!("a row with too few cells: {row}") };
+        let labels = labels.split(", ").filter(|label| !label.is_empty());
+        let labels = labels.map(|label| label.trim_matches('`').to_owned()).collect();
+        (format!("firegate_{}", name.trim_end_matches('`')), (metric_type.to_owned(), labels))
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_page_and_the_list_name_the_same_metrics() {
+    let described = ALL.iter().map(|description| {
+        let Description { name, metric_type, labels, .. } = description;
+        let labels = labels.iter().map(ToString::to_string).collect();
+        ((*name).to_owned(), (metric_type.as_str().to_owned(), labels))
+    });
+    assert_eq!(documented(), described.collect::<BTreeMap<_, (String, Vec<String>)>>());
+}
+
+#[test]
+fn the_alert_for_unavailability_names_every_code_of_it() {
+    let alert = PAGE.lines().find(|line| line.contains("code=~")).expect("the alert");
+    let named = alert.split('"').nth(1).expect("its codes").split('|').collect::<Vec<_>>();
+    for entry in Code::ALL.iter().map(|code| code.entry()).filter(|entry| entry.status == 503) {
+        assert!(named.contains(&entry.name), "{} is not in the alert of docs/metrics.md", entry.name);
+    }
+}
+
+#[test]
+fn the_alerts_ask_for_metrics_that_there_are() {
+    let alerts = PAGE.split("```promql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let words =
+        alerts.flat_map(|alert| alert.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'));
+    let metrics = words.filter(|word| word.starts_with("firegate_")).collect::<Vec<_>>();
+    assert!(metrics.len() >= 4, "{metrics:?}");
+    for metric in metrics {
+        assert!(ALL.iter().any(|description| description.name == metric), "{metric}");
+    }
+}

@@ -1,0 +1,72 @@
+//! What is read from its owners when somebody asks, and never counted twice.
+
+use firegate_core::time::UnixTime;
+use firegate_google::key_sets::KeySnapshot;
+
+/// The owners' figures of one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figures {
+    /// Whether users can be identified.
+    pub(crate) is_ready: bool,
+    /// One for each issuer whose keys are needed.
+    pub(crate) key_sets: Vec<KeySetFigures>,
+    /// The cache of verified signatures.
+    pub(crate) verified_tokens: VerifiedTokenFigures,
+    /// One for each backend that is called with Firegate's own Google ID token.
+    pub(crate) google_id_tokens: Vec<GoogleIdTokenFigures>,
+}
+
+/// An issuer's keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeySetFigures {
+    /// The name of the set: `id_token`, `session_cookie` and so on.
+    pub(crate) issuer: &'static str,
+    /// Whether the keys may be used.
+    pub(crate) is_usable: bool,
+    /// How many there are.
+    pub(crate) keys: usize,
+    /// How long ago they were fetched, in seconds; `None` if no set is held.
+    pub(crate) age_seconds: Option<u64>,
+    /// When they were fetched.
+    pub(crate) fetched_at: Option<UnixTime>,
+    /// How many attempts to fetch them succeeded.
+    pub(crate) successes: u64,
+    /// How many attempts failed.
+    pub(crate) failures: u64,
+}
+
+/// The cache of verified signatures.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct VerifiedTokenFigures {
+    /// Look-ups that found a signature.
+    pub(crate) hits: u64,
+    /// Look-ups that did not.
+    pub(crate) misses: u64,
+    /// Signatures that are remembered.
+    pub(crate) entries: usize,
+}
+
+/// The Google ID token that is kept for a backend.
+#[derive(Clone, Debug)]
+pub(crate) struct GoogleIdTokenFigures {
+    /// The backend's name.
+    pub(crate) backend: String,
+    /// When the token expires; `None` if none is kept that may be sent.
+    pub(crate) expires_at: Option<UnixTime>,
+}
+
+impl KeySetFigures {
+    /// What a snapshot says at `now`.
+    pub(crate) fn of(issuer: &'static str, snapshot: &KeySnapshot, now: UnixTime) -> Self {
+        let held = snapshot.held.as_ref();
+        Self {
+            issuer,
+            is_usable: snapshot.usable(now).is_some(),
+            keys: held.map_or(0, |held| held.keys.key_ids().count()),
+            age_seconds: held.map(|held| now.since(held.fetched_at).as_secs()),
+            fetched_at: held.map(|held| held.fetched_at),
+            successes: snapshot.attempts.saturating_sub(snapshot.failures),
+            failures: snapshot.failures,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The listeners that are not for the public: probes and metrics. HTTP/1 alone, one request for each connection, which
+//! has its bounds as a whole: whoever dawdles is gone soon, and makes room for the next.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::Body;
+use crate::limits::{
+    ACCEPT_RETRY_PAUSE, PRIVATE_CONNECTION_TIMEOUT, PRIVATE_CONNECTIONS_MAX, PRIVATE_HEAD_BYTES_MAX,
+    PRIVATE_HEADERS_MAX, REQUEST_HEAD_TIMEOUT,
+};
+use crate::respond::full;
+use crate::worker;
+
+/// A listener that is bound, before any thread runs.
+#[derive(Debug)]
+pub(crate) struct Private {
+    listener: StdListener,
+    address: SocketAddr,
+}
+
+impl Private {
+    /// Binds the address; port 0 takes a free one.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = worker::bind(address, 1)?.pop().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Gives `answer` to every request until the stop.
+    pub(crate) async fn serve<A>(self, stop: CancellationToken, answer: A)
+    where
+        A: Fn(&Parts) -> Response<Body> + Send + Sync + 'static,
+    {
+        match TcpListener::from_std(self.listener) {
+            Ok(listener) => accept(listener, stop, answer).await,
+            Err(error) => tracing::error!(%error, address = %self.address, "a private listener failed"),
+        }
+    }
+}
+
+async fn accept<A>(listener: TcpListener, stop: CancellationToken, answer: A)
+where
+    A: Fn(&Parts) -> Response<Body> + Send + Sync + 'static,
+{
+    let answer = Arc::new(answer);
+    let places = Arc::new(Semaphore::new(PRIVATE_CONNECTIONS_MAX));
+    loop {
+        let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else {
+            return;
+        };
+        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { return };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
+            continue;
+        };
+        let answer = Arc::clone(&answer);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (parts, _) = request.into_parts();
+            let response = answer(&parts);
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let connection = http1::Builder::new()
+            .keep_alive(false)
+            .timer(TokioTimer::new())
+            .header_read_timeout(REQUEST_HEAD_TIMEOUT)
+            .max_headers(PRIVATE_HEADERS_MAX)
+            .max_buf_size(PRIVATE_HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        let bounded = tokio::time::timeout(PRIVATE_CONNECTION_TIMEOUT, connection);
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            // A client that breaks off, or is too slow, has itself to blame.
+            let _ = stop.run_until_cancelled(bounded).await;
+            drop(place);
+        });
+    }
+}
+
+/// A short text.
+pub(crate) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
+    response(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
+/// An answer that nobody keeps.
+pub(crate) fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// The refusal of every method that changes something, where nothing can be changed.
+pub(crate) fn refuse_method(method: &Method) -> Option<Response<Body>> {
+    if [Method::GET, Method::HEAD].contains(method) {
+        return None;
+    }
+    let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
+    refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    Some(refused)
+}
