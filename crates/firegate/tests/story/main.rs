@@ -11,6 +11,7 @@ mod cross_origin;
 mod emulator_trust;
 mod forwarding;
 mod kept_data;
+mod metrics;
 mod outages;
 mod refused_by_whom;
 mod service_view;
