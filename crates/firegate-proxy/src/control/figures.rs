@@ -28,6 +28,7 @@ impl Source for ControlFigures {
             key_sets: key_sets
                 .map(|keys| KeySetFigures::of(keys.source().name, &keys.current(), now))
                 .collect(),
+            user_status: None,
             verified_tokens: inner.verified.figures(),
             google_id_tokens: self.backends.iter().filter_map(token).collect(),
         }

@@ -67,6 +67,16 @@ descriptions! {
         "When the keys were last fetched, by this process or the one before it; 0 if never."
     KEY_SET_FETCHES Counter "firegate_key_set_fetches_total" ["issuer", "result"]
         "Attempts to fetch the issuer's keys."
+    USER_STATUS_ENTRIES Gauge "firegate_user_status_entries" []
+        "Users of whom it is known whether they are disabled or revoked."
+    USER_STATUS_REFUSALS_KEPT Gauge "firegate_user_status_refusals_kept" []
+        "Users who were refused by their status, and are not forgotten before their tokens expire."
+    USER_STATUS_REFUSALS_FORGOTTEN Gauge "firegate_user_status_refusals_forgotten" []
+        "1 while more users were refused than could be remembered."
+    USER_STATUS_STALENESS Gauge "firegate_user_status_staleness_max_seconds" []
+        "The age of the oldest status among users who were here within `revocation.max_staleness`."
+    USER_STATUS_LOOKUPS Counter "firegate_user_status_lookups_total" ["result"]
+        "Calls that look users up; one asks for many."
     GOOGLE_ID_TOKEN_EXPIRY Gauge "firegate_google_id_token_expiry_timestamp_seconds" ["backend"]
         "When the Google ID token that is kept for the backend expires; 0 if none is kept that may be sent."
 }

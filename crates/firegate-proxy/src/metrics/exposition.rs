@@ -12,7 +12,8 @@ use prometheus_client::registry::Registry;
 use super::descriptions::{
     ALLOWED_ON_FAILURE, BUILD, DECISIONS, Description, GOOGLE_ID_TOKEN_EXPIRY, KEY_SET_AGE, KEY_SET_FETCHES,
     KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE, READY, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS,
-    TOKEN_CACHE_MISSES,
+    TOKEN_CACHE_MISSES, USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN,
+    USER_STATUS_REFUSALS_KEPT, USER_STATUS_STALENESS,
 };
 use super::{Decisions, Figures, Format};
 
@@ -77,6 +78,7 @@ impl Collector for Scrape {
         families.one(&TOKEN_CACHE_MISSES, [], Value::Counter(verified.misses))?;
         families.one(&TOKEN_CACHE_ENTRIES, [], Value::Gauge(gauge(verified.entries)))?;
         families.key_sets(&figures)?;
+        families.user_status(&figures)?;
         let tokens = figures.google_id_tokens.iter();
         let tokens = tokens.map(|token| ([token.backend.as_str()], timestamp(token.expires_at)));
         families.all(&GOOGLE_ID_TOKEN_EXPIRY, tokens, Value::Gauge)
@@ -99,6 +101,17 @@ impl Families<'_> {
             [([set.issuer, "success"], set.successes), ([set.issuer, "failure"], set.failures)]
         });
         self.all(&KEY_SET_FETCHES, fetches, Value::Counter)
+    }
+
+    fn user_status(&mut self, figures: &Figures) -> fmt::Result {
+        let Some(status) = &figures.user_status else { return Ok(()) };
+        self.one(&USER_STATUS_ENTRIES, [], Value::Gauge(gauge(status.entries)))?;
+        self.one(&USER_STATUS_REFUSALS_KEPT, [], Value::Gauge(gauge(status.refusals_kept)))?;
+        let is_forgotten = status.has_forgotten_refusals.into();
+        self.one(&USER_STATUS_REFUSALS_FORGOTTEN, [], Value::Gauge(is_forgotten))?;
+        self.one(&USER_STATUS_STALENESS, [], Value::Gauge(gauge(status.staleness_max_seconds)))?;
+        let lookups = [(["success"], status.successes), (["failure"], status.failures)];
+        self.all(&USER_STATUS_LOOKUPS, lookups, Value::Counter)
     }
 
     fn one<const LABELS: usize>(

@@ -10,6 +10,8 @@ pub(crate) struct Figures {
     pub(crate) is_ready: bool,
     /// One for each issuer whose keys are needed.
     pub(crate) key_sets: Vec<KeySetFigures>,
+    /// What is known of users' accounts, where they are looked up.
+    pub(crate) user_status: Option<UserStatusFigures>,
     /// The cache of verified signatures.
     pub(crate) verified_tokens: VerifiedTokenFigures,
     /// One for each backend that is called with Firegate's own Google ID token.
@@ -32,6 +34,23 @@ pub(crate) struct KeySetFigures {
     /// How many attempts to fetch them succeeded.
     pub(crate) successes: u64,
     /// How many attempts failed.
+    pub(crate) failures: u64,
+}
+
+/// What is known of users' accounts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UserStatusFigures {
+    /// How many users are known.
+    pub(crate) entries: usize,
+    /// How many were refused, and are not forgotten before their tokens expire.
+    pub(crate) refusals_kept: usize,
+    /// Whether more were refused than could be kept.
+    pub(crate) has_forgotten_refusals: bool,
+    /// The age of the oldest record that requests are judged by, in seconds.
+    pub(crate) staleness_max_seconds: u64,
+    /// How many look-ups were answered.
+    pub(crate) successes: u64,
+    /// How many were not.
     pub(crate) failures: u64,
 }
 

@@ -4,7 +4,9 @@ use firegate_core::reason::Code;
 use prometheus_client::metrics::MetricType;
 
 use super::super::descriptions::ALL;
-use super::super::{Ending, GoogleIdTokenFigures, KeySetFigures, Route, VerifiedTokenFigures};
+use super::super::{
+    Ending, GoogleIdTokenFigures, KeySetFigures, Route, UserStatusFigures, VerifiedTokenFigures,
+};
 use super::*;
 
 #[derive(Debug)]
@@ -34,6 +36,14 @@ fn figures() -> Figures {
     Figures {
         is_ready: true,
         key_sets: vec![held, missing],
+        user_status: Some(UserStatusFigures {
+            entries: 9,
+            refusals_kept: 2,
+            has_forgotten_refusals: false,
+            staleness_max_seconds: 41,
+            successes: 8,
+            failures: 6,
+        }),
         verified_tokens: VerifiedTokenFigures { hits: 7, misses: 5, entries: 4 },
         google_id_tokens: vec![token("api", Some(1_790_003_600)), token("video", None)],
     }
@@ -66,6 +76,12 @@ fn it_says_what_the_owners_say() {
         "firegate_key_set_last_success_timestamp_seconds{issuer=\"session_cookie\"} 0",
         "firegate_key_set_fetches_total{issuer=\"id_token\",result=\"success\"} 3",
         "firegate_key_set_fetches_total{issuer=\"id_token\",result=\"failure\"} 2",
+        "firegate_user_status_entries 9",
+        "firegate_user_status_refusals_kept 2",
+        "firegate_user_status_refusals_forgotten 0",
+        "firegate_user_status_staleness_max_seconds 41",
+        "firegate_user_status_lookups_total{result=\"success\"} 8",
+        "firegate_user_status_lookups_total{result=\"failure\"} 6",
         "firegate_google_id_token_expiry_timestamp_seconds{backend=\"api\"} 1790003600",
         "firegate_google_id_token_expiry_timestamp_seconds{backend=\"video\"} 0",
     ] {
