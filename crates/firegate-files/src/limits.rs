@@ -41,6 +41,9 @@ pub const ROUTE_PATH_BYTES_MAX: usize = 2_048;
 /// The longest audience, in bytes.
 pub const AUDIENCE_BYTES_MAX: usize = 2_048;
 
+/// How many audiences of Google ID tokens may be listed: each is compared with every such token.
+pub const GOOGLE_AUDIENCES_MAX: usize = 100;
+
 /// The largest `clock_skew`: the 300 seconds of the Go Admin SDK are the most that anyone uses.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 

@@ -14,7 +14,7 @@ pub struct GoogleEndpoints {
     pub session_cookie_keys: Url,
     /// The keys of App Check tokens.
     pub app_check_keys: Url,
-    /// The App Check API: `v1/projects/…:verifyAppCheckToken`.
+    /// The App Check API: `v1beta/projects/…:verifyAppCheckToken`.
     pub app_check: Url,
     /// The keys of Google ID tokens.
     pub google_id_token_keys: Url,

@@ -21,8 +21,6 @@ enum Unless {
     Absent,
     /// When it is one of these words.
     Word(&'static [&'static str]),
-    /// When it is `false`.
-    False,
     /// When it is an empty list or mapping.
     Empty,
     /// When it is a list of at most one element.
@@ -32,7 +30,6 @@ enum Unless {
 }
 
 const UNBUILT: &[Unbuilt] = &[
-    Unbuilt { path: &["admin"], unless: Unless::Absent },
     Unbuilt { path: &["tls"], unless: Unless::Absent },
     Unbuilt { path: &["url_map"], unless: Unless::Absent },
     Unbuilt { path: &["groups"], unless: Unless::Absent },
@@ -40,22 +37,13 @@ const UNBUILT: &[Unbuilt] = &[
     Unbuilt { path: &["deny_policies"], unless: Unless::Empty },
     Unbuilt { path: &["geo"], unless: Unless::Absent },
     Unbuilt { path: &["limits_store"], unless: Unless::Word(&["memory"]) },
-    Unbuilt { path: &["exchange", "enabled"], unless: Unless::False },
     Unbuilt { path: &["allow", "*"], unless: Unless::OtherThan("group:") },
-    Unbuilt { path: &["users", "accept", "*"], unless: Unless::Word(&["id_token", "session_cookie"]) },
-    Unbuilt { path: &["users", "app_check"], unless: Unless::Word(&["off"]) },
-    Unbuilt { path: &["users", "revocation", "check"], unless: Unless::Word(&["off"]) },
     Unbuilt { path: &["backends", "*", "endpoints"], unless: Unless::Single },
     Unbuilt { path: &["backends", "*", "allow", "*"], unless: Unless::OtherThan("group:") },
     Unbuilt { path: &["backends", "*", "iam_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "security_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "enforce"], unless: Unless::Word(&["on"]) },
-    Unbuilt { path: &["backends", "*", "token_sources", "*"], unless: Unless::Word(&["authorization"]) },
     Unbuilt { path: &["backends", "*", "protocol"], unless: Unless::Word(&["auto", "http1"]) },
-    Unbuilt {
-        path: &["backends", "*", "streams", "until"],
-        unless: Unless::Word(&["token_expiry", "never"]),
-    },
 ];
 
 /// What stands in a configuration and cannot be had yet, with its path.
@@ -100,7 +88,6 @@ impl Unless {
         match self {
             Self::Absent => false,
             Self::Word(words) => value.as_str().is_some_and(|text| words.contains(&text)),
-            Self::False => *value == Json::Bool(false),
             Self::Empty => match value {
                 Json::Array(array) => array.is_empty(),
                 Json::Object(object) => object.is_empty(),
@@ -122,7 +109,6 @@ fn refusal(unbuilt: &Unbuilt, value: &Json) -> Diagnostic {
         }
         (Unless::OtherThan(prefix), _) => (format!("a `{prefix}` member"), "remove it".to_owned()),
         (Unless::Single, _) => (format!("more than one of `{key}`"), "keep one of them".to_owned()),
-        (Unless::False, _) => (format!("`{key}: {value}`"), "remove it".to_owned()),
         _ => (format!("`{key}`"), "remove it".to_owned()),
     };
     let found = Diagnostic::error(
@@ -177,14 +163,10 @@ mod tests {
             let found: Vec<String> = find(&configuration).iter().map(|(path, _)| path.to_string()).collect();
             assert_eq!(found, expected, "{configuration}");
         };
-        check(
-            json!({"limits_store": "memory", "roles": {}, "deny_policies": [], "exchange": {"enabled": false}}),
-            &[],
-        );
+        check(json!({"limits_store": "memory", "roles": {}, "deny_policies": []}), &[]);
         check(json!({"limits_store": "redis://localhost"}), &["limits_store"]);
         check(json!({"roles": {"r": []}}), &["roles"]);
-        check(json!({"users": {"accept": ["id_token", "google_id_token"]}}), &["users.accept[1]"]);
-        check(json!({"users": {"app_check": {"apps": []}}}), &["users.app_check"]);
+        check(json!({"tls": {}, "geo": {"mmdb": "a"}}), &["tls", "geo"]);
         check(json!({"allow": ["allUsers", "group:a@example.com"]}), &["allow[1]"]);
         check(
             json!({"backends": {"a": "https://example.com", "b": {"protocol": "h2"}}}),
@@ -193,10 +175,6 @@ mod tests {
         check(
             json!({"backends": {"a": {"endpoints": [{}]}, "b": {"endpoints": [{}, {}]}}}),
             &["backends.b.endpoints"],
-        );
-        check(
-            json!({"backends": {"a": {"streams": {"until": "revocation"}}}}),
-            &["backends.a.streams.until"],
         );
     }
 }

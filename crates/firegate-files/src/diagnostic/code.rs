@@ -49,6 +49,10 @@ codes! {
     GOOGLE_ENDPOINT = "FG106";
     /// `assertion` is inconsistent.
     ASSERTION = "FG107";
+    /// The token exchange, or accepting its tokens, does not go with the assertion's issuer or the backends' audiences.
+    EXCHANGE = "FG108";
+    /// Other machines can reach the listener for operators.
+    ADMIN_REACHABLE = "FG109";
 
     /// Nobody may call a backend.
     NO_ALLOW = "FG110";
@@ -73,10 +77,12 @@ codes! {
     ENFORCE = "FG125";
     /// Streams cannot end as configured.
     STREAMS = "FG126";
-    /// A list of token sources is empty.
+    /// `token_sources` is empty, repeats itself, or has a source in which no accepted token can stand.
     TOKEN_SOURCES = "FG127";
     /// What `credential: federate_user` opens to users without Firegate.
     FEDERATION = "FG128";
+    /// Tokens will stand in the logs of what is before Firegate.
+    TOKEN_IN_QUERY = "FG129";
 
     /// A route's path cannot be read, or can never be reached.
     ROUTE_PATH = "FG130";
@@ -87,6 +93,18 @@ codes! {
 
     /// `users` is inconsistent.
     USERS = "FG140";
+    /// The audiences of Google ID tokens are missing, unreadable or without effect.
+    GOOGLE_AUDIENCES = "FG141";
+    /// A Google ID token that a service behind the door received could be replayed at the door.
+    GOOGLE_AUDIENCE_SHARED = "FG142";
+    /// Google ID tokens are accepted, and no member names a service account.
+    GOOGLE_CALLERS = "FG143";
+    /// A setting of `revocation` has no effect.
+    REVOCATION = "FG144";
+    /// Disabled and revoked users may pass while Google cannot be asked.
+    REVOCATION_FAILS_OPEN = "FG145";
+    /// App Check would let no app in, or an app ID cannot be one of the project's.
+    APP_CHECK = "FG146";
 
     /// `cors` is inconsistent, or an origin cannot be read.
     CORS = "FG150";

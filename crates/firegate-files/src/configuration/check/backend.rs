@@ -6,16 +6,15 @@ use std::time::Duration;
 use super::{Checker, Whole};
 use crate::configuration::google::is_loopback;
 use crate::configuration::model::{
-    Access, Backend, Credential, Endpoint, Enforce, IdentityHeaders, Plaintext, Protocol, Revocation,
-    StreamsUntil, Timeouts, TokenSource, UserToken, Users,
+    Access, Backend, Credential, Endpoint, Enforce, IdentityHeaders, Plaintext, Protocol, Timeouts, UserToken,
 };
 use crate::configuration::names::{BackendName, ProjectId};
 use crate::configuration::source::{
     BackendFullSource, BackendSource, EndpointSource, EnforceSource, IdentityHeadersSource, PlaintextSource,
-    ProtocolSource, StreamsUntilSource, TimeoutsSource, TokenSourceSource, UserTokenSource,
+    ProtocolSource, TimeoutsSource, UserTokenSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
-use crate::limits::{AUDIENCE_BYTES_MAX, BACKENDS_MAX, BODY_BYTES_MAX, TIMEOUT_MAX};
+use crate::limits::{BACKENDS_MAX, BODY_BYTES_MAX, TIMEOUT_MAX};
 use crate::members::Member;
 use crate::suggestion::quoted;
 use crate::yaml::Part;
@@ -132,7 +131,7 @@ impl Checker<'_> {
         let enforce = self.enforce(path, source.enforce, credential.as_ref());
         let streams_until =
             self.streams(path, source.streams.take().and_then(|streams| streams.until), whole.users);
-        let token_sources = self.token_sources(path, source.token_sources.take());
+        let token_sources = self.token_sources(path, source.token_sources.take(), whole.users);
         let app_check = match source.app_check.take() {
             Some(own) => self.app_check(&path.key("app_check"), Some(own), whole.project_number),
             None => whole.app_check.cloned(),
@@ -237,8 +236,7 @@ impl Checker<'_> {
             let audience = url.origin().ascii_serialization();
             return Some(Endpoint { url, audience });
         };
-        let unprintable = audience.chars().any(|c| c.is_control() || c.is_whitespace());
-        if audience.is_empty() || audience.len() > AUDIENCE_BYTES_MAX || unprintable {
+        if !super::is_audience(&audience) {
             let message = "an audience is a text without white space, for example the URL of the service";
             self.report(path, Diagnostic::error(code::AUDIENCE, message));
             return None;
@@ -312,57 +310,6 @@ impl Checker<'_> {
                 None
             }
         }
-    }
-
-    fn streams(
-        &mut self,
-        path: &YamlPath,
-        until: Option<StreamsUntilSource>,
-        users: Option<&Users>,
-    ) -> Option<StreamsUntil> {
-        match until {
-            None | Some(StreamsUntilSource::TokenExpiry) => Some(StreamsUntil::TokenExpiry),
-            Some(StreamsUntilSource::Never) => Some(StreamsUntil::Never),
-            Some(StreamsUntilSource::Revocation) => {
-                if users.is_none_or(|users| users.revocation != Revocation::Off) {
-                    return Some(StreamsUntil::Revocation);
-                }
-                let found = Diagnostic::error(
-                    code::STREAMS,
-                    "streams cannot end at a revocation that is not looked for",
-                )
-                .hint("set `users: { revocation: { check: required } }`, or use `until: token_expiry`");
-                self.report(&path.key("streams").key("until"), found);
-                None
-            }
-        }
-    }
-
-    fn token_sources(
-        &mut self,
-        path: &YamlPath,
-        sources: Option<Vec<TokenSourceSource>>,
-    ) -> Option<Vec<TokenSource>> {
-        let Some(sources) = sources else { return Some(vec![TokenSource::Authorization]) };
-        let mut checked: Vec<TokenSource> = Vec::new();
-        for source in sources {
-            let source = match source {
-                TokenSourceSource::Authorization => TokenSource::Authorization,
-                TokenSourceSource::Cookie => TokenSource::Cookie,
-                TokenSourceSource::Query => TokenSource::Query,
-                TokenSourceSource::WebsocketProtocol => TokenSource::WebsocketProtocol,
-            };
-            if !checked.contains(&source) {
-                checked.push(source);
-            }
-        }
-        if checked.is_empty() {
-            let found = Diagnostic::error(code::TOKEN_SOURCES, "a token must be looked for somewhere")
-                .hint("write `token_sources: [authorization]`, or remove the key");
-            self.report(&path.key("token_sources"), found);
-            return None;
-        }
-        Some(checked)
     }
 
     fn timeouts(&mut self, path: &YamlPath, timeouts: Option<TimeoutsSource>) -> Option<Timeouts> {

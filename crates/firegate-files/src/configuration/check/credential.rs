@@ -65,7 +65,7 @@ impl Checker<'_> {
             CredentialSource::FederateUser => {
                 let service_account = self.needed(path, "federate_user", "service_account", account);
                 let provider = self.needed(path, "federate_user", "workload_identity_provider", provider);
-                self.session_cookies(path, users);
+                self.not_federated(path, users);
                 let (service_account, provider) = (service_account?, provider?);
                 self.federation_is_open(path, &service_account);
                 Some(Credential::FederateUser { service_account, provider })
@@ -94,20 +94,30 @@ impl Checker<'_> {
         None
     }
 
-    /// Session cookies have another issuer than the provider trusts, so the exchange would fail for every one. Another
-    /// backend may still take them; where only they are accepted, nobody could ever reach this one.
-    fn session_cookies(&mut self, path: &YamlPath, users: Option<&Users>) {
-        let accepts = |token| users.is_some_and(|users| users.accept.contains(&token));
-        if !accepts(AcceptedToken::SessionCookie) {
+    /// The provider trusts the issuer of ID tokens alone, so the exchange would fail for every other kind. Another backend
+    /// may still take them; where only they are accepted, nobody could ever reach this one.
+    fn not_federated(&mut self, path: &YamlPath, users: Option<&Users>) {
+        let accept = users.map(|users| users.accept.as_slice()).unwrap_or_default();
+        let kinds: Vec<&str> = accept
+            .iter()
+            .filter_map(|kind| match kind {
+                AcceptedToken::IdToken => None,
+                AcceptedToken::SessionCookie => Some("session cookies"),
+                AcceptedToken::GoogleIdToken => Some("Google ID tokens"),
+                AcceptedToken::ExchangedToken => Some("exchanged tokens"),
+            })
+            .collect();
+        if kinds.is_empty() {
             return;
         }
-        let found = if accepts(AcceptedToken::IdToken) {
-            let message = "session cookies are refused here: they cannot be federated";
+        let kinds = kinds.join(" and ");
+        let found = if accept.contains(&AcceptedToken::IdToken) {
+            let message = format!("{kinds} are refused here: they cannot be federated");
             Diagnostic::warning(code::CREDENTIAL, message).hint(
-                "let the app send `getIdToken()` to this backend, or use another credential here; other backends take the cookies",
+                "let the app send `getIdToken()` to this backend, or use another credential here; other backends take them",
             )
         } else {
-            let message = "nobody could reach this backend: a session cookie cannot be federated";
+            let message = format!("nobody could reach this backend: {kinds} cannot be federated");
             Diagnostic::error(code::CREDENTIAL, message)
                 .hint("add `id_token` to `users.accept`, or use another credential here")
         };

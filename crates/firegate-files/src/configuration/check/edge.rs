@@ -42,6 +42,14 @@ impl Checker<'_> {
                 self.report(&root.key(key).key("listen"), found);
             }
         }
+        if let Some(address) = admin.filter(|address| !address.ip().is_loopback()) {
+            let message = format!("whoever reaches `{address}` reads the metrics");
+            let found = Diagnostic::warning(code::ADMIN_REACHABLE, message).hint(format!(
+                "listen on `127.0.0.1:{}` if they are collected on this machine; else let the network keep strangers away",
+                address.port()
+            ));
+            self.report(&root.key("admin").key("listen"), found);
+        }
         Listeners { listen, health, admin }
     }
 

@@ -91,7 +91,10 @@ fn matches_nobody(member: &Member, users: &Users, project_number: Option<&Projec
             ));
         }
     }
+    let google_alone = users.accept.iter().all(|kind| *kind == AcceptedToken::GoogleIdToken);
     match (member, &users.tenants) {
+        (Member::AllUsers | Member::ServiceAccount(_), _) if google_alone => None,
+        _ if google_alone => Some("`users.accept` lets in no users, only `google_id_token`".to_owned()),
         (Member::ServiceAccount(_), _) if !users.accept.contains(&AcceptedToken::GoogleIdToken) => Some(
             "service accounts do not sign in with Firebase, and `users.accept` has no `google_id_token`"
                 .to_owned(),

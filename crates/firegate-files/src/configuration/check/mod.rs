@@ -4,9 +4,12 @@ mod app_check;
 mod backend;
 mod credential;
 mod edge;
+mod exchange;
 mod google;
+mod google_callers;
 mod members;
 mod routing;
+mod tokens;
 mod url;
 mod users;
 
@@ -24,7 +27,7 @@ use super::source::{
     FileSource, SizeSource, TrustSource,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
-use crate::limits::CACHE_BYTES_MAX;
+use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
 use crate::suggestion::quoted;
 use crate::yaml::{Document, Part};
 
@@ -89,6 +92,7 @@ impl Checker<'_> {
         };
         let backends = self.backends(source.backends.take(), source.allow.take(), whole);
         self.members_in_place(backends.as_ref(), users.as_ref(), project_number.as_ref());
+        self.google_callers(backends.as_ref(), users.as_ref());
         let routing = self.routing(source.routes.take(), source.url_map.take(), backends.as_ref());
         let listeners = self.listeners(&source);
         let behind = self.behind(source.behind.take(), listeners.listen);
@@ -103,6 +107,8 @@ impl Checker<'_> {
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
         let google = self.google(source.google.take().unwrap_or_default());
         let assertion = self.assertion(source.assertion.take());
+        let exchange =
+            self.exchange(source.exchange.take(), assertion.as_ref(), users.as_ref(), backends.as_ref());
         let cors = source.cors.take().map(|cors| self.cors(cors));
         let tls = source.tls.take().map(|tls| self.tls(tls));
         let limits_store = self.limits_store(source.limits_store.take());
@@ -119,7 +125,7 @@ impl Checker<'_> {
             routing: routing?,
             users: users?,
             assertion: assertion?,
-            exchange: source.exchange.and_then(|exchange| exchange.enabled).unwrap_or(false),
+            exchange,
             cors: optional(cors)?,
             groups: source.groups.map(PathBuf::from),
             roles: source.roles.unwrap_or_default(),
@@ -322,6 +328,12 @@ impl Checker<'_> {
         }
         false
     }
+}
+
+/// Whether a text can be the audience of a token: Google takes any, but what has white space is a mistake.
+fn is_audience(text: &str) -> bool {
+    let unprintable = text.chars().any(|c| c.is_control() || c.is_whitespace());
+    !text.is_empty() && text.len() <= AUDIENCE_BYTES_MAX && !unprintable
 }
 
 /// `None` if what was given did not pass; else what was given, if anything.

@@ -12,6 +12,7 @@ use crate::configuration::source::{
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::limits::{CLOCK_SKEW_MAX, REVOCATION_STALENESS_MAX};
 use crate::suggestion::quoted;
+use crate::yaml::Part;
 
 /// The default of `clock_skew`.
 const CLOCK_SKEW_DEFAULT: Duration = Duration::from_secs(10);
@@ -26,6 +27,9 @@ impl Checker<'_> {
     pub(super) fn users(&mut self, users: UsersSource) -> Option<Users> {
         let path = YamlPath::root().key("users");
         let accept = self.accept(&path.key("accept"), users.accept);
+        let audiences_path = path.key("google_audiences");
+        let google_audiences =
+            self.google_audiences(&audiences_path, users.google_audiences, accept.as_deref());
         let tenants = self.tenants(&path.key("tenants"), users.tenants);
         let identity_pool = self.identity_pool(&path.key("identity_pool"), users.identity_pool);
         let skew = Duration::ZERO..=CLOCK_SKEW_MAX;
@@ -40,7 +44,7 @@ impl Checker<'_> {
             },
             identity_pool: identity_pool?,
             clock_skew: clock_skew?,
-            google_audiences: users.google_audiences.unwrap_or_default(),
+            google_audiences: google_audiences?,
             revocation: revocation?,
         })
     }
@@ -105,18 +109,49 @@ impl Checker<'_> {
     fn revocation(&mut self, path: &YamlPath, revocation: Option<RevocationSource>) -> Option<Revocation> {
         let Some(revocation) = revocation else { return Some(Revocation::Off) };
         let staleness = Duration::from_secs(1)..=REVOCATION_STALENESS_MAX;
-        let max_staleness = self.duration(
-            &path.key("max_staleness"),
-            revocation.max_staleness,
-            STALENESS_DEFAULT,
-            staleness,
-        )?;
+        let given = [
+            ("max_staleness", revocation.max_staleness.is_some()),
+            ("on_failure", revocation.on_failure.is_some()),
+        ];
+        let max_staleness =
+            self.duration(&path.key("max_staleness"), revocation.max_staleness, STALENESS_DEFAULT, staleness);
         match revocation.check {
-            None | Some(SwitchSource::Off) => Some(Revocation::Off),
-            Some(SwitchSource::Required) => Some(Revocation::Required {
-                max_staleness,
-                allow_on_failure: revocation.on_failure == Some(OnFailureSource::Allow),
-            }),
+            None => {
+                let given = given.into_iter().filter_map(|(key, given)| given.then_some(key)).collect();
+                self.unused_revocation(path, given)?;
+                max_staleness.map(|_| Revocation::Off)
+            }
+            // Written out, it turns the check off and keeps its settings for another day.
+            Some(SwitchSource::Off) => max_staleness.map(|_| Revocation::Off),
+            Some(SwitchSource::Required) => {
+                let allow_on_failure = revocation.on_failure == Some(OnFailureSource::Allow);
+                if allow_on_failure {
+                    self.revocation_fails_open(path);
+                }
+                Some(Revocation::Required { max_staleness: max_staleness?, allow_on_failure })
+            }
         }
+    }
+
+    /// Settings of a check that is not made: whoever wrote them believes to be protected.
+    fn unused_revocation(&mut self, path: &YamlPath, keys: Vec<&str>) -> Option<()> {
+        if keys.is_empty() || self.was_refused(&path.key("check")) {
+            return Some(());
+        }
+        for key in keys {
+            let message = format!("`{key}` does nothing: users are not looked up without `check: required`");
+            let found = Diagnostic::error(code::REVOCATION, message)
+                .hint("add `check: required`; or `check: off`, if they are not meant to be looked up");
+            self.report_part(&path.key(key), Part::Key, found);
+        }
+        None
+    }
+
+    fn revocation_fails_open(&mut self, path: &YamlPath) {
+        let message =
+            "while Google cannot be asked, a disabled or revoked user passes of whom this is not known yet";
+        let found = Diagnostic::warning(code::REVOCATION_FAILS_OPEN, message)
+            .hint("with `on_failure: deny` such a request is answered 503 until Google answers again");
+        self.report(&path.key("on_failure"), found);
     }
 }

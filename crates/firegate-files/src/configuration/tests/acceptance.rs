@@ -96,7 +96,8 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
             "FG124 backends.api.workload_identity_provider",
             "FG113 backends.api.iam_policy",
             "FG125 backends.api.enforce",
-            "FG113 url_map"
+            "FG113 url_map",
+            "FG145 users.revocation.on_failure"
         ]
     );
     let unbuilt: Vec<&str> =
@@ -104,20 +105,13 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
     assert_eq!(
         unbuilt,
         [
-            "admin",
             "tls",
             "backends.api.endpoints",
             "backends.api.iam_policy",
             "backends.api.security_policy",
             "backends.api.enforce",
-            "backends.api.token_sources[1]",
             "backends.api.protocol",
-            "backends.api.streams.until",
             "url_map",
-            "users.accept[2]",
-            "users.app_check",
-            "users.revocation.check",
-            "exchange.enabled",
             "groups",
             "roles",
             "deny_policies",
@@ -149,10 +143,14 @@ fn the_fixture_has_every_key_of_the_schema() {
 fn everything_that_is_built_can_be_set() {
     let configuration = accepted(EVERY_BUILT_KEY);
     let warnings: Vec<&str> = configuration.warnings.iter().map(|found| found.code).collect();
-    assert_eq!(warnings, [code::FEDERATION], "{}", configuration.warnings);
+    // Session cookies and the others cannot be federated; the query is logged.
+    let expected = [code::TOKEN_IN_QUERY, code::CREDENTIAL, code::FEDERATION];
+    assert_eq!(warnings, expected, "{}", configuration.warnings);
     assert_eq!(configuration.project_number.as_ref().unwrap().as_str(), "123456789012");
     assert_eq!(configuration.listen, Some("0.0.0.0:8443".parse().unwrap()));
     assert_eq!(configuration.health, Some("127.0.0.1:9902".parse().unwrap()));
+    assert_eq!(configuration.admin, Some("127.0.0.1:9901".parse().unwrap()));
+    assert!(configuration.exchange);
     assert_eq!(
         configuration.behind,
         Some(Behind::Hops {
@@ -170,22 +168,48 @@ fn everything_that_is_built_can_be_set() {
     assert_eq!(orders.identity_headers, IdentityHeaders::ApiGateway);
     assert_eq!(orders.protocol, Protocol::Http1);
     assert_eq!(orders.body_bytes_max, 1_000_000);
-    assert_eq!(orders.streams_until, StreamsUntil::Never);
+    assert_eq!(orders.streams_until, StreamsUntil::Revocation);
+    let sources =
+        [TokenSource::Authorization, TokenSource::Cookie, TokenSource::WebsocketProtocol, TokenSource::Query];
+    assert_eq!(orders.token_sources, sources);
+    let consumed = AppCheck::Required {
+        project_number: "123456789012".parse().unwrap(),
+        apps: Some(vec!["1:123456789012:web:0123456789abcdef".to_owned()]),
+        consume: true,
+    };
+    assert_eq!(orders.app_check, consumed, "the backend's own word replaces that of `users`");
     assert_eq!(orders.timeouts.connect, Duration::from_millis(300));
     assert_eq!(orders.timeouts.response_headers, Duration::from_secs(60));
     assert_eq!(orders.members(), [Member::AllAuthenticatedUsers], "the top-level `allow` is inherited");
     let files = named("files");
     assert!(matches!(&files.credential, Credential::FederateUser { provider, .. }
         if provider.pool().name == "firebase"));
-    assert_eq!(files.members().len(), 2);
+    assert_eq!(files.members().len(), 3);
+    let inherited =
+        AppCheck::Required { project_number: "123456789012".parse().unwrap(), apps: None, consume: false };
+    assert_eq!(files.app_check, inherited, "what the backend does not say, `users` says");
     let open = named("open");
     assert_eq!(open.credential, Credential::None);
     assert_eq!(open.plaintext, Plaintext::Allow);
     assert_eq!(open.members(), [Member::AllUsers]);
+    assert_eq!(open.app_check, AppCheck::Off);
+    assert_eq!(open.streams_until, StreamsUntil::Never);
     let tenants = ["tenant-a", "tenant-b"].map(|tenant| tenant.parse().unwrap()).to_vec();
     assert_eq!(configuration.users.tenants, Tenants::Listed(tenants));
     assert_eq!(configuration.users.anonymous, Anonymous::Allow);
     assert_eq!(configuration.users.clock_skew, Duration::ZERO);
+    let accept = [
+        AcceptedToken::IdToken,
+        AcceptedToken::SessionCookie,
+        AcceptedToken::GoogleIdToken,
+        AcceptedToken::ExchangedToken,
+    ];
+    assert_eq!(configuration.users.accept, accept);
+    assert_eq!(configuration.users.google_audiences, ["https://api.example.com", "partners"]);
+    assert_eq!(
+        configuration.users.revocation,
+        Revocation::Required { max_staleness: Duration::from_secs(30), allow_on_failure: false }
+    );
     assert_eq!(
         configuration.assertion,
         AssertionSettings {
@@ -274,6 +298,7 @@ project: demo-firegate
 backends: { api: \"http://localhost:3000\", far: https://api-abc123-uc.a.run.app }
 routes: [ { path: /*, backend: api }, { path: /far/*, backend: far } ]
 allow: [allUsers]
+users: { revocation: { check: required } }
 google:
   id_token_keys: http://127.0.0.1:9099/keys
   session_cookie_keys: http://127.0.0.1:9099/cookies
@@ -289,12 +314,17 @@ google:
     let error = configuration.trust_emulator().unwrap_err();
     assert!(matches!(error, EmulatorTrustError::GoogleEndpoint { key: "metadata", .. }), "{error}");
     configuration.google.metadata = Url::parse("http://127.0.0.1:9082").unwrap();
+    configuration.google.app_check = Url::parse("https://firebaseappcheck.googleapis.com").unwrap();
+    let error = configuration.trust_emulator().unwrap_err();
+    assert!(matches!(error, EmulatorTrustError::GoogleEndpoint { key: "app_check", .. }), "{error}");
+    configuration.google.app_check = Url::parse("http://127.0.0.1:9099").unwrap();
     let error = configuration.trust_emulator().unwrap_err();
     assert!(matches!(&error, EmulatorTrustError::Backend { name, .. } if name.as_str() == "far"), "{error}");
     assert_eq!(configuration.trust(), Trust::Google, "a refusal changes nothing");
     configuration.connect_through("far", Url::parse("http://localhost:4000").unwrap()).unwrap();
     configuration.trust_emulator().unwrap();
     assert_eq!(configuration.trust(), Trust::Emulator);
+    assert_ne!(configuration.users.revocation, Revocation::Off, "an emulator's users can be revoked too");
     let far = configuration.backends.values().last().unwrap();
     assert_eq!(far.endpoint.audience, "https://api-abc123-uc.a.run.app", "the audience stays the backend's");
 }

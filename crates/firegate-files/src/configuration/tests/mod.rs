@@ -1,6 +1,7 @@
 mod acceptance;
 mod rendering;
 mod rules;
+mod tokens;
 
 use super::*;
 
@@ -36,6 +37,18 @@ fn with(more: &str) -> String {
 fn backend(lines: &str) -> String {
     let lines: String = lines.lines().map(|line| format!("    {line}\n")).collect();
     format!("project: my-project\nallow: [allAuthenticatedUsers]\nbackends:\n  api:\n{lines}")
+}
+
+fn rendered(text: &str) -> String {
+    match parse("firegate.yaml", text) {
+        Ok(configuration) => configuration.warnings.to_string(),
+        Err(diagnostics) => diagnostics.to_string(),
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(findings(text), expected, "{text}");
 }
 
 fn api(configuration: &Configuration) -> &Backend {

@@ -1,12 +1,5 @@
 use super::*;
 
-fn rendered(text: &str) -> String {
-    match parse("firegate.yaml", text) {
-        Ok(configuration) => configuration.warnings.to_string(),
-        Err(diagnostics) => diagnostics.to_string(),
-    }
-}
-
 #[test]
 fn nobody_allowed() {
     insta::assert_snapshot!(rendered("project: my-project\nbackends:\n  api: https://api-abc123-uc.a.run.app\n"), @r"
@@ -283,7 +276,7 @@ fn federation_and_what_it_opens() {
         6 |     credential: federate_user
           |                 ^^^^^^^^^^^^^
           |
-          = hint: let the app send `getIdToken()` to this backend, or use another credential here; other backends take the cookies
+          = hint: let the app send `getIdToken()` to this backend, or use another credential here; other backends take them
 
         warning[FG128]: every user whom the provider admits can act as `caller@my-project.iam.gserviceaccount.com` without Firegate too, whatever `allow` and `users` say
          --> firegate.yaml:6:17
