@@ -121,6 +121,20 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
     );
 }
 
+/// Whoever copies an example from the paper has a file that starts, without a warning.
+#[test]
+fn the_examples_of_the_paper_are_accepted() {
+    let paper = include_str!("../../../../../docs/configuration.md");
+    let blocks = paper.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let whole: Vec<&str> =
+        blocks.filter(|block| block.contains("\nproject: ") || block.starts_with("project: ")).collect();
+    assert!(whole.len() >= 7, "only {} whole files", whole.len());
+    for example in whole {
+        let configuration = accepted(example);
+        assert!(configuration.warnings.is_empty(), "{example}\n{}", configuration.warnings);
+    }
+}
+
 /// The fixture shows every key of the schema, so a new key cannot be forgotten there.
 #[test]
 fn the_fixture_has_every_key_of_the_schema() {
