@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use firegate_core::time::UnixTime;
-use http::Response;
+use http::{HeaderValue, Response};
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny};
 use serde_json::json;
+use tokio::runtime::Handle;
 use url::Url;
 
 use crate::credentials::IDENTITY_TOOLKIT_URL;
@@ -50,9 +52,19 @@ pub enum AccountsFault {
 
 #[derive(Deserialize)]
 struct LookupAnswer {
-    #[serde(default)]
-    users: Vec<AccountRecord>,
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    users: Option<Vec<AccountRecord>>,
+    error: Option<IgnoredAny>,
 }
+
+/// A list where there is one; `null` is an error.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<AccountRecord>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
+}
+
+/// The API's name of its answer, which it gives also when it found nobody.
+const ANSWER_KIND: &str = "identitytoolkit#GetAccountInfoResponse";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,6 +96,17 @@ impl AccountsClient {
         uids: &[&str],
         bearer_token: &str,
     ) -> Result<Vec<AccountStatus>, AccountsFault> {
+        self.lookup_with(project, tenant, uids, &bearer(bearer_token)?).await
+    }
+
+    /// The same, with the header's value at hand.
+    pub(crate) async fn lookup_with(
+        &self,
+        project: &str,
+        tenant: Option<&str>,
+        uids: &[&str],
+        bearer: &HeaderValue,
+    ) -> Result<Vec<AccountStatus>, AccountsFault> {
         const BOUNDS: ExchangeBounds =
             ExchangeBounds { timeout: ACCOUNTS_LOOKUP_TIMEOUT, body_bytes_max: ACCOUNTS_BODY_BYTES_MAX };
         let names = [Some(project), tenant].into_iter().flatten().chain(uids.iter().copied());
@@ -97,19 +120,44 @@ impl AccountsClient {
         };
         let url = url.map_err(FaultSource::from)?;
         let body = json!({ "localId": uids });
-        let answer = post_json(&self.http, &url, &bearer(bearer_token)?, &body, BOUNDS).await;
-        read(succeeded(answer.map_err(FaultSource::from)?)?, tenant, uids)
+        let answer = post_json(&self.http, &url, bearer, &body, BOUNDS).await;
+        read(&succeeded(answer.map_err(FaultSource::from)?)?, tenant, uids)
+    }
+
+    /// The runtime that does the work.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.http.runtime()
     }
 }
 
+/// Reads an answer. Whoever is missing in it does not exist, so nothing but the documented answer may pass for one: some
+/// other JSON, of a proxy or of an API that has changed, names nobody either.
 fn read(
-    answer: Response<Bytes>,
+    answer: &Response<Bytes>,
     tenant: Option<&str>,
     uids: &[&str],
 ) -> Result<Vec<AccountStatus>, AccountsFault> {
     const UNUSABLE: FaultSource = FaultSource::Unusable("not the documented JSON");
+    // A sequence would do for serde, each member missing in it.
+    if answer.body().trim_ascii_start().first() != Some(&b'{') {
+        return Err(UNUSABLE.into());
+    }
     let answer: LookupAnswer = serde_json::from_slice(answer.body()).map_err(|_| UNUSABLE)?;
-    answer.users.into_iter().map(|record| status(record, tenant, uids)).collect()
+    if answer.error.is_some() {
+        return Err(UNUSABLE.into());
+    }
+    let mut accounts = Vec::<AccountStatus>::new();
+    for record in answer.users.unwrap_or_default() {
+        let account = status(record, tenant, uids)?;
+        if accounts.iter().any(|other| other.local_id == account.local_id) {
+            return Err(FaultSource::Unusable("it is about one user twice").into());
+        }
+        accounts.push(account);
+    }
+    if accounts.len() < uids.len() && answer.kind.as_deref() != Some(ANSWER_KIND) {
+        return Err(UNUSABLE.into());
+    }
+    Ok(accounts)
 }
 
 fn status(

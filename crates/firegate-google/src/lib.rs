@@ -6,7 +6,9 @@
 //! everything stale; pauses and time-outs run on tokio's timer.
 
 pub mod accounts;
+pub mod app_check;
 mod backoff;
+pub mod caller;
 pub mod credentials;
 pub mod fault;
 pub mod federation;
@@ -17,3 +19,4 @@ pub mod key_sets;
 pub mod limits;
 mod single_flight;
 pub mod tokens;
+pub mod user_status;

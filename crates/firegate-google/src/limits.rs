@@ -129,3 +129,52 @@ pub const ERROR_TEXT_CHARACTERS_MAX: usize = 240;
 
 /// The longest word of such a text that is kept: a token is longer.
 pub const ERROR_WORD_CHARACTERS_MAX: usize = 100;
+
+/// How long a request waits for the look-up of its user.
+pub const USER_STATUS_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// How many requests may wait for look-ups, and how many users be looked up at once.
+pub const USER_STATUS_WAITERS_MAX: usize = 4096;
+
+/// How many look-ups may be under way for the users of one tenant.
+pub const USER_STATUS_CALLS_PER_TENANT_MAX: usize = 4;
+
+/// How many look-ups may be under way in all.
+pub const USER_STATUS_CALLS_MAX: usize = 32;
+
+/// How many users are known at most, about 50 MiB; beyond it the least useful ones go. Those who were refused and those
+/// who hold streams have bounds of their own.
+pub const USER_STATUS_USERS_MAX: usize = 100_000;
+
+/// How many refused users are kept until their tokens expire.
+pub const USER_STATUS_REFUSALS_MAX: usize = 1_000_000;
+
+/// How much longer than its token's life a refusal is kept: a wall clock may be ahead by as much, and be put right.
+pub const REFUSAL_MEMORY_GRACE: Duration = Duration::from_secs(3600);
+
+/// How long a failed look-up stands for those of the same tenant, so that an outage is not hammered.
+pub const USER_STATUS_FAILURE_MEMORY: Duration = Duration::from_secs(1);
+
+/// The first pause of refreshing after a failed look-up.
+pub const USER_STATUS_RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause of refreshing after a failed look-up.
+pub const USER_STATUS_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// The shortest pause between two looks at which records are due.
+pub const USER_STATUS_TICK_MIN: Duration = Duration::from_millis(50);
+
+/// How long the schedule of refreshing may become before forgotten users are thrown out of it.
+pub const USER_STATUS_SCHEDULE_MIN: usize = 1024;
+
+/// How often the oldest record is looked for.
+pub const STALENESS_MEASURE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long consuming an App Check token may take in all: a request waits for it.
+pub const APP_CHECK_CONSUME_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The largest answer of `verifyAppCheckToken` that is read: it has one member.
+pub const APP_CHECK_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// How many App Check tokens may be consumed at the same time; the next one is told at once.
+pub const APP_CHECK_CONSUMING_MAX: usize = 512;

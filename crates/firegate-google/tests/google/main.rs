@@ -2,9 +2,11 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod accounts;
+mod app_check;
 mod credentials;
 mod federation;
 mod http;
 mod id_tokens;
 mod key_sets;
 mod support;
+mod user_status;

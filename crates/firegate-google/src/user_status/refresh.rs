@@ -1,0 +1,87 @@
+//! Keeping fresh what is known of users who were here lately.
+
+use std::collections::BinaryHeap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::age::Moment;
+use super::entries::{Due, Entry};
+use crate::backoff;
+use crate::limits::USER_STATUS_SCHEDULE_MIN;
+
+/// When whose record is due.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    max_staleness: Duration,
+    dues: Mutex<Dues>,
+}
+
+#[derive(Debug)]
+struct Dues {
+    heap: BinaryHeap<Due<Moment>>,
+    /// The length at which entries that nobody knows any more are thrown out.
+    sweep_at: usize,
+}
+
+impl Schedule {
+    pub(super) fn new(max_staleness: Duration) -> Self {
+        let dues = Dues { heap: BinaryHeap::new(), sweep_at: USER_STATUS_SCHEDULE_MIN };
+        Self { max_staleness, dues: Mutex::new(dues) }
+    }
+
+    /// How old a record becomes before it is refreshed: so much less than its bound that a slow call or a failed one is
+    /// made good in time, and scattered, so that those who came together do not stay together.
+    fn refresh_age(&self) -> Duration {
+        self.max_staleness * 5 / 8 + backoff::random_up_to(self.max_staleness / 8)
+    }
+
+    /// Sees to it that an entry is refreshed in time; one that is in the schedule already stays there.
+    pub(super) fn add(&self, entry: &Arc<Entry>, now: Moment) {
+        // The first look spares the bus of all cores: nearly always it is scheduled.
+        if !entry.scheduled.load(Ordering::Relaxed) && !entry.scheduled.swap(true, Ordering::AcqRel) {
+            let rest = entry.age(now).map_or(Duration::ZERO, |age| self.refresh_age().saturating_sub(age));
+            self.push(now + rest, Arc::clone(entry));
+        }
+    }
+
+    /// Puts an entry that was taken from the schedule back, for when its new record is due.
+    pub(super) fn put_back(&self, entry: Arc<Entry>, now: Moment) {
+        self.push(now + self.refresh_age(), entry);
+    }
+
+    /// Puts an entry that was taken from the schedule back, for a given moment.
+    pub(super) fn push(&self, at: Moment, entry: Arc<Entry>) {
+        let mut dues = self.dues();
+        dues.heap.push(Due { at, entry });
+        if dues.heap.len() >= dues.sweep_at {
+            dues.heap.retain(|due| Arc::strong_count(&due.entry) > 1);
+            dues.sweep_at = (2 * dues.heap.len()).max(USER_STATUS_SCHEDULE_MIN);
+        }
+    }
+
+    /// Takes the entries that are due and wanted; the others age out.
+    pub(super) fn take_due(&self, now: Moment) -> Vec<Arc<Entry>> {
+        let mut dues = self.dues();
+        let mut wanted = Vec::new();
+        let mut early = Vec::new();
+        while dues.heap.peek().is_some_and(|due| due.at <= now) {
+            let Some(Due { entry, .. }) = dues.heap.pop() else { break };
+            // A request's own look-up may have made it young again.
+            let rest = entry.age(now).map(|age| (self.max_staleness / 2).saturating_sub(age));
+            if !entry.is_wanted(now, self.max_staleness) {
+                entry.scheduled.store(false, Ordering::Release);
+            } else if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+                early.push(Due { at: now + rest + self.max_staleness / 8, entry });
+            } else {
+                wanted.push(entry);
+            }
+        }
+        dues.heap.extend(early);
+        wanted
+    }
+
+    fn dues(&self) -> MutexGuard<'_, Dues> {
+        self.dues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,556 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use firegate_core::identity::{AccountStatus, KnownAccount};
+use firegate_core::time::{Clock, ShiftedClock, UnixTime};
+use firegate_google::accounts::{AccountsClient, EMULATOR_BEARER};
+use firegate_google::caller::Caller;
+use firegate_google::user_status::{
+    UserStatusCache, UserStatusFault, UserStatusOptions, UserStatusStatistics,
+};
+use serde_json::{Value, json};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Answer, Received, Server, client, clock, now};
+
+const IN_TIME: Duration = Duration::from_secs(20);
+const STALENESS_SECONDS: i64 = 60;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Accounts by tenant and uid. Whoever is not among them does not exist; `enabled` answers for anybody.
+#[derive(Clone, Default)]
+struct Directory(Arc<Mutex<HashMap<(Option<String>, String), Value>>>);
+
+impl Directory {
+    fn set(&self, tenant: Option<&str>, uid: &str, members: &Value) {
+        let key = (tenant.map(str::to_owned), uid.to_owned());
+        self.0.lock().expect("not poisoned").insert(key, members.clone());
+    }
+
+    fn delete(&self, uid: &str) {
+        self.0.lock().expect("not poisoned").insert((None, uid.to_owned()), Value::Null);
+    }
+
+    fn answer(&self, request: &Received) -> Answer {
+        let tenant = request
+            .target
+            .split_once("/tenants/")
+            .and_then(|(_, rest)| rest.split('/').next())
+            .map(str::to_owned);
+        let directory = self.0.lock().expect("not poisoned");
+        let users: Vec<_> = asked_for(request)
+            .into_iter()
+            .filter_map(|uid| {
+                let mut user = json!({"localId": uid, "validSince": "1000"});
+                match directory.get(&(tenant.clone(), uid)) {
+                    Some(Value::Object(members)) => user.as_object_mut()?.extend(members.clone()),
+                    Some(_) => return None,
+                    None => {}
+                }
+                if let Some(tenant) = &tenant {
+                    user["tenantId"] = json!(tenant);
+                }
+                Some(user)
+            })
+            .collect();
+        let mut answer = json!({"kind": "identitytoolkit#GetAccountInfoResponse"});
+        if !users.is_empty() {
+            answer["users"] = json!(users);
+        }
+        Answer::json(&answer)
+    }
+}
+
+fn asked_for(request: &Received) -> Vec<String> {
+    let body: Value = serde_json::from_str(&request.body).expect("JSON");
+    let uids = body["localId"].as_array().expect("a list").iter();
+    uids.map(|uid| uid.as_str().expect("text").to_owned()).collect()
+}
+
+struct Stage {
+    server: Server,
+    directory: Directory,
+    clock: ShiftedClock,
+    cache: Arc<UserStatusCache>,
+    running: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut UserStatusOptions)) -> Self {
+        let directory = Directory::default();
+        let answers = directory.clone();
+        let server = Server::start(move |request| answers.answer(request)).await;
+        let clock = clock();
+        let accounts = AccountsClient::new(client(), Some(server.url("/")));
+        let caller = Caller::Fixed(EMULATOR_BEARER);
+        let staleness = Duration::from_secs(STALENESS_SECONDS.unsigned_abs());
+        let shared = Arc::new(clock.clone());
+        let mut options =
+            UserStatusOptions::new("demo".to_owned(), accounts, caller, staleness, HOUR, shared);
+        change(&mut options);
+        Self { server, directory, clock, cache: UserStatusCache::new(options), running: None }
+    }
+
+    fn run(&mut self) {
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(Arc::clone(&self.cache).run(shutdown.clone()));
+        self.running = Some((shutdown, task));
+    }
+
+    async fn stop(self) {
+        let (shutdown, task) = self.running.expect("it runs");
+        shutdown.cancel();
+        task.await.expect("the task ends");
+    }
+
+    fn in_order(&self) {
+        let answers = self.directory.clone();
+        self.server.respond(move |request| answers.answer(request));
+    }
+
+    fn out_of_order(&self) {
+        self.server.respond(|_| Answer::new(503, "text/html", "<html>"));
+    }
+
+    async fn look_up(&self, uid: &str) -> Result<KnownAccount, UserStatusFault> {
+        self.cache.look_up(None, uid).await
+    }
+
+    fn known(&self, uid: &str) -> Option<Option<AccountStatus>> {
+        self.cache.known(None, uid).map(|known| known.account)
+    }
+
+    fn statistics(&self) -> UserStatusStatistics {
+        self.cache.statistics()
+    }
+
+    /// Looks many users up, a few thousand at once.
+    async fn flood(&self, count: usize) {
+        for chunk in (0..count).collect::<Vec<_>>().chunks(2000) {
+            let mut asked = JoinSet::new();
+            for number in chunk {
+                let (cache, uid) = (Arc::clone(&self.cache), format!("other-{number}"));
+                asked.spawn(async move { cache.look_up(None, &uid).await.expect("in order") });
+            }
+            asked.join_all().await;
+        }
+    }
+}
+
+fn account(disabled: bool, valid_since: i64) -> Option<AccountStatus> {
+    Some(AccountStatus { disabled, valid_since: UnixTime::from_seconds(valid_since) })
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(IN_TIME, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+#[tokio::test]
+async fn a_thousand_first_requests_of_500_users_take_few_calls_of_at_most_100_users() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.known("user-0"), None);
+    stage.directory.set(None, "user-7", &json!({"disabled": true}));
+    let mut asked = JoinSet::new();
+    for number in 0..1000 {
+        let cache = Arc::clone(&stage.cache);
+        asked.spawn(async move { (number, cache.look_up(None, &format!("user-{}", number % 500)).await) });
+    }
+    for (number, found) in asked.join_all().await {
+        assert_eq!(found.expect("found").account, account(number % 500 == 7, 1000), "{number}");
+    }
+    let sizes: Vec<_> = stage.server.received().iter().map(|request| asked_for(request).len()).collect();
+    eprintln!("1000 first requests of 500 users: calls of {sizes:?} users");
+    assert!(sizes.len() <= 10 && sizes.iter().all(|size| *size <= 100), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<usize>(), 500, "nobody is asked for twice");
+    let statistics = stage.statistics();
+    assert_eq!(
+        (statistics.users, statistics.calls, statistics.users_asked_for, statistics.failed_calls),
+        (500, sizes.len() as u64, 500, 0)
+    );
+    assert_eq!(stage.known("user-7"), Some(account(true, 1000)));
+}
+
+#[tokio::test]
+async fn requests_of_one_user_share_one_look_up_and_its_record() {
+    let stage = Stage::new().await;
+    stage.server.hold();
+    let began = now(&stage.clock);
+    let mut asked = JoinSet::new();
+    for _ in 0..1000 {
+        let cache = Arc::clone(&stage.cache);
+        asked.spawn(async move { cache.look_up(None, "alice").await });
+    }
+    stage.server.wait_for_requests(1).await;
+    stage.server.release();
+    for known in asked.join_all().await {
+        let known = known.expect("found");
+        assert_eq!(known.account, account(false, 1000));
+        assert!((began..=began + 1).contains(&known.as_of.as_seconds()), "{known:?}");
+    }
+    assert_eq!(stage.server.count(), 1);
+    stage.look_up("alice").await.expect("there is a young record");
+    assert_eq!(stage.server.count(), 1);
+    stage.clock.advance(STALENESS_SECONDS);
+    let stale = stage.cache.known(None, "alice").expect("known, however old");
+    assert!(stage.clock.now().since(stale.as_of).as_secs() >= 60);
+    let young = stage.look_up("alice").await.expect("found");
+    assert!(stage.clock.now().since(young.as_of).as_secs() <= 1);
+    assert_eq!(stage.server.count(), 2);
+}
+
+#[tokio::test]
+async fn a_request_waits_three_seconds_for_a_hanging_look_up_and_the_work_goes_on() {
+    let stage = Stage::new().await;
+    stage.server.hold();
+    let began = Instant::now();
+    assert!(stage.look_up("alice").await.is_err());
+    let waited = began.elapsed();
+    eprintln!("waited {waited:?} for a hanging look-up");
+    assert!(waited >= Duration::from_millis(2900) && waited <= Duration::from_millis(4500), "{waited:?}");
+    assert_eq!(stage.known("alice"), None, "an outage says nothing of a user");
+    // A caller that goes away takes nothing along.
+    let cache = Arc::clone(&stage.cache);
+    until("the failure is forgotten", || stage.statistics().failed_calls == 1).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let asked = tokio::spawn(async move { cache.look_up(None, "bob").await });
+    stage.server.wait_for_requests(2).await;
+    asked.abort();
+    stage.server.release();
+    until("bob is known", || stage.known("bob").is_some()).await;
+}
+
+#[tokio::test]
+async fn more_waiters_than_the_limit_are_told_at_once() {
+    use firegate_google::limits::USER_STATUS_WAITERS_MAX;
+    let stage = Stage::new().await;
+    stage.server.hold();
+    let mut asked = JoinSet::new();
+    for number in 0..USER_STATUS_WAITERS_MAX + 50 {
+        let cache = Arc::clone(&stage.cache);
+        asked.spawn(async move { cache.look_up(None, &format!("user-{number}")).await });
+    }
+    for _ in 0..50 {
+        let first = asked.join_next().await.expect("a task").expect("no panic");
+        assert_eq!(first, Err(UserStatusFault::Overloaded));
+    }
+    stage.server.release();
+    for known in asked.join_all().await {
+        assert!(known.is_ok(), "{known:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_not_hammered() {
+    let stage = Stage::new().await;
+    stage.out_of_order();
+    let mut faults = HashSet::new();
+    for number in 0..100 {
+        let fault = stage.look_up(&format!("user-{number}")).await.expect_err("it is down");
+        faults.insert(fault.to_string());
+    }
+    eprintln!("100 requests in an outage made {} calls: {faults:?}", stage.server.count());
+    assert!(stage.server.count() <= 3, "{}", stage.server.count());
+}
+
+#[tokio::test]
+async fn a_refusal_outlives_an_outage_and_a_flood_of_100_000_other_users() {
+    let mut stage = Stage::with(|options| options.users_max = 1000).await;
+    stage.run();
+    stage.directory.set(None, "revoked", &json!({"validSince": "2000"}));
+    stage.directory.set(None, "disabled", &json!({"disabled": true}));
+    stage.directory.delete("deleted");
+    // The cache is full before they come: whoever comes late is the first to go.
+    stage.flood(2000).await;
+    let until = UnixTime::from_seconds(now(&stage.clock) + 3600);
+    let refused = [("revoked", account(false, 2000)), ("disabled", account(true, 1000)), ("deleted", None)];
+    for (uid, expected) in refused {
+        assert_eq!(stage.look_up(uid).await.expect("in order").account, expected);
+        stage.cache.refused(None, uid, until);
+    }
+    stage.look_up("good").await.expect("in order");
+    let began = Instant::now();
+    stage.flood(100_000).await;
+    let statistics = stage.statistics();
+    eprintln!("100,000 other users in {:?}: {statistics:?}", began.elapsed());
+    assert!(statistics.users <= 1000, "{statistics:?}");
+    stage.out_of_order();
+    stage.clock.advance(3500);
+    assert_eq!(stage.known("good"), None, "the flood did evict");
+    for (uid, expected) in refused {
+        assert!(stage.look_up(uid).await.is_err());
+        assert_eq!(stage.known(uid), Some(expected), "{uid}");
+    }
+    assert!(!stage.cache.has_forgotten_refusals());
+    // Long after their tokens' end they are let go of.
+    stage.clock.advance(3600 + 200);
+    self::until("released", || stage.statistics().pinned == 0).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_found_disabled_without_a_request_is_pinned_too() {
+    let mut stage = Stage::with(|options| options.users_max = 100).await;
+    stage.run();
+    stage.look_up("alice").await.expect("in order");
+    stage.look_up("bob").await.expect("in order");
+    stage.directory.set(None, "alice", &json!({"disabled": true}));
+    stage.directory.set(None, "bob", &json!({"validSince": "5000"}));
+    stage.clock.advance(50);
+    until("both were refreshed and pinned", || stage.statistics().pinned == 2).await;
+    stage.flood(5000).await;
+    stage.out_of_order();
+    assert_eq!(stage.known("alice"), Some(account(true, 1000)));
+    assert_eq!(stage.known("bob"), Some(account(false, 5000)));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_beyond_the_bound_are_known_to_be_forgotten_until_their_tokens_end() {
+    let stage = Stage::with(|options| options.refusals_max = 3).await;
+    let until = UnixTime::from_seconds(now(&stage.clock) + 600);
+    for number in 0..4 {
+        assert!(!stage.cache.has_forgotten_refusals(), "{number}");
+        let uid = format!("user-{number}");
+        stage.look_up(&uid).await.expect("in order");
+        stage.cache.refused(None, &uid, until);
+        stage.cache.refused(None, &uid, until);
+    }
+    assert!(stage.cache.has_forgotten_refusals());
+    assert_eq!(stage.statistics().pinned, 3);
+    stage.clock.advance(3600 + 599);
+    assert!(stage.cache.has_forgotten_refusals());
+    stage.clock.advance(3);
+    assert!(!stage.cache.has_forgotten_refusals());
+    // A refusal of whom nothing is known any more cannot be pinned.
+    let until = UnixTime::from_seconds(now(&stage.clock) + 600);
+    stage.cache.refused(None, "never-seen", until);
+    assert!(stage.cache.has_forgotten_refusals());
+}
+
+#[tokio::test]
+async fn a_user_who_is_enabled_again_or_made_anew_comes_in_by_a_newer_look_up() {
+    let stage = Stage::new().await;
+    stage.directory.set(None, "alice", &json!({"disabled": true}));
+    stage.directory.delete("bob");
+    for uid in ["alice", "bob"] {
+        stage.look_up(uid).await.expect("in order");
+        stage.cache.refused(None, uid, UnixTime::from_seconds(now(&stage.clock) + 3600));
+    }
+    stage.directory.set(None, "alice", &json!({"disabled": false}));
+    stage.directory.set(None, "bob", &json!({}));
+    stage.clock.advance(STALENESS_SECONDS);
+    for uid in ["alice", "bob"] {
+        assert_eq!(stage.look_up(uid).await.expect("in order").account, account(false, 1000));
+        assert_eq!(stage.known(uid), Some(account(false, 1000)));
+    }
+}
+
+#[tokio::test]
+async fn only_users_who_were_here_lately_are_refreshed() {
+    let mut stage = Stage::new().await;
+    for uid in ["busy", "gone"] {
+        stage.look_up(uid).await.expect("in order");
+    }
+    stage.run();
+    assert_eq!(stage.server.count(), 2);
+    // Ahead of the bound both are refreshed: both were here within it.
+    stage.clock.advance(46);
+    until("refreshed", || stage.server.count() == 3).await;
+    assert_eq!(asked_for(&stage.server.last()).into_iter().collect::<HashSet<_>>().len(), 2, "in one call");
+    for round in 0..5 {
+        // One stays; the other was here a long time ago.
+        until("a young record", || {
+            let as_of = stage.cache.known(None, "busy").map(|known| known.as_of.as_seconds());
+            as_of.is_some_and(|as_of| as_of >= now(&stage.clock) - 30)
+        })
+        .await;
+        stage.clock.advance(46);
+        until("refreshed", || stage.server.count() == 4 + round).await;
+        assert_eq!(asked_for(&stage.server.last()), ["busy"], "round {round}");
+    }
+    let known = stage.cache.known(None, "gone").expect("known, however old");
+    assert!(stage.clock.now().since(known.as_of).as_secs() > 200, "it has aged");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn refreshing_backs_off_in_an_outage_and_shows_the_staleness() {
+    let mut stage = Stage::new().await;
+    stage.look_up("alice").await.expect("in order");
+    let watch = stage.cache.watch(None, "alice", UnixTime::from_seconds(1000));
+    stage.out_of_order();
+    stage.run();
+    stage.clock.advance(120);
+    until("it failed twice", || stage.statistics().failed_calls >= 2).await;
+    let staleness = || stage.statistics().oldest_staleness.map_or(0, |staleness| staleness.as_secs());
+    until("the staleness shows", || staleness() >= 120).await;
+    let began = Instant::now();
+    let calls = stage.statistics().calls;
+    until("it failed again", || stage.statistics().calls > calls).await;
+    eprintln!("{} calls failed; the last pause took {:?}", stage.statistics().failed_calls, began.elapsed());
+    assert!(!watch.is_revoked(), "an outage ends no stream");
+    stage.in_order();
+    until("young again", || {
+        stage
+            .cache
+            .known(None, "alice")
+            .is_some_and(|known| known.as_of.as_seconds() >= now(&stage.clock) - 10)
+    })
+    .await;
+    until("the staleness is gone", || staleness() < 60).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_fires_when_a_look_up_ends_the_session_and_keeps_looking_until_then() {
+    let mut stage = Stage::new().await;
+    for uid in ["revoked", "disabled", "deleted", "good"] {
+        stage.look_up(uid).await.expect("in order");
+    }
+    stage.run();
+    let signed_in = UnixTime::from_seconds(1500);
+    let watch = |uid| stage.cache.watch(None, uid, signed_in);
+    let watches = ["revoked", "disabled", "deleted", "good"].map(watch);
+    let second = watch("revoked");
+    // Nobody makes a request; the streams alone keep the users known.
+    for _ in 0..3 {
+        let calls = stage.server.count();
+        stage.clock.advance(STALENESS_SECONDS + 1);
+        until("refreshed", || stage.server.count() > calls).await;
+    }
+    assert!(watches.iter().all(|watch| !watch.is_revoked()));
+    stage.directory.set(None, "revoked", &json!({"validSince": "1501"}));
+    stage.directory.set(None, "disabled", &json!({"disabled": true}));
+    stage.directory.set(None, "good", &json!({"validSince": "1500"}));
+    stage.directory.delete("deleted");
+    // The answer to a call of before the change may still be under way.
+    stage.clock.advance(STALENESS_SECONDS + 1);
+    for watch in &watches[..3] {
+        tokio::time::timeout(IN_TIME, watch.revoked()).await.expect("it fires");
+    }
+    assert!(second.is_revoked() && second.signal().is_cancelled() && !watches[3].is_revoked());
+    assert!(watch("disabled").is_revoked(), "one that comes later fires at once");
+    assert_eq!(stage.statistics().watched, 4);
+    drop((watches, second));
+    assert_eq!(stage.statistics().watched, 0);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_over_a_user_of_whom_nothing_is_known_has_them_looked_up() {
+    let mut stage = Stage::with(|options| options.users_max = 10).await;
+    stage.directory.set(None, "alice", &json!({"disabled": true}));
+    let watch = stage.cache.watch(None, "alice", UnixTime::from_seconds(1500));
+    stage.flood(1000).await;
+    stage.run();
+    tokio::time::timeout(IN_TIME, watch.revoked()).await.expect("it fires");
+    drop(watch);
+    assert_eq!(stage.known("alice"), Some(account(true, 1000)), "what was learnt stays");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn tenants_do_not_mix() {
+    let stage = Stage::new().await;
+    stage.directory.set(Some("blue"), "alice", &json!({"disabled": true}));
+    stage.directory.set(Some("red"), "alice", &json!({"validSince": "3000"}));
+    let look_up = |tenant| stage.cache.look_up(tenant, "alice");
+    let (none, blue, red) = tokio::join!(look_up(None), look_up(Some("blue")), look_up(Some("red")));
+    assert_eq!(none.expect("found").account, account(false, 1000));
+    assert_eq!(blue.expect("found").account, account(true, 1000));
+    assert_eq!(red.expect("found").account, account(false, 3000));
+    assert_eq!(stage.server.count(), 3);
+    let targets: HashSet<_> = stage.server.received().into_iter().map(|request| request.target).collect();
+    assert!(targets.contains("/v1/projects/demo/tenants/blue/accounts:lookup"), "{targets:?}");
+    assert_eq!(stage.cache.known(Some("green"), "alice"), None);
+    let until = UnixTime::from_seconds(now(&stage.clock) + 3600);
+    stage.cache.refused(Some("blue"), "alice", until);
+    assert_eq!(stage.statistics().pinned, 1);
+    // An answer about another tenant's user is none.
+    stage.server.respond(|_| {
+        Answer::json(
+            &json!({"kind": "identitytoolkit#GetAccountInfoResponse", "users": [{"localId": "bob"}]}),
+        )
+    });
+    assert!(stage.cache.look_up(Some("blue"), "bob").await.is_err());
+    assert_eq!(stage.cache.known(Some("blue"), "bob"), None);
+}
+
+#[tokio::test]
+async fn junk_is_a_failure_and_never_means_deleted() {
+    let json = |value: Value| Answer::json(&value);
+    let text = |text: &'static str| Answer::new(200, "application/json", text);
+    let named = |users: Value| {
+        Answer::json(&json!({"kind": "identitytoolkit#GetAccountInfoResponse", "users": users}))
+    };
+    let junk = [
+        ("HTML", Answer::new(200, "text/html", "<html>Sign in to this network</html>")),
+        ("nothing", text("")),
+        ("null", text("null")),
+        ("a list", text("[]")),
+        ("a string", text("\"\"")),
+        ("an empty object", json(json!({}))),
+        ("an empty list of users without the answer's name", json(json!({"users": []}))),
+        ("another answer's name", json(json!({"kind": "identitytoolkit#DeleteAccountResponse"}))),
+        ("no list", named(json!({}))),
+        ("null for a list", named(json!(null))),
+        ("truncated", text(r#"{"kind": "identitytoolkit#GetAccountInfoResponse""#)),
+        ("two documents", text(r#"{"kind": "identitytoolkit#GetAccountInfoResponse"}{}"#)),
+        ("an error", json(json!({"kind": "identitytoolkit#GetAccountInfoResponse", "error": {}}))),
+        ("another user", named(json!([{"localId": "bob"}]))),
+        ("another case", named(json!([{"localId": "Alice"}]))),
+        ("another tenant's user", named(json!([{"localId": "alice", "tenantId": "blue"}]))),
+        ("one user twice", named(json!([{"localId": "alice"}, {"localId": "alice", "disabled": true}]))),
+        ("a wrongly typed user", named(json!([{"localId": "alice", "disabled": "no"}]))),
+        ("a user without a name", named(json!([{}]))),
+        ("a time that is none", named(json!([{"localId": "alice", "validSince": "soon"}]))),
+        ("compressed", named(json!([])).with("content-encoding", "gzip")),
+        ("not found", Answer::new(404, "text/html", "<html>")),
+        ("a redirect", Answer::new(302, "text/plain", "").with("location", "/else")),
+        (
+            "an error of the API",
+            Answer { status: 400, ..json(json!({"error": {"message": "USER_NOT_FOUND"}})) },
+        ),
+    ];
+    for (what, answer) in junk {
+        let stage = Stage::new().await;
+        stage.server.respond(move |_| answer.clone());
+        let fault = stage.look_up("alice").await.expect_err(what);
+        assert!(matches!(fault, UserStatusFault::Lookup(_)), "{what}: {fault}");
+        assert_eq!(stage.known("alice"), None, "{what}");
+        assert_eq!((stage.statistics().failed_calls, stage.statistics().pinned), (1, 0), "{what}");
+    }
+    let stage = Stage::new().await;
+    stage.directory.delete("alice");
+    assert_eq!(stage.look_up("alice").await.expect("the documented answer").account, None);
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_makes_no_record_young() {
+    let mut stage = Stage::new().await;
+    stage.look_up("alice").await.expect("in order");
+    stage.run();
+    stage.clock.advance(-3600);
+    let known = stage.cache.known(None, "alice").expect("known");
+    assert!(known.as_of <= stage.clock.now(), "{known:?}");
+    // The step is noticed within a second, and what passes from then on counts.
+    let calls = stage.server.count();
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    stage.clock.advance(STALENESS_SECONDS);
+    let known = stage.cache.known(None, "alice").expect("known");
+    assert!(stage.clock.now().since(known.as_of).as_secs() >= 60, "{known:?}");
+    until("refreshed", || stage.server.count() > calls).await;
+    stage.stop().await;
+}
