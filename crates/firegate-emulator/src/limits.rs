@@ -44,6 +44,30 @@ pub const ATTRIBUTES_BYTES_MAX: usize = 8192;
 /// The largest blob that `signBlob` signs, in bytes.
 pub const BLOB_BYTES_MAX: usize = 16 * 1024;
 
+/// The life of an App Check token that a session uses again and again: Google's default.
+pub const APP_CHECK_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// The life of an App Check token that is meant to be used once.
+pub const APP_CHECK_LIMITED_USE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// The shortest life of an App Check token that a custom provider may ask for.
+pub const APP_CHECK_CUSTOM_LIFETIME_MIN: Duration = Duration::from_secs(30 * 60);
+
+/// The longest life of an App Check token that a custom provider may ask for.
+pub const APP_CHECK_CUSTOM_LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The longest `jti` that a caller may choose for an App Check token.
+pub const APP_CHECK_TOKEN_ID_BYTES_MAX: usize = 500;
+
+/// The longest id of an app.
+pub const APP_ID_BYTES_MAX: usize = 128;
+
+/// How many consumed App Check tokens are remembered at once; one more is refused until one of them has expired.
+pub const CONSUMED_TOKENS_MAX: usize = 100_000;
+
+/// How long a browser may keep the answer to a preflight.
+pub const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
+
 /// How long before now a certificate begins, for clocks that run behind.
 pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(24 * 3600);
 

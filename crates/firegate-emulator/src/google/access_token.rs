@@ -16,7 +16,10 @@ const PREFIX: &str = "ya29.";
 
 /// The scope that covers every API.
 pub(crate) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
-const IAM: &str = "https://www.googleapis.com/auth/iam";
+/// The scope of the IAM Credentials API.
+pub(crate) const IAM: &str = "https://www.googleapis.com/auth/iam";
+/// The scope of Firebase's APIs.
+pub(crate) const FIREBASE: &str = "https://www.googleapis.com/auth/firebase";
 
 /// Issues and opens access tokens.
 pub(crate) struct AccessTokens {
@@ -33,9 +36,9 @@ pub(crate) struct AccessToken {
 }
 
 impl AccessToken {
-    /// Whether the IAM Credentials API may be called with it.
-    pub(crate) fn covers_iam_credentials(&self) -> bool {
-        self.scopes.iter().any(|scope| scope == CLOUD_PLATFORM || scope == IAM)
+    /// Whether an API of this scope may be called with it.
+    pub(crate) fn covers(&self, api_scope: &str) -> bool {
+        self.scopes.iter().any(|scope| scope == CLOUD_PLATFORM || scope == api_scope)
     }
 }
 

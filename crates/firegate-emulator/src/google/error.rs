@@ -15,6 +15,7 @@ enum RpcStatus {
     Unauthenticated,
     PermissionDenied,
     NotFound,
+    ResourceExhausted,
     Internal,
 }
 
@@ -25,6 +26,7 @@ impl RpcStatus {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
             Self::PermissionDenied => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
             Self::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+            Self::ResourceExhausted => (StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
         }
     }
@@ -55,35 +57,48 @@ impl ApiError {
         Self::new(RpcStatus::InvalidArgument, message)
     }
 
+    /// What App Check answers to whatever it does not believe, without saying why.
+    pub(crate) fn attestation_failed() -> Self {
+        Self::new(RpcStatus::PermissionDenied, "App attestation failed.")
+    }
+
+    pub(crate) fn token_refused(message: impl Into<String>) -> Self {
+        Self::new(RpcStatus::PermissionDenied, message)
+    }
+
+    pub(crate) fn resource_exhausted(message: impl Into<String>) -> Self {
+        Self::new(RpcStatus::ResourceExhausted, message)
+    }
+
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(RpcStatus::NotFound, message)
     }
 
-    pub(crate) fn credentials_missing() -> Self {
+    pub(crate) fn credentials_missing(service: &str) -> Self {
         Self::new(
             RpcStatus::Unauthenticated,
             "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or \
              other valid authentication credential. See \
              https://developers.google.com/identity/sign-in/web/devconsole-project.",
         )
-        .with_info("CREDENTIALS_MISSING", "googleapis.com", json!({ "service": "iamcredentials.googleapis.com" }))
+        .with_info("CREDENTIALS_MISSING", "googleapis.com", json!({ "service": service }))
     }
 
-    pub(crate) fn credentials_invalid() -> Self {
+    pub(crate) fn credentials_invalid(service: &str) -> Self {
         Self::new(
             RpcStatus::Unauthenticated,
             "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other \
              valid authentication credential. See \
              https://developers.google.com/identity/sign-in/web/devconsole-project.",
         )
-        .with_info("ACCESS_TOKEN_INVALID", "googleapis.com", json!({ "service": "iamcredentials.googleapis.com" }))
+        .with_info("ACCESS_TOKEN_INVALID", "googleapis.com", json!({ "service": service }))
     }
 
-    pub(crate) fn scope_insufficient() -> Self {
+    pub(crate) fn scope_insufficient(service: &str) -> Self {
         Self::new(RpcStatus::PermissionDenied, "Request had insufficient authentication scopes.").with_info(
             "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
             "googleapis.com",
-            json!({ "service": "iamcredentials.googleapis.com" }),
+            json!({ "service": service }),
         )
     }
 

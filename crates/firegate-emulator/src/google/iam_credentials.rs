@@ -2,7 +2,6 @@
 //! binding lets act as it. <https://cloud.google.com/iam/docs/reference/credentials/rest>
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -14,11 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use firegate_core::jose::SignError;
 use firegate_core::time::UnixTime;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::access_token::IAM;
+use super::api_call::{authenticate, parse_seconds, read};
 use super::error::ApiError;
 use super::id_token::IdToken;
 use super::options::Permission;
@@ -26,6 +26,8 @@ use super::service_account::Account;
 use super::{KeyUnavailable, State};
 use crate::limits::{ACCESS_TOKEN_LIFETIME, AUDIENCE_BYTES_MAX, BLOB_BYTES_MAX, DELEGATES_MAX};
 use crate::member::Principal;
+
+const SERVICE: &str = "iamcredentials.googleapis.com";
 
 pub(crate) fn router() -> Router<Arc<State>> {
     Router::new().route("/v1/projects/{project}/serviceAccounts/{target}", post(call))
@@ -78,7 +80,7 @@ async fn call(
             "Invalid resource name projects/{project}/serviceAccounts/{email}; the project must be given as '-'."
         )));
     }
-    let caller = authenticate(&state, &headers)?;
+    let caller = authenticate(&state, &headers, SERVICE, IAM)?;
     let call = Call { state: &state, caller, email };
     match method {
         "generateIdToken" => call.generate_id_token(read(&body)?).await,
@@ -89,29 +91,6 @@ async fn call(
         }
     }
     .map(Json)
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::invalid_argument(format!("Invalid JSON payload received. {error}")))
-}
-
-/// The principal of the request's access token.
-fn authenticate(state: &State, headers: &HeaderMap) -> Result<Principal, ApiError> {
-    let value = headers.get(header::AUTHORIZATION).ok_or_else(ApiError::credentials_missing)?;
-    let (scheme, token) = value
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .ok_or_else(ApiError::credentials_invalid)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(ApiError::credentials_invalid());
-    }
-    let token = state.access_tokens.open(token.trim()).ok_or_else(ApiError::credentials_invalid)?;
-    if !token.covers_iam_credentials() {
-        return Err(ApiError::scope_insufficient());
-    }
-    Ok(token.principal)
 }
 
 /// An authenticated call about one service account.
@@ -183,7 +162,7 @@ impl<'a> Call<'a> {
         }
         let lifetime = match &request.lifetime {
             None => ACCESS_TOKEN_LIFETIME,
-            Some(text) => parse_lifetime(text)
+            Some(text) => parse_seconds(text)
                 .filter(|lifetime| (1..=ACCESS_TOKEN_LIFETIME.as_secs()).contains(&lifetime.as_secs()))
                 .ok_or_else(|| {
                     ApiError::invalid_argument(format!(
@@ -217,11 +196,6 @@ fn sign(pkcs8: &[u8], blob: &[u8]) -> Result<Vec<u8>, SignError> {
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), blob, &mut signature)
         .map_err(|_| SignError::Operation)?;
     Ok(signature)
-}
-
-/// Seconds in protobuf's JSON form, such as `3600s`.
-fn parse_lifetime(text: &str) -> Option<Duration> {
-    text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
 }
 
 fn rfc3339(moment: UnixTime) -> String {

@@ -35,6 +35,9 @@ pub enum KeyUnavailable {
     /// The thread that makes the key ended early.
     #[error("the thread that makes the key ended early; try again")]
     Task(#[from] tokio::task::JoinError),
+    /// The system gave no random bytes.
+    #[error("the system has no random bytes; try again")]
+    Randomness,
     /// An access token could not be sealed.
     #[error("cannot seal an access token; try again")]
     Seal,
@@ -143,13 +146,13 @@ fn certificate(signer: &RsaSigner, name: &str, now: UnixTime) -> Result<String, 
 
 /// Which of a key's documents is asked for.
 #[derive(Clone, Copy)]
-enum Document {
+pub(crate) enum Document {
     JwkSet,
     Certificates,
 }
 
 impl Document {
-    fn of(self, key: &SigningKey) -> Response {
+    pub(crate) fn of(self, key: &SigningKey) -> Response {
         let text = match self {
             Self::JwkSet => &key.jwk_set,
             Self::Certificates => &key.certificates,

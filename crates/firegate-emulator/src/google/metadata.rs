@@ -14,11 +14,11 @@ use serde_json::{Map, Value, json};
 use super::access_token::CLOUD_PLATFORM;
 use super::id_token::IdToken;
 use super::service_account::Account;
-use super::{KeyUnavailable, State};
+use super::{KeyUnavailable, State, index};
 use crate::limits::{ACCESS_TOKEN_LIFETIME, AUDIENCE_BYTES_MAX};
 use crate::member::Principal;
 
-const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
+pub(crate) const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const INSTANCE_ID: &str = "5151515151515151515";
 const INSTANCE_NAME: &str = "firegate-dev";
@@ -61,7 +61,7 @@ impl From<KeyUnavailable> for Refusal {
 
 pub(crate) fn router() -> Router<Arc<State>> {
     Router::new()
-        .route("/", get(|| async { "computeMetadata/\n" }))
+        .route("/", get(index::show))
         .route("/computeMetadata/", get(|| async { "v1/\n" }))
         .route("/computeMetadata/v1", get(read_root))
         .route("/computeMetadata/v1/", get(read_root))

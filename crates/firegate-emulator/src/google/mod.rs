@@ -1,14 +1,17 @@
 //! The Google endpoints that mint and publish tokens: the metadata server, OAuth's token endpoint, the Security Token
-//! Service, the IAM Service Account Credentials API and the public keys of Google's ID tokens.
+//! Service, the IAM Service Account Credentials API, App Check, and the public keys of Google's ID tokens.
 //!
 //! Each endpoint answers at its own path, and below its Google host as first path segment
 //! (`/sts.googleapis.com/v1/token`), so that one address can stand in for all of them.
 
 mod access_token;
+mod api_call;
+mod app_check;
 mod error;
 mod form;
 mod iam_credentials;
 mod id_token;
+mod index;
 mod keys;
 mod metadata;
 mod oauth;
@@ -27,6 +30,8 @@ use firegate_core::jose::KeySet;
 use tokio::net::TcpListener;
 
 use self::access_token::AccessTokens;
+use self::app_check::AppCheckState;
+pub use self::app_check::DEBUG_TOKEN as APP_CHECK_DEBUG_TOKEN;
 pub use self::keys::{GoogleKeys, KeyUnavailable};
 pub use self::options::{AuthorizedUser, GoogleOptions, Impersonation, ImpersonationRole, OptionsError};
 use self::service_account::Accounts;
@@ -51,6 +56,7 @@ pub(crate) struct State {
     pub(crate) keys: GoogleKeys,
     pub(crate) accounts: Accounts,
     pub(crate) access_tokens: AccessTokens,
+    pub(crate) app_check: AppCheckState,
     /// The published keys of each provider in `options`, in the same order.
     pub(crate) provider_keys: Vec<PublishedKeys>,
 }
@@ -69,6 +75,7 @@ impl GoogleParts {
             .collect();
         let state = State {
             keys: GoogleKeys::new(Arc::clone(&options.clock)),
+            app_check: AppCheckState::new(&options.clock),
             accounts: Accounts::new(&options.service_accounts, &options.clock),
             access_tokens: AccessTokens::new(Arc::clone(&options.clock))
                 .map_err(|_| OptionsError::Randomness)?,
@@ -103,11 +110,15 @@ impl GoogleParts {
             .merge(oauth::router())
             .merge(sts::router())
             .merge(iam_credentials::router())
+            .merge(app_check::router())
             .merge(keys::router())
             .merge(service_account::router())
             .nest("/oauth2.googleapis.com", oauth::router())
             .nest("/sts.googleapis.com", sts::router())
             .nest("/iamcredentials.googleapis.com", iam_credentials::router())
+            .nest("/firebaseappcheck.googleapis.com", app_check::router())
+            // Where the JavaScript SDK calls.
+            .nest("/content-firebaseappcheck.googleapis.com", app_check::router())
             .nest("/www.googleapis.com", keys::router())
             .fallback(|| async {
                 error::ApiError::not_found("this endpoint is not among the local Google endpoints")

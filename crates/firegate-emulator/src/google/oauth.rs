@@ -110,7 +110,8 @@ async fn verify<'a>(state: &'a State, assertion: &CompactJws<'_>) -> Result<&'a 
     }
 }
 
-fn is_timely(claims: &Map<String, Value>, now: UnixTime) -> bool {
+/// Whether an assertion with these claims is of now, and short-lived.
+pub(crate) fn is_timely(claims: &Map<String, Value>, now: UnixTime) -> bool {
     let seconds = |name| claims.get(name).and_then(Value::as_i64).map(UnixTime::from_seconds);
     let (Some(issued_at), Some(expires_at)) = (seconds("iat"), seconds("exp")) else { return false };
     issued_at <= now.plus(CLOCK_SKEW)

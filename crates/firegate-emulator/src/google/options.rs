@@ -18,6 +18,8 @@ pub struct GoogleOptions {
     pub default_service_account: String,
     /// The bindings on service accounts.
     pub impersonations: Vec<Impersonation>,
+    /// Who has the role "Firebase App Check Token Verifier": who may have an App Check token consumed.
+    pub app_check_verifiers: Vec<Member>,
     /// The providers that the Security Token Service admits users of.
     pub workload_identity_providers: Vec<WorkloadIdentityProvider>,
     /// The users who have signed in with `gcloud auth application-default login`.

@@ -240,6 +240,7 @@ async fn a_configuration_that_contradicts_itself_is_refused() {
         service_accounts: vec![ServiceAccount::new(DOOR)],
         default_service_account: DOOR.to_owned(),
         impersonations: Vec::new(),
+        app_check_verifiers: Vec::new(),
         workload_identity_providers: vec![provider(&world.issuer)],
         authorized_users: Vec::new(),
         base_url: world.google.parse().unwrap(),

@@ -1,6 +1,7 @@
 //! The local Google parts over real sockets: what each endpoint grants, and every reason for which it refuses.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot get on has failed")]
 
+mod app_check;
 mod client;
 mod cloud_run;
 mod federation;

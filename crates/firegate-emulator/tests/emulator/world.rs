@@ -185,6 +185,7 @@ fn options(google: &str, issuer: &Issuer, clock: &ShiftedClock) -> GoogleOptions
             binding(&alice, CALLER, ImpersonationRole::OpenIdTokenCreator),
             binding(&by_password, RELAY, ImpersonationRole::OpenIdTokenCreator),
         ],
+        app_check_verifiers: vec![format!("serviceAccount:{DOOR}").parse().unwrap()],
         workload_identity_providers: vec![provider(issuer)],
         authorized_users: vec![AuthorizedUser {
             email: DEVELOPER.to_owned(),

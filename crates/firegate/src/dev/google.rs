@@ -12,8 +12,8 @@ use firegate_emulator::google::{
 use firegate_emulator::member::Member;
 use firegate_files::configuration::Credential;
 
+use super::Places;
 use super::setup::Setup;
-use super::{PROJECT_NUMBER, Places};
 
 /// The front door's own service account: the metadata server speaks for it, and it may call the service.
 pub(super) const DOOR: &str = "front-door";
@@ -53,7 +53,7 @@ pub(super) fn options(setup: &Setup, places: &Places, clock: &SharedClock) -> an
         |number: &str, name: &str| format!("projects/{number}/locations/global/workloadIdentityPools/{name}");
     let mut providers = BTreeSet::from([format!(
         "{}/providers/{PROVIDER}",
-        pool(PROJECT_NUMBER, &setup.configuration.users.identity_pool)
+        pool(&places.project_number, &setup.configuration.users.identity_pool)
     )]);
     providers.extend(setup.configuration.backends.values().filter_map(|backend| match &backend.credential {
         Credential::FederateUser { provider, .. } => {
@@ -93,7 +93,7 @@ pub(super) fn options(setup: &Setup, places: &Places, clock: &SharedClock) -> an
     };
     Ok(GoogleOptions {
         project: project.to_owned(),
-        project_number: PROJECT_NUMBER.to_owned(),
+        project_number: places.project_number.clone(),
         service_accounts: invokers
             .iter()
             .cloned()
@@ -102,6 +102,7 @@ pub(super) fn options(setup: &Setup, places: &Places, clock: &SharedClock) -> an
             .collect(),
         default_service_account: door,
         impersonations,
+        app_check_verifiers: invokers.iter().cloned().map(Member::ServiceAccount).collect(),
         workload_identity_providers: providers.into_iter().map(provider).collect::<Result<_, _>>()?,
         authorized_users: Vec::new(),
         base_url: places.google.clone(),

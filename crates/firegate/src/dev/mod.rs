@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use firegate_core::time::SharedClock;
 use firegate_emulator::cloud_run::{Arrival, CloudRunFront, CloudRunOptions};
-use firegate_emulator::google::GoogleParts;
+use firegate_emulator::google::{APP_CHECK_DEBUG_TOKEN, GoogleParts};
 use firegate_emulator::service::{EchoOptions, EchoService};
 use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
@@ -66,6 +66,8 @@ pub struct Dev {
 pub struct Places {
     /// The Firebase project's ID.
     pub project: String,
+    /// The project's number.
+    pub project_number: String,
     /// The front door.
     pub door: Url,
     /// Cloud Run's front.
@@ -186,12 +188,13 @@ impl Dev {
 
     /// All addresses as JSON, for programs that start `firegate dev`.
     pub fn ready_document(&self) -> Value {
-        let Places { project, door, service, google, identity, has_seeded_user, .. } = &self.places;
+        let Places { project, project_number, door, service, google, identity, has_seeded_user, .. } =
+            &self.places;
         let origin = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
         let account = |name| google::service_account(project, name);
         json!({
-            "project": project, "door": origin(door), "service": origin(service), "google": origin(google),
-            "identity": origin(identity),
+            "project": project, "project_number": project_number, "door": origin(door), "service": origin(service), "google": origin(google),
+            "identity": origin(identity), "app_check_debug_token": APP_CHECK_DEBUG_TOKEN,
             "user": has_seeded_user.then(|| json!({"email": SEEDED_EMAIL, "password": SEEDED_PASSWORD})),
             "service_accounts": {
                 "door": account(google::DOOR), "caller": account(google::CALLER), "stranger": account(google::STRANGER),
@@ -243,7 +246,7 @@ async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow:
             Signing::Rs256 => TokenSigning::Rs256,
         },
         data_dir: arguments.data.as_ref().map(|data| data.join("identity")),
-        project_number: PROJECT_NUMBER.to_owned(),
+        project_number: setup::project_number(arguments)?,
         ..IdentityOptions::new(setup::project(arguments)?, Arc::clone(clock))
     })
     .await?;
@@ -303,6 +306,7 @@ impl Listeners {
         };
         Ok(Places {
             project: setup::project(arguments)?,
+            project_number: setup::project_number(arguments)?,
             door: local_url(self.door)?,
             service: local_url(self.service.local_addr()?)?,
             google: local_url(self.google.local_addr()?)?,

@@ -8,7 +8,7 @@ use firegate_emulator::cloud_run::{
     CloudRunService, DisputedStatuses, Ingress, PublicServiceToken, RefusalStatus,
 };
 use firegate_emulator::member::Member;
-use firegate_files::configuration::{self, Configuration, Endpoint, PathPattern, Routing};
+use firegate_files::configuration::{self, Configuration, Endpoint, GoogleEndpoints, PathPattern, Routing};
 use firegate_files::diagnostic::{Diagnostics, Style};
 use url::Url;
 
@@ -29,6 +29,15 @@ pub(super) fn project(arguments: &DevArguments) -> anyhow::Result<String> {
     }
 }
 
+/// The project's number: a configuration file's own, or the one that local projects have.
+pub(super) fn project_number(arguments: &DevArguments) -> anyhow::Result<String> {
+    let own = match &arguments.config {
+        Some(_) => read(arguments)?.project_number.map(|number| number.to_string()),
+        None => None,
+    };
+    Ok(own.unwrap_or_else(|| PROJECT_NUMBER.to_owned()))
+}
+
 /// Makes the configuration.
 pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Result<Setup> {
     let mut configuration = match &arguments.config {
@@ -37,22 +46,7 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
             checked(configuration::parse("the configuration of firegate dev", &newcomers(arguments, places)))?
         }
     };
-    let endpoints = &mut configuration.google;
-    let at = |base: &Url, path: &str| base.join(path).with_context(|| format!("{base} cannot be extended"));
-    endpoints.id_token_keys = at(
-        &places.identity,
-        "www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
-    )?;
-    endpoints.session_cookie_keys =
-        at(&places.identity, "www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys")?;
-    endpoints.app_check_keys = at(&places.identity, "firebaseappcheck.googleapis.com/v1/jwks")?;
-    endpoints.app_check = at(&places.identity, "firebaseappcheck.googleapis.com")?;
-    endpoints.identity_toolkit = at(&places.identity, "identitytoolkit.googleapis.com")?;
-    endpoints.google_id_token_keys = at(&places.google, "oauth2/v3/certs")?;
-    endpoints.oauth2_token = at(&places.google, "token")?;
-    endpoints.sts = places.google.clone();
-    endpoints.iam_credentials = places.google.clone();
-    endpoints.metadata = places.google.clone();
+    configuration.google = endpoints(places)?;
     let door = places.door.origin().ascii_serialization();
     configuration.assertion.issuer.get_or_insert(door);
     if let Some(data) = &arguments.data {
@@ -63,6 +57,28 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
         configuration.trust_emulator()?;
     }
     Ok(Setup { configuration, trusts_emulator })
+}
+
+/// The local parts in the place of all of Google's. Every field is named, so that none can be forgotten and lead out of
+/// this machine.
+fn endpoints(places: &Places) -> anyhow::Result<GoogleEndpoints> {
+    let at = |base: &Url, path: &str| base.join(path).with_context(|| format!("{base} cannot be extended"));
+    let Places { google, identity, .. } = places;
+    Ok(GoogleEndpoints {
+        id_token_keys: at(
+            identity,
+            "www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
+        )?,
+        session_cookie_keys: at(identity, "www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys")?,
+        app_check_keys: at(google, "v1/jwks")?,
+        app_check: google.clone(),
+        google_id_token_keys: at(google, "oauth2/v3/certs")?,
+        identity_toolkit: at(identity, "identitytoolkit.googleapis.com")?,
+        oauth2_token: at(google, "token")?,
+        sts: google.clone(),
+        iam_credentials: google.clone(),
+        metadata: google.clone(),
+    })
 }
 
 /// What a newcomer would write, with the local service in the place of the one on Cloud Run.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use firegate::dev::{Dev, DevArguments, DevContext, SEEDED_EMAIL, SEEDED_PASSWORD};
 use firegate_core::jose::{RsaSigner, encode_base64url};
 use firegate_core::time::{Clock, SharedClock, ShiftedClock, SystemClock};
+use firegate_emulator::google::APP_CHECK_DEBUG_TOKEN;
 use firegate_files::configuration::{self, Configuration};
 use firegate_google::http::Roots;
 use firegate_proxy::{FrontDoor, FrontDoorOptions};
@@ -90,6 +91,34 @@ impl Stack {
         let url = self.dev.places.identity.join(&path).expect("a path");
         let call = Call::new(Method::POST, &url).header("content-type", "application/json").bearer("owner");
         call.body(body.to_string()).send().await.ok()
+    }
+
+    /// An App Check token for an app of the project, such as `1:123456789012:web:0123456789abcdef`.
+    pub(crate) async fn app_check_token(&self, app: &str) -> String {
+        self.exchange_debug_token(app, false).await
+    }
+
+    /// An App Check token that is meant to be used once.
+    pub(crate) async fn limited_use_app_check_token(&self, app: &str) -> String {
+        self.exchange_debug_token(app, true).await
+    }
+
+    async fn exchange_debug_token(&self, app: &str, limited_use: bool) -> String {
+        let path = format!("v1/projects/{}/apps/{app}:exchangeDebugToken", self.dev.places.project);
+        let url = self.dev.places.google.join(&path).expect("a path");
+        let body = json!({"debug_token": APP_CHECK_DEBUG_TOKEN, "limited_use": limited_use});
+        let call = Call::new(Method::POST, &url).header("content-type", "application/json");
+        text(&call.body(body.to_string()).send().await.ok()["token"])
+    }
+
+    /// A Google ID token of the front door's own service account, with its address, for any audience.
+    pub(crate) async fn google_id_token(&self, audience: &str) -> String {
+        let path = "computeMetadata/v1/instance/service-accounts/default/identity?format=full";
+        let mut url = self.dev.places.google.join(path).expect("a path");
+        url.query_pairs_mut().append_pair("audience", audience);
+        let answer = Call::get(&url).header("metadata-flavor", "Google").send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        String::from_utf8(answer.body.to_vec()).expect("a token")
     }
 
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {

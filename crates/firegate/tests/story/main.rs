@@ -11,6 +11,7 @@ mod cross_origin;
 mod emulator_trust;
 mod forwarding;
 mod kept_data;
+mod local_google;
 mod metrics;
 mod outages;
 mod refused_by_whom;

@@ -46,6 +46,7 @@ async fn door_before(
         service_accounts: vec![ServiceAccount::new(ACCOUNT)],
         default_service_account: ACCOUNT.to_owned(),
         impersonations: Vec::new(),
+        app_check_verifiers: Vec::new(),
         workload_identity_providers: Vec::new(),
         authorized_users: Vec::new(),
         base_url: google_url.clone(),
