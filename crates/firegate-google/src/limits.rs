@@ -178,3 +178,6 @@ pub const APP_CHECK_BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// How many App Check tokens may be consumed at the same time; the next one is told at once.
 pub const APP_CHECK_CONSUMING_MAX: usize = 512;
+
+/// How many key ids are remembered that were looked for and not found.
+pub const MISSING_KEY_IDS_MAX: usize = 1024;

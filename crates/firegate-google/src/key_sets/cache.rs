@@ -14,7 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::disk::{KeySetFile, StoredDocument};
 use super::freshness::lifetime;
-use super::{HeldKeys, KeySetFault, KeySetSource, KeySnapshot, RefreshOutcome, RefreshReason, apart};
+use super::missing::MissingKeyIds;
+use super::{
+    HeldKeys, KeySetFault, KeySetSource, KeySetStatistics, KeySnapshot, RefreshOutcome, RefreshReason, apart,
+};
 use crate::backoff;
 use crate::http::{ExchangeBounds, HttpClient};
 use crate::limits::{
@@ -51,6 +54,7 @@ struct Pacing {
     /// The digest of the held document.
     digest: Option<[u8; 32]>,
     write: Option<JoinHandle<()>>,
+    missing: MissingKeyIds,
 }
 
 const BOUNDS: ExchangeBounds =
@@ -87,6 +91,25 @@ impl KeySetCache {
     /// What is known now. Takes no lock and never waits.
     pub fn current(&self) -> Arc<KeySnapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Numbers for metrics. Takes no lock.
+    pub fn statistics(&self) -> KeySetStatistics {
+        let now = self.clock.now();
+        let snapshot = self.snapshot.load();
+        KeySetStatistics {
+            name: self.source.name,
+            generation: snapshot.generation(),
+            keys: snapshot.held.as_ref().map_or(0, |held| held.keys.key_ids().count()),
+            is_usable: snapshot.usable(now).is_some(),
+            is_fresh: snapshot.is_fresh(now),
+            last_success: snapshot.fetched_at(),
+            age: snapshot.fetched_at().map(|fetched_at| now.since(fetched_at)),
+            last_attempt: snapshot.last_attempt,
+            attempts: snapshot.attempts,
+            failures: snapshot.failures,
+            last_error: snapshot.last_error.clone(),
+        }
     }
 
     /// The number of attempts that have ended, to wait for the next one's end.
@@ -127,6 +150,28 @@ impl KeySetCache {
             Ok(true) => RefreshOutcome::Refreshed,
             Ok(false) | Err(_) => RefreshOutcome::Unavailable,
         }
+    }
+
+    /// The same for a token that names a key which is not in the keys of `generation`. A key id that was looked for a short
+    /// while ago and not found is answered at once, also while fetches fail.
+    pub async fn refresh_for_key_id(self: &Arc<Self>, key_id: &str, generation: u64) -> RefreshOutcome {
+        let name = sha256(key_id.as_bytes());
+        let snapshot = self.snapshot.load();
+        let now = self.clock.now();
+        if snapshot.usable(now).is_some()
+            && snapshot.generation() == generation
+            && self.pacing().missing.contains(&name, generation, now)
+        {
+            return RefreshOutcome::CoolingDown;
+        }
+        drop(snapshot);
+        let outcome = self.refresh(RefreshReason::UnknownKeyId, generation).await;
+        let snapshot = self.snapshot.load();
+        let is_missing = snapshot.held.as_ref().is_some_and(|held| held.keys.find(key_id).is_none());
+        if outcome == RefreshOutcome::Refreshed && is_missing {
+            self.pacing().missing.insert(name, snapshot.generation(), self.clock.now());
+        }
+        outcome
     }
 
     fn join<R>(

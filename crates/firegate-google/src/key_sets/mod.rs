@@ -7,6 +7,7 @@
 mod cache;
 mod disk;
 mod freshness;
+mod missing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +32,15 @@ pub const SESSION_COOKIE_KEYS_URL: &str =
 /// Where the keys of Google's own ID tokens are published.
 pub const GOOGLE_ID_TOKEN_KEYS_URL: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
+/// Where the keys of App Check tokens are published. The Admin SDKs keep them for six hours whatever the answer says;
+/// here they are kept as long as the answer says.
+pub const APP_CHECK_KEYS_URL: &str = "https://firebaseappcheck.googleapis.com/v1/jwks";
+
 /// Whose keys, and where they are published.
 #[derive(Clone, Debug)]
 pub struct KeySetSource {
-    /// The issuer in logs, metrics and the file's name: lower case letters and `_`.
+    /// The issuer in logs, metrics and the file's name, `keys-NAME.json`: `id_token`, `session_cookie`,
+    /// `google_id_token` or `app_check`.
     pub name: &'static str,
     /// The document: a JWK set or Google's map of X.509 certificates.
     pub url: Url,
@@ -62,7 +68,7 @@ pub struct HeldKeys {
     pub keys: Arc<KeySet>,
     /// Grows by one whenever the keys change: verdicts on signatures are valid for one generation.
     pub generation: u64,
-    /// When they were fetched.
+    /// When they were fetched: the time at which the fetch began.
     pub fetched_at: UnixTime,
     /// How long the issuer says that they are fresh.
     pub fresh_until: UnixTime,
@@ -95,13 +101,47 @@ pub enum RefreshReason {
 pub enum RefreshOutcome {
     /// There are keys newer than those that the caller saw, or the same keys were confirmed by a fetch just now.
     Refreshed,
-    /// An unknown key id has caused a fetch a short while ago, and it succeeded: the key does not exist.
+    /// An unknown key id has caused a fetch a short while ago, and it succeeded: the key does not exist, unless it was
+    /// published since [`KeySnapshot::fetched_at`].
     CoolingDown,
     /// The keys could not be fetched within the time that a caller waits.
     Unavailable,
 }
 
+/// Numbers of one key set, for metrics.
+#[derive(Clone, Debug)]
+pub struct KeySetStatistics {
+    /// Whose keys: [`KeySetSource::name`].
+    pub name: &'static str,
+    /// Which ones, 0 if there never were any.
+    pub generation: u64,
+    /// How many keys are held.
+    pub keys: usize,
+    /// Whether they may be used.
+    pub is_usable: bool,
+    /// Whether they are as fresh as their issuer wants them.
+    pub is_fresh: bool,
+    /// When the last fetch that succeeded began; none if none ever did.
+    pub last_success: Option<UnixTime>,
+    /// How long ago that was.
+    pub age: Option<Duration>,
+    /// When the last attempt began.
+    pub last_attempt: Option<UnixTime>,
+    /// How many attempts were made.
+    pub attempts: u64,
+    /// How many of them failed.
+    pub failures: u64,
+    /// Why the last attempt failed; none if it succeeded.
+    pub last_error: Option<KeySetFault>,
+}
+
 impl KeySnapshot {
+    /// When the last fetch that succeeded began: a key that is not held was not published then. A token that was issued
+    /// later may be signed with a key that was published since.
+    pub fn fetched_at(&self) -> Option<UnixTime> {
+        self.held.as_ref().map(|held| held.fetched_at)
+    }
+
     /// The keys, if they may be used at `now`: fetched no longer ago than [`KEY_STALE_MAX`].
     pub fn usable(&self, now: UnixTime) -> Option<&Arc<KeySet>> {
         self.held.as_ref().filter(|held| held.is_usable(now)).map(|held| &held.keys)

@@ -8,5 +8,6 @@ mod federation;
 mod http;
 mod id_tokens;
 mod key_sets;
+mod reliability_keys;
 mod support;
 mod user_status;

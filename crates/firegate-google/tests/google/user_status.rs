@@ -20,9 +20,11 @@ const IN_TIME: Duration = Duration::from_secs(20);
 const STALENESS_SECONDS: i64 = 60;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Accounts by tenant and uid. Whoever is not among them does not exist; `enabled` answers for anybody.
+/// Accounts by tenant and uid, null for a deleted one. Whoever was never set has an account in order.
 #[derive(Clone, Default)]
-struct Directory(Arc<Mutex<HashMap<(Option<String>, String), Value>>>);
+struct Directory(Arc<Mutex<Accounts>>);
+
+type Accounts = HashMap<(Option<String>, String), Value>;
 
 impl Directory {
     fn set(&self, tenant: Option<&str>, uid: &str, members: &Value) {
