@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
 use serde_json::{Map, Value};
 
 use super::compact::CompactJws;
+use super::roca::is_roca_modulus;
 use super::sign::decode_base64url;
 use super::strict_json;
 use crate::limits::{KEY_SET_KEYS_MAX, RSA_MODULUS_BITS_MIN};
@@ -150,6 +151,7 @@ impl PublicKey {
         expect_member(jwk, "kty", "RSA", "its type is not RSA", true)?;
         expect_member(jwk, "alg", "RS256", "its algorithm is not RS256", false)?;
         expect_member(jwk, "use", "sig", "it is not for signatures", false)?;
+        expect_verify_operation(jwk)?;
         let component = |name| {
             jwk.get(name)
                 .and_then(Value::as_str)
@@ -179,9 +181,16 @@ impl PublicKey {
         if modulus_bits < RSA_MODULUS_BITS_MIN {
             return Err("it is shorter than 2048 bits");
         }
+        // The product of two odd primes is odd. The cryptographic library would take the key and then verify nothing with it.
+        if modulus.last().is_none_or(|byte| byte % 2 == 0) {
+            return Err("its modulus is even");
+        }
         // An exponent of 1 lets anyone sign; an even one is no RSA key.
         if exponent.len() > 4 || exponent == [1] || exponent.last().is_none_or(|byte| byte % 2 == 0) {
             return Err("its exponent is not acceptable");
+        }
+        if is_roca_modulus(modulus) {
+            return Err("its private key can be computed (CVE-2017-15361)");
         }
         let components = RsaPublicKeyComponents { n: modulus, e: exponent };
         let key = components
@@ -195,6 +204,7 @@ impl PublicKey {
         expect_member(jwk, "crv", "P-256", "its curve is not P-256", true)?;
         expect_member(jwk, "alg", "ES256", "its algorithm is not ES256", false)?;
         expect_member(jwk, "use", "sig", "it is not for signatures", false)?;
+        expect_verify_operation(jwk)?;
         let mut point = vec![0x04];
         for name in ["x", "y"] {
             let coordinate = jwk.get(name).and_then(Value::as_str).and_then(decode_base64url);
@@ -236,6 +246,15 @@ fn expect_member(
         Some(Value::String(found)) if found == expected => Ok(()),
         None if !required => Ok(()),
         _ => Err(why),
+    }
+}
+
+/// A key that names its operations (RFC 7517, section 4.3) has to name this one.
+fn expect_verify_operation(jwk: &Map<String, Value>) -> Result<(), &'static str> {
+    match jwk.get("key_ops") {
+        None => Ok(()),
+        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(_) => Err("it is not for verifying"),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod compact;
 mod jwk;
+mod roca;
 mod sign;
 pub mod strict_json;
 
