@@ -6,13 +6,18 @@ use firegate_files::configuration::IdentityHeaders;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use crate::identity::User;
-use crate::limits::ASSERTION_LIFETIME_MAX;
+use crate::identity::{GoogleAccount, Principal, User};
+use crate::limits::{ASSERTION_LIFETIME_MAX, EXCHANGED_TOKEN_LIFETIME_MAX};
 use crate::permit::Permit;
 use crate::time::UnixTime;
 
 /// The assertion's header.
 pub const FIREGATE_ASSERTION: HeaderName = HeaderName::from_static("x-firegate-assertion");
+/// The `typ` of an exchanged token's header. An assertion has the same issuer and keys, and neither passes for the other
+/// (RFC 8725, section 3.11).
+pub const EXCHANGED_TOKEN_TYPE: &str = "firegate-exchanged+jwt";
+
+const FIREGATE_CALLER: HeaderName = HeaderName::from_static("x-firegate-caller");
 const FIREGATE_USER_ID: HeaderName = HeaderName::from_static("x-firegate-user-id");
 const FIREGATE_USER_EMAIL: HeaderName = HeaderName::from_static("x-firegate-user-email");
 const IAP_ASSERTION: HeaderName = HeaderName::from_static("x-goog-iap-jwt-assertion");
@@ -56,18 +61,57 @@ impl AssertionForm {
         }
     }
 
-    /// Its claims. It expires with the user's token, and after five minutes at the latest.
-    pub fn claims(self, user: &User, issuer: &str, audience: &str, now: UnixTime) -> Value {
-        let expires_at = now.plus(ASSERTION_LIFETIME_MAX).min(user.expires_at);
-        let mut claims = match self {
-            Self::Firegate => firegate_claims(user, issuer),
-            Self::IdentityAwareProxy => iap_claims(user),
+    /// Its claims. It expires with the principal's token, and after five minutes at the latest.
+    pub fn claims(self, principal: &Principal, issuer: &str, audience: &str, now: UnixTime) -> Value {
+        let mut claims = match (self, principal) {
+            (Self::Firegate, Principal::User(user)) => firegate_claims(user, issuer),
+            (Self::Firegate, Principal::GoogleAccount(account)) => caller_claims(account, issuer),
+            (Self::IdentityAwareProxy, Principal::User(user)) => iap_claims(user),
+            (Self::IdentityAwareProxy, Principal::GoogleAccount(account)) => iap_account_claims(account),
         };
-        claims.insert("aud".to_owned(), json!(audience));
-        claims.insert("iat".to_owned(), json!(now.as_seconds()));
-        claims.insert("exp".to_owned(), json!(expires_at.as_seconds()));
+        let expires_at = now.plus(ASSERTION_LIFETIME_MAX).min(principal.expires_at());
+        insert_bounds(&mut claims, audience, now, expires_at);
         Value::Object(claims)
     }
+}
+
+/// The claims of a token that is exchanged for a user's: the user as the assertion tells of them, and what Firegate needs to
+/// take it for theirs again. It expires with the user's token, and after five minutes at the latest.
+pub fn exchanged_token_claims(user: &User, issuer: &str, audience: &str, now: UnixTime) -> Value {
+    let mut claims = firegate_claims(user, issuer);
+    claims.insert("auth_time".to_owned(), json!(user.auth_time.as_seconds()));
+    claims.insert("firebase".to_owned(), Value::Object(user.firebase.clone()));
+    let expires_at = now.plus(EXCHANGED_TOKEN_LIFETIME_MAX).min(user.expires_at);
+    insert_bounds(&mut claims, audience, now, expires_at);
+    Value::Object(claims)
+}
+
+fn insert_bounds(claims: &mut Map<String, Value>, audience: &str, now: UnixTime, expires_at: UnixTime) {
+    claims.insert("aud".to_owned(), json!(audience));
+    claims.insert("iat".to_owned(), json!(now.as_seconds()));
+    claims.insert("exp".to_owned(), json!(expires_at.as_seconds()));
+}
+
+/// A Google account is named by `caller` and has no `sub`: a service that takes `sub` for a user's ID finds none.
+fn caller_claims(account: &GoogleAccount, issuer: &str) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("iss".to_owned(), json!(issuer));
+    claims.insert("caller".to_owned(), json!(format!("serviceAccount:{}", account.email)));
+    claims
+}
+
+/// As Identity-Aware Proxy writes it for Google accounts.
+fn iap_account_claims(account: &GoogleAccount) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("iss".to_owned(), json!("https://cloud.google.com/iap"));
+    claims.insert("sub".to_owned(), json!(google_name(&account.subject)));
+    claims.insert("email".to_owned(), json!(account.email));
+    claims.insert("identity_source".to_owned(), json!("GOOGLE"));
+    claims
+}
+
+fn google_name(name: &str) -> String {
+    format!("accounts.google.com:{name}")
 }
 
 fn firegate_claims(user: &User, issuer: &str) -> Map<String, Value> {
@@ -120,25 +164,49 @@ fn iap_name(user: &User, name: &str) -> String {
 /// The unsigned identity headers that the permit's backend expects. They are set after every copy of the client's was
 /// deleted. The assertion comes on top, once it is signed.
 pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
-    let Some(user) = permit.user() else { return Vec::new() };
-    let email = |name: HeaderName, text: String| user.email.is_some().then_some((name, text));
-    let pairs = match permit.backend().identity_headers() {
-        IdentityHeaders::None => vec![],
-        IdentityHeaders::Firegate => vec![
-            Some((FIREGATE_USER_ID, user.uid.clone())),
-            // An unverified address is anyone's claim; a plain header has no room to say so.
-            user.verified_email().map(|email| (FIREGATE_USER_EMAIL, email.to_owned())),
-        ],
-        IdentityHeaders::ApiGateway => vec![
-            Some((APIGATEWAY_USER_INFO, user.payload_segment.clone())),
-            Some((ENDPOINT_USER_INFO, user.payload_segment.clone())),
-        ],
-        IdentityHeaders::Iap => vec![
-            Some((IAP_USER_ID, iap_name(user, &user.uid))),
-            email(IAP_USER_EMAIL, iap_name(user, user.email.as_deref().unwrap_or_default())),
-        ],
+    let pairs = match permit.principal() {
+        None => vec![],
+        Some(Principal::User(user)) => user_headers(user, permit.backend().identity_headers()),
+        Some(Principal::GoogleAccount(account)) => {
+            account_headers(account, permit.backend().identity_headers())
+        }
     };
-    pairs.into_iter().flatten().filter_map(|(name, text)| Some((name, header_value(&text)?))).collect()
+    pairs.into_iter().filter_map(|(name, text)| Some((name, header_value(&text)?))).collect()
+}
+
+fn user_headers(user: &User, preset: IdentityHeaders) -> Vec<(HeaderName, String)> {
+    match preset {
+        IdentityHeaders::None => vec![],
+        IdentityHeaders::Firegate => {
+            let mut pairs = vec![(FIREGATE_USER_ID, user.uid.clone())];
+            // An unverified address is anyone's claim; a plain header has no room to say so.
+            pairs.extend(user.verified_email().map(|email| (FIREGATE_USER_EMAIL, email.to_owned())));
+            pairs
+        }
+        IdentityHeaders::ApiGateway => gateway_headers(&user.payload_segment),
+        IdentityHeaders::Iap => {
+            let mut pairs = vec![(IAP_USER_ID, iap_name(user, &user.uid))];
+            pairs.extend(user.email.as_ref().map(|email| (IAP_USER_EMAIL, iap_name(user, email))));
+            pairs
+        }
+    }
+}
+
+fn account_headers(account: &GoogleAccount, preset: IdentityHeaders) -> Vec<(HeaderName, String)> {
+    match preset {
+        IdentityHeaders::None => vec![],
+        IdentityHeaders::Firegate => {
+            vec![(FIREGATE_CALLER, format!("serviceAccount:{}", account.email))]
+        }
+        IdentityHeaders::ApiGateway => gateway_headers(&account.payload_segment),
+        IdentityHeaders::Iap => {
+            vec![(IAP_USER_ID, google_name(&account.subject)), (IAP_USER_EMAIL, google_name(&account.email))]
+        }
+    }
+}
+
+fn gateway_headers(payload_segment: &str) -> Vec<(HeaderName, String)> {
+    [APIGATEWAY_USER_INFO, ENDPOINT_USER_INFO].map(|name| (name, payload_segment.to_owned())).into()
 }
 
 /// A uid or an address may hold any character. What is not visible ASCII is percent-encoded as UTF-8, so that the

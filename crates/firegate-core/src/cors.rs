@@ -183,7 +183,7 @@ mod tests {
         .map(|(name, value)| (name, value.parse().expect("a header value")))
         .collect();
         let path = NormalPath::parse("/").expect("a path");
-        let facts = RequestFacts { method: &Method::OPTIONS, path, headers: &request };
+        let facts = RequestFacts::of(&Method::OPTIONS, path, &request);
         assert!(CorsPolicy::is_preflight(&facts));
         let found = policy.preflight(&facts).map(|answer| {
             assert_eq!(answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN), Some(&request[ORIGIN]));

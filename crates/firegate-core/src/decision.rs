@@ -1,23 +1,34 @@
 //! The decision, as a machine without I/O. A door gathers facts and calls [`Decision::start`]; the machine is done, or
 //! it needs something that only the door can fetch, and goes on with the answer. What an answer of "unavailable" means
-//! is decided here alone: never an allow.
+//! is decided here alone: never an allow, but where `revocation.on_failure` says so.
 //!
 //! ```text
-//! facts → route → (preflight) → identity → iam → Permit
+//! facts → route → (preflight) → token source → identity → app check → iam → account status → consume → Permit
 //! ```
+//!
+//! What costs a call stands at the end: it is made only for those whom everything else lets pass.
 
 use std::sync::Arc;
 
+use firegate_files::configuration::{Credential, Revocation, TokenSource, Trust};
+
+use crate::app_check::{AppCheckRules, verify_app};
 use crate::cors::{CorsPolicy, PreflightAnswer};
-use crate::facts::{Authorization, RequestFacts};
+use crate::facts::RequestFacts;
 use crate::iam;
 use crate::identity::{
-    AccountStatus, Identified, KeyRing, Obstacle, TokenKind, User, identify, judge_account,
+    AccountStatus, Identified, KeyRing, KnownAccounts, Obstacle, Principal, TokenKind, identify,
+    judge_account,
 };
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
 use crate::snapshot::{Backend, Snapshot};
 use crate::time::UnixTime;
+use crate::token_source::{PresentedToken, check_cookie_origin, presented_token};
+
+mod account;
+
+use account::AccountRule;
 
 /// What a decision is made by, at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +37,8 @@ pub struct World<'a> {
     pub snapshot: &'a Snapshot,
     /// The issuers' keys.
     pub keys: &'a KeyRing,
+    /// What is known of accounts.
+    pub accounts: &'a dyn KnownAccounts,
     /// The time.
     pub now: UnixTime,
 }
@@ -62,6 +75,11 @@ pub enum Need {
         /// The user's id.
         uid: String,
     },
+    /// That App Check marks a token as used. Answered by [`Answer::AppCheckConsumed`].
+    AppCheckConsume {
+        /// The token, verified.
+        token: String,
+    },
     /// The keys of an issuer, because there are none or because one is missing. Answered by [`Answer::Keys`].
     KeyRefresh {
         /// Whose keys.
@@ -76,6 +94,13 @@ pub enum Need {
 pub enum Answer {
     /// The account, or none if there is no such account.
     Account(Option<AccountStatus>),
+    /// The token was marked as used.
+    AppCheckConsumed {
+        /// It had been before.
+        already: bool,
+    },
+    /// App Check refuses the token: it is no token for it.
+    AppCheckRefused,
     /// The keys are now as fresh as they can be: they were fetched, or fetched so lately that it is not done again.
     Keys,
     /// It could not be fetched.
@@ -85,25 +110,50 @@ pub enum Answer {
 /// A decision under way.
 #[derive(Debug)]
 pub struct Decision<'a> {
-    facts: &'a RequestFacts<'a>,
-    routed: Routed,
-    waiting: Waiting,
+    waiting: Waiting<'a>,
+}
+
+#[derive(Debug)]
+enum Waiting<'a> {
+    /// For keys; with the kinds that were asked for already.
+    Keys(Asked<'a>, Vec<TokenKind>),
+    Account(Admitted<'a>),
+    Consume(Admitted<'a>),
 }
 
 /// What the route stage hands on.
 #[derive(Clone, Debug)]
-struct Routed {
+struct Asked<'a> {
+    facts: &'a RequestFacts<'a>,
     backend: Arc<Backend>,
+    purpose: Purpose<'a>,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose<'a> {
+    /// To be forwarded.
+    Forward,
+    /// A token for this one.
+    Exchange { subject_token: &'a str },
+}
+
+/// What every rule lets pass that needs no call.
 #[derive(Debug)]
-enum Waiting {
-    Account(Box<User>),
-    Keys,
+struct Admitted<'a> {
+    permit: Permit,
+    account: Option<AccountRule>,
+    app_check_token: Option<&'a str>,
+}
+
+/// Why a stage does not hand on.
+struct Stop {
+    obstacle: Obstacle,
+    stage: Stage,
 }
 
 impl<'a> Decision<'a> {
-    /// Decides, or says what is needed to.
+    /// Decides about a request, or says what is needed to.
     pub fn start(facts: &'a RequestFacts<'a>, world: &World<'_>) -> Step<'a> {
         let Some(backend) = world.snapshot.routes.select(&facts.path) else {
             return deny(Reason::RouteNotFound, Stage::Route);
@@ -116,69 +166,148 @@ impl<'a> Decision<'a> {
                 Err(reason) => deny(reason, Stage::Cors),
             };
         }
-        identity(facts, Routed { backend: Arc::clone(backend) }, world, Attempt::First)
+        let asked = Asked { facts, backend: Arc::clone(backend), purpose: Purpose::Forward };
+        decide(asked, Vec::new(), world)
+    }
+
+    /// Decides whether a token may be exchanged for one for `backend`: by the rules of a request to it, whose user is the
+    /// subject token's and nobody else's.
+    pub fn exchange(
+        facts: &'a RequestFacts<'a>,
+        backend: &Arc<Backend>,
+        subject_token: &'a str,
+        world: &World<'_>,
+    ) -> Step<'a> {
+        let purpose = Purpose::Exchange { subject_token };
+        decide(Asked { facts, backend: Arc::clone(backend), purpose }, Vec::new(), world)
     }
 
     /// Goes on with an answer, in a world that may have changed since.
     pub fn resume(self, answer: Answer, world: &World<'_>) -> Step<'a> {
         match (self.waiting, answer) {
-            (Waiting::Keys, Answer::Keys) => identity(self.facts, self.routed, world, Attempt::AfterRefresh),
-            (Waiting::Keys, Answer::Unavailable) => {
-                fault(Code::KeysUnavailable, "the issuer's keys could not be fetched")
+            (Waiting::Keys(asked, refreshed), Answer::Keys) => decide(asked, refreshed, world),
+            (Waiting::Keys(_, refreshed), Answer::Unavailable) => keys_unavailable(refreshed.last().copied()),
+            (Waiting::Account(admitted), Answer::Account(account)) => {
+                account::judge(admitted, account.as_ref(), world)
             }
-            (Waiting::Account(user), Answer::Account(account)) => {
-                match judge_account(&user, account.as_ref()) {
-                    Ok(()) => authorize(&self.routed, Some(*user), world),
-                    Err(reason) => deny(reason, Stage::Identity),
-                }
+            (Waiting::Account(admitted), Answer::Unavailable) => account::unavailable(admitted, world),
+            (Waiting::Consume(admitted), Answer::AppCheckConsumed { already: false }) => permit(admitted),
+            (Waiting::Consume(_), Answer::AppCheckConsumed { already: true }) => {
+                deny(Reason::AppCheckTokenConsumed, Stage::AppCheck)
             }
-            (Waiting::Account(_), Answer::Unavailable) => {
-                fault(Code::UserStatusUnavailable, "the account could not be looked up")
+            (Waiting::Consume(_), Answer::AppCheckRefused) => {
+                let why = "was refused when it was to be consumed".to_owned();
+                deny(Reason::AppCheckTokenInvalid { part: "text", why }, Stage::AppCheck)
             }
-            (Waiting::Account(_), Answer::Keys) | (Waiting::Keys, Answer::Account(_)) => {
-                fault(Code::Internal, "the answer is to another question")
+            (Waiting::Consume(_), Answer::Unavailable) => {
+                fault(Code::AppCheckUnavailable, Stage::AppCheck, "the token could not be consumed")
             }
+            _ => fault(Code::Internal, Stage::Identity, "the answer is to another question"),
         }
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Attempt {
-    First,
-    AfterRefresh,
+/// Everything up to the first call that is needed.
+fn decide<'a>(asked: Asked<'a>, mut refreshed: Vec<TokenKind>, world: &World<'_>) -> Step<'a> {
+    let Stop { obstacle, stage } = match admit(&asked, world) {
+        Ok(admitted) => return account::check(admitted, world),
+        Err(stop) => stop,
+    };
+    let (kind, unknown_key_id) = match obstacle {
+        Obstacle::Denied(reason) => return deny(reason, stage),
+        Obstacle::KeysMissing { kind } => (kind, None),
+        Obstacle::KeyUnknown { kind, key_id } => (kind, Some(key_id)),
+    };
+    if !refreshed.contains(&kind) {
+        refreshed.push(kind);
+        let need = Need::KeyRefresh { kind, unknown_key_id };
+        return Step::Need(need, Box::new(Decision { waiting: Waiting::Keys(asked, refreshed) }));
+    }
+    match (kind, unknown_key_id) {
+        (_, None) => keys_unavailable(Some(kind)),
+        (TokenKind::AppCheck, Some(key_id)) => {
+            let why = format!("names {key_id:?}, which is no published key");
+            deny(Reason::AppCheckTokenInvalid { part: "`kid`", why }, stage)
+        }
+        (_, Some(key_id)) => deny(Reason::TokenKeyUnknown { key_id }, stage),
+    }
 }
 
-fn identity<'a>(
-    facts: &'a RequestFacts<'a>,
-    routed: Routed,
-    world: &World<'_>,
-    attempt: Attempt,
-) -> Step<'a> {
-    let is_public = routed.backend.admits_everyone();
-    let token = match facts.authorization() {
-        Ok(Authorization::Bearer(token)) => token,
-        Ok(Authorization::Absent | Authorization::Other) => return authorize(&routed, None, world),
-        Err(reason) => return deny(reason, Stage::Identity),
+/// The stages that need nothing but what is here.
+fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop> {
+    let at = |stage| move |obstacle| Stop { obstacle, stage };
+    let denied_at = |stage| move |reason| Stop { obstacle: Obstacle::Denied(reason), stage };
+    let (identified, token) = identity(asked, world).map_err(at(Stage::Identity))?;
+    let is_google_account =
+        matches!(&identified, Some(Identified { principal: Principal::GoogleAccount(_), .. }));
+    // A service account runs on no phone: it proves what it is by its own token.
+    let app = if is_google_account {
+        None
+    } else {
+        let rules = AppCheckRules {
+            project: &world.snapshot.identity.project,
+            setting: asked.backend.app_check(),
+            clock_skew: world.snapshot.identity.users.clock_skew,
+        };
+        verify_app(asked.facts, &rules, world.keys, world.now).map_err(at(Stage::AppCheck))?
     };
-    match identify(token, &world.snapshot.identity, world.keys, world.now) {
-        Ok(Identified { user, needs_account_status: false }) => authorize(&routed, Some(user), world),
-        Ok(Identified { user, needs_account_status: true }) => {
-            let need = Need::AccountStatus { tenant: user.tenant.clone(), uid: user.uid.clone() };
-            Step::Need(need, Box::new(Decision { facts, routed, waiting: Waiting::Account(Box::new(user)) }))
+    let account = identified.as_ref().and_then(|identified| AccountRule::of(identified, world.snapshot));
+    let principal = identified.map(|identified| identified.principal);
+    let authorized = iam::authorize(&asked.backend, &world.snapshot.identity_pool, principal, token.as_ref());
+    let permit = authorized.map_err(|reason| match reason {
+        // Without a token nobody was judged yet: the refusal is the identity stage's.
+        Reason::TokenMissing => denied_at(Stage::Identity)(reason),
+        reason => denied_at(Stage::Iam)(reason),
+    })?;
+    Ok(Admitted { permit, account, app_check_token: app.and_then(|app| app.to_be_consumed) })
+}
+
+/// Who calls, and where their token stands.
+fn identity<'a>(
+    asked: &Asked<'a>,
+    world: &World<'_>,
+) -> Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle> {
+    let Asked { facts, backend, purpose } = asked;
+    let judge = |text| {
+        let audience = &backend.endpoint().audience;
+        identify(text, &world.snapshot.identity, audience, world.keys, world.now)
+    };
+    let token = match purpose {
+        Purpose::Exchange { subject_token } => {
+            let identified = judge(subject_token)?;
+            only_users_tokens(&identified.principal)?;
+            return Ok((Some(identified), None));
         }
+        Purpose::Forward => presented_token(facts, backend.token_sources()).map_err(Obstacle::Denied)?,
+    };
+    let Some(token) = token else { return Ok((None, None)) };
+    let identified = match judge(token.text) {
+        Ok(identified) => identified,
         // A webhook's own bearer token is none of Firegate's business where everyone may pass.
-        Err(Obstacle::Denied(reason)) if is_public && is_foreign(&reason) => authorize(&routed, None, world),
-        Err(Obstacle::Denied(reason)) => deny(reason, Stage::Identity),
-        Err(Obstacle::KeysMissing { kind }) if attempt == Attempt::First => {
-            let need = Need::KeyRefresh { kind, unknown_key_id: None };
-            Step::Need(need, Box::new(Decision { facts, routed, waiting: Waiting::Keys }))
+        Err(Obstacle::Denied(reason)) if backend.admits_everyone() && is_foreign(&reason) => {
+            return Ok((None, Some(token)));
         }
-        Err(Obstacle::KeysMissing { .. }) => fault(Code::KeysUnavailable, "no usable keys are known"),
-        Err(Obstacle::KeyUnknown { kind, key_id }) if attempt == Attempt::First => {
-            let need = Need::KeyRefresh { kind, unknown_key_id: Some(key_id) };
-            Step::Need(need, Box::new(Decision { facts, routed, waiting: Waiting::Keys }))
+        Err(obstacle) => return Err(obstacle),
+    };
+    if token.source == TokenSource::Cookie {
+        only_users_tokens(&identified.principal)?;
+        check_cookie_origin(facts, &world.snapshot.cookie_origins).map_err(Obstacle::Denied)?;
+    }
+    if matches!(backend.credential(), Credential::FederateUser { .. }) {
+        // The provider trusts Firebase, and takes no other issuer's word.
+        only_users_tokens(&identified.principal)?;
+    }
+    Ok((Some(identified), Some(token)))
+}
+
+/// Only what Firebase issues to users: neither a service account nor what was exchanged once already.
+fn only_users_tokens(principal: &Principal) -> Result<(), Obstacle> {
+    match principal {
+        Principal::GoogleAccount(_) => Err(Obstacle::Denied(Reason::TokenIsGoogleIdToken)),
+        Principal::User(user) if user.kind == TokenKind::ExchangedToken => {
+            Err(Obstacle::Denied(Reason::TokenIsFiregatesOwn))
         }
-        Err(Obstacle::KeyUnknown { key_id, .. }) => deny(Reason::TokenKeyUnknown { key_id }, Stage::Identity),
+        Principal::User(_) => Ok(()),
     }
 }
 
@@ -194,19 +323,34 @@ fn is_foreign(reason: &Reason) -> bool {
     )
 }
 
-fn authorize<'a>(routed: &Routed, user: Option<User>, world: &World<'_>) -> Step<'a> {
-    match iam::authorize(&routed.backend, &world.snapshot.identity_pool, user) {
-        Ok(permit) => Step::Done(Outcome::Permit(Box::new(permit))),
-        // Without a token nobody was judged yet: the refusal is the identity stage's.
-        Err(reason @ Reason::TokenMissing) => deny(reason, Stage::Identity),
-        Err(reason) => deny(reason, Stage::Iam),
+/// The last stage but one: what is used once, is used for a request that nothing else refuses.
+fn consume<'a>(admitted: Admitted<'a>) -> Step<'a> {
+    match admitted.app_check_token {
+        None => permit(admitted),
+        Some(token) => {
+            let need = Need::AppCheckConsume { token: token.to_owned() };
+            Step::Need(need, Box::new(Decision { waiting: Waiting::Consume(admitted) }))
+        }
     }
+}
+
+fn permit<'a>(admitted: Admitted<'_>) -> Step<'a> {
+    Step::Done(Outcome::Permit(Box::new(admitted.permit)))
 }
 
 fn deny<'a>(reason: Reason, stage: Stage) -> Step<'a> {
     Step::Done(Outcome::Denial(Denial { reason, stage }))
 }
 
-fn fault<'a>(code: Code, detail: &str) -> Step<'a> {
-    Step::Done(Outcome::Fault(Fault { code, stage: Stage::Identity, detail: detail.to_owned() }))
+fn fault<'a>(code: Code, stage: Stage, detail: &str) -> Step<'a> {
+    Step::Done(Outcome::Fault(Fault { code, stage, detail: detail.to_owned() }))
+}
+
+fn keys_unavailable<'a>(kind: Option<TokenKind>) -> Step<'a> {
+    match kind {
+        Some(TokenKind::AppCheck) => {
+            fault(Code::AppCheckUnavailable, Stage::AppCheck, "App Check's keys could not be fetched")
+        }
+        _ => fault(Code::KeysUnavailable, Stage::Identity, "the issuer's keys could not be fetched"),
+    }
 }

@@ -13,8 +13,16 @@ pub struct RequestFacts<'a> {
     pub method: &'a Method,
     /// The path in normal form, as it is matched and forwarded.
     pub path: NormalPath,
+    /// The query as it came, without the question mark.
+    pub query: Option<&'a str>,
     /// The headers as they came.
     pub headers: &'a HeaderMap,
+    /// `http` or `https`, as the client reached the door, as far as somebody trustworthy vouches for it.
+    pub scheme: &'static str,
+    /// The host and port that the client named; empty if it named none.
+    pub host: &'a str,
+    /// The request opens a WebSocket (RFC 6455, section 4.1).
+    pub is_web_socket: bool,
 }
 
 /// What stands in the Authorization header.
@@ -29,6 +37,11 @@ pub enum Authorization<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
+    /// The facts of a plain request by `http`, without a query.
+    pub fn of(method: &'a Method, path: NormalPath, headers: &'a HeaderMap) -> Self {
+        Self { method, path, query: None, headers, scheme: "http", host: "", is_web_socket: false }
+    }
+
     /// Reads the one Authorization header.
     ///
     /// # Errors
@@ -73,7 +86,7 @@ mod tests {
             headers.append(AUTHORIZATION, value.parse().expect("a header value"));
         }
         let path = NormalPath::parse("/").expect("a path");
-        let facts = RequestFacts { method: &Method::GET, path, headers: &headers };
+        let facts = RequestFacts::of(&Method::GET, path, &headers);
         assert_eq!(facts.authorization(), expected, "{values:?}");
     }
 

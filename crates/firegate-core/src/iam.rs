@@ -5,23 +5,32 @@ use std::sync::Arc;
 use firegate_files::members::Member;
 use serde_json::Value;
 
-use crate::identity::User;
+use crate::identity::{Principal, User};
 use crate::permit::Permit;
 use crate::reason::Reason;
 use crate::snapshot::{Backend, IdentityPool};
+use crate::token_source::PresentedToken;
 
 /// Lets the caller pass if a member of the backend's bindings matches them.
 ///
 /// # Errors
 /// A caller without a token is asked for one; a user whom no member matches is refused.
-pub fn authorize(backend: &Arc<Backend>, pool: &IdentityPool, user: Option<User>) -> Result<Permit, Reason> {
-    if backend.members().iter().any(|member| matches(member, pool, user.as_ref())) {
-        return Ok(Permit::new(Arc::clone(backend), user));
+pub fn authorize(
+    backend: &Arc<Backend>,
+    pool: &IdentityPool,
+    principal: Option<Principal>,
+    token: Option<&PresentedToken<'_>>,
+) -> Result<Permit, Reason> {
+    if backend.members().iter().any(|member| matches(member, pool, principal.as_ref())) {
+        return Ok(Permit::new(Arc::clone(backend), principal, token));
     }
-    match user {
+    match principal {
         None => Err(Reason::TokenMissing),
-        Some(user) => Err(Reason::NoInvokerBinding {
-            principal: pool.principal(&user),
+        Some(principal) => Err(Reason::NoInvokerBinding {
+            principal: match &principal {
+                Principal::User(user) => pool.principal(user),
+                Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),
+            },
             members: backend.members().iter().map(Member::to_string).collect(),
         }),
     }
@@ -31,11 +40,22 @@ pub fn authorize(backend: &Arc<Backend>, pool: &IdentityPool, user: Option<User>
 ///
 /// A user that belongs to a tenant matches only members that name the tenant, because user ids and addresses repeat
 /// across tenants; `allAuthenticatedUsers` is every user that the configuration's `users` admits.
-pub fn matches(member: &Member, pool: &IdentityPool, user: Option<&User>) -> bool {
-    if *member == Member::AllUsers {
-        return true;
+///
+/// A Google account matches the `serviceAccount:` member with its address, and `allUsers`. It is not one of
+/// `allAuthenticatedUsers`: anyone can make a service account and ask Google for a token with any audience.
+pub fn matches(member: &Member, pool: &IdentityPool, principal: Option<&Principal>) -> bool {
+    match (member, principal) {
+        (Member::AllUsers, _) => true,
+        (_, None) => false,
+        (Member::ServiceAccount(address), Some(Principal::GoogleAccount(account))) => {
+            account.email.eq_ignore_ascii_case(address)
+        }
+        (_, Some(Principal::GoogleAccount(_))) => false,
+        (member, Some(Principal::User(user))) => matches_user(member, pool, user),
     }
-    let Some(user) = user else { return false };
+}
+
+fn matches_user(member: &Member, pool: &IdentityPool, user: &User) -> bool {
     let project_level = user.tenant.is_none();
     match member {
         Member::AllUsers | Member::AllAuthenticatedUsers => true,
@@ -56,7 +76,7 @@ pub fn matches(member: &Member, pool: &IdentityPool, user: Option<&User>) -> boo
                 && has_attribute(user, attribute, value)
         }
         Member::PrincipalSetAll { pool: named } => project_level && pool.is(named),
-        // Service accounts are Google's callers and groups need a source of membership; neither is a signed-in user.
+        // Service accounts do not sign in with Firebase, and groups need a source of membership.
         Member::Group(_) | Member::ServiceAccount(_) => false,
     }
 }

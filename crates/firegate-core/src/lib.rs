@@ -1,11 +1,14 @@
 //! The decision: who may pass to which service, and why not. Pure: no I/O, no runtime, clock and randomness passed in.
 //!
 //! A request's way through the modules, each of which takes what the one before it made:
-//! [`facts`] → [`route`] → [`cors`] → [`identity`] → [`iam`] → [`permit`] → [`assertion`], driven by [`decision`].
+//! [`facts`] → [`route`] → [`cors`] → [`token_source`] → [`identity`] → [`app_check`] → [`iam`] → [`permit`] →
+//! [`assertion`], driven by [`decision`]. [`exchange`] asks the same machine for a token instead of a forwarded request.
 
+pub mod app_check;
 pub mod assertion;
 pub mod cors;
 pub mod decision;
+pub mod exchange;
 pub mod facts;
 pub mod headers;
 pub mod iam;
@@ -18,3 +21,4 @@ pub mod reason;
 pub mod route;
 pub mod snapshot;
 pub mod time;
+pub mod token_source;

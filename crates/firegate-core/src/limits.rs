@@ -11,6 +11,10 @@ pub const JSON_DEPTH_MAX: usize = 32;
 /// How many values the JSON of a token or a key set may hold in all.
 pub const JSON_VALUES_MAX: usize = 4096;
 
+/// How many members the objects of a token's header or payload may have in all, nested ones included. Identity Platform
+/// takes 1000 bytes of custom claims; the rest is for the groups of an enterprise's SAML or OIDC provider.
+pub const TOKEN_MEMBERS_MAX: usize = 512;
+
 /// How many keys a published key set may hold.
 pub const KEY_SET_KEYS_MAX: usize = 64;
 
@@ -37,3 +41,18 @@ pub const ASSERTION_LIFETIME_MAX: Duration = Duration::from_secs(300);
 
 /// The longest path that is normalised and matched.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
+
+/// The longest life of an App Check token: what the console lets a project choose.
+pub const APP_CHECK_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The longest app ID that is looked at.
+pub const APP_ID_BYTES_MAX: usize = 256;
+
+/// The longest life of a Google ID token: one hour.
+pub const GOOGLE_ID_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(3600);
+
+/// The longest life of a token that Firegate exchanges for a user's.
+pub const EXCHANGED_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(300);
+
+/// The longest form that the token exchange reads: a token and a few short parameters.
+pub const EXCHANGE_FORM_BYTES_MAX: usize = 32 * 1024;

@@ -2,31 +2,56 @@
 
 use std::sync::Arc;
 
-use firegate_files::configuration::IdentityHeaders;
+use firegate_files::configuration::{IdentityHeaders, TokenSource};
 
-use crate::identity::User;
+use crate::identity::{Principal, User};
 use crate::snapshot::Backend;
 use crate::time::UnixTime;
+use crate::token_source::{PresentedToken, TokenRemoval};
 
 /// Leave to forward one request to one backend.
 #[derive(Debug)]
 pub struct Permit {
     backend: Arc<Backend>,
-    user: Option<User>,
-    authorization_is_user_token: bool,
+    principal: Option<Principal>,
+    token_source: Option<TokenSource>,
+    removal: TokenRemoval,
+    is_unchecked: bool,
 }
 
 /// How long a forwarded stream may last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
+#[derive(Clone, Copy, Debug)]
+pub struct Lease<'a> {
     /// The stream ends at this time, if at any.
     pub until: Option<UnixTime>,
+    /// The stream ends as soon as it is known that this user was disabled, deleted or revoked.
+    pub revocable: Option<&'a User>,
 }
 
 impl Permit {
     /// Made by [`crate::iam::authorize`] alone, whose answer it is.
-    pub(crate) fn new(backend: Arc<Backend>, user: Option<User>) -> Self {
-        Self { authorization_is_user_token: user.is_some(), backend, user }
+    pub(crate) fn new(
+        backend: Arc<Backend>,
+        principal: Option<Principal>,
+        token: Option<&PresentedToken<'_>>,
+    ) -> Self {
+        // A token that names nobody here is the client's own affair, on a backend that everyone may call.
+        let read = token.filter(|_| principal.is_some());
+        let forwards = backend.forwards_user_token();
+        let supersedes_cookie = token.is_some_and(|token| token.supersedes_cookie);
+        let removal = TokenRemoval::of(read, forwards);
+        Self {
+            token_source: read.map(|token| token.source),
+            removal: TokenRemoval { cookie: removal.cookie || supersedes_cookie, ..removal },
+            backend,
+            principal,
+            is_unchecked: false,
+        }
+    }
+
+    /// The same, noting that the user could not be looked up and is let in all the same.
+    pub(crate) fn unchecked(self) -> Self {
+        Self { is_unchecked: true, ..self }
     }
 
     /// The backend that the request goes to. Its audience and credential are the permit's.
@@ -34,26 +59,49 @@ impl Permit {
         &self.backend
     }
 
-    /// The verified user; none on a backend that is open to everyone.
-    pub fn user(&self) -> Option<&User> {
-        self.user.as_ref()
+    /// Who calls; nobody on a backend that is open to everyone.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
-    /// Whether the Authorization header goes no further: it holds the user's token, and the backend does not get it.
-    pub fn drops_authorization(&self) -> bool {
-        self.authorization_is_user_token && !self.backend.forwards_user_token()
+    /// The verified user; none if nobody calls, or a Google account.
+    pub fn user(&self) -> Option<&User> {
+        self.principal.as_ref().and_then(Principal::user)
+    }
+
+    /// Where the principal's token was read.
+    pub fn token_source(&self) -> Option<TokenSource> {
+        self.token_source
+    }
+
+    /// What of the request goes no further, because it holds the principal's token.
+    pub fn removal(&self) -> TokenRemoval {
+        self.removal
+    }
+
+    /// Whether the backend sees nothing of the principal's token.
+    pub fn drops_token(&self) -> bool {
+        self.principal.is_some() && !self.backend.forwards_user_token()
+    }
+
+    /// Whether the user was let in although their account could not be looked up: `revocation.on_failure: allow`.
+    pub fn is_unchecked(&self) -> bool {
+        self.is_unchecked
     }
 
     /// Whether the service also finds the user's token in `X-Forwarded-Authorization`, where API Gateway leaves it.
     pub fn copies_authorization(&self) -> bool {
-        self.authorization_is_user_token
+        self.token_source == Some(TokenSource::Authorization)
             && self.backend.forwards_user_token()
             && self.backend.identity_headers() == IdentityHeaders::ApiGateway
     }
 
     /// How long the stream may last.
-    pub fn lease(&self) -> Lease {
-        let user = self.user.as_ref().filter(|_| self.backend.ends_streams_at_token_expiry());
-        Lease { until: user.map(|user| user.expires_at) }
+    pub fn lease(&self) -> Lease<'_> {
+        let principal = self.principal.as_ref().filter(|_| self.backend.ends_streams_at_token_expiry());
+        Lease {
+            until: principal.map(Principal::expires_at),
+            revocable: self.user().filter(|_| self.backend.ends_streams_at_revocation()),
+        }
     }
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use firegate_files::configuration::{
-    self, AllowedOrigins, Configuration, Credential, Endpoint, IdentityHeaders, Routing, StreamsUntil,
-    UserToken,
+    self, AllowedOrigins, AppCheck, Configuration, Credential, Endpoint, IdentityHeaders, Routing,
+    StreamsUntil, TokenSource, UserToken,
 };
 use firegate_files::members::{Member, Pool};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -38,8 +38,12 @@ pub struct Snapshot {
     pub backends: Vec<Arc<Backend>>,
     /// Which pages of other origins may call; `None`: cross-origin requests are the services' own affair.
     pub cors: Option<CorsPolicy>,
+    /// The pages of other origins that may use a user's cookie: `cors.origins` with `cors.credentials`.
+    pub cookie_origins: Vec<String>,
     /// How members name this project's users.
     pub identity_pool: IdentityPool,
+    /// Whether the token exchange answers.
+    pub exchanges_tokens: bool,
 }
 
 /// A service that requests are forwarded to.
@@ -81,7 +85,10 @@ impl Snapshot {
                 project: configuration.project.to_string(),
                 users: configuration.users.clone(),
                 trust: configuration.trust(),
+                issuer: issuer(configuration),
             },
+            cookie_origins: configuration.cors.as_ref().map(cookie_origins).unwrap_or_default(),
+            exchanges_tokens: configuration.exchange,
             routes,
             backends,
             cors: configuration.cors.as_ref().map(cors_policy),
@@ -102,6 +109,21 @@ impl Snapshot {
         });
         self.cors = Some(CorsPolicy { local_network_origins: true, ..policy });
         self
+    }
+}
+
+/// The same for every instance and every address that it listens on.
+fn issuer(configuration: &Configuration) -> String {
+    let configured = configuration.assertion.issuer.clone();
+    configured.unwrap_or_else(|| format!("urn:firegate:{}", configuration.project))
+}
+
+fn cookie_origins(cors: &configuration::Cors) -> Vec<String> {
+    match &cors.origins {
+        AllowedOrigins::Listed(origins) if cors.credentials => {
+            origins.iter().map(ToString::to_string).collect()
+        }
+        AllowedOrigins::Listed(_) | AllowedOrigins::Any => Vec::new(),
     }
 }
 
@@ -149,6 +171,21 @@ impl Backend {
     /// Whether it sees the user's own token.
     pub fn forwards_user_token(&self) -> bool {
         self.settings.user_token == UserToken::Forward
+    }
+
+    /// Where the caller's token is looked for.
+    pub fn token_sources(&self) -> &[TokenSource] {
+        &self.settings.token_sources
+    }
+
+    /// Whether its callers have to prove which app they are.
+    pub fn app_check(&self) -> &AppCheck {
+        &self.settings.app_check
+    }
+
+    /// Whether its streams end when their user is found to be revoked.
+    pub fn ends_streams_at_revocation(&self) -> bool {
+        self.settings.streams_until == StreamsUntil::Revocation
     }
 
     /// Whether its streams end with the token that opened them.

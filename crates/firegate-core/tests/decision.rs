@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use firegate_core::assertion::{AssertionForm, plain_headers};
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{KeyRing, KeyState, TokenKind};
+use firegate_core::identity::{KeyRing, KeyState, NoKnownAccounts, TokenKind};
 use firegate_core::jose::{KeySet, RsaSigner};
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
@@ -56,12 +56,15 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     pairs.iter().map(pair).collect()
 }
 
+fn world<'a>(snapshot: &'a Snapshot, keys: &'a KeyRing) -> World<'a> {
+    World { snapshot, keys, accounts: &NoKnownAccounts, now: UnixTime::from_seconds(NOW) }
+}
+
 fn outcome(snapshot: &Snapshot, method: Method, path: &str, pairs: &[(&str, &str)]) -> Outcome {
     let headers = headers(pairs);
-    let facts =
-        RequestFacts { method: &method, path: NormalPath::parse(path).expect("a path"), headers: &headers };
+    let facts = RequestFacts::of(&method, NormalPath::parse(path).expect("a path"), &headers);
     let keys = ring();
-    match Decision::start(&facts, &World { snapshot, keys: &keys, now: UnixTime::from_seconds(NOW) }) {
+    match Decision::start(&facts, &world(snapshot, &keys)) {
         Step::Done(outcome) => outcome,
         Step::Need(need, _) => panic!("{need:?} is needed"),
     }
@@ -191,13 +194,9 @@ fn routes_are_matched_on_the_normal_path() {
 fn keys_are_asked_for_once_and_their_absence_never_allows() {
     let snapshot = allowing("allAuthenticatedUsers");
     let headers = headers(&[("authorization", &format!("Bearer {}", token(json!({}))))]);
-    let facts = RequestFacts {
-        method: &Method::GET,
-        path: NormalPath::parse("/").expect("a path"),
-        headers: &headers,
-    };
-    let (none, some, now) = (KeyRing::default(), ring(), UnixTime::from_seconds(NOW));
-    let world = |keys| World { snapshot: &snapshot, keys, now };
+    let facts = RequestFacts::of(&Method::GET, NormalPath::parse("/").expect("a path"), &headers);
+    let (none, some) = (KeyRing::default(), ring());
+    let world = |keys| world(&snapshot, keys);
     let ask = |keys| match Decision::start(&facts, &world(keys)) {
         Step::Need(need, decision) => (need, decision),
         Step::Done(outcome) => panic!("{outcome:?}"),
@@ -295,7 +294,7 @@ fn presets_speak_as_the_gateways_do() {
 fn the_assertion_is_short_nests_custom_claims_and_never_outlives_the_token() {
     let claims = |changes: Value, now: i64| {
         let permit = permit("identity_headers: firegate", changes);
-        let user = permit.user().expect("a user");
+        let user = permit.principal().expect("a user");
         AssertionForm::Firegate.claims(
             user,
             "https://door.example",
@@ -317,8 +316,8 @@ fn the_assertion_is_short_nests_custom_claims_and_never_outlives_the_token() {
 
 #[test]
 fn the_users_token_goes_on_only_where_it_is_forwarded() {
-    assert!(permit("user_token: drop", json!({})).drops_authorization());
-    assert!(!permit("user_token: forward", json!({})).drops_authorization());
+    assert!(permit("user_token: drop", json!({})).removal().authorization);
+    assert!(!permit("user_token: forward", json!({})).removal().authorization);
     assert_eq!(
         permit("streams: { until: token_expiry }", json!({})).lease().until,
         Some(UnixTime::from_seconds(NOW + 3540))

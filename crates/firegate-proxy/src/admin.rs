@@ -26,10 +26,10 @@ impl Admin {
 
     /// Answers one request.
     pub(crate) fn answer(&self, parts: &Parts) -> Response<Body> {
-        let Ok(head) = request::read(parts) else {
+        let Ok(facts) = request::read(parts, "http") else {
             return text(StatusCode::BAD_REQUEST, "the request is malformed\n");
         };
-        if self.is_loopback && !request::is_local_host(head.host) {
+        if self.is_loopback && !request::is_local_host(facts.host) {
             return text(
                 StatusCode::BAD_REQUEST,
                 "the host is none of this machine's\nhint: ask by an address or by localhost\n",

@@ -14,8 +14,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
+use crate::lease::{Lease, LeaseEnd, LeaseOver};
 use crate::limits::{UNWANTED_BODY_BYTES_MAX, UNWANTED_BODY_TIMEOUT};
 
 /// A body that is streamed.
@@ -26,8 +27,8 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
 pub(crate) enum BodyError {
     #[error("no more of the body came in time")]
     Idle,
-    #[error("the user's token expired")]
-    LeaseOver,
+    #[error("{}", .0.as_str())]
+    LeaseOver(LeaseEnd),
     #[error("the body is too large")]
     TooLarge,
     #[error("the other side broke off: {0}")]
@@ -41,8 +42,8 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: Option<u64>,
     /// The longest wait for a piece.
     pub(crate) idle: Option<Duration>,
-    /// When it ends in any case.
-    pub(crate) until: Option<Instant>,
+    /// What ends it in any case.
+    pub(crate) lease: Lease,
     /// Trailers by names that no client may set are left out: servers merge them into the headers.
     pub(crate) strips_protected_trailers: bool,
     /// What the sender is told while it waits for an answer.
@@ -74,14 +75,14 @@ pub(crate) struct BoundedBody<B> {
     bounds: Bounds,
     /// Runs while a piece is waited for.
     waiting: Option<Pin<Box<Sleep>>>,
-    until: Option<Pin<Box<Sleep>>>,
+    lease_over: Option<LeaseOver>,
 }
 
 impl<B> BoundedBody<B> {
     /// Bounds a body.
     pub(crate) fn new(inner: B, bounds: Bounds) -> Self {
-        let until = bounds.until.map(|until| Box::pin(tokio::time::sleep_until(until)));
-        Self { inner, bounds, waiting: None, until }
+        let lease_over = bounds.lease.over();
+        Self { inner, bounds, waiting: None, lease_over }
     }
 
     /// Lets a frame through, as far as it may.
@@ -187,10 +188,10 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        if let Some(until) = &mut this.until
-            && until.as_mut().poll(context).is_ready()
+        if let Some(over) = &mut this.lease_over
+            && let Poll::Ready(end) = over.as_mut().poll(context)
         {
-            return Poll::Ready(Some(Err(BodyError::LeaseOver)));
+            return Poll::Ready(Some(Err(BodyError::LeaseOver(end))));
         }
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) else {
             // The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.

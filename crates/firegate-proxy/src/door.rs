@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use firegate_core::assertion::{AssertionForm, plain_headers};
-use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
+use firegate_core::cors::{CorsPolicy, PreflightAnswer};
+use firegate_core::decision::{Decision, Need, Outcome, Step, World};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, ORIGIN, UPGRADE};
+use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
+use firegate_files::configuration::TokenSource;
+use http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -20,12 +23,15 @@ use tokio::time::Instant;
 
 use crate::assertions::SharedAssertions;
 use crate::body::{Body, BodyProgress, BoundedBody, Bounds, ClientBody};
-use crate::client_address::{Client, ForwardedTrust, client};
+use crate::client_address::{ForwardedTrust, client};
 use crate::control::ControlHandle;
+use crate::exchange::{self, ExchangeRefused, METADATA_PATH, TOKEN_ENDPOINT};
+use crate::lease::Lease;
 use crate::metrics::{Decisions, Ending, Route};
 use crate::request::{self, RequestHead};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, full, refusal};
 use crate::upstream::{FrontRefusal, RequestHeaders, Tunnels, Upstream, peek, strip_hop_by_hop};
+use crate::well_known;
 
 /// Paths that are Firegate's own and never routed.
 const WELL_KNOWN: &str = "/.well-known/firegate/";
@@ -74,7 +80,7 @@ impl Hints {
 /// A worker's front door: what is shared, and the worker's own connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     upstreams: Arc<HashMap<String, Upstream>>,
     tunnels: Tunnels,
 }
@@ -119,39 +125,40 @@ impl Door {
         peer: IpAddr,
         route: &mut Route,
     ) -> Result<Response<Body>, Refused> {
-        let head = request::read(parts).map_err(|reason| denial(reason, Stage::Facts))?;
-        if self.shared.is_local && !request::is_local_host(head.host) {
+        let client = client(self.shared.forwarded_trust.as_ref(), peer, &parts.headers);
+        let facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
+        let head = RequestHead { facts, client };
+        if self.shared.is_local && !request::is_local_host(head.facts.host) {
             let why = "the host is none of this machine's: a page may have pointed its own name here";
             return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
         }
         if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
-            return self.well_known(name, parts);
+            return self.well_known(name, &head, parts, body).await;
         }
-        let outcome = self.decide(&head).await;
+        if self.shared.snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
+            return Ok(well_known::only_reads(parts)
+                .unwrap_or_else(|| exchange::metadata(&self.shared.snapshot.identity.issuer)));
+        }
+        let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
         let backend = match &outcome {
             Outcome::Permit(permit) => Some(permit.backend()),
             _ => self.shared.snapshot.routes.select(&head.facts.path),
         };
         *route = backend.map_or(Route::NONE, |backend| self.shared.decisions.route(backend));
         match outcome {
-            Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade, peer).await,
-            Outcome::Respond(answer) => {
-                let mut response = Response::new(full(""));
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                *response.headers_mut() = answer.headers;
-                response.extensions_mut().insert(PreflightMarker);
-                Ok(response)
-            }
+            Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade).await,
+            Outcome::Respond(answer) => Ok(preflight(answer)),
             Outcome::Denial(denial) => Err(Refused::Denial(denial)),
             Outcome::Fault(fault) => Err(Refused::Fault(fault)),
         }
     }
 
     /// Drives the decision, fetching what it needs.
-    async fn decide(&self, head: &RequestHead<'_>) -> Outcome {
+    pub(crate) async fn decide<'a>(&self, start: impl FnOnce(&World<'_>) -> Step<'a>) -> Outcome {
         let Shared { snapshot, clock, control, .. } = &*self.shared;
+        let accounts = control.accounts();
         let mut keys = control.key_ring();
-        let mut step = Decision::start(&head.facts, &World { snapshot, keys: &keys.ring, now: clock.now() });
+        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, now: clock.now() });
         loop {
             let (need, decision) = match step {
                 Step::Done(outcome) => return outcome,
@@ -161,16 +168,11 @@ impl Door {
                 Need::KeyRefresh { kind, unknown_key_id } => {
                     control.refresh_keys(kind, unknown_key_id.is_some(), &keys).await
                 }
-                Need::AccountStatus { tenant, uid } => match control.account_status(tenant, uid).await {
-                    Ok(account) => Answer::Account(account),
-                    Err(detail) => {
-                        tracing::warn!(%detail, "an account could not be looked up");
-                        Answer::Unavailable
-                    }
-                },
+                Need::AccountStatus { tenant, uid } => control.account_status(tenant.as_deref(), &uid).await,
+                Need::AppCheckConsume { token } => control.consume(&token).await,
             };
             keys = control.key_ring();
-            step = decision.resume(answer, &World { snapshot, keys: &keys.ring, now: clock.now() });
+            step = decision.resume(answer, &World { snapshot, keys: &keys.ring, accounts, now: clock.now() });
         }
     }
 
@@ -181,54 +183,62 @@ impl Door {
         parts: &Parts,
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
-        peer: IpAddr,
     ) -> Result<Response<Body>, Refused> {
         let backend = Arc::clone(permit.backend());
-        let google_token = self.shared.control.google_token(&permit, &head.facts).await?;
+        self.note_unchecked(&permit);
+        let google_token = self.shared.control.google_token(&permit, &head.facts, None).await?;
         let sent_google_token = google_token.is_some();
         let identity = self.identity_headers(&permit)?;
         let Some(upstream) = self.upstreams.get(&backend.name) else {
             return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
         };
-        let until = self.lease(&permit);
-        let (body, progress) = bounded_request_body(body, &backend, &parts.headers, until)?;
+        let (lease, wants_upgrade) = (self.lease(&permit), head.facts.is_web_socket);
+        let (body, progress) = bounded_request_body(body, &backend, &parts.headers, lease.clone())?;
         let mut request = Request::new(body);
         *request.method_mut() = parts.method.clone();
         *request.headers_mut() = parts.headers.clone();
         RequestHeaders {
-            client: self.client(peer, &parts.headers),
-            host: head.host,
-            drops_authorization: permit.drops_authorization(),
+            client: head.client,
+            host: head.facts.host,
+            removal: permit.removal(),
             copies_authorization: permit.copies_authorization(),
-            wants_upgrade: head.wants_upgrade,
+            wants_upgrade,
             identity,
             google_token,
         }
         .apply(request.headers_mut());
-        let path_and_query = match parts.uri.query() {
-            Some(query) => format!("{}?{query}", head.facts.path.as_str()),
-            None => head.facts.path.as_str().to_owned(),
-        };
-        let response = upstream.send(&permit, request, &path_and_query, head.wants_upgrade, progress).await?;
+        let target = target(head, &permit);
+        let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response, parts, upgrade, &backend, until);
+            conceal_token(response.headers_mut(), head, &backend);
+            return self.switch(response, parts, upgrade, &backend, &lease);
         }
-        if response.status() == StatusCode::UNAUTHORIZED && permit.drops_authorization() {
+        if response.status() == StatusCode::UNAUTHORIZED && permit.drops_token() {
             self.shared.hints.user_token_dropped(&backend.name);
         }
-        hand_back(response, parts, &permit, sent_google_token, until).await
+        hand_back(response, parts, &permit, sent_google_token, lease).await
     }
 
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        client(self.shared.forwarded_trust.as_ref(), peer, headers)
+    /// A user who could not be looked up and is let in all the same is counted and named.
+    pub(crate) fn note_unchecked(&self, permit: &Permit) {
+        if let Some(user) = permit.user().filter(|_| permit.is_unchecked()) {
+            self.shared.decisions.count_allowed_on_failure();
+            let (backend, uid) = (&permit.backend().name, &user.uid);
+            tracing::warn!(
+                backend,
+                ?uid,
+                "let in without a look-up, because `revocation.on_failure` is `allow`"
+            );
+        }
     }
 
     fn identity_headers(&self, permit: &Permit) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
         let mut headers = plain_headers(permit);
         let form = AssertionForm::of(permit.backend().identity_headers());
-        if let (Some(user), Some(form)) = (permit.user(), form) {
+        if let (Some(principal), Some(form)) = (permit.principal(), form) {
             let audience = &permit.backend().endpoint().audience;
-            let assertion = self.shared.assertions.assertion(form, user, audience, self.shared.clock.now());
+            let assertion =
+                self.shared.assertions.assertion(form, principal, audience, self.shared.clock.now());
             match assertion {
                 Ok(Some(value)) => headers.push((form.header(), value)),
                 Ok(None) => {}
@@ -238,9 +248,13 @@ impl Door {
         Ok(headers)
     }
 
-    /// When the stream that this permit opens ends, on the clock that time-outs run by.
-    fn lease(&self, permit: &Permit) -> Option<Instant> {
-        permit.lease().until.map(|until| Instant::now() + until.since(self.shared.clock.now()))
+    /// How long the stream that this permit opens lasts.
+    fn lease(&self, permit: &Permit) -> Lease {
+        let lease = permit.lease();
+        Lease {
+            until: lease.until.map(|until| Instant::now() + until.since(self.shared.clock.now())),
+            watch: lease.revocable.and_then(|user| self.shared.control.watch(user)).map(Arc::new),
+        }
     }
 
     fn switch(
@@ -249,7 +263,7 @@ impl Door {
         parts: &Parts,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         backend: &Backend,
-        until: Option<Instant>,
+        lease: &Lease,
     ) -> Result<Response<Body>, Refused> {
         // Nothing is copied before the service has confirmed the very protocol that the client asked for.
         let protocol = response.headers().get(UPGRADE).cloned();
@@ -270,7 +284,7 @@ impl Door {
             ));
         }
         let service = hyper::upgrade::on(&mut response);
-        self.tunnels.join(client, service, backend.settings.timeouts.idle, until);
+        self.tunnels.join(client, service, backend.settings.timeouts.idle, lease);
         let mut answer = Response::new(full(""));
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *answer.headers_mut() = std::mem::take(response.headers_mut());
@@ -283,26 +297,26 @@ impl Door {
     }
 
     /// What Firegate itself answers on the public listener.
-    fn well_known(&self, name: &str, parts: &Parts) -> Result<Response<Body>, Refused> {
-        let (status, content_type, body) = match name {
-            "jwks.json" => (StatusCode::OK, "application/json", self.shared.assertions.key_set().to_owned()),
-            "ready" if self.shared.control.is_ready() => (StatusCode::OK, "text/plain", "ready\n".to_owned()),
-            "ready" => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not ready: no keys yet\n".to_owned()),
-            _ => return Err(denial(Reason::RouteNotFound, Stage::Route)),
-        };
-        let mut response = Response::new(full(body));
-        *response.status_mut() = status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if name == "jwks.json" {
-            let cached = HeaderValue::from_static("public, max-age=300");
-            response.headers_mut().insert(http::header::CACHE_CONTROL, cached);
+    async fn well_known(
+        &self,
+        name: &str,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        body: ClientBody,
+    ) -> Result<Response<Body>, Refused> {
+        let Snapshot { cors, exchanges_tokens, .. } = &self.shared.snapshot;
+        match name {
+            TOKEN_ENDPOINT if *exchanges_tokens => match cors {
+                Some(cors) if CorsPolicy::is_preflight(&head.facts) => {
+                    let answer = cors.preflight(&head.facts);
+                    answer.map(preflight).map_err(|reason| denial(reason, Stage::Cors))
+                }
+                _ => Ok(self.exchange(head, parts, body).await),
+            },
+            "jwks.json" => Ok(well_known::jwk_set(parts, &self.shared.assertions.keys())),
+            "ready" => Ok(well_known::ready(parts, self.shared.control.is_ready())),
+            _ => Err(denial(Reason::RouteNotFound, Stage::Route)),
         }
-        if ![Method::GET, Method::HEAD].contains(&parts.method) {
-            response = Response::new(full(""));
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
-        Ok(response)
     }
 }
 
@@ -310,6 +324,38 @@ impl Door {
 fn the_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
+}
+
+/// The path and query as they are forwarded: the path that was matched, and the query without the user's token.
+fn target(head: &RequestHead<'_>, permit: &Permit) -> String {
+    let path = head.facts.path.as_str();
+    let without_token = head.facts.query.filter(|_| permit.removal().query).map(query_without_access_token);
+    match without_token.unwrap_or_else(|| head.facts.query.map(str::to_owned)) {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
+/// A token that was offered as a subprotocol is never answered as the one that was chosen, not even by a service that got it.
+fn conceal_token(answered: &mut HeaderMap, head: &RequestHead<'_>, backend: &Backend) {
+    let token = presented_token(&head.facts, backend.token_sources()).ok().flatten();
+    let Some(token) = token.filter(|token| token.source == TokenSource::WebsocketProtocol) else { return };
+    let names = |value: &HeaderValue| {
+        let mut names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        names.any(|name| name == token.text.as_bytes() || name == ACCESS_TOKEN.as_bytes())
+    };
+    if answered.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(names) {
+        answered.remove(SEC_WEBSOCKET_PROTOCOL);
+    }
+}
+
+/// The answer to a preflight.
+fn preflight(answer: PreflightAnswer) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = answer.headers;
+    response.extensions_mut().insert(PreflightMarker);
+    response
 }
 
 /// Marks an answer whose CORS headers are complete.
@@ -320,6 +366,9 @@ struct PreflightMarker;
 fn ending(served: &Result<Response<Body>, Refused>, route: Route) -> Ending {
     match served {
         Ok(response) if response.extensions().get::<PreflightMarker>().is_some() => Ending::Respond,
+        Ok(response) if let Some(ExchangeRefused(code)) = response.extensions().get() => {
+            Ending::Refused(*code)
+        }
         Ok(_) if route == Route::NONE => Ending::Respond,
         Ok(_) => Ending::Permit,
         Err(Refused::Denial(denial)) => Ending::Refused(denial.reason.code()),
@@ -332,7 +381,7 @@ fn bounded_request_body(
     body: ClientBody,
     backend: &Backend,
     headers: &HeaderMap,
-    until: Option<Instant>,
+    lease: Lease,
 ) -> Result<(Body, BodyProgress), Refused> {
     let bytes_max = backend.settings.body_bytes_max;
     let announced =
@@ -344,7 +393,7 @@ fn bounded_request_body(
     let bounds = Bounds {
         bytes_max: Some(bytes_max),
         idle: Some(backend.settings.timeouts.idle),
-        until,
+        lease,
         strips_protected_trailers: true,
         progress: progress.clone(),
     };
@@ -357,11 +406,11 @@ async fn hand_back(
     asked: &Parts,
     permit: &Permit,
     sent_google_token: bool,
-    until: Option<Instant>,
+    lease: Lease,
 ) -> Result<Response<Body>, Refused> {
     let backend = permit.backend();
     let (mut parts, body) = response.into_parts();
-    let bounds = Bounds { idle: Some(backend.settings.timeouts.idle), until, ..Bounds::default() };
+    let bounds = Bounds { idle: Some(backend.settings.timeouts.idle), lease, ..Bounds::default() };
     let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
     let body = match suspicion {
         None => BoundedBody::new(body, bounds).boxed_unsync(),
@@ -384,6 +433,15 @@ async fn hand_back(
         parts.headers.remove(http::header::CONTENT_LENGTH);
     }
     Ok(Response::from_parts(parts, body))
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Denial(denial) => write!(formatter, "{}: {}", denial.reason.code(), denial.reason),
+            Self::Fault(fault) => write!(formatter, "{}: {}", fault.code, fault.detail),
+        }
+    }
 }
 
 pub(crate) fn denial(reason: Reason, stage: Stage) -> Refused {

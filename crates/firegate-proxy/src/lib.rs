@@ -10,7 +10,9 @@ mod body;
 mod client_address;
 mod control;
 mod door;
+mod exchange;
 mod health;
+mod lease;
 pub mod limits;
 mod metrics;
 mod preface;
@@ -19,6 +21,7 @@ mod request;
 mod respond;
 mod start;
 mod upstream;
+mod well_known;
 mod worker;
 
 pub use assertions::AssertionKeyError;

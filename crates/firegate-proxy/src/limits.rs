@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use firegate_core::limits::{ASSERTION_LIFETIME_MAX, CLOCK_SKEW_MAX};
+
 /// How long a client may take to send a request's head.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -62,8 +64,52 @@ pub const ASSERTION_CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// A kept assertion is sent while at least this much of its life is left.
 pub const ASSERTION_REMAINING_MIN: Duration = Duration::from_secs(60);
 
+/// How long a copy of the JWK set may be used: the `max-age` of its `Cache-Control`.
+pub const JWK_SET_MAX_AGE: Duration = Duration::from_secs(300);
+
+/// How long a generated assertion key signs before the next one does.
+pub const ASSERTION_KEY_PERIOD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// How long a generated assertion key is published before it signs. Some gateways keep a JWK set for hours, whatever its
+/// `max-age` says.
+pub const ASSERTION_KEY_PUBLISHED_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a generated assertion key stays published after the next one signs: the tokens that it signed live five minutes,
+/// clocks differ by five more, and a process that shares the data directory learns of it with its next check.
+pub const ASSERTION_KEY_KEPT_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often it is checked whether a step of the assertion keys is due.
+pub const ASSERTION_KEY_CHECK_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// How large the file of the assertion keys may be, in bytes: a few hundred for each key.
+pub const ASSERTION_KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// How many generated assertion keys may be live; there are three at most unless something goes wrong.
+pub const ASSERTION_KEYS_MAX: usize = 16;
+
+/// How often the keys are read again because another process has just made the file that this one was about to make.
+pub const ASSERTION_KEY_READS_MAX: usize = 4;
+
+/// How long the token endpoint waits for a form.
+pub const EXCHANGE_FORM_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What `Retry-After` says when nothing better is known, in seconds.
 pub const RETRY_AFTER_SECONDS: u16 = 2;
+
+// Whoever keeps a copy of the JWK set must have fetched a new one before the key in it signs, and must still find the
+// old one after it signed for the last time.
+const _: () = {
+    assert!(ASSERTION_KEY_PUBLISHED_AHEAD.as_secs() >= 2 * JWK_SET_MAX_AGE.as_secs());
+    assert!(ASSERTION_KEY_CHECK_INTERVAL.as_secs() >= 2 * JWK_SET_MAX_AGE.as_secs());
+    assert!(ASSERTION_KEY_PUBLISHED_AHEAD.as_secs() >= 2 * ASSERTION_KEY_CHECK_INTERVAL.as_secs());
+    assert!(ASSERTION_KEY_PERIOD.as_secs() > 2 * ASSERTION_KEY_PUBLISHED_AHEAD.as_secs());
+    assert!(
+        ASSERTION_KEY_KEPT_AFTER.as_secs()
+            >= ASSERTION_KEY_CHECK_INTERVAL.as_secs()
+                + ASSERTION_LIFETIME_MAX.as_secs()
+                + CLOCK_SKEW_MAX.as_secs()
+    );
+};

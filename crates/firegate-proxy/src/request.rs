@@ -9,25 +9,25 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE}
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
 
-/// What the client asked for besides the decision's facts.
+use crate::client_address::Client;
+
+/// What is read of a request's head: the decision's facts, and who sent it.
 #[derive(Debug)]
 pub(crate) struct RequestHead<'a> {
     pub(crate) facts: RequestFacts<'a>,
-    /// The host that the client named, for `X-Forwarded-Host`.
-    pub(crate) host: &'a str,
-    /// The client asks for a WebSocket on this connection.
-    pub(crate) wants_upgrade: bool,
+    /// Where it comes from, as far as somebody trustworthy vouches for it.
+    pub(crate) client: Client,
 }
 
-/// Reads a request's head.
+/// Reads a request's head. `scheme` is how the client reached the door.
 ///
 /// # Errors
 /// If the head is ambiguous.
-pub(crate) fn read(parts: &Parts) -> Result<RequestHead<'_>, Reason> {
-    read_head(parts).map_err(|why| Reason::RequestMalformed { why })
+pub(crate) fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, Reason> {
+    read_head(parts, scheme).map_err(|why| Reason::RequestMalformed { why })
 }
 
-fn read_head(parts: &Parts) -> Result<RequestHead<'_>, &'static str> {
+fn read_head<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, &'static str> {
     let Parts { method, headers, .. } = parts;
     if *method == Method::CONNECT {
         // It would be matched by its path and forwarded by its authority.
@@ -39,8 +39,8 @@ fn read_head(parts: &Parts) -> Result<RequestHead<'_>, &'static str> {
     framing(headers)?;
     let host = host(parts)?;
     let path = NormalPath::parse(parts.uri.path())?;
-    let facts = RequestFacts { method, path, headers };
-    Ok(RequestHead { facts, host, wants_upgrade: upgrade(parts)? })
+    let (query, is_web_socket) = (parts.uri.query(), upgrade(parts)?);
+    Ok(RequestFacts { method, path, query, headers, scheme, host, is_web_socket })
 }
 
 /// What hyper reads in one way and others in another (RFC 9112, section 6).
@@ -132,7 +132,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).expect("a request").into_parts();
-        let read = read_head(&parts).map(|head| head.wants_upgrade);
+        let read = read_head(&parts, "http").map(|facts| facts.is_web_socket);
         assert_eq!(read, expected, "{target} {pairs:?}");
     }
 

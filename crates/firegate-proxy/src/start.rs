@@ -2,12 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use firegate_core::jose::EcdsaP256Signer;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
@@ -18,7 +17,7 @@ use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
-use crate::assertions::{AssertionKeyError, Assertions, kept_key, read_key, read_public_key};
+use crate::assertions::{AssertionKeyError, Assertions, KeySource, read_key, read_public_key};
 use crate::client_address::ForwardedTrust;
 use crate::control::{Control, ControlFigures, ControlHandle, ControlOptions};
 use crate::door::{Hints, Shared};
@@ -121,7 +120,7 @@ impl FrontDoor {
         if options.is_local {
             snapshot = snapshot.with_local_network_origins();
         }
-        let assertions = assertions(&options, &snapshot)?;
+        let assertions = Arc::new(assertions(&options, &snapshot)?);
         let tls = Arc::new(client_tls(options.roots.clone())?);
         let stop = CancellationToken::new();
         // From here on threads run: what can be refused was refused before.
@@ -133,7 +132,9 @@ impl FrontDoor {
             keeps_data: options.keeps_data,
             roots: options.roots.clone(),
             clock: Arc::clone(clock),
+            assertions: Arc::clone(&assertions),
         })?;
+        control.spawn(Arc::clone(&assertions).run(Arc::clone(clock), control.stop_token()));
         let handle = control.handle();
         let [health_address, admin_address] =
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
@@ -158,7 +159,7 @@ impl FrontDoor {
             snapshot,
             clock: Arc::clone(clock),
             control: handle.clone(),
-            assertions: Arc::new(assertions),
+            assertions,
             forwarded_trust: ForwardedTrust::of(&behind, *on_cloud_run),
             is_local: options.is_local,
             hints: Hints::default(),
@@ -220,15 +221,16 @@ impl FrontDoor {
 /// Makes what signs the assertions.
 fn assertions(options: &FrontDoorOptions, snapshot: &Snapshot) -> Result<Assertions, StartError> {
     let settings = &options.configuration.assertion;
-    let signer = match &settings.key {
-        Some(path) => Some(read_key(path)?),
-        None if options.on_cloud_run => None,
-        None => Some(generated_key(options.keeps_data.then_some(options.configuration.data_dir.as_path()))?),
+    let data_dir = options.keeps_data.then_some(options.configuration.data_dir.as_path());
+    let source = match &settings.key {
+        Some(path) => KeySource::Mounted(read_key(path)?),
+        None if options.on_cloud_run => KeySource::None,
+        None => KeySource::Generated(data_dir),
     };
     let sends = |backend: &Arc<Backend>| {
         matches!(backend.identity_headers(), IdentityHeaders::Firegate | IdentityHeaders::Iap)
     };
-    if signer.is_none() && snapshot.backends.iter().any(sends) {
+    if matches!(source, KeySource::None) && snapshot.backends.iter().any(sends) {
         tracing::warn!(
             "no assertion about the user is sent: every instance would sign with a key of its own\nhint: openssl genpkey \
              -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; gcloud secrets create firegate-assertion \
@@ -237,15 +239,6 @@ fn assertions(options: &FrontDoorOptions, snapshot: &Snapshot) -> Result<Asserti
     }
     let previous =
         settings.previous_keys.iter().map(|path| read_public_key(path)).collect::<Result<_, _>>()?;
-    // The same for every instance and every address that it listens on.
-    let issuer =
-        settings.issuer.clone().unwrap_or_else(|| format!("urn:firegate:{}", options.configuration.project));
-    Ok(Assertions::new(signer, previous, issuer)?)
-}
-
-fn generated_key(data_dir: Option<&Path>) -> Result<EcdsaP256Signer, AssertionKeyError> {
-    match data_dir {
-        Some(data_dir) => kept_key(data_dir),
-        None => EcdsaP256Signer::generate().map_err(AssertionKeyError::Generate),
-    }
+    let issuer = snapshot.identity.issuer.clone();
+    Ok(Assertions::new(source, previous, issuer, options.clock.now())?)
 }

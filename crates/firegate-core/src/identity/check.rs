@@ -1,7 +1,9 @@
-use firegate_files::configuration::{AcceptedToken, Anonymous, Tenants, Trust};
+use firegate_files::configuration::{Anonymous, Tenants, Trust};
 use serde_json::Value;
 
 use super::{IdentityRules, KeyRing, KeyState, TokenKind};
+use crate::app_check::APP_CHECK_ISSUER_PREFIX;
+use crate::assertion::EXCHANGED_TOKEN_TYPE;
 use crate::jose::CompactJws;
 use crate::limits::SUBJECT_CHARACTERS_MAX;
 use crate::reason::Reason;
@@ -10,6 +12,9 @@ use crate::time::UnixTime;
 /// The audience of custom tokens, which are for Identity Platform's own eyes.
 const CUSTOM_TOKEN_AUDIENCE: &str =
     "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
+
+/// The issuer of Google ID tokens, in both of its spellings (Google: OpenID Connect, "validating an ID token").
+const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 
 /// Header members that make a verifier fetch or obey something that the token's sender chose (RFC 7515, section 4.1).
 const FORBIDDEN_HEADER_MEMBERS: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
@@ -21,6 +26,8 @@ pub struct Examined<'a> {
     pub jws: &'a CompactJws<'a>,
     /// Who counts as a signed-in user.
     pub rules: &'a IdentityRules,
+    /// The audience of the backend that the request is for.
+    pub backend_audience: &'a str,
     /// The issuers' keys.
     pub keys: &'a KeyRing,
     /// The time of judgement.
@@ -69,7 +76,7 @@ pub const CHECKS: &[Check] = &[
         source: "iss; Firebase: verify ID tokens using a third-party JWT library",
         expected: |examined| {
             accepted_kinds(examined.rules)
-                .map(|kind| format!("{}{}", kind.issuer_prefix(), examined.rules.project))
+                .map(|kind| examined.rules.issuer_of(kind))
                 .collect::<Vec<_>>()
                 .join(" or ")
         },
@@ -80,7 +87,7 @@ pub const CHECKS: &[Check] = &[
         name: "algorithm",
         source: "alg; RFC 8725, section 3.1",
         expected: |examined| match examined.rules.trust {
-            Trust::Google => "RS256".to_owned(),
+            Trust::Google => examined.kind().map_or("RS256", TokenKind::algorithm).to_owned(),
             Trust::Emulator => "RS256, or none from the emulator".to_owned(),
         },
         found: |examined| describe(examined.jws.header().get("alg")),
@@ -97,9 +104,13 @@ pub const CHECKS: &[Check] = &[
         run: header,
     },
     Check {
-        name: "project",
-        source: "aud; Firebase: verify ID tokens",
-        expected: |examined| format!("{:?}, a string", examined.rules.project),
+        name: "audience",
+        source: "aud; Firebase: verify ID tokens (the project), RFC 7519, section 4.1.3",
+        expected: |examined| match examined.kind() {
+            Ok(TokenKind::GoogleIdToken) => format!("one of {:?}", examined.rules.users.google_audiences),
+            Ok(TokenKind::ExchangedToken) => format!("{:?}, a string", examined.backend_audience),
+            _ => format!("{:?}, a string", examined.rules.project),
+        },
         found: |examined| examined.found_claim("aud"),
         run: audience,
     },
@@ -176,24 +187,36 @@ impl Examined<'_> {
     /// The kind of token, by its issuer. Nothing of it is believed yet; it only chooses what to check it against.
     pub(super) fn kind(&self) -> Result<TokenKind, Obstacle> {
         let issuer = self.jws.payload_text("iss").unwrap_or_default();
-        for kind in TokenKind::ALL {
-            if let Some(project) = issuer.strip_prefix(kind.issuer_prefix()) {
-                if project != self.rules.project {
+        let is_accepted = |kind| accepted_kinds(self.rules).any(|accepted| accepted == kind);
+        for kind in TokenKind::FIREBASE {
+            let project = kind.firebase_issuer_prefix().and_then(|prefix| issuer.strip_prefix(prefix));
+            match (project, kind) {
+                (None, _) => {}
+                (Some(project), _) if project != self.rules.project => {
                     return deny(self.wrong_project(project));
                 }
-                return match kind {
-                    _ if accepted_kinds(self.rules).any(|accepted| accepted == kind) => Ok(kind),
-                    TokenKind::SessionCookie => deny(Reason::TokenIsSessionCookie),
-                    TokenKind::IdToken => deny(Reason::TokenIssuerUnknown { found: issuer.to_owned() }),
-                };
+                (Some(_), kind) if is_accepted(kind) => return Ok(kind),
+                (Some(_), TokenKind::SessionCookie) => return deny(Reason::TokenIsSessionCookie),
+                (Some(_), _) => return deny(Reason::TokenIssuerUnknown { found: issuer.to_owned() }),
             }
         }
+        if GOOGLE_ISSUERS.contains(&issuer) {
+            let kind = TokenKind::GoogleIdToken;
+            return if is_accepted(kind) { Ok(kind) } else { deny(Reason::TokenIsGoogleIdToken) };
+        }
+        if issuer == self.rules.issuer {
+            // An assertion has the same issuer and keys, and another type.
+            let is_exchanged = self.jws.header_text("typ") == Some(EXCHANGED_TOKEN_TYPE);
+            let kind = TokenKind::ExchangedToken;
+            return if is_exchanged && is_accepted(kind) {
+                Ok(kind)
+            } else {
+                deny(Reason::TokenIsFiregatesOwn)
+            };
+        }
         deny(match issuer {
-            "https://accounts.google.com" | "accounts.google.com" => Reason::TokenIsGoogleIdToken,
             _ if self.jws.payload_text("aud") == Some(CUSTOM_TOKEN_AUDIENCE) => Reason::TokenIsCustomToken,
-            _ if issuer.starts_with("https://firebaseappcheck.googleapis.com/") => {
-                Reason::TokenIsAppCheckToken
-            }
+            _ if issuer.starts_with(APP_CHECK_ISSUER_PREFIX) => Reason::TokenIsAppCheckToken,
             _ => Reason::TokenIssuerUnknown { found: issuer.to_owned() },
         })
     }
@@ -203,6 +226,7 @@ impl Examined<'_> {
         self.rules.trust == Trust::Emulator
             && self.jws.header_text("alg") == Some("none")
             && self.jws.signature().is_empty()
+            && self.kind().is_ok_and(|kind| TokenKind::FIREBASE.contains(&kind))
     }
 
     fn wrong_project(&self, found: &str) -> Reason {
@@ -228,12 +252,28 @@ impl Examined<'_> {
 }
 
 fn accepted_kinds(rules: &IdentityRules) -> impl Iterator<Item = TokenKind> {
-    TokenKind::ALL.into_iter().filter(|kind| {
-        rules.users.accept.contains(&match kind {
-            TokenKind::IdToken => AcceptedToken::IdToken,
-            TokenKind::SessionCookie => AcceptedToken::SessionCookie,
-        })
-    })
+    TokenKind::ALL
+        .into_iter()
+        .filter(|kind| kind.accepted_by().is_some_and(|word| rules.users.accept.contains(&word)))
+}
+
+impl IdentityRules {
+    /// The issuer of a kind of token.
+    fn issuer_of(&self, kind: TokenKind) -> String {
+        match kind {
+            TokenKind::GoogleIdToken => GOOGLE_ISSUERS.join(" or "),
+            TokenKind::ExchangedToken => self.issuer.clone(),
+            TokenKind::AppCheck => APP_CHECK_ISSUER_PREFIX.to_owned(),
+            TokenKind::IdToken | TokenKind::SessionCookie => {
+                format!("{}{}", kind.firebase_issuer_prefix().unwrap_or_default(), self.project)
+            }
+        }
+    }
+}
+
+/// A member of the header that makes a verifier obey the token.
+pub(crate) fn forbidden_header_member(jws: &CompactJws<'_>) -> Option<&'static str> {
+    FORBIDDEN_HEADER_MEMBERS.into_iter().find(|member| jws.header().contains_key(*member))
 }
 
 fn describe(value: Option<&Value>) -> String {
@@ -249,8 +289,9 @@ fn invalid<T>(claim: &'static str, why: &'static str) -> Result<T, Obstacle> {
 }
 
 fn algorithm(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    let algorithm = examined.kind()?.algorithm();
     match examined.jws.header_text("alg") {
-        Some("RS256") => Ok(()),
+        Some(found) if found == algorithm => Ok(()),
         Some("none") if examined.is_unsigned() => Ok(()),
         Some("none") => deny(Reason::TokenUnsigned),
         found => deny(Reason::TokenAlgorithmNotAllowed { found: found.unwrap_or_default().to_owned() }),
@@ -259,13 +300,14 @@ fn algorithm(examined: &Examined<'_>) -> Result<(), Obstacle> {
 
 fn header(examined: &Examined<'_>) -> Result<(), Obstacle> {
     let header = examined.jws.header();
-    if let Some(member) = FORBIDDEN_HEADER_MEMBERS.into_iter().find(|member| header.contains_key(*member)) {
+    if let Some(member) = forbidden_header_member(examined.jws) {
         return deny(Reason::TokenHeaderNotAllowed { member });
     }
+    let typ = if examined.kind()? == TokenKind::ExchangedToken { EXCHANGED_TOKEN_TYPE } else { "JWT" };
     match header.get("typ") {
-        None => {}
-        Some(Value::String(typ)) if typ == "JWT" => {}
-        Some(_) => return deny(Reason::TokenHeaderNotAllowed { member: "typ" }),
+        None if typ == "JWT" => {}
+        Some(Value::String(found)) if found == typ => {}
+        _ => return deny(Reason::TokenHeaderNotAllowed { member: "typ" }),
     }
     match header.get("kid") {
         Some(Value::String(key_id)) if !key_id.is_empty() => Ok(()),
@@ -275,9 +317,26 @@ fn header(examined: &Examined<'_>) -> Result<(), Obstacle> {
 }
 
 fn audience(examined: &Examined<'_>) -> Result<(), Obstacle> {
+    match examined.kind()? {
+        TokenKind::GoogleIdToken => return one_audience(examined, &examined.rules.users.google_audiences),
+        TokenKind::ExchangedToken => return one_audience(examined, &[examined.backend_audience.to_owned()]),
+        TokenKind::IdToken | TokenKind::SessionCookie | TokenKind::AppCheck => {}
+    }
     match examined.jws.payload().get("aud") {
         Some(Value::String(project)) if *project == examined.rules.project => Ok(()),
         Some(Value::String(project)) => deny(examined.wrong_project(project)),
+        Some(_) => invalid("aud", "is not a string"),
+        None => invalid("aud", "is missing"),
+    }
+}
+
+/// The one audience, exactly as it is written.
+fn one_audience(examined: &Examined<'_>, accepted: &[String]) -> Result<(), Obstacle> {
+    match examined.jws.payload().get("aud") {
+        Some(Value::String(audience)) if accepted.contains(audience) => Ok(()),
+        Some(Value::String(audience)) => {
+            deny(Reason::TokenWrongAudience { expected: accepted.to_vec(), found: audience.clone() })
+        }
         Some(_) => invalid("aud", "is not a string"),
         None => invalid("aud", "is missing"),
     }
@@ -309,6 +368,13 @@ fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
     if payload.get("email_verified").is_some_and(|verified| !verified.is_boolean()) {
         return invalid("email_verified", "is not true or false");
     }
+    if examined.kind()? == TokenKind::GoogleIdToken {
+        // Without a verified address it is nobody whom a member could name.
+        return match (payload.get("email"), payload.get("email_verified")) {
+            (Some(_), Some(Value::Bool(true))) => Ok(()),
+            _ => invalid("email", "is missing or not verified"),
+        };
+    }
     if payload.get("user_id").is_some_and(|user_id| Some(user_id) != payload.get("sub")) {
         return invalid("user_id", "differs from `sub`");
     }
@@ -330,7 +396,11 @@ fn times(examined: &Examined<'_>) -> Result<(), Obstacle> {
     let (now, skew) = (examined.now, examined.rules.users.clock_skew);
     let expires_at = examined.time("exp")?;
     let issued_at = examined.time("iat")?;
-    let auth_time = examined.time("auth_time")?;
+    // Google's service accounts never sign in.
+    let auth_time = match examined.kind()? {
+        TokenKind::GoogleIdToken => issued_at,
+        _ => examined.time("auth_time")?,
+    };
     // The skew is for what seems to come from the future. A token past its end gets no grace: the assertion about the user,
     // a federated token and the stream's lease all end with it, and refreshing costs the app one call.
     if expires_at <= now {

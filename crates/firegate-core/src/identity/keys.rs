@@ -31,6 +31,12 @@ pub struct KeyRing {
     pub id_token: KeyState,
     /// Keys of session cookies.
     pub session_cookie: KeyState,
+    /// Keys of Google ID tokens.
+    pub google_id_token: KeyState,
+    /// Keys of exchanged tokens: those that Firegate publishes itself.
+    pub exchanged_token: KeyState,
+    /// Keys of App Check tokens.
+    pub app_check: KeyState,
     /// The signatures that were found good with these keys before, if that is remembered.
     pub verified: Option<Arc<dyn VerifiedSignatures>>,
 }
@@ -41,11 +47,14 @@ impl KeyRing {
         match kind {
             TokenKind::IdToken => &self.id_token,
             TokenKind::SessionCookie => &self.session_cookie,
+            TokenKind::GoogleIdToken => &self.google_id_token,
+            TokenKind::ExchangedToken => &self.exchanged_token,
+            TokenKind::AppCheck => &self.app_check,
         }
     }
 
     /// Whether `key`, one of `keys`, made the token's signature.
-    pub(super) fn verifies(&self, keys: &KeySet, key: &PublicKey, token: &CompactJws<'_>) -> bool {
+    pub(crate) fn verifies(&self, keys: &KeySet, key: &PublicKey, token: &CompactJws<'_>) -> bool {
         let Some(verified) = &self.verified else { return key.verifies(token) };
         let digest = keys.digest_of(token);
         if verified.contains(&digest) {

@@ -1,4 +1,5 @@
-//! Who the user is: the ID tokens and session cookies of one Firebase project, verified.
+//! Who calls: the ID tokens and session cookies of one Firebase project, verified, and if the configuration accepts them
+//! the Google ID tokens of service accounts and the tokens of Firegate's own exchange.
 //!
 //! The profile is stricter than Google's own SDKs (it judges `iat` and `auth_time`, refuses ambiguous JSON and `crit`)
 //! and is one ordered list of checks, [`CHECKS`]: the front door runs it until the first refusal, `firegate explain`
@@ -7,6 +8,7 @@
 mod accounts;
 mod check;
 mod keys;
+mod principal;
 mod token_kind;
 mod user;
 
@@ -14,8 +16,10 @@ mod user;
 mod tests;
 
 pub use accounts::{AccountStatus, KnownAccount, KnownAccounts, NoKnownAccounts, judge_account};
+pub(crate) use check::forbidden_header_member;
 pub use check::{CHECKS, Check, Examined, Obstacle};
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
+pub use principal::{GoogleAccount, Principal};
 pub use token_kind::TokenKind;
 pub use user::User;
 
@@ -35,33 +39,37 @@ pub struct IdentityRules {
     /// Whether the unsigned tokens of a Firebase Auth emulator count too, after a look-up of the user, as in the Admin
     /// SDK. Only `firegate dev` can choose that.
     pub trust: Trust,
+    /// The issuer of Firegate's own tokens.
+    pub issuer: String,
 }
 
-/// A verified user, and whether their account has still to be looked up.
+/// A verified principal, and whether their account has still to be looked up although nothing else asks for it.
 #[derive(Debug)]
 pub struct Identified {
-    /// The user.
-    pub user: User,
+    /// Who it is.
+    pub principal: Principal,
     /// The token is unsigned and counts only after a look-up of the account.
-    pub needs_account_status: bool,
+    pub is_unsigned: bool,
 }
 
-/// Verifies a bearer token: the whole profile, in order, up to the first refusal.
+/// Verifies a token: the whole profile of its kind, in order, up to the first refusal. `backend_audience` is that of the
+/// backend which the request is for: an exchanged token is for one alone.
 ///
 /// # Errors
 /// A [`Reason`] that is the token's or the policy's, or the keys that have to be fetched before it can be judged.
 pub fn identify(
     token: &str,
     rules: &IdentityRules,
+    backend_audience: &str,
     keys: &KeyRing,
     now: UnixTime,
 ) -> Result<Identified, Obstacle> {
     let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
-    let examined = Examined { jws: &jws, rules, keys, now };
+    let examined = Examined { jws: &jws, rules, backend_audience, keys, now };
     for check in CHECKS {
         (check.run)(&examined)?;
     }
-    let needs_account_status = examined.is_unsigned();
+    let is_unsigned = examined.is_unsigned();
     let kind = examined.kind()?;
-    Ok(Identified { user: User::from_verified(kind, jws)?, needs_account_status })
+    Ok(Identified { principal: Principal::from_verified(kind, &rules.project, jws)?, is_unsigned })
 }

@@ -12,6 +12,9 @@ use crate::reason::Code;
 
 const NOW: i64 = 1_800_000_000;
 
+/// The audience of the backend that requests are for.
+const AUDIENCE: &str = "https://api.example.com";
+
 static SIGNER: LazyLock<RsaSigner> = LazyLock::new(|| RsaSigner::generate().expect("a key"));
 
 fn rules() -> IdentityRules {
@@ -27,6 +30,7 @@ fn rules() -> IdentityRules {
             revocation: Revocation::Off,
         },
         trust: Trust::Google,
+        issuer: "urn:firegate:demo".to_owned(),
     }
 }
 
@@ -58,7 +62,11 @@ fn payload_with(changes: Value) -> Value {
 }
 
 fn judge(token: &str, rules: &IdentityRules) -> Result<Identified, Obstacle> {
-    identify(token, rules, &ring(), UnixTime::from_seconds(NOW))
+    identify(token, rules, AUDIENCE, &ring(), UnixTime::from_seconds(NOW))
+}
+
+fn user_of(identified: Identified) -> User {
+    identified.principal.user().expect("a user").clone()
 }
 
 fn check(changes: Value, expected: Result<(), Code>) {
@@ -154,7 +162,7 @@ fn the_header_is_exactly_that_of_an_id_token() {
 #[test]
 fn keys_decide_and_their_absence_is_not_the_tokens_fault() {
     let token = SIGNER.sign(&payload()).expect("a token");
-    let missing = identify(&token, &rules(), &KeyRing::default(), UnixTime::from_seconds(NOW));
+    let missing = identify(&token, &rules(), AUDIENCE, &KeyRing::default(), UnixTime::from_seconds(NOW));
     assert_eq!(missing.map(drop), Err(Obstacle::KeysMissing { kind: TokenKind::IdToken }));
 
     let stranger = RsaSigner::generate().expect("a key");
@@ -181,8 +189,8 @@ fn a_session_cookie_has_its_own_keys() {
     );
     let KeyState::Usable(keys) = ring().id_token else { panic!("keys") };
     let ring = KeyRing { session_cookie: KeyState::Usable(keys), ..KeyRing::default() };
-    let identified = identify(&cookie, &rules, &ring, UnixTime::from_seconds(NOW)).expect("a user");
-    assert_eq!(identified.user.kind, TokenKind::SessionCookie);
+    let identified = identify(&cookie, &rules, AUDIENCE, &ring, UnixTime::from_seconds(NOW)).expect("a user");
+    assert_eq!(user_of(identified).kind, TokenKind::SessionCookie);
 }
 
 #[test]
@@ -192,7 +200,7 @@ fn unsigned_tokens_count_under_emulator_trust_alone_and_ask_for_the_account() {
     let token = format!("{header}.{body}.");
     assert_eq!(judge(&token, &rules()).map(drop), Err(Obstacle::Denied(Reason::TokenUnsigned)));
     let emulator = IdentityRules { trust: Trust::Emulator, ..rules() };
-    assert!(judge(&token, &emulator).expect("a user").needs_account_status);
+    assert!(judge(&token, &emulator).expect("a user").is_unsigned);
     let signed = format!("{token}{}", encode_base64url(b"x"));
     assert_eq!(judge(&signed, &emulator).map(drop), Err(Obstacle::Denied(Reason::TokenUnsigned)));
 }
@@ -200,7 +208,7 @@ fn unsigned_tokens_count_under_emulator_trust_alone_and_ask_for_the_account() {
 #[test]
 fn the_user_is_what_the_token_says() {
     let token = SIGNER.sign(&payload()).expect("a token");
-    let user = judge(&token, &rules()).expect("a user").user;
+    let user = user_of(judge(&token, &rules()).expect("a user"));
     assert_eq!((user.uid.as_str(), user.project.as_str()), ("ada", "demo"));
     assert_eq!(user.verified_email(), Some("ada@example.com"));
     assert_eq!(Value::Object(user.claims), json!({"role": "editor"}));
@@ -210,7 +218,7 @@ fn the_user_is_what_the_token_says() {
 #[test]
 fn an_account_is_judged_by_when_the_user_signed_in() {
     let token = SIGNER.sign(&payload()).expect("a token");
-    let user = judge(&token, &rules()).expect("a user").user;
+    let user = user_of(judge(&token, &rules()).expect("a user"));
     let account =
         |disabled, valid_since| AccountStatus { disabled, valid_since: UnixTime::from_seconds(valid_since) };
     assert_eq!(judge_account(&user, Some(&account(false, NOW - 60))), Ok(()));
@@ -246,7 +254,7 @@ fn a_good_signature_is_remembered_for_this_very_token_and_these_very_keys() {
     let memory = Arc::new(Memory::default());
     let remembering = |ring: KeyRing| KeyRing { verified: Some(Arc::clone(&memory) as _), ..ring };
     let at = |token: &str, ring: &KeyRing, now| {
-        identify(token, &rules(), ring, UnixTime::from_seconds(now)).map(drop)
+        identify(token, &rules(), AUDIENCE, ring, UnixTime::from_seconds(now)).map(drop)
     };
     let known = || memory.digests.lock().expect("a lock").len();
     let (ring, token) = (remembering(ring()), SIGNER.sign(&payload()).expect("a token"));
@@ -258,7 +266,7 @@ fn a_good_signature_is_remembered_for_this_very_token_and_these_very_keys() {
     // Everything but the signature is judged anew.
     assert!(matches!(at(&token, &ring, NOW + 3600), Err(Obstacle::Denied(Reason::TokenExpired { .. }))));
     let strict = IdentityRules { project: "other".to_owned(), ..rules() };
-    assert!(identify(&token, &strict, &ring, UnixTime::from_seconds(NOW)).is_err());
+    assert!(identify(&token, &strict, AUDIENCE, &ring, UnixTime::from_seconds(NOW)).is_err());
 
     // Another signature under the same words is another token, and a refusal is not kept.
     let (words, _) = token.rsplit_once('.').expect("three parts");

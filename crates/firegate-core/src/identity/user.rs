@@ -1,6 +1,6 @@
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
+use super::principal::sha256;
 use super::{Obstacle, TokenKind};
 use crate::jose::CompactJws;
 use crate::reason::Reason;
@@ -66,9 +66,12 @@ impl User {
     }
 
     /// Reads the user out of a token that has passed every check.
-    pub(super) fn from_verified(kind: TokenKind, jws: CompactJws<'_>) -> Result<Self, Obstacle> {
-        let mut token_digest = [0; 32];
-        token_digest.copy_from_slice(digest(&SHA256, jws.text().as_bytes()).as_ref());
+    pub(super) fn from_verified(
+        kind: TokenKind,
+        project: &str,
+        jws: CompactJws<'_>,
+    ) -> Result<Self, Obstacle> {
+        let token_digest = sha256(jws.text());
         let payload_segment = jws.payload_segment().to_owned();
         let mut claims = jws.into_payload();
         let firebase = match claims.remove("firebase") {
@@ -84,25 +87,34 @@ impl User {
             _ => None,
         };
         let user = Self {
+            project: project.to_owned(),
             tenant: text("tenant"),
             sign_in_provider: text("sign_in_provider").unwrap_or_default(),
             auth_time: time(&claims, "auth_time").ok_or(invalid("auth_time", "is missing"))?,
             expires_at: time(&claims, "exp").ok_or(invalid("exp", "is missing"))?,
             uid: string(&mut claims, "sub").ok_or(invalid("sub", "is missing"))?,
-            project: string(&mut claims, "aud").ok_or(invalid("aud", "is missing"))?,
             email: string(&mut claims, "email"),
             email_verified: claims.get("email_verified") == Some(&Value::Bool(true)),
             kind,
             payload_segment,
             token_digest,
             firebase,
-            claims: {
-                claims.retain(|name, _| !REGISTERED_CLAIMS.contains(&name.as_str()));
-                claims
-            },
+            claims: custom_claims(kind, claims),
         };
         Ok(user)
     }
+}
+
+/// What is neither Identity Platform's nor Firegate's own word: an exchanged token has it nested.
+fn custom_claims(kind: TokenKind, mut claims: Map<String, Value>) -> Map<String, Value> {
+    if kind == TokenKind::ExchangedToken {
+        return match claims.remove("claims") {
+            Some(Value::Object(claims)) => claims,
+            _ => Map::new(),
+        };
+    }
+    claims.retain(|name, _| !REGISTERED_CLAIMS.contains(&name.as_str()));
+    claims
 }
 
 const fn invalid(claim: &'static str, why: &'static str) -> Obstacle {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::sign::decode_base64url;
 use super::strict_json;
-use crate::limits::TOKEN_BYTES_MAX;
+use crate::limits::{TOKEN_BYTES_MAX, TOKEN_MEMBERS_MAX};
 
 /// A compact JWS taken apart: syntax is proven, the signature is not.
 #[derive(Clone, Debug)]
@@ -50,7 +50,8 @@ impl<'a> CompactJws<'a> {
         };
         let object = |part: &str, name| {
             let bytes = decode_base64url(part).ok_or(CompactJwsError::Base64(name))?;
-            strict_json::parse_object(&bytes).map_err(|_| CompactJwsError::Json(name))
+            strict_json::parse_object_within(&bytes, TOKEN_MEMBERS_MAX)
+                .map_err(|_| CompactJwsError::Json(name))
         };
         Ok(Self {
             text,
@@ -127,6 +128,15 @@ mod tests {
         check(&format!("{object}.{object}.AAB"), Err(CompactJwsError::Base64("signature")));
         check(&format!("{object}. {object}.AAAA"), Err(CompactJwsError::Base64("payload")));
         check(&format!("{object}.{}.AAAA", encode_base64url(b"[]")), Err(CompactJwsError::Json("payload")));
+        let members = |count: usize| {
+            let members = (0..count).map(|number| format!("\"{number}\":{{}}")).collect::<Vec<_>>().join(",");
+            encode_base64url(format!("{{{members}}}").as_bytes())
+        };
+        check(&format!("{object}.{}.AAAA", members(TOKEN_MEMBERS_MAX)), Ok(()));
+        check(
+            &format!("{object}.{}.AAAA", members(TOKEN_MEMBERS_MAX + 1)),
+            Err(CompactJwsError::Json("payload")),
+        );
         check(&"a".repeat(TOKEN_BYTES_MAX + 1), Err(CompactJwsError::TooLong));
     }
 }

@@ -19,9 +19,21 @@ pub struct StrictJsonError(String);
 /// # Errors
 /// If the text is not JSON, not an object, repeats a member name, or is deeper or larger than the named limits.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, StrictJsonError> {
-    let values = Cell::new(0);
+    parse_object_within(text, JSON_VALUES_MAX)
+}
+
+/// Parses `text` as one JSON object whose objects have no more than `members_max` members in all. A member costs several
+/// times as much as an array's element, because its name has to be compared with the others.
+///
+/// # Errors
+/// As [`parse_object`], and beyond `members_max`.
+pub(super) fn parse_object_within(
+    text: &[u8],
+    members_max: usize,
+) -> Result<Map<String, Value>, StrictJsonError> {
+    let budget = Budget { values: Cell::new(JSON_VALUES_MAX), members: Cell::new(members_max) };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = StrictValue { depth: 0, values: &values }
+    let value = StrictValue { depth: 0, budget: &budget }
         .deserialize(&mut deserializer)
         .map_err(|error| StrictJsonError(error.to_string()))?;
     deserializer.end().map_err(|error| StrictJsonError(error.to_string()))?;
@@ -31,10 +43,23 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, StrictJsonError> 
     }
 }
 
+/// How much more may come.
+struct Budget {
+    values: Cell<usize>,
+    members: Cell<usize>,
+}
+
+impl Budget {
+    fn spend<E: Error>(of: &Cell<usize>, too_many: &'static str) -> Result<(), E> {
+        of.set(of.get().checked_sub(1).ok_or_else(|| E::custom(too_many))?);
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy)]
 struct StrictValue<'a> {
     depth: usize,
-    values: &'a Cell<usize>,
+    budget: &'a Budget,
 }
 
 impl StrictValue<'_> {
@@ -47,8 +72,7 @@ impl StrictValue<'_> {
     }
 
     fn count<E: Error>(self) -> Result<(), E> {
-        self.values.set(self.values.get() + 1);
-        if self.values.get() > JSON_VALUES_MAX { Err(E::custom("too many values")) } else { Ok(()) }
+        Budget::spend(&self.budget.values, "too many values")
     }
 }
 
@@ -112,6 +136,7 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
         let deeper = self.deeper()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            Budget::spend(&self.budget.members, "too many members")?;
             let value = members.next_value_seed(deeper)?;
             if object.insert(name, value).is_some() {
                 return Err(A::Error::custom("a member name is repeated"));

@@ -99,6 +99,11 @@ catalogue! {
         "There is more than one Authorization header, or one holds a list. Two parties could read different users out of it."
         "send exactly one `Authorization: Bearer <token>` header"
     }
+    CookieOriginNotAllowed "COOKIE_ORIGIN_NOT_ALLOWED" Denial 403 None {
+        "a page of this origin may not use the user's session cookie"
+        "The user's token came in the `__session` cookie, which browsers send with every page's requests, and the request changes something or opens a WebSocket without an `Origin` that is the door's own or is configured."
+        "send the token as `Authorization: Bearer`, or list the page's origin in `cors.origins` and set `cors.credentials`; behind a proxy that ends TLS, set `behind`, so that the door knows its own scheme"
+    }
     TokenMissing "TOKEN_MISSING" Denial 401 SignIn {
         "the request carries no ID token"
         "The service is for signed-in users and the request has no Authorization header, or one with another scheme than Bearer."
@@ -134,6 +139,11 @@ catalogue! {
         "The token was issued by `createSessionCookie()` and the configuration accepts ID tokens only."
         "send the user's `getIdToken()`, or add `session_cookie` to `users.accept`"
     }
+    TokenIsFiregatesOwn "TOKEN_IS_FIREGATES_OWN" Denial 401 SignIn {
+        "the token was issued by Firegate itself, and is not accepted here"
+        "The token is an assertion, which is for the service alone, or an exchanged token where none is accepted: `users.accept` does not name `exchanged_token`, the token is for another backend, or it was sent to be exchanged again."
+        "send the user's `getIdToken()`, or add `exchanged_token` to `users.accept`"
+    }
     TokenIsGoogleIdToken "TOKEN_IS_GOOGLE_ID_TOKEN" Denial 401 SignIn {
         "the token is a Google ID token, not a Firebase ID token"
         "The token was issued by accounts.google.com: it belongs to a Google account or a service account, not to a user of the Firebase project."
@@ -153,6 +163,11 @@ catalogue! {
         "the token belongs to another Firebase project"
         "The token's issuer or audience names another project than the configuration's `project`."
         "check `projectId` of the app's Firebase configuration against `project` of Firegate's; it is the project's ID, not its number"
+    }
+    TokenWrongAudience "TOKEN_WRONG_AUDIENCE" Denial 401 None {
+        "the token is for another audience"
+        "The token is a Google ID token whose `aud` is none of `users.google_audiences`, or an exchanged token for another backend."
+        "let the caller ask for the right audience (Cloud Scheduler: `--oidc-token-audience`), or add it to `users.google_audiences`"
     }
     TokenClaimInvalid "TOKEN_CLAIM_INVALID" Denial 401 SignIn {
         "the token lacks a required claim or has one of the wrong type"
@@ -194,6 +209,31 @@ catalogue! {
         "The user signed in before the moment up to which their sessions are revoked."
         "let the user sign in again"
     }
+    AppCheckTokenMissing "APP_CHECK_TOKEN_MISSING" Denial 401 None {
+        "the request carries no App Check token"
+        "The backend requires App Check, and the request has no `X-Firebase-AppCheck` header."
+        "send the `token` of the App Check SDK's `getToken(appCheck)` as `X-Firebase-AppCheck`; the user stays signed in"
+    }
+    AppCheckTokenInvalid "APP_CHECK_TOKEN_INVALID" Denial 401 None {
+        "the App Check token is not valid"
+        "The `X-Firebase-AppCheck` header holds no App Check token of this project: it is malformed, of another project, or not signed with a key that Firebase App Check publishes."
+        "send the `token` of the App Check SDK's `getToken(appCheck)`; check `projectId` of the app against `project` and `project_number` of Firegate's configuration"
+    }
+    AppCheckTokenExpired "APP_CHECK_TOKEN_EXPIRED" Denial 401 RefreshToken {
+        "the App Check token has expired"
+        "The App Check token's time is over."
+        "call `getToken(appCheck)` for every request: the SDK renews it when needed"
+    }
+    AppCheckTokenConsumed "APP_CHECK_TOKEN_CONSUMED" Denial 401 RefreshToken {
+        "the App Check token was used before"
+        "The backend takes each App Check token once (`app_check: { consume: true }`), and this one was consumed already: the request was replayed, or the app sent the token twice."
+        "call `getLimitedUseToken(appCheck)` for every request to this backend"
+    }
+    AppCheckAppNotAllowed "APP_CHECK_APP_NOT_ALLOWED" Denial 403 None {
+        "this app is not allowed to call"
+        "The App Check token is good, and belongs to an app that `app_check.apps` does not list."
+        "add the app's ID, as the Firebase console shows it, to `app_check.apps`"
+    }
     TenantNotAccepted "TENANT_NOT_ACCEPTED" Denial 403 None {
         "users of this tenant are not accepted"
         "The user belongs to a tenant that `users.tenants` does not accept; by default it accepts none."
@@ -228,6 +268,11 @@ catalogue! {
         "the user's status cannot be checked at the moment; the user is still signed in"
         "The look-up of the user at Identity Platform failed."
         "check that Firegate can reach the Identity Toolkit endpoint, and its credential"
+    }
+    AppCheckUnavailable "APP_CHECK_UNAVAILABLE" Fault 503 RetryLater {
+        "the App Check token cannot be checked at the moment; the user is still signed in"
+        "Firebase App Check could not be asked whether the token was used before, or its keys could not be fetched."
+        "check that Firegate can reach the App Check endpoint, and that its account has the role Firebase App Check Token Verifier"
     }
     CredentialUnavailable "CREDENTIAL_UNAVAILABLE" Fault 503 RetryLater {
         "the service cannot be called at the moment; the user is still signed in"

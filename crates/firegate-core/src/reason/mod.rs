@@ -17,11 +17,36 @@ use crate::time::UnixTime;
 pub enum Reason {
     /// See [`Code::AnonymousUserNotAccepted`].
     AnonymousUserNotAccepted,
+    /// See [`Code::AppCheckAppNotAllowed`].
+    AppCheckAppNotAllowed {
+        /// The token's `sub`.
+        app_id: String,
+    },
+    /// See [`Code::AppCheckTokenConsumed`].
+    AppCheckTokenConsumed,
+    /// See [`Code::AppCheckTokenExpired`].
+    AppCheckTokenExpired {
+        /// The token's `exp`.
+        expired_at: UnixTime,
+        /// When it was judged.
+        now: UnixTime,
+    },
+    /// See [`Code::AppCheckTokenInvalid`].
+    AppCheckTokenInvalid {
+        /// The part of the token.
+        part: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// See [`Code::AppCheckTokenMissing`].
+    AppCheckTokenMissing,
     /// See [`Code::BodyTooLarge`].
     BodyTooLarge {
         /// The backend's limit in bytes.
         bytes_max: u64,
     },
+    /// See [`Code::CookieOriginNotAllowed`].
+    CookieOriginNotAllowed,
     /// See [`Code::CorsOriginNotAllowed`].
     CorsOriginNotAllowed {
         /// What of the preflight is not allowed.
@@ -81,6 +106,8 @@ pub enum Reason {
     TokenIsAppCheckToken,
     /// See [`Code::TokenIsCustomToken`].
     TokenIsCustomToken,
+    /// See [`Code::TokenIsFiregatesOwn`].
+    TokenIsFiregatesOwn,
     /// See [`Code::TokenIsGoogleIdToken`].
     TokenIsGoogleIdToken,
     /// See [`Code::TokenIsSessionCookie`].
@@ -119,6 +146,13 @@ pub enum Reason {
     TokenSignatureInvalid,
     /// See [`Code::TokenUnsigned`].
     TokenUnsigned,
+    /// See [`Code::TokenWrongAudience`].
+    TokenWrongAudience {
+        /// The audiences that are accepted.
+        expected: Vec<String>,
+        /// The token's `aud`.
+        found: String,
+    },
     /// See [`Code::TokenWrongProject`].
     TokenWrongProject {
         /// The configured project.
@@ -137,7 +171,13 @@ impl Reason {
     pub const fn code(&self) -> Code {
         match self {
             Self::AnonymousUserNotAccepted => Code::AnonymousUserNotAccepted,
+            Self::AppCheckAppNotAllowed { .. } => Code::AppCheckAppNotAllowed,
+            Self::AppCheckTokenConsumed => Code::AppCheckTokenConsumed,
+            Self::AppCheckTokenExpired { .. } => Code::AppCheckTokenExpired,
+            Self::AppCheckTokenInvalid { .. } => Code::AppCheckTokenInvalid,
+            Self::AppCheckTokenMissing => Code::AppCheckTokenMissing,
             Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::CookieOriginNotAllowed => Code::CookieOriginNotAllowed,
             Self::CorsOriginNotAllowed { .. } => Code::CorsOriginNotAllowed,
             Self::CredentialAmbiguous => Code::CredentialAmbiguous,
             Self::FederationRefused { .. } => Code::FederationRefused,
@@ -151,6 +191,7 @@ impl Reason {
             Self::TokenHeaderNotAllowed { .. } => Code::TokenHeaderNotAllowed,
             Self::TokenIsAppCheckToken => Code::TokenIsAppCheckToken,
             Self::TokenIsCustomToken => Code::TokenIsCustomToken,
+            Self::TokenIsFiregatesOwn => Code::TokenIsFiregatesOwn,
             Self::TokenIsGoogleIdToken => Code::TokenIsGoogleIdToken,
             Self::TokenIsSessionCookie => Code::TokenIsSessionCookie,
             Self::TokenIssuerUnknown { .. } => Code::TokenIssuerUnknown,
@@ -161,6 +202,7 @@ impl Reason {
             Self::TokenRevoked { .. } => Code::TokenRevoked,
             Self::TokenSignatureInvalid => Code::TokenSignatureInvalid,
             Self::TokenUnsigned => Code::TokenUnsigned,
+            Self::TokenWrongAudience { .. } => Code::TokenWrongAudience,
             Self::TokenWrongProject { .. } => Code::TokenWrongProject,
             Self::UserDisabled => Code::UserDisabled,
             Self::UserNotFound => Code::UserNotFound,
@@ -173,6 +215,15 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AppCheckAppNotAllowed { app_id } => {
+                write!(formatter, "the app {app_id:?} is not in `app_check.apps`")
+            }
+            Self::AppCheckTokenExpired { expired_at, now } => {
+                write!(formatter, "the App Check token expired at {expired_at}, and it is {now}")
+            }
+            Self::AppCheckTokenInvalid { part, why } => {
+                write!(formatter, "the App Check token's {part} {why}")
+            }
             Self::BodyTooLarge { bytes_max } => {
                 write!(formatter, "the body is longer than {bytes_max} bytes")
             }
@@ -210,14 +261,21 @@ impl fmt::Display for Reason {
             Self::TokenRevoked { auth_time, valid_since } => {
                 write!(formatter, "signed in at {auth_time}, revoked up to {valid_since}")
             }
+            Self::TokenWrongAudience { expected, found } => {
+                write!(formatter, "expected one of the audiences {expected:?}, found {found:?}")
+            }
             Self::TokenWrongProject { expected, found } => {
                 write!(formatter, "expected project {expected:?}, found {found:?}")
             }
             Self::AnonymousUserNotAccepted
+            | Self::AppCheckTokenConsumed
+            | Self::AppCheckTokenMissing
+            | Self::CookieOriginNotAllowed
             | Self::CredentialAmbiguous
             | Self::RouteNotFound
             | Self::TokenIsAppCheckToken
             | Self::TokenIsCustomToken
+            | Self::TokenIsFiregatesOwn
             | Self::TokenIsGoogleIdToken
             | Self::TokenIsSessionCookie
             | Self::TokenMissing
@@ -240,8 +298,12 @@ pub enum Stage {
     Cors,
     /// While the user was identified.
     Identity,
+    /// While the app was identified.
+    AppCheck,
     /// While the user was authorised.
     Iam,
+    /// While a token was exchanged.
+    Exchange,
     /// While a credential for the service was made.
     Credential,
     /// While the request was forwarded.
@@ -256,7 +318,9 @@ impl Stage {
             Self::Route => "route",
             Self::Cors => "cors",
             Self::Identity => "identity",
+            Self::AppCheck => "app_check",
             Self::Iam => "iam",
+            Self::Exchange => "exchange",
             Self::Credential => "credential",
             Self::Upstream => "upstream",
         }
@@ -282,4 +346,3 @@ pub struct Fault {
     /// What is known about the cause, for the log alone.
     pub detail: String,
 }
-

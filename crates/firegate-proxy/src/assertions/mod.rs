@@ -1,28 +1,41 @@
-//! Firegate's signed assertion about the user: its key, the published JWK set, and the assertions that are kept so that
-//! signing is not paid for with every request.
+//! What Firegate signs: the assertion about the user, and the tokens that it exchanges. Here are the keys, the published
+//! JWK set, and the assertions that are kept so that signing is not paid for with every request.
+//!
+//! A key is either mounted, and then somebody else rotates it, or generated; those are rotated here: [`rotation`] says when,
+//! [`key_file`] keeps them, [`generated`] does both, and [`signing_keys`] is what signing and publishing read.
 
-use std::fs;
-use std::io::{self, Write};
+mod generated;
+mod key_file;
+mod mounted;
+mod rotation;
+mod signing_keys;
+#[cfg(test)]
+mod tests;
+
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::rand::SystemRandom;
 use firegate_core::assertion::AssertionForm;
-use firegate_core::identity::User;
-use firegate_core::jose::{EcdsaP256Signer, SignError, es256_public_jwk};
-use firegate_core::time::UnixTime;
+use firegate_core::identity::Principal;
+use firegate_core::jose::{EcdsaP256Signer, KeySet, KeySetError, SignError};
+use firegate_core::limits::ASSERTION_LIFETIME_MAX;
+use firegate_core::time::{SharedClock, UnixTime};
 use http::HeaderValue;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
-use crate::limits::{ASSERTION_CACHE_BYTES_MAX, ASSERTION_REMAINING_MIN};
-
-/// The generated key's file in the data directory.
-const KEY_FILE: &str = "assertion-key.pk8";
+use self::generated::{Checked, GeneratedKeys};
+pub(crate) use self::mounted::{read_key, read_public_key};
+use self::rotation::HeldKeys;
+pub(crate) use self::signing_keys::SigningKeys;
+use crate::limits::{ASSERTION_CACHE_BYTES_MAX, ASSERTION_KEY_CHECK_INTERVAL, ASSERTION_REMAINING_MIN};
 
 /// The size of a kept assertion that is typical, for the cache's first allocation.
 const ASSERTION_BYTES_TYPICAL: usize = 1024;
@@ -46,9 +59,39 @@ pub enum AssertionKeyError {
         /// The file.
         path: PathBuf,
     },
+    /// The file of the generated keys is there and cannot be used.
+    #[error(
+        "the generated assertion keys in {path} cannot be used: {why}\nhint: put back a copy of the file, or remove it; then a \
+         new key is made, and services refuse its assertions until they have fetched the JWK set again"
+    )]
+    KeptKeys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A key could not be made.
     #[error("an assertion key could not be made: {0}")]
     Generate(SignError),
+    /// The published keys are no usable JWK set.
+    #[error("the assertion's keys cannot be published: {0}\nhint: drop some of assertion.previous_keys")]
+    KeySet(KeySetError),
+    /// The file changes all the time.
+    #[error(
+        "the assertion keys in the data directory change while they are read\nhint: see who else writes there"
+    )]
+    Unsettled,
+}
+
+/// Where the key comes from.
+#[derive(Debug)]
+pub(crate) enum KeySource<'a> {
+    /// None: nothing is signed.
+    None,
+    /// A file that somebody else made and changes.
+    Mounted(EcdsaP256Signer),
+    /// Firegate's own, kept in this directory, or in memory alone.
+    Generated(Option<&'a Path>),
 }
 
 /// What a kept assertion depends on: every input is here.
@@ -76,140 +119,179 @@ impl Weighter<AssertionKey, KeptAssertion> for ByBytes {
 
 /// Signs assertions and keeps them.
 pub(crate) struct Assertions {
-    signer: Option<EcdsaP256Signer>,
+    keys: ArcSwap<SigningKeys>,
+    /// What is rotated here; the lock is taken by the check alone, never by who signs.
+    rotating: Option<Mutex<Rotating>>,
+    previous: Vec<Value>,
     issuer: String,
-    key_set: String,
     kept: Cache<AssertionKey, KeptAssertion, ByBytes>,
     random: SystemRandom,
 }
 
+struct Rotating {
+    keys: GeneratedKeys,
+    held: HeldKeys,
+    failed_before: bool,
+}
+
 impl Assertions {
-    /// Signs with `signer` as `issuer` and publishes its public key, and those of `previous`, which backends may still
-    /// have assertions of. Without a signer no assertion is sent.
+    /// Signs as `issuer` with the key of `source` and publishes its public key, and those of `previous`, which backends may
+    /// still have assertions of. Without a key no assertion is sent.
     ///
     /// # Errors
-    /// If a public key cannot be written as JWK.
+    /// If the kept keys cannot be read, none can be made, or they cannot be published.
     pub(crate) fn new(
-        signer: Option<EcdsaP256Signer>,
+        source: KeySource<'_>,
         previous: Vec<Value>,
         issuer: String,
+        now: UnixTime,
     ) -> Result<Self, AssertionKeyError> {
-        let own = signer
-            .as_ref()
-            .map(EcdsaP256Signer::public_jwk)
-            .transpose()
-            .map_err(AssertionKeyError::Generate)?;
-        let key_set = json!({"keys": own.into_iter().chain(previous).collect::<Vec<_>>()}).to_string();
+        let (keys, rotating) = match source {
+            KeySource::None => (SigningKeys::mounted(None, &previous)?, None),
+            KeySource::Mounted(signer) => (SigningKeys::mounted(Some(signer), &previous)?, None),
+            KeySource::Generated(data_dir) => {
+                let generated = GeneratedKeys::new(data_dir);
+                let Checked { held, failure } = generated.check(None, now)?;
+                let keys = SigningKeys::generated(&held, &previous)?;
+                let mut rotating = Rotating { keys: generated, held, failed_before: false };
+                rotating.report(failure.as_ref());
+                (keys, Some(Mutex::new(rotating)))
+            }
+        };
         let items =
             usize::try_from(ASSERTION_CACHE_BYTES_MAX).unwrap_or(usize::MAX) / ASSERTION_BYTES_TYPICAL;
         let kept = Cache::with_weighter(items, ASSERTION_CACHE_BYTES_MAX, ByBytes);
-        Ok(Self { signer, issuer, key_set, kept, random: SystemRandom::new() })
+        let keys = ArcSwap::from_pointee(keys);
+        Ok(Self { keys, rotating, previous, issuer, kept, random: SystemRandom::new() })
     }
 
-    /// The JWK set at `/.well-known/firegate/jwks.json`.
-    pub(crate) fn key_set(&self) -> &str {
-        &self.key_set
+    /// The keys of this moment. Takes no lock.
+    pub(crate) fn keys(&self) -> Arc<SigningKeys> {
+        self.keys.load_full()
     }
 
-    /// The assertion about a user for an audience; `None` if there is no key to sign with.
+    /// The published keys, by which a token of Firegate's own is verified; they are others after a rotation.
+    pub(crate) fn verifying_keys(&self) -> Arc<KeySet> {
+        Arc::clone(self.keys.load().verifying())
+    }
+
+    /// Signs `claims` as a JWS whose header's `typ` is `type_name`; `None` if there is no key to sign with. A token must not
+    /// live longer than [`ASSERTION_LIFETIME_MAX`]: its key is published for that long.
+    ///
+    /// # Errors
+    /// If the cryptographic library fails.
+    pub(crate) fn sign(&self, type_name: &str, claims: &Value) -> Result<Option<String>, SignError> {
+        let keys = self.keys.load();
+        keys.signer().map(|signer| signer.sign(type_name, claims, &self.random)).transpose()
+    }
+
+    /// The assertion about a principal for an audience; `None` if there is no key to sign with. One that was signed with a former
+    /// key is sent for as long as it lives: that key is still published.
     ///
     /// # Errors
     /// If the cryptographic library fails.
     pub(crate) fn assertion(
         &self,
         form: AssertionForm,
-        user: &User,
+        principal: &Principal,
         audience: &str,
         now: UnixTime,
     ) -> Result<Option<HeaderValue>, SignError> {
-        let Some(signer) = &self.signer else { return Ok(None) };
         let key = AssertionKey {
-            token_digest: user.token_digest,
+            token_digest: *principal.token_digest(),
             audience: audience.into(),
             form_is_iap: form == AssertionForm::IdentityAwareProxy,
         };
         if let Some(kept) = self.kept.get(&key) {
             let left = kept.expires_at.since(now);
-            // One that ends with the user's token cannot be made any longer by signing again.
-            if left >= ASSERTION_REMAINING_MIN
-                || (left > Duration::ZERO && kept.expires_at == user.expires_at)
+            // One that ends with the user's token cannot be made any longer by signing again. One that seems to live for
+            // longer than any does was signed before the clock stepped back, and its key may be gone by its end.
+            if left <= ASSERTION_LIFETIME_MAX
+                && (left >= ASSERTION_REMAINING_MIN
+                    || (left > Duration::ZERO && kept.expires_at == principal.expires_at()))
             {
                 return Ok(Some(kept.value));
             }
         }
-        let claims = form.claims(user, &self.issuer, audience, now);
-        let expires_at = claims.get("exp").and_then(serde_json::Value::as_i64).map(UnixTime::from_seconds);
-        let token = signer.sign(form.type_name(), &claims, &self.random)?;
+        let claims = form.claims(principal, &self.issuer, audience, now);
+        let expires_at = claims.get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+        let Some(token) = self.sign(form.type_name(), &claims)? else { return Ok(None) };
         let mut value = HeaderValue::from_str(&token).map_err(|_| SignError::Operation)?;
         value.set_sensitive(true);
         self.kept.insert(key, KeptAssertion { value: value.clone(), expires_at: expires_at.unwrap_or(now) });
         Ok(Some(value))
     }
+
+    /// Rotates generated keys until `shutdown`. What was due at the start has been done by [`new`](Self::new).
+    pub(crate) async fn run(self: Arc<Self>, clock: SharedClock, shutdown: CancellationToken) {
+        if self.rotating.is_none() {
+            return;
+        }
+        let mut checks = tokio::time::interval(ASSERTION_KEY_CHECK_INTERVAL);
+        // Between two checks lies a whole interval, always: the rotation counts on it.
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        checks.tick().await;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = checks.tick() => {}
+            }
+            let (assertions, clock) = (Arc::clone(&self), Arc::clone(&clock));
+            // A disk may take its time, and the control runtime has one thread.
+            let check = tokio::task::spawn_blocking(move || assertions.check(clock.now()));
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                // A panic there has been reported by the thread itself; the keys go on as they are.
+                _ = check => {}
+            }
+        }
+    }
+
+    /// Does what is due at `now`, and goes on with the keys that are there if it cannot be done.
+    fn check(&self, now: UnixTime) {
+        let Some(rotating) = &self.rotating else { return };
+        let mut rotating = rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let checked = rotating.keys.check(Some(&rotating.held), now).and_then(|Checked { held, failure }| {
+            // Most checks change nothing.
+            let is_other = !held.is_same(&rotating.held);
+            let keys = is_other.then(|| SigningKeys::generated(&held, &self.previous)).transpose()?;
+            Ok((keys, held, failure))
+        });
+        match checked {
+            Ok((keys, held, failure)) => {
+                let (before, after) = (rotating.held.signer().key_id(), held.signer().key_id());
+                if before != after {
+                    tracing::info!(key_id = after, former_key_id = before, "another assertion key signs");
+                }
+                if let Some(keys) = keys {
+                    self.keys.store(Arc::new(keys));
+                }
+                rotating.held = held;
+                rotating.report(failure.as_ref());
+            }
+            Err(error) => rotating.report(Some(&error)),
+        }
+    }
+}
+
+impl Rotating {
+    /// Says once that something fails, and once that it works again.
+    fn report(&mut self, failure: Option<&AssertionKeyError>) {
+        match failure {
+            Some(error) if !self.failed_before => {
+                tracing::error!(%error, "the assertion keys cannot be rotated; those that are there go on");
+            }
+            None if self.failed_before => tracing::info!("the assertion keys can be rotated again"),
+            _ => {}
+        }
+        self.failed_before = failure.is_some();
+    }
 }
 
 impl std::fmt::Debug for Assertions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Assertions").field("signer", &self.signer).finish_non_exhaustive()
+        formatter.debug_struct("Assertions").field("keys", &self.keys.load()).finish_non_exhaustive()
     }
-}
-
-/// Reads a key from a PEM file.
-///
-/// # Errors
-/// If the file cannot be read or holds no P-256 key.
-pub(crate) fn read_key(path: &Path) -> Result<EcdsaP256Signer, AssertionKeyError> {
-    let file_error = |source| AssertionKeyError::File { path: path.to_owned(), source };
-    let text = fs::read(path).map_err(file_error)?;
-    let key = PrivatePkcs8KeyDer::from_pem_slice(&text).ok();
-    let signer = key.and_then(|key| EcdsaP256Signer::from_pkcs8(key.secret_pkcs8_der()).ok());
-    signer.ok_or_else(|| AssertionKeyError::Key { path: path.to_owned() })
-}
-
-/// Reads the public part of a former key from a PEM file that holds a private or a public key.
-///
-/// # Errors
-/// If the file cannot be read or holds no P-256 key.
-pub(crate) fn read_public_key(path: &Path) -> Result<Value, AssertionKeyError> {
-    let text = fs::read(path).map_err(|source| AssertionKeyError::File { path: path.to_owned(), source })?;
-    let jwk = match SubjectPublicKeyInfoDer::from_pem_slice(&text) {
-        Ok(public) => es256_public_jwk(&public),
-        Err(_) => read_key(path)?.public_jwk(),
-    };
-    jwk.map_err(|_| AssertionKeyError::Key { path: path.to_owned() })
-}
-
-/// The key kept in the data directory; made and kept there the first time.
-///
-/// # Errors
-/// If it cannot be read, made or kept.
-pub(crate) fn kept_key(data_dir: &Path) -> Result<EcdsaP256Signer, AssertionKeyError> {
-    let path = data_dir.join(KEY_FILE);
-    let file_error = |source| AssertionKeyError::File { path: path.clone(), source };
-    match fs::read(&path) {
-        Ok(der) => {
-            EcdsaP256Signer::from_pkcs8(&der).map_err(|_| AssertionKeyError::Key { path: path.clone() })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let signer = EcdsaP256Signer::generate().map_err(AssertionKeyError::Generate)?;
-            fs::create_dir_all(data_dir).map_err(file_error)?;
-            write_secret(&path, signer.pkcs8()).map_err(file_error)?;
-            Ok(signer)
-        }
-        Err(error) => Err(file_error(error)),
-    }
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let partial = path.with_extension("partial");
-    let mut file = options.open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&partial, path)
 }
 
 /// Shared between workers.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use firegate_core::snapshot::Backend;
 
+use firegate_google::user_status::UserStatusStatistics;
+
 use super::ControlHandle;
-use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, Source};
+use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, Source, UserStatusFigures};
 
 /// The control runtime's parts, and the backends that they are asked about.
 #[derive(Debug)]
@@ -28,9 +30,20 @@ impl Source for ControlFigures {
             key_sets: key_sets
                 .map(|keys| KeySetFigures::of(keys.source().name, &keys.current(), now))
                 .collect(),
-            user_status: None,
+            user_status: inner.user_status.as_ref().map(|users| user_status(&users.statistics())),
             verified_tokens: inner.verified.figures(),
             google_id_tokens: self.backends.iter().filter_map(token).collect(),
         }
+    }
+}
+
+fn user_status(statistics: &UserStatusStatistics) -> UserStatusFigures {
+    UserStatusFigures {
+        entries: statistics.users,
+        refusals_kept: statistics.pinned,
+        has_forgotten_refusals: statistics.has_forgotten_refusals,
+        staleness_max_seconds: statistics.oldest_staleness.map_or(0, |oldest| oldest.as_secs()),
+        successes: statistics.calls.saturating_sub(statistics.failed_calls),
+        failures: statistics.failed_calls,
     }
 }

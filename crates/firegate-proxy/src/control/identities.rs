@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use firegate_core::facts::{Authorization, RequestFacts};
+use firegate_core::facts::RequestFacts;
 use firegate_core::permit::Permit;
 use firegate_core::snapshot::Backend;
 use firegate_core::time::UnixTime;
+use firegate_core::token_source::presented_token;
 use firegate_files::configuration::{self as files, GoogleEndpoints, join};
 use firegate_google::credentials::{
     self as google, Credential, CredentialSource, Endpoints, Environment, IAM_CREDENTIALS_URL, METADATA_URL,
@@ -114,11 +115,13 @@ impl Identities {
         }
     }
 
-    /// The Google ID token for the permit's backend, as `Bearer …`.
+    /// The Google ID token for the permit's backend, as `Bearer …`. The user's token is `subject_token`, or stands in the
+    /// request.
     pub(super) async fn google_token(
         &self,
         permit: &Permit,
         facts: &RequestFacts<'_>,
+        subject_token: Option<&str>,
     ) -> Result<Option<HeaderValue>, IdentityFault> {
         let backend = permit.backend();
         let audience = &backend.endpoint().audience;
@@ -130,8 +133,13 @@ impl Identities {
                 None => cache.get(audience).await.map_err(IdentityFault::Own),
             },
             Some(Identity::FederatedUser) => {
-                let (Some(user), Ok(Authorization::Bearer(token))) = (permit.user(), facts.authorization())
-                else {
+                let token = match subject_token {
+                    Some(token) => Some(token),
+                    None => {
+                        presented_token(facts, backend.token_sources()).ok().flatten().map(|token| token.text)
+                    }
+                };
+                let (Some(user), Some(token)) = (permit.user(), token) else {
                     return Err(IdentityFault::Missing);
                 };
                 let files::Credential::FederateUser { service_account, provider } = backend.credential()

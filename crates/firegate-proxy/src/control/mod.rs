@@ -4,32 +4,39 @@
 
 mod figures;
 mod identities;
+mod keys;
 mod verified;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use firegate_core::decision::Answer;
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{AccountStatus, KeyRing, KeyState, TokenKind};
+use firegate_core::identity::{KnownAccounts, NoKnownAccounts, TokenKind, User, VerifiedSignatures};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::SharedClock;
-use firegate_files::configuration::{AcceptedToken, Configuration, Trust};
+use firegate_files::configuration::{Configuration, Revocation, Trust};
 use firegate_google::accounts::AccountsClient;
-use firegate_google::credentials::Credential;
+use firegate_google::app_check::{AppCheckClient, Consumed};
+use firegate_google::caller::Caller;
 use firegate_google::fault::FaultKind;
 use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
-use firegate_google::key_sets::{KeySetCache, KeySetSource, KeySnapshot, RefreshOutcome, RefreshReason};
+use firegate_google::key_sets::{KeySetCache, RefreshOutcome, RefreshReason};
+use firegate_google::user_status::{RevocationWatch, UserStatusCache, UserStatusOptions};
 use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::figures::ControlFigures;
 use self::identities::{Identities, IdentityFault};
+use self::keys::KeySets;
+pub(crate) use self::keys::Keys;
 use self::verified::VerifiedTokens;
+use crate::assertions::SharedAssertions;
 use crate::door::{Refused, denial, fault};
 use crate::limits::RUNTIME_SHUTDOWN_TIMEOUT;
 use crate::start::StartError;
@@ -44,6 +51,7 @@ pub(crate) struct ControlOptions<'a> {
     pub(crate) keeps_data: bool,
     pub(crate) roots: Roots,
     pub(crate) clock: SharedClock,
+    pub(crate) assertions: SharedAssertions,
 }
 
 /// The control runtime's thread.
@@ -64,23 +72,14 @@ pub(crate) struct ControlHandle {
 #[derive(Debug)]
 struct Inner {
     clock: SharedClock,
-    id_token_keys: Arc<KeySetCache>,
-    session_cookie_keys: Option<Arc<KeySetCache>>,
+    key_sets: KeySets,
     /// An emulator's unsigned tokens need no keys.
     needs_keys: bool,
     verified: Arc<VerifiedTokens>,
     identities: Identities,
-    accounts: AccountsClient,
-    lookup_bearer: LookupBearer,
-    project: String,
-}
-
-#[derive(Debug)]
-enum LookupBearer {
-    Fixed(&'static str),
-    Own(Arc<Credential>),
-    /// Nothing is looked up: no unsigned token is accepted.
-    None,
+    /// What is known of users, if they are looked up.
+    user_status: Option<Arc<UserStatusCache>>,
+    app_check: AppCheckClient,
 }
 
 impl Control {
@@ -94,6 +93,9 @@ impl Control {
         let stop = CancellationToken::new();
         for task in handle.inner.key_sets().filter(|_| handle.inner.needs_keys) {
             runtime.spawn(Arc::clone(task).run(stop.clone()));
+        }
+        if let Some(user_status) = &handle.inner.user_status {
+            runtime.spawn(Arc::clone(user_status).run(stop.clone()));
         }
         for tokens in handle.inner.identities.caches() {
             runtime.spawn(Arc::clone(tokens).run(stop.clone()));
@@ -133,66 +135,79 @@ impl Inner {
     fn new(options: &ControlOptions<'_>, http: &HttpClient) -> Result<Self, StartError> {
         let ControlOptions { configuration, clock, .. } = options;
         let data_dir = options.keeps_data.then(|| configuration.data_dir.clone());
-        let key_set = |name, url: &url::Url| {
-            let source = KeySetSource { name, url: url.clone() };
-            KeySetCache::new(source, http.clone(), Arc::clone(clock), data_dir.clone())
-        };
-        let accepts_cookies = configuration.users.accept.contains(&AcceptedToken::SessionCookie);
+        let own = Arc::clone(&options.assertions);
         let identities = Identities::new(options, http)?;
-        let lookup_bearer = match (options.lookup_bearer, configuration.trust()) {
-            (Some(bearer), _) => LookupBearer::Fixed(bearer),
-            (None, Trust::Emulator) => LookupBearer::Own(identities.own_or_metadata(options, http)),
-            (None, Trust::Google) => LookupBearer::None,
+        let caller = match options.lookup_bearer {
+            Some(word) => Caller::Fixed(word),
+            None => Caller::Own(identities.own_or_metadata(options, http)),
         };
+        let google = &configuration.google;
+        let project = configuration.project.to_string();
+        let app_check = Some(google.app_check.clone());
         Ok(Self {
             clock: Arc::clone(clock),
-            id_token_keys: key_set("id_token", &configuration.google.id_token_keys),
-            session_cookie_keys: accepts_cookies
-                .then(|| key_set("session_cookie", &configuration.google.session_cookie_keys)),
+            key_sets: KeySets::new(configuration, http, clock, data_dir.as_ref(), own),
             needs_keys: configuration.trust() == Trust::Google,
             verified: Arc::new(VerifiedTokens::new(configuration.verified_tokens_bytes)),
             identities,
-            accounts: AccountsClient::new(http.clone(), Some(configuration.google.identity_toolkit.clone())),
-            lookup_bearer,
-            project: configuration.project.to_string(),
+            user_status: user_status(configuration, http, clock, &caller),
+            app_check: AppCheckClient::new(http.clone(), app_check, project, caller),
         })
     }
 
     fn key_sets(&self) -> impl Iterator<Item = &Arc<KeySetCache>> {
-        std::iter::once(&self.id_token_keys).chain(&self.session_cookie_keys)
+        self.key_sets.iter()
     }
+}
 
-    fn key_set(&self, kind: TokenKind) -> Option<&Arc<KeySetCache>> {
-        match kind {
-            TokenKind::IdToken => Some(&self.id_token_keys),
-            TokenKind::SessionCookie => self.session_cookie_keys.as_ref(),
-        }
-    }
+/// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without.
+fn user_status(
+    configuration: &Configuration,
+    http: &HttpClient,
+    clock: &SharedClock,
+    caller: &Caller,
+) -> Option<Arc<UserStatusCache>> {
+    let max_staleness = match (configuration.users.revocation, configuration.trust()) {
+        (Revocation::Required { max_staleness, .. }, _) => max_staleness,
+        (Revocation::Off, Trust::Emulator) => Duration::ZERO,
+        (Revocation::Off, Trust::Google) => return None,
+    };
+    let accounts = AccountsClient::new(http.clone(), Some(configuration.google.identity_toolkit.clone()));
+    let accepted = TokenKind::ALL
+        .into_iter()
+        .filter(|kind| kind.accepted_by().is_some_and(|word| configuration.users.accept.contains(&word)));
+    Some(UserStatusCache::new(UserStatusOptions::new(
+        configuration.project.to_string(),
+        accounts,
+        caller.clone(),
+        max_staleness,
+        accepted.map(TokenKind::lifetime_max).max().unwrap_or_default(),
+        Arc::clone(clock),
+    )))
 }
 
 impl ControlHandle {
     /// The keys that may be used now. Takes no lock.
     pub(crate) fn key_ring(&self) -> Keys {
-        let now = self.inner.clock.now();
-        let state = |snapshot: &KeySnapshot| match snapshot.usable(now) {
-            Some(keys) => KeyState::Usable(Arc::clone(keys)),
-            None => KeyState::Missing,
-        };
-        let id_token = self.inner.id_token_keys.current();
-        let session_cookie = self.inner.session_cookie_keys.as_ref().map(|cache| cache.current());
-        Keys {
-            ring: KeyRing {
-                id_token: state(&id_token),
-                session_cookie: session_cookie.as_ref().map_or(KeyState::Missing, |snapshot| state(snapshot)),
-                verified: Some(self.inner.verified.clone()),
-            },
-            generations: [id_token.generation(), session_cookie.map_or(0, |snapshot| snapshot.generation())],
+        let verified = Arc::clone(&self.inner.verified) as Arc<dyn VerifiedSignatures>;
+        self.inner.key_sets.ring(self.inner.clock.now(), verified)
+    }
+
+    /// What is known of users.
+    pub(crate) fn accounts(&self) -> &dyn KnownAccounts {
+        match &self.inner.user_status {
+            Some(user_status) => &**user_status,
+            None => &NoKnownAccounts,
         }
     }
 
     /// Gets newer keys than those that the caller saw, waiting at most two seconds.
     pub(crate) async fn refresh_keys(&self, kind: TokenKind, key_id_is_unknown: bool, seen: &Keys) -> Answer {
-        let Some(cache) = self.inner.key_set(kind) else { return Answer::Unavailable };
+        if kind == TokenKind::ExchangedToken {
+            // They are Firegate's own: nobody knows newer ones.
+            return Answer::Keys;
+        }
+        let Some(cache) = self.inner.key_sets.of(kind) else { return Answer::Unavailable };
         let why = if key_id_is_unknown { RefreshReason::UnknownKeyId } else { RefreshReason::Missing };
         match cache.refresh(why, seen.generation(kind)).await {
             RefreshOutcome::Refreshed | RefreshOutcome::CoolingDown => Answer::Keys,
@@ -201,26 +216,36 @@ impl ControlHandle {
     }
 
     /// What Identity Platform says of an account.
-    pub(crate) async fn account_status(
-        &self,
-        tenant: Option<String>,
-        uid: String,
-    ) -> Result<Option<AccountStatus>, String> {
-        let access_token;
-        let bearer = match &self.inner.lookup_bearer {
-            LookupBearer::Fixed(bearer) => bearer,
-            LookupBearer::Own(credential) => {
-                access_token = credential.access_token().await.map_err(|fault| fault.to_string())?;
-                access_token.text()
+    pub(crate) async fn account_status(&self, tenant: Option<&str>, uid: &str) -> Answer {
+        let Some(user_status) = &self.inner.user_status else { return Answer::Unavailable };
+        match user_status.look_up(tenant, uid).await {
+            Ok(known) => Answer::Account(known.account),
+            Err(fault) => {
+                tracing::warn!(%fault, "an account could not be looked up");
+                Answer::Unavailable
             }
-            LookupBearer::None => return Err("no credential for the look-up is configured".to_owned()),
-        };
-        let lookup =
-            self.inner.accounts.lookup(&self.inner.project, tenant.as_deref(), &[&uid], bearer).await;
-        let accounts = lookup.map_err(|fault| fault.to_string())?;
-        let account = accounts.into_iter().find(|account| account.local_id == uid);
-        Ok(account
-            .map(|account| AccountStatus { disabled: account.disabled, valid_since: account.valid_since }))
+        }
+    }
+
+    /// Marks an App Check token as used.
+    pub(crate) async fn consume(&self, app_check_token: &str) -> Answer {
+        match self.inner.app_check.consume(app_check_token).await {
+            Ok(consumed) => Answer::AppCheckConsumed { already: consumed == Consumed::Before },
+            Err(fault) if fault.is_about_token() => {
+                tracing::info!(%fault, "an App Check token could not be consumed");
+                Answer::AppCheckRefused
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "an App Check token could not be consumed");
+                Answer::Unavailable
+            }
+        }
+    }
+
+    /// Watches over a user for as long as a stream of theirs is open.
+    pub(crate) fn watch(&self, user: &User) -> Option<RevocationWatch> {
+        let user_status = self.inner.user_status.as_ref()?;
+        Some(user_status.watch(user.tenant.as_deref(), &user.uid, user.auth_time))
     }
 
     /// The Google ID token for the permit's backend, as `Bearer …`; `None` if the backend gets none.
@@ -231,8 +256,9 @@ impl ControlHandle {
         &self,
         permit: &Permit,
         facts: &RequestFacts<'_>,
+        subject_token: Option<&str>,
     ) -> Result<Option<HeaderValue>, Refused> {
-        let token = self.inner.identities.google_token(permit, facts).await;
+        let token = self.inner.identities.google_token(permit, facts, subject_token).await;
         token.map_err(|error| match error {
             IdentityFault::Own(error) => fault(Code::CredentialUnavailable, Stage::Credential, error),
             IdentityFault::Missing => fault(Code::Internal, Stage::Credential, error),
@@ -272,23 +298,6 @@ impl ControlHandle {
         while !self.is_ready() {
             let changes = attempts.iter_mut().map(|attempts| Box::pin(attempts.changed()));
             let _ = futures_util::future::select_all(changes).await;
-        }
-    }
-}
-
-/// The keys of one moment, and which ones they are.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    pub(crate) ring: KeyRing,
-    generations: [u64; 2],
-}
-
-impl Keys {
-    fn generation(&self, kind: TokenKind) -> u64 {
-        let [id_token, session_cookie] = self.generations;
-        match kind {
-            TokenKind::IdToken => id_token,
-            TokenKind::SessionCookie => session_cookie,
         }
     }
 }

@@ -13,6 +13,6 @@ mod figures;
 pub(crate) use accept::Format;
 pub(crate) use decisions::{Decisions, Ending, Route};
 pub(crate) use exposition::{Exposition, Source};
-#[cfg(test)]
-pub(crate) use figures::UserStatusFigures;
-pub(crate) use figures::{Figures, GoogleIdTokenFigures, KeySetFigures, VerifiedTokenFigures};
+pub(crate) use figures::{
+    Figures, GoogleIdTokenFigures, KeySetFigures, UserStatusFigures, VerifiedTokenFigures,
+};

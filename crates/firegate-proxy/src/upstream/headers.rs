@@ -2,6 +2,7 @@
 //! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
 
 use firegate_core::headers::is_protected;
+use firegate_core::token_source::TokenRemoval;
 use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
@@ -37,8 +38,8 @@ pub(crate) struct RequestHeaders<'a> {
     pub(crate) client: Client,
     /// The host that the client named.
     pub(crate) host: &'a str,
-    /// The Authorization header holds the user's token and goes no further.
-    pub(crate) drops_authorization: bool,
+    /// What holds the user's token and goes no further.
+    pub(crate) removal: TokenRemoval,
     /// The Authorization header is copied to where API Gateway leaves it.
     pub(crate) copies_authorization: bool,
     /// The protocol to switch to, if the client asked for one.
@@ -62,6 +63,7 @@ impl RequestHeaders<'_> {
             headers.remove(name);
         }
         headers.remove(HOST);
+        self.removal.apply(headers);
         join_cookies(headers);
         // gRPC servers refuse requests that do not say so, and it promises nothing that is not kept.
         if wants_trailers {
@@ -70,9 +72,6 @@ impl RequestHeaders<'_> {
         if let Some(upgrade) = upgrade {
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(UPGRADE, upgrade);
-        }
-        if self.drops_authorization {
-            headers.remove(AUTHORIZATION);
         }
         if self.copies_authorization
             && let Some(authorization) = headers.get(AUTHORIZATION).cloned()
@@ -123,7 +122,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn forwarded(pairs: &[(&str, &str)], drops_authorization: bool) -> Vec<String> {
+    fn forwarded(pairs: &[(&str, &str)], authorization: bool) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(
@@ -138,7 +137,7 @@ mod tests {
         RequestHeaders {
             client,
             host: "door.example",
-            drops_authorization,
+            removal: TokenRemoval { authorization, ..TokenRemoval::default() },
             copies_authorization,
             wants_upgrade,
             identity,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::lease::Lease;
 
 /// How much is read at once in each direction.
 const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
@@ -23,7 +24,8 @@ pub(crate) struct Tunnels {
 
 impl Tunnels {
     /// Joins two connections as soon as both have switched.
-    pub(crate) fn join(&self, client: OnUpgrade, service: OnUpgrade, idle: Duration, until: Option<Instant>) {
+    pub(crate) fn join(&self, client: OnUpgrade, service: OnUpgrade, idle: Duration, lease: &Lease) {
+        let lease_over = lease.over();
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             // If either side does not switch after all, both connections close.
@@ -35,15 +37,15 @@ impl Tunnels {
                 tokio::join!(copy(from_client, to_service, &moved), copy(from_service, to_client, &moved))
             };
             let lease = async {
-                match until {
-                    Some(until) => tokio::time::sleep_until(until).await,
+                match lease_over {
+                    Some(over) => over.await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 _ = both => {}
                 () = idleness(&moved, idle) => {}
-                () = lease => tracing::info!("a tunnel ended with its user's token"),
+                end = lease => tracing::info!(why = end.as_str(), "a tunnel ended with its user's lease"),
                 () = stop.cancelled() => {}
             }
         });

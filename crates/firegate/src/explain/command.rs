@@ -206,5 +206,6 @@ fn load(
 fn project_of(token: &str) -> Option<String> {
     let jws = CompactJws::parse(token).ok()?;
     let issuer = jws.payload_text("iss")?;
-    TokenKind::ALL.into_iter().find_map(|kind| issuer.strip_prefix(kind.issuer_prefix())).map(str::to_owned)
+    let project = |kind: TokenKind| issuer.strip_prefix(kind.firebase_issuer_prefix()?).map(str::to_owned);
+    TokenKind::FIREBASE.into_iter().find_map(project)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{AccountStatus, KeyRing};
+use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts, Principal};
 use firegate_core::jose::{CompactJws, encode_base64url};
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
@@ -90,8 +90,8 @@ impl Question<'_> {
             return Some(Outcome::Denial(Denial { reason, stage: Stage::Facts }));
         };
         headers.insert(AUTHORIZATION, value);
-        let facts = RequestFacts { method: &Method::GET, path: self.path.clone(), headers: &headers };
-        let world = World { snapshot, keys: self.keys, now: self.now };
+        let facts = RequestFacts::of(&Method::GET, self.path.clone(), &headers);
+        let world = World { snapshot, keys: self.keys, accounts: &NoKnownAccounts, now: self.now };
         let mut step = Decision::start(&facts, &world);
         loop {
             step = match step {
@@ -105,6 +105,9 @@ impl Question<'_> {
                 Step::Need(Need::AccountStatus { .. }, decision) => {
                     let account = AccountStatus { disabled: false, valid_since: UnixTime::from_seconds(0) };
                     decision.resume(Answer::Account(Some(account)), &world)
+                }
+                Step::Need(Need::AppCheckConsume { .. }, decision) => {
+                    decision.resume(Answer::AppCheckConsumed { already: false }, &world)
                 }
             };
         }
@@ -191,8 +194,9 @@ impl FiregateAnswer {
 }
 
 fn passed(permit: &Permit) -> String {
-    let who = match permit.user() {
-        Some(user) => format!("as user {:?}", user.uid),
+    let who = match permit.principal() {
+        Some(Principal::User(user)) => format!("as user {:?}", user.uid),
+        Some(Principal::GoogleAccount(account)) => format!("as the Google account {:?}", account.email),
         None => "without a user, because the backend is open to everyone".to_owned(),
     };
     format!("goes on to {} {who}{}", permit.backend().endpoint().url, credential(permit.backend()))

@@ -68,16 +68,19 @@ pub(super) async fn obtain(
         }
         return fetched;
     }
-    let Some(kind) = TokenKind::ALL.into_iter().find(|kind| issuer.starts_with(kind.issuer_prefix())) else {
+    let Some(kind) = TokenKind::FIREBASE
+        .into_iter()
+        .find(|kind| kind.firebase_issuer_prefix().is_some_and(|prefix| issuer.starts_with(prefix)))
+    else {
         return fetched;
     };
     let source = match kind {
         TokenKind::IdToken => id_token_keys.unwrap_or(KeySource::Url(endpoints.id_token_keys.clone())),
-        TokenKind::SessionCookie => KeySource::Url(endpoints.session_cookie_keys.clone()),
+        _ => KeySource::Url(endpoints.session_cookie_keys.clone()),
     };
     match (source.read().await.map(|keys| KeyState::Usable(Arc::new(keys))), kind) {
         (Ok(state), TokenKind::IdToken) => fetched.ring.id_token = state,
-        (Ok(state), TokenKind::SessionCookie) => fetched.ring.session_cookie = state,
+        (Ok(state), _) => fetched.ring.session_cookie = state,
         (Err(problem), _) => fetched.problem = Some(problem),
     }
     fetched

@@ -1,7 +1,7 @@
 //! Each member of a backend's bindings against the user: whether it names them, and why not.
 
 use firegate_core::iam;
-use firegate_core::identity::User;
+use firegate_core::identity::{Principal, User};
 use firegate_core::snapshot::{Backend, IdentityPool};
 use firegate_files::members::{Member, Pool};
 use serde::Serialize;
@@ -18,16 +18,31 @@ pub struct MemberLine {
     pub why: String,
 }
 
-/// Compares every member. `user` is absent when the token did not pass its checks.
-pub(super) fn compare(backend: &Backend, pool: &IdentityPool, user: Option<&User>) -> Vec<MemberLine> {
+/// Compares every member. `principal` is absent when the token did not pass its checks.
+pub(super) fn compare(
+    backend: &Backend,
+    pool: &IdentityPool,
+    principal: Option<&Principal>,
+) -> Vec<MemberLine> {
     let line = |member: &Member| {
-        let (matches, why) = match (member, user) {
+        let (matches, why) = match (member, principal) {
             (Member::AllUsers, _) => (Some(true), "everyone, with or without a token".to_owned()),
             (_, None) => (
                 None,
                 "the token did not pass its checks, so that there is no user to compare with".to_owned(),
             ),
-            (_, Some(user)) => (Some(iam::matches(member, pool, Some(user))), why(member, pool, user)),
+            (_, Some(principal)) => (
+                Some(iam::matches(member, pool, Some(principal))),
+                match principal {
+                    Principal::User(user) => why(member, pool, user),
+                    Principal::GoogleAccount(account) => {
+                        format!(
+                            "the caller is the Google account {:?}, which only `serviceAccount:` names",
+                            account.email
+                        )
+                    }
+                },
+            ),
         };
         MemberLine { member: member.to_string(), matches, why }
     };

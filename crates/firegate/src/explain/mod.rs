@@ -18,12 +18,12 @@ mod pasted;
 mod render;
 mod summary;
 
-use firegate_core::identity::{Examined, Identified, KeyRing, Obstacle, User, identify};
+use firegate_core::identity::{Examined, Identified, KeyRing, Obstacle, Principal, User, identify};
 use firegate_core::jose::{CompactJws, KeySet};
 use firegate_core::path::NormalPath;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
-use firegate_files::configuration::{Configuration, Revocation, Trust};
+use firegate_files::configuration::{AppCheck, Configuration, Revocation, TokenSource, Trust};
 use serde::Serialize;
 
 pub use calendar::Instant;
@@ -90,20 +90,25 @@ pub struct Explanation {
 pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let pasted = pasted::unwrap(input.token);
     let (token, problem) = (pasted.token.as_str(), input.keys_problem.as_deref());
-    let snapshot = Snapshot::compile(input.configuration);
-    let mut believing = Snapshot::compile(input.configuration);
+    let alone = of_a_token_alone(input.configuration);
+    let snapshot = Snapshot::compile(&alone);
+    let mut believing = Snapshot::compile(&alone);
     believing.identity.trust = Trust::Emulator;
+    let selected = NormalPath::parse(input.path).ok().and_then(|path| snapshot.routes.select(&path).cloned());
+    let backend_audience = selected.as_ref().map_or("", |backend| backend.endpoint().audience.as_str());
 
     let parsed = CompactJws::parse(token);
     let summary = TokenSummary::of(token, &parsed, input.now);
     let checks = parsed.as_ref().map_or_else(
         |_| Vec::new(),
         |jws| {
-            let examined = Examined { jws, rules: &snapshot.identity, keys: input.keys, now: input.now };
+            let rules = &snapshot.identity;
+            let examined = Examined { jws, rules, backend_audience, keys: input.keys, now: input.now };
             checks::run(&examined, problem)
         },
     );
-    let user = user(token, &snapshot, &believing, &input);
+    let principal = principal(token, backend_audience, (&snapshot, &believing), &input);
+    let user = principal.as_ref().and_then(Principal::user).cloned();
     let (path, backend, firegate) = match NormalPath::parse(input.path) {
         Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
         Ok(path) => {
@@ -127,12 +132,15 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         cloud_run: cloud_run.as_ref(),
     };
     let (advice, command) = (situation.advice(), situation.command());
-    let compare = |backend: &Backend| members::compare(backend, &snapshot.identity_pool, user.as_ref());
+    let compare = |backend: &Backend| members::compare(backend, &snapshot.identity_pool, principal.as_ref());
     let members = backend.map(compare).unwrap_or_default();
     // Keys of Google's own concern Cloud Run alone; of the others the answer itself says that they are missing.
     let google = (summary.form == TokenForm::GoogleIdToken).then(|| input.keys_problem.clone()).flatten();
     let account = account_note(input.configuration, user.as_ref(), &firegate, input.now);
-    let notes = pasted.notes.into_iter().chain(input.assumptions).chain(google).chain(account).collect();
+    let app_check = app_check_note(input.configuration, backend);
+    let notes =
+        pasted.notes.into_iter().chain(input.assumptions).chain(google).chain(account).chain(app_check);
+    let notes = notes.collect();
     let backend = backend.map(|backend| backend.name.clone());
     Explanation {
         token: summary,
@@ -155,13 +163,40 @@ impl Explanation {
     }
 }
 
-/// The user, as far as the token proves one; without keys, the user that it claims.
-fn user(token: &str, snapshot: &Snapshot, believing: &Snapshot, input: &ExplainInput<'_>) -> Option<User> {
-    match identify(token, &snapshot.identity, input.keys, input.now) {
-        Ok(Identified { user, .. }) => Some(user),
+/// The configuration as far as it concerns the user's token: a token says neither where it stood in a request nor which app
+/// sent it.
+fn of_a_token_alone(configuration: &Configuration) -> Configuration {
+    let mut alone = configuration.clone();
+    for backend in alone.backends.values_mut() {
+        backend.app_check = AppCheck::Off;
+        backend.token_sources = vec![TokenSource::Authorization];
+    }
+    alone
+}
+
+/// That the backend asks for more than a user's token.
+fn app_check_note(configuration: &Configuration, backend: Option<&Backend>) -> Option<String> {
+    let settings =
+        configuration.backends.iter().find(|(name, _)| backend.is_some_and(|b| b.name == name.as_str()));
+    settings.filter(|(_, settings)| settings.app_check != AppCheck::Off).map(|(name, _)| {
+        format!("{name} also requires an App Check token in `X-Firebase-AppCheck`, which is not judged here")
+    })
+}
+
+/// Who calls, as far as the token proves it; without keys, who it claims to be from.
+fn principal(
+    token: &str,
+    backend_audience: &str,
+    (snapshot, believing): (&Snapshot, &Snapshot),
+    input: &ExplainInput<'_>,
+) -> Option<Principal> {
+    let judge = |token: &str, snapshot: &Snapshot| {
+        identify(token, &snapshot.identity, backend_audience, input.keys, input.now)
+    };
+    match judge(token, snapshot) {
+        Ok(Identified { principal, .. }) => Some(principal),
         Err(Obstacle::KeysMissing { .. }) => {
-            let unsigned = firegate_door::unsigned(token)?;
-            identify(&unsigned, &believing.identity, input.keys, input.now).ok().map(|found| found.user)
+            judge(&firegate_door::unsigned(token)?, believing).ok().map(|found| found.principal)
         }
         Err(Obstacle::KeyUnknown { .. } | Obstacle::Denied(_)) => None,
     }

@@ -121,9 +121,11 @@ impl TokenForm {
     fn of_parsed(jws: &CompactJws<'_>) -> Self {
         let issuer = jws.payload_text("iss").unwrap_or_default();
         let audience = jws.payload_text("aud").unwrap_or_default();
-        let form = if issuer.starts_with(TokenKind::IdToken.issuer_prefix()) {
+        let is_of =
+            |kind: TokenKind| kind.firebase_issuer_prefix().is_some_and(|prefix| issuer.starts_with(prefix));
+        let form = if is_of(TokenKind::IdToken) {
             Self::FirebaseIdToken
-        } else if issuer.starts_with(TokenKind::SessionCookie.issuer_prefix()) {
+        } else if is_of(TokenKind::SessionCookie) {
             Self::FirebaseSessionCookie
         } else if GOOGLE_ISSUERS.contains(&issuer) {
             Self::GoogleIdToken

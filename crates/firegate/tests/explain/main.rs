@@ -43,7 +43,7 @@ fn published_keys() -> KeySet {
 
 fn ring() -> KeyRing {
     let keys = KeyState::Usable(Arc::new(published_keys()));
-    KeyRing { id_token: keys.clone(), session_cookie: keys, verified: None }
+    KeyRing { id_token: keys.clone(), session_cookie: keys, ..KeyRing::default() }
 }
 
 fn minimal(members: &[&str]) -> Configuration {

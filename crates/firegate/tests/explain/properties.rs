@@ -4,7 +4,7 @@
 use firegate::explain::{CheckVerdict, ExplainInput, Explanation, explain, render_text};
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{CHECKS, KeyRing, Obstacle, identify};
+use firegate_core::identity::{CHECKS, KeyRing, NoKnownAccounts, Obstacle, identify};
 use firegate_core::jose::{RsaSigner, encode_base64url};
 use firegate_core::path::NormalPath;
 use firegate_core::snapshot::Snapshot;
@@ -58,8 +58,8 @@ fn decided(token: &str, snapshot: &Snapshot, keys: &KeyRing) -> Option<&'static 
     let headers =
         HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))]);
     let path = NormalPath::parse("/").expect("a path");
-    let facts = RequestFacts { method: &Method::GET, path, headers: &headers };
-    let world = World { snapshot, keys, now: UnixTime::from_seconds(NOW) };
+    let facts = RequestFacts::of(&Method::GET, path, &headers);
+    let world = World { snapshot, keys, accounts: &NoKnownAccounts, now: UnixTime::from_seconds(NOW) };
     let mut step = Decision::start(&facts, &world);
     loop {
         step = match step {
@@ -84,12 +84,13 @@ fn the_explanation_agrees_with_the_decision_and_with_its_own_checks() {
             assert_eq!(explanation.firegate.code, decided(&pasted, &snapshot, &keys), "{members:?} {token}");
             assert_eq!(explanation.passes(), explanation.firegate.code.is_none(), "{members:?} {token}");
             let failed = explanation.checks.iter().find(|check| check.verdict == CheckVerdict::Failed);
-            let refused = match identify(&pasted, &snapshot.identity, &keys, UnixTime::from_seconds(NOW)) {
-                Ok(_) => None,
-                Err(Obstacle::KeyUnknown { .. }) => Some("TOKEN_KEY_UNKNOWN"),
-                Err(Obstacle::KeysMissing { .. }) => panic!("the keys are there"),
-                Err(Obstacle::Denied(reason)) => Some(reason.code().entry().name),
-            };
+            let refused =
+                match identify(&pasted, &snapshot.identity, SERVICE, &keys, UnixTime::from_seconds(NOW)) {
+                    Ok(_) => None,
+                    Err(Obstacle::KeyUnknown { .. }) => Some("TOKEN_KEY_UNKNOWN"),
+                    Err(Obstacle::KeysMissing { .. }) => panic!("the keys are there"),
+                    Err(Obstacle::Denied(reason)) => Some(reason.code().entry().name),
+                };
             if !explanation.checks.is_empty() {
                 assert_eq!(failed.and_then(|check| check.code), refused, "{token}");
                 assert_eq!(explanation.checks.len(), CHECKS.len(), "all run, whatever the first say");

@@ -1,0 +1,171 @@
+//! Where in a request the user's token stands, and how a request looks without it.
+//!
+//! A token that the client put there on purpose (`Authorization`, the query, `Sec-WebSocket-Protocol`) wins over the
+//! `__session` cookie, which a browser sends by itself; two tokens on purpose are none. Whatever was looked for is found
+//! and removed by the same reading, so that nothing is left behind that another reader would take for a token.
+
+mod cookie;
+mod origin;
+mod query;
+mod subprotocol;
+
+use firegate_files::configuration::TokenSource;
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub use cookie::{SESSION_COOKIE, without_session_cookie};
+pub use origin::check_cookie_origin;
+pub use query::{ACCESS_TOKEN, query_without_access_token};
+pub use subprotocol::without_access_token_protocol;
+
+use crate::facts::{Authorization, RequestFacts};
+use crate::reason::Reason;
+
+/// A token that a request carries, not yet proven to be anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresentedToken<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// Where it stands.
+    pub source: TokenSource,
+    /// The request also has a `__session` cookie, which lost against this token.
+    pub supersedes_cookie: bool,
+}
+
+/// Finds the one token of a request, looking in `sources` alone.
+///
+/// # Errors
+/// If there are two of a kind, or one that two parties could read differently.
+pub fn presented_token<'a>(
+    facts: &RequestFacts<'a>,
+    sources: &[TokenSource],
+) -> Result<Option<PresentedToken<'a>>, Reason> {
+    let looks_in = |source| sources.contains(&source);
+    let authorization = match facts.authorization() {
+        _ if !looks_in(TokenSource::Authorization) => None,
+        Ok(Authorization::Bearer(token)) => Some((token, TokenSource::Authorization)),
+        Ok(Authorization::Absent | Authorization::Other) => None,
+        Err(reason) => return Err(reason),
+    };
+    let query = match facts.query {
+        Some(query) if looks_in(TokenSource::Query) && may_carry_in_query(facts) => {
+            query::access_token(query)?.map(|token| (token, TokenSource::Query))
+        }
+        _ => None,
+    };
+    let protocol = if looks_in(TokenSource::WebsocketProtocol) && facts.is_web_socket {
+        subprotocol::access_token(facts.headers)?.map(|token| (token, TokenSource::WebsocketProtocol))
+    } else {
+        None
+    };
+    let cookie = if looks_in(TokenSource::Cookie) { cookie::session_cookie(facts.headers)? } else { None };
+    let mut on_purpose = [authorization, query, protocol].into_iter().flatten();
+    match (on_purpose.next(), on_purpose.next(), cookie) {
+        (Some(_), Some(_), _) => Err(Reason::CredentialAmbiguous),
+        (Some((text, source)), None, cookie) => {
+            Ok(Some(PresentedToken { text, source, supersedes_cookie: cookie.is_some() }))
+        }
+        (None, _, Some(text)) => {
+            Ok(Some(PresentedToken { text, source: TokenSource::Cookie, supersedes_cookie: false }))
+        }
+        (None, _, None) => Ok(None),
+    }
+}
+
+/// Whether a token in the query counts: only for what a browser opens without letting the page set headers, a WebSocket
+/// or an `EventSource`. Everything else can send `Authorization`, which is not written into every log on the way.
+fn may_carry_in_query(facts: &RequestFacts<'_>) -> bool {
+    let mut accepted = facts.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    facts.is_web_socket
+        || accepted.any(|value| {
+            value.split(',').any(|range| {
+                range
+                    .split(';')
+                    .next()
+                    .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+            })
+        })
+}
+
+/// What of a request is not forwarded: the places that a token was read from, or lost in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenRemoval {
+    /// The Authorization header.
+    pub authorization: bool,
+    /// The `__session` cookie; other cookies stay.
+    pub cookie: bool,
+    /// The query's `access_token`; other parameters stay.
+    pub query: bool,
+    /// `access_token` and the token in `Sec-WebSocket-Protocol`; other protocols stay.
+    pub websocket_protocol: bool,
+}
+
+impl TokenRemoval {
+    /// Removes the token that was read, unless it is forwarded, and the cookie that lost against it in any case.
+    pub fn of(token: Option<&PresentedToken<'_>>, forwards_user_token: bool) -> Self {
+        let Some(token) = token else { return Self::default() };
+        let drops = |source| token.source == source && !forwards_user_token;
+        Self {
+            authorization: drops(TokenSource::Authorization),
+            cookie: drops(TokenSource::Cookie) || token.supersedes_cookie,
+            query: drops(TokenSource::Query),
+            websocket_protocol: drops(TokenSource::WebsocketProtocol),
+        }
+    }
+
+    /// Removes from a request's headers what stands there. All other bytes stay as they are.
+    pub fn apply(self, headers: &mut HeaderMap) {
+        if self.authorization {
+            headers.remove(AUTHORIZATION);
+        }
+        if self.cookie {
+            without_session_cookie(headers);
+        }
+        if self.websocket_protocol {
+            without_access_token_protocol(headers);
+        }
+    }
+}
+
+/// Rewrites every field of a name; a field of which nothing is left goes.
+fn rewrite(headers: &mut HeaderMap, name: &HeaderName, mut edit: impl FnMut(&[u8]) -> Option<Vec<u8>>) {
+    let fields = headers.get_all(name).iter().filter_map(|field| {
+        let mut kept = HeaderValue::from_bytes(&edit(field.as_bytes())?).ok()?;
+        kept.set_sensitive(field.is_sensitive());
+        Some(kept)
+    });
+    let fields = fields.collect::<Vec<_>>();
+    headers.remove(name);
+    for field in fields {
+        headers.append(name, field);
+    }
+}
+
+/// Removes segments from a delimited text and keeps every other byte, but for the blank that the removed segment left at the
+/// start. `None` if nothing is left.
+fn without_segments(
+    text: &[u8],
+    delimiter: u8,
+    mut is_removed: impl FnMut(&[u8]) -> bool,
+) -> Option<Vec<u8>> {
+    let mut kept: Vec<u8> = Vec::with_capacity(text.len());
+    let mut is_first = true;
+    let mut removed_any = false;
+    for segment in text.split(|byte| *byte == delimiter) {
+        if is_removed(segment) {
+            removed_any = true;
+            continue;
+        }
+        if is_first {
+            kept.extend_from_slice(if removed_any { segment.trim_ascii_start() } else { segment });
+        } else {
+            kept.push(delimiter);
+            kept.extend_from_slice(segment);
+        }
+        is_first = false;
+    }
+    (!is_first).then_some(kept)
+}
+
+#[cfg(test)]
+mod tests;

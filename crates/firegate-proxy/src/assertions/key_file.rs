@@ -1,0 +1,262 @@
+//! The generated keys in the data directory: one file that is replaced as a whole, so that whenever power fails either
+//! the old keys or the new ones are there.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use firegate_core::jose::{EcdsaP256Signer, decode_base64url, encode_base64url};
+use firegate_core::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use super::AssertionKeyError;
+use super::rotation::{KeyChain, KeyUse, RotatingKey};
+use crate::limits::{ASSERTION_KEY_FILE_BYTES_MAX, ASSERTION_KEYS_MAX};
+
+/// The file's name in the data directory.
+pub(super) const KEY_FILE: &str = "assertion-keys.json";
+
+/// The file of version 0.1.0, which knew one key. It is read once, and its key is taken over.
+pub(super) const FORMER_KEY_FILE: &str = "assertion-key.pk8";
+
+/// The version of the format that is written, and the only one that is read.
+const FORMAT_VERSION: u64 = 1;
+
+const TOO_MANY_KEYS: &str = "there are more keys than Firegate ever makes";
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct VersionedFile {
+    version: u64,
+}
+
+/// The file, as it is written.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredKeys {
+    version: u64,
+    keys: Vec<StoredKey>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredKey {
+    /// Follows from the key; whoever reads the file finds it here, and a damaged key does not fit it.
+    kid: String,
+    created_at: i64,
+    #[serde(rename = "use")]
+    key_use: StoredUse,
+    since: i64,
+    /// The private key: PKCS #8, in base64url.
+    pkcs8: String,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredUse {
+    Published,
+    Signing,
+    Retired,
+}
+
+/// What the data directory holds.
+pub(super) enum Found {
+    /// The keys.
+    Keys(KeyChain),
+    /// The one key of version 0.1.0.
+    FormerKey(EcdsaP256Signer),
+    Nothing,
+}
+
+/// What came of making the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    Yes,
+    /// Another process was faster: its keys count.
+    AlreadyThere,
+}
+
+/// The file in its directory.
+#[derive(Clone, Debug)]
+pub(super) struct KeyFile {
+    directory: PathBuf,
+    path: PathBuf,
+}
+
+impl KeyFile {
+    pub(super) fn new(data_dir: &Path) -> Self {
+        Self { directory: data_dir.to_owned(), path: data_dir.join(KEY_FILE) }
+    }
+
+    /// Reads the keys. A file that cannot be understood is an error and never an absent one: with other keys in its
+    /// place, every token under way would fail.
+    pub(super) fn read(&self) -> Result<Found, AssertionKeyError> {
+        if let Some(bytes) = read_bounded(&self.path)? {
+            let keys = parse(&bytes).map_err(|why| self.damaged(why))?;
+            return Ok(Found::Keys(keys));
+        }
+        let former = self.former_path();
+        Ok(match read_bounded(&former)? {
+            Some(der) => {
+                let key = EcdsaP256Signer::from_pkcs8(&der);
+                Found::FormerKey(key.map_err(|_| AssertionKeyError::Key { path: former })?)
+            }
+            None => Found::Nothing,
+        })
+    }
+
+    /// Makes the file, unless it is there by now: of two processes that start at once, one makes the first key.
+    pub(super) fn make(&self, keys: &KeyChain) -> Result<Made, AssertionKeyError> {
+        fs::create_dir_all(&self.directory).map_err(|error| self.failed(error))?;
+        let partial = self.write_partial(keys)?;
+        let made = match fs::hard_link(&partial, &self.path) {
+            Ok(()) => Made::Yes,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Made::AlreadyThere,
+            // Some file systems have no links. There the last one to start wins, and the keys of both are put together
+            // with the next check.
+            Err(_) => {
+                self.put_in_place(&partial)?;
+                return Ok(Made::Yes);
+            }
+        };
+        fs::remove_file(&partial).map_err(|error| self.failed(error))?;
+        self.sync_directory()?;
+        Ok(made)
+    }
+
+    /// Replaces the file.
+    pub(super) fn replace(&self, keys: &KeyChain) -> Result<(), AssertionKeyError> {
+        let partial = self.write_partial(keys)?;
+        self.put_in_place(&partial)
+    }
+
+    /// Removes the file of version 0.1.0, whose key is among the kept ones: a retired key should not lie around.
+    pub(super) fn remove_former(&self, keys: &KeyChain) -> Result<(), AssertionKeyError> {
+        let former = self.former_path();
+        let Some(der) = read_bounded(&former)? else { return Ok(()) };
+        let id = EcdsaP256Signer::from_pkcs8(&der).ok().map(|key| key.key_id().to_owned());
+        if keys.keys().iter().any(|key| id.as_deref() == Some(key.id())) {
+            fs::remove_file(&former)
+                .map_err(|source| AssertionKeyError::File { path: former.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    fn former_path(&self) -> PathBuf {
+        self.directory.join(FORMER_KEY_FILE)
+    }
+
+    /// Writes the keys beside the file, under a name that no other process takes: the process's id would not do, because
+    /// it is 1 in every container.
+    fn write_partial(&self, keys: &KeyChain) -> Result<PathBuf, AssertionKeyError> {
+        if keys.keys().len() > ASSERTION_KEYS_MAX {
+            return Err(self.failed(io::Error::other(TOO_MANY_KEYS)));
+        }
+        let bytes = render(keys).map_err(|error| self.failed(error.into()))?;
+        let mut random = [0; 8];
+        SystemRandom::new()
+            .fill(&mut random)
+            .map_err(|_| self.failed(io::Error::other("the system gives no random bytes")))?;
+        let partial = self.path.with_extension(format!("{}.partial", encode_base64url(&random)));
+        write_secret(&partial, &bytes).map_err(|error| {
+            // Half a file is of no use, and a full disk has no room for it.
+            let _ = fs::remove_file(&partial);
+            self.failed(error)
+        })?;
+        Ok(partial)
+    }
+
+    fn put_in_place(&self, partial: &Path) -> Result<(), AssertionKeyError> {
+        fs::rename(partial, &self.path).map_err(|error| {
+            let _ = fs::remove_file(partial);
+            self.failed(error)
+        })?;
+        self.sync_directory()
+    }
+
+    /// Without this the new name could be lost with the power, although the bytes are there.
+    fn sync_directory(&self) -> Result<(), AssertionKeyError> {
+        File::open(&self.directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: io::Error) -> AssertionKeyError {
+        AssertionKeyError::File { path: self.path.clone(), source }
+    }
+
+    fn damaged(&self, why: &'static str) -> AssertionKeyError {
+        AssertionKeyError::KeptKeys { path: self.path.clone(), why }
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, AssertionKeyError> {
+    let failed = |source| AssertionKeyError::File { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    // A longer file is cut off, and then it is not JSON.
+    file.take(ASSERTION_KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+/// Writes a new file that only its owner may read.
+fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn render(keys: &KeyChain) -> serde_json::Result<Vec<u8>> {
+    let stored = |key: &RotatingKey| StoredKey {
+        kid: key.id().to_owned(),
+        created_at: key.created_at.as_seconds(),
+        key_use: match key.key_use {
+            KeyUse::Published => StoredUse::Published,
+            KeyUse::Signing => StoredUse::Signing,
+            KeyUse::Retired => StoredUse::Retired,
+        },
+        since: key.since.as_seconds(),
+        pkcs8: encode_base64url(key.signer.pkcs8()),
+    };
+    let keys = keys.keys().iter().map(stored).collect();
+    serde_json::to_vec_pretty(&StoredKeys { version: FORMAT_VERSION, keys })
+}
+
+fn parse(bytes: &[u8]) -> Result<KeyChain, &'static str> {
+    let no_keys = "it is cut off or was changed";
+    let VersionedFile { version } = serde_json::from_slice(bytes).map_err(|_| no_keys)?;
+    if version != FORMAT_VERSION {
+        return Err("another version of Firegate wrote it");
+    }
+    let stored: StoredKeys = serde_json::from_slice(bytes).map_err(|_| no_keys)?;
+    if stored.keys.len() > ASSERTION_KEYS_MAX {
+        return Err(TOO_MANY_KEYS);
+    }
+    let keys = stored.keys.into_iter().map(read_key).collect::<Option<Vec<_>>>();
+    let keys = keys.ok_or("a key in it is damaged")?;
+    KeyChain::of(keys).ok_or("not exactly one of its keys signs")
+}
+
+fn read_key(stored: StoredKey) -> Option<RotatingKey> {
+    let signer = EcdsaP256Signer::from_pkcs8(&decode_base64url(&stored.pkcs8)?).ok()?;
+    let key_use = match stored.key_use {
+        StoredUse::Published => KeyUse::Published,
+        StoredUse::Signing => KeyUse::Signing,
+        StoredUse::Retired => KeyUse::Retired,
+    };
+    (signer.key_id() == stored.kid).then(|| RotatingKey {
+        signer,
+        created_at: UnixTime::from_seconds(stored.created_at),
+        key_use,
+        since: UnixTime::from_seconds(stored.since),
+    })
+}

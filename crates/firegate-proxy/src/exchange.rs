@@ -1,0 +1,202 @@
+//! The token endpoint (RFC 8693) and the document that describes it (RFC 8414). What a request says is core's to read, and
+//! whether the user may is core's to decide; here the form is received, the token is made, and the answer is written.
+
+use std::time::Duration;
+
+use firegate_core::assertion::{EXCHANGED_TOKEN_TYPE, exchanged_token_claims};
+use firegate_core::decision::{Decision, Outcome};
+use firegate_core::exchange::{
+    ExchangeError, ExchangeErrorCode, ExchangeRequest, ID_TOKEN_TYPE, JWT_TOKEN_TYPE, RequestedToken,
+    TOKEN_EXCHANGE_GRANT,
+};
+use firegate_core::identity::TokenKind;
+use firegate_core::jose::CompactJws;
+use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
+use firegate_core::permit::Permit;
+use firegate_core::reason::{Code, Stage};
+use firegate_core::time::UnixTime;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts};
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Value, json};
+
+use crate::body::{Body, ClientBody};
+use crate::door::{Door, Refused, fault};
+use crate::limits::{EXCHANGE_FORM_TIMEOUT, RETRY_AFTER_SECONDS};
+use crate::request::RequestHead;
+use crate::respond::full;
+
+/// Where tokens are exchanged, below the paths that are never routed.
+pub(crate) const TOKEN_ENDPOINT: &str = "token";
+
+/// Where clients look for the endpoint (RFC 8414, section 3).
+pub(crate) const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
+
+/// How an exchange was refused, for the counters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExchangeRefused(pub(crate) Code);
+
+/// A token that is handed out.
+struct Issued {
+    token: String,
+    token_type: &'static str,
+    expires_in: Duration,
+}
+
+impl Door {
+    /// Answers a request to the token endpoint.
+    pub(crate) async fn exchange(
+        &self,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        body: ClientBody,
+    ) -> Response<Body> {
+        if parts.method != Method::POST {
+            let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
+        match self.exchanged(head, parts, body).await {
+            Ok(issued) => answer(
+                StatusCode::OK,
+                &json!({
+                    "access_token": issued.token, "issued_token_type": issued.token_type, "token_type": "Bearer",
+                    "expires_in": issued.expires_in.as_secs(),
+                }),
+            ),
+            Err(error) => {
+                let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+                let mut response = answer(status, &error.body());
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+                }
+                if let Some(code) = error.reason {
+                    response.extensions_mut().insert(ExchangeRefused(code));
+                }
+                response
+            }
+        }
+    }
+
+    async fn exchanged(
+        &self,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        body: ClientBody,
+    ) -> Result<Issued, ExchangeError> {
+        let form = form(&parts.headers, body).await?;
+        let asked = ExchangeRequest::parse(&form)?;
+        let backend = asked.target(&self.shared.snapshot)?;
+        let subject = asked.subject_token.as_str();
+        let outcome = self.decide(|world| Decision::exchange(&head.facts, backend, subject, world)).await;
+        let refuse = |refused: Refused| {
+            tracing::info!(backend = backend.name, refused = %refused, "a token was not exchanged");
+            match refused {
+                Refused::Denial(denial) => ExchangeError::of_denial(&denial),
+                Refused::Fault(fault) => ExchangeError::of_fault(&fault),
+            }
+        };
+        let permit = match outcome {
+            Outcome::Permit(permit) => permit,
+            Outcome::Denial(denial) => return Err(refuse(Refused::Denial(denial))),
+            Outcome::Fault(fault) => return Err(refuse(Refused::Fault(fault))),
+            Outcome::Respond(_) => {
+                return Err(refuse(fault(Code::Internal, Stage::Exchange, "nobody asked for a preflight")));
+            }
+        };
+        if asked.subject_is_id_token && permit.user().is_none_or(|user| user.kind != TokenKind::IdToken) {
+            return Err(ExchangeError::subject_is_no_id_token());
+        }
+        self.note_unchecked(&permit);
+        let issued = match asked.requested {
+            RequestedToken::Firegate => self.own_token(&permit),
+            RequestedToken::GoogleIdToken => self.federated_token(&permit, head, subject).await,
+        };
+        issued.map_err(refuse)
+    }
+
+    /// A token of Firegate's own about the permit's user.
+    fn own_token(&self, permit: &Permit) -> Result<Issued, Refused> {
+        let now = self.shared.clock.now();
+        let internal = |why: &str| fault(Code::Internal, Stage::Exchange, why);
+        let user = permit.user().ok_or_else(|| internal("a token is exchanged for a user's alone"))?;
+        let issuer = &self.shared.snapshot.identity.issuer;
+        let claims = exchanged_token_claims(user, issuer, &permit.backend().endpoint().audience, now);
+        let signed = self.shared.assertions.sign(EXCHANGED_TOKEN_TYPE, &claims);
+        let token = signed.map_err(|error| fault(Code::Internal, Stage::Exchange, error))?;
+        let token =
+            token.ok_or_else(|| internal("there is no key to sign with; hint: set `assertion.key`"))?;
+        let expires_in = expiry(&claims).map_or(Duration::ZERO, |expires_at| expires_at.since(now));
+        Ok(Issued { token, token_type: JWT_TOKEN_TYPE, expires_in })
+    }
+
+    /// A Google ID token that the user's own federation yields. Google decides how long it lives.
+    async fn federated_token(
+        &self,
+        permit: &Permit,
+        head: &RequestHead<'_>,
+        subject: &str,
+    ) -> Result<Issued, Refused> {
+        let missing = || fault(Code::CredentialUnavailable, Stage::Exchange, "there is no federated token");
+        let bearer = self.shared.control.google_token(permit, &head.facts, Some(subject)).await?;
+        let bearer = bearer.ok_or_else(missing)?;
+        let token = bearer.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(missing)?;
+        let claims = CompactJws::parse(token).map_err(|_| missing())?;
+        let expires_at = claims.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+        let expires_in = expires_at.ok_or_else(missing)?.since(self.shared.clock.now());
+        Ok(Issued { token: token.to_owned(), token_type: ID_TOKEN_TYPE, expires_in })
+    }
+}
+
+/// The authorisation server's metadata, RFC 8414, section 2: what clients need to find and use the endpoint.
+pub(crate) fn metadata(issuer: &str) -> Response<Body> {
+    let base = issuer.trim_end_matches('/');
+    let mut response = answer(
+        StatusCode::OK,
+        &json!({
+            "issuer": issuer,
+            "token_endpoint": format!("{base}/.well-known/firegate/{TOKEN_ENDPOINT}"),
+            "jwks_uri": format!("{base}/.well-known/firegate/jwks.json"),
+            "grant_types_supported": [TOKEN_EXCHANGE_GRANT],
+            "response_types_supported": [],
+            "token_endpoint_auth_methods_supported": ["none"],
+        }),
+    );
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response.headers_mut().remove(PRAGMA);
+    response
+}
+
+/// Receives the form. Parameters count in the body alone (RFC 6749, section 3.2).
+async fn form(headers: &HeaderMap, body: ClientBody) -> Result<Vec<u8>, ExchangeError> {
+    let invalid = |why: &str| ExchangeError::new(ExchangeErrorCode::InvalidRequest, why);
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let media_type = match (types.next().and_then(|value| value.to_str().ok()), types.next()) {
+        (Some(value), None) => value.split(';').next().unwrap_or_default().trim(),
+        _ => "",
+    };
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(invalid("the Content-Type has to be application/x-www-form-urlencoded"));
+    }
+    let whole = Limited::new(body, EXCHANGE_FORM_BYTES_MAX).collect();
+    match tokio::time::timeout(EXCHANGE_FORM_TIMEOUT, whole).await {
+        Ok(Ok(form)) => Ok(form.to_bytes().to_vec()),
+        Ok(Err(_)) => Err(invalid("the form is too long, or broke off")),
+        Err(_) => Err(invalid("the form did not come in time")),
+    }
+}
+
+fn expiry(claims: &Value) -> Option<UnixTime> {
+    claims.get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds)
+}
+
+/// An answer that no cache keeps (RFC 6749, section 5.1).
+fn answer(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(full(format!("{body}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
