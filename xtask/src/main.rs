@@ -1,9 +1,12 @@
 //! The project's own commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask generate`. They install what they
 //! need, so that a clean clone has no other instructions.
 
+mod bench;
 mod dev;
+mod fuzz;
 mod generate;
 mod lint;
+mod oracles;
 mod process;
 mod tally;
 mod test;
@@ -32,6 +35,20 @@ enum Task {
         #[arg(value_enum)]
         suite: Option<Suite>,
     },
+    /// Feeds the fuzz targets on what they make of their seeds, a few seconds each
+    Fuzz {
+        /// Only this target: a file name in fuzz/fuzz_targets, without its ending
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, value_name = "N")]
+        seconds: Option<u32>,
+    },
+    /// Measures the check of one token beside OpenSSL's bare RSA, in turns
+    Bench {
+        /// How often the two take turns
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        rounds: u32,
+    },
     /// Checks format, clippy and what may be in the dependency tree
     Lint,
     /// Writes the files that are generated from the code
@@ -45,6 +62,8 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { suite } => test::run(suite),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Task::Bench { rounds } => bench::run(rounds),
         Task::Lint => lint::run(),
         Task::Generate { check } => generate::run(check),
     };

@@ -20,6 +20,10 @@ pub(crate) enum Suite {
     Rust,
     /// Google's client libraries against `firegate dev`
     Clients,
+    /// The fuzz targets, a few seconds each
+    Fuzz,
+    /// Other verifiers against the corpus of hostile tokens
+    Oracles,
 }
 
 /// Runs the tests, streams what their runners write, and closes with `N passed, N failed`. True when none failed.
@@ -31,6 +35,16 @@ pub(crate) fn run(only: Option<Suite>) -> Result<bool> {
     if only.is_none_or(|suite| suite == Suite::Clients) {
         let tally = clients().unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
         tallies.push(("node --test", tally));
+    }
+    if only.is_none_or(|suite| suite == Suite::Fuzz) {
+        let tally =
+            crate::fuzz::test().unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
+        tallies.push(("fuzz", tally));
+    }
+    if only.is_none_or(|suite| suite == Suite::Oracles) {
+        let tally = crate::oracles::test()
+            .unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
+        tallies.push(("oracles", tally));
     }
 
     progress("closing lines");

@@ -22,8 +22,21 @@ pub(crate) fn install_curl() -> Result<()> {
     }
 }
 
+/// Makes sure of a C++ compiler: libFuzzer is written in it.
+pub(crate) fn install_cpp_compiler() -> Result<()> {
+    let is_there =
+        ["c++", "g++", "clang++"].iter().any(|name| output_of(Command::new(name).arg("--version")).is_some());
+    if is_there { Ok(()) } else { apt_install(&["g++"]) }
+}
+
 /// Makes sure of Node, and of the client libraries that `package-lock.json` names.
 pub(crate) fn install_client_libraries() -> Result<()> {
+    install_node()?;
+    install_node_packages(&client_tests())
+}
+
+/// Makes sure of Node and npm.
+pub(crate) fn install_node() -> Result<()> {
     if output_of(Command::new("node").arg("--version")).is_none()
         || output_of(Command::new("npm").arg("--version")).is_none()
     {
@@ -35,18 +48,43 @@ pub(crate) fn install_client_libraries() -> Result<()> {
         parse_node_version(&version).is_some_and(|found| found >= NODE_VERSION_MIN),
         "the client tests need Node {major}.{minor} or newer, and this is {version}: install it from nodejs.org or a version manager"
     );
+    Ok(())
+}
 
-    let clients = client_tests();
-    let wanted = modified(&clients.join("package-lock.json"));
-    let installed = modified(&clients.join("node_modules/.package-lock.json"));
+/// Installs what a folder's `package-lock.json` names, unless that was done since it last changed.
+pub(crate) fn install_node_packages(folder: &Path) -> Result<()> {
+    let wanted = modified(&folder.join("package-lock.json"));
+    let installed = modified(&folder.join("node_modules/.package-lock.json"));
     if installed.is_some() && installed >= wanted {
         return Ok(());
     }
     // The libraries' install scripts only print and probe; nothing here needs them.
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&clients);
-    ensure!(run(&mut npm)?, "npm ci failed in {}", clients.display());
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+    ensure!(run(&mut npm)?, "npm ci failed in {}", folder.display());
     Ok(())
+}
+
+/// Installs what `requirements` names into a virtual environment at `place`, and returns its Python.
+pub(crate) fn install_python_packages(requirements: &Path, place: &Path) -> Result<PathBuf> {
+    let python = place.join("bin/python");
+    let marker = place.join("requirements.txt");
+    let wanted = std::fs::read(requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    if std::fs::read(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    if output_of(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_none() {
+        apt_install(&["python3", "python3-venv"])?;
+    }
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(place);
+    ensure!(run(&mut venv)?, "cannot make a virtual environment in {}", place.display());
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"]).arg(requirements);
+    ensure!(run(&mut pip)?, "pip could not install {}", requirements.display());
+    std::fs::write(&marker, wanted).with_context(|| format!("cannot write {}", marker.display()))?;
+    Ok(python)
 }
 
 /// The path of a cargo-deny that runs: the one that is installed, else our own.
@@ -76,6 +114,17 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     install.arg(&root);
     ensure!(run(&mut install)?, "cannot install cargo-deny {CARGO_DENY_VERSION}");
     Ok(own)
+}
+
+/// Whether a program is installed.
+pub(crate) fn has_tool(name: &str) -> bool {
+    let status = Command::new(name)
+        .arg("--help")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok()
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {
