@@ -78,6 +78,27 @@ async fn events_and_large_bodies_are_streamed_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_key_set_may_be_kept_for_five_minutes_and_is_sent_again_only_if_it_changed() {
+    let stack = Stack::start().await;
+    let keys = stack.door("/.well-known/firegate/jwks.json");
+    let first = Call::get(&keys).send().await;
+    assert_eq!(first.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(first.header("content-type"), Some("application/json"));
+    let tag = first.header("etag").expect("a tag").to_owned();
+    let again = Call::get(&keys).header("if-none-match", &tag).send().await;
+    assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+    assert_eq!(again.header("etag"), Some(&*tag));
+    assert_eq!(again.header("cache-control"), Some("public, max-age=300"));
+    let other = Call::get(&keys).header("if-none-match", "\"other\"").send().await;
+    assert_eq!((other.status.as_u16(), other.body), (200, first.body));
+    let head = Call::new(Method::HEAD, &keys).send().await;
+    assert_eq!((head.status.as_u16(), head.header("etag"), head.body.len()), (200, Some(&*tag), 0));
+    let write = Call::new(Method::POST, &keys).header("if-none-match", &tag).send().await;
+    assert_eq!((write.status.as_u16(), write.header("allow")), (405, Some("GET, HEAD")));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn firegate_answers_under_its_own_path_and_routes_nothing_there() {
     let stack = Stack::start().await;
     let keys = Call::get(&stack.door("/.well-known/firegate/jwks.json")).send().await.ok();
