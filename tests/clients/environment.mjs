@@ -1,5 +1,6 @@
 // Where the parts of the running `firegate dev` answer, as its ready file says:
-// `project`, `door`, `service`, `google`, `identity`, `user`, `service_accounts`.
+// `project`, `project_number`, `door`, `service`, `google`, `identity`, `app_check_debug_token`, `user`,
+// `service_accounts`.
 import { readFileSync } from "node:fs";
 
 const path = process.env.FIREGATE_READY_FILE;

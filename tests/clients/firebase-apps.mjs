@@ -2,12 +2,13 @@
 import { after } from "node:test";
 
 import admin from "firebase-admin";
+import { getAppCheck as getAdminAppCheck } from "firebase-admin/app-check";
 import { getAuth as getAdminAuth } from "firebase-admin/auth";
 import { deleteApp, initializeApp } from "firebase/app";
 import { connectAuthEmulator, createUserWithEmailAndPassword, getAuth } from "firebase/auth";
 
 import { environment, newEmail } from "./environment.mjs";
-import { identityPlatformAgent, serviceAccountKey } from "./local-google.mjs";
+import { localGoogleAgent, metadataAccessToken, serviceAccountKey } from "./local-google.mjs";
 
 export const PASSWORD = "correct horse battery staple";
 
@@ -34,7 +35,16 @@ export async function adminAuth() {
   const credential = admin.credential.cert(await serviceAccountKey(environment.service_accounts.caller));
   // Only `owner` administers the local users; the key is for signing custom tokens.
   credential.getAccessToken = async () => ({ access_token: "owner", expires_in: 3600 });
-  const app = admin.initializeApp({ projectId: environment.project, credential, httpAgent: identityPlatformAgent }, "admin");
+  const app = admin.initializeApp({ projectId: environment.project, credential, httpAgent: localGoogleAgent }, "admin");
   after(() => app.delete());
   return getAdminAuth(app);
+}
+
+/** The Admin SDK's App Check as in production, with the credential of the front door's service account. */
+export async function adminAppCheck() {
+  const credential = admin.credential.cert(await serviceAccountKey(environment.service_accounts.caller));
+  credential.getAccessToken = metadataAccessToken;
+  const app = admin.initializeApp({ projectId: environment.project, credential, httpAgent: localGoogleAgent }, "app-check");
+  after(() => app.delete());
+  return getAdminAppCheck(app);
 }

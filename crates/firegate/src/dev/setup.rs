@@ -216,3 +216,66 @@ pub(super) fn statuses(arguments: &DevArguments) -> DisputedStatuses {
     }
     statuses
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places() -> Places {
+        let url = |port: u16| Url::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+        Places {
+            project: "demo-firegate".to_owned(),
+            project_number: PROJECT_NUMBER.to_owned(),
+            door: url(9080),
+            service: url(9081),
+            google: url(9082),
+            identity: url(9099),
+            has_seeded_user: true,
+            direct: None,
+            is_lan: false,
+            lan_addresses: Vec::new(),
+        }
+    }
+
+    /// The configuration of a stack, by a file with these lines if there are any.
+    fn prepared(lines: Option<&str>) -> Configuration {
+        let folder = tempfile::tempdir().unwrap();
+        let config = lines.map(|lines| {
+            let file = folder.path().join("firegate.yaml");
+            let backend = "backends: { api: 'http://127.0.0.1:3000' }";
+            let text =
+                format!("project: demo-firegate\nallow: [allAuthenticatedUsers]\n{backend}\n{lines}\n");
+            std::fs::write(&file, text).unwrap();
+            file
+        });
+        prepare(&DevArguments { config, ..DevArguments::default() }, &places()).unwrap().configuration
+    }
+
+    #[test]
+    fn no_endpoint_leads_out_of_this_machine_whatever_a_file_names() {
+        let named = "google: { app_check: 'https://firebaseappcheck.googleapis.com', sts: 'https://sts.googleapis.com' }";
+        for lines in [None, Some(""), Some(named)] {
+            for (name, url) in prepared(lines).google.iter() {
+                assert!(configuration::is_loopback(url), "{name}: {url} with {lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn app_check_and_googles_callers_have_their_keys_at_the_google_parts() {
+        let google = prepared(None).google;
+        assert_eq!(google.app_check.as_str(), "http://127.0.0.1:9082/");
+        assert_eq!(google.app_check_keys.as_str(), "http://127.0.0.1:9082/v1/jwks");
+        assert_eq!(google.google_id_token_keys.as_str(), "http://127.0.0.1:9082/oauth2/v3/certs");
+    }
+
+    #[test]
+    fn the_door_issues_under_its_own_address_unless_a_file_names_another() {
+        let check = |lines: Option<&str>, expected: &str| {
+            assert_eq!(prepared(lines).assertion.issuer.as_deref(), Some(expected), "{lines:?}");
+        };
+        check(None, "http://127.0.0.1:9080");
+        check(Some(""), "http://127.0.0.1:9080");
+        check(Some("assertion: { issuer: 'https://api.example.com' }"), "https://api.example.com");
+    }
+}
