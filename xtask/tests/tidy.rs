@@ -122,15 +122,17 @@ fn nothing_depends_on_one_machine() {
 }
 
 #[test]
-fn the_package_lock_names_no_registry() {
-    let lock =
-        std::fs::read_to_string(root().join("tests/clients/package-lock.json")).expect("the lock file");
-    let hosts: Vec<String> = lock
-        .lines()
-        .filter(|line| line.contains("\"resolved\"") || line.contains("registry."))
-        .map(str::to_owned)
-        .collect();
-    assert_none("install with `npm install --omit-lockfile-registry-resolved`", &hosts);
+fn the_package_locks_name_no_registry() {
+    for folder in ["tests/clients", "tests/oracles"] {
+        let lock =
+            std::fs::read_to_string(root().join(folder).join("package-lock.json")).expect("the lock file");
+        let hosts: Vec<String> = lock
+            .lines()
+            .filter(|line| line.contains("\"resolved\"") || line.contains("registry."))
+            .map(str::to_owned)
+            .collect();
+        assert_none("install with `npm install --omit-lockfile-registry-resolved`", &hosts);
+    }
 }
 
 #[test]
