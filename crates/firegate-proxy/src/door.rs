@@ -166,7 +166,7 @@ impl Door {
             };
             let answer = match need {
                 Need::KeyRefresh { kind, unknown_key_id } => {
-                    control.refresh_keys(kind, unknown_key_id.is_some(), &keys).await
+                    control.refresh_keys(kind, unknown_key_id.as_deref(), &keys).await
                 }
                 Need::AccountStatus { tenant, uid } => control.account_status(tenant.as_deref(), &uid).await,
                 Need::AppCheckConsume { token } => control.consume(&token).await,

@@ -202,14 +202,23 @@ impl ControlHandle {
     }
 
     /// Gets newer keys than those that the caller saw, waiting at most two seconds.
-    pub(crate) async fn refresh_keys(&self, kind: TokenKind, key_id_is_unknown: bool, seen: &Keys) -> Answer {
+    pub(crate) async fn refresh_keys(
+        &self,
+        kind: TokenKind,
+        unknown_key_id: Option<&str>,
+        seen: &Keys,
+    ) -> Answer {
         if kind == TokenKind::ExchangedToken {
             // They are Firegate's own: nobody knows newer ones.
             return Answer::Keys;
         }
         let Some(cache) = self.inner.key_sets.of(kind) else { return Answer::Unavailable };
-        let why = if key_id_is_unknown { RefreshReason::UnknownKeyId } else { RefreshReason::Missing };
-        match cache.refresh(why, seen.generation(kind)).await {
+        let generation = seen.generation(kind);
+        let outcome = match unknown_key_id {
+            Some(key_id) => cache.refresh_for_key_id(key_id, generation).await,
+            None => cache.refresh(RefreshReason::Missing, generation).await,
+        };
+        match outcome {
             RefreshOutcome::Refreshed | RefreshOutcome::CoolingDown => Answer::Keys,
             RefreshOutcome::Unavailable => Answer::Unavailable,
         }
