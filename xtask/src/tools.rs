@@ -69,8 +69,8 @@ pub(crate) fn install_node_packages(folder: &Path) -> Result<()> {
 pub(crate) fn install_python_packages(requirements: &Path, place: &Path) -> Result<PathBuf> {
     let python = place.join("bin/python");
     let marker = place.join("requirements.txt");
-    let wanted = std::fs::read(requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let wanted =
+        std::fs::read(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     if std::fs::read(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }

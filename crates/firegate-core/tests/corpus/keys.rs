@@ -82,7 +82,7 @@ impl Keys {
         }
     }
 
-    fn published<'a>(&'a self) -> [(&'static str, Vec<&'a RsaKey>); 4] {
+    fn published(&self) -> [(&'static str, Vec<&RsaKey>); 4] {
         [
             ("id_token", vec![&self.id_token, &self.id_token_next]),
             ("session_cookie", vec![&self.session_cookie]),
