@@ -1,4 +1,3 @@
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
 use super::{Obstacle, TokenKind, User};
@@ -78,7 +77,7 @@ impl Principal {
 
 impl GoogleAccount {
     fn from_verified(jws: CompactJws<'_>) -> Result<Self, Obstacle> {
-        let token_digest = sha256(jws.text());
+        let token_digest = *jws.digest();
         let payload_segment = jws.payload_segment().to_owned();
         let text = |claim: &'static str| {
             let found = jws.payload_text(claim).map(str::to_owned);
@@ -95,10 +94,4 @@ impl GoogleAccount {
             claims: jws.into_payload(),
         })
     }
-}
-
-pub(super) fn sha256(text: &str) -> [u8; 32] {
-    let mut array = [0; 32];
-    array.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    array
 }

@@ -1,6 +1,5 @@
 use serde_json::{Map, Value};
 
-use super::principal::sha256;
 use super::{Obstacle, TokenKind};
 use crate::jose::CompactJws;
 use crate::reason::Reason;
@@ -71,7 +70,7 @@ impl User {
         project: &str,
         jws: CompactJws<'_>,
     ) -> Result<Self, Obstacle> {
-        let token_digest = sha256(jws.text());
+        let token_digest = *jws.digest();
         let payload_segment = jws.payload_segment().to_owned();
         let mut claims = jws.into_payload();
         let firebase = match claims.remove("firebase") {

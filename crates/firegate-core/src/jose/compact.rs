@@ -1,7 +1,10 @@
 //! The compact serialisation of RFC 7515, section 7.1, read strictly.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
+use super::sha256;
 use super::sign::decode_base64url;
 use super::strict_json;
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_MEMBERS_MAX};
@@ -14,6 +17,7 @@ pub struct CompactJws<'a> {
     payload: Map<String, Value>,
     signature: Vec<u8>,
     signing_input_bytes: usize,
+    digest: OnceLock<[u8; 32]>,
 }
 
 /// Why a text is no compact JWS. The closed list names what is wrong and quotes nothing of the token.
@@ -59,12 +63,18 @@ impl<'a> CompactJws<'a> {
             payload: object(payload, "payload")?,
             signature: decode_base64url(signature).ok_or(CompactJwsError::Base64("signature"))?,
             signing_input_bytes: header.len() + 1 + payload.len(),
+            digest: OnceLock::new(),
         })
     }
 
     /// The whole token as it came.
     pub fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// The SHA-256 of the whole token, made once: it costs as much as reading the claims.
+    pub fn digest(&self) -> &[u8; 32] {
+        self.digest.get_or_init(|| sha256(&[self.text.as_bytes()]))
     }
 
     /// The header's members.

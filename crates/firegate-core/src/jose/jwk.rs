@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
 };
@@ -11,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::compact::CompactJws;
 use super::roca::is_roca_modulus;
+use super::sha256;
 use super::sign::decode_base64url;
 use super::strict_json;
 use crate::limits::{KEY_SET_KEYS_MAX, RSA_MODULUS_BITS_MIN};
@@ -127,7 +127,7 @@ impl KeySet {
     /// Names a token together with these very keys: a verdict about its signature is valid under this name alone, and under
     /// another one as soon as the keys are others.
     pub fn digest_of(&self, token: &CompactJws<'_>) -> [u8; 32] {
-        sha256(&[&self.fingerprint, token.text().as_bytes()])
+        sha256(&[&self.fingerprint, token.digest()])
     }
 
     /// The keys that were not taken.
@@ -223,16 +223,6 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("PublicKey").field("key_id", &self.key_id).finish_non_exhaustive()
     }
-}
-
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
 }
 
 fn expect_member(

@@ -13,3 +13,15 @@ pub mod strict_json;
 pub use compact::{CompactJws, CompactJwsError};
 pub use jwk::{KeySet, KeySetError, PublicKey, RefusedKey};
 pub use sign::{EcdsaP256Signer, RsaSigner, SignError, decode_base64url, encode_base64url, es256_public_jwk};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
+}

@@ -43,6 +43,9 @@ pub(super) fn parse_object_within(
     }
 }
 
+/// How many members the outermost object has room for from the start.
+const USUAL_MEMBERS: usize = 16;
+
 /// How much more may come.
 struct Budget {
     values: Cell<usize>,
@@ -134,7 +137,8 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         self.count()?;
         let deeper = self.deeper()?;
-        let mut object = Map::new();
+        // A token's claims and a header fit, and nothing is moved while they come.
+        let mut object = if self.depth == 0 { Map::with_capacity(USUAL_MEMBERS) } else { Map::new() };
         while let Some(name) = members.next_key::<String>()? {
             Budget::spend(&self.budget.members, "too many members")?;
             let value = members.next_value_seed(deeper)?;
