@@ -48,22 +48,23 @@ impl GeneratedKeys {
             };
             let merged = chain.merged(held, now);
             let stepped = merged.clone().stepped(held, now, EcdsaP256Signer::generate);
+            let after = |chain| HeldKeys::after(held, chain).ok_or(AssertionKeyError::Unsettled);
             let written = stepped.map_err(AssertionKeyError::Generate).and_then(|next| {
-                let made = self.write(stored.as_ref(), &next)?;
+                // First of all: keys of which none signs are never written.
+                let next = after(next)?;
+                let made = self.write(stored.as_ref(), next.chain())?;
                 Ok((made, next))
             });
-            let (chain, failure) = match written {
+            return match written {
                 Ok((Made::AlreadyThere, _)) => continue,
-                Ok((Made::Yes, next)) => {
-                    let removed = self.file.as_ref().map_or(Ok(()), |file| file.remove_former(&next));
-                    (next, removed.err())
+                Ok((Made::Yes, held)) => {
+                    let removed = self.file.as_ref().map_or(Ok(()), |file| file.remove_former(held.chain()));
+                    Ok(Checked { held, failure: removed.err() })
                 }
                 // A key that is written nowhere would be lost with the process, while services still hold its tokens.
-                Err(error) if is_new => return Err(error),
-                Err(error) => (merged, Some(error)),
+                Err(error) if is_new => Err(error),
+                Err(error) => Ok(Checked { held: after(merged)?, failure: Some(error) }),
             };
-            let held = HeldKeys::after(held, chain).ok_or(AssertionKeyError::Unsettled)?;
-            return Ok(Checked { held, failure });
         }
         Err(AssertionKeyError::Unsettled)
     }

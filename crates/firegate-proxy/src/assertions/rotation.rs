@@ -122,6 +122,7 @@ impl KeyChain {
     /// keys that sign, the one that has signed for longer goes on.
     pub(super) fn merged(self, held: Option<&HeldKeys>, now: UnixTime) -> Self {
         let Some(held) = held else { return self };
+        let theirs = self.signing().map(|key| (key.id().to_owned(), key.since));
         let mut keys = self.keys;
         for ours in &held.chain.keys {
             match keys.iter().position(|key| key.id() == ours.id()) {
@@ -142,6 +143,13 @@ impl KeyChain {
             if key.key_use == KeyUse::Signing && longest.as_deref() != Some(key.id()) {
                 key.turn(KeyUse::Retired, now);
             }
+        }
+        // Each may have retired the other's signing key, when they have promoted different ones. What is written counts, so
+        // that they agree; the key is published by both.
+        if let (None, Some((id, since))) = (longest, theirs)
+            && let Some(key) = keys.iter_mut().find(|key| key.id() == id)
+        {
+            key.turn(KeyUse::Signing, since);
         }
         Self { keys }
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::key_file::{FORMER_KEY_FILE, KEY_FILE};
-use super::rotation::{KeyChain, KeyUse};
+use super::rotation::{KeyChain, KeyUse, RotatingKey};
 use super::*;
 use crate::limits::{
     ASSERTION_KEY_KEPT_AFTER, ASSERTION_KEY_PERIOD, ASSERTION_KEY_PUBLISHED_AHEAD, JWK_SET_MAX_AGE,
@@ -213,7 +213,10 @@ fn after_a_long_pause_the_next_key_is_published_before_it_signs() {
     let first = signs_with(&open(&folder, START));
     let later = START + 1000 * DAY;
     let door = open(&folder, later);
-    assert_eq!((signs_with(&door), published(&door).len()), (first.clone(), 2));
+    for hour in 0..24 {
+        assert_eq!((signs_with(&door), published(&door).len()), (first.clone(), 2));
+        door.check(at(later + hour * HOUR));
+    }
     // The file says for long that it is published, but this process has shown it to nobody: a crash may have come between.
     let door = open(&folder, later + 1000 * DAY);
     assert_eq!(signs_with(&door), first);
@@ -428,6 +431,25 @@ fn a_key_of_another_process_signs_only_after_this_one_has_published_it() {
     assert_eq!(signs_with(&door), theirs);
     assert!(published(&door).contains(&own));
     assert_one_signs(&door);
+}
+
+#[test]
+fn of_two_processes_that_retired_each_others_key_both_follow_the_file() {
+    let [one, other] = [(); 2].map(|()| EcdsaP256Signer::generate().expect("a key"));
+    let key = |signer: &EcdsaP256Signer, key_use, since| RotatingKey {
+        signer: signer.clone(),
+        created_at: at(START),
+        key_use,
+        since: at(since),
+    };
+    let ours = [key(&one, KeyUse::Signing, START + DAY), key(&other, KeyUse::Retired, START + 2 * DAY)];
+    let theirs = [key(&one, KeyUse::Retired, START + 2 * DAY), key(&other, KeyUse::Signing, START + DAY)];
+    let held = HeldKeys::after(None, KeyChain::of(ours.to_vec()).expect("a chain")).expect("one signs");
+    let stored = KeyChain::of(theirs.to_vec()).expect("a chain");
+    let merged = stored.clone().merged(Some(&held), at(START + 2 * DAY));
+    assert_eq!(merged, stored);
+    let held = HeldKeys::after(Some(&held), merged).expect("one signs");
+    assert_eq!(held.signer().key_id(), other.key_id());
 }
 
 #[test]
