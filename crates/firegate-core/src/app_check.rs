@@ -124,7 +124,7 @@ fn times(jws: &CompactJws<'_>, rules: &AppCheckRules<'_>, now: UnixTime) -> Resu
     if issued_at > now.plus(rules.clock_skew) {
         return Err(invalid("`iat`", "lies in the future"));
     }
-    if jws.payload().contains_key("nbf") && time("`nbf`", "nbf")? > now.plus(rules.clock_skew) {
+    if jws.payload().contains_key("nbf") && time("`nbf`", "nbf")? > now {
         return Err(invalid("`nbf`", "lies in the future"));
     }
     if issued_at >= expires_at || expires_at.since(issued_at) > APP_CHECK_TOKEN_LIFETIME_MAX {

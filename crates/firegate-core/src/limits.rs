@@ -21,7 +21,7 @@ pub const KEY_SET_KEYS_MAX: usize = 64;
 /// The shortest RSA modulus that is accepted.
 pub const RSA_MODULUS_BITS_MIN: usize = 2048;
 
-/// The longest user id of Identity Platform, in characters.
+/// The longest user id of Identity Platform, in characters as the Admin SDK for Node.js counts them: UTF-16 code units.
 pub const SUBJECT_CHARACTERS_MAX: usize = 128;
 
 /// The longest `google.subject` of workload identity federation, one less than the longest user id.

@@ -87,7 +87,7 @@ pub const CHECKS: &[Check] = &[
         name: "algorithm",
         source: "alg; RFC 8725, section 3.1",
         expected: |examined| match examined.rules.trust {
-            Trust::Google => examined.kind().map_or("RS256", TokenKind::algorithm).to_owned(),
+            Trust::Google => examined.profile().algorithm().to_owned(),
             Trust::Emulator => "RS256, or none from the emulator".to_owned(),
         },
         found: |examined| describe(examined.jws.header().get("alg")),
@@ -106,9 +106,9 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "audience",
         source: "aud; Firebase: verify ID tokens (the project), RFC 7519, section 4.1.3",
-        expected: |examined| match examined.kind() {
-            Ok(TokenKind::GoogleIdToken) => format!("one of {:?}", examined.rules.users.google_audiences),
-            Ok(TokenKind::ExchangedToken) => format!("{:?}, a string", examined.backend_audience),
+        expected: |examined| match examined.profile() {
+            TokenKind::GoogleIdToken => format!("one of {:?}", examined.rules.users.google_audiences),
+            TokenKind::ExchangedToken => format!("{:?}, a string", examined.backend_audience),
             _ => format!("{:?}, a string", examined.rules.project),
         },
         found: |examined| examined.found_claim("aud"),
@@ -221,6 +221,12 @@ impl Examined<'_> {
         })
     }
 
+    /// Whose rules are shown for it. A token of no accepted kind has failed the first check already; to explain it, it is
+    /// compared with what was expected.
+    fn profile(&self) -> TokenKind {
+        self.kind().unwrap_or(TokenKind::IdToken)
+    }
+
     /// Whether this is a token of the emulator that is accepted without a signature.
     pub(super) fn is_unsigned(&self) -> bool {
         self.rules.trust == Trust::Emulator
@@ -289,7 +295,7 @@ fn invalid<T>(claim: &'static str, why: &'static str) -> Result<T, Obstacle> {
 }
 
 fn algorithm(examined: &Examined<'_>) -> Result<(), Obstacle> {
-    let algorithm = examined.kind()?.algorithm();
+    let algorithm = examined.profile().algorithm();
     match examined.jws.header_text("alg") {
         Some(found) if found == algorithm => Ok(()),
         Some("none") if examined.is_unsigned() => Ok(()),
@@ -303,7 +309,7 @@ fn header(examined: &Examined<'_>) -> Result<(), Obstacle> {
     if let Some(member) = forbidden_header_member(examined.jws) {
         return deny(Reason::TokenHeaderNotAllowed { member });
     }
-    let typ = if examined.kind()? == TokenKind::ExchangedToken { EXCHANGED_TOKEN_TYPE } else { "JWT" };
+    let typ = if examined.profile() == TokenKind::ExchangedToken { EXCHANGED_TOKEN_TYPE } else { "JWT" };
     match header.get("typ") {
         None if typ == "JWT" => {}
         Some(Value::String(found)) if found == typ => {}
@@ -317,7 +323,7 @@ fn header(examined: &Examined<'_>) -> Result<(), Obstacle> {
 }
 
 fn audience(examined: &Examined<'_>) -> Result<(), Obstacle> {
-    match examined.kind()? {
+    match examined.profile() {
         TokenKind::GoogleIdToken => return one_audience(examined, &examined.rules.users.google_audiences),
         TokenKind::ExchangedToken => return one_audience(examined, &[examined.backend_audience.to_owned()]),
         TokenKind::IdToken | TokenKind::SessionCookie | TokenKind::AppCheck => {}
@@ -345,7 +351,7 @@ fn one_audience(examined: &Examined<'_>, accepted: &[String]) -> Result<(), Obst
 fn subject(examined: &Examined<'_>) -> Result<(), Obstacle> {
     match examined.jws.payload().get("sub") {
         Some(Value::String(uid)) if uid.is_empty() => invalid("sub", "is empty"),
-        Some(Value::String(uid)) if uid.chars().count() > SUBJECT_CHARACTERS_MAX => {
+        Some(Value::String(uid)) if uid.encode_utf16().count() > SUBJECT_CHARACTERS_MAX => {
             invalid("sub", "is longer than 128 characters")
         }
         Some(Value::String(uid)) if uid.chars().any(char::is_control) => {
@@ -368,7 +374,7 @@ fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
     if payload.get("email_verified").is_some_and(|verified| !verified.is_boolean()) {
         return invalid("email_verified", "is not true or false");
     }
-    if examined.kind()? == TokenKind::GoogleIdToken {
+    if examined.profile() == TokenKind::GoogleIdToken {
         // Without a verified address it is nobody whom a member could name.
         return match (payload.get("email"), payload.get("email_verified")) {
             (Some(_), Some(Value::Bool(true))) => Ok(()),
@@ -397,7 +403,7 @@ fn times(examined: &Examined<'_>) -> Result<(), Obstacle> {
     let expires_at = examined.time("exp")?;
     let issued_at = examined.time("iat")?;
     // Google's service accounts never sign in.
-    let auth_time = match examined.kind()? {
+    let auth_time = match examined.profile() {
         TokenKind::GoogleIdToken => issued_at,
         _ => examined.time("auth_time")?,
     };
@@ -412,8 +418,9 @@ fn times(examined: &Examined<'_>) -> Result<(), Obstacle> {
         }
     }
     if examined.jws.payload().contains_key("nbf") {
+        // Firebase sets none. Whoever does means it, and other verifiers give it no grace.
         let at = examined.time("nbf")?;
-        if at > now.plus(skew) {
+        if at > now {
             return deny(Reason::TokenNotYetValid { claim: "nbf", at, now });
         }
     }

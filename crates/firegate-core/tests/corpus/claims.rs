@@ -214,6 +214,7 @@ fn subjects(corpus: &mut Corpus) {
     for (name, sub) in [
         ("empty", String::new()),
         ("129_ascii", "a".repeat(129)),
+        ("65_astral", "\u{1F600}".repeat(65)),
         ("129_wide", "\u{1F600}".repeat(129)),
         ("1000", "a".repeat(1000)),
         ("nul", "ada\u{0}".to_owned()),

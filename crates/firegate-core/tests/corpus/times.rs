@@ -151,7 +151,7 @@ fn boundaries(corpus: &mut Corpus) {
         ),
         ("auth_negative", "of a sign-in before 1970", &none, json!({"auth_time": -1}), Ok(())),
         ("nbf_now", "not before now", &none, json!({"nbf": NOW}), Ok(())),
-        ("nbf_at_skew", "not before the skew is over", &none, json!({"nbf": NOW + SKEW}), Ok(())),
+        ("nbf_at_skew", "not before the skew is over", &none, json!({"nbf": NOW + SKEW}), Err(EARLY)),
         ("nbf_beyond_skew", "not before a second later", &none, json!({"nbf": NOW + SKEW + 1}), Err(EARLY)),
         ("nbf_tomorrow", "not before tomorrow", &none, json!({"nbf": NOW + 86_400}), Err(EARLY)),
         ("nbf_after_exp", "not before its end", &none, json!({"nbf": NOW + 3541}), Err(EARLY)),

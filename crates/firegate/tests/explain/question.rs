@@ -29,7 +29,7 @@ fn the_question_is_answered() {
       passed       header         expected  typ JWT or none, a kid, no crit, b64, jku, jwk, x5u, x5c,
                                             zip
                                   found     members ["alg", "kid", "typ"], typ "JWT"
-      passed       project        expected  "my-project", a string
+      passed       audience       expected  "my-project", a string
                                   found     "my-project"
       passed       user id        expected  a string of 1 to 128 characters, none of them a control
                                             character
@@ -163,8 +163,8 @@ fn as_json() {
           "evidence": null
         },
         {
-          "name": "project",
-          "source": "aud; Firebase: verify ID tokens",
+          "name": "audience",
+          "source": "aud; Firebase: verify ID tokens (the project), RFC 7519, section 4.1.3",
           "expected": "\"my-project\", a string",
           "found": "\"my-project\"",
           "verdict": "passed",

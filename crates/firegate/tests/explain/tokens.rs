@@ -37,7 +37,7 @@ fn a_token_of_another_project() {
     let token = signed(json!({"iss": "https://securetoken.google.com/other", "aud": "other"}));
     insta::assert_snapshot!(outline(&explained(&token, &minimal(&["allAuthenticatedUsers"]))), @r#"
     kind of token Failed TOKEN_WRONG_PROJECT: found "https://securetoken.google.com/other"
-    project Failed TOKEN_WRONG_PROJECT: found "other"
+    audience Failed TOKEN_WRONG_PROJECT: found "other"
     times NotChecked -: found auth_time 1799999940, iat 1799999940, exp 1800003540
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
     allAuthenticatedUsers None: the token did not pass its checks, so that there is no user to compare with
@@ -96,7 +96,7 @@ fn a_google_id_token_for_the_service() {
     assert_eq!(explanation.cloud_run.as_ref().map(|answer| answer.verdict), Some(DoorVerdict::Depends));
     insta::assert_snapshot!(outline(&explanation), @r#"
     kind of token Failed TOKEN_IS_GOOGLE_ID_TOKEN: found "https://accounts.google.com"
-    project Failed TOKEN_WRONG_PROJECT: found "https://my-service-abc-uc.a.run.app"
+    audience Failed TOKEN_WRONG_PROJECT: found "https://my-service-abc-uc.a.run.app"
     claims Failed TOKEN_CLAIM_INVALID: found another type
     times Failed TOKEN_CLAIM_INVALID: found auth_time nothing, iat 1799999940, exp 1800003540
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
@@ -139,7 +139,7 @@ fn a_custom_token() {
     insta::assert_snapshot!(outline(&explained(&custom_token(), &minimal(&["allAuthenticatedUsers"]))), @r#"
     kind of token Failed TOKEN_IS_CUSTOM_TOKEN: found "firebase-adminsdk@my-project.iam.gserviceaccount.com"
     header Failed TOKEN_HEADER_NOT_ALLOWED: found members ["alg", "typ"], typ "JWT"
-    project Failed TOKEN_WRONG_PROJECT: found "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"
+    audience Failed TOKEN_WRONG_PROJECT: found "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"
     claims Failed TOKEN_CLAIM_INVALID: found another type
     times Failed TOKEN_CLAIM_INVALID: found auth_time nothing, iat 1800000000, exp 1800003600
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
