@@ -81,6 +81,13 @@ pub enum StartError {
     /// The only credential is a user's own, which cannot be for a service.
     #[error("{0}")]
     UserCredentials(FaultSource),
+    /// Tokens are to be exchanged, and there is no key that every instance has.
+    #[error(
+        "`exchange.enabled` needs `assertion.key` on Cloud Run: every instance would sign with a key of its own, which the others \
+         do not publish\nhint: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; keep it as \
+         a secret, mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
+    )]
+    ExchangeWithoutKey,
     /// TLS towards others cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
@@ -227,6 +234,9 @@ fn assertions(options: &FrontDoorOptions, snapshot: &Snapshot) -> Result<Asserti
         None if options.on_cloud_run => KeySource::None,
         None => KeySource::Generated(data_dir),
     };
+    if matches!(source, KeySource::None) && snapshot.exchanges_tokens {
+        return Err(StartError::ExchangeWithoutKey);
+    }
     let sends = |backend: &Arc<Backend>| {
         matches!(backend.identity_headers(), IdentityHeaders::Firegate | IdentityHeaders::Iap)
     };
