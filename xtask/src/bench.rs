@@ -105,7 +105,7 @@ fn measure(executable: &Path) -> Result<Vec<(String, f64)>> {
     let mut benchmark = pinned(executable);
     benchmark.args(["--bench", "--noplot", "--quiet", "--warm-up-time", "0.3"]);
     benchmark.args(["--measurement-time", MEASUREMENT_SECONDS]).env("CRITERION_HOME", &results);
-    let status = benchmark.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let status = benchmark.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     ensure!(status.context("cannot run the benchmark")?.success(), "the benchmark failed");
     let mut medians = Vec::new();
     for group in folders(&results)? {
