@@ -73,4 +73,43 @@ mod tests {
         let VerifiedTokenFigures { hits, misses, entries } = verified.figures();
         assert_eq!((hits, misses, entries), (2, 1, 1));
     }
+
+    /// The process's memory, in bytes (proc(5), `statm`: pages).
+    #[cfg(target_os = "linux")]
+    fn resident_bytes() -> u64 {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number");
+        pages * 4096
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_plateaus_under_a_million_distinct_tokens() {
+        const BYTES_MAX: u64 = 16 * 1024 * 1024;
+        let before = resident_bytes();
+        let verified = VerifiedTokens::new(BYTES_MAX);
+        let flood = |numbers: std::ops::Range<u64>| {
+            for number in numbers {
+                // As evenly spread as real digests: SHA-256 of the number.
+                let mut digest = [0; 32];
+                let hashed = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &number.to_be_bytes());
+                digest.copy_from_slice(hashed.as_ref());
+                assert!(!verified.contains(&digest));
+                verified.insert(digest);
+            }
+            resident_bytes()
+        };
+        let (half, whole) = (flood(0..500_000), flood(500_000..1_000_000));
+        let mebibytes = |bytes: u64| bytes / (1024 * 1024);
+        println!(
+            "a million distinct tokens: {} MiB before, {} MiB after half, {} MiB after all, {} entries",
+            mebibytes(before),
+            mebibytes(half),
+            mebibytes(whole),
+            verified.figures().entries
+        );
+        // Other tests of this process may run beside this one; a cache that grew with the tokens would take 100 MiB.
+        assert!(whole.saturating_sub(before) < BYTES_MAX + 32 * 1024 * 1024, "{before} {whole}");
+        assert!(verified.figures().entries as u64 <= BYTES_MAX / ENTRY_BYTES);
+    }
 }

@@ -45,6 +45,22 @@ fn no_environment_variable_switches_emulator_trust_on() {
     check(&["serve", "-c", file.to_str().expect("text")], 2, &["trust", "firegate dev"]);
 }
 
+#[test]
+fn on_cloud_run_tokens_are_exchanged_with_a_mounted_key_alone() {
+    let text = "project: demo-project\nbackends: { api: 'https://api.example.com' }\nallow: [allAuthenticatedUsers]\n\
+                exchange: { enabled: true }\nassertion: { issuer: 'https://door.example.com' }\n";
+    let output = Command::new(env!("CARGO_BIN_EXE_firegate"))
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env_clear()
+        .env("K_SERVICE", "door")
+        .env("FIREGATE_CONFIG", text)
+        .output()
+        .expect("the binary runs");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert!(!output.status.success(), "{stderr}");
+    assert!(stderr.contains("`exchange.enabled` needs `assertion.key`"), "{stderr}");
+}
+
 /// Starts `firegate serve` before a service that never ends its answer, with one request under way, and says how long it
 /// takes to end after so many interrupts.
 #[cfg(unix)]
