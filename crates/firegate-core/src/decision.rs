@@ -238,10 +238,15 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
     let at = |stage| move |obstacle| Stop { obstacle, stage };
     let denied_at = |stage| move |reason| Stop { obstacle: Obstacle::Denied(reason), stage };
     let (identified, token) = identity(asked, world).map_err(at(Stage::Identity))?;
-    let is_google_account =
-        matches!(&identified, Some(Identified { principal: Principal::GoogleAccount(_), .. }));
-    // A service account runs on no phone: it proves what it is by its own token.
-    let app = if is_google_account {
+    // A service account runs on no phone: it proves what it is by its own token. But anybody can make one, so where everyone
+    // may call, only one that a member names is spared the proof that it is an app.
+    let is_spared = identified.as_ref().is_some_and(|Identified { principal, .. }| match principal {
+        Principal::GoogleAccount(account) => {
+            !asked.backend.admits_everyone() || iam::names_account(&asked.backend, account)
+        }
+        Principal::User(_) => false,
+    });
+    let app = if is_spared {
         None
     } else {
         let rules = AppCheckRules {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use firegate_files::members::Member;
 use serde_json::Value;
 
-use crate::identity::{Principal, User};
+use crate::identity::{GoogleAccount, Principal, User};
 use crate::permit::Permit;
 use crate::reason::Reason;
 use crate::snapshot::{Backend, IdentityPool};
@@ -48,11 +48,23 @@ pub fn matches(member: &Member, pool: &IdentityPool, principal: Option<&Principa
         (Member::AllUsers, _) => true,
         (_, None) => false,
         (Member::ServiceAccount(address), Some(Principal::GoogleAccount(account))) => {
-            account.email.eq_ignore_ascii_case(address)
+            is_account(account, address)
         }
         (_, Some(Principal::GoogleAccount(_))) => false,
         (member, Some(Principal::User(user))) => matches_user(member, pool, user),
     }
+}
+
+/// Whether a member names this very Google account.
+pub fn names_account(backend: &Backend, account: &GoogleAccount) -> bool {
+    backend
+        .members()
+        .iter()
+        .any(|member| matches!(member, Member::ServiceAccount(address) if is_account(account, address)))
+}
+
+fn is_account(account: &GoogleAccount, address: &str) -> bool {
+    account.email.eq_ignore_ascii_case(address)
 }
 
 fn matches_user(member: &Member, pool: &IdentityPool, user: &User) -> bool {

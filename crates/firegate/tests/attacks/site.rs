@@ -84,13 +84,13 @@ impl Site {
     }
 }
 
-async fn listen() -> (TcpListener, Url) {
+pub(crate) async fn listen() -> (TcpListener, Url) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = Url::parse(&format!("http://{}", listener.local_addr().expect("an address"))).expect("a URL");
     (listener, url)
 }
 
-async fn echo(clock: &ShiftedClock) -> Url {
+pub(crate) async fn echo(clock: &ShiftedClock) -> Url {
     let (listener, url) = listen().await;
     let options =
         EchoOptions { jwks_url: url.clone(), audiences: Vec::new(), clock: Arc::new(clock.clone()) };
