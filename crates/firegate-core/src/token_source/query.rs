@@ -2,7 +2,6 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::without_segments;
 use crate::reason::Reason;
 
 /// The parameter's name, and that of the subprotocol before a token.
@@ -26,8 +25,6 @@ fn is_access_token(parameter: &str) -> bool {
 
 /// The query without the parameter; other parameters stay byte for byte. `None` if there are none.
 pub fn query_without_access_token(query: &str) -> Option<String> {
-    let kept = without_segments(query.as_bytes(), b'&', |parameter| {
-        std::str::from_utf8(parameter).is_ok_and(is_access_token)
-    })?;
-    String::from_utf8(kept).ok()
+    let kept = query.split('&').filter(|parameter| !is_access_token(parameter)).collect::<Vec<_>>();
+    (!kept.is_empty()).then(|| kept.join("&"))
 }
