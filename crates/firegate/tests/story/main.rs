@@ -5,17 +5,23 @@
 #[path = "../stack/mod.rs"]
 mod stack;
 
+mod app_check;
 mod command_line;
 mod credentials;
 mod cross_origin;
 mod emulator_trust;
+mod exchange;
 mod forwarding;
+mod gate;
+mod google_callers;
 mod kept_data;
 mod local_google;
 mod metrics;
 mod outages;
 mod refused_by_whom;
+mod revocation;
 mod service_view;
 mod stopping;
+mod token_sources;
 mod tokens;
 mod welcome;
