@@ -82,19 +82,23 @@ impl Project {
         Self { clock, service, keys }
     }
 
-    /// A front door with this configuration, in which `SERVICE` stands for the service's URL.
-    pub(crate) async fn gate(&self, text: &str) -> Gate {
+    /// The text of a configuration in which `SERVICE` stands for the service's URL.
+    pub(crate) fn configuration(&self, text: &str) -> String {
         let text = text.replace("SERVICE", self.service.as_str().trim_end_matches('/'));
         let keys = |key: Key| format!("{}{key:?}", self.keys);
-        let text = format!(
+        format!(
             "project: {PROJECT}\nproject_number: '{PROJECT_NUMBER}'\n{text}\ngoogle: {{ id_token_keys: '{}', \
              session_cookie_keys: '{}', google_id_token_keys: '{}', app_check_keys: '{}' }}\n",
             keys(Key::IdToken),
             keys(Key::SessionCookie),
             keys(Key::Google),
             keys(Key::AppCheck),
-        );
-        let door = door(&text, &self.clock);
+        )
+    }
+
+    /// A front door with such a configuration.
+    pub(crate) async fn gate(&self, text: &str) -> Gate {
+        let door = door(&self.configuration(text), &self.clock);
         door.ready().await;
         Gate { door }
     }
