@@ -75,7 +75,7 @@ fn clients() -> Result<Tally> {
     progress("firegate dev");
     let server = DevServer::start(&binary, &scratch()?)?;
     let mut tally = Tally::default();
-    let succeeded = observe(&mut node(server.ready_file()), |line| tally.read_node(line))?;
+    let succeeded = observe(&mut node(server.ready_file(), &binary), |line| tally.read_node(line))?;
     let tally = tally.finish(succeeded, "node --test stopped before every test had run");
     if tally.failed > 0 {
         eprintln!("\nfiregate dev wrote:\n{}", server.log());
@@ -83,11 +83,12 @@ fn clients() -> Result<Tally> {
     Ok(tally)
 }
 
-fn node(ready_file: &Path) -> Command {
+fn node(ready_file: &Path, binary: &Path) -> Command {
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=spec"])
         .current_dir(client_tests())
-        .env("FIREGATE_READY_FILE", ready_file);
+        .env("FIREGATE_READY_FILE", ready_file)
+        .env("FIREGATE_BINARY", binary);
     // A proxy of this machine is not for loopback, and emulator mode is not what is tested.
     node.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
     node.env_remove("FIREBASE_AUTH_EMULATOR_HOST");
