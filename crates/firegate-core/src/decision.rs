@@ -20,6 +20,7 @@ use crate::identity::{
     AccountStatus, Identified, KeyRing, KnownAccounts, Obstacle, Principal, TokenKind, identify,
     judge_account,
 };
+use crate::jose::decode_base64_freely;
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
 use crate::snapshot::{Backend, Snapshot};
@@ -99,6 +100,8 @@ pub enum Answer {
         /// It had been before.
         already: bool,
     },
+    /// Too many others are waiting for it: that says nothing of Google, and nothing of the user.
+    Overloaded,
     /// App Check refuses the token: it is no token for it.
     AppCheckRefused,
     /// The keys are now as fresh as they can be: they were fetched, or fetched so lately that it is not done again.
@@ -186,12 +189,17 @@ impl<'a> Decision<'a> {
     pub fn resume(self, answer: Answer, world: &World<'_>) -> Step<'a> {
         match (self.waiting, answer) {
             (Waiting::Keys(asked, refreshed), Answer::Keys) => decide(asked, refreshed, world),
+            (_, Answer::Overloaded) => {
+                fault(Code::Overloaded, Stage::Identity, "too many requests wait for the same answer")
+            }
             (Waiting::Keys(_, refreshed), Answer::Unavailable) => keys_unavailable(refreshed.last().copied()),
             (Waiting::Account(admitted), Answer::Account(account)) => {
                 account::judge(admitted, account.as_ref(), world)
             }
             (Waiting::Account(admitted), Answer::Unavailable) => account::unavailable(admitted, world),
-            (Waiting::Consume(admitted), Answer::AppCheckConsumed { already: false }) => permit(admitted),
+            (Waiting::Consume(admitted), Answer::AppCheckConsumed { already: false }) => {
+                permit(admitted, world.now)
+            }
             (Waiting::Consume(_), Answer::AppCheckConsumed { already: true }) => {
                 deny(Reason::AppCheckTokenConsumed, Stage::AppCheck)
             }
@@ -238,14 +246,12 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
     let at = |stage| move |obstacle| Stop { obstacle, stage };
     let denied_at = |stage| move |reason| Stop { obstacle: Obstacle::Denied(reason), stage };
     let (identified, token) = identity(asked, world).map_err(at(Stage::Identity))?;
-    // A service account runs on no phone: it proves what it is by its own token. But anybody can make one, so where everyone
-    // may call, only one that a member names is spared the proof that it is an app.
-    let is_spared = identified.as_ref().is_some_and(|Identified { principal, .. }| match principal {
-        Principal::GoogleAccount(account) => {
-            !asked.backend.admits_everyone() || iam::names_account(&asked.backend, account)
-        }
-        Principal::User(_) => false,
-    });
+    if identified.is_none() && !asked.backend.admits_everyone() {
+        // Nobody was judged yet, neither a user nor an app: whoever calls lacks the user's token first.
+        return Err(denied_at(Stage::Identity)(Reason::TokenMissing));
+    }
+    // A service account runs on no phone: it proves what it is by its own token.
+    let is_spared = matches!(&identified, Some(Identified { principal: Principal::GoogleAccount(_), .. }));
     let app = if is_spared {
         None
     } else {
@@ -259,11 +265,7 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
     let account = identified.as_ref().and_then(|identified| AccountRule::of(identified, world.snapshot));
     let principal = identified.map(|identified| identified.principal);
     let authorized = iam::authorize(&asked.backend, &world.snapshot.identity_pool, principal, token.as_ref());
-    let permit = authorized.map_err(|reason| match reason {
-        // Without a token nobody was judged yet: the refusal is the identity stage's.
-        Reason::TokenMissing => denied_at(Stage::Identity)(reason),
-        reason => denied_at(Stage::Iam)(reason),
-    })?;
+    let permit = authorized.map_err(denied_at(Stage::Iam))?;
     Ok(Admitted { permit, account, app_check_token: app.and_then(|app| app.to_be_consumed) })
 }
 
@@ -287,10 +289,20 @@ fn identity<'a>(
     };
     let Some(token) = token else { return Ok((None, None)) };
     let identified = match judge(token.text) {
+        // Where everyone may pass, a service account that no member names is nobody in particular: anyone can make one.
+        Ok(Identified { principal: Principal::GoogleAccount(account), .. })
+            if backend.admits_everyone() && !iam::names_account(backend, &account) =>
+        {
+            return Ok((None, Some(token)));
+        }
         Ok(identified) => identified,
         // A webhook's own bearer token is none of Firegate's business where everyone may pass.
-        Err(Obstacle::Denied(reason)) if backend.admits_everyone() && is_foreign(&reason) => {
+        Err(Obstacle::Denied(reason)) if backend.admits_everyone() && is_foreign(&reason, token.text) => {
             return Ok((None, Some(token)));
+        }
+        // A browser sends a cookie of a session that is over by itself, and the page that would renew it has to load.
+        Err(Obstacle::Denied(_)) if backend.admits_everyone() && token.source == TokenSource::Cookie => {
+            return Ok((None, Some(PresentedToken { supersedes_cookie: true, ..token })));
         }
         Err(obstacle) => return Err(obstacle),
     };
@@ -317,21 +329,31 @@ fn only_users_tokens(principal: &Principal) -> Result<(), Obstacle> {
 }
 
 /// Whether a token was refused for being none of an accepted issuer's, rather than a bad one of theirs.
-fn is_foreign(reason: &Reason) -> bool {
-    matches!(
-        reason,
+fn is_foreign(reason: &Reason, text: &str) -> bool {
+    match reason {
         Reason::TokenIsAppCheckToken
-            | Reason::TokenIsCustomToken
-            | Reason::TokenIsGoogleIdToken
-            | Reason::TokenIssuerUnknown { .. }
-            | Reason::TokenMalformed(_)
-    )
+        | Reason::TokenIsCustomToken
+        | Reason::TokenIsGoogleIdToken
+        | Reason::TokenIssuerUnknown { .. } => true,
+        Reason::TokenMalformed(_) => !claims_to_be_firebases(text),
+        _ => false,
+    }
+}
+
+/// Whether a text that is no token by RFC 7515 would be a Firebase user's for those who read base64 more freely.
+fn claims_to_be_firebases(text: &str) -> bool {
+    let payload = text.split('.').nth(1).unwrap_or_default();
+    let decoded = decode_base64_freely(payload);
+    TokenKind::FIREBASE.iter().filter_map(|kind| kind.firebase_issuer_prefix()).any(|prefix| {
+        let host = prefix.trim_start_matches("https://").trim_end_matches('/').as_bytes();
+        decoded.windows(host.len()).any(|window| window == host)
+    })
 }
 
 /// The last stage but one: what is used once, is used for a request that nothing else refuses.
-fn consume<'a>(admitted: Admitted<'a>) -> Step<'a> {
+fn consume<'a>(admitted: Admitted<'a>, now: UnixTime) -> Step<'a> {
     match admitted.app_check_token {
-        None => permit(admitted),
+        None => permit(admitted, now),
         Some(token) => {
             let need = Need::AppCheckConsume { token: token.to_owned() };
             Step::Need(need, Box::new(Decision { waiting: Waiting::Consume(admitted) }))
@@ -339,7 +361,11 @@ fn consume<'a>(admitted: Admitted<'a>) -> Step<'a> {
     }
 }
 
-fn permit<'a>(admitted: Admitted<'_>) -> Step<'a> {
+/// The last stage. The time that was waited may have been the token's last.
+fn permit<'a>(admitted: Admitted<'_>, now: UnixTime) -> Step<'a> {
+    if let Some(expired_at) = admitted.permit.principal().map(Principal::expires_at).filter(|at| *at <= now) {
+        return deny(Reason::TokenExpired { expired_at, now }, Stage::Identity);
+    }
     Step::Done(Outcome::Permit(Box::new(admitted.permit)))
 }
 

@@ -54,13 +54,14 @@ impl<'a> RequestFacts<'a> {
             (Some(_), Some(_)) => return Err(Reason::CredentialAmbiguous),
         };
         let Ok(text) = value.to_str() else { return Err(Reason::CredentialAmbiguous) };
-        let Some((scheme, token)) = text.split_once(' ') else { return Ok(Authorization::Other) };
+        let (scheme, rest) = text.split_at(text.find([' ', '\t', ',']).unwrap_or(text.len()));
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Ok(Authorization::Other);
+            // A list of credentials is none: who reads its first and who reads its last element see different users.
+            let has_bearer = rest.split(',').skip(1).any(|element| is_bearer(element.trim()));
+            return if has_bearer { Err(Reason::CredentialAmbiguous) } else { Ok(Authorization::Other) };
         }
-        let token = token.trim_matches(' ');
-        // A list of credentials is none: who reads its first and who reads its last element see different users.
-        if token.is_empty() || token.contains([' ', ',', '\t']) {
+        let token = rest.trim_matches(' ');
+        if !rest.starts_with(' ') || token.is_empty() || token.contains([' ', ',', '\t']) {
             return Err(Reason::CredentialAmbiguous);
         }
         Ok(Authorization::Bearer(token))
@@ -74,6 +75,11 @@ impl<'a> RequestFacts<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether a credential's scheme is Bearer.
+fn is_bearer(credential: &str) -> bool {
+    credential.split([' ', '\t']).next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
 }
 
 #[cfg(test)]
@@ -101,5 +107,11 @@ mod tests {
         check(&["Bearer a, Bearer b"], Err(Reason::CredentialAmbiguous));
         check(&["Bearer a,b"], Err(Reason::CredentialAmbiguous));
         check(&["Bearer "], Err(Reason::CredentialAmbiguous));
+        check(&["Bearer"], Err(Reason::CredentialAmbiguous));
+        check(&["Bearer\ta.b.c"], Err(Reason::CredentialAmbiguous));
+        check(&["Bearer \ta.b.c"], Err(Reason::CredentialAmbiguous));
+        check(&["Bearer,a.b.c"], Err(Reason::CredentialAmbiguous));
+        check(&["Basic YTpi, bearer a.b.c"], Err(Reason::CredentialAmbiguous));
+        check(&["Digest username=\"bearer\", realm=\"x\""], Ok(Authorization::Other));
     }
 }

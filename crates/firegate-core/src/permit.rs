@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use firegate_files::configuration::{IdentityHeaders, TokenSource};
+use firegate_files::configuration::{AppCheck, IdentityHeaders, TokenSource};
 
 use crate::identity::{Principal, User};
 use crate::snapshot::Backend;
@@ -42,7 +42,11 @@ impl Permit {
         let removal = TokenRemoval::of(read, forwards);
         Self {
             token_source: read.map(|token| token.source),
-            removal: TokenRemoval { cookie: removal.cookie || supersedes_cookie, ..removal },
+            removal: TokenRemoval {
+                cookie: removal.cookie || supersedes_cookie,
+                app_check: *backend.app_check() != AppCheck::Off && !forwards,
+                ..removal
+            },
             backend,
             principal,
             is_unchecked: false,

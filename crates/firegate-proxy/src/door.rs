@@ -19,6 +19,7 @@ use http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::assertions::SharedAssertions;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) is_local: bool,
     pub(crate) hints: Hints,
     pub(crate) decisions: Arc<Decisions>,
+    /// The places of token exchanges under way.
+    pub(crate) exchanges: Semaphore,
 }
 
 /// What is said once for each backend, and not with every request.
@@ -100,7 +103,7 @@ impl Door {
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let mut route = Route::NONE;
-        let served = self.serve(&parts, ClientBody::new(body), upgrade, peer, &mut route).await;
+        let served = self.serve(&parts, ClientBody::new(body), upgrade, peer, &mut route, &request_id).await;
         self.shared.decisions.count(ending(&served, route), route);
         let mut response = served.unwrap_or_else(|refused| {
             let code = log_refusal(&refused, &request_id, &parts, peer);
@@ -124,6 +127,7 @@ impl Door {
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         peer: IpAddr,
         route: &mut Route,
+        request_id: &str,
     ) -> Result<Response<Body>, Refused> {
         let client = client(self.shared.forwarded_trust.as_ref(), peer, &parts.headers);
         let facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
@@ -133,7 +137,7 @@ impl Door {
             return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
         }
         if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
-            return self.well_known(name, &head, parts, body).await;
+            return self.well_known(name, &head, parts, body, request_id).await;
         }
         if self.shared.snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
             return Ok(well_known::only_reads(parts)
@@ -303,6 +307,7 @@ impl Door {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
+        request_id: &str,
     ) -> Result<Response<Body>, Refused> {
         let Snapshot { cors, exchanges_tokens, .. } = &self.shared.snapshot;
         match name {
@@ -311,7 +316,7 @@ impl Door {
                     let answer = cors.preflight(&head.facts);
                     answer.map(preflight).map_err(|reason| denial(reason, Stage::Cors))
                 }
-                _ => Ok(self.exchange(head, parts, body).await),
+                _ => Ok(self.exchange(head, parts, body, request_id).await),
             },
             "jwks.json" => Ok(well_known::jwk_set(parts, &self.shared.assertions.keys())),
             "ready" => Ok(well_known::ready(parts, self.shared.control.is_ready())),
@@ -433,15 +438,6 @@ async fn hand_back(
         parts.headers.remove(http::header::CONTENT_LENGTH);
     }
     Ok(Response::from_parts(parts, body))
-}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Denial(denial) => write!(formatter, "{}: {}", denial.reason.code(), denial.reason),
-            Self::Fault(fault) => write!(formatter, "{}: {}", fault.code, fault.detail),
-        }
-    }
 }
 
 pub(crate) fn denial(reason: Reason, stage: Stage) -> Refused {

@@ -17,7 +17,7 @@ use firegate_core::reason::{Code, Stage};
 use firegate_core::time::UnixTime;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::body::{Body, ClientBody};
@@ -50,13 +50,14 @@ impl Door {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
+        request_id: &str,
     ) -> Response<Body> {
         if parts.method != Method::POST {
             let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}));
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        match self.exchanged(head, parts, body).await {
+        match self.exchanged(head, parts, body, request_id).await {
             Ok(issued) => answer(
                 StatusCode::OK,
                 &json!({
@@ -83,19 +84,19 @@ impl Door {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
+        request_id: &str,
     ) -> Result<Issued, ExchangeError> {
+        // Nobody queues for a place: an exchange that has to wait for strangers' forms helps no one.
+        let Ok(_place) = self.shared.exchanges.try_acquire() else {
+            let overloaded = fault(Code::Overloaded, Stage::Exchange, "too many exchanges are under way");
+            return Err(refuse(overloaded, "", request_id));
+        };
         let form = form(&parts.headers, body).await?;
         let asked = ExchangeRequest::parse(&form)?;
         let backend = asked.target(&self.shared.snapshot)?;
         let subject = asked.subject_token.as_str();
         let outcome = self.decide(|world| Decision::exchange(&head.facts, backend, subject, world)).await;
-        let refuse = |refused: Refused| {
-            tracing::info!(backend = backend.name, refused = %refused, "a token was not exchanged");
-            match refused {
-                Refused::Denial(denial) => ExchangeError::of_denial(&denial),
-                Refused::Fault(fault) => ExchangeError::of_fault(&fault),
-            }
-        };
+        let refuse = |refused| refuse(refused, &backend.name, request_id);
         let permit = match outcome {
             Outcome::Permit(permit) => permit,
             Outcome::Denial(denial) => return Err(refuse(Refused::Denial(denial))),
@@ -148,6 +149,22 @@ impl Door {
     }
 }
 
+/// Logs why a token is not exchanged, with the evidence that the client does not get.
+fn refuse(refused: Refused, backend: &str, request_id: &str) -> ExchangeError {
+    match refused {
+        Refused::Denial(denial) => {
+            let (code, evidence) = (denial.reason.code(), &denial.reason);
+            tracing::info!(%code, backend, request_id, %evidence, hint = code.entry().fix, "a token was not exchanged");
+            ExchangeError::of_denial(&denial)
+        }
+        Refused::Fault(fault) => {
+            let (code, detail) = (fault.code, &fault.detail);
+            tracing::warn!(%code, backend, request_id, detail, hint = code.entry().fix, "a token could not be exchanged");
+            ExchangeError::of_fault(&fault)
+        }
+    }
+}
+
 /// The authorisation server's metadata, RFC 8414, section 2: what clients need to find and use the endpoint.
 pub(crate) fn metadata(issuer: &str) -> Response<Body> {
     let base = issuer.trim_end_matches('/');
@@ -178,12 +195,25 @@ async fn form(headers: &HeaderMap, body: ClientBody) -> Result<Vec<u8>, Exchange
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(invalid("the Content-Type has to be application/x-www-form-urlencoded"));
     }
-    let whole = Limited::new(body, EXCHANGE_FORM_BYTES_MAX).collect();
-    match tokio::time::timeout(EXCHANGE_FORM_TIMEOUT, whole).await {
-        Ok(Ok(form)) => Ok(form.to_bytes().to_vec()),
-        Ok(Err(_)) => Err(invalid("the form is too long, or broke off")),
+    match tokio::time::timeout(EXCHANGE_FORM_TIMEOUT, collected(body)).await {
+        Ok(Some(form)) => Ok(form),
+        Ok(None) => Err(invalid("the form is too long, or broke off")),
         Err(_) => Err(invalid("the form did not come in time")),
     }
+}
+
+/// The whole body in one piece: a client that sends single bytes must not make each of them cost a buffer.
+async fn collected(mut body: ClientBody) -> Option<Vec<u8>> {
+    let mut form = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame.ok()?.data_ref() {
+            if form.len() + data.len() > EXCHANGE_FORM_BYTES_MAX {
+                return None;
+            }
+            form.extend_from_slice(data);
+        }
+    }
+    Some(form)
 }
 
 fn expiry(claims: &Value) -> Option<UnixTime> {

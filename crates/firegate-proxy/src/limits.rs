@@ -90,8 +90,11 @@ pub const ASSERTION_KEYS_MAX: usize = 16;
 /// How often the keys are read again because another process has just made the file that this one was about to make.
 pub const ASSERTION_KEY_READS_MAX: usize = 4;
 
+/// How many token exchanges may be under way.
+pub const EXCHANGES_MAX: usize = 1024;
+
 /// How long the token endpoint waits for a form.
-pub const EXCHANGE_FORM_TIMEOUT: Duration = Duration::from_secs(10);
+pub const EXCHANGE_FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);

@@ -113,6 +113,10 @@ fn canonical(status: u16) -> (&'static str, u16) {
 fn challenge(code: Code, entry: Entry) -> Option<HeaderValue> {
     let error = match (entry.status, code) {
         (401, Code::TokenMissing) => return Some(HeaderValue::from_static("Bearer realm=\"firegate\"")),
+        // The user's token is not at fault, and no client may take this for a call to renew it.
+        (401, code) if code.is_about_app_check() => {
+            return Some(HeaderValue::from_static("FirebaseAppCheck realm=\"firegate\""));
+        }
         (401, _) => "invalid_token",
         (403, Code::CorsOriginNotAllowed) => return None,
         (403, _) => "insufficient_scope",

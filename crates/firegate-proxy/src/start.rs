@@ -14,6 +14,7 @@ use firegate_google::credentials::CredentialError;
 use firegate_google::fault::FaultSource;
 use firegate_google::http::{Roots, TlsSetupError, client_tls};
 use http::request::Parts;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
@@ -21,6 +22,7 @@ use crate::assertions::{AssertionKeyError, Assertions, KeySource, read_key, read
 use crate::client_address::ForwardedTrust;
 use crate::control::{Control, ControlFigures, ControlHandle, ControlOptions};
 use crate::door::{Hints, Shared};
+use crate::limits::EXCHANGES_MAX;
 use crate::metrics::{Decisions, Exposition};
 use crate::private_listener::Private;
 use crate::{health, worker};
@@ -171,6 +173,7 @@ impl FrontDoor {
             is_local: options.is_local,
             hints: Hints::default(),
             decisions,
+            exchanges: Semaphore::new(EXCHANGES_MAX),
         });
         let start = |(index, listener)| {
             worker::start(worker::Start {

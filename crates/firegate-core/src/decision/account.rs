@@ -42,7 +42,7 @@ impl AccountRule {
 /// Judges by what is known, or asks.
 pub(super) fn check<'a>(admitted: Admitted<'a>, world: &World<'_>) -> Step<'a> {
     let (Some(rule), Some(user)) = (admitted.account, admitted.permit.user()) else {
-        return consume(admitted);
+        return consume(admitted, world.now);
     };
     let (tenant, uid) = (user.tenant.as_deref(), user.uid.as_str());
     match world.accounts.known(tenant, uid) {
@@ -63,7 +63,7 @@ pub(super) fn judge<'a>(
     world: &World<'_>,
 ) -> Step<'a> {
     match verdict(&admitted, account, world) {
-        Ok(()) => consume(admitted),
+        Ok(()) => consume(admitted, world.now),
         Err(reason) => deny(reason, Stage::Identity),
     }
 }
@@ -78,7 +78,7 @@ pub(super) fn unavailable<'a>(admitted: Admitted<'a>, world: &World<'_>) -> Step
     }
     let allows = admitted.account.is_some_and(|rule| rule.allow_on_failure);
     if allows && !world.accounts.has_forgotten_refusals() {
-        return consume(Admitted { permit: admitted.permit.unchecked(), ..admitted });
+        return consume(Admitted { permit: admitted.permit.unchecked(), ..admitted }, world.now);
     }
     fault(Code::UserStatusUnavailable, Stage::Identity, "the account could not be looked up")
 }

@@ -11,7 +11,9 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
 };
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use x509_parser::prelude::FromDer;
 
@@ -34,6 +36,16 @@ pub fn encode_base64url(bytes: &[u8]) -> String {
 /// Reads canonical unpadded base64url; anything else, trailing bits included, is `None`.
 pub fn decode_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// Reads what can be read of base64 in either alphabet, with or without padding: not to believe it, but to know what somebody
+/// else might. Nothing of it if there is a character that is in neither.
+pub(crate) fn decode_base64_freely(text: &str) -> Vec<u8> {
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let text = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    GeneralPurpose::new(&URL_SAFE, config).decode(text).unwrap_or_default()
 }
 
 fn signing_input(header: &Value, payload: &Value) -> String {

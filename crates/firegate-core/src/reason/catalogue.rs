@@ -219,12 +219,12 @@ catalogue! {
         "The `X-Firebase-AppCheck` header holds no App Check token of this project: it is malformed, of another project, or not signed with a key that Firebase App Check publishes."
         "send the `token` of the App Check SDK's `getToken(appCheck)`; check `projectId` of the app against `project` and `project_number` of Firegate's configuration"
     }
-    AppCheckTokenExpired "APP_CHECK_TOKEN_EXPIRED" Denial 401 RefreshToken {
+    AppCheckTokenExpired "APP_CHECK_TOKEN_EXPIRED" Denial 401 None {
         "the App Check token has expired"
         "The App Check token's time is over."
         "call `getToken(appCheck)` for every request: the SDK renews it when needed"
     }
-    AppCheckTokenConsumed "APP_CHECK_TOKEN_CONSUMED" Denial 401 RefreshToken {
+    AppCheckTokenConsumed "APP_CHECK_TOKEN_CONSUMED" Denial 401 None {
         "the App Check token was used before"
         "The backend takes each App Check token once (`app_check: { consume: true }`), and this one was consumed already: the request was replayed, or the app sent the token twice."
         "call `getLimitedUseToken(appCheck)` for every request to this backend"
@@ -308,6 +308,20 @@ catalogue! {
         "the request could not be decided"
         "Firegate failed while deciding. A failure never allows."
         "report the log line with the request id"
+    }
+}
+
+impl Code {
+    /// Whether it is about the app's token and not about the user's.
+    pub const fn is_about_app_check(self) -> bool {
+        matches!(
+            self,
+            Self::AppCheckAppNotAllowed
+                | Self::AppCheckTokenConsumed
+                | Self::AppCheckTokenExpired
+                | Self::AppCheckTokenInvalid
+                | Self::AppCheckTokenMissing
+        )
     }
 }
 

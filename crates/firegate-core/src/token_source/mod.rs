@@ -9,6 +9,8 @@ mod origin;
 mod query;
 mod subprotocol;
 
+use std::fmt;
+
 use firegate_files::configuration::TokenSource;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -18,11 +20,12 @@ pub use origin::check_cookie_origin;
 pub use query::{ACCESS_TOKEN, query_without_access_token};
 pub use subprotocol::without_access_token_protocol;
 
+use crate::app_check::FIREBASE_APP_CHECK;
 use crate::facts::{Authorization, RequestFacts};
 use crate::reason::Reason;
 
 /// A token that a request carries, not yet proven to be anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PresentedToken<'a> {
     /// Its text.
     pub text: &'a str,
@@ -30,6 +33,13 @@ pub struct PresentedToken<'a> {
     pub source: TokenSource,
     /// The request also has a `__session` cookie, which lost against this token.
     pub supersedes_cookie: bool,
+}
+
+impl fmt::Debug for PresentedToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the token.
+        formatter.debug_struct("PresentedToken").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 /// Finds the one token of a request, looking in `sources` alone.
@@ -41,11 +51,10 @@ pub fn presented_token<'a>(
     sources: &[TokenSource],
 ) -> Result<Option<PresentedToken<'a>>, Reason> {
     let looks_in = |source| sources.contains(&source);
-    let authorization = match facts.authorization() {
-        _ if !looks_in(TokenSource::Authorization) => None,
-        Ok(Authorization::Bearer(token)) => Some((token, TokenSource::Authorization)),
-        Ok(Authorization::Absent | Authorization::Other) => None,
-        Err(reason) => return Err(reason),
+    // It is read in any case: what nobody judged must not travel beside a user whom something else names.
+    let authorization = match facts.authorization()? {
+        Authorization::Bearer(token) => Some((token, TokenSource::Authorization)),
+        Authorization::Absent | Authorization::Other => None,
     };
     let query = match facts.query {
         Some(query) if looks_in(TokenSource::Query) && may_carry_in_query(facts) => {
@@ -58,17 +67,23 @@ pub fn presented_token<'a>(
     } else {
         None
     };
-    let cookie = if looks_in(TokenSource::Cookie) { cookie::session_cookie(facts.headers)? } else { None };
     let mut on_purpose = [authorization, query, protocol].into_iter().flatten();
-    match (on_purpose.next(), on_purpose.next(), cookie) {
-        (Some(_), Some(_), _) => Err(Reason::CredentialAmbiguous),
-        (Some((text, source)), None, cookie) => {
-            Ok(Some(PresentedToken { text, source, supersedes_cookie: cookie.is_some() }))
+    let supersedes_cookie = looks_in(TokenSource::Cookie) && cookie::has_session_cookie(facts.headers);
+    match (on_purpose.next(), on_purpose.next()) {
+        (Some(_), Some(_)) => Err(Reason::CredentialAmbiguous),
+        // A sibling's page can plant cookies; they must not get in the way of a token that was sent on purpose.
+        (Some((text, source)), None) if looks_in(source) => {
+            Ok(Some(PresentedToken { text, source, supersedes_cookie }))
         }
-        (None, _, Some(text)) => {
-            Ok(Some(PresentedToken { text, source: TokenSource::Cookie, supersedes_cookie: false }))
+        // A Bearer token where none is read. With a cookie beside it there would be two users in one request.
+        (Some(_), None) if supersedes_cookie => Err(Reason::CredentialAmbiguous),
+        (None, _) if looks_in(TokenSource::Cookie) => {
+            let cookie = cookie::session_cookie(facts.headers)?;
+            let presented =
+                |text| PresentedToken { text, source: TokenSource::Cookie, supersedes_cookie: false };
+            Ok(cookie.map(presented))
         }
-        (None, _, None) => Ok(None),
+        (Some(_), None) | (None, _) => Ok(None),
     }
 }
 
@@ -98,6 +113,8 @@ pub struct TokenRemoval {
     pub query: bool,
     /// `access_token` and the token in `Sec-WebSocket-Protocol`; other protocols stay.
     pub websocket_protocol: bool,
+    /// The App Check token, if the backend required one.
+    pub app_check: bool,
 }
 
 impl TokenRemoval {
@@ -110,6 +127,7 @@ impl TokenRemoval {
             cookie: drops(TokenSource::Cookie) || token.supersedes_cookie,
             query: drops(TokenSource::Query),
             websocket_protocol: drops(TokenSource::WebsocketProtocol),
+            app_check: false,
         }
     }
 
@@ -120,6 +138,9 @@ impl TokenRemoval {
         }
         if self.cookie {
             without_session_cookie(headers);
+        }
+        if self.app_check {
+            headers.remove(FIREBASE_APP_CHECK);
         }
         if self.websocket_protocol {
             without_access_token_protocol(headers);

@@ -9,6 +9,10 @@ pub const ACCESS_TOKEN: &str = "access_token";
 
 /// The parameter's value. It is not decoded: a token has no character that needs an escape.
 pub(super) fn access_token(query: &str) -> Result<Option<&str>, Reason> {
+    let behind_semicolon = query.split('&').flat_map(|parameter| parameter.split(';').skip(1));
+    if query.split('&').any(is_look_alike) || behind_semicolon.into_iter().any(is_access_token) {
+        return Err(Reason::CredentialAmbiguous);
+    }
     let mut values = query.split('&').filter(|parameter| is_access_token(parameter));
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -19,8 +23,19 @@ pub(super) fn access_token(query: &str) -> Result<Option<&str>, Reason> {
 
 /// Whether a parameter has the name, also if its letters are escaped: a service would read it so.
 fn is_access_token(parameter: &str) -> bool {
-    let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-    percent_decode_str(name).eq(ACCESS_TOKEN.bytes())
+    percent_decode_str(name_of(parameter)).eq(ACCESS_TOKEN.bytes())
+}
+
+/// Whether a parameter has the name for services that read queries more freely, where `.`, blanks and `[` count as `_` (PHP).
+fn is_look_alike(parameter: &str) -> bool {
+    let decoded = percent_decode_str(name_of(parameter)).decode_utf8_lossy().replace('+', " ");
+    let name = decoded.trim();
+    let folded = name.split('[').next().unwrap_or_default().replace(['.', ' '], "_");
+    folded == ACCESS_TOKEN && decoded != ACCESS_TOKEN
+}
+
+fn name_of(parameter: &str) -> &str {
+    parameter.split_once('=').map_or(parameter, |(name, _)| name)
 }
 
 /// The query without the parameter; other parameters stay byte for byte. `None` if there are none.

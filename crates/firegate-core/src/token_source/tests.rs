@@ -69,13 +69,37 @@ fn one_token_is_found_where_it_may_stand() {
     check(&[("cookie", "__session=c; __session=d")], None, false, Err(()));
     check(&[("cookie", "__session=c"), ("cookie", "a=b;__session =d")], None, false, Err(()));
     check(&[("cookie", "__session=; a=b")], None, false, Ok(None));
+    // What other parsers take for it.
+    for cookie in [
+        "\u{a0}__session=EVE",
+        "a=1 __session=EVE",
+        "a=\"1,__session=EVE\"",
+        "_.session=EVE",
+        "%5f_session=EVE",
+        "__session[0]=EVE",
+    ] {
+        check(&[("cookie", cookie)], None, false, Err(()));
+        check(&[authorization, ("cookie", cookie)], None, false, Ok(Some(("a", TokenSource::Authorization))));
+    }
+    for query in
+        ["access.token=q", "access_token[]=q", "access+token=q", "%20access_token=q", "x=1;access_token=q"]
+    {
+        check(&[events], Some(query), false, Err(()));
+    }
+    // Cookies that somebody planted do not get in the way of a token that was sent on purpose.
+    check(
+        &[authorization, ("cookie", "__session=c; __session=d")],
+        None,
+        false,
+        Ok(Some(("a", TokenSource::Authorization))),
+    );
     check(&[("cookie", "__Session=c; my__session=d; __session")], None, false, Ok(None));
     check(&[("authorization", "Basic eDp5"), cookie], None, false, Ok(Some(("c", TokenSource::Cookie))));
 }
 
 #[test]
 fn a_source_that_is_not_configured_is_not_read() {
-    let headers = headers(&[("authorization", "Bearer a, Bearer b"), ("cookie", "__session=c")]);
+    let headers = headers(&[("cookie", "__session=c")]);
     let facts = facts(&headers, Some("access_token=q"), true);
     let check = |sources: &[TokenSource], expected: Option<TokenSource>| {
         let found = presented_token(&facts, sources).expect("no ambiguity");
@@ -85,7 +109,24 @@ fn a_source_that_is_not_configured_is_not_read() {
     check(&[TokenSource::Cookie], Some(TokenSource::Cookie));
     check(&[TokenSource::Query], Some(TokenSource::Query));
     check(&[TokenSource::Cookie, TokenSource::Query], Some(TokenSource::Query));
-    assert_eq!(presented_token(&facts, &EVERYWHERE), Err(Reason::CredentialAmbiguous));
+}
+
+#[test]
+fn a_bearer_token_is_never_left_beside_another_ones_user() {
+    let check =
+        |fields: &[(&str, &str)], sources: &[TokenSource], expected: Result<Option<TokenSource>, ()>| {
+            let headers = headers(fields);
+            let found = presented_token(&facts(&headers, None, false), sources);
+            let found = found.map(|token| token.map(|token| token.source));
+            assert_eq!(found, expected.map_err(|()| Reason::CredentialAmbiguous), "{fields:?} {sources:?}");
+        };
+    let (bearer, cookie) = (("authorization", "Bearer a"), ("cookie", "__session=c"));
+    check(&[bearer], &[TokenSource::Cookie], Ok(None));
+    check(&[bearer, cookie], &[TokenSource::Cookie], Err(()));
+    check(&[bearer, bearer], &[TokenSource::Cookie], Err(()));
+    check(&[("authorization", "Bearer\ta"), cookie], &EVERYWHERE, Err(()));
+    check(&[("authorization", "Basic x, Bearer a"), cookie], &EVERYWHERE, Err(()));
+    check(&[("authorization", "Basic eDp5"), cookie], &[TokenSource::Cookie], Ok(Some(TokenSource::Cookie)));
 }
 
 #[test]

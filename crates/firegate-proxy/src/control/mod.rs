@@ -20,13 +20,13 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Configuration, Revocation, Trust};
 use firegate_google::accounts::AccountsClient;
-use firegate_google::app_check::{AppCheckClient, Consumed};
+use firegate_google::app_check::{AppCheckClient, ConsumeFault, Consumed};
 use firegate_google::caller::Caller;
 use firegate_google::fault::FaultKind;
 use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, RefreshOutcome, RefreshReason};
-use firegate_google::user_status::{RevocationWatch, UserStatusCache, UserStatusOptions};
+use firegate_google::user_status::{RevocationWatch, UserStatusCache, UserStatusFault, UserStatusOptions};
 use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -229,6 +229,8 @@ impl ControlHandle {
         let Some(user_status) = &self.inner.user_status else { return Answer::Unavailable };
         match user_status.look_up(tenant, uid).await {
             Ok(known) => Answer::Account(known.account),
+            // Firegate's own limits say nothing of Identity Platform: whoever fills them must not be let in by it.
+            Err(UserStatusFault::Overloaded | UserStatusFault::Stopping) => Answer::Overloaded,
             Err(fault) => {
                 tracing::warn!(%fault, "an account could not be looked up");
                 Answer::Unavailable
@@ -240,6 +242,7 @@ impl ControlHandle {
     pub(crate) async fn consume(&self, app_check_token: &str) -> Answer {
         match self.inner.app_check.consume(app_check_token).await {
             Ok(consumed) => Answer::AppCheckConsumed { already: consumed == Consumed::Before },
+            Err(ConsumeFault::Overloaded) => Answer::Overloaded,
             Err(fault) if fault.is_about_token() => {
                 tracing::info!(%fault, "an App Check token could not be consumed");
                 Answer::AppCheckRefused
