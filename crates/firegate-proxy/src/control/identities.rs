@@ -102,17 +102,24 @@ impl Identities {
         Some(cache.peek(&backend.endpoint().audience).map(|token| token.expires_at()))
     }
 
-    /// Firegate's own identity, for what is not a call of a backend.
+    /// Firegate's own identity, for what is not a call of a backend. It is never the account that one backend is called as:
+    /// that has no rights but to call, and which backend's it were would depend on their names.
     pub(super) fn own_or_metadata(&self, options: &ControlOptions<'_>, http: &HttpClient) -> Arc<Credential> {
-        match self.caches.first() {
-            Some(cache) => Arc::clone(cache.credential()),
-            None => Credential::new(
-                CredentialSource::Metadata,
-                endpoints(&options.configuration.google),
-                http.clone(),
-                Arc::clone(&options.clock),
-            ),
+        let is_own = |backend: &files::Backend| {
+            matches!(backend.credential, files::Credential::Default | files::Credential::Metadata)
+        };
+        let kept = options.configuration.backends.iter().filter(|(_, backend)| is_own(backend));
+        let mut kept = kept.filter_map(|(name, _)| match self.by_backend.get(name.as_str()) {
+            Some(Identity::Own(cache)) => Some(cache),
+            _ => None,
+        });
+        if let Some(cache) = kept.next() {
+            return Arc::clone(cache.credential());
         }
+        // A file that cannot be read was reported where a backend needs it.
+        let source = google::discover(&environment(options)).unwrap_or(CredentialSource::Metadata);
+        let endpoints = endpoints(&options.configuration.google);
+        Credential::new(source, endpoints, http.clone(), Arc::clone(&options.clock))
     }
 
     /// The Google ID token for the permit's backend, as `Bearer …`. The user's token is `subject_token`, or stands in the
@@ -168,18 +175,13 @@ fn credential(
     http: &HttpClient,
 ) -> Result<Arc<Credential>, StartError> {
     let of = |source| Credential::new(source, endpoints.clone(), http.clone(), Arc::clone(&options.clock));
-    let environment = || Environment {
-        google_application_credentials: options.application_credentials.clone(),
-        home: options.home.clone(),
-        app_data: None,
-    };
     Ok(match credential {
         files::Credential::Metadata => of(CredentialSource::Metadata),
         files::Credential::Impersonate { service_account } => {
-            of(google::discover(&environment())?).impersonate(service_account.as_str())
+            of(google::discover(&environment(options))?).impersonate(service_account.as_str())
         }
         files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
-            match google::discover(&environment())? {
+            match google::discover(&environment(options))? {
                 // Every request would fail, and only the first one's log would say why.
                 CredentialSource::AuthorizedUser(_) => {
                     return Err(StartError::UserCredentials(FaultSource::UserCredentials));
@@ -188,6 +190,15 @@ fn credential(
             }
         }
     })
+}
+
+/// Where a credential may be found.
+fn environment(options: &ControlOptions<'_>) -> Environment {
+    Environment {
+        google_application_credentials: options.application_credentials.clone(),
+        home: options.home.clone(),
+        app_data: None,
+    }
 }
 
 /// Where the token endpoints are. An address that is Google's own is no override: a credential file may name another.

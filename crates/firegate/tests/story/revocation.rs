@@ -268,3 +268,25 @@ async fn an_outage_ends_no_stream() {
     read_to_end(&mut socket).await;
     site.close([door]).await;
 }
+
+/// The account that one backend is called as has no rights but to call it.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_looked_up_as_the_door_and_not_as_a_backends_account() {
+    let site = Site::open().await;
+    let (service, url) = (site.service(), site.stack.dev.places.service.clone());
+    let door = site
+        .door(&format!(
+            "backends:\n  first: {{ url: '{}', credential: impersonate, service_account: nobody@demo-firegate.iam.gserviceaccount.com }}\n  \
+             second: {{ {service} }}\n\
+             routes: [{{ path: /first, backend: first }}, {{ path: /second, backend: second }}]\n\
+             allow: [allAuthenticatedUsers]\nusers: {{ {REQUIRED} }}",
+            url.as_str().trim_end_matches('/')
+        ))
+        .await;
+    let token = id_token(&site.new_user("two@example.com").await);
+    let answer = Call::get(&at(&door, "/second")).bearer(&token).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let answer = Call::get(&at(&door, "/first")).bearer(&token).send().await;
+    answer.expect_refusal(503, "CREDENTIAL_UNAVAILABLE", "RETRY_LATER");
+    site.close([door]).await;
+}
