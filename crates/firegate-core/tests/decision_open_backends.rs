@@ -1,0 +1,73 @@
+//! A backend that everyone may call: whose tokens concern Firegate there, and what a failing one means.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod decision_world;
+
+use decision_world::{NOW, Parts, Request, google_id_token, id_token, session_cookie};
+use firegate_core::reason::Code;
+use firegate_core::token_source::TokenRemoval;
+use http::Method;
+use serde_json::json;
+
+fn open() -> Parts {
+    Parts::new("allow: [allUsers], token_sources: [authorization, cookie]", "anonymous: deny")
+}
+
+fn check(request: &Request, expected: Result<Option<&str>, Code>, removal: TokenRemoval) {
+    let verdict = open().at_once(request);
+    match expected {
+        Err(code) => assert_eq!(verdict.code(), Err(code), "{request:?}"),
+        Ok(uid) => {
+            let permit = verdict.permit();
+            assert_eq!(permit.user().map(|user| user.uid.as_str()), uid, "{request:?}");
+            assert_eq!(permit.removal(), removal, "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn a_failing_token_that_was_sent_on_purpose_is_refused() {
+    let none = TokenRemoval::default();
+    let expired = id_token(&json!({"exp": NOW - 1}));
+    check(&Request::bearing(&expired), Err(Code::TokenExpired), none);
+    // What lenient libraries would read as a Firebase token is one for this purpose too.
+    let good = id_token(&json!({}));
+    for bent in [format!("{good}="), good.replacen('.', "=.", 1), format!("{good}.x")] {
+        check(&Request::bearing(&bent), Err(Code::TokenMalformed), none);
+    }
+    for foreign in ["a-webhooks-secret", "eyJhbGciOiJub25lIn0.e30", "a.b.c"] {
+        check(&Request::bearing(foreign), Ok(None), none);
+    }
+}
+
+#[test]
+fn a_failing_cookie_is_nobodys_and_goes_no_further() {
+    let cookie = |value: &str| Request::new().header("cookie", &format!("__session={value}; theme=dark"));
+    let gone = TokenRemoval { cookie: true, ..TokenRemoval::default() };
+    check(&cookie(&session_cookie(&json!({}))), Ok(Some("ada")), gone);
+    check(&cookie(&session_cookie(&json!({"exp": NOW - 1}))), Ok(None), gone);
+    check(&cookie(&format!("{}x", session_cookie(&json!({})))), Ok(None), gone);
+    // Another framework's cookie of this name is the service's.
+    check(&cookie("of-another-framework"), Ok(None), TokenRemoval::default());
+    // With a good one, what changes something has to come from a page that may.
+    let mut posted = cookie(&session_cookie(&json!({}))).header("origin", "https://evil.example");
+    posted.method = Method::POST;
+    check(&posted, Err(Code::CookieOriginNotAllowed), gone);
+}
+
+#[test]
+fn google_accounts_that_no_member_names_are_nobody() {
+    let none = TokenRemoval::default();
+    check(&Request::bearing(&google_id_token(&json!({}))), Ok(None), none);
+    let mut parts = open();
+    let permit = parts.at_once(&Request::bearing(&google_id_token(&json!({})))).permit();
+    assert!(permit.principal().is_none());
+}
+
+#[test]
+fn a_person_with_a_google_account_is_no_caller() {
+    let person = google_id_token(&json!({"email": "ada@example.com"}));
+    let mut parts = Parts::new("allow: ['serviceAccount:ada@example.com']", "anonymous: deny");
+    let verdict = parts.at_once(&Request::bearing(&person));
+    assert_eq!(verdict.code(), Err(Code::TokenIsGoogleIdToken));
+}
