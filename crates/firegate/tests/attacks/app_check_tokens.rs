@@ -28,7 +28,8 @@ async fn only_a_token_of_one_of_the_apps_counts() {
     };
     let claims = project.app_check_claims();
     let sign = |claims| Key::AppCheck.sign(claims);
-    send(Some(&sign(&claims))).await.ok();
+    let seen = send(Some(&sign(&claims))).await.ok();
+    assert!(seen["headers"]["x-firebase-appcheck"].is_null(), "the service cannot use it again: {seen}");
     expect(&send(None).await, 401, "APP_CHECK_TOKEN_MISSING", "none");
     let invalid = "APP_CHECK_TOKEN_INVALID";
     let other_app = json!("1:123456789012:ios:0123456789abcdef");
@@ -116,7 +117,7 @@ async fn a_token_that_is_consumed_counts_once() {
     send("/a", Some(&user), &token).await.ok();
     for _ in 0..2 {
         let answer = send("/a", Some(&user), &token).await;
-        answer.expect_refusal(401, "APP_CHECK_TOKEN_CONSUMED", "REFRESH_TOKEN");
+        answer.expect_refusal(401, "APP_CHECK_TOKEN_CONSUMED", "NONE");
     }
     // Of many at once one passes.
     let token = stack.limited_use_app_check_token(APP).await;

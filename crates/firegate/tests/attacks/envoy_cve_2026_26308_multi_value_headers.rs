@@ -39,12 +39,19 @@ async fn of_two_credentials_none_counts() {
     check("/a", &[("authorization", &format!("{bearer},Basic eDp5"))], 400).await;
     check("/a", &[("authorization", &format!("{bearer} {token}"))], 400).await;
 
+    check("/a", &[("authorization", &format!("Basic eDp5, {bearer}"))], 400).await;
+
     let own = format!("__session={cookie}");
     check("/a", &[("cookie", &own)], 200).await;
     check("/a", &[("cookie", &format!("a=b; {own}; c=d"))], 200).await;
     check("/a", &[("cookie", &format!("{own}; {own}"))], 400).await;
     check("/a", &[("cookie", &format!("__session=x; {own}"))], 400).await;
     check("/a", &[("cookie", &own), ("cookie", "__session=x")], 400).await;
+
+    // What some services read as the very same cookie.
+    for look_alike in ["__session[a]=x", "%5f_session=x", "a=\"b __session=x\""] {
+        check("/a", &[("cookie", &format!("{own}; {look_alike}"))], 400).await;
+    }
 
     let events = ("accept", "text/event-stream");
     check(&format!("/a?access_token={token}"), &[events], 200).await;
