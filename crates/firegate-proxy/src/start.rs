@@ -186,7 +186,15 @@ impl FrontDoor {
             })
         };
         let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>();
-        let workers = workers.map_err(StartError::Thread)?;
+        let workers = match workers {
+            Ok(workers) => workers,
+            Err(error) => {
+                // Those that did start end with the control thread's.
+                stop.cancel();
+                control.stop();
+                return Err(StartError::Thread(error));
+            }
+        };
         Ok(Self { address, health_address, admin_address, stop, control, handle, workers })
     }
 

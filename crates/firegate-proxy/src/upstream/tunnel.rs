@@ -28,13 +28,13 @@ impl Tunnels {
         let lease_over = lease.over();
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            // If either side does not switch after all, both connections close.
-            let Ok((client, service)) = tokio::try_join!(client, service) else { return };
-            let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
-            let (from_service, to_service) = tokio::io::split(TokioIo::new(service));
             let moved = AtomicBool::new(false);
             let both = async {
-                tokio::join!(copy(from_client, to_service, &moved), copy(from_service, to_client, &moved))
+                // If either side does not switch after all, both connections close.
+                let Ok((client, service)) = tokio::try_join!(client, service) else { return };
+                let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
+                let (from_service, to_service) = tokio::io::split(TokioIo::new(service));
+                tokio::join!(copy(from_client, to_service, &moved), copy(from_service, to_client, &moved));
             };
             let lease = async {
                 match lease_over {
@@ -43,7 +43,7 @@ impl Tunnels {
                 }
             };
             tokio::select! {
-                _ = both => {}
+                () = both => {}
                 () = idleness(&moved, idle) => {}
                 end = lease => tracing::info!(why = end.as_str(), "a tunnel ended with its user's lease"),
                 () = stop.cancelled() => {}
