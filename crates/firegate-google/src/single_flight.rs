@@ -86,6 +86,12 @@ where
     /// Waits for the call's result, at most `limit`.
     pub(crate) async fn wait(&self, seat: Seat<V>, limit: Duration) -> Result<V, NoResult> {
         let _waiter = Waiter::enter(&self.waiting, self.waiting_max).ok_or(NoResult::Full)?;
+        self.wait_uncounted(seat, limit).await
+    }
+
+    /// The same for a task of the process itself, of which there are few: requests that fill all places of those who wait
+    /// must not keep it from waiting.
+    pub(crate) async fn wait_uncounted(&self, seat: Seat<V>, limit: Duration) -> Result<V, NoResult> {
         let Seat(mut result) = seat;
         let waited = tokio::time::timeout(limit, result.wait_for(Option::is_some)).await;
         match waited {
@@ -157,6 +163,8 @@ mod tests {
         tokio::pin!(waiting);
         tokio::select! { biased; _ = &mut waiting => panic!("nothing was sent"), () = std::future::ready(()) => {} }
         assert_eq!(flights.wait(second, long).await, Err(NoResult::Full));
+        let fourth = join(&flights, "a").expect("one is under way");
+        assert_eq!(flights.wait_uncounted(fourth, Duration::ZERO).await, Err(NoResult::TimedOut));
         drop(sender);
         assert_eq!(waiting.await, Err(NoResult::Lost));
         let (_sender, seat) = begin(&flights, "a");

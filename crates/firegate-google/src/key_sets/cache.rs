@@ -230,8 +230,13 @@ impl KeySetCache {
     }
 
     async fn fetch_in_background(self: &Arc<Self>) {
-        if let Ok(seat) = self.join(|| Ok::<_, RefreshOutcome>(Duration::ZERO)) {
-            let _ = self.flight.wait(seat, KEY_FETCH_TIMEOUT + KEY_RETRY_MIN).await;
+        let waited = match self.join(|| Ok::<_, RefreshOutcome>(Duration::ZERO)) {
+            Ok(seat) => self.flight.wait_uncounted(seat, KEY_FETCH_TIMEOUT + KEY_RETRY_MIN).await.is_ok(),
+            Err(_) => false,
+        };
+        if !waited {
+            // No attempt has ended, so nothing else paces the next one.
+            tokio::time::sleep(KEY_RETRY_MIN).await;
         }
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use firegate_core::time::{Clock, ShiftedClock};
+use firegate_core::time::{Clock, ShiftedClock, SystemClock, UnixTime};
 use firegate_google::key_sets::{KeySetCache, KeySetSource, RefreshOutcome, RefreshReason};
+use firegate_google::limits::KEY_REFRESH_WAITERS_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -181,6 +182,42 @@ async fn scenario_3_keys_hang_or_trickle() {
     assert!(waited <= Duration::from_secs(3) && waited_slowly <= Duration::from_secs(3));
     assert!(ended <= Duration::from_secs(7) && began.elapsed() <= Duration::from_secs(7));
     assert!(read < Duration::from_millis(1), "{read:?}");
+}
+
+/// The system's clock, and how often it was looked at: a loop without a pause looks all the time.
+#[derive(Debug, Default)]
+struct CountingClock(AtomicUsize);
+
+impl Clock for CountingClock {
+    fn now(&self) -> UnixTime {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        SystemClock.now()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scenario_3_more_requests_than_may_wait_do_not_make_the_background_task_spin() {
+    let server = Server::start(|_| keys(&[0])).await;
+    server.hold();
+    let clock = Arc::new(CountingClock::default());
+    let source = KeySetSource { name: "app_check", url: server.url("/keys") };
+    let cache = KeySetCache::new(source, client(), Arc::<CountingClock>::clone(&clock), None);
+    let mut waiting = JoinSet::new();
+    for _ in 0..KEY_REFRESH_WAITERS_MAX + 1 {
+        let cache = Arc::clone(&cache);
+        waiting.spawn(async move { cache.refresh(RefreshReason::Missing, 0).await });
+    }
+    // One too many was told at once, so all the others wait.
+    assert_eq!(waiting.join_next().await.expect("a task").expect("no panic"), RefreshOutcome::Unavailable);
+    let before = clock.0.load(Ordering::Relaxed);
+    let running = run(&cache);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let looks = clock.0.load(Ordering::Relaxed) - before;
+    eprintln!("scenario 3: {looks} looks at the clock while as many wait as may");
+    server.release();
+    assert!(looks < 20, "{looks}");
+    assert!(waiting.join_all().await.iter().all(|outcome| *outcome == RefreshOutcome::Refreshed));
+    stop(running).await;
 }
 
 #[tokio::test]
