@@ -17,6 +17,14 @@ backends:
 routes: [{ path: '/jobs', backend: jobs }, { path: '/open', backend: open }, { path: '/*', backend: users }]
 users: { accept: [id_token, google_id_token], google_audiences: ['https://api.example.com'] }";
 
+/// A person with a Google account is no caller, but somebody who should sign in to Firebase with it.
+fn refusal_of(email: &str) -> (u16, &'static str) {
+    match email.ends_with(".gserviceaccount.com") {
+        true => (403, "NO_INVOKER_BINDING"),
+        false => (401, "TOKEN_IS_GOOGLE_ID_TOKEN"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_google_account_passes_by_its_own_name_or_not_at_all() {
     let project = Project::open().await;
@@ -35,7 +43,8 @@ async fn a_google_account_passes_by_its_own_name_or_not_at_all() {
         "root@example.com",
     ] {
         let answer = send("/a", &claims(email)).await;
-        expect(&answer, 403, "NO_INVOKER_BINDING", &format!("{email} is none of allAuthenticatedUsers"));
+        let (status, reason) = refusal_of(email);
+        expect(&answer, status, reason, &format!("{email} is none of allAuthenticatedUsers"));
     }
     for email in [
         "job@theirs.iam.gserviceaccount.com",
@@ -45,7 +54,8 @@ async fn a_google_account_passes_by_its_own_name_or_not_at_all() {
         "job@0urs.iam.gserviceaccount.com",
         "eve@gmail.com",
     ] {
-        expect(&send("/jobs", &claims(email)).await, 403, "NO_INVOKER_BINDING", email);
+        let (status, reason) = refusal_of(email);
+        expect(&send("/jobs", &claims(email)).await, status, reason, email);
     }
     // An address that Google does not vouch for is nobody's.
     for verified in [json!(false), json!("true"), json!(1), json!(null)] {
