@@ -83,6 +83,8 @@ pub fn exchanged_token_claims(user: &User, issuer: &str, audience: &str, now: Un
     claims.insert("firebase".to_owned(), Value::Object(user.firebase.clone()));
     let expires_at = now.plus(EXCHANGED_TOKEN_LIFETIME_MAX).min(user.expires_at);
     insert_bounds(&mut claims, audience, now, expires_at);
+    // A user may have signed in by a clock that is a little ahead, and no token is issued before its user signed in.
+    claims.insert("iat".to_owned(), json!(now.max(user.auth_time).as_seconds()));
     Value::Object(claims)
 }
 
