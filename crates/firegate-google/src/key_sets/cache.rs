@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::disk::{KeySetFile, StoredDocument};
+use super::disk::{KeySetFile, StoredDocument, Unwritten};
 use super::freshness::lifetime;
 use super::missing::MissingKeyIds;
 use super::{
@@ -34,6 +34,7 @@ pub struct KeySetCache {
     http: HttpClient,
     clock: SharedClock,
     file: Option<KeySetFile>,
+    unwritten: Arc<Unwritten>,
     snapshot: ArcSwap<KeySnapshot>,
     attempts: watch::Sender<u64>,
     flight: Arc<SingleFlight<(), bool>>,
@@ -71,6 +72,7 @@ impl KeySetCache {
     ) -> Arc<Self> {
         let cache = Self {
             file: data_dir.map(|data_dir| KeySetFile::new(data_dir, &source)),
+            unwritten: Arc::default(),
             source,
             http,
             clock,
@@ -320,31 +322,35 @@ impl KeySetCache {
         pacing.last_end = Some(Instant::now());
     }
 
-    /// Writes the file on a blocking thread of its own, so that a slow disk delays no keys; a write that is still under
-    /// way is not overtaken.
+    /// Writes the file on a blocking thread of its own, so that a slow disk delays no keys; what comes while a write is
+    /// under way is written after it.
     fn write(&self, pacing: &mut Pacing, fetched_at: UnixTime, fresh_until: UnixTime, document: &Bytes) {
         let Some(file) = self.file.clone() else { return };
         let Ok(document) = std::str::from_utf8(document).map(str::to_owned) else { return };
-        if pacing.write.as_ref().is_some_and(|write| !write.is_finished()) {
-            return;
-        }
         let stored = StoredDocument {
             url: self.source.url.to_string(),
             fetched_at: fetched_at.as_seconds(),
             fresh_until: fresh_until.as_seconds(),
             document,
         };
-        let name = self.source.name;
+        let is_first = self.unwritten.put(stored);
+        // A task that ended without saying so has panicked.
+        if !is_first && pacing.write.as_ref().is_some_and(|write| !write.is_finished()) {
+            return;
+        }
+        let (name, unwritten) = (self.source.name, Arc::clone(&self.unwritten));
         pacing.write = Some(self.http.runtime().spawn_blocking(move || {
-            if let Err(error) = file.store(&stored) {
-                tracing::warn!(keys = name, %error, "the key set could not be written to the data directory");
+            while let Some(stored) = unwritten.take() {
+                if let Err(error) = file.store(&stored) {
+                    tracing::warn!(keys = name, %error, "the key set could not be written to the data directory");
+                }
             }
         }));
     }
 
     fn load(&self) {
         let Some(file) = &self.file else { return };
-        let stored = match file.load(&self.source) {
+        let stored = match file.load(&self.source, self.clock.now()) {
             Ok(Some(stored)) => stored,
             Ok(None) => return,
             Err(error) => {
