@@ -48,7 +48,8 @@ pub struct Configuration {
     pub users: Users,
     /// The assertion about the user.
     pub assertion: AssertionSettings,
-    /// Whether the token exchange answers. Then `assertion.issuer` is an origin, and no two backends have one audience.
+    /// Whether the token exchange answers. Then, or where its tokens are accepted, `assertion.issuer` is an origin, and no
+    /// two backends have one audience.
     pub exchange: bool,
     /// Which web pages may call the backends; absent for none.
     pub cors: Option<Cors>,

@@ -27,11 +27,17 @@ impl Checker<'_> {
         let root = YamlPath::root();
         if enabled {
             self.exchange_issuer(&root.key("exchange").key("enabled"), "the token exchange", assertion);
-            self.exchange_audiences(backends);
         } else if accepts {
             let path = self.accept_path("exchanged_token");
             self.exchange_issuer(&path, "`exchanged_token`", assertion);
         }
+        let otherwise = match (enabled, accepts) {
+            (false, false) => return enabled,
+            (true, false) => "turn `exchange` off",
+            (false, true) => "remove `exchanged_token` from `users.accept`",
+            (true, true) => "turn `exchange` off and remove `exchanged_token` from `users.accept`",
+        };
+        self.exchange_audiences(otherwise, backends);
         enabled
     }
 
@@ -68,8 +74,9 @@ impl Checker<'_> {
         }
     }
 
-    /// The audience alone says which backend an exchanged token is for.
-    fn exchange_audiences(&mut self, backends: Option<&BTreeMap<BackendName, Backend>>) {
+    /// The audience alone says which backend an exchanged token is for: where two have one, a token for the one would
+    /// be good at both, whoever issued it. `otherwise` says how to do without such tokens.
+    fn exchange_audiences(&mut self, otherwise: &str, backends: Option<&BTreeMap<BackendName, Backend>>) {
         let mut first: BTreeMap<&str, &BackendName> = BTreeMap::new();
         for (name, backend) in backends.into_iter().flatten() {
             for endpoint in backend.endpoints() {
@@ -78,12 +85,12 @@ impl Checker<'_> {
                     continue;
                 }
                 let message = format!(
-                    "`{other}` and `{name}` have one audience, {}: an exchanged token could not say for which of them it is",
+                    "`{other}` and `{name}` have one audience, {}: an exchanged token for one of them would be good at both",
                     quoted(&endpoint.audience)
                 );
-                let found = Diagnostic::error(code::EXCHANGE, message).hint(
-                    "give one of them an `audience` of its own, on Cloud Run a custom audience; or turn `exchange` off",
-                );
+                let found = Diagnostic::error(code::EXCHANGE, message).hint(format!(
+                    "give one of them an `audience` of its own, on Cloud Run a custom audience; or {otherwise}"
+                ));
                 let backend = YamlPath::root().key("backends").key(name.as_str());
                 let own = backend.key("audience");
                 let path = if self.stands_at(&own) { own } else { backend };

@@ -95,7 +95,12 @@ fn exchange() {
     check(&with("exchange: { enabled: false }\n"), &[]);
     let issuer = "assertion: { issuer: https://api.example.com }\n";
     check(&format!("{TWO_OF_ONE_AUDIENCE}{issuer}{EXCHANGES}\n"), &["FG108 backends.web.audience"]);
-    check(&format!("{TWO_OF_ONE_AUDIENCE}{issuer}{ACCEPTS}\n"), &[]);
+    check(&format!("{TWO_OF_ONE_AUDIENCE}{issuer}{ACCEPTS}\n"), &["FG108 backends.web.audience"]);
+    check(
+        &format!("{TWO_OF_ONE_AUDIENCE}{issuer}{EXCHANGES}\n{ACCEPTS}\n"),
+        &["FG108 backends.web.audience"],
+    );
+    check(&format!("{TWO_OF_ONE_AUDIENCE}{issuer}users: {{ accept: [id_token] }}\n"), &[]);
     check(TWO_OF_ONE_AUDIENCE, &[]);
     let by_url = TWO_OF_ONE_AUDIENCE
         .replace("{ url: https://web-abc123-uc.a.run.app, audience: shop }", "https://shop.example");
@@ -386,13 +391,26 @@ fn exchanged_tokens_without_an_issuer() {
 #[test]
 fn an_exchange_between_backends_of_one_audience() {
     insta::assert_snapshot!(rendered(&format!("{TWO_OF_ONE_AUDIENCE}assertion: {{ issuer: https://api.example.com }}\nexchange: {{ enabled: true }}\n")), @r"
-        error[FG108]: `api` and `web` have one audience, `shop`: an exchanged token could not say for which of them it is
+        error[FG108]: `api` and `web` have one audience, `shop`: an exchanged token for one of them would be good at both
          --> firegate.yaml:5:48
           |
         5 |   web: { url: https://web-abc123-uc.a.run.app, audience: shop }
           |                                                ^^^^^^^^
           |
           = hint: give one of them an `audience` of its own, on Cloud Run a custom audience; or turn `exchange` off
+        ");
+}
+
+#[test]
+fn exchanged_tokens_for_backends_of_one_audience() {
+    insta::assert_snapshot!(rendered(&format!("{TWO_OF_ONE_AUDIENCE}assertion: {{ issuer: https://api.example.com }}\nusers: {{ accept: [exchanged_token] }}\n")), @r"
+        error[FG108]: `api` and `web` have one audience, `shop`: an exchanged token for one of them would be good at both
+         --> firegate.yaml:5:48
+          |
+        5 |   web: { url: https://web-abc123-uc.a.run.app, audience: shop }
+          |                                                ^^^^^^^^
+          |
+          = hint: give one of them an `audience` of its own, on Cloud Run a custom audience; or remove `exchanged_token` from `users.accept`
         ");
 }
 
