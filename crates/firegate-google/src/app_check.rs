@@ -3,19 +3,27 @@
 //! `projects.verifyAppCheckToken` of the Firebase App Check API answers whether a token was consumed before, and consumes
 //! it. It refuses nothing by itself: whoever asks has to refuse what was consumed already. The token's signature and
 //! claims are checked before, by the decision.
+//!
+//! Either answer means that the token is consumed now, so Google is asked about a token once: a spent one that comes a
+//! thousand times costs no call and takes no place of another's.
 
+mod spent;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderValue;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use url::Url;
 
 use firegate_core::jose::strict_json;
 
+use self::spent::{SpentTokens, TokenDigest, Turn};
 use crate::caller::Caller;
 use crate::credentials::exchange::{post_json, succeeded};
 use crate::fault::{CredentialFault, FaultKind, FaultSource};
 use crate::http::{ExchangeBounds, HttpClient, extend};
-use crate::limits::{APP_CHECK_BODY_BYTES_MAX, APP_CHECK_CONSUME_TIMEOUT, APP_CHECK_CONSUMING_MAX};
+use crate::limits::{
+    APP_CHECK_BODY_BYTES_MAX, APP_CHECK_CONSUME_TIMEOUT, APP_CHECK_CONSUMING_MAX, APP_CHECK_SPENT_TOKENS_MAX,
+};
 
 /// Where App Check tokens are consumed.
 pub const APP_CHECK_URL: &str = "https://firebaseappcheck.googleapis.com";
@@ -27,7 +35,7 @@ pub struct AppCheckClient {
     base: Option<Url>,
     project: String,
     caller: Caller,
-    places: Semaphore,
+    tokens: SpentTokens,
 }
 
 /// Whether a token was used before.
@@ -86,22 +94,29 @@ impl ConsumeFault {
 impl AppCheckClient {
     /// A client for one project of the API at `base`, Google's own by default.
     pub fn new(http: HttpClient, base: Option<Url>, project: String, caller: Caller) -> Self {
-        Self { http, base, project, caller, places: Semaphore::new(APP_CHECK_CONSUMING_MAX) }
+        let tokens = SpentTokens::new(APP_CHECK_SPENT_TOKENS_MAX, APP_CHECK_CONSUMING_MAX);
+        Self { http, base, project, caller, tokens }
     }
 
     /// Consumes a token that was verified before. One attempt: a second one would find consumed what the first one
-    /// consumed before its answer was lost.
+    /// consumed before its answer was lost. A token of which an answer is remembered, or whose call is under way for
+    /// another request, was used before; a call that fails or is given up is not remembered.
     ///
     /// # Errors
     /// If there is no documented answer in time. Nothing but such an answer means a first use.
     pub async fn consume(&self, token: &str) -> Result<Consumed, ConsumeFault> {
-        // Nobody queues for a place: a wait before a call of three seconds helps no request.
-        let _place = self.places.try_acquire().map_err(|_| ConsumeFault::Overloaded)?;
+        let turn = match self.tokens.take(sha256(token)) {
+            Turn::Own(turn) => turn,
+            Turn::Replay => return Ok(Consumed::Before),
+            Turn::Full => return Err(ConsumeFault::Overloaded),
+        };
         let bearer = self.caller.bearer().await?;
-        self.verify(token, &bearer).await.map_err(|source| match source {
+        let consumed = self.verify(token, &bearer).await.map_err(|source| match source {
             FaultSource::Answered { status: 400, .. } => ConsumeFault::Token(source),
             source => ConsumeFault::Call(source),
-        })
+        })?;
+        turn.spent();
+        Ok(consumed)
     }
 
     async fn verify(&self, token: &str, bearer: &HeaderValue) -> Result<Consumed, FaultSource> {
@@ -121,4 +136,10 @@ impl AppCheckClient {
             Some(_) => Err(unusable),
         }
     }
+}
+
+fn sha256(token: &str) -> TokenDigest {
+    let mut array = TokenDigest::default();
+    array.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    array
 }

@@ -179,5 +179,9 @@ pub const APP_CHECK_BODY_BYTES_MAX: usize = 16 * 1024;
 /// How many App Check tokens may be consumed at the same time; the next one is told at once.
 pub const APP_CHECK_CONSUMING_MAX: usize = 512;
 
+/// How many App Check tokens are remembered as spent, about 13 MB of their digests; beyond it the least useful ones go,
+/// and Google is asked about them again.
+pub const APP_CHECK_SPENT_TOKENS_MAX: usize = 100_000;
+
 /// How many key ids are remembered that were looked for and not found.
 pub const MISSING_KEY_IDS_MAX: usize = 1024;

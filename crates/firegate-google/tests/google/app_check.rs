@@ -28,15 +28,65 @@ async fn a_token_is_consumed_once() {
     );
     let body = serde_json::from_str::<Value>(&request.body).expect("JSON");
     assert_eq!(body, json!({"app_check_token": "a.b.c"}));
-    for (answer, expected) in [
-        (json!({"alreadyConsumed": true}), Consumed::Before),
-        (json!({"alreadyConsumed": false}), Consumed::Now),
-        (json!({"alreadyConsumed": true, "ofALaterVersion": 1}), Consumed::Before),
+    for (token, answer, expected) in [
+        ("a.b.d", json!({"alreadyConsumed": true}), Consumed::Before),
+        ("a.b.e", json!({"alreadyConsumed": false}), Consumed::Now),
+        ("a.b.f", json!({"alreadyConsumed": true, "ofALaterVersion": 1}), Consumed::Before),
     ] {
         server.respond(move |_| Answer::json(&answer));
-        assert_eq!(app_check.consume("a.b.c").await, Ok(expected));
+        assert_eq!(app_check.consume(token).await, Ok(expected));
     }
     assert_eq!(server.count(), 4, "one attempt each");
+}
+
+#[tokio::test]
+async fn a_spent_token_is_no_hammer() {
+    let server = Server::start(|_| Answer::json(&json!({}))).await;
+    let app_check = Arc::new(app_check(&server));
+    let consume = |_| {
+        let app_check = Arc::clone(&app_check);
+        tokio::spawn(async move { app_check.consume("a.b.c").await })
+    };
+    let asked: Vec<_> = (0..2000).map(consume).collect();
+    let mut first_uses = 0;
+    for asked in asked {
+        let consumed = asked.await.expect("no panic").expect("nobody is turned away");
+        first_uses += usize::from(consumed == Consumed::Now);
+    }
+    assert_eq!((first_uses, server.count()), (1, 1));
+    // Who was told at Google that it was used before needs no second telling either.
+    server.respond(|_| Answer::json(&json!({"alreadyConsumed": true})));
+    for token in ["a.b.c", "a.b.d", "a.b.d"] {
+        assert_eq!(app_check.consume(token).await, Ok(Consumed::Before), "{token}");
+    }
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn a_token_whose_call_is_under_way_is_a_replay_until_its_caller_goes_away() {
+    let server = Server::start(|_| Answer::json(&json!({}))).await;
+    server.hold();
+    let app_check = Arc::new(app_check(&server));
+    let consume = |token: &'static str| {
+        let app_check = Arc::clone(&app_check);
+        tokio::spawn(async move { app_check.consume(token).await })
+    };
+    let first = consume("a.b.c");
+    server.wait_for_requests(1).await;
+    let other = consume("a.b.d");
+    server.wait_for_requests(2).await;
+    let began = Instant::now();
+    assert_eq!(app_check.consume("a.b.c").await, Ok(Consumed::Before));
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    assert_eq!(server.count(), 2, "it was told at once");
+    first.abort();
+    assert!(first.await.is_err_and(|ended| ended.is_cancelled()));
+    // Whether Google saw the first one nobody knows here, so Google is asked.
+    let again = consume("a.b.c");
+    server.wait_for_requests(3).await;
+    server.release();
+    assert_eq!(again.await.expect("no panic"), Ok(Consumed::Now));
+    assert_eq!(other.await.expect("no panic"), Ok(Consumed::Now), "another token is no matter of the first");
 }
 
 #[tokio::test]
@@ -94,9 +144,9 @@ async fn a_hanging_endpoint_is_given_up_after_three_seconds_and_holds_a_bounded_
     server.hold();
     let app_check = Arc::new(app_check(&server));
     let began = Instant::now();
-    let consume = |_| {
+    let consume = |number| {
         let app_check = Arc::clone(&app_check);
-        tokio::spawn(async move { app_check.consume("a.b.c").await })
+        tokio::spawn(async move { app_check.consume(&format!("a.b.{number}")).await })
     };
     let asked: Vec<_> = (0..APP_CHECK_CONSUMING_MAX + 10).map(consume).collect();
     let mut overloaded = 0;
@@ -111,5 +161,6 @@ async fn a_hanging_endpoint_is_given_up_after_three_seconds_and_holds_a_bounded_
     assert_eq!(overloaded, 10);
     assert!(waited >= Duration::from_millis(2900) && waited <= Duration::from_secs(6), "{waited:?}");
     server.release();
-    assert_eq!(app_check.consume("a.b.c").await, Ok(Consumed::Now), "the places are free again");
+    let again = app_check.consume("a.b.0").await;
+    assert_eq!(again, Ok(Consumed::Now), "the places are free again, and a failure left no memory");
 }
