@@ -2,7 +2,7 @@
 //! disabled, and since when its sessions count.
 //!
 //! A user's first request waits for one look-up; whoever was here lately is looked up again ahead of the bound on
-//! staleness, many in one call. What is known of a user who was refused is pinned until their token expires: neither an
+//! staleness, many in one call. What is known of a user who was refused is pinned until their tokens expire: neither an
 //! outage nor a flood of other users turns a refusal into an admission. Only a look-up that succeeds changes a record, and
 //! nothing but the documented answer is one.
 
@@ -49,8 +49,8 @@ pub struct UserStatusOptions {
     pub caller: Caller,
     /// How old a record may become before it is looked up again.
     pub max_staleness: Duration,
-    /// How long a record is pinned that a look-up found to refuse its user while no request asked: the longest life of
-    /// the tokens that are accepted.
+    /// How long a record is pinned that refuses its user, whichever token they send: the longest life of the tokens that
+    /// are accepted.
     pub token_lifetime_max: Duration,
     /// The wall clock.
     pub clock: SharedClock,
@@ -210,12 +210,13 @@ impl UserStatusCache {
         }
     }
 
-    /// Takes note that a user was refused by what is known of them. It is not forgotten before `until`, when their token
-    /// expires; a newer look-up replaces what is known, and nothing else does.
+    /// Takes note that a user was refused by what is known of them. It is not forgotten before `until`, when the token they
+    /// sent expires, nor before any other that they may hold: who is refused with a token of five minutes may have a
+    /// session cookie of two weeks. A newer look-up replaces what is known, and nothing else does.
     pub fn refused(&self, tenant: Option<&str>, uid: &str, until: UnixTime) {
-        if self.ages.wall() < until {
-            self.entries.pin(UserName { tenant, uid }, until);
-        }
+        let now = self.ages.wall();
+        let until = until.max(now.plus(self.token_lifetime_max));
+        self.entries.pin(UserName { tenant, uid }, until);
     }
 
     /// Whether somebody's refusal could not be remembered whose token may still be alive. Then nobody may be let in

@@ -302,6 +302,34 @@ async fn a_refusal_outlives_an_outage_and_a_flood_of_100_000_other_users() {
 }
 
 #[tokio::test]
+async fn a_refusal_by_a_token_of_minutes_stands_for_the_users_session_cookie_too() {
+    const TWO_WEEKS: i64 = 14 * 24 * 3600;
+    let full = |refusals_max| {
+        Stage::with(move |options| {
+            options.refusals_max = refusals_max;
+            options.token_lifetime_max = Duration::from_secs(TWO_WEEKS.unsigned_abs());
+        })
+    };
+    for (refusals_max, token_seconds) in [(0, 300), (0, -1), (1, 300), (1, -1)] {
+        let what = format!("{refusals_max} places, a token of {token_seconds} s");
+        let stage = full(refusals_max).await;
+        stage.directory.set(None, "revoked", &json!({"validSince": "2000"}));
+        stage.look_up("revoked").await.expect("in order");
+        let until = UnixTime::from_seconds(now(&stage.clock) + token_seconds);
+        stage.cache.refused(None, "revoked", until);
+        assert_eq!(stage.statistics().pinned, refusals_max, "{what}");
+        // What could not be kept would have been kept as long; that shows when it would have ended.
+        let is_full = refusals_max == 0;
+        for seconds in [0, 300 + 3600 + 60, TWO_WEEKS - 3600] {
+            stage.clock.advance(seconds);
+            assert_eq!(stage.cache.has_forgotten_refusals(), is_full, "{what}, {seconds} s more");
+        }
+        stage.clock.advance(2 * 3600);
+        assert!(!stage.cache.has_forgotten_refusals(), "{what}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_found_disabled_without_a_request_is_pinned_too() {
     let mut stage = Stage::with(|options| options.users_max = 100).await;
     stage.run();
@@ -320,7 +348,11 @@ async fn who_is_found_disabled_without_a_request_is_pinned_too() {
 
 #[tokio::test]
 async fn refusals_beyond_the_bound_are_known_to_be_forgotten_until_their_tokens_end() {
-    let stage = Stage::with(|options| options.refusals_max = 3).await;
+    let stage = Stage::with(|options| {
+        options.refusals_max = 3;
+        options.token_lifetime_max = Duration::from_secs(600);
+    })
+    .await;
     let until = UnixTime::from_seconds(now(&stage.clock) + 600);
     for number in 0..4 {
         assert!(!stage.cache.has_forgotten_refusals(), "{number}");
