@@ -81,7 +81,7 @@ pub(crate) fn read(
     if token.payload_text("tenant_id") != tenant {
         return Err(ApiError::TenantIdMismatch);
     }
-    read_payload(token.payload())
+    read_payload(&token.into_payload())
 }
 
 fn read_payload(payload: &Map<String, Value>) -> Result<CustomToken, ApiError> {

@@ -16,11 +16,14 @@ const CUSTOM_TOKEN_AUDIENCE: &str =
 /// The issuer of Google ID tokens, in both of its spellings (Google: OpenID Connect, "validating an ID token").
 const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 
+/// What the addresses of all service accounts end in.
+const SERVICE_ACCOUNT_DOMAIN: &str = ".gserviceaccount.com";
+
 /// Header members that make a verifier fetch or obey something that the token's sender chose (RFC 7515, section 4.1).
 const FORBIDDEN_HEADER_MEMBERS: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
 
 /// A token together with what it is judged by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Examined<'a> {
     /// The token, taken apart.
     pub jws: &'a CompactJws<'a>,
@@ -32,6 +35,8 @@ pub struct Examined<'a> {
     pub keys: &'a KeyRing,
     /// The time of judgement.
     pub now: UnixTime,
+    /// The kind of token, by its issuer. Nothing of it is believed yet; it only chooses what to check it against.
+    kind: Result<TokenKind, Obstacle>,
 }
 
 /// Why a token does not pass a check.
@@ -75,10 +80,8 @@ pub const CHECKS: &[Check] = &[
         name: "kind of token",
         source: "iss; Firebase: verify ID tokens using a third-party JWT library",
         expected: |examined| {
-            accepted_kinds(examined.rules)
-                .map(|kind| examined.rules.issuer_of(kind))
-                .collect::<Vec<_>>()
-                .join(" or ")
+            let accepted = TokenKind::ALL.into_iter().filter(|kind| examined.rules.accepts(*kind));
+            accepted.map(|kind| examined.rules.issuer_of(kind)).collect::<Vec<_>>().join(" or ")
         },
         found: |examined| examined.found_claim("iss"),
         run: |examined| examined.kind().map(drop),
@@ -98,7 +101,7 @@ pub const CHECKS: &[Check] = &[
         source: "typ, kid, crit; RFC 7515, section 4.1",
         expected: |_| "typ JWT or none, a kid, no crit, b64, jku, jwk, x5u, x5c, zip".to_owned(),
         found: |examined| {
-            let names = examined.jws.header().keys().map(String::as_str).collect::<Vec<_>>();
+            let names = examined.jws.header().keys().collect::<Vec<_>>();
             format!("members {names:?}, typ {}", describe(examined.jws.header().get("typ")))
         },
         run: header,
@@ -183,48 +186,27 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-impl Examined<'_> {
-    /// The kind of token, by its issuer. Nothing of it is believed yet; it only chooses what to check it against.
+impl<'a> Examined<'a> {
+    /// Puts a token beside what it is judged by. `backend_audience` is that of the backend which the request is for.
+    pub fn new(
+        jws: &'a CompactJws<'a>,
+        rules: &'a IdentityRules,
+        backend_audience: &'a str,
+        keys: &'a KeyRing,
+        now: UnixTime,
+    ) -> Self {
+        Self { jws, rules, backend_audience, keys, now, kind: kind_of(jws, rules).map_err(Obstacle::Denied) }
+    }
+
+    /// The kind of token, if it is one that is accepted.
     pub(super) fn kind(&self) -> Result<TokenKind, Obstacle> {
-        let issuer = self.jws.payload_text("iss").unwrap_or_default();
-        let is_accepted = |kind| accepted_kinds(self.rules).any(|accepted| accepted == kind);
-        for kind in TokenKind::FIREBASE {
-            let project = kind.firebase_issuer_prefix().and_then(|prefix| issuer.strip_prefix(prefix));
-            match (project, kind) {
-                (None, _) => {}
-                (Some(project), _) if project != self.rules.project => {
-                    return deny(self.wrong_project(project));
-                }
-                (Some(_), kind) if is_accepted(kind) => return Ok(kind),
-                (Some(_), TokenKind::SessionCookie) => return deny(Reason::TokenIsSessionCookie),
-                (Some(_), _) => return deny(Reason::TokenIssuerUnknown { found: issuer.to_owned() }),
-            }
-        }
-        if GOOGLE_ISSUERS.contains(&issuer) {
-            let kind = TokenKind::GoogleIdToken;
-            return if is_accepted(kind) { Ok(kind) } else { deny(Reason::TokenIsGoogleIdToken) };
-        }
-        if issuer == self.rules.issuer {
-            // An assertion has the same issuer and keys, and another type.
-            let is_exchanged = self.jws.header_text("typ") == Some(EXCHANGED_TOKEN_TYPE);
-            let kind = TokenKind::ExchangedToken;
-            return if is_exchanged && is_accepted(kind) {
-                Ok(kind)
-            } else {
-                deny(Reason::TokenIsFiregatesOwn)
-            };
-        }
-        deny(match issuer {
-            _ if self.jws.payload_text("aud") == Some(CUSTOM_TOKEN_AUDIENCE) => Reason::TokenIsCustomToken,
-            _ if issuer.starts_with(APP_CHECK_ISSUER_PREFIX) => Reason::TokenIsAppCheckToken,
-            _ => Reason::TokenIssuerUnknown { found: issuer.to_owned() },
-        })
+        self.kind.clone()
     }
 
     /// Whose rules are shown for it. A token of no accepted kind has failed the first check already; to explain it, it is
     /// compared with what was expected.
     fn profile(&self) -> TokenKind {
-        self.kind().unwrap_or(TokenKind::IdToken)
+        *self.kind.as_ref().unwrap_or(&TokenKind::IdToken)
     }
 
     /// Whether this is a token of the emulator that is accepted without a signature.
@@ -232,11 +214,7 @@ impl Examined<'_> {
         self.rules.trust == Trust::Emulator
             && self.jws.header_text("alg") == Some("none")
             && self.jws.signature().is_empty()
-            && self.kind().is_ok_and(|kind| TokenKind::FIREBASE.contains(&kind))
-    }
-
-    fn wrong_project(&self, found: &str) -> Reason {
-        Reason::TokenWrongProject { expected: self.rules.project.clone(), found: found.to_owned() }
+            && self.kind.as_ref().is_ok_and(|kind| TokenKind::FIREBASE.contains(kind))
     }
 
     fn found_claim(&self, name: &str) -> String {
@@ -257,13 +235,45 @@ impl Examined<'_> {
     }
 }
 
-fn accepted_kinds(rules: &IdentityRules) -> impl Iterator<Item = TokenKind> {
-    TokenKind::ALL
-        .into_iter()
-        .filter(|kind| kind.accepted_by().is_some_and(|word| rules.users.accept.contains(&word)))
+fn kind_of(jws: &CompactJws<'_>, rules: &IdentityRules) -> Result<TokenKind, Reason> {
+    let issuer = jws.payload_text("iss").unwrap_or_default();
+    let unknown = || Reason::TokenIssuerUnknown { found: issuer.to_owned() };
+    for kind in TokenKind::FIREBASE {
+        let prefix = kind.firebase_issuer_prefix();
+        let Some(project) = prefix.and_then(|prefix| issuer.strip_prefix(prefix)) else { continue };
+        return match kind {
+            _ if project != rules.project => Err(wrong_project(rules, project)),
+            kind if rules.accepts(kind) => Ok(kind),
+            TokenKind::SessionCookie => Err(Reason::TokenIsSessionCookie),
+            _ => Err(unknown()),
+        };
+    }
+    if GOOGLE_ISSUERS.contains(&issuer) {
+        let kind = TokenKind::GoogleIdToken;
+        return if rules.accepts(kind) { Ok(kind) } else { Err(Reason::TokenIsGoogleIdToken) };
+    }
+    if issuer == rules.issuer {
+        // An assertion has the same issuer and keys, and another type.
+        let is_exchanged = jws.header_text("typ") == Some(EXCHANGED_TOKEN_TYPE);
+        let kind = TokenKind::ExchangedToken;
+        return if is_exchanged && rules.accepts(kind) { Ok(kind) } else { Err(Reason::TokenIsFiregatesOwn) };
+    }
+    Err(match issuer {
+        _ if jws.payload_text("aud") == Some(CUSTOM_TOKEN_AUDIENCE) => Reason::TokenIsCustomToken,
+        _ if issuer.starts_with(APP_CHECK_ISSUER_PREFIX) => Reason::TokenIsAppCheckToken,
+        _ => unknown(),
+    })
+}
+
+fn wrong_project(rules: &IdentityRules, found: &str) -> Reason {
+    Reason::TokenWrongProject { expected: rules.project.clone(), found: found.to_owned() }
 }
 
 impl IdentityRules {
+    fn accepts(&self, kind: TokenKind) -> bool {
+        kind.accepted_by().is_some_and(|word| self.users.accept.contains(&word))
+    }
+
     /// The issuer of a kind of token.
     fn issuer_of(&self, kind: TokenKind) -> String {
         match kind {
@@ -279,7 +289,7 @@ impl IdentityRules {
 
 /// A member of the header that makes a verifier obey the token.
 pub(crate) fn forbidden_header_member(jws: &CompactJws<'_>) -> Option<&'static str> {
-    FORBIDDEN_HEADER_MEMBERS.into_iter().find(|member| jws.header().contains_key(*member))
+    FORBIDDEN_HEADER_MEMBERS.into_iter().find(|member| jws.header().contains_key(member))
 }
 
 fn describe(value: Option<&Value>) -> String {
@@ -330,7 +340,7 @@ fn audience(examined: &Examined<'_>) -> Result<(), Obstacle> {
     }
     match examined.jws.payload().get("aud") {
         Some(Value::String(project)) if *project == examined.rules.project => Ok(()),
-        Some(Value::String(project)) => deny(examined.wrong_project(project)),
+        Some(Value::String(project)) => deny(wrong_project(examined.rules, project)),
         Some(_) => invalid("aud", "is not a string"),
         None => invalid("aud", "is missing"),
     }
@@ -375,9 +385,11 @@ fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
         return invalid("email_verified", "is not true or false");
     }
     if examined.profile() == TokenKind::GoogleIdToken {
-        // Without a verified address it is nobody whom a member could name.
-        return match (payload.get("email"), payload.get("email_verified")) {
-            (Some(_), Some(Value::Bool(true))) => Ok(()),
+        // Without a verified address it is nobody whom a member could name; and a person with a Google account is no caller, but
+        // somebody who should sign in to Firebase with it.
+        return match (payload.get("email").and_then(Value::as_str), payload.get("email_verified")) {
+            (Some(email), Some(Value::Bool(true))) if email.ends_with(SERVICE_ACCOUNT_DOMAIN) => Ok(()),
+            (Some(_), Some(Value::Bool(true))) => deny(Reason::TokenIsGoogleIdToken),
             _ => invalid("email", "is missing or not verified"),
         };
     }

@@ -65,7 +65,7 @@ pub fn identify(
     now: UnixTime,
 ) -> Result<Identified, Obstacle> {
     let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
-    let examined = Examined { jws: &jws, rules, backend_audience, keys, now };
+    let examined = Examined::new(&jws, rules, backend_audience, keys, now);
     for check in CHECKS {
         (check.run)(&examined)?;
     }

@@ -5,22 +5,6 @@ use crate::jose::CompactJws;
 use crate::reason::Reason;
 use crate::time::UnixTime;
 
-/// Claims that Identity Platform sets itself; everything else at the top level is the developer's, or profile data.
-const REGISTERED_CLAIMS: [&str; 12] = [
-    "aud",
-    "auth_time",
-    "email",
-    "email_verified",
-    "exp",
-    "firebase",
-    "iat",
-    "iss",
-    "nbf",
-    "provider_id",
-    "sub",
-    "user_id",
-];
-
 /// A verified user of the project. User ids and e-mail addresses repeat across tenants: only tenant and uid together
 /// name a user.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,48 +56,60 @@ impl User {
     ) -> Result<Self, Obstacle> {
         let token_digest = *jws.digest();
         let payload_segment = jws.payload_segment().to_owned();
-        let mut claims = jws.into_payload();
-        let firebase = match claims.remove("firebase") {
-            Some(Value::Object(firebase)) => firebase,
-            _ => return Err(invalid("firebase", "is not an object")),
-        };
+        let (mut uid, mut email, mut email_verified) = (None, None, false);
+        let (mut auth_time, mut expires_at, mut firebase) = (None, None, None);
+        let mut claims = Map::new();
+        for (name, value) in jws.into_members() {
+            match (&*name, value) {
+                ("sub", Value::String(text)) => uid = Some(text),
+                ("email", Value::String(text)) => email = Some(text),
+                ("email_verified", value) => email_verified = value == Value::Bool(true),
+                ("auth_time", value) => auth_time = value.as_i64().map(UnixTime::from_seconds),
+                ("exp", value) => expires_at = value.as_i64().map(UnixTime::from_seconds),
+                ("firebase", Value::Object(members)) => firebase = Some(members),
+                // An exchanged token has the user's own nested.
+                ("claims", Value::Object(nested)) if kind == TokenKind::ExchangedToken => claims = nested,
+                (name, _) if kind == TokenKind::ExchangedToken || is_registered(name) => {}
+                (_, value) => drop(claims.insert(name.into_owned(), value)),
+            }
+        }
+        let firebase = firebase.ok_or(invalid("firebase", "is not an object"))?;
         let text = |name: &str| firebase.get(name).and_then(Value::as_str).map(str::to_owned);
-        let time = |claims: &Map<String, Value>, name| {
-            claims.get(name).and_then(Value::as_i64).map(UnixTime::from_seconds)
-        };
-        let string = |claims: &mut Map<String, Value>, name| match claims.remove(name) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
-        let user = Self {
+        Ok(Self {
             project: project.to_owned(),
             tenant: text("tenant"),
+            uid: uid.ok_or(invalid("sub", "is missing"))?,
+            email,
+            email_verified,
             sign_in_provider: text("sign_in_provider").unwrap_or_default(),
-            auth_time: time(&claims, "auth_time").ok_or(invalid("auth_time", "is missing"))?,
-            expires_at: time(&claims, "exp").ok_or(invalid("exp", "is missing"))?,
-            uid: string(&mut claims, "sub").ok_or(invalid("sub", "is missing"))?,
-            email: string(&mut claims, "email"),
-            email_verified: claims.get("email_verified") == Some(&Value::Bool(true)),
+            claims,
             kind,
+            auth_time: auth_time.ok_or(invalid("auth_time", "is missing"))?,
+            expires_at: expires_at.ok_or(invalid("exp", "is missing"))?,
             payload_segment,
             token_digest,
             firebase,
-            claims: custom_claims(kind, claims),
-        };
-        Ok(user)
+        })
     }
 }
 
-/// What is neither Identity Platform's nor Firegate's own word: an exchanged token has it nested.
-fn custom_claims(kind: TokenKind, mut claims: Map<String, Value>) -> Map<String, Value> {
-    if kind == TokenKind::ExchangedToken {
-        return match claims.remove("claims") {
-            Some(Value::Object(claims)) => claims,
-            _ => Map::new(),
-        };
-    }
-    claims.retain(|name, _| !REGISTERED_CLAIMS.contains(&name.as_str()));
-    claims
+/// Whether Identity Platform sets this claim itself; everything else at the top level is the developer's, or profile data.
+fn is_registered(claim: &str) -> bool {
+    matches!(
+        claim,
+        "aud"
+            | "auth_time"
+            | "email"
+            | "email_verified"
+            | "exp"
+            | "firebase"
+            | "iat"
+            | "iss"
+            | "nbf"
+            | "provider_id"
+            | "sub"
+            | "user_id"
+    )
 }
 
 const fn invalid(claim: &'static str, why: &'static str) -> Obstacle {

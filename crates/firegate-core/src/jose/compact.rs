@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
+use super::members::Members;
 use super::sha256;
 use super::sign::decode_base64url;
 use super::strict_json;
@@ -13,8 +14,8 @@ use crate::limits::{TOKEN_BYTES_MAX, TOKEN_MEMBERS_MAX};
 #[derive(Clone, Debug)]
 pub struct CompactJws<'a> {
     text: &'a str,
-    header: Map<String, Value>,
-    payload: Map<String, Value>,
+    header: Members,
+    payload: Members,
     signature: Vec<u8>,
     signing_input_bytes: usize,
     digest: OnceLock<[u8; 32]>,
@@ -54,8 +55,8 @@ impl<'a> CompactJws<'a> {
         };
         let object = |part: &str, name| {
             let bytes = decode_base64url(part).ok_or(CompactJwsError::Base64(name))?;
-            strict_json::parse_object_within(&bytes, TOKEN_MEMBERS_MAX)
-                .map_err(|_| CompactJwsError::Json(name))
+            let text = str::from_utf8(&bytes).map_err(|_| CompactJwsError::Json(name))?;
+            strict_json::parse_members(text, TOKEN_MEMBERS_MAX).map_err(|_| CompactJwsError::Json(name))
         };
         Ok(Self {
             text,
@@ -74,21 +75,26 @@ impl<'a> CompactJws<'a> {
 
     /// The SHA-256 of the whole token, made once: it costs as much as reading the claims.
     pub fn digest(&self) -> &[u8; 32] {
-        self.digest.get_or_init(|| sha256(&[self.text.as_bytes()]))
+        self.digest.get_or_init(|| sha256(self.text.as_bytes()))
     }
 
     /// The header's members.
-    pub fn header(&self) -> &Map<String, Value> {
+    pub fn header(&self) -> &Members {
         &self.header
     }
 
     /// The payload's members, not yet proven to be anyone's words.
-    pub fn payload(&self) -> &Map<String, Value> {
+    pub fn payload(&self) -> &Members {
         &self.payload
     }
 
     /// The payload, leaving the rest.
     pub fn into_payload(self) -> Map<String, Value> {
+        self.payload.into()
+    }
+
+    /// The payload's members, leaving the rest.
+    pub(crate) fn into_members(self) -> Members {
         self.payload
     }
 

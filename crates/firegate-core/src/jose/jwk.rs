@@ -76,7 +76,7 @@ impl KeySet {
         read_jwk: fn(&str, &Map<String, Value>) -> Result<PublicKey, &'static str>,
     ) -> Result<Self, KeySetError> {
         let object = strict_json::parse_object(document).map_err(|_| KeySetError::Format)?;
-        let mut set = Self { fingerprint: sha256(&[document]), ..Self::default() };
+        let mut set = Self { fingerprint: sha256(document), ..Self::default() };
         if let Some(keys) = object.get("keys").and_then(Value::as_array) {
             if keys.len() > KEY_SET_KEYS_MAX {
                 return Err(KeySetError::TooManyKeys);
@@ -127,7 +127,10 @@ impl KeySet {
     /// Names a token together with these very keys: a verdict about its signature is valid under this name alone, and under
     /// another one as soon as the keys are others.
     pub fn digest_of(&self, token: &CompactJws<'_>) -> [u8; 32] {
-        sha256(&[&self.fingerprint, token.digest()])
+        let mut both = [0; 64];
+        both[..32].copy_from_slice(&self.fingerprint);
+        both[32..].copy_from_slice(token.digest());
+        sha256(&both)
     }
 
     /// The keys that were not taken.

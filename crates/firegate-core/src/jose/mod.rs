@@ -6,22 +6,21 @@
 
 mod compact;
 mod jwk;
+mod members;
 mod roca;
 mod sign;
 pub mod strict_json;
 
 pub use compact::{CompactJws, CompactJwsError};
 pub use jwk::{KeySet, KeySetError, PublicKey, RefusedKey};
+pub use members::Members;
+pub(crate) use sign::decode_base64_freely;
 pub use sign::{EcdsaP256Signer, RsaSigner, SignError, decode_base64url, encode_base64url, es256_public_jwk};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{SHA256, digest};
 
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut sum = [0; 32];
+    sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    sum
 }

@@ -1,12 +1,14 @@
 //! JSON as a security decision has to read it: no duplicate member names, at any depth (RFC 8259, section 4, leaves
 //! their meaning open, and parsers disagree), a bounded depth and a bounded number of values.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::members::{self, Members};
 use crate::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX};
 
 /// Why a text is not acceptable JSON. The message names the place but quotes nothing of the text.
@@ -19,7 +21,8 @@ pub struct StrictJsonError(String);
 /// # Errors
 /// If the text is not JSON, not an object, repeats a member name, or is deeper or larger than the named limits.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, StrictJsonError> {
-    parse_object_within(text, JSON_VALUES_MAX)
+    let text = str::from_utf8(text).map_err(|error| StrictJsonError(error.to_string()))?;
+    parse_members(text, JSON_VALUES_MAX).map(Map::from)
 }
 
 /// Parses `text` as one JSON object whose objects have no more than `members_max` members in all. A member costs several
@@ -27,24 +30,22 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, StrictJsonError> 
 ///
 /// # Errors
 /// As [`parse_object`], and beyond `members_max`.
-pub(super) fn parse_object_within(
-    text: &[u8],
-    members_max: usize,
-) -> Result<Map<String, Value>, StrictJsonError> {
+pub(super) fn parse_members(text: &str, members_max: usize) -> Result<Members, StrictJsonError> {
     let budget = Budget { values: Cell::new(JSON_VALUES_MAX), members: Cell::new(members_max) };
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = StrictValue { depth: 0, budget: &budget }
-        .deserialize(&mut deserializer)
-        .map_err(|error| StrictJsonError(error.to_string()))?;
-    deserializer.end().map_err(|error| StrictJsonError(error.to_string()))?;
-    match value {
-        Value::Object(object) => Ok(object),
-        _ => Err(StrictJsonError("not a JSON object".to_owned())),
-    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let room = USUAL_MEMBERS.min(text.len() / USUAL_MEMBER_BYTES);
+    let members = deserializer
+        .deserialize_any(StrictObject { value: StrictValue { depth: 0, budget: &budget }, room })
+        .and_then(|members| deserializer.end().map(|()| members));
+    members.map_err(|error| StrictJsonError(error.to_string()))
 }
 
-/// How many members the outermost object has room for from the start.
+/// Up to how many members the outermost object has room for from the start: a token's claims and a header fit, and nothing
+/// is moved while they come.
 const USUAL_MEMBERS: usize = 16;
+
+/// How many bytes of text a member of a token usually has.
+const USUAL_MEMBER_BYTES: usize = 24;
 
 /// How much more may come.
 struct Budget {
@@ -137,8 +138,7 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         self.count()?;
         let deeper = self.deeper()?;
-        // A token's claims and a header fit, and nothing is moved while they come.
-        let mut object = if self.depth == 0 { Map::with_capacity(USUAL_MEMBERS) } else { Map::new() };
+        let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             Budget::spend(&self.budget.members, "too many members")?;
             let value = members.next_value_seed(deeper)?;
@@ -147,6 +147,54 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
             }
         }
         Ok(Value::Object(object))
+    }
+}
+
+/// The outermost value, which has to be an object.
+struct StrictObject<'a> {
+    value: StrictValue<'a>,
+    room: usize,
+}
+
+impl<'de> Visitor<'de> for StrictObject<'_> {
+    type Value = Members;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
+        self.value.count()?;
+        let deeper = self.value.deeper()?;
+        let mut object = Vec::with_capacity(self.room);
+        while let Some(name) = members.next_key_seed(MemberName)? {
+            Budget::spend(&deeper.budget.members, "too many members")?;
+            object.push((name, members.next_value_seed(deeper)?));
+        }
+        Members::without_repetition(object).ok_or_else(|| A::Error::custom("a member name is repeated"))
+    }
+}
+
+/// A member's name, with its escapes resolved.
+struct MemberName;
+
+impl<'de> DeserializeSeed<'de> for MemberName {
+    type Value = Cow<'static, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for MemberName {
+    type Value = Cow<'static, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(members::name(text))
     }
 }
 
@@ -163,6 +211,7 @@ mod tests {
         check(r#"{"a":1,"b":[true,null,"x",1.5,{"c":-2}]}"#, true);
         check(r#"{"a":1,"a":1}"#, false);
         check(r#"{"a":1,"\u0061":2}"#, false);
+        check(r#"{"aud":1,"\u0061ud":2}"#, false);
         check(r#"{"a":{"b":1,"b":2}}"#, false);
         check(r#"{"a":1} "#, true);
         check(r#"{"a":1}x"#, false);

@@ -504,7 +504,7 @@ fn the_key_set_names_each_key_by_its_thumbprint_and_verifies_what_is_signed() {
     assert!(is_verified(&token, &door.verifying_keys()));
     let header = CompactJws::parse(&token).expect("a token").header().clone();
     assert_eq!(
-        Value::Object(header),
+        Value::Object(header.into()),
         json!({"alg": "ES256", "kid": mounted.key_id(), "typ": "exchanged+jwt"})
     );
     let stranger = EcdsaP256Signer::generate().expect("a key");

@@ -103,7 +103,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         |_| Vec::new(),
         |jws| {
             let rules = &snapshot.identity;
-            let examined = Examined { jws, rules, backend_audience, keys: input.keys, now: input.now };
+            let examined = Examined::new(jws, rules, backend_audience, input.keys, input.now);
             checks::run(&examined, problem)
         },
     );
