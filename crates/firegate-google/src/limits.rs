@@ -146,11 +146,15 @@ pub const USER_STATUS_CALLS_MAX: usize = 32;
 /// who hold streams have bounds of their own.
 pub const USER_STATUS_USERS_MAX: usize = 100_000;
 
-/// How many refused users are kept until their tokens expire.
-pub const USER_STATUS_REFUSALS_MAX: usize = 1_000_000;
+/// How many refused users are kept until their tokens expire: about 90 MB, at some 450 bytes for each.
+pub const USER_STATUS_REFUSALS_MAX: usize = 200_000;
 
 /// How much longer than its token's life a refusal is kept: a wall clock may be ahead by as much, and be put right.
 pub const REFUSAL_MEMORY_GRACE: Duration = Duration::from_secs(3600);
+
+/// The longest life of a token whose refusal is kept to its end. No process lives as long, and a token's own claim may
+/// be beyond what a clock counts.
+pub const REFUSAL_MEMORY_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How long a failed look-up stands for those of the same tenant, so that an outage is not hammered.
 pub const USER_STATUS_FAILURE_MEMORY: Duration = Duration::from_secs(1);
@@ -163,6 +167,14 @@ pub const USER_STATUS_RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// The shortest pause between two looks at which records are due.
 pub const USER_STATUS_TICK_MIN: Duration = Duration::from_millis(50);
+
+/// The age below which no record is refreshed, however short the bound on staleness: with a bound of zero every request
+/// looks its user up, and only streams need more.
+pub const USER_STATUS_REFRESH_AGE_MIN: Duration = Duration::from_millis(500);
+
+/// How many users of one look-up are such whose records are due, however many requests wait: their streams would outlive
+/// their sessions otherwise.
+pub const USER_STATUS_REFRESH_PLACES_MIN: usize = 25;
 
 /// How long the schedule of refreshing may become before forgotten users are thrown out of it.
 pub const USER_STATUS_SCHEDULE_MIN: usize = 1024;

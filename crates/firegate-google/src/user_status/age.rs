@@ -1,6 +1,8 @@
 //! The age of what was learnt, whatever becomes of the wall clock.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,6 +16,8 @@ use crate::limits::CLOCK_STEP_MAX;
 pub(super) struct AgeClock {
     wall: SharedClock,
     anchor: ArcSwap<Anchor>,
+    /// The highest moment that was handed out, in milliseconds.
+    highest_ms: AtomicU64,
 }
 
 /// An instant of an [`AgeClock`]: how long after its beginning.
@@ -30,13 +34,20 @@ struct Anchor {
 impl AgeClock {
     pub(super) fn new(wall: SharedClock) -> Self {
         let anchor = Anchor { wall: wall.now(), steady: Instant::now(), moment: Duration::ZERO };
-        Self { wall, anchor: ArcSwap::from_pointee(anchor) }
+        Self { wall, anchor: ArcSwap::from_pointee(anchor), highest_ms: AtomicU64::new(0) }
     }
 
-    /// The present moment.
+    /// The present moment, in whole milliseconds. It may stand still: what came first is not told by it.
     pub(super) fn now(&self) -> Moment {
         let anchor = self.anchor.load();
-        anchor.moment + self.wall.now().since(anchor.wall).max(anchor.steady.elapsed())
+        let advanced = anchor.moment + self.wall.now().since(anchor.wall).max(anchor.steady.elapsed());
+        let advanced_ms = u64::try_from(advanced.as_millis()).unwrap_or(u64::MAX);
+        // Nearly always another call of the same millisecond was here: a load spares the bus of all cores.
+        let mut highest_ms = self.highest_ms.load(Ordering::Acquire);
+        if highest_ms < advanced_ms {
+            highest_ms = self.highest_ms.fetch_max(advanced_ms, Ordering::AcqRel).max(advanced_ms);
+        }
+        Duration::from_millis(highest_ms)
     }
 
     /// The wall clock's time.
@@ -62,10 +73,13 @@ impl AgeClock {
                 "the wall clock stepped, or the process was frozen"
             );
         }
+        let moment = self.now();
+        // A wall clock that was ahead for less than the time between two looks leaves a moment behind that is ahead:
+        // time has to go on from there, and not stand still until it is reached.
+        let ahead = moment.saturating_sub(anchor.moment + wall.since(anchor.wall).max(steady));
         // Both clocks are rounded differently: an anchor for every second's difference would add these up.
-        if stepped > CLOCK_DIFFERENCE {
-            let moment = anchor.moment + wall.since(anchor.wall).max(steady);
-            self.anchor.store(std::sync::Arc::new(Anchor { wall, steady: Instant::now(), moment }));
+        if stepped > CLOCK_DIFFERENCE || ahead > CLOCK_DIFFERENCE {
+            self.anchor.store(Arc::new(Anchor { wall, steady: Instant::now(), moment }));
         }
     }
 }
@@ -81,8 +95,6 @@ impl fmt::Debug for AgeClock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use firegate_core::time::{ShiftedClock, SystemClock};
 
     use super::*;
@@ -111,5 +123,19 @@ mod tests {
         check(&[-3600, 60], 60);
         check(&[-300, 300], 300);
         check(&[10, 10, 10], 30);
+    }
+
+    #[test]
+    fn a_step_that_nobody_noticed_neither_turns_a_moment_back_nor_stops_the_time() {
+        let clock = ShiftedClock::new(Arc::new(SystemClock));
+        let ages = AgeClock::new(Arc::new(clock.clone()));
+        clock.advance(3600);
+        let ahead = ages.now();
+        clock.advance(-3600);
+        assert!(ages.now() >= ahead);
+        ages.notice_steps();
+        clock.advance(10);
+        let passed = (ages.now() - ahead).as_secs();
+        assert!((10..=12).contains(&passed), "{passed}");
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub use watch::RevocationWatch;
 
 use self::age::AgeClock;
-use self::entries::{Change, Entries, Entry, Record, UserKey, UserName};
+use self::entries::{Began, Change, Entries, Entry, Record, UserKey, UserName};
 use self::lines::{Answer, Batch, Lines, Refresh, Tenant};
 use self::refresh::Schedule;
 use self::watch::Watcher;
@@ -147,6 +147,8 @@ pub struct UserStatusCache {
 
 #[derive(Debug, Default)]
 struct Counters {
+    /// The number of the next call; see [`Began`].
+    calls_begun: AtomicU64,
     calls: AtomicU64,
     failed_calls: AtomicU64,
     users_asked_for: AtomicU64,
@@ -216,7 +218,7 @@ impl UserStatusCache {
     pub fn refused(&self, tenant: Option<&str>, uid: &str, until: UnixTime) {
         let now = self.ages.wall();
         let until = until.max(now.plus(self.token_lifetime_max));
-        self.entries.pin(UserName { tenant, uid }, until);
+        self.entries.pin(UserName { tenant, uid }, until, now);
     }
 
     /// Whether somebody's refusal could not be remembered whose token may still be alive. Then nobody may be let in
@@ -264,7 +266,7 @@ impl UserStatusCache {
         let mut measured = None::<Instant>;
         while shutdown.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             self.ages.notice_steps();
-            self.entries.release(self.ages.wall());
+            self.entries.release(Instant::now());
             self.lines.tidy();
             self.refresh_due();
             if measured.is_none_or(|measured| measured.elapsed() >= STALENESS_MEASURE_INTERVAL) {
@@ -312,13 +314,19 @@ impl UserStatusCache {
             loop {
                 let Ok(_permit) = cache.calls.acquire().await else { return };
                 let Some(batch) = cache.lines.take(&tenant) else { return };
-                let began = (cache.ages.now(), cache.ages.wall());
+                let began = cache.begin_call();
                 match cache.call(&tenant, &batch).await {
                     Ok(accounts) => cache.settle(&tenant, batch, began, &accounts),
                     Err(fault) => cache.give_up(&tenant, batch, &fault),
                 }
             }
         });
+    }
+
+    /// Notes the beginning of a call, before anything of it is under way.
+    fn begin_call(&self) -> Began {
+        let call = self.counters.calls_begun.fetch_add(1, Ordering::SeqCst);
+        Began { call, moment: self.ages.now(), wall: self.ages.wall() }
     }
 
     async fn call(
@@ -339,16 +347,10 @@ impl UserStatusCache {
         Ok(found.into_iter().map(status).collect())
     }
 
-    fn settle(
-        &self,
-        tenant: &Tenant,
-        batch: Batch,
-        (began, began_wall): (Duration, UnixTime),
-        accounts: &[(String, AccountStatus)],
-    ) {
+    fn settle(&self, tenant: &Tenant, batch: Batch, began: Began, accounts: &[(String, AccountStatus)]) {
         let record = |uid: &str| {
             let found = accounts.iter().find(|(found, _)| found == uid);
-            Record { account: found.map(|(_, account)| *account), began, began_wall }
+            Record { account: found.map(|(_, account)| *account), began }
         };
         self.lines.note_success(tenant);
         let now = self.ages.now();
@@ -370,7 +372,8 @@ impl UserStatusCache {
     fn accept(&self, entry: &Arc<Entry>, record: Record) {
         if entry.accept(record) == Change::Refusing {
             // Whoever comes next may be refused by it, also if that is after a flood and during an outage.
-            self.entries.pin_entry(entry, self.ages.wall().plus(self.token_lifetime_max));
+            let now = self.ages.wall();
+            self.entries.pin_entry(entry, now.plus(self.token_lifetime_max), now);
         }
     }
 
