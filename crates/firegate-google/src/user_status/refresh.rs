@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::age::Moment;
 use super::entries::{Due, Entry};
 use crate::backoff;
-use crate::limits::USER_STATUS_SCHEDULE_MIN;
+use crate::limits::{USER_STATUS_REFRESH_AGE_MIN, USER_STATUS_SCHEDULE_MIN};
 
 /// When whose record is due.
 #[derive(Debug)]
@@ -33,13 +33,14 @@ impl Schedule {
     /// How old a record becomes before it is refreshed: so much less than its bound that a slow call or a failed one is
     /// made good in time, and scattered, so that those who came together do not stay together.
     fn refresh_age(&self) -> Duration {
-        self.max_staleness * 5 / 8 + backoff::random_up_to(self.max_staleness / 8)
+        let age = self.max_staleness * 5 / 8 + backoff::random_up_to(self.max_staleness / 8);
+        age.max(USER_STATUS_REFRESH_AGE_MIN)
     }
 
     /// Sees to it that an entry is refreshed in time; one that is in the schedule already stays there.
     pub(super) fn add(&self, entry: &Arc<Entry>, now: Moment) {
         // The first look spares the bus of all cores: nearly always it is scheduled.
-        if !entry.scheduled.load(Ordering::Relaxed) && !entry.scheduled.swap(true, Ordering::AcqRel) {
+        if !entry.scheduled.load(Ordering::SeqCst) && !entry.scheduled.swap(true, Ordering::SeqCst) {
             let rest = entry.age(now).map_or(Duration::ZERO, |age| self.refresh_age().saturating_sub(age));
             self.push(now + rest, Arc::clone(entry));
         }
@@ -69,9 +70,10 @@ impl Schedule {
             let Some(Due { entry, .. }) = dues.heap.pop() else { break };
             // A request's own look-up may have made it young again.
             let rest = entry.age(now).map(|age| (self.max_staleness / 2).saturating_sub(age));
-            if !entry.is_wanted(now, self.max_staleness) {
-                entry.scheduled.store(false, Ordering::Release);
-            } else if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            if !entry.is_wanted(now, self.max_staleness) && self.lets_go(&entry, now) {
+                continue;
+            }
+            if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
                 early.push(Due { at: now + rest + self.max_staleness / 8, entry });
             } else {
                 wanted.push(entry);
@@ -81,7 +83,42 @@ impl Schedule {
         wanted
     }
 
+    /// Leaves an entry to age out, unless its user came at this very moment and found it scheduled: then nobody else would
+    /// ever schedule it.
+    fn lets_go(&self, entry: &Entry, now: Moment) -> bool {
+        entry.scheduled.store(false, Ordering::SeqCst);
+        !entry.is_wanted(now, self.max_staleness) || entry.scheduled.swap(true, Ordering::SeqCst)
+    }
+
     fn dues(&self) -> MutexGuard<'_, Dues> {
         self.dues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user_status::entries::{Entries, UserName};
+
+    const STALENESS: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_user_who_comes_while_the_schedule_lets_go_of_them_stays_in_it() {
+        let schedule = Schedule::new(STALENESS);
+        let entries = Entries::new(10, 10);
+        let entry = entries.obtain(&UserName { tenant: None, uid: "alice" }.to_key(), Duration::ZERO);
+        let gone = 2 * STALENESS;
+        schedule.add(&entry, Duration::ZERO);
+        assert!(schedule.take_due(gone).is_empty() && !entry.scheduled.load(Ordering::SeqCst), "aged out");
+        // The user comes after the schedule's first look and finds the entry scheduled still.
+        schedule.add(&entry, gone);
+        entry.mark_seen(gone);
+        assert!(!schedule.lets_go(&entry, gone));
+        assert!(entry.scheduled.load(Ordering::SeqCst));
+        assert_eq!(schedule.take_due(gone).len(), 1);
+        // Whoever put it back meanwhile keeps it: it is in the schedule once.
+        entry.mark_seen(gone);
+        entry.scheduled.store(true, Ordering::SeqCst);
+        assert!(!schedule.lets_go(&entry, gone));
     }
 }
