@@ -1,5 +1,5 @@
 //! The front door's configuration in `dev`: one that a newcomer would write for production, or a real one, with every
-//! Google endpoint turned to the local parts.
+//! Google endpoint turned to the local parts and without its assertion keys.
 
 use std::io::IsTerminal;
 
@@ -49,6 +49,9 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
     configuration.google = endpoints(places)?;
     let door = places.door.origin().ascii_serialization();
     configuration.assertion.issuer.get_or_insert(door);
+    // Whoever is on this machine may have a token here. With production's key it would be good there, too.
+    configuration.assertion.key = None;
+    configuration.assertion.previous_keys = Vec::new();
     if let Some(data) = &arguments.data {
         configuration.data_dir = data.join("door");
     }
@@ -267,6 +270,22 @@ mod tests {
         assert_eq!(google.app_check.as_str(), "http://127.0.0.1:9082/");
         assert_eq!(google.app_check_keys.as_str(), "http://127.0.0.1:9082/v1/jwks");
         assert_eq!(google.google_id_token_keys.as_str(), "http://127.0.0.1:9082/oauth2/v3/certs");
+    }
+
+    #[test]
+    fn a_files_own_keys_sign_and_verify_nothing_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let on_disk = folder.path().join("assertion.pem");
+        std::fs::write(&on_disk, "production's own").unwrap();
+        for key in [on_disk.display().to_string(), "/secrets/of-production/assertion.pem".to_owned()] {
+            for lines in [
+                format!("assertion: {{ key: '{key}' }}"),
+                format!("assertion: {{ key: '{key}', previous_keys: ['{key}.former'] }}"),
+            ] {
+                let assertion = prepared(Some(&lines)).assertion;
+                assert_eq!((assertion.key, assertion.previous_keys), (None, Vec::new()), "{lines}");
+            }
+        }
     }
 
     #[test]
