@@ -14,7 +14,7 @@ use super::entries::Entry;
 use crate::backoff;
 use crate::limits::{
     ACCOUNTS_PER_LOOKUP_MAX, USER_STATUS_CALLS_PER_TENANT_MAX, USER_STATUS_FAILURE_MEMORY,
-    USER_STATUS_RETRY_MAX, USER_STATUS_RETRY_MIN, USER_STATUS_WAIT_MAX,
+    USER_STATUS_REFRESH_PLACES_MIN, USER_STATUS_RETRY_MAX, USER_STATUS_RETRY_MIN, USER_STATUS_WAIT_MAX,
 };
 
 pub(super) type Tenant = Option<Arc<str>>;
@@ -28,7 +28,7 @@ pub(super) struct Lines(Mutex<HashMap<Tenant, Line>>);
 struct Line {
     /// Users whose requests wait.
     asked: VecDeque<Asked>,
-    /// Users whose records are to be kept fresh; they go along, behind the others.
+    /// Users whose records are to be kept fresh; they go along, behind the others but for a few places.
     stale: VecDeque<Arc<Entry>>,
     /// How many tasks take from this line.
     workers: usize,
@@ -60,6 +60,38 @@ pub(super) struct Batch {
     pub(super) stale: Vec<Arc<Entry>>,
 }
 
+/// A task's place among those that take from a line. It is given back also if the task panics.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    lines: &'a Lines,
+    tenant: &'a Tenant,
+    is_held: bool,
+}
+
+impl<'a> Place<'a> {
+    /// The place of a task that was hired.
+    pub(super) fn new(lines: &'a Lines, tenant: &'a Tenant) -> Self {
+        Self { lines, tenant, is_held: true }
+    }
+
+    /// Whom to ask for next; none if the line is empty, and then the place is given back.
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        let batch = self.lines.take(self.tenant);
+        self.is_held = batch.is_some();
+        batch
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.is_held
+            && let Some(line) = self.lines.lock().get_mut(self.tenant)
+        {
+            line.workers = line.workers.saturating_sub(1);
+        }
+    }
+}
+
 /// What becomes of an entry that is due.
 #[derive(Debug)]
 pub(super) enum Refresh {
@@ -89,8 +121,8 @@ impl Lines {
             return Refresh::Paused(rest);
         }
         line.stale.push_back(Arc::clone(entry));
-        // What is only to be kept fresh needs no second call at the same time.
-        let needs_worker = line.workers == 0 && line.hire();
+        // What is only to be kept fresh needs another call at the same time if those under way leave somebody behind.
+        let needs_worker = line.stale.len() > ACCOUNTS_PER_LOOKUP_MAX * line.workers && line.hire();
         Refresh::Queued { needs_worker }
     }
 
@@ -102,11 +134,12 @@ impl Lines {
     }
 
     /// Whom to ask for next; none if the line is empty, and then the task that asks ends.
-    pub(super) fn take(&self, tenant: &Tenant) -> Option<Batch> {
+    fn take(&self, tenant: &Tenant) -> Option<Batch> {
         let mut lines = self.lock();
         let line = lines.get_mut(tenant)?;
         let mut batch = Batch::default();
-        while batch.uids.len() < ACCOUNTS_PER_LOOKUP_MAX
+        let asked_max = ACCOUNTS_PER_LOOKUP_MAX - line.stale.len().min(USER_STATUS_REFRESH_PLACES_MIN);
+        while batch.uids.len() < asked_max
             && let Some(asked) = line.asked.pop_front()
         {
             if asked.at.elapsed() >= USER_STATUS_WAIT_MAX {
@@ -180,5 +213,85 @@ impl Batch {
         if !self.uids.contains(uid) {
             self.uids.push(Arc::clone(uid));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user_status::entries::{Entries, UserName};
+
+    const TENANT: Tenant = None;
+
+    fn stale(count: usize) -> Vec<Arc<Entry>> {
+        let entries = Entries::new(10_000, 0);
+        let obtain = |number: usize| {
+            let uid = format!("stale-{number}");
+            entries.obtain(&UserName { tenant: None, uid: &uid }.to_key(), Duration::ZERO)
+        };
+        (0..count).map(obtain).collect()
+    }
+
+    /// Puts users into the line; how many tasks were hired for them, and what keeps the requests waiting.
+    fn ask(lines: &Lines, count: usize) -> (usize, Vec<oneshot::Receiver<Answer>>) {
+        let asked = (0..count).map(|number| lines.ask(&TENANT, Arc::from(format!("asked-{number}"))));
+        let (waiting, hired): (Vec<_>, Vec<_>) = asked.unzip();
+        (hired.into_iter().filter(|hired| *hired).count(), waiting)
+    }
+
+    fn refresh(lines: &Lines, entries: &[Arc<Entry>]) -> usize {
+        let hires =
+            |entry: &&Arc<Entry>| matches!(lines.refresh(entry), Refresh::Queued { needs_worker: true });
+        entries.iter().filter(hires).count()
+    }
+
+    #[test]
+    fn more_tasks_refresh_when_more_records_are_due_than_they_take_at_once() {
+        let check = |due: usize, expected: usize| {
+            assert_eq!(refresh(&Lines::default(), &stale(due)), expected, "{due}");
+        };
+        check(0, 0);
+        check(1, 1);
+        check(100, 1);
+        check(101, 2);
+        check(201, 3);
+        check(10_000, USER_STATUS_CALLS_PER_TENANT_MAX);
+    }
+
+    #[test]
+    fn records_that_are_due_have_places_beside_any_number_of_requests() {
+        let check = |requests: usize, due: usize, expected: (usize, usize)| {
+            let lines = Lines::default();
+            let (_, _waiting) = ask(&lines, requests);
+            refresh(&lines, &stale(due));
+            let batch = lines.take(&TENANT).expect("somebody is in the line");
+            assert_eq!((batch.asked.len(), batch.stale.len()), expected, "{requests} and {due}");
+        };
+        check(1000, 0, (100, 0));
+        check(1000, 10, (90, 10));
+        check(1000, 1000, (75, 25));
+        check(10, 1000, (10, 90));
+        check(0, 1000, (0, 100));
+    }
+
+    #[test]
+    fn a_task_that_panics_gives_its_place_back() {
+        let lines = Lines::default();
+        let (hired, _waiting) = ask(&lines, 200);
+        assert_eq!(hired, USER_STATUS_CALLS_PER_TENANT_MAX);
+        let panicked = std::thread::scope(|scope| {
+            let task = scope.spawn(|| {
+                let mut place = Place::new(&lines, &TENANT);
+                let batch = place.take();
+                panic!("with {batch:?} in its hands");
+            });
+            task.join().is_err()
+        });
+        assert!(panicked);
+        assert_eq!(ask(&lines, 1).0, 1, "another task may take its place");
+        let mut place = Place::new(&lines, &TENANT);
+        while place.take().is_some() {}
+        drop(place);
+        assert_eq!(ask(&lines, 10).0, 1, "one that ends regularly gives back one place");
     }
 }

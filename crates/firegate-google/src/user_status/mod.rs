@@ -26,7 +26,7 @@ pub use watch::RevocationWatch;
 
 use self::age::AgeClock;
 use self::entries::{Began, Change, Entries, Entry, Record, UserKey, UserName};
-use self::lines::{Answer, Batch, Lines, Refresh, Tenant};
+use self::lines::{Answer, Batch, Lines, Place, Refresh, Tenant};
 use self::refresh::Schedule;
 use self::watch::Watcher;
 use crate::accounts::{AccountsClient, AccountsFault};
@@ -311,9 +311,10 @@ impl UserStatusCache {
     fn hire(self: &Arc<Self>, tenant: Tenant) {
         let cache = Arc::clone(self);
         self.accounts.runtime().spawn(async move {
+            let mut place = Place::new(&cache.lines, &tenant);
             loop {
                 let Ok(_permit) = cache.calls.acquire().await else { return };
-                let Some(batch) = cache.lines.take(&tenant) else { return };
+                let Some(batch) = place.take() else { return };
                 let began = cache.begin_call();
                 match cache.call(&tenant, &batch).await {
                     Ok(accounts) => cache.settle(&tenant, batch, began, &accounts),

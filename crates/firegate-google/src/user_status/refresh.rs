@@ -99,6 +99,7 @@ impl Schedule {
 mod tests {
     use super::*;
     use crate::user_status::entries::{Entries, UserName};
+    use crate::user_status::watch::Watcher;
 
     const STALENESS: Duration = Duration::from_secs(60);
 
@@ -120,5 +121,22 @@ mod tests {
         entry.mark_seen(gone);
         entry.scheduled.store(true, Ordering::SeqCst);
         assert!(!schedule.lets_go(&entry, gone));
+    }
+
+    #[test]
+    fn with_a_bound_of_zero_streams_alone_are_refreshed_and_not_all_the_time() {
+        let schedule = Schedule::new(Duration::ZERO);
+        let entries = Entries::new(10, 10);
+        let key = UserName { tenant: None, uid: "alice" }.to_key();
+        let entry = entries.obtain(&key, Duration::ZERO);
+        schedule.put_back(Arc::clone(&entry), Duration::ZERO);
+        assert!(schedule.take_due(Duration::from_millis(50)).is_empty());
+        assert!(schedule.take_due(Duration::from_secs(1)).is_empty(), "aged out");
+        let ended = tokio_util::sync::CancellationToken::new();
+        let auth_time = firegate_core::time::UnixTime::from_seconds(1000);
+        entries.watch(&key, Watcher { id: 0, auth_time, ended }, Duration::ZERO);
+        schedule.put_back(entry, Duration::ZERO);
+        assert!(schedule.take_due(Duration::from_millis(50)).is_empty());
+        assert_eq!(schedule.take_due(Duration::from_secs(1)).len(), 1);
     }
 }
