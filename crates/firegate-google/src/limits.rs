@@ -159,6 +159,15 @@ pub const REFUSAL_MEMORY_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How long a failed look-up stands for those of the same tenant, so that an outage is not hammered.
 pub const USER_STATUS_FAILURE_MEMORY: Duration = Duration::from_secs(1);
 
+/// How many more calls one refused look-up may cost, in halves of halves: of a hundred users one is found with fourteen.
+pub const USER_STATUS_SPLIT_CALLS_MAX: usize = 28;
+
+/// How many users are remembered whose look-up was refused while others' were answered.
+pub const USER_STATUS_REFUSED_QUESTIONS_MAX: usize = 1024;
+
+/// How long such a refusal is remembered.
+pub const USER_STATUS_REFUSED_QUESTION_MEMORY: Duration = Duration::from_secs(10);
+
 /// The first pause of refreshing after a failed look-up.
 pub const USER_STATUS_RETRY_MIN: Duration = Duration::from_secs(1);
 

@@ -34,6 +34,8 @@ struct Line {
     workers: usize,
     failure: Option<Failure>,
     failures_in_row: u32,
+    /// When a call brought answers last.
+    answered_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -133,6 +135,20 @@ impl Lines {
         (failure.at.elapsed() < USER_STATUS_FAILURE_MEMORY).then(|| failure.fault.clone())
     }
 
+    /// Whether the last call was refused as it stood, whoever was asked for.
+    pub(super) fn were_all_refused(&self, tenant: &Tenant) -> bool {
+        let lines = self.lock();
+        let failure = lines.get(tenant).and_then(|line| line.failure.as_ref());
+        failure.is_some_and(|failure| failure.fault.is_of_question())
+    }
+
+    /// Whether calls bring answers, so that a refusal is no outage.
+    pub(super) fn was_answered_lately(&self, tenant: &Tenant) -> bool {
+        let lines = self.lock();
+        let answered_at = lines.get(tenant).and_then(|line| line.answered_at);
+        answered_at.is_some_and(|at| at.elapsed() < USER_STATUS_RETRY_MAX)
+    }
+
     /// Whom to ask for next; none if the line is empty, and then the task that asks ends.
     fn take(&self, tenant: &Tenant) -> Option<Batch> {
         let mut lines = self.lock();
@@ -168,6 +184,7 @@ impl Lines {
         if let Some(line) = self.lock().get_mut(tenant) {
             line.failure = None;
             line.failures_in_row = 0;
+            line.answered_at = Some(Instant::now());
         }
     }
 
@@ -188,10 +205,15 @@ impl Lines {
         (pause, std::mem::take(&mut line.stale))
     }
 
-    /// Forgets lines that nobody waits in and whose last failure is long ago.
+    /// Forgets lines that nobody waits in and whose last answer and last failure are long ago.
     pub(super) fn tidy(&self) {
         let remembers = |failure: &Failure| failure.at.elapsed() < 2 * USER_STATUS_RETRY_MAX;
-        self.lock().retain(|_, line| line.workers > 0 || line.failure.as_ref().is_some_and(remembers));
+        let is_recent = |at: Instant| at.elapsed() < USER_STATUS_RETRY_MAX;
+        self.lock().retain(|_, line| {
+            line.workers > 0
+                || line.failure.as_ref().is_some_and(remembers)
+                || line.answered_at.is_some_and(is_recent)
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Tenant, Line>> {

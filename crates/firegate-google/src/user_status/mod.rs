@@ -10,6 +10,7 @@ mod age;
 mod entries;
 mod lines;
 mod refresh;
+mod refused_questions;
 mod watch;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use firegate_core::identity::{AccountStatus, KnownAccount, KnownAccounts};
 use firegate_core::time::{SharedClock, UnixTime};
+use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -28,13 +30,15 @@ use self::age::AgeClock;
 use self::entries::{Began, Change, Entries, Entry, Record, UserKey, UserName};
 use self::lines::{Answer, Batch, Lines, Place, Refresh, Tenant};
 use self::refresh::Schedule;
+use self::refused_questions::RefusedQuestion;
 use self::watch::Watcher;
 use crate::accounts::{AccountsClient, AccountsFault};
 use crate::caller::Caller;
 use crate::fault::{CredentialFault, FaultKind};
 use crate::limits::{
-    STALENESS_MEASURE_INTERVAL, USER_STATUS_CALLS_MAX, USER_STATUS_REFUSALS_MAX, USER_STATUS_TICK_MIN,
-    USER_STATUS_USERS_MAX, USER_STATUS_WAIT_MAX, USER_STATUS_WAITERS_MAX, WAKE_INTERVAL_MAX,
+    STALENESS_MEASURE_INTERVAL, USER_STATUS_CALLS_MAX, USER_STATUS_REFUSALS_MAX,
+    USER_STATUS_REFUSED_QUESTIONS_MAX, USER_STATUS_TICK_MIN, USER_STATUS_USERS_MAX, USER_STATUS_WAIT_MAX,
+    USER_STATUS_WAITERS_MAX, WAKE_INTERVAL_MAX,
 };
 use crate::single_flight::{NoResult, NoSeat, SingleFlight};
 
@@ -141,6 +145,7 @@ pub struct UserStatusCache {
     flights: Arc<SingleFlight<UserKey, Answer>>,
     lines: Lines,
     schedule: Schedule,
+    refused_questions: Cache<UserKey, RefusedQuestion>,
     calls: Semaphore,
     counters: Counters,
 }
@@ -171,6 +176,7 @@ impl UserStatusCache {
             flights: Arc::new(SingleFlight::new(USER_STATUS_WAITERS_MAX, USER_STATUS_WAITERS_MAX)),
             lines: Lines::default(),
             schedule: Schedule::new(options.max_staleness),
+            refused_questions: Cache::new(USER_STATUS_REFUSED_QUESTIONS_MAX),
             calls: Semaphore::new(USER_STATUS_CALLS_MAX),
             counters: Counters::default(),
         })
@@ -296,7 +302,11 @@ impl UserStatusCache {
         if let Some(known) = self.known(name.tenant, name.uid).filter(is_young) {
             return Err(Ok(known));
         }
-        let UserKey { tenant, uid } = name.to_key();
+        let key = name.to_key();
+        if let Some(fault) = self.recently_refused(&key) {
+            return Err(Err(fault));
+        }
+        let UserKey { tenant, uid } = key;
         if let Some(fault) = self.lines.recent_failure(&tenant) {
             return Err(Err(fault));
         }
@@ -315,11 +325,7 @@ impl UserStatusCache {
             loop {
                 let Ok(_permit) = cache.calls.acquire().await else { return };
                 let Some(batch) = place.take() else { return };
-                let began = cache.begin_call();
-                match cache.call(&tenant, &batch).await {
-                    Ok(accounts) => cache.settle(&tenant, batch, began, &accounts),
-                    Err(fault) => cache.give_up(&tenant, batch, &fault),
-                }
+                cache.ask(&tenant, batch).await;
             }
         });
     }
@@ -378,8 +384,11 @@ impl UserStatusCache {
         }
     }
 
-    fn give_up(&self, tenant: &Tenant, batch: Batch, fault: &UserStatusFault) {
+    fn count_failed_call(&self) {
         self.counters.failed_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn give_up(&self, tenant: &Tenant, batch: Batch, fault: &UserStatusFault) {
         let (pause, waiting) = self.lines.note_failure(tenant, fault);
         let retry_at = self.ages.now() + pause;
         for entry in batch.stale.into_iter().chain(waiting) {

@@ -11,3 +11,4 @@ mod key_sets;
 mod reliability_keys;
 mod support;
 mod user_status;
+mod user_status_refused_questions;
