@@ -11,6 +11,10 @@ use firegate::explain;
 use firegate::logging::{self, LogFormat};
 use firegate_core::time::{SharedClock, SystemClock};
 
+/// A request makes some hundred small allocations, which this allocator answers faster than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The front door that makes Firebase Authentication ID tokens work in front of private Cloud Run services.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]

@@ -18,6 +18,10 @@ use criterion::measurement::WallTime as Clock;
 #[cfg(unix)]
 use processor_time::ProcessorTime as Clock;
 
+/// The binary's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut criterion = Criterion::default().with_measurement(Clock).configure_from_args();
     let project = Project::new();
