@@ -29,7 +29,8 @@ pub trait KnownAccounts: fmt::Debug + Send + Sync {
     /// What the last successful look-up said of a user, however long ago. Takes note that the user was here.
     fn known(&self, tenant: Option<&str>, uid: &str) -> Option<KnownAccount>;
 
-    /// A user was refused by what is known of them: it must not be forgotten before `until`, when their token expires.
+    /// A user was refused by what is known of them: it must not be forgotten while they may have a token that is alive, and not
+    /// before `until`, when the one that they showed expires.
     fn refused(&self, tenant: Option<&str>, uid: &str, until: UnixTime);
 
     /// Whether more users were refused than could be remembered. Then nobody of whom nothing is known may be let in while
