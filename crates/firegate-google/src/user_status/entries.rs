@@ -121,7 +121,9 @@ impl Entry {
     /// Whether the record is worth keeping fresh: the user was here lately, or holds a stream.
     pub(super) fn is_wanted(&self, now: Moment, max_staleness: Duration) -> bool {
         let unseen_ms = in_ms(now).saturating_sub(self.seen_ms.load(Atomic::SeqCst));
-        unseen_ms < in_ms(max_staleness) || self.is_watched()
+        // A bound of zero wants no record again, also in the millisecond of the request.
+        let is_recent = !max_staleness.is_zero() && unseen_ms <= in_ms(max_staleness);
+        is_recent || self.is_watched()
     }
 
     /// Takes a record, unless a later look-up was faster, and ends the streams that it ends.
@@ -491,6 +493,20 @@ mod tests {
         // A token that claims to live for ever.
         entries.pin(name, UnixTime::from_seconds(i64::MAX), START);
         check(1000 * HOUR, 1);
+    }
+
+    #[test]
+    fn a_user_is_recent_up_to_the_bound_on_staleness_and_never_with_a_bound_of_zero() {
+        let entry = Entry::new(key("alice"), Duration::ZERO);
+        let check = |unseen_ms: u64, staleness_ms: u64, expected: bool| {
+            let (now, staleness) = (Duration::from_millis(unseen_ms), Duration::from_millis(staleness_ms));
+            assert_eq!(entry.is_wanted(now, staleness), expected, "{unseen_ms} of {staleness_ms} ms");
+        };
+        check(0, 1000, true);
+        // A moment jumps by up to a second: the wall clock has whole ones.
+        check(1000, 1000, true);
+        check(1001, 1000, false);
+        check(0, 0, false);
     }
 
     #[test]
