@@ -130,6 +130,8 @@ struct Asked<'a> {
     facts: &'a RequestFacts<'a>,
     backend: Arc<Backend>,
     purpose: Purpose<'a>,
+    /// The cookie was judged, and is nobody's.
+    cookie_is_nobodys: bool,
 }
 
 /// What is asked for.
@@ -169,7 +171,8 @@ impl<'a> Decision<'a> {
                 Err(reason) => deny(reason, Stage::Cors),
             };
         }
-        let asked = Asked { facts, backend: Arc::clone(backend), purpose: Purpose::Forward };
+        let (backend, purpose) = (Arc::clone(backend), Purpose::Forward);
+        let asked = Asked { facts, backend, purpose, cookie_is_nobodys: false };
         decide(asked, Vec::new(), world)
     }
 
@@ -181,8 +184,8 @@ impl<'a> Decision<'a> {
         subject_token: &'a str,
         world: &World<'_>,
     ) -> Step<'a> {
-        let purpose = Purpose::Exchange { subject_token };
-        decide(Asked { facts, backend: Arc::clone(backend), purpose }, Vec::new(), world)
+        let (backend, purpose) = (Arc::clone(backend), Purpose::Exchange { subject_token });
+        decide(Asked { facts, backend, purpose, cookie_is_nobodys: false }, Vec::new(), world)
     }
 
     /// Goes on with an answer, in a world that may have changed since.
@@ -237,7 +240,22 @@ fn decide<'a>(asked: Asked<'a>, mut refreshed: Vec<TokenKind>, world: &World<'_>
             let why = format!("names {key_id:?}, which is no published key");
             deny(Reason::AppCheckTokenInvalid { part: "`kid`", why }, stage)
         }
+        (_, Some(_)) if asked.may_ignore_cookie() => {
+            decide(Asked { cookie_is_nobodys: true, ..asked }, refreshed, world)
+        }
         (_, Some(key_id)) => deny(Reason::TokenKeyUnknown { key_id }, stage),
+    }
+}
+
+impl Asked<'_> {
+    /// Whether it is a cookie that fails, on a backend that everyone may call: a browser sends the cookie of a session that is
+    /// over by itself, and the page that would renew it has to load.
+    fn may_ignore_cookie(&self) -> bool {
+        let token = presented_token(self.facts, self.backend.token_sources()).ok().flatten();
+        matches!(self.purpose, Purpose::Forward)
+            && !self.cookie_is_nobodys
+            && self.backend.admits_everyone()
+            && token.is_some_and(|token| token.source == TokenSource::Cookie)
     }
 }
 
@@ -274,7 +292,7 @@ fn identity<'a>(
     asked: &Asked<'a>,
     world: &World<'_>,
 ) -> Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle> {
-    let Asked { facts, backend, purpose } = asked;
+    let Asked { facts, backend, purpose, cookie_is_nobodys } = asked;
     let judge = |text| {
         let audience = &backend.endpoint().audience;
         identify(text, &world.snapshot.identity, audience, world.keys, world.now)
@@ -288,6 +306,10 @@ fn identity<'a>(
         Purpose::Forward => presented_token(facts, backend.token_sources()).map_err(Obstacle::Denied)?,
     };
     let Some(token) = token else { return Ok((None, None)) };
+    let nobody = PresentedToken { supersedes_cookie: true, ..token };
+    if *cookie_is_nobodys {
+        return Ok((None, Some(nobody)));
+    }
     let identified = match judge(token.text) {
         // Where everyone may pass, a service account that no member names is nobody in particular: anyone can make one.
         Ok(Identified { principal: Principal::GoogleAccount(account), .. })
@@ -300,10 +322,7 @@ fn identity<'a>(
         Err(Obstacle::Denied(reason)) if backend.admits_everyone() && is_foreign(&reason, token.text) => {
             return Ok((None, Some(token)));
         }
-        // A browser sends a cookie of a session that is over by itself, and the page that would renew it has to load.
-        Err(Obstacle::Denied(_)) if backend.admits_everyone() && token.source == TokenSource::Cookie => {
-            return Ok((None, Some(PresentedToken { supersedes_cookie: true, ..token })));
-        }
+        Err(Obstacle::Denied(_)) if asked.may_ignore_cookie() => return Ok((None, Some(nobody))),
         Err(obstacle) => return Err(obstacle),
     };
     if token.source == TokenSource::Cookie {

@@ -58,6 +58,12 @@ impl Permit {
         Self { is_unchecked: true, ..self }
     }
 
+    /// The same for nobody, on a backend that everyone may call: the cookie that named somebody goes no further.
+    pub(crate) fn without_principal(self) -> Self {
+        let removal = TokenRemoval { cookie: true, ..self.removal };
+        Self { principal: None, token_source: None, removal, ..self }
+    }
+
     /// The backend that the request goes to. Its audience and credential are the permit's.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend

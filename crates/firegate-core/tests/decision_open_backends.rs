@@ -3,7 +3,10 @@
 
 mod decision_world;
 
-use decision_world::{NOW, Parts, Request, google_id_token, id_token, session_cookie};
+use decision_world::{
+    NOW, Parts, Request, disabled, google_id_token, id_token, rsa, session_cookie, signed, valid_since,
+};
+use firegate_core::decision::Answer;
 use firegate_core::reason::Code;
 use firegate_core::token_source::TokenRemoval;
 use http::Method;
@@ -47,6 +50,30 @@ fn a_failing_cookie_is_nobodys_and_goes_no_further() {
     check(&cookie(&session_cookie(&json!({}))), Ok(Some("ada")), gone);
     check(&cookie(&session_cookie(&json!({"exp": NOW - 1}))), Ok(None), gone);
     check(&cookie(&format!("{}x", session_cookie(&json!({})))), Ok(None), gone);
+    // A key that nobody publishes any more, after it was looked for; an account that is no longer one, after it was looked up.
+    let stranger = signed(
+        &rsa(),
+        &json!({"alg": "RS256", "kid": "gone"}),
+        &json!({
+            "iss": "https://session.firebase.google.com/demo-project", "aud": "demo-project", "sub": "ada",
+            "auth_time": NOW - 60, "iat": NOW - 60, "exp": NOW + 60, "firebase": {"sign_in_provider": "password"},
+        }),
+    );
+    let permit = open().decide(&cookie(&stranger), |_, _| Answer::Keys).permit();
+    assert_eq!((permit.user().is_none(), permit.removal()), (true, gone));
+    let looked_up = "allow: [allUsers], token_sources: [authorization, cookie]";
+    for account in [None, Some(disabled()), Some(valid_since(NOW))] {
+        let mut parts = Parts::new(looked_up, "revocation: { check: required }");
+        let verdict = parts.decide(&cookie(&session_cookie(&json!({}))), |_, _| Answer::Account(account));
+        let permit = verdict.permit();
+        assert_eq!((permit.user().is_none(), permit.removal()), (true, gone), "{account:?}");
+        let bearer = Request::bearing(&session_cookie(&json!({})));
+        assert!(parts.decide(&bearer, |_, _| Answer::Account(account)).code().is_err(), "{account:?}");
+    }
+    // An outage is no lost login.
+    let mut parts = Parts::new(looked_up, "revocation: { check: required }");
+    let verdict = parts.decide(&cookie(&session_cookie(&json!({}))), |_, _| Answer::Unavailable);
+    assert_eq!(verdict.code(), Err(Code::UserStatusUnavailable));
     // Another framework's cookie of this name is the service's.
     check(&cookie("of-another-framework"), Ok(None), TokenRemoval::default());
     // With a good one, what changes something has to come from a page that may.

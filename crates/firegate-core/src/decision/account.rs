@@ -6,6 +6,7 @@ use super::{
 };
 use crate::identity::{KnownAccount, User};
 use crate::snapshot::Snapshot;
+use firegate_files::configuration::TokenSource;
 use std::time::Duration;
 
 /// How the account of an identified user is looked at.
@@ -64,7 +65,7 @@ pub(super) fn judge<'a>(
 ) -> Step<'a> {
     match verdict(&admitted, account, world) {
         Ok(()) => consume(admitted, world.now),
-        Err(reason) => deny(reason, Stage::Identity),
+        Err(reason) => refuse(admitted, reason, world),
     }
 }
 
@@ -74,13 +75,24 @@ pub(super) fn unavailable<'a>(admitted: Admitted<'a>, world: &World<'_>) -> Step
     if let Some(known) = admitted.permit.user().and_then(known)
         && let Err(reason) = verdict(&admitted, known.account.as_ref(), world)
     {
-        return deny(reason, Stage::Identity);
+        return refuse(admitted, reason, world);
     }
     let allows = admitted.account.is_some_and(|rule| rule.allow_on_failure);
     if allows && !world.accounts.has_forgotten_refusals() {
         return consume(Admitted { permit: admitted.permit.unchecked(), ..admitted }, world.now);
     }
     fault(Code::UserStatusUnavailable, Stage::Identity, "the account could not be looked up")
+}
+
+/// Refuses a user; where everyone may pass, one whom a cookie names is nobody instead, as with any other cookie that fails.
+fn refuse<'a>(admitted: Admitted<'a>, reason: Reason, world: &World<'_>) -> Step<'a> {
+    if admitted.permit.token_source() == Some(TokenSource::Cookie)
+        && admitted.permit.backend().admits_everyone()
+    {
+        let permit = admitted.permit.without_principal();
+        return consume(Admitted { permit, ..admitted }, world.now);
+    }
+    deny(reason, Stage::Identity)
 }
 
 /// The verdict, and if it is a refusal the note that it was made.

@@ -93,13 +93,18 @@ impl KeySet {
             if object.len() > KEY_SET_KEYS_MAX {
                 return Err(KeySetError::TooManyKeys);
             }
-            for (key_id, certificate) in &object {
-                let Some(pem) =
-                    certificate.as_str().filter(|text| text.contains("-----BEGIN CERTIFICATE-----"))
-                else {
-                    return Err(KeySetError::Format);
+            let certificate = |value: &Value| -> Option<String> {
+                value.as_str().filter(|text| text.contains("-----BEGIN CERTIFICATE-----")).map(str::to_owned)
+            };
+            if !object.values().any(|value| certificate(value).is_some()) {
+                return Err(KeySetError::Format);
+            }
+            for (key_id, value) in &object {
+                let read = match certificate(value) {
+                    Some(pem) => PublicKey::rs256_from_certificate(key_id, &pem),
+                    None => Err("it is no certificate"),
                 };
-                set.take(Some(key_id), PublicKey::rs256_from_certificate(key_id, pem));
+                set.take(Some(key_id), read);
             }
         }
         if set.keys.is_empty() { Err(KeySetError::NoKeys(set.refused.len())) } else { Ok(set) }
