@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use firegate_core::time::{Clock, ShiftedClock, SystemClock, UnixTime};
-use firegate_google::key_sets::{KeySetCache, KeySetSource, RefreshOutcome, RefreshReason};
+use firegate_google::http::FetchError;
+use firegate_google::key_sets::{KeySetCache, KeySetFault, KeySetSource, RefreshOutcome, RefreshReason};
 use firegate_google::limits::KEY_REFRESH_WAITERS_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -228,9 +229,11 @@ async fn scenario_4_huge_and_packed_documents_are_not_read() {
     const REDIRECT: &str =
         "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
     let clock = clock();
-    for (what, head) in
-        [("50 MB", HUGE), ("a gzip bomb", BOMB), ("a redirect to a metadata server", REDIRECT)]
-    {
+    for (what, head, expected) in [
+        ("50 MB", HUGE, FetchError::TooLarge),
+        ("a gzip bomb", BOMB, FetchError::Compressed),
+        ("a redirect to a metadata server", REDIRECT, FetchError::Status(302)),
+    ] {
         let server = Endless::start(head, BYTES, 64 * 1024, Duration::ZERO).await;
         let cache = cache_of(server.url.clone(), &clock);
         let began = Instant::now();
@@ -238,6 +241,8 @@ async fn scenario_4_huge_and_packed_documents_are_not_read() {
         let sent = server.sent.load(Ordering::Relaxed);
         let error = cache.current().last_error.clone().expect("an error");
         eprintln!("scenario 4: {what}: {sent} bytes were taken in {:?}: {error}", began.elapsed());
+        // A client that unpacks, or goes where it is sent, would fail too, but of something else.
+        assert_eq!(error, KeySetFault::Fetch(expected), "{what}");
         // What the sockets buffer comes on top of the bound.
         assert!(sent <= 16 * 1024 * 1024, "{what}: {sent}");
     }
