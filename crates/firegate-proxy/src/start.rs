@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use firegate_core::jose::{SelfTestError, self_test};
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
@@ -90,6 +91,9 @@ pub enum StartError {
          a secret, mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
     )]
     ExchangeWithoutKey,
+    /// The cryptographic library does not work.
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
     /// TLS towards others cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
@@ -115,6 +119,7 @@ impl FrontDoor {
     /// If the address is taken, or a key or credential that the configuration names cannot be used.
     pub fn start(options: FrontDoorOptions) -> Result<Self, StartError> {
         let FrontDoorOptions { configuration, listen, on_cloud_run, clock, .. } = &options;
+        self_test()?;
         let count =
             options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let listen_error = |address| move |source| StartError::Listen { address, source };
@@ -147,18 +152,8 @@ impl FrontDoor {
         let handle = control.handle();
         let [health_address, admin_address] =
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
-        if let Some(listener) = health {
-            let handle = handle.clone();
-            let answer = move |parts: &Parts| health::answer(parts, &handle);
-            control.spawn(listener.serve(control.stop_token(), answer));
-        }
         let decisions = Arc::new(Decisions::new(&snapshot.backends));
-        if let Some(listener) = admin {
-            let figures = ControlFigures { control: handle.clone(), backends: snapshot.backends.clone() };
-            let exposition = Exposition::new(Arc::clone(&decisions), figures);
-            let admin = Admin::new(exposition, listener.address().ip().is_loopback());
-            control.spawn(listener.serve(control.stop_token(), move |parts: &Parts| admin.answer(parts)));
-        }
+        serve_private(&control, health, admin, &decisions, &snapshot.backends);
         let behind = configuration.behind.clone().unwrap_or(if *on_cloud_run {
             Behind::CloudRun
         } else {
@@ -185,8 +180,7 @@ impl FrontDoor {
                 drain_timeout: options.drain_timeout,
             })
         };
-        let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>();
-        let workers = match workers {
+        let workers = match listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>() {
             Ok(workers) => workers,
             Err(error) => {
                 // Those that did start end with the control thread's.
@@ -233,6 +227,27 @@ impl FrontDoor {
             let _ = worker.join();
         }
         self.control.stop();
+    }
+}
+
+/// Serves the listeners that are not for the public.
+fn serve_private(
+    control: &Control,
+    health: Option<Private>,
+    admin: Option<Private>,
+    decisions: &Arc<Decisions>,
+    backends: &[Arc<Backend>],
+) {
+    if let Some(listener) = health {
+        let handle = control.handle();
+        let answer = move |parts: &Parts| health::answer(parts, &handle);
+        control.spawn(listener.serve(control.stop_token(), answer));
+    }
+    if let Some(listener) = admin {
+        let figures = ControlFigures { control: control.handle(), backends: backends.to_vec() };
+        let exposition = Exposition::new(Arc::clone(decisions), figures);
+        let admin = Admin::new(exposition, listener.address().ip().is_loopback());
+        control.spawn(listener.serve(control.stop_token(), move |parts: &Parts| admin.answer(parts)));
     }
 }
 

@@ -8,12 +8,14 @@ mod compact;
 mod jwk;
 mod members;
 mod roca;
+mod self_test;
 mod sign;
 pub mod strict_json;
 
 pub use compact::{CompactJws, CompactJwsError};
 pub use jwk::{KeySet, KeySetError, PublicKey, RefusedKey};
 pub use members::Members;
+pub use self_test::{SelfTestError, self_test};
 pub(crate) use sign::decode_base64_freely;
 pub use sign::{EcdsaP256Signer, RsaSigner, SignError, decode_base64url, encode_base64url, es256_public_jwk};
 

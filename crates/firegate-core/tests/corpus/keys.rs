@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
 };
 use aws_lc_rs::{digest, hmac};
-use firegate_core::jose::{EcdsaP256Signer, RsaSigner, decode_base64url, encode_base64url};
+use firegate_core::jose::{EcdsaP256Signer, KeySet, RsaSigner, decode_base64url, encode_base64url};
 use num_bigint::BigUint;
 use serde_json::{Value, json};
 use x509_parser::der_parser::parse_der;
@@ -266,4 +266,17 @@ fn pem(label: &str, der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
     format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_by_itself() {
+    let key = decode_base64url(EXPONENT_3_KEY).expect("base64url");
+    let good = certificate(&key);
+    let map = json!({"good": good, "not-pem": "-----BEGIN CERTIFICATE-----", "word": "x", "number": 1, "object": {}});
+    let keys = KeySet::parse_rs256(map.to_string().as_bytes()).expect("a key set");
+    assert_eq!(keys.key_ids().collect::<Vec<_>>(), ["good"]);
+    assert_eq!(keys.refused().len(), 4, "{:?}", keys.refused());
+    // Without a single certificate it is no map of them.
+    let none = json!({"word": "x", "number": 1}).to_string();
+    assert!(KeySet::parse_rs256(none.as_bytes()).is_err());
 }
