@@ -24,8 +24,8 @@ pub(crate) fn install_curl() -> Result<()> {
 
 /// Makes sure of a C++ compiler: libFuzzer is written in it.
 pub(crate) fn install_cpp_compiler() -> Result<()> {
-    let is_there =
-        ["c++", "g++", "clang++"].iter().any(|name| output_of(Command::new(name).arg("--version")).is_some());
+    // By this name build scripts call it.
+    let is_there = output_of(Command::new("c++").arg("--version")).is_some();
     if is_there { Ok(()) } else { apt_install(&["g++"]) }
 }
 
@@ -71,7 +71,9 @@ pub(crate) fn install_python_packages(requirements: &Path, place: &Path) -> Resu
     let marker = place.join("requirements.txt");
     let wanted =
         std::fs::read(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
-    if std::fs::read(&marker).is_ok_and(|installed| installed == wanted) {
+    // The Python that it was made with may have gone since.
+    let runs = output_of(Command::new(&python).arg("--version")).is_some();
+    if runs && std::fs::read(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
     if output_of(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_none() {
