@@ -6,7 +6,7 @@ use firegate_core::time::{Clock, ShiftedClock};
 use firegate_google::credentials::{Credential, CredentialSource, Endpoints};
 use firegate_google::fault::{FaultKind, FaultSource};
 use firegate_google::id_tokens::{IdTokenCache, Remint};
-use firegate_google::limits::AUDIENCES_MAX;
+use firegate_google::limits::{AUDIENCES_MAX, TOKEN_REMAINING_MIN};
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -137,6 +137,73 @@ async fn an_outage_is_served_on_the_kept_token_until_its_guard_and_then_refused(
         }
     });
     assert!(recovered.await.expect("within five seconds").expires_at() > clock.now());
+}
+
+#[tokio::test]
+async fn scenario_8_the_metadata_server_is_down_slow_or_failing_for_ten_minutes() {
+    const OUTAGE_SECONDS: i64 = 600;
+    for ill in ["it answers 500", "it hangs", "its port is closed"] {
+        let (clock, mut server, cache) = start(OUTAGE_SECONDS).await;
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&cache).run(shutdown.clone()));
+        let kept = cache.get(AUDIENCE).await.expect("a token");
+        match ill {
+            "it answers 500" => server.respond(|_| Answer::new(500, "text/plain", "")),
+            "it hangs" => server.hold(),
+            _ => server.stop().await,
+        }
+        let (mut slowest, mut served, mut refused) = (Duration::ZERO, 0, 0);
+        let guard = i64::try_from(TOKEN_REMAINING_MIN.as_secs()).expect("a small number");
+        for _ in 0..OUTAGE_SECONDS / 10 {
+            let began = Instant::now();
+            let left = || kept.expires_at().as_seconds() - now(&clock);
+            let left_before = left();
+            let got = cache.get(AUDIENCE).await;
+            slowest = slowest.max(began.elapsed());
+            match got {
+                Ok(token) => {
+                    assert_eq!(token, kept, "{ill}");
+                    assert!(left_before >= guard, "{ill}: sent with {left_before} s left");
+                    served += 1;
+                }
+                Err(fault) => {
+                    assert_eq!(fault.kind(), FaultKind::Unavailable, "{ill}: {fault}");
+                    assert!(left() <= guard, "{ill}: refused with {} s left", left());
+                    refused += 1;
+                }
+            }
+            clock.advance(10);
+        }
+        assert!(served >= 50 && refused >= 1, "{ill}: {served} served, {refused} refused");
+        let fault = cache.get(AUDIENCE).await.expect_err("never an expired token");
+        assert_eq!((fault.kind(), cache.peek(AUDIENCE)), (FaultKind::Unavailable, None), "{ill}");
+        server.respond(minting(&clock, 3600));
+        match ill {
+            "it hangs" => server.release(),
+            "its port is closed" => server.restart().await,
+            _ => {}
+        }
+        let returned = Instant::now();
+        let recovering = async {
+            loop {
+                match cache.get(AUDIENCE).await {
+                    Ok(token) => return token,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let token = tokio::time::timeout(Duration::from_secs(20), recovering).await.expect("it recovers");
+        let recovered = returned.elapsed();
+        eprintln!(
+            "scenario 8: {ill}: {served} served on the kept token, {refused} refused, the slowest after {slowest:?}; \
+             recovered after {recovered:?}"
+        );
+        assert!(slowest < Duration::from_secs(4), "{ill}: {slowest:?}");
+        assert!(recovered <= Duration::from_secs(5), "{ill}: {recovered:?}");
+        assert!(token.expires_at() > clock.now(), "{ill}");
+        shutdown.cancel();
+        running.await.expect("the task ends");
+    }
 }
 
 #[tokio::test]
