@@ -11,4 +11,5 @@ mod key_sets;
 mod reliability_keys;
 mod support;
 mod user_status;
+mod user_status_refusals;
 mod user_status_refused_questions;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use firegate_core::time::{Clock, ShiftedClock, SystemClock, UnixTime};
+use firegate_core::time::{Clock, ShiftedClock, SystemClock};
 use firegate_google::http::FetchError;
 use firegate_google::key_sets::{KeySetCache, KeySetFault, KeySetSource, RefreshOutcome, RefreshReason};
 use firegate_google::limits::KEY_REFRESH_WAITERS_MAX;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use crate::support::{Answer, SIGNERS, Server, client, clock, jwk_set, now};
+use crate::support::{Answer, CountingClock, SIGNERS, Server, client, clock, jwk_set, now};
 
 const IN_TIME: Duration = Duration::from_secs(20);
 
@@ -185,22 +185,11 @@ async fn scenario_3_keys_hang_or_trickle() {
     assert!(read < Duration::from_millis(1), "{read:?}");
 }
 
-/// The system's clock, and how often it was looked at: a loop without a pause looks all the time.
-#[derive(Debug, Default)]
-struct CountingClock(AtomicUsize);
-
-impl Clock for CountingClock {
-    fn now(&self) -> UnixTime {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        SystemClock.now()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_3_more_requests_than_may_wait_do_not_make_the_background_task_spin() {
     let server = Server::start(|_| keys(&[0])).await;
     server.hold();
-    let clock = Arc::new(CountingClock::default());
+    let clock = CountingClock::new(Arc::new(SystemClock));
     let source = KeySetSource { name: "app_check", url: server.url("/keys") };
     let cache = KeySetCache::new(source, client(), Arc::<CountingClock>::clone(&clock), None);
     let mut waiting = JoinSet::new();
@@ -210,13 +199,14 @@ async fn scenario_3_more_requests_than_may_wait_do_not_make_the_background_task_
     }
     // One too many was told at once, so all the others wait.
     assert_eq!(waiting.join_next().await.expect("a task").expect("no panic"), RefreshOutcome::Unavailable);
-    let before = clock.0.load(Ordering::Relaxed);
+    let before = clock.looks();
     let running = run(&cache);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let looks = clock.0.load(Ordering::Relaxed) - before;
+    // A loop without a pause is there at once; one with a pause looks no more than a few times meanwhile.
+    let spins = tokio::time::timeout(Duration::from_millis(300), clock.more(20)).await.is_ok();
+    let looks = clock.looks() - before;
     eprintln!("scenario 3: {looks} looks at the clock while as many wait as may");
     server.release();
-    assert!(looks < 20, "{looks}");
+    assert!(!spins, "{looks}");
     assert!(waiting.join_all().await.iter().all(|outcome| *outcome == RefreshOutcome::Refreshed));
     stop(running).await;
 }

@@ -1,19 +1,21 @@
 //! A server whose answers the test changes while it runs, and the keys and tokens that the tests need.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use firegate_core::jose::{RsaSigner, encode_base64url};
-use firegate_core::time::{Clock, ShiftedClock, SystemClock};
+use firegate_core::time::{Clock, SharedClock, ShiftedClock, SystemClock, UnixTime};
 use firegate_google::http::{HttpClient, Roots};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::Id;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -135,10 +137,7 @@ impl Server {
     pub(crate) async fn wait_for_requests(&self, count: usize) {
         let mut arrivals = self.shared.arrivals.subscribe();
         let arrived = arrivals.wait_for(|arrived| *arrived >= count);
-        tokio::time::timeout(std::time::Duration::from_secs(20), arrived)
-            .await
-            .expect("in time")
-            .expect("open");
+        tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("in time").expect("open");
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -183,6 +182,51 @@ pub(crate) fn client() -> HttpClient {
 /// A clock that the test moves, and the same one shared.
 pub(crate) fn clock() -> ShiftedClock {
     ShiftedClock::new(Arc::new(SystemClock))
+}
+
+/// A clock that knows how often it was looked at, by anybody or by one task alone: so a test waits for a look instead of
+/// guessing how long it takes.
+#[derive(Debug)]
+pub(crate) struct CountingClock {
+    clock: SharedClock,
+    task: OnceLock<Id>,
+    looks: watch::Sender<usize>,
+}
+
+impl CountingClock {
+    pub(crate) fn new(clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self { clock, task: OnceLock::new(), looks: watch::Sender::new(0) })
+    }
+
+    /// Counts the looks of this task, and no others from now on.
+    pub(crate) fn count_only(&self, task: Id) {
+        self.task.set(task).expect("there is one such task");
+    }
+
+    pub(crate) fn looks(&self) -> usize {
+        *self.looks.borrow()
+    }
+
+    /// Waits for so many more looks.
+    pub(crate) async fn more(&self, looks: usize) {
+        let mut counted = self.looks.subscribe();
+        let enough = *counted.borrow() + looks;
+        let waiting = counted.wait_for(|counted| *counted >= enough);
+        tokio::time::timeout(Duration::from_secs(20), waiting)
+            .await
+            .expect("in time")
+            .expect("the clock lives");
+    }
+}
+
+impl Clock for CountingClock {
+    fn now(&self) -> UnixTime {
+        let now = self.clock.now();
+        if self.task.get().is_none_or(|task| tokio::task::try_id().as_ref() == Some(task)) {
+            self.looks.send_modify(|looks| *looks += 1);
+        }
+        now
+    }
 }
 
 pub(crate) fn now(clock: &ShiftedClock) -> i64 {
