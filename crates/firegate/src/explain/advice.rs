@@ -1,9 +1,9 @@
 //! The one thing to do next.
 
-use firegate_core::identity::User;
+use firegate_core::identity::{Principal, User};
 use firegate_core::reason::Code;
 use firegate_core::snapshot::{Backend, Snapshot};
-use firegate_files::configuration::{Configuration, Credential};
+use firegate_files::configuration::{AcceptedToken, Configuration, Credential};
 use firegate_files::members::Member;
 
 use super::cloud_run::CloudRunAnswer;
@@ -17,7 +17,7 @@ pub(super) struct Situation<'a> {
     pub(super) configuration_file: Option<&'a str>,
     pub(super) snapshot: &'a Snapshot,
     pub(super) backend: Option<&'a Backend>,
-    pub(super) user: Option<&'a User>,
+    pub(super) principal: Option<&'a Principal>,
     pub(super) firegate: &'a FiregateAnswer,
     pub(super) cloud_run: Option<&'a CloudRunAnswer>,
 }
@@ -47,9 +47,18 @@ impl Situation<'_> {
                 }
             };
         }
-        "Keep the service private, run Firegate before it, and let the app (or the load balancer) call Firegate \
-         instead; on the service, grant roles/run.invoker to Firegate's service account alone, not to allUsers."
-            .to_owned()
+        let caller = match self.principal {
+            Some(Principal::GoogleAccount(_)) => "the job that sends this token",
+            Some(Principal::User(_)) | None => "the app (or the load balancer)",
+        };
+        let invoker = match backend.credential() {
+            Credential::FederateUser { service_account, .. } => service_account.to_string(),
+            _ => "Firegate's service account".to_owned(),
+        };
+        format!(
+            "Keep the service private, run Firegate before it, and let {caller} call Firegate instead; on the service, \
+             grant roles/run.invoker to {invoker} alone, not to allUsers."
+        )
     }
 
     /// The command that runs the front door with this configuration.
@@ -67,9 +76,17 @@ impl Situation<'_> {
     fn of_a_refused_token(&self) -> String {
         let admits_in_part = self.cloud_run.is_some_and(|answer| answer.verdict == DoorVerdict::Depends);
         let advice = match self.form {
-            TokenForm::GoogleIdToken if admits_in_part => {
+            TokenForm::GoogleIdToken if admits_in_part && self.is(Code::TokenIsGoogleIdToken) => {
                 "This token is a machine's: send it to the service itself. Users of the app go through Firegate with \
                  the Firebase user's `getIdToken()`."
+            }
+            TokenForm::GoogleIdToken if self.is(Code::TokenExpired) => {
+                "A Google ID token lives one hour: let the caller fetch a new one in time."
+            }
+            TokenForm::FiregateExchangedToken => return self.of_a_refused_exchanged_token(),
+            TokenForm::FiregateAssertion => {
+                "This is the assertion about the user that Firegate writes for the service, in `X-Firegate-Assertion`, and \
+                 no token to call with: send the user's `getIdToken()`."
             }
             TokenForm::GoogleAccessToken => {
                 "This is a Google access token, which neither door takes: send the result of the Firebase SDK's \
@@ -98,20 +115,55 @@ impl Situation<'_> {
         advice.to_owned()
     }
 
-    fn of_a_code(&self) -> String {
-        if let (Some(user), true) =
-            (self.user, self.firegate.code == Some(Code::NoInvokerBinding.entry().name))
-        {
-            let member = match (user.verified_email(), &user.tenant) {
-                (Some(email), None) => format!("user:{email}"),
-                _ => self.snapshot.identity_pool.principal(user),
-            };
-            return format!(
-                "Add `{member}` to the backend's `allow` for this user, or `allAuthenticatedUsers` for every \
-                 signed-in user."
-            );
+    /// What the catalogue says of most codes is for tokens of Firebase's or Google's.
+    fn of_a_refused_exchanged_token(&self) -> String {
+        let is_accepted = self.configuration.users.accept.contains(&AcceptedToken::ExchangedToken);
+        if self.is(Code::TokenExpired) {
+            return "An exchanged token lives five minutes at most: exchange the user's `getIdToken()` again.".to_owned();
         }
-        capitalised(self.firegate.hint.as_deref().unwrap_or_default())
+        if self.is(Code::TokenIssuerUnknown) {
+            return "Another Firegate exchanged this token, for `assertion.issuer` is not its `iss`: send it there, or the \
+                    user's `getIdToken()` here."
+                .to_owned();
+        }
+        match self.backend {
+            Some(backend) if self.is(Code::TokenWrongAudience) => format!(
+                "An exchanged token is for one backend alone: exchange the user's `getIdToken()` for the audience {:?}.",
+                backend.endpoint().audience
+            ),
+            Some(_) if self.is(Code::TokenIsFiregatesOwn) && is_accepted => {
+                "With `credential: federate_user` Google has to know the issuer: send the user's own `getIdToken()`."
+                    .to_owned()
+            }
+            _ => self.of_a_code(),
+        }
+    }
+
+    fn of_a_code(&self) -> String {
+        match self.principal {
+            Some(Principal::User(user)) if self.is(Code::NoInvokerBinding) => self.binding_for(user),
+            Some(Principal::GoogleAccount(account)) if self.is(Code::NoInvokerBinding) => format!(
+                "Add `serviceAccount:{}` to the backend's `allow` for this caller; `allAuthenticatedUsers` does not name \
+                 it.",
+                account.email
+            ),
+            _ => capitalised(self.firegate.hint.as_deref().unwrap_or_default()),
+        }
+    }
+
+    fn binding_for(&self, user: &User) -> String {
+        let member = match (user.verified_email(), &user.tenant) {
+            (Some(email), None) => format!("user:{email}"),
+            _ => self.snapshot.identity_pool.principal(user),
+        };
+        format!(
+            "Add `{member}` to the backend's `allow` for this user, or `allAuthenticatedUsers` for every \
+             signed-in user."
+        )
+    }
+
+    fn is(&self, code: Code) -> bool {
+        self.firegate.code == Some(code.entry().name)
     }
 }
 

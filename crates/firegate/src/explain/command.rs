@@ -118,7 +118,7 @@ pub async fn run(
         }
     };
     let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
-    let fetched = keys::obtain(&token, &configuration.google, source).await;
+    let fetched = keys::obtain(&token, &configuration, source).await;
     let file = arguments.config.as_ref().map(|file| file.display().to_string());
     let explanation = explain(ExplainInput {
         token: &text,
@@ -126,7 +126,6 @@ pub async fn run(
         configuration_file: file.as_deref(),
         path: &arguments.path,
         keys: &fetched.ring,
-        google_keys: fetched.google.as_ref(),
         keys_problem: fetched.problem,
         assumptions,
         now: clock.now(),

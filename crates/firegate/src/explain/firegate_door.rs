@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts, Principal};
-use firegate_core::jose::{CompactJws, encode_base64url};
+use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts, Principal, TokenKind};
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Action, Code, Denial, Fault, Reason, Stage};
@@ -49,14 +48,14 @@ pub struct FiregateAnswer {
     pub hint: Option<String>,
 }
 
-/// The same request with the keys at hand, and as though its signature were valid.
+/// The request, to be judged with the keys at hand, or as though its signature were valid.
 pub(super) struct Question<'a> {
     pub(super) token: &'a str,
     pub(super) path: &'a NormalPath,
     pub(super) snapshot: &'a Snapshot,
-    /// The same rules, under which an unsigned token counts.
-    pub(super) believing: &'a Snapshot,
     pub(super) keys: &'a KeyRing,
+    /// Keys by which its signature is valid.
+    pub(super) believing: &'a KeyRing,
     pub(super) now: UnixTime,
 }
 
@@ -64,39 +63,41 @@ pub(super) struct Question<'a> {
 pub(super) enum Decided {
     /// With the keys at hand.
     Proven(Outcome),
-    /// Without keys, as though the signature were valid.
-    Believed(Outcome),
+    /// Without this kind's keys, as though the signature were valid.
+    Believed(Outcome, TokenKind),
 }
 
 impl Question<'_> {
     /// Asks the machine.
     pub(super) fn ask(&self) -> Decided {
-        match self.decide(self.token, self.snapshot) {
-            Some(outcome) => Decided::Proven(outcome),
-            None => {
-                let unsigned = unsigned(self.token).unwrap_or_default();
-                let outcome = self.decide(&unsigned, self.believing);
-                Decided::Believed(outcome.unwrap_or_else(|| fault("no usable keys are known")))
+        match self.decide(self.keys) {
+            Ok(outcome) => Decided::Proven(outcome),
+            Err(kind) => {
+                let outcome = self.decide(self.believing);
+                Decided::Believed(outcome.unwrap_or_else(|_| fault("no usable keys are known")), kind)
             }
         }
     }
 
-    /// Drives the machine to its end; nothing if it needs keys that are not there.
-    fn decide(&self, token: &str, snapshot: &Snapshot) -> Option<Outcome> {
+    /// Drives the machine to its end.
+    ///
+    /// # Errors
+    /// The kind of token whose keys it needs and that are not there.
+    fn decide(&self, keys: &KeyRing) -> Result<Outcome, TokenKind> {
         let mut headers = HeaderMap::new();
-        let Ok(value) = HeaderValue::from_str(&format!("Bearer {token}")) else {
+        let Ok(value) = HeaderValue::from_str(&format!("Bearer {}", self.token)) else {
             let why = "the token holds characters that no HTTP header can carry";
             let reason = Reason::RequestMalformed { why };
-            return Some(Outcome::Denial(Denial { reason, stage: Stage::Facts }));
+            return Ok(Outcome::Denial(Denial { reason, stage: Stage::Facts }));
         };
         headers.insert(AUTHORIZATION, value);
         let facts = RequestFacts::of(&Method::GET, self.path.clone(), &headers);
-        let world = World { snapshot, keys: self.keys, accounts: &NoKnownAccounts, now: self.now };
+        let world = World { snapshot: self.snapshot, keys, accounts: &NoKnownAccounts, now: self.now };
         let mut step = Decision::start(&facts, &world);
         loop {
             step = match step {
-                Step::Done(outcome) => return Some(outcome),
-                Step::Need(Need::KeyRefresh { unknown_key_id: None, .. }, _) => return None,
+                Step::Done(outcome) => return Ok(outcome),
+                Step::Need(Need::KeyRefresh { unknown_key_id: None, kind }, _) => return Err(kind),
                 // The keys were fetched for this very question: what is not among them is not published.
                 Step::Need(Need::KeyRefresh { unknown_key_id: Some(_), .. }, decision) => {
                     decision.resume(Answer::Keys, &world)
@@ -114,49 +115,46 @@ impl Question<'_> {
     }
 }
 
-/// The same claims as the emulator would write them: without a signature, to be believed and not to be sent.
-pub(super) fn unsigned(token: &str) -> Option<String> {
-    let jws = CompactJws::parse(token).ok()?;
-    let header = encode_base64url(br#"{"alg":"none","typ":"JWT"}"#);
-    Some(format!("{header}.{}.", jws.payload_segment()))
-}
-
 fn fault(detail: &str) -> Outcome {
     Outcome::Fault(Fault { code: Code::KeysUnavailable, stage: Stage::Identity, detail: detail.to_owned() })
 }
 
 impl FiregateAnswer {
     pub(super) fn of(decided: &Decided, keys_problem: Option<&str>) -> Self {
-        let (outcome, is_believed) = match decided {
-            Decided::Proven(outcome) => (outcome, false),
-            Decided::Believed(outcome) => (outcome, true),
+        let (outcome, believed) = match decided {
+            Decided::Proven(outcome) => (outcome, None),
+            Decided::Believed(outcome, kind) => (outcome, Some(*kind)),
         };
-        match outcome {
-            Outcome::Permit(permit) if is_believed => {
+        match (outcome, believed) {
+            (Outcome::Permit(permit), Some(kind)) => {
                 let problem = keys_problem.unwrap_or("no keys are known");
                 let message = format!(
                     "if the signature is valid, which was not checked ({problem}): {}",
                     passed(permit)
                 );
-                let hint = "run this again where the keys can be fetched, or name them: --id-token-keys FILE";
-                Self { hint: Some(hint.to_owned()), ..Self::unrefused(DoorVerdict::Depends, message) }
+                Self {
+                    hint: Some(where_the_keys_are(kind).to_owned()),
+                    ..Self::unrefused(DoorVerdict::Depends, message)
+                }
             }
-            Outcome::Permit(permit) => Self::unrefused(DoorVerdict::Passes, passed(permit)),
+            (Outcome::Permit(permit), None) => Self::unrefused(DoorVerdict::Passes, passed(permit)),
             // A question has no preflight.
-            Outcome::Respond(_) => {
+            (Outcome::Respond(_), _) => {
                 Self::unrefused(DoorVerdict::Passes, "answered by Firegate itself: a preflight".to_owned())
             }
-            Outcome::Denial(denial) => {
+            (Outcome::Denial(denial), _) => {
                 // The members stand in lines of their own.
                 let evidence = match &denial.reason {
                     Reason::NoInvokerBinding { principal, .. } => {
-                        format!("none of the members names the user, who is {principal}")
+                        let is_account = principal.starts_with("serviceAccount:");
+                        let caller = if is_account { "the caller" } else { "the user" };
+                        format!("none of the members names {caller}, who is {principal}")
                     }
                     reason => reason.to_string(),
                 };
                 Self::refused(denial.reason.code(), denial.stage, evidence)
             }
-            Outcome::Fault(fault) => Self::refused(fault.code, fault.stage, fault.detail.clone()),
+            (Outcome::Fault(fault), _) => Self::refused(fault.code, fault.stage, fault.detail.clone()),
         }
     }
 
@@ -193,6 +191,21 @@ impl FiregateAnswer {
     }
 }
 
+/// What to do about keys that are missing.
+const fn where_the_keys_are(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::IdToken => {
+            "run this again where the keys can be fetched, or name them: --id-token-keys FILE"
+        }
+        TokenKind::ExchangedToken => {
+            "run this again where the front door answers at `assertion.issuer`: it publishes its keys there"
+        }
+        TokenKind::SessionCookie | TokenKind::GoogleIdToken | TokenKind::AppCheck => {
+            "run this again where the keys can be fetched"
+        }
+    }
+}
+
 fn passed(permit: &Permit) -> String {
     let who = match permit.principal() {
         Some(Principal::User(user)) => format!("as user {:?}", user.uid),
@@ -207,10 +220,11 @@ fn credential(backend: &Arc<Backend>) -> String {
     let audience = &backend.endpoint().audience;
     match backend.credential() {
         Credential::None => ", with no Google credential (`credential: none`)".to_owned(),
-        Credential::Default
-        | Credential::Metadata
-        | Credential::Impersonate { .. }
-        | Credential::FederateUser { .. } => {
+        Credential::FederateUser { service_account, .. } => format!(
+            ", with a Google ID token of {service_account} for {audience} in X-Serverless-Authorization, which the user's own \
+             token is exchanged for: whether Google lets this user act as that account is not known here"
+        ),
+        Credential::Default | Credential::Metadata | Credential::Impersonate { .. } => {
             format!(", with Firegate's own Google ID token for {audience} in X-Serverless-Authorization")
         }
     }

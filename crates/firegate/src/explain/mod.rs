@@ -5,6 +5,7 @@
 //! the local Cloud Run front's judgement. Of a token's signature nothing is ever shown.
 
 mod advice;
+mod believed;
 mod calendar;
 mod checks;
 mod cloud_run;
@@ -18,12 +19,14 @@ mod pasted;
 mod render;
 mod summary;
 
-use firegate_core::identity::{Examined, Identified, KeyRing, Obstacle, Principal, User, identify};
+use firegate_core::identity::{
+    Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, User, identify,
+};
 use firegate_core::jose::{CompactJws, KeySet};
 use firegate_core::path::NormalPath;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
-use firegate_files::configuration::{AppCheck, Configuration, Revocation, TokenSource, Trust};
+use firegate_files::configuration::{AppCheck, Configuration, Revocation, TokenSource};
 use serde::Serialize;
 
 pub use calendar::Instant;
@@ -49,10 +52,9 @@ pub struct ExplainInput<'a> {
     pub configuration_file: Option<&'a str>,
     /// The path of the request.
     pub path: &'a str,
-    /// The issuers' keys, just fetched; a state is missing if they could not be had.
+    /// The issuers' keys, just fetched; a state is missing if they could not be had. Cloud Run goes by those of Google's
+    /// own ID tokens too.
     pub keys: &'a KeyRing,
-    /// The keys of Google's own ID tokens, which Cloud Run goes by; absent if they could not be had or are not needed.
-    pub google_keys: Option<&'a KeySet>,
     /// Why keys could not be had.
     pub keys_problem: Option<String>,
     /// What was assumed because nobody said, each in a sentence.
@@ -92,8 +94,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let (token, problem) = (pasted.token.as_str(), input.keys_problem.as_deref());
     let alone = of_a_token_alone(input.configuration);
     let snapshot = Snapshot::compile(&alone);
-    let mut believing = Snapshot::compile(&alone);
-    believing.identity.trust = Trust::Emulator;
+    let believing = believed::keys_that_believe(token);
     let selected = NormalPath::parse(input.path).ok().and_then(|path| snapshot.routes.select(&path).cloned());
     let backend_audience = selected.as_ref().map_or("", |backend| backend.endpoint().audience.as_str());
 
@@ -107,35 +108,36 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
             checks::run(&examined, problem)
         },
     );
-    let principal = principal(token, backend_audience, (&snapshot, &believing), &input);
+    let principal = principal(token, backend_audience, &snapshot, &believing, &input);
     let user = principal.as_ref().and_then(Principal::user).cloned();
     let (path, backend, firegate) = match NormalPath::parse(input.path) {
         Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
         Ok(path) => {
             let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
-            let question = Question { token, path: &path, snapshot, believing, keys, now: input.now };
+            let question = Question { token, path: &path, snapshot, keys, believing, now: input.now };
             let answer = FiregateAnswer::of(&question.ask(), problem);
             (path.as_str().to_owned(), snapshot.routes.select(&path).cloned(), answer)
         }
     };
     let backend = backend.as_deref();
-    let cloud_run =
-        backend.map(|backend| cloud_run::judge_token(backend, token, input.google_keys, input.now));
+    let google_keys = usable(&input.keys.google_id_token);
+    let cloud_run = backend.map(|backend| cloud_run::judge_token(backend, token, google_keys, input.now));
     let situation = Situation {
         form: summary.form,
         configuration: input.configuration,
         configuration_file: input.configuration_file,
         snapshot: &snapshot,
         backend,
-        user: user.as_ref(),
+        principal: principal.as_ref(),
         firegate: &firegate,
         cloud_run: cloud_run.as_ref(),
     };
     let (advice, command) = (situation.advice(), situation.command());
     let compare = |backend: &Backend| members::compare(backend, &snapshot.identity_pool, principal.as_ref());
     let members = backend.map(compare).unwrap_or_default();
-    // Keys of Google's own concern Cloud Run alone; of the others the answer itself says that they are missing.
-    let google = (summary.form == TokenForm::GoogleIdToken).then(|| input.keys_problem.clone()).flatten();
+    // Cloud Run's answer goes by Google's keys too, and says no more than that they are missing. Firegate's says why.
+    let is_untold = summary.form == TokenForm::GoogleIdToken && firegate.verdict != DoorVerdict::Depends;
+    let google = is_untold.then(|| input.keys_problem.clone()).flatten();
     let account = account_note(input.configuration, user.as_ref(), &firegate, input.now);
     let app_check = app_check_note(input.configuration, backend);
     let notes =
@@ -183,21 +185,25 @@ fn app_check_note(configuration: &Configuration, backend: Option<&Backend>) -> O
     })
 }
 
+fn usable(state: &KeyState) -> Option<&KeySet> {
+    match state {
+        KeyState::Usable(keys) => Some(keys),
+        KeyState::Missing => None,
+    }
+}
+
 /// Who calls, as far as the token proves it; without keys, who it claims to be from.
 fn principal(
     token: &str,
     backend_audience: &str,
-    (snapshot, believing): (&Snapshot, &Snapshot),
+    snapshot: &Snapshot,
+    believing: &KeyRing,
     input: &ExplainInput<'_>,
 ) -> Option<Principal> {
-    let judge = |token: &str, snapshot: &Snapshot| {
-        identify(token, &snapshot.identity, backend_audience, input.keys, input.now)
-    };
-    match judge(token, snapshot) {
+    let judge = |keys: &KeyRing| identify(token, &snapshot.identity, backend_audience, keys, input.now);
+    match judge(input.keys) {
         Ok(Identified { principal, .. }) => Some(principal),
-        Err(Obstacle::KeysMissing { .. }) => {
-            judge(&firegate_door::unsigned(token)?, believing).ok().map(|found| found.principal)
-        }
+        Err(Obstacle::KeysMissing { .. }) => judge(believing).ok().map(|found| found.principal),
         Err(Obstacle::KeyUnknown { .. } | Obstacle::Denied(_)) => None,
     }
 }
@@ -214,6 +220,13 @@ fn account_note(
         return Some("whether the user is disabled or revoked is looked up by `serve`, not here".to_owned());
     }
     let expires = Instant::new(user.expires_at.as_seconds(), now);
+    if user.kind == TokenKind::ExchangedToken {
+        return Some(format!(
+            "the exchanged token of a user who is deleted or disabled keeps working until it expires ({}), because \
+             `users.revocation.check` is off",
+            expires.relative
+        ));
+    }
     Some(format!(
         "the token of a user who is deleted or disabled keeps working until it expires ({}), because \
          `users.revocation.check` is off; only refreshing it fails at once",

@@ -43,6 +43,7 @@ fn unwrap_once(text: &str) -> Option<(String, &'static str)> {
     }
     for (prefix, note) in [
         ("authorization:", "`Authorization:` before the token was left out"),
+        ("x-firegate-assertion:", "`X-Firegate-Assertion:` before the token was left out"),
         (
             "bearer ",
             "`Bearer` before the token was left out; in the header it stands once, before the result of getIdToken()",
@@ -88,6 +89,7 @@ mod tests {
         check("  a.b.c\n", "a.b.c", 0);
         check("Bearer a.b.c", "a.b.c", 1);
         check("Authorization: bearer a.b.c", "a.b.c", 2);
+        check("x-firegate-assertion: a.b.c", "a.b.c", 1);
         check("'Authorization: Bearer a.b.c'", "a.b.c", 3);
         check("\"a.b.c\",", "a.b.c", 1);
         check("“a.b.c”", "a.b.c", 1);

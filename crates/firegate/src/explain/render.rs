@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::checks::CheckVerdict;
 use super::firegate_door::DoorVerdict;
 use super::page::{BAD, BOLD, DIM, GOOD, OPEN, PLAIN, Page, TIE};
-use super::summary::TokenSummary;
+use super::summary::{TokenForm, TokenSummary};
 use super::{CheckLine, CloudRunAnswer, Explanation, FiregateAnswer, Instant, MemberLine};
 
 const INDENT: (&str, anstyle::Style, usize) = ("", PLAIN, 2);
@@ -54,9 +54,13 @@ fn command_lines(page: &mut Page, command: &str) {
 }
 
 fn token(page: &mut Page, token: &TokenSummary) {
+    let who = match token.form {
+        TokenForm::GoogleIdToken => "account",
+        _ => "user",
+    };
     let by = match (&token.uid, &token.email) {
-        (Some(uid), Some(email)) => format!(", user {uid:?} ({email})"),
-        (Some(uid), None) => format!(", user {uid:?}"),
+        (Some(uid), Some(email)) => format!(", {who} {uid:?} ({email})"),
+        (Some(uid), None) => format!(", {who} {uid:?}"),
         (None, _) => String::new(),
     };
     page.heading(&format!("{}{by}", capitalised(token.form.as_str())));

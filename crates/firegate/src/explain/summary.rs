@@ -1,5 +1,6 @@
 //! What a token is and what it says, without its signature.
 
+use firegate_core::assertion::{AssertionForm, EXCHANGED_TOKEN_TYPE};
 use firegate_core::identity::TokenKind;
 use firegate_core::jose::{CompactJws, CompactJwsError};
 use firegate_core::time::UnixTime;
@@ -18,6 +19,9 @@ const SIGNATURE_REMOVED: &str = ".SIGNATURE_REMOVED_BY_GOOGLE";
 /// The bytes of an RSA-2048 signature: Google makes no shorter one.
 const SIGNATURE_BYTES_MIN: usize = 256;
 
+/// The bytes of an ES256 signature (RFC 7518, section 3.4).
+const ES256_SIGNATURE_BYTES: usize = 64;
+
 /// What a text turned out to be. Closed on purpose: each form has an advice of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +36,10 @@ pub enum TokenForm {
     FirebaseCustomToken,
     /// An ID token of a Google account or service account.
     GoogleIdToken,
+    /// What Firegate's own token exchange returned.
+    FiregateExchangedToken,
+    /// What Firegate writes for a service in `X-Firegate-Assertion`.
+    FiregateAssertion,
     /// An App Check token.
     AppCheckToken,
     /// Another JSON Web Token.
@@ -86,6 +94,8 @@ impl TokenForm {
             Self::FirebaseSessionCookie => "Firebase session cookie",
             Self::FirebaseCustomToken => "Firebase custom token",
             Self::GoogleIdToken => "Google ID token",
+            Self::FiregateExchangedToken => "exchanged token of Firegate's",
+            Self::FiregateAssertion => "assertion of Firegate's",
             Self::AppCheckToken => "App Check token",
             Self::OtherJsonWebToken => "JSON Web Token of another issuer",
             Self::SignatureRemoved => "token whose signature Cloud Run has removed",
@@ -129,6 +139,8 @@ impl TokenForm {
             Self::FirebaseSessionCookie
         } else if GOOGLE_ISSUERS.contains(&issuer) {
             Self::GoogleIdToken
+        } else if let Some(form) = Self::of_firegates_own(jws) {
+            form
         } else if audience.starts_with(CUSTOM_TOKEN_AUDIENCE_PREFIX) {
             Self::FirebaseCustomToken
         } else if issuer.starts_with(APP_CHECK_ISSUER_PREFIX) {
@@ -137,11 +149,22 @@ impl TokenForm {
             Self::OtherJsonWebToken
         };
         let is_firebase = matches!(form, Self::FirebaseIdToken | Self::FirebaseSessionCookie);
+        let is_firegates = matches!(form, Self::FiregateExchangedToken | Self::FiregateAssertion);
         match jws.header_text("alg") {
             Some("none") if is_firebase => Self::UnsignedFirebaseToken,
             Some("RS256") if is_firebase && jws.signature().len() < SIGNATURE_BYTES_MIN => Self::Cut,
+            Some("ES256") if is_firegates && jws.signature().len() < ES256_SIGNATURE_BYTES => Self::Cut,
             _ => form,
         }
+    }
+
+    /// Firegate's own tokens differ by their header's type alone. Whose Firegate it was, the issuer says.
+    fn of_firegates_own(jws: &CompactJws<'_>) -> Option<Self> {
+        let typ = jws.header_text("typ")?;
+        if typ == EXCHANGED_TOKEN_TYPE {
+            return Some(Self::FiregateExchangedToken);
+        }
+        (typ == AssertionForm::Firegate.type_name()).then_some(Self::FiregateAssertion)
     }
 }
 

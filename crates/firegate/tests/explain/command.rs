@@ -5,7 +5,7 @@ use std::sync::Arc;
 use firegate::explain::{ExplainArguments, ExplainOutcome, OutputFormat, run};
 use serde_json::{Value, json};
 
-use crate::{FixedClock, SERVICE, SIGNER, signed};
+use crate::{FixedClock, SERVICE, SIGNER, firegates_own, google_token, own_document, signed};
 
 fn arguments(token: &str) -> ExplainArguments {
     ExplainArguments {
@@ -71,6 +71,54 @@ async fn the_command_fetches_keys_and_says_when_it_cannot() {
     let (_, explanation) = ran(given).await;
     let message = explanation["firegate"]["message"].to_string();
     assert!(message.contains("connection refused"), "{message}");
+}
+
+#[tokio::test]
+async fn the_command_fetches_googles_keys_and_those_of_the_door_itself() {
+    let google = json!({"keys": [SIGNER.public_jwk()]}).to_string();
+    let own = own_document();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let service = axum::Router::new()
+        .route("/google", axum::routing::get(async move || google))
+        .route("/.well-known/firegate/jwks.json", axum::routing::get(async move || own));
+    let server = tokio::spawn(axum::serve(listener, service).into_future());
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("firegate.yaml");
+    let text = format!(
+        "project: my-project\nbackends: {{ api: {SERVICE} }}\n\
+         allow: [allAuthenticatedUsers, 'serviceAccount:caller@my-project.iam.gserviceaccount.com']\n\
+         users: {{ accept: [google_id_token, exchanged_token], google_audiences: ['{SERVICE}'] }}\n\
+         assertion: {{ issuer: '{origin}' }}\ngoogle: {{ google_id_token_keys: '{origin}/google' }}\n"
+    );
+    std::fs::write(&config, text).expect("a file");
+    let given =
+        |token: &str| ExplainArguments { config: Some(config.clone()), backend: None, ..arguments(token) };
+    let tokens = [google_token(SERVICE), firegates_own("firegate-exchanged+jwt", json!({"iss": origin}))];
+    for token in &tokens {
+        let (outcome, explanation) = ran(given(token)).await;
+        assert_eq!(outcome, ExplainOutcome::Passes, "{}", explanation["firegate"]);
+        let mut forged = token.clone();
+        let last = token.len() - 20;
+        forged.replace_range(last..=last, if token[last..].starts_with('A') { "B" } else { "A" });
+        let (_, explanation) = ran(given(&forged)).await;
+        assert_eq!(explanation["firegate"]["code"], "TOKEN_SIGNATURE_INVALID");
+    }
+
+    server.abort();
+    assert!(server.await.is_err());
+    for token in &tokens {
+        let (outcome, explanation) = ran(given(token)).await;
+        assert_eq!(
+            (outcome, &explanation["firegate"]["verdict"]),
+            (ExplainOutcome::Refused, &json!("depends"))
+        );
+        let message = explanation["firegate"]["message"].to_string();
+        assert!(
+            message.contains("which was not checked") && message.contains("connection refused"),
+            "{message}"
+        );
+    }
 }
 
 #[tokio::test]

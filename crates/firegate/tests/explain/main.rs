@@ -1,7 +1,9 @@
 //! `firegate explain`, over tokens of every kind that people send.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod callers;
 mod command;
+mod exchanged;
 mod input;
 mod properties;
 mod question;
@@ -10,15 +12,18 @@ mod users;
 
 use std::sync::{Arc, LazyLock};
 
+use aws_lc_rs::rand::SystemRandom;
 use firegate::explain::{CheckVerdict, ExplainInput, Explanation, explain, render_text};
 use firegate_core::identity::{KeyRing, KeyState};
-use firegate_core::jose::{KeySet, RsaSigner, encode_base64url};
+use firegate_core::jose::{EcdsaP256Signer, KeySet, RsaSigner, encode_base64url};
 use firegate_core::time::{Clock, UnixTime};
 use firegate_files::Configuration;
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_800_000_000;
 const SERVICE: &str = "https://my-service-abc-uc.a.run.app";
+/// The issuer of Firegate's own tokens.
+const DOOR: &str = "https://door.example.com";
 const CUSTOM_TOKEN_AUDIENCE: &str =
     "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
 
@@ -27,6 +32,9 @@ static SIGNER: LazyLock<RsaSigner> = LazyLock::new(|| {
     let generated = RsaSigner::generate().expect("a key");
     RsaSigner::from_pkcs8("9bb16f3ce2d1a7b6", generated.pkcs8()).expect("a key")
 });
+
+/// The key of Firegate's own tokens.
+static OWN: LazyLock<EcdsaP256Signer> = LazyLock::new(|| EcdsaP256Signer::generate().expect("a key"));
 
 #[derive(Debug)]
 struct FixedClock;
@@ -41,9 +49,23 @@ fn published_keys() -> KeySet {
     KeySet::parse_rs256(json!({"keys": [SIGNER.public_jwk()]}).to_string().as_bytes()).expect("a key set")
 }
 
+fn own_keys() -> KeySet {
+    KeySet::parse_es256(own_document().as_bytes()).expect("a key set")
+}
+
+fn own_document() -> String {
+    json!({"keys": [OWN.public_jwk().expect("a key")]}).to_string()
+}
+
 fn ring() -> KeyRing {
     let keys = KeyState::Usable(Arc::new(published_keys()));
-    KeyRing { id_token: keys.clone(), session_cookie: keys, ..KeyRing::default() }
+    KeyRing {
+        id_token: keys.clone(),
+        session_cookie: keys.clone(),
+        google_id_token: keys,
+        exchanged_token: KeyState::Usable(Arc::new(own_keys())),
+        ..KeyRing::default()
+    }
 }
 
 fn minimal(members: &[&str]) -> Configuration {
@@ -85,6 +107,14 @@ fn google_token(audience: &str) -> String {
     SIGNER.sign(&claims).expect("a token")
 }
 
+/// A token of Firegate's own with the claims that its exchange writes, some of them replaced.
+fn firegates_own(typ: &str, changes: Value) -> String {
+    let mut claims = claims(json!({"iss": DOOR, "aud": SERVICE, "exp": NOW + 240, "user_id": null}));
+    let members = claims.as_object_mut().expect("an object");
+    members.extend(changes.as_object().expect("an object").clone());
+    OWN.sign(typ, &claims, &SystemRandom::new()).expect("a token")
+}
+
 fn custom_token() -> String {
     let account = "firebase-adminsdk@my-project.iam.gserviceaccount.com";
     let claims = json!({
@@ -108,7 +138,6 @@ fn input<'a>(token: &'a str, configuration: &'a Configuration, keys: &'a KeyRing
         configuration_file: None,
         path: "/",
         keys,
-        google_keys: None,
         keys_problem: None,
         assumptions: Vec::new(),
         now: UnixTime::from_seconds(NOW),
@@ -116,8 +145,25 @@ fn input<'a>(token: &'a str, configuration: &'a Configuration, keys: &'a KeyRing
 }
 
 fn explained(token: &str, configuration: &Configuration) -> Explanation {
-    let google = published_keys();
-    explain(ExplainInput { google_keys: Some(&google), ..input(token, configuration, &ring()) })
+    explain(input(token, configuration, &ring()))
+}
+
+/// As for a configuration that was read from a file, without any keys.
+fn explained_without_keys(token: &str, configuration: &Configuration, problem: &str) -> Explanation {
+    let keys_problem = Some(problem.to_owned());
+    explain(ExplainInput {
+        keys_problem,
+        configuration_file: Some("firegate.yaml"),
+        ..input(token, configuration, &KeyRing::default())
+    })
+}
+
+/// As for a configuration that was read from a file.
+fn explained_by_file(token: &str, configuration: &Configuration) -> Explanation {
+    explain(ExplainInput {
+        configuration_file: Some("firegate.yaml"),
+        ..input(token, configuration, &ring())
+    })
 }
 
 /// What is wrong, and everything from the answers on.

@@ -1,7 +1,7 @@
 //! What holds for every token: the explanation is the front door's own decision, fits a terminal, and keeps the
 //! signature to itself.
 
-use firegate::explain::{CheckVerdict, ExplainInput, Explanation, explain, render_text};
+use firegate::explain::{CheckVerdict, DoorVerdict, Explanation, explain, render_text};
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{CHECKS, KeyRing, NoKnownAccounts, Obstacle, identify};
@@ -9,14 +9,15 @@ use firegate_core::jose::{RsaSigner, encode_base64url};
 use firegate_core::path::NormalPath;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
+use firegate_files::Configuration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::{
-    NOW, SERVICE, SIGNER, claims, custom_token, explained, google_token, input, minimal, published_keys,
-    ring, signed, unsigned,
+    DOOR, NOW, SERVICE, SIGNER, claims, custom_token, explained, file, firegates_own, google_token, input,
+    minimal, ring, signed, unsigned,
 };
 
 /// Tokens of every kind, good and bad.
@@ -29,6 +30,10 @@ fn corpus() -> Vec<String> {
         unsigned(json!({})),
         custom_token(),
         google_token(SERVICE),
+        google_token("https://other.example.com"),
+        firegates_own("firegate-exchanged+jwt", json!({})),
+        firegates_own("firegate-exchanged+jwt", json!({"aud": "other"})),
+        firegates_own("firegate-assertion+jwt", json!({})),
         "hello".to_owned(),
         "ya29.x".to_owned(),
         "a b, c".to_owned(),
@@ -53,6 +58,34 @@ fn corpus() -> Vec<String> {
     tokens
 }
 
+/// Every kind of token counts, and one member of each sort does.
+fn accepting_every_kind() -> Configuration {
+    file(&format!(
+        "project: my-project\nbackends: {{ api: {SERVICE} }}\nassertion: {{ issuer: '{DOOR}' }}\n\
+         allow: ['user:ada@example.com', 'serviceAccount:caller@my-project.iam.gserviceaccount.com']\n\
+         users: {{ accept: [id_token, session_cookie, google_id_token, exchanged_token], google_audiences: ['{SERVICE}'] }}\n"
+    ))
+}
+
+#[test]
+fn without_keys_nothing_passes_and_no_good_token_is_refused() {
+    let configuration = accepting_every_kind();
+    let mut conditional = 0;
+    for token in corpus() {
+        let [with, without] =
+            [ring(), KeyRing::default()].map(|keys| explain(input(&token, &configuration, &keys)));
+        assert!(!without.passes(), "{token}");
+        match with.firegate.code {
+            None | Some("TOKEN_SIGNATURE_INVALID" | "TOKEN_KEY_UNKNOWN") => {
+                assert_eq!(without.firegate.verdict, DoorVerdict::Depends, "{token}");
+                conditional += 1;
+            }
+            code => assert_eq!(without.firegate.code, code, "no signature would change that: {token}"),
+        }
+    }
+    assert!(conditional >= 5, "an ID token, two that are forged, a Google ID token and an exchanged one");
+}
+
 /// What the front door's own machine says, driven here by hand.
 fn decided(token: &str, snapshot: &Snapshot, keys: &KeyRing) -> Option<&'static str> {
     let headers =
@@ -75,8 +108,9 @@ fn decided(token: &str, snapshot: &Snapshot, keys: &KeyRing) -> Option<&'static 
 #[test]
 fn the_explanation_agrees_with_the_decision_and_with_its_own_checks() {
     let keys = ring();
-    for members in [&["allAuthenticatedUsers"][..], &["user:ada@example.com"], &["allUsers"]] {
-        let configuration = minimal(members);
+    let members = [&["allAuthenticatedUsers"][..], &["user:ada@example.com"], &["allUsers"]];
+    for configuration in members.map(minimal).into_iter().chain([accepting_every_kind()]) {
+        let members = &configuration.backends;
         let snapshot = Snapshot::compile(&configuration);
         for token in corpus() {
             let explanation = explain(input(&token, &configuration, &keys));
@@ -165,9 +199,7 @@ proptest! {
         let token = format!("{prefix}{header}.{claims}.{}", &signature[..kept]);
         let configuration = minimal(&["allAuthenticatedUsers"]);
         let keys = if has_keys { ring() } else { KeyRing::default() };
-        let google = published_keys();
-        let google_keys = has_keys.then_some(&google);
-        let explanation = explain(ExplainInput { google_keys, ..input(&token, &configuration, &keys) });
+        let explanation = explain(input(&token, &configuration, &keys));
         assert_signature_is_hidden(&token, &explanation);
     }
 }
