@@ -47,7 +47,9 @@ impl Checker<'_> {
         };
         if backends.len() > BACKENDS_MAX {
             let message = format!("there are {} backends, the most is {BACKENDS_MAX}", backends.len());
-            self.report_part(&path, Part::Key, Diagnostic::error(code::TOO_LARGE, message));
+            let found = Diagnostic::error(code::TOO_LARGE, message)
+                .hint("remove what no route needs, or put the rest behind another Firegate");
+            self.report_part(&path, Part::Key, found);
             return None;
         }
         let nobody_anywhere = top_allow.is_none() && backends.values().all(|backend| !says_who(backend));
@@ -216,7 +218,8 @@ impl Checker<'_> {
         project: Option<&ProjectId>,
     ) -> Option<Endpoint> {
         let Some(url) = source.url else {
-            let found = Diagnostic::error(code::MISSING_KEY, format!("`{path}` has no `url`"));
+            let found = Diagnostic::error(code::MISSING_KEY, format!("`{path}` has no `url`"))
+                .hint("add the origin of the service : `url: https://api-abc123-uc.a.run.app`");
             self.missing(&path.key("url"), found);
             return None;
         };
@@ -238,7 +241,10 @@ impl Checker<'_> {
         };
         if !super::is_audience(&audience) {
             let message = "an audience is a text without white space, for example the URL of the service";
-            self.report(path, Diagnostic::error(code::AUDIENCE, message));
+            self.report(
+                path,
+                Diagnostic::error(code::AUDIENCE, message).hint(super::audience_hint(&audience)),
+            );
             return None;
         }
         if let Some(bare) = audience.strip_suffix('/').filter(|bare| bare.contains("://")) {

@@ -69,7 +69,9 @@ impl Checker<'_> {
             // It was parsed before; if it cannot be now, it is no issuer.
             Err(error) => {
                 let message = format!("{} is not a URL: {error}", quoted(issuer));
-                self.report(&issuer_path, Diagnostic::error(code::EXCHANGE, message));
+                let hint =
+                    "write the public origin of this front door, for example `https://api.example.com`";
+                self.report(&issuer_path, Diagnostic::error(code::EXCHANGE, message).hint(hint));
             }
         }
     }

@@ -50,7 +50,9 @@ impl Checker<'_> {
         if audiences.len() > GOOGLE_AUDIENCES_MAX {
             let message =
                 format!("there are {} Google audiences, the most is {GOOGLE_AUDIENCES_MAX}", audiences.len());
-            self.report_part(path, Part::Key, Diagnostic::error(code::TOO_LARGE, message));
+            let found = Diagnostic::error(code::TOO_LARGE, message)
+                .hint("keep one audience, and let every caller of this front door ask for that");
+            self.report_part(path, Part::Key, found);
             return None;
         }
         self.each_google_audience(path, &audiences).then_some(audiences)
@@ -61,7 +63,7 @@ impl Checker<'_> {
         for (index, audience) in audiences.iter().enumerate() {
             let found = if !super::is_audience(audience) {
                 let message = "an audience is a text without white space, for example the public URL of this front door";
-                Diagnostic::error(code::GOOGLE_AUDIENCES, message)
+                Diagnostic::error(code::GOOGLE_AUDIENCES, message).hint(super::audience_hint(audience))
             } else if audiences.iter().take(index).any(|before| before == audience) {
                 Diagnostic::error(code::GOOGLE_AUDIENCES, format!("{} is listed twice", quoted(audience)))
                     .hint("remove one of them")

@@ -14,7 +14,9 @@ impl Checker<'_> {
     /// The members of an `allow` list, if all are members.
     pub(super) fn members(&mut self, path: &YamlPath, allow: Vec<String>) -> Option<Vec<Member>> {
         if allow.is_empty() {
-            let found = Diagnostic::warning(code::NO_ALLOW, "an empty `allow` lets nobody in");
+            let found = Diagnostic::warning(code::NO_ALLOW, "an empty `allow` lets nobody in").hint(
+                "add who may call, for example `allAuthenticatedUsers` for every user who is signed in",
+            );
             self.report_part(path, Part::Key, found);
         }
         if allow.len() > MEMBERS_MAX {
@@ -52,11 +54,12 @@ impl Checker<'_> {
             let own = YamlPath::root().key("backends").key(name.as_str()).key("allow");
             let list = if self.stands_at(&own) { own } else { YamlPath::root().key("allow") };
             for (index, member) in members.iter().enumerate() {
-                if let Some(why) = matches_nobody(member, users, project_number) {
+                if let Some((why, hint)) = matches_nobody(member, users, project_number) {
                     let found = Diagnostic::warning(
                         code::MEMBER_MATCHES_NOBODY,
                         format!("this member matches nobody: {why}"),
-                    );
+                    )
+                    .hint(hint);
                     self.report(&list.index(index), found);
                 }
             }
@@ -75,38 +78,53 @@ impl Checker<'_> {
     }
 }
 
-/// Why a member can match nobody, if so.
-fn matches_nobody(member: &Member, users: &Users, project_number: Option<&ProjectNumber>) -> Option<String> {
+/// Why a member can match nobody, if so, and what to do about it.
+fn matches_nobody(
+    member: &Member,
+    users: &Users,
+    project_number: Option<&ProjectNumber>,
+) -> Option<(String, String)> {
     if let Some(pool) = member.pool() {
         if pool.name != users.identity_pool {
-            return Some(format!(
+            let why = format!(
                 "it names the pool `{}`, and `users.identity_pool` is `{}`",
                 pool.name, users.identity_pool
-            ));
+            );
+            return Some((why, "name the same pool in both".to_owned()));
         }
         if let Some(number) = project_number.filter(|number| number.as_str() != pool.project_number) {
-            return Some(format!(
-                "it names the project {}, and `project_number` is {number}",
-                pool.project_number
-            ));
+            let why =
+                format!("it names the project {}, and `project_number` is {number}", pool.project_number);
+            return Some((why, format!("write `projects/{number}` in the member")));
         }
     }
     let google_alone = users.accept.iter().all(|kind| *kind == AcceptedToken::GoogleIdToken);
     match (member, &users.tenants) {
         (Member::AllUsers | Member::ServiceAccount(_), _) if google_alone => None,
-        _ if google_alone => Some("`users.accept` lets in no users, only `google_id_token`".to_owned()),
-        (Member::ServiceAccount(_), _) if !users.accept.contains(&AcceptedToken::GoogleIdToken) => Some(
+        _ if google_alone => Some((
+            "`users.accept` lets in no users, only `google_id_token`".to_owned(),
+            "add `id_token` to `users.accept`, or remove the member".to_owned(),
+        )),
+        (Member::ServiceAccount(_), _) if !users.accept.contains(&AcceptedToken::GoogleIdToken) => Some((
             "service accounts do not sign in with Firebase, and `users.accept` has no `google_id_token`"
                 .to_owned(),
-        ),
-        (Member::PrincipalSet { attribute, .. }, Tenants::None) if attribute == "tenant" => {
-            Some("`users.tenants` is `none`".to_owned())
-        }
+            "add `google_id_token` to `users.accept`, and `users.google_audiences`; or remove the member"
+                .to_owned(),
+        )),
+        (Member::PrincipalSet { attribute, value, .. }, Tenants::None) if attribute == "tenant" => Some((
+            "`users.tenants` is `none`".to_owned(),
+            format!("write `tenants: [{value}]` in `users`, or remove the member"),
+        )),
         (Member::PrincipalSet { attribute, value, .. }, Tenants::Listed(tenants))
             if attribute == "tenant" =>
         {
             let listed = tenants.iter().any(|tenant| tenant.as_str() == value);
-            (!listed).then(|| format!("`users.tenants` does not list `{value}`"))
+            (!listed).then(|| {
+                (
+                    format!("`users.tenants` does not list `{value}`"),
+                    format!("add `{value}` to `users.tenants`, or remove the member"),
+                )
+            })
         }
         _ => None,
     }

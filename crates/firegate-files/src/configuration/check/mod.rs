@@ -336,6 +336,16 @@ fn is_audience(text: &str) -> bool {
     !text.is_empty() && text.len() <= AUDIENCE_BYTES_MAX && !unprintable
 }
 
+/// What to do about a text that is no audience.
+fn audience_hint(text: &str) -> String {
+    let bare: String = text.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
+    match bare.len() {
+        0 => "write one, or remove this".to_owned(),
+        1..=AUDIENCE_BYTES_MAX => format!("write {}", crate::suggestion::quoted(&bare)),
+        _ => format!("write one of {AUDIENCE_BYTES_MAX} bytes at most"),
+    }
+}
+
 /// `None` if what was given did not pass; else what was given, if anything.
 fn optional<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
     match checked {

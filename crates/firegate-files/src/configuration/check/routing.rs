@@ -72,7 +72,8 @@ impl Checker<'_> {
                 count => Diagnostic::error(
                     code::TOO_LARGE,
                     format!("there are {count} routes, the most is {ROUTES_MAX}"),
-                ),
+                )
+                .hint("put paths that begin alike and go to one backend together, as `/prefix/*`"),
             };
             self.report_part(&path, Part::Key, found);
             return None;
@@ -94,7 +95,10 @@ impl Checker<'_> {
             backends.into_iter().flat_map(BTreeMap::keys).filter(|name| !named.contains(name.as_str()))
         {
             let found =
-                Diagnostic::warning(code::ROUTE_BACKEND, format!("no route leads to the backend `{name}`"));
+                Diagnostic::warning(code::ROUTE_BACKEND, format!("no route leads to the backend `{name}`"))
+                    .hint(format!(
+                        "add `{{ path: /{name}/*, backend: {name} }}` to `routes`, or remove the backend"
+                    ));
             self.report_part(&YamlPath::root().key("backends").key(name.as_str()), Part::Key, found);
         }
         checked

@@ -224,12 +224,16 @@ fn google_audiences_that_are_none() {
           |
         7 |   google_audiences: ["", "a\tb", one, one]
           |                      ^^
+          |
+          = hint: write one, or remove this
 
         error[FG141]: an audience is a text without white space, for example the public URL of this front door
          --> firegate.yaml:7:26
           |
         7 |   google_audiences: ["", "a\tb", one, one]
           |                          ^^^^^^
+          |
+          = hint: write `ab`
 
         error[FG141]: `one` is listed twice
          --> firegate.yaml:7:39
@@ -275,6 +279,8 @@ fn service_accounts_without_google_id_tokens() {
           |
         4 | allow: ["serviceAccount:job@my-project.iam.gserviceaccount.com"]
           |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: add `google_id_token` to `users.accept`, and `users.google_audiences`; or remove the member
         "#);
 }
 
@@ -286,6 +292,8 @@ fn users_where_google_id_tokens_alone_are_accepted() {
           |
         4 | allow: ["serviceAccount:job@my-project.iam.gserviceaccount.com", allAuthenticatedUsers]
           |                                                                  ^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: add `id_token` to `users.accept`, or remove the member
         "#);
 }
 
