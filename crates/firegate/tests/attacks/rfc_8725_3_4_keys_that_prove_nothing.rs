@@ -1,5 +1,6 @@
-//! RFC 8725, section 3.4 and 3.5: keys are inputs too. With the exponent 1 every number is its own signature, so a key like
-//! that in a published set would let anybody sign; the good keys beside it go on.
+//! RFC 8725, sections 3.4 and 3.5: keys are inputs too. With the exponent 1 every number is its own signature, so a key like
+//! that in a published set would let anybody sign (3.4), and so would a secret that can be guessed (3.5); the good keys
+//! beside them go on.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;

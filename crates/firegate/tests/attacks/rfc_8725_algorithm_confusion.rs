@@ -1,4 +1,6 @@
-//! RFC 8725, section 2.1 (CVE-2015-9235 and its many repetitions): the token chose how it is verified.
+//! RFC 8725, section 2.1 (CVE-2015-9235 and its many repetitions): the token chose how it is verified. So the algorithm is
+//! compared with the one that is expected and used for nothing else (section 3.1), and that is RS256: no `none`, no MAC
+//! (section 3.2).
 
 use serde_json::json;
 
