@@ -219,7 +219,7 @@ impl Checker<'_> {
     ) -> Option<Endpoint> {
         let Some(url) = source.url else {
             let found = Diagnostic::error(code::MISSING_KEY, format!("`{path}` has no `url`"))
-                .hint("add the origin of the service : `url: https://api-abc123-uc.a.run.app`");
+                .hint("add the origin of the service: `url: https://api-abc123-uc.a.run.app`");
             self.missing(&path.key("url"), found);
             return None;
         };

@@ -344,3 +344,30 @@ fn an_empty_file() {
          = hint: add the URL of your service: `backends: { api: https://api-abc123-uc.a.run.app }`
         ");
 }
+
+#[test]
+fn findings_about_members_routes_and_audiences_say_what_to_do_next() {
+    let check = |text: &str, hint: &str| {
+        let rendered = rendered(text);
+        assert!(rendered.contains(&format!("= hint: {hint}")), "{rendered}");
+    };
+    let allowing = |member: &str| MINIMAL.replace("allAuthenticatedUsers", &format!("\"{member}\""));
+    let pool = |name: &str| {
+        format!("principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/{name}")
+    };
+    check(&MINIMAL.replace("[allAuthenticatedUsers]", "[]"), "add who may call, for example");
+    check(&allowing(&format!("{}/*", pool("others"))), "name the same pool in both");
+    let numbered = format!("{}project_number: \"2\"\n", allowing(&format!("{}/*", pool("firebase"))));
+    check(&numbered, "write `projects/2` in the member");
+    let blue = allowing(&format!("{}/attribute.tenant/blue", pool("firebase")));
+    check(&blue, "write `tenants: [blue]` in `users`, or remove the member");
+    let listed = format!("{blue}users: {{ tenants: [red] }}\n");
+    check(&listed, "add `blue` to `users.tenants`, or remove the member");
+    let audience = |text: &str| backend(&format!("url: https://a.run.app\naudience: \"{text}\""));
+    check(&audience("https://a.run.app "), "write `https://a.run.app`");
+    check(&audience(&"a".repeat(2049)), "write one of 2048 bytes at most");
+    check(&backend("endpoints: [{ audience: a }]"), "add the origin of the service: `url: ");
+    let two = "backends: { api: https://a.run.app, web: https://b.run.app }\nroutes: [{ path: /*, backend: api }]\n";
+    let unrouted = format!("project: my-project\nallow: [allUsers]\n{two}");
+    check(&unrouted, "add `{ path: /web/*, backend: web }` to `routes`, or remove the backend");
+}
