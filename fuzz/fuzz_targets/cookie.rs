@@ -23,16 +23,22 @@ fuzz_target!(|data: &[u8]| {
         (Ok(Some(found)), [value]) => assert_eq!(found.as_bytes(), *value),
         // Two of them, or one that is no text.
         (Err(()), [_, _, ..]) => {}
-        (Err(()), [value]) => assert!(std::str::from_utf8(value).is_err()),
+        (Err(()), [value]) if std::str::from_utf8(value).is_err() => {}
+        // Or one that other parsers would take for the session cookie.
+        (Err(()), _) if others.iter().any(|pair| may_look_alike(pair)) => {}
         (found, _) => panic!("{found:?} among {set:?}"),
     }
 
     let mut rest = headers.clone();
     without_session_cookie(&mut rest);
     assert_eq!(read(&rest), Ok(None));
-    assert_eq!(without_empty(parts(&rest, &COOKIE, b';')), without_empty(others));
-    if sessions.is_empty() {
-        assert_eq!(rest, headers, "nothing was to be removed");
+    let left = without_empty(parts(&rest, &COOKIE, b';'));
+    assert!(left.iter().all(|pair| others.contains(pair)));
+    if !others.iter().any(|pair| may_look_alike(pair)) {
+        assert_eq!(left, without_empty(others));
+        if sessions.is_empty() {
+            assert_eq!(rest, headers, "nothing was to be removed");
+        }
     }
 });
 
@@ -46,6 +52,11 @@ fn is_session(pair: &[u8]) -> bool {
     let mut sides = pair.splitn(2, |byte| *byte == b'=');
     let name = sides.next().unwrap_or_default();
     name.trim_ascii() == SESSION_COOKIE.as_bytes() && sides.next().is_some()
+}
+
+/// Whether a cookie could be a look-alike at all: somewhere it names a session, or hides what it names.
+fn may_look_alike(pair: &[u8]) -> bool {
+    pair.contains(&b'%') || pair.windows(7).any(|window| window == b"session")
 }
 
 fn value_of(pair: &[u8]) -> &[u8] {
