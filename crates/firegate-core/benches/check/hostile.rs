@@ -33,6 +33,7 @@ pub(crate) fn tokens(project: &Project) -> Vec<(&'static str, String)> {
             "members_in_header",
             format!("{}.{}.", encode_base64url(members.as_bytes()), encode_base64url(b"{}")),
         ),
+        ("nested_members", with_payload(&object(&format!(r#""a":{members}"#)))),
         ("values", with_payload(&object(&format!(r#""a":[{}0]"#, "0,".repeat(4_000))))),
         ("one_string", with_payload(&object(&format!(r#""a":"{}""#, fill("a"))))),
         ("escapes", with_payload(&object(&format!(r#""a":"{}""#, fill(r"\u00e9"))))),
