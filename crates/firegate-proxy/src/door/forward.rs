@@ -1,0 +1,227 @@
+//! From a permit to the service and back: the request that the service gets, and what the client gets of its answer.
+
+use std::sync::Arc;
+
+use firegate_core::assertion::{AssertionForm, plain_headers};
+use firegate_core::permit::Permit;
+use firegate_core::reason::{Code, Reason, Stage};
+use firegate_core::snapshot::Backend;
+use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
+use firegate_files::configuration::TokenSource;
+use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::{Door, Refused, denial, fault};
+use crate::body::{Body, BodyProgress, BoundedBody, Bounds, ClientBody};
+use crate::lease::Lease;
+use crate::request::RequestHead;
+use crate::respond::full;
+use crate::upstream::{FrontRefusal, RequestHeaders, peek, strip_hop_by_hop};
+
+impl Door {
+    /// Sends a permitted request to its service.
+    pub(super) async fn forward(
+        &self,
+        permit: Permit,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        body: ClientBody,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+    ) -> Result<Response<Body>, Refused> {
+        let backend = Arc::clone(permit.backend());
+        self.note_unchecked(&permit);
+        let google_token = self.shared.control.google_token(&permit, &head.facts, None).await?;
+        let sent_google_token = google_token.is_some();
+        let identity = self.identity_headers(&permit)?;
+        let Some(upstream) = self.upstreams.get(&backend.name) else {
+            return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
+        };
+        let (lease, wants_upgrade) = (self.lease(&permit), head.facts.is_web_socket);
+        let (body, progress) = bounded_request_body(body, &backend, &parts.headers, lease.clone())?;
+        let mut request = Request::new(body);
+        *request.method_mut() = parts.method.clone();
+        *request.headers_mut() = parts.headers.clone();
+        RequestHeaders {
+            client: head.client,
+            host: head.facts.host,
+            removal: permit.removal(),
+            copies_authorization: permit.copies_authorization(),
+            wants_upgrade,
+            identity,
+            google_token,
+        }
+        .apply(request.headers_mut());
+        let target = target(head, &permit);
+        let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            conceal_token(response.headers_mut(), head, &backend);
+            return self.switch(response, parts, upgrade, &backend, &lease);
+        }
+        if response.status() == StatusCode::UNAUTHORIZED && permit.drops_token() {
+            self.shared.hints.user_token_dropped(&backend.name);
+        }
+        hand_back(response, parts, &permit, sent_google_token, lease).await
+    }
+
+    /// A user who could not be looked up and is let in all the same is counted and named.
+    pub(crate) fn note_unchecked(&self, permit: &Permit) {
+        if let Some(user) = permit.user().filter(|_| permit.is_unchecked()) {
+            self.shared.decisions.count_allowed_on_failure();
+            let (backend, uid) = (&permit.backend().name, &user.uid);
+            tracing::warn!(
+                backend,
+                ?uid,
+                "let in without a look-up, because `revocation.on_failure` is `allow`"
+            );
+        }
+    }
+
+    fn identity_headers(&self, permit: &Permit) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
+        let mut headers = plain_headers(permit);
+        let form = AssertionForm::of(permit.backend().identity_headers());
+        if let (Some(principal), Some(form)) = (permit.principal(), form) {
+            let audience = &permit.backend().endpoint().audience;
+            let assertion =
+                self.shared.assertions.assertion(form, principal, audience, self.shared.clock.now());
+            match assertion {
+                Ok(Some(value)) => headers.push((form.header(), value)),
+                Ok(None) => {}
+                Err(error) => return Err(fault(Code::Internal, Stage::Credential, error)),
+            }
+        }
+        Ok(headers)
+    }
+
+    /// How long the stream that this permit opens lasts.
+    fn lease(&self, permit: &Permit) -> Lease {
+        let lease = permit.lease();
+        Lease {
+            until: lease.until.map(|until| Instant::now() + until.since(self.shared.clock.now())),
+            watch: lease.revocable.and_then(|user| self.shared.control.watch(user)).map(Arc::new),
+        }
+    }
+
+    fn switch(
+        &self,
+        mut response: Response<Incoming>,
+        parts: &Parts,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        backend: &Backend,
+        lease: &Lease,
+    ) -> Result<Response<Body>, Refused> {
+        // Nothing is copied before the service has confirmed the very protocol that the client asked for.
+        let protocol = response.headers().get(UPGRADE).cloned();
+        let asked = parts.headers.get(UPGRADE).and_then(|value| value.to_str().ok());
+        let confirmed = protocol.as_ref().and_then(|value| value.to_str().ok());
+        let (Some(client), Some(asked), Some(confirmed)) = (upgrade, asked, confirmed) else {
+            return Err(fault(
+                Code::UpstreamProtocol,
+                Stage::Upstream,
+                "the service switched protocols unasked",
+            ));
+        };
+        if !asked.split(',').any(|name| name.trim().eq_ignore_ascii_case(confirmed.trim())) {
+            return Err(fault(
+                Code::UpstreamProtocol,
+                Stage::Upstream,
+                "the service switched to another protocol",
+            ));
+        }
+        let service = hyper::upgrade::on(&mut response);
+        self.tunnels.join(client, service, backend.settings.timeouts.idle, lease);
+        let mut answer = Response::new(full(""));
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        strip_hop_by_hop(answer.headers_mut());
+        answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(protocol) = protocol {
+            answer.headers_mut().insert(UPGRADE, protocol);
+        }
+        Ok(answer)
+    }
+}
+
+/// The path and query as they are forwarded: the path that was matched, and the query without the user's token.
+fn target(head: &RequestHead<'_>, permit: &Permit) -> String {
+    let path = head.facts.path.as_str();
+    let without_token = head.facts.query.filter(|_| permit.removal().query).map(query_without_access_token);
+    match without_token.unwrap_or_else(|| head.facts.query.map(str::to_owned)) {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
+/// A token that was offered as a subprotocol is never answered as the one that was chosen, not even by a service that got it.
+fn conceal_token(answered: &mut HeaderMap, head: &RequestHead<'_>, backend: &Backend) {
+    let token = presented_token(&head.facts, backend.token_sources()).ok().flatten();
+    let Some(token) = token.filter(|token| token.source == TokenSource::WebsocketProtocol) else { return };
+    let names = |value: &HeaderValue| {
+        let mut names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        names.any(|name| name == token.text.as_bytes() || name == ACCESS_TOKEN.as_bytes())
+    };
+    if answered.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(names) {
+        answered.remove(SEC_WEBSOCKET_PROTOCOL);
+    }
+}
+
+/// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
+fn bounded_request_body(
+    body: ClientBody,
+    backend: &Backend,
+    headers: &HeaderMap,
+    lease: Lease,
+) -> Result<(Body, BodyProgress), Refused> {
+    let bytes_max = backend.settings.body_bytes_max;
+    let announced =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
+    }
+    let progress = BodyProgress::default();
+    let bounds = Bounds {
+        bytes_max: Some(bytes_max),
+        idle: Some(backend.settings.timeouts.idle),
+        lease,
+        strips_protected_trailers: true,
+        progress: progress.clone(),
+    };
+    Ok((BoundedBody::new(body, bounds).boxed_unsync(), progress))
+}
+
+/// Hands the service's answer to the client, unless Cloud Run's front wrote it about Firegate.
+async fn hand_back(
+    response: Response<Incoming>,
+    asked: &Parts,
+    permit: &Permit,
+    sent_google_token: bool,
+    lease: Lease,
+) -> Result<Response<Body>, Refused> {
+    let backend = permit.backend();
+    let (mut parts, body) = response.into_parts();
+    let bounds = Bounds { idle: Some(backend.settings.timeouts.idle), lease, ..Bounds::default() };
+    let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
+    let body = match suspicion {
+        None => BoundedBody::new(body, bounds).boxed_unsync(),
+        Some(suspicion) => {
+            let (start, body) = peek(body).await;
+            let is_confirmed = match asked.method {
+                Method::HEAD => suspicion.is_confirmed_without_body(&parts.headers, &asked.uri),
+                _ => suspicion.is_confirmed_by(&parts.headers, &start),
+            };
+            if is_confirmed {
+                let detail = format!("{} answered {}: {}", backend.name, parts.status, suspicion.hint());
+                return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
+            }
+            BoundedBody::new(body, bounds).boxed_unsync()
+        }
+    };
+    strip_hop_by_hop(&mut parts.headers);
+    if parts.status == StatusCode::NO_CONTENT {
+        // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
+        parts.headers.remove(http::header::CONTENT_LENGTH);
+    }
+    Ok(Response::from_parts(parts, body))
+}

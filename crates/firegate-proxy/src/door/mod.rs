@@ -1,0 +1,182 @@
+//! The front door: one request from its head to its answer. The decision is core's; here its needs are fetched, its
+//! permit is turned into a request to the service, and its refusals are logged and rendered.
+
+mod forward;
+mod hints;
+mod own_paths;
+mod refused;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use firegate_core::decision::{Decision, Need, Outcome, Step, World};
+use firegate_core::reason::{Reason, Stage};
+use firegate_core::snapshot::{Backend, Snapshot};
+use firegate_core::time::SharedClock;
+use http::header::ORIGIN;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request::Parts};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use crate::assertions::SharedAssertions;
+use crate::body::{Body, ClientBody};
+use crate::client_address::{ForwardedTrust, client};
+use crate::control::ControlHandle;
+use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
+use crate::metrics::{Decisions, Ending, Route};
+use crate::request::{self, RequestHead};
+use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
+use crate::upstream::{Tunnels, Upstream};
+use crate::well_known;
+
+pub(crate) use hints::Hints;
+use own_paths::{PreflightMarker, WELL_KNOWN, preflight};
+use refused::log_refusal;
+pub(crate) use refused::{Refused, denial, fault};
+
+/// What every worker shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) clock: SharedClock,
+    pub(crate) control: ControlHandle,
+    pub(crate) assertions: SharedAssertions,
+    pub(crate) forwarded_trust: Option<ForwardedTrust>,
+    /// `firegate dev`: only hosts that are this machine's own are answered.
+    pub(crate) is_local: bool,
+    pub(crate) hints: Hints,
+    pub(crate) decisions: Arc<Decisions>,
+    /// The places of token exchanges under way.
+    pub(crate) exchanges: Semaphore,
+}
+
+/// A worker's front door: what is shared, and the worker's own connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    pub(crate) shared: Arc<Shared>,
+    upstreams: Arc<HashMap<String, Upstream>>,
+    tunnels: Tunnels,
+}
+
+impl Door {
+    pub(crate) fn new(shared: Arc<Shared>, tls: &rustls::ClientConfig, tunnels: Tunnels) -> Self {
+        let upstream = |backend: &Arc<Backend>| (backend.name.clone(), Upstream::new(backend, tls));
+        let upstreams = Arc::new(shared.snapshot.backends.iter().map(upstream).collect());
+        Self { shared, upstreams, tunnels }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let request_id = request_id();
+        let form = ErrorForm::of(request.headers());
+        let origin = the_one(request.headers(), &ORIGIN).cloned();
+        let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
+        let (parts, body) = request.into_parts();
+        let mut route = Route::NONE;
+        let served = self.serve(&parts, ClientBody::new(body), upgrade, peer, &mut route, &request_id).await;
+        self.shared.decisions.count(ending(&served, route), route);
+        let mut response = served.unwrap_or_else(|refused| {
+            let code = log_refusal(&refused, &request_id, &parts, peer);
+            refusal(code, form, &request_id)
+        });
+        if let Some(cors) = &self.shared.snapshot.cors
+            && response.extensions_mut().remove::<PreflightMarker>().is_none()
+        {
+            cors.decorate(origin.as_ref(), response.headers_mut());
+        }
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
+        }
+        response
+    }
+
+    async fn serve(
+        &self,
+        parts: &Parts,
+        body: ClientBody,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        peer: IpAddr,
+        route: &mut Route,
+        request_id: &str,
+    ) -> Result<Response<Body>, Refused> {
+        let client = client(self.shared.forwarded_trust.as_ref(), peer, &parts.headers);
+        let facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
+        let head = RequestHead { facts, client };
+        if self.shared.is_local && !request::is_local_host(head.facts.host) {
+            let why = "the host is none of this machine's: a page may have pointed its own name here";
+            return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
+        }
+        if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
+            return self.well_known(name, &head, parts, body, request_id).await;
+        }
+        if self.shared.snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
+            return Ok(well_known::only_reads(parts)
+                .unwrap_or_else(|| exchange::metadata(&self.shared.snapshot.identity.issuer)));
+        }
+        let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
+        let backend = match &outcome {
+            Outcome::Permit(permit) => Some(permit.backend()),
+            _ => self.shared.snapshot.routes.select(&head.facts.path),
+        };
+        *route = backend.map_or(Route::NONE, |backend| self.shared.decisions.route(backend));
+        match outcome {
+            Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade).await,
+            Outcome::Respond(answer) => Ok(preflight(answer)),
+            Outcome::Denial(denial) => Err(Refused::Denial(denial)),
+            Outcome::Fault(fault) => Err(Refused::Fault(fault)),
+        }
+    }
+
+    /// Drives the decision, fetching what it needs.
+    pub(crate) async fn decide<'a>(&self, start: impl FnOnce(&World<'_>) -> Step<'a>) -> Outcome {
+        let Shared { snapshot, clock, control, .. } = &*self.shared;
+        let accounts = control.accounts();
+        let mut keys = control.key_ring();
+        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, now: clock.now() });
+        loop {
+            let (need, decision) = match step {
+                Step::Done(outcome) => return outcome,
+                Step::Need(need, decision) => (need, decision),
+            };
+            let answer = match need {
+                Need::KeyRefresh { kind, unknown_key_id } => {
+                    control.refresh_keys(kind, unknown_key_id.as_deref(), &keys).await
+                }
+                Need::AccountStatus { tenant, uid } => control.account_status(tenant.as_deref(), &uid).await,
+                Need::AppCheckConsume { token } => control.consume(&token).await,
+            };
+            keys = control.key_ring();
+            step = decision.resume(answer, &World { snapshot, keys: &keys.ring, accounts, now: clock.now() });
+        }
+    }
+}
+
+/// The value of a header that has exactly one: of two, nobody knows which the other side would go by.
+fn the_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// How a request ended, for the counters.
+fn ending(served: &Result<Response<Body>, Refused>, route: Route) -> Ending {
+    match served {
+        Ok(response) if response.extensions().get::<PreflightMarker>().is_some() => Ending::Respond,
+        Ok(response) if let Some(ExchangeRefused(code)) = response.extensions().get() => {
+            Ending::Refused(*code)
+        }
+        Ok(_) if route == Route::NONE => Ending::Respond,
+        Ok(_) => Ending::Permit,
+        Err(Refused::Denial(denial)) => Ending::Refused(denial.reason.code()),
+        Err(Refused::Fault(fault)) => Ending::Refused(fault.code),
+    }
+}
+
+/// 128 random bits, so that ids of several replicas never meet.
+fn request_id() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness the id names nothing, which harms no one but the reader of the log.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,55 @@
+//! What Firegate itself answers on the public listener.
+
+use firegate_core::cors::{CorsPolicy, PreflightAnswer};
+use firegate_core::reason::{Reason, Stage};
+use firegate_core::snapshot::Snapshot;
+use http::{Response, StatusCode, request::Parts};
+
+use super::{Door, Refused, denial};
+use crate::body::{Body, ClientBody};
+use crate::exchange::TOKEN_ENDPOINT;
+use crate::request::RequestHead;
+use crate::respond::full;
+use crate::well_known;
+
+/// Paths that are Firegate's own and never routed.
+pub(super) const WELL_KNOWN: &str = "/.well-known/firegate/";
+
+impl Door {
+    /// Answers a request for a path of Firegate's own, by the name below [`WELL_KNOWN`].
+    pub(super) async fn well_known(
+        &self,
+        name: &str,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        body: ClientBody,
+        request_id: &str,
+    ) -> Result<Response<Body>, Refused> {
+        let Snapshot { cors, exchanges_tokens, .. } = &self.shared.snapshot;
+        match name {
+            TOKEN_ENDPOINT if *exchanges_tokens => match cors {
+                Some(cors) if CorsPolicy::is_preflight(&head.facts) => {
+                    let answer = cors.preflight(&head.facts);
+                    answer.map(preflight).map_err(|reason| denial(reason, Stage::Cors))
+                }
+                _ => Ok(self.exchange(head, parts, body, request_id).await),
+            },
+            "jwks.json" => Ok(well_known::jwk_set(parts, &self.shared.assertions.keys())),
+            "ready" => Ok(well_known::ready(parts, self.shared.control.is_ready())),
+            _ => Err(denial(Reason::RouteNotFound, Stage::Route)),
+        }
+    }
+}
+
+/// The answer to a preflight.
+pub(super) fn preflight(answer: PreflightAnswer) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = answer.headers;
+    response.extensions_mut().insert(PreflightMarker);
+    response
+}
+
+/// Marks an answer whose CORS headers are complete.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PreflightMarker;
