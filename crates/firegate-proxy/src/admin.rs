@@ -4,10 +4,10 @@
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use crate::body::Body;
 use crate::metrics::{Exposition, Format};
 use crate::private_listener::{refuse_method, response, text};
 use crate::request;
+use crate::stream::Body;
 
 /// What the listener answers with.
 #[derive(Debug)]

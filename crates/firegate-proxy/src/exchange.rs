@@ -20,11 +20,11 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts}
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::body::{Body, ClientBody};
 use crate::door::{Door, Refused, fault};
 use crate::limits::{EXCHANGE_FORM_TIMEOUT, RETRY_AFTER_SECONDS};
 use crate::request::RequestHead;
 use crate::respond::full;
+use crate::stream::{Body, ClientBody};
 
 /// Where tokens are exchanged, below the paths that are never routed.
 pub(crate) const TOKEN_ENDPOINT: &str = "token";

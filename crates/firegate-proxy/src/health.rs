@@ -4,9 +4,9 @@
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use crate::body::Body;
 use crate::control::ControlHandle;
 use crate::private_listener::text;
+use crate::stream::Body;
 
 /// Answers one probe.
 pub(crate) fn answer(parts: &Parts, control: &ControlHandle) -> Response<Body> {

@@ -6,13 +6,11 @@
 
 mod admin;
 mod assertions;
-mod body;
 mod client_address;
 mod control;
 mod door;
 mod exchange;
 mod health;
-mod lease;
 pub mod limits;
 mod metrics;
 mod preface;
@@ -20,6 +18,7 @@ mod private_listener;
 mod request;
 mod respond;
 mod start;
+mod stream;
 mod upstream;
 mod well_known;
 mod worker;

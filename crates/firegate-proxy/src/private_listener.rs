@@ -17,12 +17,12 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Body;
 use crate::limits::{
     ACCEPT_RETRY_PAUSE, PRIVATE_CONNECTION_TIMEOUT, PRIVATE_CONNECTIONS_MAX, PRIVATE_HEAD_BYTES_MAX,
     PRIVATE_HEADERS_MAX, REQUEST_HEAD_TIMEOUT,
 };
 use crate::respond::full;
+use crate::stream::Body;
 use crate::worker;
 
 /// A listener that is bound, before any thread runs.

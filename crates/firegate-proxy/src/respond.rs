@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::json;
 
-use crate::body::Body;
 use crate::limits::RETRY_AFTER_SECONDS;
+use crate::stream::Body;
 
 /// The code on its own, readable for clients that do not parse JSON and in gRPC.
 pub(crate) const FIREGATE_REASON: HeaderName = HeaderName::from_static("x-firegate-reason");

@@ -4,9 +4,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts};
 
 use crate::assertions::SigningKeys;
-use crate::body::Body;
 use crate::limits::JWK_SET_MAX_AGE;
 use crate::respond::full;
+use crate::stream::Body;
 
 /// The JWK set (RFC 7517, section 5) that assertions and exchanged tokens are verified with.
 pub(crate) fn jwk_set(parts: &Parts, keys: &SigningKeys) -> Response<Body> {

@@ -22,7 +22,7 @@ use crate::limits::{
     REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX, RUNTIME_SHUTDOWN_TIMEOUT,
 };
 use crate::preface::{Preface, Protocol};
-use crate::upstream::Tunnels;
+use crate::stream::Tunnels;
 
 /// How many connections may wait to be accepted.
 const ACCEPT_BACKLOG: i32 = 1024;

@@ -15,10 +15,9 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{Door, Refused, denial, fault};
-use crate::body::{Body, BodyProgress, BoundedBody, Bounds, ClientBody};
-use crate::lease::Lease;
 use crate::request::RequestHead;
 use crate::respond::full;
+use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, ClientBody, Lease};
 use crate::upstream::{FrontRefusal, RequestHeaders, peek, strip_hop_by_hop};
 
 impl Door {

@@ -21,14 +21,14 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use crate::assertions::SharedAssertions;
-use crate::body::{Body, ClientBody};
 use crate::client_address::{ForwardedTrust, client};
 use crate::control::ControlHandle;
 use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
 use crate::metrics::{Decisions, Ending, Route};
 use crate::request::{self, RequestHead};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
-use crate::upstream::{Tunnels, Upstream};
+use crate::stream::{Body, ClientBody, Tunnels};
+use crate::upstream::Upstream;
 use crate::well_known;
 
 pub(crate) use hints::Hints;

@@ -6,10 +6,10 @@ use firegate_core::snapshot::Snapshot;
 use http::{Response, StatusCode, request::Parts};
 
 use super::{Door, Refused, denial};
-use crate::body::{Body, ClientBody};
 use crate::exchange::TOKEN_ENDPOINT;
 use crate::request::RequestHead;
 use crate::respond::full;
+use crate::stream::{Body, ClientBody};
 use crate::well_known;
 
 /// Paths that are Firegate's own and never routed.

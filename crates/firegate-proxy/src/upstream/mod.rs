@@ -2,11 +2,9 @@
 
 mod headers;
 mod refusal;
-mod tunnel;
 
 pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
 pub(crate) use refusal::{FrontRefusal, peek};
-pub(crate) use tunnel::Tunnels;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -22,9 +20,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::body::{Body, BodyProgress};
 use crate::door::Refused;
 use crate::limits::{UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT};
+use crate::stream::{Body, BodyProgress};
 
 type Connections = Client<HttpsConnector<HttpConnector>, Body>;
 

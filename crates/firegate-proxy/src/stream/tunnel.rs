@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::lease::Lease;
+use super::lease::Lease;
 
 /// How much is read at once in each direction.
 const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;

@@ -16,7 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::lease::{Lease, LeaseEnd, LeaseOver};
+use super::lease::{Lease, LeaseEnd, LeaseOver};
 use crate::limits::{UNWANTED_BODY_BYTES_MAX, UNWANTED_BODY_TIMEOUT};
 
 /// A body that is streamed.
