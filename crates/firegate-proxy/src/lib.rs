@@ -1,19 +1,19 @@
 //! The front door's input and output: listeners, HTTP, the way to the services, and the clients of Google that the
 //! decision asks. What passes and what does not is decided in `firegate-core` alone.
 //!
-//! A request's way through the modules: [`worker`] accepts, [`preface`] tells the protocols apart, [`request`] reads the head, [`door`] drives the decision,
+//! A request's way through the modules: [`worker`] accepts, [`connection`] speaks the protocol, [`request`] reads the head, [`door`] drives the decision,
 //! [`control`] fetches what it needs, [`assertions`] signs who the user is, [`upstream`] sends, [`respond`] refuses.
 
 mod admin;
 mod assertions;
 mod client_address;
+mod connection;
 mod control;
 mod door;
 mod exchange;
 mod health;
 pub mod limits;
 mod metrics;
-mod preface;
 mod private_listener;
 mod request;
 mod respond;

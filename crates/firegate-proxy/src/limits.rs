@@ -31,6 +31,25 @@ pub const REQUEST_HEADERS_MAX: usize = 128;
 /// How many streams one HTTP/2 connection may have open.
 pub const HTTP2_STREAMS_MAX: u32 = 256;
 
+/// How many streams that a client opened and reset again may wait to be looked at (rapid reset, CVE-2023-44487).
+pub const HTTP2_PENDING_RESETS_MAX: usize = 32;
+
+/// How many streams of one connection are reset for a client's errors before the connection is (MadeYouReset,
+/// CVE-2025-8671).
+pub const HTTP2_LOCAL_RESETS_MAX: usize = 64;
+
+/// How large the table may be by which an HTTP/2 peer refers to earlier headers (HPACK), in bytes.
+pub const HTTP2_HEADER_TABLE_BYTES_MAX: u32 = 4 * 1024;
+
+/// How many bytes of a request's body an HTTP/2 client may send ahead of being read.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// The same for all streams of a connection together.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// How many bytes of an answer are kept for a client that reads slowly, for each HTTP/2 stream.
+pub const HTTP2_SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
 /// How many connections each worker accepts at once.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 8192;
 

@@ -7,21 +7,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::connection::{self, Arrival};
 use crate::door::{Door, Shared};
-use crate::limits::{
-    ACCEPT_RETRY_PAUSE, CONNECTIONS_PER_WORKER_MAX, HTTP2_PING_INTERVAL, HTTP2_STREAMS_MAX,
-    REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX, RUNTIME_SHUTDOWN_TIMEOUT,
-};
-use crate::preface::{Preface, Protocol};
+use crate::limits::{ACCEPT_RETRY_PAUSE, CONNECTIONS_PER_WORKER_MAX, RUNTIME_SHUTDOWN_TIMEOUT};
 use crate::stream::Tunnels;
 
 /// How many connections may wait to be accepted.
@@ -66,6 +60,8 @@ pub(crate) struct Start {
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
     let Start { index, listener, shared, tls, stop, drain_timeout } = start;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // A token of the worker's own: its connections look at it often, and wait for no other worker to do so.
+    let stop = stop.child_token();
     let run = move || {
         runtime.block_on(async move {
             let tunnels = Tunnels::default();
@@ -89,7 +85,7 @@ async fn accept(
     drain_timeout: Duration,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_PER_WORKER_MAX));
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let mut refusing = false;
     loop {
         let place = tokio::select! {
@@ -103,8 +99,11 @@ async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 refusing = false;
-                let connection = serve(stream, peer, door.clone(), &graceful, stop.clone());
-                tokio::spawn(async move {
+                // A socket that refuses is slower, not wrong.
+                let _ = stream.set_nodelay(true);
+                let arrival = Arrival { peer, agreed: None };
+                let connection = connection::serve(stream, arrival, door.clone(), stop.clone());
+                connections.spawn(async move {
                     connection.await;
                     drop(place);
                 });
@@ -120,56 +119,9 @@ async fn accept(
         }
     }
     drop(listener);
-    let drained = async { tokio::join!(graceful.shutdown(), tunnels.stop()) };
+    connections.close();
+    let drained = async { tokio::join!(connections.wait(), tunnels.stop()) };
     if tokio::time::timeout(drain_timeout, drained).await.is_err() {
         tracing::warn!("requests were still under way when the time to drain was over");
     }
-}
-
-/// Serves one connection: reads its first bytes under a deadline, and then speaks the protocol that they begin.
-fn serve(
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    door: Door,
-    graceful: &GracefulShutdown,
-    stop: CancellationToken,
-) -> impl Future<Output = ()> + use<> {
-    // A socket that refuses is slower, not wrong.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let door = door.clone();
-        async move { Ok::<_, std::convert::Infallible>(door.answer(request, peer.ip()).await) }
-    });
-    let watcher = graceful.watcher();
-    async move {
-        let preface = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream));
-        let Some(Ok(Ok(preface))) = stop.run_until_cancelled(preface).await else { return };
-        let builder = match preface.protocol {
-            Protocol::Http1 => connections().http1_only(),
-            Protocol::Http2 => connections().http2_only(),
-        };
-        let stream = TokioIo::new(preface.rewind(stream));
-        if let Err(error) = watcher.watch(builder.serve_connection_with_upgrades(stream, service)).await {
-            tracing::debug!(%error, %peer, "a connection ended early");
-        }
-    }
-}
-
-fn connections() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_HEAD_TIMEOUT)
-        .max_headers(REQUEST_HEADERS_MAX)
-        .max_buf_size(REQUEST_HEAD_BYTES_MAX as usize);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .max_header_list_size(REQUEST_HEAD_BYTES_MAX)
-        // A peer that does not answer is gone, whether or not its socket says so.
-        .keep_alive_interval(Some(HTTP2_PING_INTERVAL))
-        .keep_alive_timeout(REQUEST_HEAD_TIMEOUT);
-    builder
 }

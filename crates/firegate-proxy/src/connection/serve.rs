@@ -1,0 +1,124 @@
+//! Serves one connection, plain or encrypted: reads its first bytes under a deadline, and then speaks the protocol that they
+//! begin. hyper's builders are used directly, because every bound of a connection has to be set here.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::preface::{Preface, Protocol, Rewound};
+use crate::door::Door;
+use crate::limits::{
+    HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_TABLE_BYTES_MAX, HTTP2_LOCAL_RESETS_MAX,
+    HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
+    HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
+};
+use crate::stream::Body;
+
+/// How a client came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// The other end of the connection.
+    pub(crate) peer: SocketAddr,
+    /// What both sides agreed on by ALPN. Without it the first bytes tell.
+    pub(crate) agreed: Option<Protocol>,
+}
+
+/// Serves a connection until it ends. Once `stop` is cancelled it ends as soon as the requests under way are answered.
+pub(crate) async fn serve<S>(mut stream: S, arrival: Arrival, door: Door, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let preface = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream));
+    let Some(Ok(Ok(preface))) = stop.run_until_cancelled(preface).await else { return };
+    if arrival.agreed.is_some_and(|agreed| agreed != preface.protocol) {
+        return;
+    }
+    let protocol = preface.protocol;
+    let stream = preface.rewind(stream);
+    let served = match protocol {
+        Protocol::Http1 => serve_http1(stream, arrival, door, &stop).await,
+        Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &stop)).await,
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, peer = %arrival.peer, "a connection ended early");
+    }
+}
+
+async fn serve_http1<S>(
+    stream: Rewound<S>,
+    arrival: Arrival,
+    door: Door,
+    stop: &CancellationToken,
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(door.clone(), request, arrival));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_HEAD_TIMEOUT)
+        .max_headers(REQUEST_HEADERS_MAX)
+        .max_buf_size(REQUEST_HEAD_BYTES_MAX as usize)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    drive(connection, stop, http1::UpgradeableConnection::graceful_shutdown).await
+}
+
+async fn serve_http2<S>(
+    stream: Rewound<S>,
+    arrival: Arrival,
+    door: Door,
+    stop: &CancellationToken,
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(door.clone(), request, arrival));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .max_pending_accept_reset_streams(HTTP2_PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(HTTP2_LOCAL_RESETS_MAX)
+        .max_header_list_size(REQUEST_HEAD_BYTES_MAX)
+        .header_table_size(HTTP2_HEADER_TABLE_BYTES_MAX)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES_MAX)
+        // A peer that does not answer is gone, whether or not its socket says so.
+        .keep_alive_interval(Some(HTTP2_PING_INTERVAL))
+        .keep_alive_timeout(REQUEST_HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    drive(connection, stop, http2::Connection::graceful_shutdown).await
+}
+
+async fn answer(
+    door: Door,
+    request: Request<Incoming>,
+    arrival: Arrival,
+) -> Result<Response<Body>, Infallible> {
+    Ok(door.answer(request, arrival.peer.ip()).await)
+}
+
+/// Drives a connection to its end, and from `stop` on takes no new requests from it.
+async fn drive<C: Future>(
+    connection: C,
+    stop: &CancellationToken,
+    take_no_more: impl FnOnce(Pin<&mut C>),
+) -> C::Output {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        served = connection.as_mut() => return served,
+        () = stop.cancelled() => {}
+    }
+    take_no_more(connection.as_mut());
+    connection.await
+}
