@@ -18,6 +18,19 @@ pub enum Caller {
     Own(Arc<Credential>),
 }
 
+impl PartialEq for Caller {
+    /// Whether both are the same word, or the same credential and not only an equal one.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fixed(word), Self::Fixed(other)) => word == other,
+            (Self::Own(credential), Self::Own(other)) => Arc::ptr_eq(credential, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Caller {}
+
 impl Caller {
     /// `Bearer …` for the next call; marked sensitive.
     ///

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts}
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::door::{Door, Refused, fault};
+use crate::door::{Refused, RequestContext, fault};
 use crate::limits::{EXCHANGE_FORM_TIMEOUT, RETRY_AFTER_SECONDS};
 use crate::request::RequestHead;
 use crate::respond::full;
@@ -43,21 +43,20 @@ struct Issued {
     expires_in: Duration,
 }
 
-impl Door {
+impl RequestContext<'_> {
     /// Answers a request to the token endpoint.
     pub(crate) async fn exchange(
         &self,
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
-        request_id: &str,
     ) -> Response<Body> {
         if parts.method != Method::POST {
             let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}));
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        match self.exchanged(head, parts, body, request_id).await {
+        match self.exchanged(head, parts, body).await {
             Ok(issued) => answer(
                 StatusCode::OK,
                 &json!({
@@ -84,19 +83,18 @@ impl Door {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
-        request_id: &str,
     ) -> Result<Issued, ExchangeError> {
         // Nobody queues for a place: an exchange that has to wait for strangers' forms helps no one.
-        let Ok(_place) = self.shared.exchanges.try_acquire() else {
+        let Ok(_place) = self.door.shared.exchanges.try_acquire() else {
             let overloaded = fault(Code::Overloaded, Stage::Exchange, "too many exchanges are under way");
-            return Err(refuse(overloaded, "", request_id));
+            return Err(refuse(overloaded, "", &self.request_id));
         };
         let form = form(&parts.headers, body).await?;
         let asked = ExchangeRequest::parse(&form)?;
-        let backend = asked.target(&self.shared.snapshot)?;
+        let backend = asked.target(&self.generation.snapshot)?;
         let subject = asked.subject_token.as_str();
         let outcome = self.decide(|world| Decision::exchange(&head.facts, backend, subject, world)).await;
-        let refuse = |refused| refuse(refused, &backend.name, request_id);
+        let refuse = |refused| refuse(refused, &backend.name, &self.request_id);
         let permit = match outcome {
             Outcome::Permit(permit) => permit,
             Outcome::Denial(denial) => return Err(refuse(Refused::Denial(denial))),
@@ -118,12 +116,12 @@ impl Door {
 
     /// A token of Firegate's own about the permit's user.
     fn own_token(&self, permit: &Permit) -> Result<Issued, Refused> {
-        let now = self.shared.clock.now();
+        let now = self.door.shared.now();
         let internal = |why: &str| fault(Code::Internal, Stage::Exchange, why);
         let user = permit.user().ok_or_else(|| internal("a token is exchanged for a user's alone"))?;
-        let issuer = &self.shared.snapshot.identity.issuer;
+        let issuer = &self.generation.snapshot.identity.issuer;
         let claims = exchanged_token_claims(user, issuer, &permit.backend().endpoint().audience, now);
-        let signed = self.shared.assertions.sign(EXCHANGED_TOKEN_TYPE, &claims);
+        let signed = self.generation.assertions.sign(EXCHANGED_TOKEN_TYPE, &claims);
         let token = signed.map_err(|error| fault(Code::Internal, Stage::Exchange, error))?;
         let token =
             token.ok_or_else(|| internal("there is no key to sign with; hint: set `assertion.key`"))?;
@@ -139,12 +137,12 @@ impl Door {
         subject: &str,
     ) -> Result<Issued, Refused> {
         let missing = || fault(Code::CredentialUnavailable, Stage::Exchange, "there is no federated token");
-        let bearer = self.shared.control.google_token(permit, &head.facts, Some(subject)).await?;
+        let bearer = self.generation.control.google_token(permit, &head.facts, Some(subject)).await?;
         let bearer = bearer.ok_or_else(missing)?;
         let token = bearer.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(missing)?;
         let claims = CompactJws::parse(token).map_err(|_| missing())?;
         let expires_at = claims.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
-        let expires_in = expires_at.ok_or_else(missing)?.since(self.shared.clock.now());
+        let expires_in = expires_at.ok_or_else(missing)?.since(self.door.shared.now());
         Ok(Issued { token: token.to_owned(), token_type: ID_TOKEN_TYPE, expires_in })
     }
 }

@@ -4,15 +4,15 @@
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use crate::control::ControlHandle;
+use crate::door::Shared;
 use crate::private_listener::text;
 use crate::stream::Body;
 
 /// Answers one probe.
-pub(crate) fn answer(parts: &Parts, control: &ControlHandle) -> Response<Body> {
+pub(crate) fn answer(parts: &Parts, shared: &Shared) -> Response<Body> {
     match parts.uri.path() {
         "/livez" => text(StatusCode::OK, "alive\n"),
-        "/readyz" if control.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/readyz" if shared.generation().control.is_ready() => text(StatusCode::OK, "ready\n"),
         "/readyz" => {
             text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the issuer's keys were not fetched yet\n")
         }

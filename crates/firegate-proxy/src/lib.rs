@@ -11,10 +11,12 @@ mod connection;
 mod control;
 mod door;
 mod exchange;
+mod generation;
 mod health;
 pub mod limits;
 mod metrics;
 mod private_listener;
+mod reload;
 mod request;
 mod respond;
 mod start;
@@ -24,4 +26,5 @@ mod well_known;
 mod worker;
 
 pub use assertions::AssertionKeyError;
+pub use reload::ReloadError;
 pub use start::{FrontDoor, FrontDoorOptions, StartError};

@@ -8,23 +8,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use firegate_core::jose::{SelfTestError, self_test};
-use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
-use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
+use firegate_files::configuration::Configuration;
 use firegate_google::credentials::CredentialError;
 use firegate_google::fault::FaultSource;
 use firegate_google::http::{Roots, TlsSetupError, client_tls};
 use http::request::Parts;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
-use crate::assertions::{AssertionKeyError, Assertions, KeySource, read_key, read_public_key};
-use crate::client_address::ForwardedTrust;
-use crate::control::{Control, ControlFigures, ControlHandle, ControlOptions};
-use crate::door::{Hints, Shared};
-use crate::limits::EXCHANGES_MAX;
-use crate::metrics::{Decisions, Exposition};
+use crate::assertions::AssertionKeyError;
+use crate::control::Control;
+use crate::door::Shared;
+use crate::generation::{Generation, ProcessOptions};
+use crate::metrics::{Decisions, Exposition, Figures, Source};
 use crate::private_listener::Private;
 use crate::{health, worker};
 
@@ -106,8 +103,8 @@ pub struct FrontDoor {
     health_address: Option<SocketAddr>,
     admin_address: Option<SocketAddr>,
     stop: CancellationToken,
-    control: Control,
-    handle: ControlHandle,
+    pub(crate) control: Control,
+    pub(crate) shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -118,67 +115,34 @@ impl FrontDoor {
     /// # Errors
     /// If the address is taken, or a key or credential that the configuration names cannot be used.
     pub fn start(options: FrontDoorOptions) -> Result<Self, StartError> {
-        let FrontDoorOptions { configuration, listen, on_cloud_run, clock, .. } = &options;
         self_test()?;
-        let count =
-            options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let (listen, count) = (options.listen, options.workers);
+        let count = count.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let listen_error = |address| move |source| StartError::Listen { address, source };
-        let listeners = worker::bind(*listen, count).map_err(listen_error(*listen))?;
-        let address = listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(*listen);
+        let listeners = worker::bind(listen, count).map_err(listen_error(listen))?;
+        let address = listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(listen);
         let private = |address: Option<SocketAddr>| match address {
             Some(address) => Private::bind(address).map(Some).map_err(listen_error(address)),
             None => Ok(None),
         };
-        let (health, admin) = (private(configuration.health)?, private(configuration.admin)?);
-        let mut snapshot = Snapshot::compile(configuration);
-        if options.is_local {
-            snapshot = snapshot.with_local_network_origins();
-        }
-        let assertions = Arc::new(assertions(&options, &snapshot)?);
-        let tls = Arc::new(client_tls(options.roots.clone())?);
-        let stop = CancellationToken::new();
-        // From here on threads run: what can be refused was refused before.
-        let control = Control::start(ControlOptions {
-            configuration,
-            application_credentials: options.application_credentials.clone(),
-            home: options.home.clone(),
-            lookup_bearer: options.lookup_bearer,
-            keeps_data: options.keeps_data,
-            roots: options.roots.clone(),
-            clock: Arc::clone(clock),
-            assertions: Arc::clone(&assertions),
-        })?;
-        control.spawn(Arc::clone(&assertions).run(Arc::clone(clock), control.stop_token()));
-        let handle = control.handle();
+        let health = private(options.configuration.health)?;
+        let admin = private(options.configuration.admin)?;
         let [health_address, admin_address] =
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
-        let decisions = Arc::new(Decisions::new(&snapshot.backends));
-        serve_private(&control, health, admin, &decisions, &snapshot.backends);
-        let behind = configuration.behind.clone().unwrap_or(if *on_cloud_run {
-            Behind::CloudRun
-        } else {
-            Behind::Direct
-        });
-        let shared = Arc::new(Shared {
-            snapshot,
-            clock: Arc::clone(clock),
-            control: handle.clone(),
-            assertions,
-            forwarded_trust: ForwardedTrust::of(&behind, *on_cloud_run),
-            is_local: options.is_local,
-            hints: Hints::default(),
-            decisions,
-            exchanges: Semaphore::new(EXCHANGES_MAX),
-        });
+        let drain_timeout = options.drain_timeout;
+        let control = Control::start(options.roots.clone())?;
+        let shared = match shared(options, listeners.len(), &control) {
+            Ok(shared) => shared,
+            Err(error) => {
+                control.stop();
+                return Err(error);
+            }
+        };
+        serve_private(&control, health, admin, &shared);
+        let stop = CancellationToken::new();
         let start = |(index, listener)| {
-            worker::start(worker::Start {
-                index,
-                listener,
-                shared: Arc::clone(&shared),
-                tls: Arc::clone(&tls),
-                stop: stop.clone(),
-                drain_timeout: options.drain_timeout,
-            })
+            let (shared, stop) = (Arc::clone(&shared), stop.clone());
+            worker::start(worker::Start { index, listener, shared, stop, drain_timeout })
         };
         let workers = match listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>() {
             Ok(workers) => workers,
@@ -189,7 +153,7 @@ impl FrontDoor {
                 return Err(StartError::Thread(error));
             }
         };
-        Ok(Self { address, health_address, admin_address, stop, control, handle, workers })
+        Ok(Self { address, health_address, admin_address, stop, control, shared, workers })
     }
 
     /// The address it listens on.
@@ -209,12 +173,12 @@ impl FrontDoor {
 
     /// Whether it can decide about users: it has the keys of their tokens.
     pub fn is_ready(&self) -> bool {
-        self.handle.is_ready()
+        self.shared.generation().control.is_ready()
     }
 
     /// Waits until it can decide about users.
     pub async fn ready(&self) {
-        self.handle.ready().await;
+        self.shared.generation().control.ready().await;
     }
 
     /// Stops accepting, finishes the requests under way within the options' `drain_timeout`, and ends every thread. WebSockets
@@ -230,51 +194,48 @@ impl FrontDoor {
     }
 }
 
+/// What the workers share: the process's own, and the first generation.
+fn shared(options: FrontDoorOptions, workers: usize, control: &Control) -> Result<Arc<Shared>, StartError> {
+    let process = ProcessOptions {
+        on_cloud_run: options.on_cloud_run,
+        application_credentials: options.application_credentials,
+        home: options.home,
+        lookup_bearer: options.lookup_bearer,
+        keeps_data: options.keeps_data,
+        is_local: options.is_local,
+        clock: options.clock,
+        tls: client_tls(options.roots)?,
+        workers,
+    };
+    let generation = Generation::new(options.configuration, &process, control, None)?;
+    Ok(Arc::new(Shared::new(process, generation)))
+}
+
 /// Serves the listeners that are not for the public.
-fn serve_private(
-    control: &Control,
-    health: Option<Private>,
-    admin: Option<Private>,
-    decisions: &Arc<Decisions>,
-    backends: &[Arc<Backend>],
-) {
+fn serve_private(control: &Control, health: Option<Private>, admin: Option<Private>, shared: &Arc<Shared>) {
     if let Some(listener) = health {
-        let handle = control.handle();
-        let answer = move |parts: &Parts| health::answer(parts, &handle);
+        let shared = Arc::clone(shared);
+        let answer = move |parts: &Parts| health::answer(parts, &shared);
         control.spawn(listener.serve(control.stop_token(), answer));
     }
     if let Some(listener) = admin {
-        let figures = ControlFigures { control: control.handle(), backends: backends.to_vec() };
-        let exposition = Exposition::new(Arc::clone(decisions), figures);
+        let exposition = Exposition::new(InForce(Arc::clone(shared)));
         let admin = Admin::new(exposition, listener.address().ip().is_loopback());
         control.spawn(listener.serve(control.stop_token(), move |parts: &Parts| admin.answer(parts)));
     }
 }
 
-/// Makes what signs the assertions.
-fn assertions(options: &FrontDoorOptions, snapshot: &Snapshot) -> Result<Assertions, StartError> {
-    let settings = &options.configuration.assertion;
-    let data_dir = options.keeps_data.then_some(options.configuration.data_dir.as_path());
-    let source = match &settings.key {
-        Some(path) => KeySource::Mounted(read_key(path)?),
-        None if options.on_cloud_run => KeySource::None,
-        None => KeySource::Generated(data_dir),
-    };
-    if matches!(source, KeySource::None) && snapshot.exchanges_tokens {
-        return Err(StartError::ExchangeWithoutKey);
+/// What the metrics are read from: whatever is in force when they are read.
+#[derive(Debug)]
+struct InForce(Arc<Shared>);
+
+impl Source for InForce {
+    fn figures(&self) -> Figures {
+        let generation = self.0.generation();
+        generation.control.figures(self.0.reloads.figures(), &generation.snapshot.backends)
     }
-    let sends = |backend: &Arc<Backend>| {
-        matches!(backend.identity_headers(), IdentityHeaders::Firegate | IdentityHeaders::Iap)
-    };
-    if matches!(source, KeySource::None) && snapshot.backends.iter().any(sends) {
-        tracing::warn!(
-            "no assertion about the user is sent: every instance would sign with a key of its own\nhint: openssl genpkey \
-             -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; gcloud secrets create firegate-assertion \
-             --data-file=assertion.pem; mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
-        );
+
+    fn decisions(&self) -> Arc<Decisions> {
+        Arc::clone(&self.0.generation().decisions)
     }
-    let previous =
-        settings.previous_keys.iter().map(|path| read_public_key(path)).collect::<Result<_, _>>()?;
-    let issuer = snapshot.identity.issuer.clone();
-    Ok(Assertions::new(source, previous, issuer, options.clock.now())?)
 }

@@ -51,21 +51,20 @@ pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) listener: StdListener,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) stop: CancellationToken,
     pub(crate) drain_timeout: Duration,
 }
 
 /// Starts a worker on its listener.
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
-    let Start { index, listener, shared, tls, stop, drain_timeout } = start;
+    let Start { index, listener, shared, stop, drain_timeout } = start;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // A token of the worker's own: its connections look at it often, and wait for no other worker to do so.
     let stop = stop.child_token();
     let run = move || {
         runtime.block_on(async move {
             let tunnels = Tunnels::default();
-            let door = Door::new(shared, &tls, tunnels.clone());
+            let door = Door::new(shared, index, tunnels.clone());
             match TcpListener::from_std(listener) {
                 Ok(listener) => accept(listener, door, stop, &tunnels, drain_timeout).await,
                 Err(error) => tracing::error!(%error, "a worker could not listen"),

@@ -17,7 +17,7 @@ pub const IDENTITY_TOOLKIT_URL: &str = "https://identitytoolkit.googleapis.com";
 
 /// Where Google's token endpoints are, if not in their usual place. What is given here wins over what a credential file
 /// says; what is not comes from the file, or else is Google's own address.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// Instead of [`METADATA_URL`].
     pub metadata: Option<Url>,

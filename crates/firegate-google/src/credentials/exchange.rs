@@ -22,7 +22,7 @@ use crate::limits::{CREDENTIAL_FILE_BYTES_MAX, TOKEN_BODY_BYTES_MAX, TOKEN_FETCH
 use crate::tokens::{AccessToken, IdToken};
 
 /// Whom to impersonate, and by which hops.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Impersonation {
     /// The service account's address.
     pub(crate) service_account: String,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use firegate_core::jose::{RsaSigner, strict_json};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
@@ -12,8 +13,8 @@ use url::{Host, Url};
 use super::discover::ContentError;
 use super::exchange::Impersonation;
 
-/// Where an identity comes from.
-#[derive(Clone, Debug)]
+/// Where an identity comes from. Two that are equal give the same tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialSource {
     /// The metadata server of Cloud Run, Compute Engine and Kubernetes Engine.
     Metadata,
@@ -32,11 +33,13 @@ pub enum CredentialSource {
 pub struct ServiceAccountKey {
     pub(super) email: String,
     pub(super) signer: RsaSigner,
+    /// The digest of the private key, by which it is compared.
+    pub(super) digest: Vec<u8>,
     pub(super) token_uri: Option<Url>,
 }
 
 /// A user's refresh token.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AuthorizedUser {
     pub(super) client_id: String,
     pub(super) client_secret: String,
@@ -45,7 +48,7 @@ pub struct AuthorizedUser {
 }
 
 /// A workload's identity elsewhere, exchanged by the Security Token Service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalAccount {
     pub(super) audience: String,
     pub(super) subject_token_type: String,
@@ -56,7 +59,7 @@ pub struct ExternalAccount {
 }
 
 /// Where a workload's token is found.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SubjectSource {
     /// In a file that its platform renews.
     File(PathBuf),
@@ -74,7 +77,7 @@ pub enum SubjectFormat {
 }
 
 /// A service account that another identity impersonates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImpersonatedServiceAccount {
     pub(super) source: Box<CredentialSource>,
     pub(super) impersonation: Impersonation,
@@ -114,6 +117,7 @@ fn service_account(object: &Map<String, Value>) -> Result<ServiceAccountKey, Con
         .map_err(|_| WRONG_KEY)?;
     Ok(ServiceAccountKey {
         email: text(object, "client_email")?,
+        digest: digest(&SHA256, der.secret_pkcs8_der()).as_ref().to_vec(),
         signer,
         token_uri: url(object, "token_uri")?,
     })
@@ -253,6 +257,17 @@ fn is_loopback(url: &Url) -> bool {
         None => false,
     }
 }
+
+impl PartialEq for ServiceAccountKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+            && self.signer.key_id() == other.signer.key_id()
+            && self.email == other.email
+            && self.token_uri == other.token_uri
+    }
+}
+
+impl Eq for ServiceAccountKey {}
 
 impl fmt::Debug for ServiceAccountKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

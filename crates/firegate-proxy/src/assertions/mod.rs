@@ -165,6 +165,18 @@ impl Assertions {
         Ok(Self { keys, rotating, previous, issuer, kept, random: SystemRandom::new() })
     }
 
+    /// Whether [`new`](Self::new) would make the same of these.
+    pub(crate) fn is_made_of(&self, source: &KeySource<'_>, previous: &[Value], issuer: &str) -> bool {
+        let keys = self.keys.load();
+        let key_id = keys.signer().map(EcdsaP256Signer::key_id);
+        let has_source = match source {
+            KeySource::None => key_id.is_none(),
+            KeySource::Mounted(signer) => self.rotating.is_none() && key_id == Some(signer.key_id()),
+            KeySource::Generated(_) => self.rotating.is_some(),
+        };
+        has_source && self.previous == previous && self.issuer == issuer
+    }
+
     /// The keys of this moment. Takes no lock.
     pub(crate) fn keys(&self) -> Arc<SigningKeys> {
         self.keys.load_full()

@@ -7,18 +7,12 @@ use firegate_core::snapshot::Backend;
 use firegate_google::user_status::UserStatusStatistics;
 
 use super::ControlHandle;
-use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, Source, UserStatusFigures};
+use crate::metrics::{ConfigurationFigures, Figures, GoogleIdTokenFigures, KeySetFigures, UserStatusFigures};
 
-/// The control runtime's parts, and the backends that they are asked about.
-#[derive(Debug)]
-pub(crate) struct ControlFigures {
-    pub(crate) control: ControlHandle,
-    pub(crate) backends: Vec<Arc<Backend>>,
-}
-
-impl Source for ControlFigures {
-    fn figures(&self) -> Figures {
-        let inner = &self.control.inner;
+impl ControlHandle {
+    /// The figures of this moment, and those of these backends.
+    pub(crate) fn figures(&self, configuration: ConfigurationFigures, backends: &[Arc<Backend>]) -> Figures {
+        let inner = &self.inner;
         let now = inner.clock.now();
         let key_sets = inner.key_sets().filter(|_| inner.needs_keys);
         let token = |backend: &Arc<Backend>| {
@@ -26,13 +20,14 @@ impl Source for ControlFigures {
             Some(GoogleIdTokenFigures { backend: backend.name.clone(), expires_at })
         };
         Figures {
-            is_ready: self.control.is_ready(),
+            is_ready: self.is_ready(),
+            configuration,
             key_sets: key_sets
                 .map(|keys| KeySetFigures::of(keys.source().name, &keys.current(), now))
                 .collect(),
-            user_status: inner.user_status.as_ref().map(|users| user_status(&users.statistics())),
+            user_status: inner.user_status.as_ref().map(|users| user_status(&users.cache().statistics())),
             verified_tokens: inner.verified.figures(),
-            google_id_tokens: self.backends.iter().filter_map(token).collect(),
+            google_id_tokens: backends.iter().filter_map(token).collect(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The Google identities by which backends are called: one for each credential that the configuration names, with the
 //! tokens kept of it.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,33 +10,43 @@ use firegate_core::permit::Permit;
 use firegate_core::snapshot::Backend;
 use firegate_core::time::UnixTime;
 use firegate_core::token_source::presented_token;
-use firegate_files::configuration::{self as files, GoogleEndpoints, join};
+use firegate_files::configuration::{self as files, GoogleEndpoints, ServiceAccountEmail, join};
 use firegate_google::credentials::{
-    self as google, Credential, CredentialSource, Endpoints, Environment, IAM_CREDENTIALS_URL, METADATA_URL,
-    OAUTH2_TOKEN_URL, STS_URL,
+    self as google, Credential, CredentialError, CredentialSource, Endpoints, Environment,
+    IAM_CREDENTIALS_URL, METADATA_URL, OAUTH2_TOKEN_URL, STS_URL,
 };
 use firegate_google::fault::{CredentialFault, FaultSource};
 use firegate_google::federation::{FederatedUser, FederationCache, FederationFault, FederationTarget};
-use firegate_google::http::HttpClient;
 use firegate_google::id_tokens::IdTokenCache;
 use http::HeaderValue;
 use url::Url;
 
-use super::ControlOptions;
+use super::{Control, ControlOptions, Tended};
+use crate::generation::ProcessOptions;
 use crate::start::StartError;
 
 /// The identities, by backend.
 #[derive(Debug)]
 pub(super) struct Identities {
     by_backend: HashMap<String, Identity>,
-    caches: Vec<Arc<IdTokenCache>>,
+    own: (IdentityKey, Arc<Credential>),
+    caches: Vec<(IdentityKey, Arc<Tended<IdTokenCache>>)>,
+    endpoints: Endpoints,
     federated: Arc<FederationCache>,
+}
+
+/// Everything that the tokens of an identity depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct IdentityKey {
+    source: CredentialSource,
+    impersonates: Option<ServiceAccountEmail>,
+    endpoints: Endpoints,
 }
 
 #[derive(Debug)]
 enum Identity {
     None,
-    Own(Arc<IdTokenCache>),
+    Own(Arc<Tended<IdTokenCache>>),
     FederatedUser,
 }
 
@@ -54,45 +65,30 @@ pub(super) enum IdentityFault {
 }
 
 impl Identities {
-    /// Reads the credentials that the configuration's backends need; files are read now, nothing is called.
-    pub(super) fn new(options: &ControlOptions<'_>, http: &HttpClient) -> Result<Self, StartError> {
-        let ControlOptions { configuration, clock, .. } = options;
-        let endpoints = endpoints(&configuration.google);
-        // One for each identity: backends that are called as the same one share its tokens.
-        let mut caches = Vec::<(files::Credential, Arc<IdTokenCache>)>::new();
+    /// Reads the credentials that the configuration's backends need; files are read now, nothing is called. An identity that
+    /// `former` has too keeps its tokens.
+    pub(super) fn new(
+        control: &Control,
+        options: &ControlOptions<'_>,
+        former: Option<&Self>,
+    ) -> Result<Self, StartError> {
+        let mut search = Search::new(control, options, former);
         let mut by_backend = HashMap::new();
-        for (name, backend) in &configuration.backends {
+        for (name, backend) in &options.configuration.backends {
             let identity = match &backend.credential {
                 files::Credential::None => Identity::None,
                 files::Credential::FederateUser { .. } => Identity::FederatedUser,
-                files::Credential::Default
-                | files::Credential::Metadata
-                | files::Credential::Impersonate { .. } => {
-                    let known = caches.iter().find(|(credential, _)| *credential == backend.credential);
-                    let cache = match known {
-                        Some((_, cache)) => Arc::clone(cache),
-                        None => {
-                            let credential = credential(&backend.credential, options, &endpoints, http)?;
-                            let cache = IdTokenCache::new(credential);
-                            caches.push((backend.credential.clone(), Arc::clone(&cache)));
-                            cache
-                        }
-                    };
-                    Identity::Own(cache)
-                }
+                credential => Identity::Own(search.tokens(credential)?),
             };
             by_backend.insert(name.to_string(), identity);
         }
-        Ok(Self {
-            by_backend,
-            caches: caches.into_iter().map(|(_, cache)| cache).collect(),
-            federated: FederationCache::new(endpoints, http.clone(), Arc::clone(clock)),
-        })
+        let (own, federated) = (search.own(), search.federated());
+        Ok(Self { by_backend, own, caches: search.caches, endpoints: search.endpoints, federated })
     }
 
-    /// The caches whose tokens are renewed ahead of need.
-    pub(super) fn caches(&self) -> impl Iterator<Item = &Arc<IdTokenCache>> {
-        self.caches.iter()
+    /// Firegate's own identity, for what is not a call of a backend.
+    pub(super) fn own(&self) -> &Arc<Credential> {
+        &self.own.1
     }
 
     /// When the token that is kept for a backend expires, if it may be sent; `None` for a backend that is not called as
@@ -100,26 +96,6 @@ impl Identities {
     pub(super) fn own_token_expiry(&self, backend: &Backend) -> Option<Option<UnixTime>> {
         let Some(Identity::Own(cache)) = self.by_backend.get(&backend.name) else { return None };
         Some(cache.peek(&backend.endpoint().audience).map(|token| token.expires_at()))
-    }
-
-    /// Firegate's own identity, for what is not a call of a backend. It is never the account that one backend is called as:
-    /// that has no rights but to call, and which backend's it were would depend on their names.
-    pub(super) fn own_or_metadata(&self, options: &ControlOptions<'_>, http: &HttpClient) -> Arc<Credential> {
-        let is_own = |backend: &files::Backend| {
-            matches!(backend.credential, files::Credential::Default | files::Credential::Metadata)
-        };
-        let kept = options.configuration.backends.iter().filter(|(_, backend)| is_own(backend));
-        let mut kept = kept.filter_map(|(name, _)| match self.by_backend.get(name.as_str()) {
-            Some(Identity::Own(cache)) => Some(cache),
-            _ => None,
-        });
-        if let Some(cache) = kept.next() {
-            return Arc::clone(cache.credential());
-        }
-        // A file that cannot be read was reported where a backend needs it.
-        let source = google::discover(&environment(options)).unwrap_or(CredentialSource::Metadata);
-        let endpoints = endpoints(&options.configuration.google);
-        Credential::new(source, endpoints, http.clone(), Arc::clone(&options.clock))
     }
 
     /// The Google ID token for the permit's backend, as `Bearer …`. The user's token is `subject_token`, or stands in the
@@ -167,37 +143,116 @@ impl Identities {
     }
 }
 
-/// The identity that a backend's `credential` names.
-fn credential(
-    credential: &files::Credential,
-    options: &ControlOptions<'_>,
-    endpoints: &Endpoints,
-    http: &HttpClient,
-) -> Result<Arc<Credential>, StartError> {
-    let of = |source| Credential::new(source, endpoints.clone(), http.clone(), Arc::clone(&options.clock));
-    Ok(match credential {
-        files::Credential::Metadata => of(CredentialSource::Metadata),
-        files::Credential::Impersonate { service_account } => {
-            of(google::discover(&environment(options))?).impersonate(service_account.as_str())
-        }
-        files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
-            match google::discover(&environment(options))? {
-                // Every request would fail, and only the first one's log would say why.
-                CredentialSource::AuthorizedUser(_) => {
-                    return Err(StartError::UserCredentials(FaultSource::UserCredentials));
-                }
-                source => of(source),
-            }
-        }
-    })
+/// What is looked for while the identities of a configuration are put together.
+struct Search<'a> {
+    control: &'a Control,
+    process: &'a ProcessOptions,
+    former: Option<&'a Identities>,
+    endpoints: Endpoints,
+    environment: Environment,
+    /// Application default credentials, read once: a file that changes meanwhile must not make two identities of one.
+    discovered: OnceCell<CredentialSource>,
+    /// One for each identity: backends that are called as the same one share its tokens.
+    caches: Vec<(IdentityKey, Arc<Tended<IdTokenCache>>)>,
 }
 
-/// Where a credential may be found.
-fn environment(options: &ControlOptions<'_>) -> Environment {
-    Environment {
-        google_application_credentials: options.application_credentials.clone(),
-        home: options.home.clone(),
-        app_data: None,
+impl<'a> Search<'a> {
+    fn new(control: &'a Control, options: &ControlOptions<'a>, former: Option<&'a Identities>) -> Self {
+        let process = options.process;
+        Self {
+            control,
+            process,
+            former,
+            endpoints: endpoints(&options.configuration.google),
+            environment: Environment {
+                google_application_credentials: process.application_credentials.clone(),
+                home: process.home.clone(),
+                app_data: None,
+            },
+            discovered: OnceCell::new(),
+            caches: Vec::new(),
+        }
+    }
+
+    /// The tokens of the identity that a backend's `credential` names.
+    fn tokens(&mut self, credential: &files::Credential) -> Result<Arc<Tended<IdTokenCache>>, StartError> {
+        let key = self.key(credential)?;
+        let of = |caches: &[(IdentityKey, Arc<Tended<IdTokenCache>>)]| {
+            let known = caches.iter().find(|(known, _)| *known == key);
+            known.map(|(_, cache)| Arc::clone(cache))
+        };
+        if let Some(cache) = of(&self.caches) {
+            return Ok(cache);
+        }
+        let cache = self.former.and_then(|former| of(&former.caches)).unwrap_or_else(|| {
+            self.control.tend(IdTokenCache::new(self.credential(&key)), IdTokenCache::run)
+        });
+        self.caches.push((key, Arc::clone(&cache)));
+        Ok(cache)
+    }
+
+    /// Firegate's own identity. It is never the account that one backend is called as: that has no rights but to call, and
+    /// which backend's it were would depend on their names.
+    fn own(&self) -> (IdentityKey, Arc<Credential>) {
+        let mut own = self.caches.iter().filter(|(key, _)| key.impersonates.is_none());
+        if let Some((key, cache)) = own.next() {
+            return (key.clone(), Arc::clone(cache.credential()));
+        }
+        // A file that cannot be read was reported where a backend needs it.
+        let source = self.discover().unwrap_or(CredentialSource::Metadata);
+        let key = IdentityKey { source, impersonates: None, endpoints: self.endpoints.clone() };
+        let credential = self.credential(&key);
+        (key, credential)
+    }
+
+    fn federated(&self) -> Arc<FederationCache> {
+        match self.former.filter(|former| former.endpoints == self.endpoints) {
+            Some(former) => Arc::clone(&former.federated),
+            None => {
+                let (http, clock) = (self.control.http.clone(), Arc::clone(&self.process.clock));
+                FederationCache::new(self.endpoints.clone(), http, clock)
+            }
+        }
+    }
+
+    fn key(&self, credential: &files::Credential) -> Result<IdentityKey, StartError> {
+        let (source, impersonates) = match credential {
+            files::Credential::Metadata => (CredentialSource::Metadata, None),
+            files::Credential::Impersonate { service_account } => {
+                (self.discover()?, Some(service_account.clone()))
+            }
+            files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
+                match self.discover()? {
+                    // Every request would fail, and only the first one's log would say why.
+                    CredentialSource::AuthorizedUser(_) => {
+                        return Err(StartError::UserCredentials(FaultSource::UserCredentials));
+                    }
+                    source => (source, None),
+                }
+            }
+        };
+        Ok(IdentityKey { source, impersonates, endpoints: self.endpoints.clone() })
+    }
+
+    /// The credential of an identity: the one that is known already, if it is.
+    fn credential(&self, key: &IdentityKey) -> Arc<Credential> {
+        if let Some((_, credential)) = self.former.map(|former| &former.own).filter(|(own, _)| own == key) {
+            return Arc::clone(credential);
+        }
+        let (http, clock) = (self.control.http.clone(), Arc::clone(&self.process.clock));
+        let credential = Credential::new(key.source.clone(), key.endpoints.clone(), http, clock);
+        match &key.impersonates {
+            Some(service_account) => credential.impersonate(service_account.as_str()),
+            None => credential,
+        }
+    }
+
+    fn discover(&self) -> Result<CredentialSource, CredentialError> {
+        if let Some(found) = self.discovered.get() {
+            return Ok(found.clone());
+        }
+        let found = google::discover(&self.environment)?;
+        Ok(self.discovered.get_or_init(|| found).clone())
     }
 }
 

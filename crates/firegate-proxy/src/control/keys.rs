@@ -1,39 +1,49 @@
 //! The key sets of every kind of token that is accepted, and what they hold at one moment.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use firegate_core::identity::{KeyRing, KeyState, TokenKind, VerifiedSignatures};
-use firegate_core::time::{SharedClock, UnixTime};
-use firegate_files::configuration::{AppCheck, Configuration};
-use firegate_google::http::HttpClient;
+use firegate_core::time::UnixTime;
+use firegate_files::configuration::{AppCheck, Configuration, Trust};
 use firegate_google::key_sets::{KeySetCache, KeySetSource, KeySnapshot};
 use url::Url;
 
+use super::{Control, ControlOptions, Tended};
 use crate::assertions::SharedAssertions;
 
 /// The issuers' published keys, one cache for each kind of token that some backend accepts.
 #[derive(Debug)]
 pub(super) struct KeySets {
-    published: Vec<(TokenKind, Arc<KeySetCache>)>,
+    published: Vec<(TokenKind, Arc<Tended<KeySetCache>>)>,
     /// Whose keys verify the tokens of Firegate's own exchange, if those are accepted.
     own: Option<SharedAssertions>,
 }
 
 impl KeySets {
+    /// The key sets of a configuration; those of `former` that come from the same addresses.
     pub(super) fn new(
-        configuration: &Configuration,
-        http: &HttpClient,
-        clock: &SharedClock,
-        data_dir: Option<&PathBuf>,
+        control: &Control,
+        options: &ControlOptions<'_>,
         own: SharedAssertions,
+        former: Option<&Self>,
     ) -> Self {
+        let ControlOptions { configuration, process, .. } = options;
         let published = TokenKind::ALL.into_iter().filter(|kind| is_accepted(configuration, *kind));
         let cache = |kind| {
             let (name, url) = source(configuration, kind)?;
+            if let Some(kept) = former.and_then(|former| former.tended(kind))
+                && kept.source().url == *url
+            {
+                return Some((kind, Arc::clone(kept)));
+            }
             let source = KeySetSource { name, url: url.clone() };
-            let cache = KeySetCache::new(source, http.clone(), Arc::clone(clock), data_dir.cloned());
-            Some((kind, cache))
+            let data_dir = process.keeps_data.then(|| configuration.data_dir.clone());
+            let cache = KeySetCache::new(source, control.http.clone(), Arc::clone(&process.clock), data_dir);
+            let tended = match configuration.trust() {
+                Trust::Google => control.tend(cache, KeySetCache::run),
+                Trust::Emulator => Tended::alone(cache),
+            };
+            Some((kind, tended))
         };
         Self {
             published: published.filter_map(cache).collect(),
@@ -42,10 +52,14 @@ impl KeySets {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<KeySetCache>> {
-        self.published.iter().map(|(_, cache)| cache)
+        self.published.iter().map(|(_, cache)| &***cache)
     }
 
     pub(super) fn of(&self, kind: TokenKind) -> Option<&Arc<KeySetCache>> {
+        self.tended(kind).map(|cache| &***cache)
+    }
+
+    fn tended(&self, kind: TokenKind) -> Option<&Arc<Tended<KeySetCache>>> {
         self.published.iter().find(|(published, _)| *published == kind).map(|(_, cache)| cache)
     }
 

@@ -2,15 +2,16 @@
 //! status are fetched there, ahead of need; workers read what is kept without a lock, and wait, bounded in number and
 //! time, only for what is not there yet.
 
+mod app_check;
 mod figures;
 mod identities;
 mod keys;
+mod tended;
+mod users;
 mod verified;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use firegate_core::decision::Answer;
 use firegate_core::facts::RequestFacts;
@@ -18,55 +19,56 @@ use firegate_core::identity::{KnownAccounts, NoKnownAccounts, TokenKind, User, V
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::SharedClock;
-use firegate_files::configuration::{Configuration, Revocation, Trust};
-use firegate_google::accounts::AccountsClient;
-use firegate_google::app_check::{AppCheckClient, ConsumeFault, Consumed};
+use firegate_files::configuration::{Configuration, Trust};
+use firegate_google::app_check::{ConsumeFault, Consumed};
 use firegate_google::caller::Caller;
 use firegate_google::fault::FaultKind;
 use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, RefreshOutcome, RefreshReason};
-use firegate_google::user_status::{RevocationWatch, UserStatusCache, UserStatusFault, UserStatusOptions};
+use firegate_google::user_status::UserStatusFault;
+use futures_util::future::join_all;
 use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::figures::ControlFigures;
+use self::app_check::AppCheck;
 use self::identities::{Identities, IdentityFault};
 use self::keys::KeySets;
 pub(crate) use self::keys::Keys;
+pub(crate) use self::tended::Tended;
+use self::users::UserStatus;
+pub(crate) use self::users::Watch;
 use self::verified::VerifiedTokens;
 use crate::assertions::SharedAssertions;
 use crate::door::{Refused, denial, fault};
+use crate::generation::ProcessOptions;
 use crate::limits::RUNTIME_SHUTDOWN_TIMEOUT;
 use crate::start::StartError;
-
-/// What the control runtime is started with.
-#[derive(Debug)]
-pub(crate) struct ControlOptions<'a> {
-    pub(crate) configuration: &'a Configuration,
-    pub(crate) application_credentials: Option<PathBuf>,
-    pub(crate) home: Option<PathBuf>,
-    pub(crate) lookup_bearer: Option<&'static str>,
-    pub(crate) keeps_data: bool,
-    pub(crate) roots: Roots,
-    pub(crate) clock: SharedClock,
-    pub(crate) assertions: SharedAssertions,
-}
 
 /// The control runtime's thread.
 #[derive(Debug)]
 pub(crate) struct Control {
     thread: JoinHandle<()>,
     runtime: Handle,
-    handle: ControlHandle,
+    http: HttpClient,
     stop: CancellationToken,
 }
 
-/// What workers ask the control runtime by.
+/// What workers ask the control runtime by, under one configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct ControlHandle {
     inner: Arc<Inner>,
+}
+
+/// What a handle is made of.
+#[derive(Debug)]
+pub(crate) struct ControlOptions<'a> {
+    pub(crate) configuration: &'a Configuration,
+    pub(crate) process: &'a ProcessOptions,
+    pub(crate) assertions: SharedAssertions,
+    /// The handle before it: what has not changed is taken over from there, with all that it knows.
+    pub(crate) former: Option<&'a ControlHandle>,
 }
 
 #[derive(Debug)]
@@ -78,28 +80,18 @@ struct Inner {
     verified: Arc<VerifiedTokens>,
     identities: Identities,
     /// What is known of users, if they are looked up.
-    user_status: Option<Arc<UserStatusCache>>,
-    app_check: AppCheckClient,
+    user_status: Option<UserStatus>,
+    app_check: AppCheck,
 }
 
 impl Control {
-    /// Starts the thread, and on it the fetching ahead of need.
-    pub(crate) fn start(options: ControlOptions<'_>) -> Result<Self, StartError> {
+    /// Starts the thread.
+    pub(crate) fn start(roots: Roots) -> Result<Self, StartError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let runtime_handle = runtime.handle().clone();
-        let http = HttpClient::new(runtime_handle.clone(), options.roots.clone())?;
-        let handle = ControlHandle { inner: Arc::new(Inner::new(&options, &http)?) };
+        let http = HttpClient::new(runtime_handle.clone(), roots)?;
         let stop = CancellationToken::new();
-        for task in handle.inner.key_sets().filter(|_| handle.inner.needs_keys) {
-            runtime.spawn(Arc::clone(task).run(stop.clone()));
-        }
-        if let Some(user_status) = &handle.inner.user_status {
-            runtime.spawn(Arc::clone(user_status).run(stop.clone()));
-        }
-        for tokens in handle.inner.identities.caches() {
-            runtime.spawn(Arc::clone(tokens).run(stop.clone()));
-        }
         let stopped = stop.clone();
         let run = move || {
             runtime.block_on(stopped.cancelled());
@@ -107,15 +99,33 @@ impl Control {
             runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
         };
         let thread = std::thread::Builder::new().name("firegate-control".to_owned()).spawn(run);
-        Ok(Self { thread: thread.map_err(StartError::Thread)?, runtime: runtime_handle, handle, stop })
+        Ok(Self { thread: thread.map_err(StartError::Thread)?, runtime: runtime_handle, http, stop })
     }
 
-    pub(crate) fn handle(&self) -> ControlHandle {
-        self.handle.clone()
+    /// What workers ask by under a configuration. Files are read now; keys and tokens are fetched ahead of need from now on.
+    ///
+    /// # Errors
+    /// If a credential that the configuration needs cannot be used.
+    pub(crate) fn handle(&self, options: &ControlOptions<'_>) -> Result<ControlHandle, StartError> {
+        Ok(ControlHandle { inner: Arc::new(Inner::new(self, options)?) })
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(task);
+    }
+
+    /// Runs what keeps `value` up to date for as long as anybody holds it.
+    pub(crate) fn tend<T, F>(
+        &self,
+        value: Arc<T>,
+        run: impl FnOnce(Arc<T>, CancellationToken) -> F,
+    ) -> Arc<Tended<T>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.stop.child_token();
+        self.spawn(run(Arc::clone(&value), stop.clone()));
+        Tended::by(value, stop.drop_guard())
     }
 
     /// What is cancelled when it stops.
@@ -132,58 +142,43 @@ impl Control {
 }
 
 impl Inner {
-    fn new(options: &ControlOptions<'_>, http: &HttpClient) -> Result<Self, StartError> {
-        let ControlOptions { configuration, clock, .. } = options;
-        let data_dir = options.keeps_data.then(|| configuration.data_dir.clone());
-        let own = Arc::clone(&options.assertions);
-        let identities = Identities::new(options, http)?;
-        let caller = match options.lookup_bearer {
+    fn new(control: &Control, options: &ControlOptions<'_>) -> Result<Self, StartError> {
+        let ControlOptions { configuration, process, assertions, former } = options;
+        let former = former.map(|former| &*former.inner);
+        let identities = Identities::new(control, options, former.map(|former| &former.identities))?;
+        let caller = match process.lookup_bearer {
             Some(word) => Caller::Fixed(word),
-            None => Caller::Own(identities.own_or_metadata(options, http)),
+            None => Caller::Own(Arc::clone(identities.own())),
         };
-        let google = &configuration.google;
-        let project = configuration.project.to_string();
-        let app_check = Some(google.app_check.clone());
+        let bytes_max = configuration.verified_tokens_bytes;
+        let verified = match former.map(|former| &former.verified) {
+            Some(verified) if verified.bytes_max() == bytes_max => Arc::clone(verified),
+            former => Arc::new(VerifiedTokens::new(bytes_max, former.map(|former| &**former))),
+        };
         Ok(Self {
-            clock: Arc::clone(clock),
-            key_sets: KeySets::new(configuration, http, clock, data_dir.as_ref(), own),
+            clock: Arc::clone(&process.clock),
+            key_sets: KeySets::new(
+                control,
+                options,
+                Arc::clone(assertions),
+                former.map(|former| &former.key_sets),
+            ),
             needs_keys: configuration.trust() == Trust::Google,
-            verified: Arc::new(VerifiedTokens::new(configuration.verified_tokens_bytes)),
+            verified,
+            user_status: UserStatus::new(
+                control,
+                options,
+                &caller,
+                former.and_then(|former| former.user_status.as_ref()),
+            ),
+            app_check: AppCheck::new(control, configuration, caller, former.map(|former| &former.app_check)),
             identities,
-            user_status: user_status(configuration, http, clock, &caller),
-            app_check: AppCheckClient::new(http.clone(), app_check, project, caller),
         })
     }
 
     fn key_sets(&self) -> impl Iterator<Item = &Arc<KeySetCache>> {
         self.key_sets.iter()
     }
-}
-
-/// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without.
-fn user_status(
-    configuration: &Configuration,
-    http: &HttpClient,
-    clock: &SharedClock,
-    caller: &Caller,
-) -> Option<Arc<UserStatusCache>> {
-    let max_staleness = match (configuration.users.revocation, configuration.trust()) {
-        (Revocation::Required { max_staleness, .. }, _) => max_staleness,
-        (Revocation::Off, Trust::Emulator) => Duration::ZERO,
-        (Revocation::Off, Trust::Google) => return None,
-    };
-    let accounts = AccountsClient::new(http.clone(), Some(configuration.google.identity_toolkit.clone()));
-    let accepted = TokenKind::ALL
-        .into_iter()
-        .filter(|kind| kind.accepted_by().is_some_and(|word| configuration.users.accept.contains(&word)));
-    Some(UserStatusCache::new(UserStatusOptions::new(
-        configuration.project.to_string(),
-        accounts,
-        caller.clone(),
-        max_staleness,
-        accepted.map(TokenKind::lifetime_max).max().unwrap_or_default(),
-        Arc::clone(clock),
-    )))
 }
 
 impl ControlHandle {
@@ -196,7 +191,7 @@ impl ControlHandle {
     /// What is known of users.
     pub(crate) fn accounts(&self) -> &dyn KnownAccounts {
         match &self.inner.user_status {
-            Some(user_status) => &**user_status,
+            Some(user_status) => &**user_status.cache(),
             None => &NoKnownAccounts,
         }
     }
@@ -227,7 +222,7 @@ impl ControlHandle {
     /// What Identity Platform says of an account.
     pub(crate) async fn account_status(&self, tenant: Option<&str>, uid: &str) -> Answer {
         let Some(user_status) = &self.inner.user_status else { return Answer::Unavailable };
-        match user_status.look_up(tenant, uid).await {
+        match user_status.cache().look_up(tenant, uid).await {
             Ok(known) => Answer::Account(known.account),
             // Firegate's own limits say nothing of Identity Platform: whoever fills them must not be let in by it.
             Err(UserStatusFault::Overloaded | UserStatusFault::Stopping) => Answer::Overloaded,
@@ -240,7 +235,7 @@ impl ControlHandle {
 
     /// Marks an App Check token as used.
     pub(crate) async fn consume(&self, app_check_token: &str) -> Answer {
-        match self.inner.app_check.consume(app_check_token).await {
+        match self.inner.app_check.client().consume(app_check_token).await {
             Ok(consumed) => Answer::AppCheckConsumed { already: consumed == Consumed::Before },
             Err(ConsumeFault::Overloaded) => Answer::Overloaded,
             Err(fault) if fault.is_about_token() => {
@@ -255,9 +250,8 @@ impl ControlHandle {
     }
 
     /// Watches over a user for as long as a stream of theirs is open.
-    pub(crate) fn watch(&self, user: &User) -> Option<RevocationWatch> {
-        let user_status = self.inner.user_status.as_ref()?;
-        Some(user_status.watch(user.tenant.as_deref(), &user.uid, user.auth_time))
+    pub(crate) fn watch(&self, user: &User) -> Option<Watch> {
+        Some(self.inner.user_status.as_ref()?.watch(user))
     }
 
     /// The Google ID token for the permit's backend, as `Bearer …`; `None` if the backend gets none.
@@ -311,5 +305,14 @@ impl ControlHandle {
             let changes = attempts.iter_mut().map(|attempts| Box::pin(attempts.changed()));
             let _ = futures_util::future::select_all(changes).await;
         }
+    }
+
+    /// Waits until each key set that `former` does not have was fetched, or could not be within the time that a request would
+    /// wait for it.
+    pub(crate) async fn new_keys_arrive(&self, former: &Self) {
+        let is_new =
+            |cache: &&Arc<KeySetCache>| !former.inner.key_sets().any(|known| Arc::ptr_eq(known, cache));
+        let new = self.inner.key_sets().filter(|_| self.inner.needs_keys).filter(is_new);
+        join_all(new.map(|cache| cache.refresh(RefreshReason::Missing, 0))).await;
     }
 }

@@ -1,5 +1,6 @@
 //! The cache of verified signatures, shared by all workers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use firegate_core::identity::VerifiedSignatures;
@@ -14,20 +15,32 @@ const ENTRY_BYTES: u64 = 128;
 #[derive(Debug)]
 pub(super) struct VerifiedTokens {
     digests: Cache<[u8; 32], ()>,
+    bytes_max: u64,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 impl VerifiedTokens {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    /// An empty cache, which counts on from where `former` is.
+    pub(super) fn new(bytes_max: u64, former: Option<&Self>) -> Self {
         let entries_max = usize::try_from(bytes_max / ENTRY_BYTES).unwrap_or(usize::MAX).max(1);
-        Self { digests: Cache::new(entries_max), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        let counts = former.map(|former| Arc::clone(&former.counts)).unwrap_or_default();
+        Self { digests: Cache::new(entries_max), bytes_max, counts }
+    }
+
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.bytes_max
     }
 
     pub(super) fn figures(&self) -> VerifiedTokenFigures {
         VerifiedTokenFigures {
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
+            hits: self.counts.hits.load(Ordering::Relaxed),
+            misses: self.counts.misses.load(Ordering::Relaxed),
             entries: self.digests.len(),
         }
     }
@@ -36,7 +49,7 @@ impl VerifiedTokens {
 impl VerifiedSignatures for VerifiedTokens {
     fn contains(&self, digest: &[u8; 32]) -> bool {
         let is_known = self.digests.get(digest).is_some();
-        let count = if is_known { &self.hits } else { &self.misses };
+        let count = if is_known { &self.counts.hits } else { &self.counts.misses };
         count.fetch_add(1, Ordering::Relaxed);
         is_known
     }
@@ -52,7 +65,7 @@ mod tests {
 
     #[test]
     fn it_is_bounded() {
-        let verified = VerifiedTokens::new(1000 * ENTRY_BYTES);
+        let verified = VerifiedTokens::new(1000 * ENTRY_BYTES, None);
         for number in 0..100_000_u32 {
             let mut digest = [0; 32];
             digest[..4].copy_from_slice(&number.to_be_bytes());
@@ -66,12 +79,21 @@ mod tests {
 
     #[test]
     fn hits_and_misses_are_counted() {
-        let verified = VerifiedTokens::new(1000 * ENTRY_BYTES);
+        let verified = VerifiedTokens::new(1000 * ENTRY_BYTES, None);
         assert!(!verified.contains(&[7; 32]));
         verified.insert([7; 32]);
         assert!(verified.contains(&[7; 32]) && verified.contains(&[7; 32]));
         let VerifiedTokenFigures { hits, misses, entries } = verified.figures();
         assert_eq!((hits, misses, entries), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_cache_of_another_size_counts_on() {
+        let small = VerifiedTokens::new(1000 * ENTRY_BYTES, None);
+        assert!(!small.contains(&[7; 32]));
+        let large = VerifiedTokens::new(2000 * ENTRY_BYTES, Some(&small));
+        assert!(!large.contains(&[7; 32]));
+        assert_eq!(large.figures().misses, 2);
     }
 
     /// The process's memory, in bytes (proc(5), `statm`: pages).
@@ -87,7 +109,7 @@ mod tests {
     fn memory_plateaus_under_a_million_distinct_tokens() {
         const BYTES_MAX: u64 = 16 * 1024 * 1024;
         let before = resident_bytes();
-        let verified = VerifiedTokens::new(BYTES_MAX);
+        let verified = VerifiedTokens::new(BYTES_MAX, None);
         let flood = |numbers: std::ops::Range<u64>| {
             for number in numbers {
                 // As evenly spread as real digests: SHA-256 of the number.

@@ -14,13 +14,13 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{Door, Refused, denial, fault};
+use super::{Refused, RequestContext, denial, fault};
 use crate::request::RequestHead;
 use crate::respond::full;
 use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, ClientBody, Lease};
 use crate::upstream::{FrontRefusal, RequestHeaders, peek, strip_hop_by_hop};
 
-impl Door {
+impl RequestContext<'_> {
     /// Sends a permitted request to its service.
     pub(super) async fn forward(
         &self,
@@ -32,10 +32,10 @@ impl Door {
     ) -> Result<Response<Body>, Refused> {
         let backend = Arc::clone(permit.backend());
         self.note_unchecked(&permit);
-        let google_token = self.shared.control.google_token(&permit, &head.facts, None).await?;
+        let google_token = self.generation.control.google_token(&permit, &head.facts, None).await?;
         let sent_google_token = google_token.is_some();
         let identity = self.identity_headers(&permit)?;
-        let Some(upstream) = self.upstreams.get(&backend.name) else {
+        let Some(upstream) = self.generation.upstream(self.door.worker, &backend) else {
             return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
         };
         let (lease, wants_upgrade) = (self.lease(&permit), head.facts.is_web_socket);
@@ -60,7 +60,7 @@ impl Door {
             return self.switch(response, parts, upgrade, &backend, &lease);
         }
         if response.status() == StatusCode::UNAUTHORIZED && permit.drops_token() {
-            self.shared.hints.user_token_dropped(&backend.name);
+            self.door.shared.hints.user_token_dropped(&backend.name);
         }
         hand_back(response, parts, &permit, sent_google_token, lease).await
     }
@@ -68,7 +68,7 @@ impl Door {
     /// A user who could not be looked up and is let in all the same is counted and named.
     pub(crate) fn note_unchecked(&self, permit: &Permit) {
         if let Some(user) = permit.user().filter(|_| permit.is_unchecked()) {
-            self.shared.decisions.count_allowed_on_failure();
+            self.generation.decisions.count_allowed_on_failure();
             let (backend, uid) = (&permit.backend().name, &user.uid);
             tracing::warn!(
                 backend,
@@ -84,7 +84,7 @@ impl Door {
         if let (Some(principal), Some(form)) = (permit.principal(), form) {
             let audience = &permit.backend().endpoint().audience;
             let assertion =
-                self.shared.assertions.assertion(form, principal, audience, self.shared.clock.now());
+                self.generation.assertions.assertion(form, principal, audience, self.door.shared.now());
             match assertion {
                 Ok(Some(value)) => headers.push((form.header(), value)),
                 Ok(None) => {}
@@ -98,8 +98,8 @@ impl Door {
     fn lease(&self, permit: &Permit) -> Lease {
         let lease = permit.lease();
         Lease {
-            until: lease.until.map(|until| Instant::now() + until.since(self.shared.clock.now())),
-            watch: lease.revocable.and_then(|user| self.shared.control.watch(user)).map(Arc::new),
+            until: lease.until.map(|until| Instant::now() + until.since(self.door.shared.now())),
+            watch: lease.revocable.and_then(|user| self.generation.control.watch(user)).map(Arc::new),
         }
     }
 
@@ -130,7 +130,7 @@ impl Door {
             ));
         }
         let service = hyper::upgrade::on(&mut response);
-        self.tunnels.join(client, service, backend.settings.timeouts.idle, lease);
+        self.door.tunnels.join(client, service, backend.settings.timeouts.idle, lease);
         let mut answer = Response::new(full(""));
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *answer.headers_mut() = std::mem::take(response.headers_mut());

@@ -6,29 +6,28 @@ mod hints;
 mod own_paths;
 mod refused;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use firegate_core::decision::{Decision, Need, Outcome, Step, World};
 use firegate_core::reason::{Reason, Stage};
-use firegate_core::snapshot::{Backend, Snapshot};
-use firegate_core::time::SharedClock;
+use firegate_core::time::UnixTime;
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request::Parts};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use crate::assertions::SharedAssertions;
-use crate::client_address::{ForwardedTrust, client};
-use crate::control::ControlHandle;
+use crate::client_address::client;
 use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
-use crate::metrics::{Decisions, Ending, Route};
+use crate::generation::{Generation, ProcessOptions};
+use crate::limits::EXCHANGES_MAX;
+use crate::metrics::{Ending, Route};
+use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
 use crate::stream::{Body, ClientBody, Tunnels};
-use crate::upstream::Upstream;
 use crate::well_known;
 
 pub(crate) use hints::Hints;
@@ -39,88 +38,121 @@ pub(crate) use refused::{Refused, denial, fault};
 /// What every worker shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) clock: SharedClock,
-    pub(crate) control: ControlHandle,
-    pub(crate) assertions: SharedAssertions,
-    pub(crate) forwarded_trust: Option<ForwardedTrust>,
-    /// `firegate dev`: only hosts that are this machine's own are answered.
-    pub(crate) is_local: bool,
+    /// The configuration in force.
+    generation: ArcSwap<Generation>,
+    pub(crate) process: ProcessOptions,
+    pub(crate) reloads: Reloads,
     pub(crate) hints: Hints,
-    pub(crate) decisions: Arc<Decisions>,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
 }
 
-/// A worker's front door: what is shared, and the worker's own connections.
+impl Shared {
+    pub(crate) fn new(process: ProcessOptions, generation: Generation) -> Self {
+        Self {
+            generation: ArcSwap::from_pointee(generation),
+            reloads: Reloads::new(process.clock.now()),
+            process,
+            hints: Hints::default(),
+            exchanges: Semaphore::new(EXCHANGES_MAX),
+        }
+    }
+
+    /// The generation in force. Takes no lock.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    /// Puts another generation in force for the requests that come from now on.
+    pub(crate) fn replace(&self, generation: Generation) {
+        self.generation.store(Arc::new(generation));
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.process.clock.now()
+    }
+}
+
+/// A worker's front door.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     pub(crate) shared: Arc<Shared>,
-    upstreams: Arc<HashMap<String, Upstream>>,
+    /// Which worker: its connections are its own.
+    worker: usize,
     tunnels: Tunnels,
 }
 
+/// One request on its way, with the configuration that it is served by to its end.
+#[derive(Debug)]
+pub(crate) struct RequestContext<'a> {
+    pub(crate) door: &'a Door,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) peer: IpAddr,
+    pub(crate) request_id: String,
+}
+
 impl Door {
-    pub(crate) fn new(shared: Arc<Shared>, tls: &rustls::ClientConfig, tunnels: Tunnels) -> Self {
-        let upstream = |backend: &Arc<Backend>| (backend.name.clone(), Upstream::new(backend, tls));
-        let upstreams = Arc::new(shared.snapshot.backends.iter().map(upstream).collect());
-        Self { shared, upstreams, tunnels }
+    pub(crate) fn new(shared: Arc<Shared>, worker: usize, tunnels: Tunnels) -> Self {
+        Self { shared, worker, tunnels }
     }
 
     /// Answers one request.
     pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        let request_id = request_id();
+        let generation = self.shared.generation();
+        let context = RequestContext { door: self, generation, peer, request_id: request_id() };
         let form = ErrorForm::of(request.headers());
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let mut route = Route::NONE;
-        let served = self.serve(&parts, ClientBody::new(body), upgrade, peer, &mut route, &request_id).await;
-        self.shared.decisions.count(ending(&served, route), route);
+        let served = context.serve(&parts, ClientBody::new(body), upgrade, &mut route).await;
+        let RequestContext { generation, request_id, .. } = &context;
+        generation.decisions.count(ending(&served, route), route);
         let mut response = served.unwrap_or_else(|refused| {
-            let code = log_refusal(&refused, &request_id, &parts, peer);
-            refusal(code, form, &request_id)
+            let code = log_refusal(&refused, request_id, &parts, peer);
+            refusal(code, form, request_id)
         });
-        if let Some(cors) = &self.shared.snapshot.cors
+        if let Some(cors) = &generation.snapshot.cors
             && response.extensions_mut().remove::<PreflightMarker>().is_none()
         {
             cors.decorate(origin.as_ref(), response.headers_mut());
         }
-        if let Ok(value) = HeaderValue::from_str(&request_id) {
+        if let Ok(value) = HeaderValue::from_str(request_id) {
             response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
         }
         response
     }
+}
 
+impl RequestContext<'_> {
     async fn serve(
         &self,
         parts: &Parts,
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
-        peer: IpAddr,
         route: &mut Route,
-        request_id: &str,
     ) -> Result<Response<Body>, Refused> {
-        let client = client(self.shared.forwarded_trust.as_ref(), peer, &parts.headers);
+        let Generation { snapshot, decisions, forwarded_trust, .. } = &*self.generation;
+        let client = client(forwarded_trust.as_ref(), self.peer, &parts.headers);
         let facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
         let head = RequestHead { facts, client };
-        if self.shared.is_local && !request::is_local_host(head.facts.host) {
+        if self.door.shared.process.is_local && !request::is_local_host(head.facts.host) {
             let why = "the host is none of this machine's: a page may have pointed its own name here";
             return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
         }
         if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
-            return self.well_known(name, &head, parts, body, request_id).await;
+            return self.well_known(name, &head, parts, body).await;
         }
-        if self.shared.snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
+        if snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
             return Ok(well_known::only_reads(parts)
-                .unwrap_or_else(|| exchange::metadata(&self.shared.snapshot.identity.issuer)));
+                .unwrap_or_else(|| exchange::metadata(&snapshot.identity.issuer)));
         }
         let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
         let backend = match &outcome {
             Outcome::Permit(permit) => Some(permit.backend()),
-            _ => self.shared.snapshot.routes.select(&head.facts.path),
+            _ => snapshot.routes.select(&head.facts.path),
         };
-        *route = backend.map_or(Route::NONE, |backend| self.shared.decisions.route(backend));
+        *route = backend.map_or(Route::NONE, |backend| decisions.route(backend));
         match outcome {
             Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade).await,
             Outcome::Respond(answer) => Ok(preflight(answer)),
@@ -131,10 +163,11 @@ impl Door {
 
     /// Drives the decision, fetching what it needs.
     pub(crate) async fn decide<'a>(&self, start: impl FnOnce(&World<'_>) -> Step<'a>) -> Outcome {
-        let Shared { snapshot, clock, control, .. } = &*self.shared;
+        let Generation { snapshot, control, .. } = &*self.generation;
+        let shared = &self.door.shared;
         let accounts = control.accounts();
         let mut keys = control.key_ring();
-        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, now: clock.now() });
+        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, now: shared.now() });
         loop {
             let (need, decision) = match step {
                 Step::Done(outcome) => return outcome,
@@ -148,7 +181,8 @@ impl Door {
                 Need::AppCheckConsume { token } => control.consume(&token).await,
             };
             keys = control.key_ring();
-            step = decision.resume(answer, &World { snapshot, keys: &keys.ring, accounts, now: clock.now() });
+            step =
+                decision.resume(answer, &World { snapshot, keys: &keys.ring, accounts, now: shared.now() });
         }
     }
 }

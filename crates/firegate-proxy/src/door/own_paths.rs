@@ -5,7 +5,7 @@ use firegate_core::reason::{Reason, Stage};
 use firegate_core::snapshot::Snapshot;
 use http::{Response, StatusCode, request::Parts};
 
-use super::{Door, Refused, denial};
+use super::{Refused, RequestContext, denial};
 use crate::exchange::TOKEN_ENDPOINT;
 use crate::request::RequestHead;
 use crate::respond::full;
@@ -15,7 +15,7 @@ use crate::well_known;
 /// Paths that are Firegate's own and never routed.
 pub(super) const WELL_KNOWN: &str = "/.well-known/firegate/";
 
-impl Door {
+impl RequestContext<'_> {
     /// Answers a request for a path of Firegate's own, by the name below [`WELL_KNOWN`].
     pub(super) async fn well_known(
         &self,
@@ -23,19 +23,18 @@ impl Door {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
-        request_id: &str,
     ) -> Result<Response<Body>, Refused> {
-        let Snapshot { cors, exchanges_tokens, .. } = &self.shared.snapshot;
+        let Snapshot { cors, exchanges_tokens, .. } = &self.generation.snapshot;
         match name {
             TOKEN_ENDPOINT if *exchanges_tokens => match cors {
                 Some(cors) if CorsPolicy::is_preflight(&head.facts) => {
                     let answer = cors.preflight(&head.facts);
                     answer.map(preflight).map_err(|reason| denial(reason, Stage::Cors))
                 }
-                _ => Ok(self.exchange(head, parts, body, request_id).await),
+                _ => Ok(self.exchange(head, parts, body).await),
             },
-            "jwks.json" => Ok(well_known::jwk_set(parts, &self.shared.assertions.keys())),
-            "ready" => Ok(well_known::ready(parts, self.shared.control.is_ready())),
+            "jwks.json" => Ok(well_known::jwk_set(parts, &self.generation.assertions.keys())),
+            "ready" => Ok(well_known::ready(parts, self.generation.control.is_ready())),
             _ => Err(denial(Reason::RouteNotFound, Stage::Route)),
         }
     }

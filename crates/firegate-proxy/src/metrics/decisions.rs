@@ -1,6 +1,7 @@
 //! What is counted on a request's way: one relaxed addition to a number whose place was made at the start. Nothing is
 //! hashed, locked or allocated for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,13 +34,23 @@ impl Route {
     pub(crate) const NONE: Self = Self(0);
 }
 
-/// The counters of requests.
+/// The counters of requests. A new configuration adds to those of the former one, so that they never go back; a backend that
+/// is gone keeps its own.
 #[derive(Debug)]
 pub(crate) struct Decisions {
-    /// The names, sorted. The counters of the first one come after those of requests without a backend.
-    backends: Vec<String>,
-    counts: Box<[AtomicU64]>,
-    allowed_on_failure: AtomicU64,
+    /// The names, sorted, and their counters. Before them are those of requests without a backend, by no name.
+    backends: Vec<(String, Arc<Counts>)>,
+    allowed_on_failure: Arc<AtomicU64>,
+}
+
+/// The counters of one backend.
+#[derive(Debug)]
+struct Counts([AtomicU64; ENDINGS]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
 }
 
 /// One counter with its labels.
@@ -95,22 +106,30 @@ impl Ending {
 }
 
 impl Decisions {
-    /// Counters for requests to these backends.
-    pub(crate) fn new<'a>(backends: impl IntoIterator<Item = &'a Arc<Backend>>) -> Self {
-        let mut names = backends.into_iter().map(|backend| backend.name.clone()).collect::<Vec<_>>();
-        names.sort_unstable();
-        let counts = (0..ENDINGS * (names.len() + 1)).map(|_| AtomicU64::new(0)).collect();
-        Self { backends: names, counts, allowed_on_failure: AtomicU64::new(0) }
+    /// Counters for requests to these backends, which count on from where `former` is.
+    pub(crate) fn new<'a>(
+        backends: impl IntoIterator<Item = &'a Arc<Backend>>,
+        former: Option<&Self>,
+    ) -> Self {
+        let names = backends.into_iter().map(|backend| backend.name.clone()).chain([String::new()]);
+        let mut counts = names.map(|name| (name, Arc::default())).collect::<BTreeMap<_, _>>();
+        counts.extend(former.into_iter().flat_map(|former| former.backends.iter().cloned()));
+        let allowed_on_failure = former.map(|former| Arc::clone(&former.allowed_on_failure));
+        Self {
+            backends: counts.into_iter().collect(),
+            allowed_on_failure: allowed_on_failure.unwrap_or_default(),
+        }
     }
 
     /// The place of a backend among the counters.
     pub(crate) fn route(&self, backend: &Backend) -> Route {
-        self.backends.binary_search(&backend.name).map_or(Route::NONE, |index| Route(index + 1))
+        self.backends.binary_search_by(|(name, _)| name.cmp(&backend.name)).map_or(Route::NONE, Route)
     }
 
     /// Counts an answered request.
     pub(crate) fn count(&self, ending: Ending, route: Route) {
-        if let Some(count) = self.counts.get(route.0 * ENDINGS + ending.place()) {
+        let count = self.backends.get(route.0).and_then(|(_, counts)| counts.0.get(ending.place()));
+        if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -126,9 +145,8 @@ impl Decisions {
 
     /// The counters that are to be written.
     pub(super) fn written(&self) -> impl Iterator<Item = DecisionCount<'_>> {
-        let backends = std::iter::once("").chain(self.backends.iter().map(String::as_str));
-        self.counts.chunks_exact(ENDINGS).zip(backends).flat_map(|(counts, backend)| {
-            Ending::all().zip(counts).filter_map(move |(ending, count)| {
+        self.backends.iter().flat_map(|(backend, counts)| {
+            Ending::all().zip(&counts.0).filter_map(move |(ending, count)| {
                 let count = count.load(Ordering::Relaxed);
                 let (outcome, code) = ending.labels();
                 let is_written = count > 0 || ending.is_always_written();
@@ -163,7 +181,7 @@ mod tests {
     #[test]
     fn each_ending_of_each_backend_is_counted_apart() {
         let snapshot = snapshot();
-        let decisions = Decisions::new(&snapshot.backends);
+        let decisions = Decisions::new(&snapshot.backends, None);
         let routes = snapshot
             .backends
             .iter()
@@ -191,15 +209,34 @@ mod tests {
     #[test]
     fn a_backend_that_is_not_known_counts_as_none() {
         let snapshot = snapshot();
-        let decisions = Decisions::new(&snapshot.backends[..1]);
+        let decisions = Decisions::new(&snapshot.backends[..1], None);
         assert_ne!(decisions.route(&snapshot.backends[0]), Route::NONE);
         assert_eq!(decisions.route(&snapshot.backends[1]), Route::NONE);
     }
 
     #[test]
+    fn counters_go_on_under_another_configuration_and_never_go_back() {
+        let snapshot = snapshot();
+        let former = Decisions::new(&snapshot.backends, None);
+        let (api, video) = (&snapshot.backends[0], &snapshot.backends[1]);
+        former.count(Ending::Permit, former.route(api));
+        former.count(Ending::Permit, former.route(video));
+        former.count_allowed_on_failure();
+        let next = Decisions::new([video], Some(&former));
+        next.count(Ending::Permit, next.route(video));
+        next.count(Ending::Permit, Route::NONE);
+        // A request that began before is counted after.
+        former.count(Ending::Permit, former.route(video));
+        let permits = next.written().filter(|count| count.outcome == "permit");
+        let permits = permits.map(|count| (count.backend, count.count)).collect::<Vec<_>>();
+        assert_eq!(permits, [("", 1), ("api", 1), ("video", 3)]);
+        assert_eq!(next.allowed_on_failure(), 1);
+    }
+
+    #[test]
     fn faults_are_written_before_the_first_one_and_denials_after() {
         let snapshot = snapshot();
-        let decisions = Decisions::new(&snapshot.backends);
+        let decisions = Decisions::new(&snapshot.backends, None);
         let has = |code: Code| decisions.written().any(|count| count.code == code.entry().name);
         assert!(has(Code::KeysUnavailable));
         assert!(!has(Code::TokenExpired));

@@ -47,6 +47,12 @@ descriptions! {
         "The version that runs; always 1."
     READY Gauge "firegate_ready" []
         "1 while users can be identified: there are usable keys for every kind of token that is accepted."
+    RELOAD_FAILED Gauge "firegate_configuration_reload_failed" []
+        "1 while the configuration that was read last is not in force because it cannot be used."
+    RELOADS Counter "firegate_configuration_reloads_total" ["result"]
+        "Times the configuration was read again."
+    CONFIGURATION_SINCE Gauge "firegate_configuration_in_force_timestamp_seconds" []
+        "Since when the configuration is in force."
     DECISIONS Counter "firegate_decisions_total" ["outcome", "code", "backend"]
         "Requests answered, by how they ended, the reason of a refusal, and the backend that the path is routed to."
     ALLOWED_ON_FAILURE Counter "firegate_user_status_allowed_on_failure_total" []

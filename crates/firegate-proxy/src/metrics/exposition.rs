@@ -10,10 +10,10 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
 use super::descriptions::{
-    ALLOWED_ON_FAILURE, BUILD, DECISIONS, Description, GOOGLE_ID_TOKEN_EXPIRY, KEY_SET_AGE, KEY_SET_FETCHES,
-    KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE, READY, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS,
-    TOKEN_CACHE_MISSES, USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN,
-    USER_STATUS_REFUSALS_KEPT, USER_STATUS_STALENESS,
+    ALLOWED_ON_FAILURE, BUILD, CONFIGURATION_SINCE, DECISIONS, Description, GOOGLE_ID_TOKEN_EXPIRY,
+    KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE, READY, RELOAD_FAILED,
+    RELOADS, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS, TOKEN_CACHE_MISSES, USER_STATUS_ENTRIES,
+    USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN, USER_STATUS_REFUSALS_KEPT, USER_STATUS_STALENESS,
 };
 use super::{Decisions, Figures, Format};
 
@@ -21,6 +21,9 @@ use super::{Decisions, Figures, Format};
 pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
     /// The figures of this moment. Takes no lock that a request waits for.
     fn figures(&self) -> Figures;
+
+    /// The counters of requests.
+    fn decisions(&self) -> Arc<Decisions>;
 }
 
 /// Everything that is told at `/metrics`.
@@ -28,10 +31,10 @@ pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct Exposition(Registry);
 
 impl Exposition {
-    /// Tells of these counters, and of what the source says whenever it is asked.
-    pub(crate) fn new(decisions: Arc<Decisions>, source: impl Source) -> Self {
+    /// Tells what the source says whenever it is asked.
+    pub(crate) fn new(source: impl Source) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Scrape { decisions, source: Box::new(source) }));
+        registry.register_collector(Box::new(Scrape(Box::new(source))));
         Self(registry)
     }
 
@@ -50,10 +53,7 @@ impl Exposition {
 }
 
 #[derive(Debug)]
-struct Scrape {
-    decisions: Arc<Decisions>,
-    source: Box<dyn Source>,
-}
+struct Scrape(Box<dyn Source>);
 
 /// The value of a sample, of its metric's type.
 #[derive(Clone, Copy, Debug)]
@@ -65,14 +65,19 @@ enum Value {
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let figures = self.source.figures();
+        let (figures, decisions) = (self.0.figures(), self.0.decisions());
         let mut families = Families(encoder);
         families.one(&BUILD, [env!("CARGO_PKG_VERSION")], Value::Info)?;
         families.one(&READY, [], Value::Gauge(figures.is_ready.into()))?;
-        let decisions = self.decisions.written();
-        let decisions = decisions.map(|decision| (decision.labels(), decision.count));
-        families.all(&DECISIONS, decisions, Value::Counter)?;
-        families.one(&ALLOWED_ON_FAILURE, [], Value::Counter(self.decisions.allowed_on_failure()))?;
+        let configuration = figures.configuration;
+        families.one(&RELOAD_FAILED, [], Value::Gauge(configuration.is_failed.into()))?;
+        let reloads = [(["success"], configuration.successes), (["failure"], configuration.failures)];
+        families.all(&RELOADS, reloads, Value::Counter)?;
+        let since = Value::Gauge(configuration.in_force_since.as_seconds());
+        families.one(&CONFIGURATION_SINCE, [], since)?;
+        let written = decisions.written().map(|decision| (decision.labels(), decision.count));
+        families.all(&DECISIONS, written, Value::Counter)?;
+        families.one(&ALLOWED_ON_FAILURE, [], Value::Counter(decisions.allowed_on_failure()))?;
         let verified = figures.verified_tokens;
         families.one(&TOKEN_CACHE_HITS, [], Value::Counter(verified.hits))?;
         families.one(&TOKEN_CACHE_MISSES, [], Value::Counter(verified.misses))?;

@@ -4,10 +4,12 @@ use firegate_core::time::UnixTime;
 use firegate_google::key_sets::KeySnapshot;
 
 /// The owners' figures of one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Figures {
     /// Whether users can be identified.
     pub(crate) is_ready: bool,
+    /// What became of the configurations that were read.
+    pub(crate) configuration: ConfigurationFigures,
     /// One for each issuer whose keys are needed.
     pub(crate) key_sets: Vec<KeySetFigures>,
     /// What is known of users' accounts, where they are looked up.
@@ -16,6 +18,19 @@ pub(crate) struct Figures {
     pub(crate) verified_tokens: VerifiedTokenFigures,
     /// One for each backend that is called with Firegate's own Google ID token.
     pub(crate) google_id_tokens: Vec<GoogleIdTokenFigures>,
+}
+
+/// What became of the configurations that were read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConfigurationFigures {
+    /// How many were put in force after the first one.
+    pub(crate) successes: u64,
+    /// How many could not be used.
+    pub(crate) failures: u64,
+    /// Whether the last one could not.
+    pub(crate) is_failed: bool,
+    /// Since when the one in force is.
+    pub(crate) in_force_since: UnixTime,
 }
 
 /// An issuer's keys.

@@ -14,5 +14,6 @@ pub(crate) use accept::Format;
 pub(crate) use decisions::{Decisions, Ending, Route};
 pub(crate) use exposition::{Exposition, Source};
 pub(crate) use figures::{
-    Figures, GoogleIdTokenFigures, KeySetFigures, UserStatusFigures, VerifiedTokenFigures,
+    ConfigurationFigures, Figures, GoogleIdTokenFigures, KeySetFigures, UserStatusFigures,
+    VerifiedTokenFigures,
 };

@@ -4,8 +4,9 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use firegate_google::user_status::RevocationWatch;
 use tokio::time::Instant;
+
+use crate::control::Watch;
 
 /// The lease of one exchange. Its clones share one watch over the user, which ends with the last of them.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +14,7 @@ pub(crate) struct Lease {
     /// When the token expires, on the clock that time-outs run by.
     pub(crate) until: Option<Instant>,
     /// The watch over the user.
-    pub(crate) watch: Option<Arc<RevocationWatch>>,
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 /// Why a lease is over.

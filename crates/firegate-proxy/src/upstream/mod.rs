@@ -7,18 +7,18 @@ pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
 pub(crate) use refusal::{FrontRefusal, peek};
 
 use std::pin::pin;
-use std::time::Duration;
 
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 use firegate_core::snapshot::Backend;
-use firegate_files::configuration::Protocol;
+use firegate_files::configuration::{self, Protocol, Timeouts};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use url::Url;
 
 use crate::door::Refused;
 use crate::limits::{UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT};
@@ -35,13 +35,30 @@ pub(crate) struct Upstream {
     http1: Connections,
     origin: Uri,
     host: Option<http::HeaderValue>,
-    response_headers_timeout: Duration,
+    settings: Settings,
+}
+
+/// Everything that the connections are made by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settings {
+    url: Url,
+    connect_through: Option<Url>,
+    protocol: Protocol,
+    timeouts: Timeouts,
+}
+
+impl Settings {
+    fn of(backend: &Backend) -> Self {
+        let configuration::Backend { connect_through, protocol, timeouts, .. } = &backend.settings;
+        let url = backend.endpoint().url.clone();
+        Self { url, connect_through: connect_through.clone(), protocol: *protocol, timeouts: *timeouts }
+    }
 }
 
 impl Upstream {
     /// Makes the connections of a worker to a backend; none is opened yet.
     pub(crate) fn new(backend: &Backend, tls: &rustls::ClientConfig) -> Self {
-        let settings = &backend.settings;
+        let settings = Settings::of(backend);
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -60,7 +77,7 @@ impl Upstream {
                 .timer(TokioTimer::new())
                 .build(connector)
         };
-        let url = &backend.endpoint().url;
+        let url = &settings.url;
         let connect_to = settings.connect_through.as_ref().unwrap_or(url);
         let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
         Self {
@@ -69,8 +86,13 @@ impl Upstream {
             origin: connect_to.as_str().parse().unwrap_or_default(),
             // Without a detour the connection writes the host, as `Host` or `:authority`, by itself.
             host: settings.connect_through.as_ref().and_then(|_| authority.parse().ok()),
-            response_headers_timeout: settings.timeouts.response_headers,
+            settings,
         }
+    }
+
+    /// Whether these are connections as [`new`](Self::new) would make them to this backend.
+    pub(crate) fn leads_to(&self, backend: &Backend) -> bool {
+        self.settings == Settings::of(backend)
     }
 
     /// Sends a request that is permitted and waits for the head of the answer.
@@ -90,7 +112,7 @@ impl Upstream {
         let connections = if wants_upgrade { &self.http1 } else { &self.negotiated };
         let mut answer = pin!(connections.request(request));
         loop {
-            match tokio::time::timeout(self.response_headers_timeout, &mut answer).await {
+            match tokio::time::timeout(self.settings.timeouts.response_headers, &mut answer).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => return Err(classify(&error, &progress, permit)),
                 // The time runs from the end of the request: while its body moves on, nobody is late.

@@ -5,16 +5,21 @@ use prometheus_client::metrics::MetricType;
 
 use super::super::descriptions::ALL;
 use super::super::{
-    Ending, GoogleIdTokenFigures, KeySetFigures, Route, UserStatusFigures, VerifiedTokenFigures,
+    ConfigurationFigures, Ending, GoogleIdTokenFigures, KeySetFigures, Route, UserStatusFigures,
+    VerifiedTokenFigures,
 };
 use super::*;
 
 #[derive(Debug)]
-struct Given(Figures);
+struct Given(Figures, Arc<Decisions>);
 
 impl Source for Given {
     fn figures(&self) -> Figures {
         self.0.clone()
+    }
+
+    fn decisions(&self) -> Arc<Decisions> {
+        Arc::clone(&self.1)
     }
 }
 
@@ -35,6 +40,12 @@ fn figures() -> Figures {
     };
     Figures {
         is_ready: true,
+        configuration: ConfigurationFigures {
+            successes: 12,
+            failures: 10,
+            is_failed: true,
+            in_force_since: UnixTime::from_seconds(1_789_000_000),
+        },
         key_sets: vec![held, missing],
         user_status: Some(UserStatusFigures {
             entries: 9,
@@ -50,9 +61,9 @@ fn figures() -> Figures {
 }
 
 fn encode(format: Format) -> String {
-    let decisions = Decisions::new([]);
+    let decisions = Decisions::new([], None);
     decisions.count(Ending::Respond, Route::NONE);
-    Exposition::new(Arc::new(decisions), Given(figures())).encode(format).expect("a text")
+    Exposition::new(Given(figures(), Arc::new(decisions))).encode(format).expect("a text")
 }
 
 #[test]
@@ -62,6 +73,10 @@ fn it_says_what_the_owners_say() {
         concat!("firegate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         "# TYPE firegate_ready gauge",
         "firegate_ready 1",
+        "firegate_configuration_reload_failed 1",
+        "firegate_configuration_reloads_total{result=\"success\"} 12",
+        "firegate_configuration_reloads_total{result=\"failure\"} 10",
+        "firegate_configuration_in_force_timestamp_seconds 1789000000",
         "# TYPE firegate_decisions_total counter",
         "firegate_decisions_total{outcome=\"respond\",code=\"\",backend=\"\"} 1",
         "firegate_decisions_total{outcome=\"fault\",code=\"KEYS_UNAVAILABLE\",backend=\"\"} 0",

@@ -1,0 +1,159 @@
+//! One configuration in force, compiled, with everything that depends on it. A request takes the generation that is in force
+//! when it comes and keeps it to its end, so that none is decided by one configuration and forwarded by another.
+//!
+//! What two generations have in common is one thing that both hold: the keys, tokens and verdicts that were fetched under the
+//! former one are not fetched again, and what nobody holds any more stops by itself.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use firegate_core::snapshot::{Backend, Snapshot};
+use firegate_core::time::SharedClock;
+use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
+
+use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
+use crate::client_address::ForwardedTrust;
+use crate::control::{Control, ControlHandle, ControlOptions, Tended};
+use crate::metrics::Decisions;
+use crate::start::StartError;
+use crate::upstream::Upstream;
+
+/// What the process was started with and every generation is made with.
+#[derive(Debug)]
+pub(crate) struct ProcessOptions {
+    pub(crate) on_cloud_run: bool,
+    pub(crate) application_credentials: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) lookup_bearer: Option<&'static str>,
+    pub(crate) keeps_data: bool,
+    pub(crate) is_local: bool,
+    pub(crate) clock: SharedClock,
+    /// How TLS is spoken to services.
+    pub(crate) tls: rustls::ClientConfig,
+    /// How many workers there are.
+    pub(crate) workers: usize,
+}
+
+/// One configuration in force.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) configuration: Configuration,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) forwarded_trust: Option<ForwardedTrust>,
+    pub(crate) control: ControlHandle,
+    pub(crate) assertions: Arc<Tended<Assertions>>,
+    pub(crate) decisions: Arc<Decisions>,
+    /// Each worker's own connections.
+    upstreams: Box<[HashMap<String, Upstream>]>,
+}
+
+impl Generation {
+    /// Compiles a configuration, reads the keys and credentials that it names, and begins to fetch what it needs. What it has
+    /// in common with `former` is taken over from there.
+    ///
+    /// # Errors
+    /// If a key or a credential cannot be used.
+    pub(crate) fn new(
+        configuration: Configuration,
+        process: &ProcessOptions,
+        control: &Control,
+        former: Option<&Self>,
+    ) -> Result<Self, StartError> {
+        let mut snapshot = Snapshot::compile(&configuration);
+        if process.is_local {
+            snapshot = snapshot.with_local_network_origins();
+        }
+        let assertions = assertions(&configuration, &snapshot, process, control, former)?;
+        let handle = control.handle(&ControlOptions {
+            configuration: &configuration,
+            process,
+            assertions: Arc::clone(&assertions),
+            former: former.map(|former| &former.control),
+        })?;
+        let usual = if process.on_cloud_run { Behind::CloudRun } else { Behind::Direct };
+        let behind = configuration.behind.as_ref().unwrap_or(&usual);
+        let decisions = Decisions::new(&snapshot.backends, former.map(|former| &*former.decisions));
+        Ok(Self {
+            forwarded_trust: ForwardedTrust::of(behind, process.on_cloud_run),
+            control: handle,
+            assertions,
+            decisions: Arc::new(decisions),
+            upstreams: (0..process.workers)
+                .map(|worker| upstreams(&snapshot, worker, process, former))
+                .collect(),
+            snapshot,
+            configuration,
+        })
+    }
+
+    /// A worker's connections to a backend.
+    pub(crate) fn upstream(&self, worker: usize, backend: &Backend) -> Option<&Upstream> {
+        self.upstreams.get(worker)?.get(&backend.name)
+    }
+}
+
+/// A worker's connections: those that are open to the same place go on.
+fn upstreams(
+    snapshot: &Snapshot,
+    worker: usize,
+    process: &ProcessOptions,
+    former: Option<&Generation>,
+) -> HashMap<String, Upstream> {
+    let upstream = |backend: &Arc<Backend>| {
+        let kept = former.and_then(|former| former.upstream(worker, backend));
+        match kept.filter(|kept| kept.leads_to(backend)) {
+            Some(kept) => kept.clone(),
+            None => Upstream::new(backend, &process.tls),
+        }
+    };
+    snapshot.backends.iter().map(|backend| (backend.name.clone(), upstream(backend))).collect()
+}
+
+/// What signs the assertions.
+fn assertions(
+    configuration: &Configuration,
+    snapshot: &Snapshot,
+    process: &ProcessOptions,
+    control: &Control,
+    former: Option<&Generation>,
+) -> Result<Arc<Tended<Assertions>>, StartError> {
+    let settings = &configuration.assertion;
+    let data_dir = process.keeps_data.then_some(configuration.data_dir.as_path());
+    let source = match &settings.key {
+        Some(path) => KeySource::Mounted(read_key(path)?),
+        None if process.on_cloud_run => KeySource::None,
+        None => KeySource::Generated(data_dir),
+    };
+    if matches!(source, KeySource::None) {
+        check_without_key(snapshot)?;
+    }
+    let previous = settings.previous_keys.iter().map(|path| read_public_key(path));
+    let previous = previous.collect::<Result<Vec<_>, _>>()?;
+    let issuer = &snapshot.identity.issuer;
+    let kept = former.map(|former| &former.assertions);
+    if let Some(kept) = kept.filter(|kept| kept.is_made_of(&source, &previous, issuer)) {
+        return Ok(Arc::clone(kept));
+    }
+    let clock = Arc::clone(&process.clock);
+    let assertions = Assertions::new(source, previous, issuer.clone(), clock.now())?;
+    Ok(control.tend(Arc::new(assertions), |assertions, stop| assertions.run(clock, stop)))
+}
+
+/// Whether it can do without a key of its own.
+fn check_without_key(snapshot: &Snapshot) -> Result<(), StartError> {
+    if snapshot.exchanges_tokens {
+        return Err(StartError::ExchangeWithoutKey);
+    }
+    let sends = |backend: &Arc<Backend>| {
+        matches!(backend.identity_headers(), IdentityHeaders::Firegate | IdentityHeaders::Iap)
+    };
+    if snapshot.backends.iter().any(sends) {
+        tracing::warn!(
+            "no assertion about the user is sent: every instance would sign with a key of its own\nhint: openssl genpkey \
+             -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; gcloud secrets create firegate-assertion \
+             --data-file=assertion.pem; mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
+        );
+    }
+    Ok(())
+}

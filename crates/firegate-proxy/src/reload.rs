@@ -1,0 +1,132 @@
+//! Putting another configuration in force while the door is open. One that cannot be used changes nothing: what is in force
+//! stays, and that it was refused is logged and counted.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use firegate_core::time::UnixTime;
+use firegate_files::configuration::Configuration;
+use firegate_files::diagnostic::{Diagnostics, Style};
+
+use crate::generation::Generation;
+use crate::metrics::ConfigurationFigures;
+use crate::start::{FrontDoor, StartError};
+
+/// Why a configuration is not put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The file cannot be read.
+    #[error("the configuration {path} cannot be read: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The configuration does not check.
+    #[error("{}", .0.render(Style::Plain).trim_end())]
+    Check(Diagnostics),
+    /// Something differs that belongs to the process.
+    #[error(
+        "`{key}` differs from what the front door was started with, and cannot be changed while it runs\nhint: restart it, or \
+         set `{key}` back"
+    )]
+    NeedsRestart {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key or a credential that it names cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// What became of the configurations of this process.
+#[derive(Debug)]
+pub(crate) struct Reloads {
+    successes: AtomicU64,
+    failures: AtomicU64,
+    /// The last one was refused.
+    is_failed: AtomicBool,
+    /// When the one in force was put in force, in seconds.
+    in_force_since: AtomicI64,
+}
+
+impl Reloads {
+    /// None yet: what is in force was put in force at the start, `now`.
+    pub(crate) fn new(now: UnixTime) -> Self {
+        Self {
+            successes: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            is_failed: AtomicBool::new(false),
+            in_force_since: AtomicI64::new(now.as_seconds()),
+        }
+    }
+
+    pub(crate) fn figures(&self) -> ConfigurationFigures {
+        ConfigurationFigures {
+            successes: self.successes.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            is_failed: self.is_failed.load(Ordering::Relaxed),
+            in_force_since: UnixTime::from_seconds(self.in_force_since.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn count(&self, is_failed: bool, now: UnixTime) {
+        if is_failed {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.successes.fetch_add(1, Ordering::Relaxed);
+            self.in_force_since.store(now.as_seconds(), Ordering::Relaxed);
+        }
+        self.is_failed.store(is_failed, Ordering::Relaxed);
+    }
+}
+
+impl FrontDoor {
+    /// Puts what was read in force for the requests that come from now on; those under way end as they began. Keys that are new
+    /// are fetched before, for as long as a request would wait for them.
+    ///
+    /// # Errors
+    /// If it cannot be put in force. Then nothing has changed.
+    pub async fn reload(&mut self, read: Result<Configuration, ReloadError>) -> Result<(), ReloadError> {
+        let reloaded = match read {
+            Ok(configuration) => self.replace(configuration).await,
+            Err(error) => Err(error),
+        };
+        self.shared.reloads.count(reloaded.is_err(), self.shared.now());
+        match &reloaded {
+            Ok(()) => tracing::info!("another configuration is in force"),
+            Err(error) => {
+                tracing::error!(%error, "the configuration is not reloaded; the one in force stays")
+            }
+        }
+        reloaded
+    }
+
+    async fn replace(&mut self, configuration: Configuration) -> Result<(), ReloadError> {
+        let former = self.shared.generation();
+        if let Some(key) = belongs_to_process(&former.configuration, &configuration) {
+            return Err(ReloadError::NeedsRestart { key });
+        }
+        let generation = Generation::new(configuration, &self.shared.process, &self.control, Some(&former))?;
+        generation.control.new_keys_arrive(&former.control).await;
+        self.shared.replace(generation);
+        Ok(())
+    }
+}
+
+/// The first key whose value belongs to the process and differs. The sockets are bound once. The data directory holds what this
+/// process writes. And whose users are let in is what the door stands for: another project in the file is a mistaken file more
+/// often than a change.
+fn belongs_to_process(in_force: &Configuration, next: &Configuration) -> Option<&'static str> {
+    let differences = [
+        ("project", in_force.project != next.project),
+        ("listen", in_force.listen != next.listen),
+        ("health", in_force.health != next.health),
+        ("admin", in_force.admin != next.admin),
+        ("tls", in_force.tls != next.tls),
+        ("data_dir", in_force.data_dir != next.data_dir),
+    ];
+    differences.into_iter().find(|(_, differs)| *differs).map(|(key, _)| key)
+}
