@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::BenchArguments;
 use crate::test::Suite;
 
 /// The project's own commands.
@@ -43,12 +44,8 @@ enum Task {
         #[arg(long, value_name = "N")]
         seconds: Option<u32>,
     },
-    /// Measures the check of one token beside OpenSSL's bare RSA, in turns
-    Bench {
-        /// How often the two take turns
-        #[arg(long, value_name = "N", default_value_t = 5)]
-        rounds: u32,
-    },
+    /// Measures what Firegate costs, beside OpenSSL's bare RSA and beside other proxies, in turns
+    Bench(BenchArguments),
     /// Checks format, clippy and what may be in the dependency tree
     Lint,
     /// Writes the files that are generated from the code
@@ -63,7 +60,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { suite } => test::run(suite),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
-        Task::Bench { rounds } => bench::run(rounds),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Lint => lint::run(),
         Task::Generate { check } => generate::run(check),
     };

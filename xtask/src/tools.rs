@@ -29,6 +29,22 @@ pub(crate) fn install_cpp_compiler() -> Result<()> {
     if is_there { Ok(()) } else { apt_install(&["g++"]) }
 }
 
+/// Makes sure of the proxies and the loads of the measurements, each a program and the Debian package that has it.
+pub(crate) fn install_measuring_tools() -> Result<()> {
+    let programs = [
+        ("nginx", "nginx-light"),
+        ("haproxy", "haproxy"),
+        ("wrk", "wrk"),
+        ("h2load", "nghttp2-client"),
+        ("slowhttptest", "slowhttptest"),
+        ("openssl", "openssl"),
+        ("setpriv", "util-linux"),
+    ];
+    let missing = programs.into_iter().filter(|(program, _)| !has_tool(program));
+    let packages = missing.map(|(_, package)| package).collect::<Vec<_>>();
+    if packages.is_empty() { Ok(()) } else { apt_install(&packages) }
+}
+
 /// Makes sure of Node, and of the client libraries that `package-lock.json` names.
 pub(crate) fn install_client_libraries() -> Result<()> {
     install_node()?;

@@ -1,0 +1,113 @@
+//! Row 7: what Firegate holds, for connections that are busy, for those that are idle, and for what it remembers.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::crowd::Connection;
+use super::load::{CONNECTIONS, Wrk};
+use super::running::{Place, Running};
+use super::site::{Party, Site};
+use super::statistics::Goal;
+use super::tokens::FEW_USERS;
+use crate::process::progress;
+
+/// How many connections are idle at once.
+const IDLE_CONNECTIONS: usize = 10_000;
+
+/// How long Firegate may take to come to rest before its memory is looked at.
+const REST: Duration = Duration::from_secs(1);
+
+/// Measures and prints. True if every connection was served.
+pub(super) fn run(site: &Site) -> Result<bool> {
+    println!("\n| row | memory | figure | goal |\n|---|---|---:|---|");
+    let busy = busy_mib(site)?;
+    row(&format!("{CONNECTIONS} busy connections, MiB"), busy, Some(Goal { landing: 24.0, aim: 16.0 }));
+    let (idle, served) = idle_kib(site)?;
+    let name = format!("each idle connection, of {served} after one request, KiB");
+    row(&name, idle, Some(Goal { landing: 20.0, aim: 12.0 }));
+    let (verdict, with_assertion) = remembered_bytes(site)?;
+    row("each verdict, bytes", verdict, Some(Goal { landing: 512.0, aim: 512.0 }));
+    row(
+        "each verdict with its assertion, bytes",
+        with_assertion,
+        Some(Goal { landing: 1536.0, aim: 1536.0 }),
+    );
+    Ok(served == IDLE_CONNECTIONS)
+}
+
+fn row(name: &str, figure: f64, goal: Option<Goal>) {
+    let verdict = goal.map_or(String::new(), |goal| format!("{goal}: {}", goal.verdict(figure)));
+    println!("| 7 | {name} | {figure:.1} | {verdict} |");
+}
+
+/// In the midst of a load.
+fn busy_mib(site: &Site) -> Result<f64> {
+    let running = warm(site, 1)?;
+    let tokens = site.folder.join("hot.txt");
+    let load = Wrk::start(site.proxy(), "/v1/orders/42", Some(&tokens), 3, Place::Other)?;
+    std::thread::sleep(Duration::from_secs(2));
+    let memory_mib = running.memory_mib()?;
+    load.finish()?;
+    Ok(memory_mib)
+}
+
+/// Each connection asks once and then stays. The second figure says how many were answered.
+fn idle_kib(site: &Site) -> Result<(f64, usize)> {
+    // Two workers, because one is not meant to have so many.
+    let running = warm(site, 2)?;
+    let before = running.memory_mib()?;
+    progress(&format!("{IDLE_CONNECTIONS} connections"));
+    let since = Instant::now();
+    let mut connections = Vec::with_capacity(IDLE_CONNECTIONS);
+    let mut fault = None;
+    while connections.len() < IDLE_CONNECTIONS {
+        let opened = Connection::open(site.proxy()).and_then(|mut connection| {
+            connection.get("/open/orders/42", None)?;
+            Ok(connection)
+        });
+        match opened {
+            Ok(connection) => connections.push(connection),
+            Err(error) => {
+                fault = Some(error);
+                break;
+            }
+        }
+    }
+    let opening = since.elapsed();
+    let after = running.memory_mib()?;
+    if let Some(error) = fault {
+        println!("the connection after {} failed: {error:#}", connections.len());
+    }
+    println!("{} connections were opened in {:.1} s", connections.len(), opening.as_secs_f64());
+    Ok(((after - before) * 1024.0 / connections.len() as f64, connections.len()))
+}
+
+/// A signature's verdict alone, and with the assertion that is signed for its user.
+fn remembered_bytes(site: &Site) -> Result<(f64, f64)> {
+    let running = warm(site, 1)?;
+    let tokens = std::fs::read_to_string(site.folder.join("few.txt")).context("no tokens")?;
+    let mut connection = Connection::open(site.proxy())?;
+    let before = running.memory_mib()?;
+    let mut grown = |path: &str| -> Result<f64> {
+        for token in tokens.lines() {
+            connection.get(path, Some(token))?;
+        }
+        std::thread::sleep(REST);
+        Ok((running.memory_mib()? - before) * 1024.0 * 1024.0 / FEW_USERS as f64)
+    };
+    let verdict = grown("/unsigned/orders/42")?;
+    let with_assertion = grown("/v1/orders/42")?;
+    Ok((verdict, with_assertion))
+}
+
+/// Firegate after a load and at rest: what it allocates once is there already.
+fn warm(site: &Site, workers: u32) -> Result<Running> {
+    let running = site.start(Party::Firegate, workers)?;
+    let tokens = site.folder.join("hot.txt");
+    for path in ["/v1/orders/42", "/unsigned/orders/42"] {
+        Wrk::start(site.proxy(), path, Some(&tokens), 1, Place::Other)?.finish()?;
+    }
+    std::thread::sleep(REST);
+    Ok(running)
+}
