@@ -212,5 +212,5 @@ fn request_id() -> String {
     let mut bytes = [0; 16];
     // Without randomness the id names nothing, which harms no one but the reader of the log.
     let _ = SystemRandom::new().fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_ne_bytes(bytes))
 }
