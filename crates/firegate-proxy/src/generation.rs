@@ -14,7 +14,7 @@ use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
 
 use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::client_address::ForwardedTrust;
-use crate::control::{Control, ControlHandle, ControlOptions, Tended};
+use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
 use crate::metrics::Decisions;
 use crate::start::StartError;
 use crate::upstream::Upstream;
@@ -57,7 +57,7 @@ impl Generation {
     pub(crate) fn new(
         configuration: Configuration,
         process: &ProcessOptions,
-        control: &Control,
+        control: &ControlRuntime,
         former: Option<&Self>,
     ) -> Result<Self, StartError> {
         let mut snapshot = Snapshot::compile(&configuration);
@@ -115,7 +115,7 @@ fn assertions(
     configuration: &Configuration,
     snapshot: &Snapshot,
     process: &ProcessOptions,
-    control: &Control,
+    control: &ControlRuntime,
     former: Option<&Generation>,
 ) -> Result<Arc<Tended<Assertions>>, StartError> {
     let settings = &configuration.assertion;

@@ -26,5 +26,5 @@ mod well_known;
 mod worker;
 
 pub use assertions::AssertionKeyError;
-pub use reload::ReloadError;
+pub use reload::{FileWatch, ReloadError};
 pub use start::{FrontDoor, FrontDoorOptions, StartError};

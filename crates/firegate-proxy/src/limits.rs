@@ -115,6 +115,14 @@ pub const EXCHANGES_MAX: usize = 1024;
 /// How long the token endpoint waits for a form.
 pub const EXCHANGE_FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
+// The configuration in force.
+
+/// How often the configuration's files are looked at. A change is read when two looks have found the same.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much of a watched file is compared, in bytes.
+pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::assertions::AssertionKeyError;
-use crate::control::Control;
+use crate::control::{Control, ControlRuntime};
 use crate::door::Shared;
 use crate::generation::{Generation, ProcessOptions};
 use crate::metrics::{Decisions, Exposition, Figures, Source};
@@ -131,14 +131,14 @@ impl FrontDoor {
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
         let drain_timeout = options.drain_timeout;
         let control = Control::start(options.roots.clone())?;
-        let shared = match shared(options, listeners.len(), &control) {
+        let shared = match shared(options, listeners.len(), control.runtime()) {
             Ok(shared) => shared,
             Err(error) => {
                 control.stop();
                 return Err(error);
             }
         };
-        serve_private(&control, health, admin, &shared);
+        serve_private(control.runtime(), health, admin, &shared);
         let stop = CancellationToken::new();
         let start = |(index, listener)| {
             let (shared, stop) = (Arc::clone(&shared), stop.clone());
@@ -195,7 +195,11 @@ impl FrontDoor {
 }
 
 /// What the workers share: the process's own, and the first generation.
-fn shared(options: FrontDoorOptions, workers: usize, control: &Control) -> Result<Arc<Shared>, StartError> {
+fn shared(
+    options: FrontDoorOptions,
+    workers: usize,
+    control: &ControlRuntime,
+) -> Result<Arc<Shared>, StartError> {
     let process = ProcessOptions {
         on_cloud_run: options.on_cloud_run,
         application_credentials: options.application_credentials,
@@ -212,7 +216,12 @@ fn shared(options: FrontDoorOptions, workers: usize, control: &Control) -> Resul
 }
 
 /// Serves the listeners that are not for the public.
-fn serve_private(control: &Control, health: Option<Private>, admin: Option<Private>, shared: &Arc<Shared>) {
+fn serve_private(
+    control: &ControlRuntime,
+    health: Option<Private>,
+    admin: Option<Private>,
+    shared: &Arc<Shared>,
+) {
     if let Some(listener) = health {
         let shared = Arc::clone(shared);
         let answer = move |parts: &Parts| health::answer(parts, &shared);

@@ -109,6 +109,12 @@ impl Configuration {
         finish(configuration, diagnostics)
     }
 
+    /// The files of keys that it names and that are read when it is put in force. Certificates are not among them: they have a
+    /// life of their own.
+    pub fn key_files(&self) -> impl Iterator<Item = &std::path::Path> {
+        self.assertion.key.iter().chain(&self.assertion.previous_keys).map(std::path::PathBuf::as_path)
+    }
+
     /// Whose tokens are trusted.
     pub fn trust(&self) -> Trust {
         self.trust

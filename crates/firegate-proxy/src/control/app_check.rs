@@ -7,7 +7,7 @@ use firegate_google::app_check::AppCheckClient;
 use firegate_google::caller::Caller;
 use url::Url;
 
-use super::Control;
+use super::ControlRuntime;
 
 /// The client, and what it was made with.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ struct Settings {
 impl AppCheck {
     /// A client; the one of `former`, which remembers the tokens that are spent, if it would be the same.
     pub(super) fn new(
-        control: &Control,
+        control: &ControlRuntime,
         configuration: &Configuration,
         caller: Caller,
         former: Option<&Self>,

@@ -21,7 +21,7 @@ use firegate_google::id_tokens::IdTokenCache;
 use http::HeaderValue;
 use url::Url;
 
-use super::{Control, ControlOptions, Tended};
+use super::{ControlOptions, ControlRuntime, Tended};
 use crate::generation::ProcessOptions;
 use crate::start::StartError;
 
@@ -68,7 +68,7 @@ impl Identities {
     /// Reads the credentials that the configuration's backends need; files are read now, nothing is called. An identity that
     /// `former` has too keeps its tokens.
     pub(super) fn new(
-        control: &Control,
+        control: &ControlRuntime,
         options: &ControlOptions<'_>,
         former: Option<&Self>,
     ) -> Result<Self, StartError> {
@@ -145,7 +145,7 @@ impl Identities {
 
 /// What is looked for while the identities of a configuration are put together.
 struct Search<'a> {
-    control: &'a Control,
+    control: &'a ControlRuntime,
     process: &'a ProcessOptions,
     former: Option<&'a Identities>,
     endpoints: Endpoints,
@@ -157,7 +157,11 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(control: &'a Control, options: &ControlOptions<'a>, former: Option<&'a Identities>) -> Self {
+    fn new(
+        control: &'a ControlRuntime,
+        options: &ControlOptions<'a>,
+        former: Option<&'a Identities>,
+    ) -> Self {
         let process = options.process;
         Self {
             control,

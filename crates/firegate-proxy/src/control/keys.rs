@@ -8,7 +8,7 @@ use firegate_files::configuration::{AppCheck, Configuration, Trust};
 use firegate_google::key_sets::{KeySetCache, KeySetSource, KeySnapshot};
 use url::Url;
 
-use super::{Control, ControlOptions, Tended};
+use super::{ControlOptions, ControlRuntime, Tended};
 use crate::assertions::SharedAssertions;
 
 /// The issuers' published keys, one cache for each kind of token that some backend accepts.
@@ -22,7 +22,7 @@ pub(super) struct KeySets {
 impl KeySets {
     /// The key sets of a configuration; those of `former` that come from the same addresses.
     pub(super) fn new(
-        control: &Control,
+        control: &ControlRuntime,
         options: &ControlOptions<'_>,
         own: SharedAssertions,
         former: Option<&Self>,

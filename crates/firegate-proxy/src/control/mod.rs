@@ -50,7 +50,13 @@ use crate::start::StartError;
 #[derive(Debug)]
 pub(crate) struct Control {
     thread: JoinHandle<()>,
-    runtime: Handle,
+    runtime: ControlRuntime,
+}
+
+/// Where the work is put.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlRuntime {
+    handle: Handle,
     http: HttpClient,
     stop: CancellationToken,
 }
@@ -89,8 +95,8 @@ impl Control {
     pub(crate) fn start(roots: Roots) -> Result<Self, StartError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-        let runtime_handle = runtime.handle().clone();
-        let http = HttpClient::new(runtime_handle.clone(), roots)?;
+        let handle = runtime.handle().clone();
+        let http = HttpClient::new(handle.clone(), roots)?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let run = move || {
@@ -99,9 +105,23 @@ impl Control {
             runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
         };
         let thread = std::thread::Builder::new().name("firegate-control".to_owned()).spawn(run);
-        Ok(Self { thread: thread.map_err(StartError::Thread)?, runtime: runtime_handle, http, stop })
+        let thread = thread.map_err(StartError::Thread)?;
+        Ok(Self { thread, runtime: ControlRuntime { handle, http, stop } })
     }
 
+    pub(crate) fn runtime(&self) -> &ControlRuntime {
+        &self.runtime
+    }
+
+    /// Ends the thread and waits for it.
+    pub(crate) fn stop(self) {
+        self.runtime.stop.cancel();
+        // A panic there has been reported by the thread itself.
+        let _ = self.thread.join();
+    }
+}
+
+impl ControlRuntime {
     /// What workers ask by under a configuration. Files are read now; keys and tokens are fetched ahead of need from now on.
     ///
     /// # Errors
@@ -111,7 +131,7 @@ impl Control {
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(task);
+        self.handle.spawn(task);
     }
 
     /// Runs what keeps `value` up to date for as long as anybody holds it.
@@ -132,17 +152,10 @@ impl Control {
     pub(crate) fn stop_token(&self) -> CancellationToken {
         self.stop.clone()
     }
-
-    /// Ends the thread and waits for it.
-    pub(crate) fn stop(self) {
-        self.stop.cancel();
-        // A panic there has been reported by the thread itself.
-        let _ = self.thread.join();
-    }
 }
 
 impl Inner {
-    fn new(control: &Control, options: &ControlOptions<'_>) -> Result<Self, StartError> {
+    fn new(control: &ControlRuntime, options: &ControlOptions<'_>) -> Result<Self, StartError> {
         let ControlOptions { configuration, process, assertions, former } = options;
         let former = former.map(|former| &*former.inner);
         let identities = Identities::new(control, options, former.map(|former| &former.identities))?;

@@ -10,7 +10,7 @@ use firegate_google::caller::Caller;
 use firegate_google::user_status::{RevocationWatch, UserStatusCache, UserStatusOptions};
 use url::Url;
 
-use super::{Control, ControlOptions, Tended};
+use super::{ControlOptions, ControlRuntime, Tended};
 
 /// What is known of users, and what it was asked by.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl UserStatus {
     /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without. What
     /// `former` knows stays known if it was asked for by the same settings.
     pub(super) fn new(
-        control: &Control,
+        control: &ControlRuntime,
         options: &ControlOptions<'_>,
         caller: &Caller,
         former: Option<&Self>,

@@ -1,8 +1,11 @@
 //! Putting another configuration in force while the door is open. One that cannot be used changes nothing: what is in force
 //! stays, and that it was refused is logged and counted.
 
+mod watch;
+
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use firegate_core::time::UnixTime;
@@ -12,6 +15,8 @@ use firegate_files::diagnostic::{Diagnostics, Style};
 use crate::generation::Generation;
 use crate::metrics::ConfigurationFigures;
 use crate::start::{FrontDoor, StartError};
+
+pub use watch::FileWatch;
 
 /// Why a configuration is not put in force.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +41,9 @@ pub enum ReloadError {
         /// The key.
         key: &'static str,
     },
+    /// Reading it panicked.
+    #[error("the configuration could not be read: {0}")]
+    Panic(#[source] tokio::task::JoinError),
     /// A key or a credential that it names cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -84,16 +92,16 @@ impl Reloads {
 }
 
 impl FrontDoor {
-    /// Puts what was read in force for the requests that come from now on; those under way end as they began. Keys that are new
-    /// are fetched before, for as long as a request would wait for them.
+    /// Puts what `read` reads in force for the requests that come from now on; those under way end as they began. Keys that are
+    /// new are fetched before, for as long as a request would wait for them.
     ///
     /// # Errors
     /// If it cannot be put in force. Then nothing has changed.
-    pub async fn reload(&mut self, read: Result<Configuration, ReloadError>) -> Result<(), ReloadError> {
-        let reloaded = match read {
-            Ok(configuration) => self.replace(configuration).await,
-            Err(error) => Err(error),
-        };
+    pub async fn reload<R>(&mut self, read: R) -> Result<(), ReloadError>
+    where
+        R: FnOnce() -> Result<Configuration, ReloadError> + Send + 'static,
+    {
+        let reloaded = self.replace(read).await;
         self.shared.reloads.count(reloaded.is_err(), self.shared.now());
         match &reloaded {
             Ok(()) => tracing::info!("another configuration is in force"),
@@ -104,12 +112,21 @@ impl FrontDoor {
         reloaded
     }
 
-    async fn replace(&mut self, configuration: Configuration) -> Result<(), ReloadError> {
-        let former = self.shared.generation();
-        if let Some(key) = belongs_to_process(&former.configuration, &configuration) {
-            return Err(ReloadError::NeedsRestart { key });
-        }
-        let generation = Generation::new(configuration, &self.shared.process, &self.control, Some(&former))?;
+    async fn replace<R>(&mut self, read: R) -> Result<(), ReloadError>
+    where
+        R: FnOnce() -> Result<Configuration, ReloadError> + Send + 'static,
+    {
+        let (shared, control) = (Arc::clone(&self.shared), self.control.runtime().clone());
+        let former = shared.generation();
+        let make = move || {
+            let (configuration, former) = (read()?, shared.generation());
+            match belongs_to_process(&former.configuration, &configuration) {
+                Some(key) => Err(ReloadError::NeedsRestart { key }),
+                None => Ok(Generation::new(configuration, &shared.process, &control, Some(&former))?),
+            }
+        };
+        // A disk may take its time, and whoever waits here has signals to heed.
+        let generation = tokio::task::spawn_blocking(make).await.map_err(ReloadError::Panic)??;
         generation.control.new_keys_arrive(&former.control).await;
         self.shared.replace(generation);
         Ok(())

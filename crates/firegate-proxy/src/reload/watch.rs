@@ -1,0 +1,244 @@
+//! Noticing that a file has changed: by looking at it, because that works on every file system, with editors that put another
+//! file in its place, and with the links by which Kubernetes and Cloud Run change a whole directory at once.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::limits::{WATCH_INTERVAL, WATCHED_FILE_BYTES_MAX};
+
+/// The files that a configuration is made of.
+#[derive(Clone, Debug, Default)]
+pub struct FileWatch {
+    files: Vec<Watched>,
+    /// A file looked other than before, and may still be being written.
+    is_moving: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Watched {
+    path: PathBuf,
+    look: Option<Look>,
+    /// The digest of what it held when it was read last; `None` if it could not be read.
+    content: Option<Vec<u8>>,
+}
+
+/// What a file looks like without being read: to read one that Secret Manager mounts is a call of its API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Look {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// The file system and the file's number in it, which change with the link to another file.
+    identity: (u64, u64),
+}
+
+impl FileWatch {
+    /// Watches these files and no others: those that were watched before from how they were then, the others from how they
+    /// are now.
+    pub async fn watch(&mut self, paths: Vec<PathBuf>) {
+        self.off_the_runtime(move |watch| {
+            watch.files.retain(|file| paths.contains(&file.path));
+            for path in paths {
+                if watch.files.iter().all(|file| file.path != path) {
+                    watch.files.push(Watched::new(path));
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Takes the files as they are for seen: whoever is about to read them need not be told of what they hold now.
+    pub async fn acknowledge(&mut self) {
+        self.off_the_runtime(|watch| {
+            watch.look();
+            watch.read();
+        })
+        .await;
+    }
+
+    /// Waits until a file holds something else than when it was seen, and none has changed for a moment. A wait that is given
+    /// up loses nothing.
+    pub async fn changed(&mut self) {
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            let changed = self.off_the_runtime(|watch| {
+                // What looks the same twice is written to its end.
+                let is_settled = !watch.look() && watch.is_moving;
+                is_settled && watch.read()
+            });
+            if changed.await == Some(true) {
+                return;
+            }
+        }
+    }
+
+    /// Looks at every file; whether one looks other than before.
+    fn look(&mut self) -> bool {
+        let mut is_other = false;
+        for file in &mut self.files {
+            let look = Look::at(&file.path).ok();
+            is_other |= look != file.look;
+            file.look = look;
+        }
+        self.is_moving |= is_other;
+        is_other
+    }
+
+    /// Reads every file; whether one holds something else than before.
+    fn read(&mut self) -> bool {
+        let mut is_other = false;
+        for file in &mut self.files {
+            let content = content(&file.path).ok();
+            is_other |= content != file.content;
+            file.content = content;
+        }
+        self.is_moving = false;
+        is_other
+    }
+
+    /// A disk may take its time, and whoever waits here has signals to heed. `None`, and nothing is changed, if it panics.
+    async fn off_the_runtime<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> T + Send + 'static,
+    ) -> Option<T> {
+        let mut watch = self.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = work(&mut watch);
+            (watch, result)
+        });
+        let (watch, result) = worked.await.ok()?;
+        *self = watch;
+        Some(result)
+    }
+}
+
+impl Watched {
+    fn new(path: PathBuf) -> Self {
+        // In this order: what is written in between looks other at the next look.
+        let look = Look::at(&path).ok();
+        let content = content(&path).ok();
+        Self { path, look, content }
+    }
+}
+
+impl Look {
+    fn at(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(&metadata) })
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(WATCHED_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(digest(&SHA256, &bytes).as_ref().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How the watch looks at files, without waiting between two looks.
+    fn looks(watch: &mut FileWatch, times: usize) -> usize {
+        (0..times).filter(|_| !watch.look() && watch.is_moving && watch.read()).count()
+    }
+
+    fn watch(paths: &[&Path]) -> FileWatch {
+        let files = paths.iter().map(|path| Watched::new(path.to_path_buf())).collect();
+        FileWatch { files, is_moving: false }
+    }
+
+    #[test]
+    fn a_change_is_noticed_once_and_when_it_has_settled() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("firegate.yaml");
+        fs::write(&file, "one").expect("it is written");
+        let mut watch = watch(&[&file]);
+        assert_eq!(looks(&mut watch, 3), 0);
+        fs::write(&file, "half of").expect("it is written");
+        assert_eq!(looks(&mut watch, 1), 0, "it may still be being written");
+        fs::write(&file, "half of the whole").expect("it is written");
+        assert_eq!(looks(&mut watch, 1), 0, "it still was");
+        assert_eq!(looks(&mut watch, 1), 1);
+        assert_eq!(looks(&mut watch, 3), 0);
+    }
+
+    #[test]
+    fn what_is_written_anew_and_the_same_is_no_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("firegate.yaml");
+        fs::write(&file, "one").expect("it is written");
+        let mut watch = watch(&[&file]);
+        let other = folder.path().join("other");
+        fs::write(&other, "one").expect("it is written");
+        fs::rename(&other, &file).expect("it is put in its place");
+        assert_eq!(looks(&mut watch, 3), 0);
+    }
+
+    #[test]
+    fn a_file_that_goes_and_one_that_comes_are_changes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("firegate.yaml");
+        let mut watch = watch(&[&file]);
+        fs::write(&file, "one").expect("it is written");
+        assert_eq!(looks(&mut watch, 3), 1);
+        fs::remove_file(&file).expect("it is removed");
+        assert_eq!(looks(&mut watch, 3), 1);
+    }
+
+    /// A mounted ConfigMap: the file is a link through `..data`, and that link is what is replaced.
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_is_exchanged_by_its_link_is_a_change_of_its_files() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| folder.path().join(path);
+        for version in ["..1", "..2"] {
+            fs::create_dir(at(version)).expect("a folder");
+            fs::write(at(version).join("firegate.yaml"), version).expect("it is written");
+        }
+        symlink("..1", at("..data")).expect("a link");
+        symlink("..data/firegate.yaml", at("firegate.yaml")).expect("a link");
+        let mut watch = watch(&[&at("firegate.yaml")]);
+        assert_eq!(looks(&mut watch, 3), 0);
+        symlink("..2", at("..data_tmp")).expect("a link");
+        fs::rename(at("..data_tmp"), at("..data")).expect("it is exchanged");
+        assert_eq!(looks(&mut watch, 3), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_acknowledged_is_not_told_again_and_what_comes_after_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("firegate.yaml");
+        fs::write(&file, "one").expect("it is written");
+        let mut watch = FileWatch::default();
+        watch.watch(vec![file.clone()]).await;
+        fs::write(&file, "two").expect("it is written");
+        watch.acknowledge().await;
+        let told = |watch: &mut FileWatch| {
+            let mut watch = watch.clone();
+            async move { tokio::time::timeout(Duration::from_secs(60), watch.changed()).await.is_ok() }
+        };
+        assert!(!told(&mut watch).await);
+        fs::write(&file, "three").expect("it is written");
+        assert!(told(&mut watch).await);
+        watch.watch(Vec::new()).await;
+        assert!(!told(&mut watch).await);
+    }
+}

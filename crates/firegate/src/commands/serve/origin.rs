@@ -1,0 +1,90 @@
+//! Where a configuration comes from, and comes from again when it is reloaded.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use firegate_files::configuration::{self, Configuration};
+use firegate_google::credentials::METADATA_URL;
+use firegate_proxy::ReloadError;
+use url::Url;
+
+use super::ServeArguments;
+use crate::environment::Environment;
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    source: Source,
+    /// The metadata server, unless the configuration names another.
+    metadata: Option<Url>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    File(PathBuf),
+    /// The text of an environment variable.
+    Inline(String),
+    Flags {
+        project: String,
+        backend: String,
+        allow: Vec<String>,
+    },
+}
+
+impl Origin {
+    /// What the arguments say, and else the environment.
+    pub(super) fn of(arguments: &ServeArguments, environment: &Environment) -> anyhow::Result<Self> {
+        let metadata = |host: &String| {
+            let url = format!("http://{host}").parse();
+            url.with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))
+        };
+        let source = match (&arguments.config, &arguments.project, &arguments.backend) {
+            (Some(file), _, _) => Source::File(file.clone()),
+            (None, Some(project), Some(backend)) => Source::Flags {
+                project: project.clone(),
+                backend: backend.clone(),
+                allow: arguments.allow.clone(),
+            },
+            _ => match &environment.inline_configuration {
+                Some(text) => Source::Inline(text.clone()),
+                None => bail!(
+                    "there is no configuration\n\nhint: firegate serve --project my-project --backend \
+                     https://api-abc123-uc.a.run.app --allow allAuthenticatedUsers\nhint: or firegate serve -c firegate.yaml; on \
+                     Cloud Run the text may be in FIREGATE_CONFIG\nhint: to try it on this machine without any of that: \
+                     firegate dev"
+                ),
+            },
+        };
+        Ok(Self { source, metadata: environment.metadata_host.as_ref().map(metadata).transpose()? })
+    }
+
+    /// The file, if it is one: nothing else changes while the process runs.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(file) => Some(file),
+            Source::Inline(_) | Source::Flags { .. } => None,
+        }
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// If it cannot be read, or does not check.
+    pub(super) fn read(&self) -> Result<Configuration, ReloadError> {
+        let read = match &self.source {
+            Source::File(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ReloadError::Read { path: path.clone(), source })?;
+                configuration::parse(&path.display().to_string(), &text)
+            }
+            Source::Inline(text) => configuration::parse("FIREGATE_CONFIG", text),
+            Source::Flags { project, backend, allow } => Configuration::minimal(project, backend, allow),
+        };
+        let mut configuration = read.map_err(ReloadError::Check)?;
+        let default = METADATA_URL.parse().is_ok_and(|url: Url| url == configuration.google.metadata);
+        if let Some(metadata) = self.metadata.as_ref().filter(|_| default) {
+            configuration.google.metadata = metadata.clone();
+        }
+        Ok(configuration)
+    }
+}

@@ -1,0 +1,101 @@
+//! Reloading the configuration while the front door is open: when its file or a file that it names changes, and on SIGHUP.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use firegate_files::configuration::Configuration;
+use firegate_files::diagnostic::Style;
+use firegate_proxy::{FileWatch, FrontDoor};
+
+use super::origin::Origin;
+use crate::commands::stop::StopRequests;
+
+/// What is reloaded, and what has to happen for it.
+#[derive(Debug)]
+pub(super) struct Reloading {
+    origin: Origin,
+    /// The credential file, if the environment names one.
+    credentials: Option<PathBuf>,
+    watch: FileWatch,
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Reloading {
+    /// Watches the files of `configuration`, which has just been read. Needs a runtime.
+    ///
+    /// # Errors
+    /// If the system does not let the process listen for SIGHUP.
+    pub(super) async fn new(
+        origin: Origin,
+        credentials: Option<PathBuf>,
+        configuration: &Configuration,
+    ) -> io::Result<Self> {
+        let mut reloading = Self {
+            origin,
+            credentials,
+            watch: FileWatch::default(),
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        };
+        let key_files = configuration.key_files().map(PathBuf::from).collect();
+        reloading.watch(key_files).await;
+        Ok(reloading)
+    }
+
+    /// Reloads whenever there is reason to, until the process is asked to stop.
+    pub(super) async fn until_stopped(mut self, door: &mut FrontDoor, requests: &mut StopRequests) {
+        tokio::select! {
+            () = requests.next() => {}
+            () = self.run(door) => {}
+        }
+    }
+
+    async fn run(&mut self, door: &mut FrontDoor) {
+        loop {
+            self.reason().await;
+            if self.origin.file().is_none() {
+                tracing::warn!(
+                    "SIGHUP: there is nothing to reload, because the configuration is no file\nhint: restart, or use firegate serve -c \
+                     firegate.yaml"
+                );
+                continue;
+            }
+            self.watch.acknowledge().await;
+            let (origin, (told, read)) = (self.origin.clone(), mpsc::channel());
+            let reload = door.reload(move || {
+                let configuration = origin.read()?;
+                if !configuration.warnings.is_empty() {
+                    let warnings = configuration.warnings.render(Style::Plain);
+                    tracing::warn!("{}", warnings.trim_end());
+                }
+                // Its key files are watched whether or not it is put in force: one that is missing may come.
+                let _ = told.send(configuration.key_files().map(PathBuf::from).collect::<Vec<_>>());
+                Ok(configuration)
+            });
+            // The door has logged and counted what came of it.
+            let _ = reload.await;
+            if let Ok(key_files) = read.try_recv() {
+                self.watch(key_files).await;
+            }
+        }
+    }
+
+    /// Waits until a file has changed or a SIGHUP has come.
+    async fn reason(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            () = self.watch.changed() => tracing::info!("a file of the configuration has changed"),
+            _ = self.hangup.recv() => {}
+        }
+        #[cfg(not(unix))]
+        self.watch.changed().await;
+    }
+
+    async fn watch(&mut self, key_files: Vec<PathBuf>) {
+        let Some(file) = self.origin.file() else { return };
+        let files = [file.to_owned()].into_iter().chain(key_files).chain(self.credentials.clone());
+        self.watch.watch(files.collect()).await;
+    }
+}
