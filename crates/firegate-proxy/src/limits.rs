@@ -10,6 +10,28 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a stopping runtime waits for work that cannot be cancelled, such as a name look-up.
 pub const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long a stream may go on after its user's lease, to come to the end of the message that is under way.
+pub const STREAM_ENDING_GRACE: Duration = Duration::from_secs(5);
+
+/// How long the answer to a WebSocket's Close frame is waited for.
+pub const WEB_SOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a worker looks for streams whose time is over and that nobody asks for more.
+pub const STREAM_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a stream may go on after its bounds when it does not end by itself, because its client does not read. Then its
+/// connection is cut.
+pub const STREAM_OVERDUE_GRACE: Duration = Duration::from_secs(6);
+
+/// How long a client may take nothing of what is written to it.
+pub const CLIENT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How many bytes of a body a client has to send in a second, on average, after the grace. Streams of gRPC are excepted.
+pub const REQUEST_BODY_BYTES_PER_SECOND_MIN: u64 = 240;
+
+/// How long a client may be waited for in all before its average counts.
+pub const REQUEST_BODY_PACE_GRACE: Duration = Duration::from_secs(10);
+
 /// How much of a body that nobody wants any more is still read, so that the client gets to read the answer.
 pub const UNWANTED_BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -128,6 +150,9 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What `Retry-After` says when nothing better is known, in seconds.
 pub const RETRY_AFTER_SECONDS: u16 = 2;
+
+// What ends by itself is not cut off meanwhile.
+const _: () = assert!(STREAM_OVERDUE_GRACE.as_secs() > STREAM_ENDING_GRACE.as_secs());
 
 // Whoever keeps a copy of the JWK set must have fetched a new one before the key in it signs, and must still find the
 // old one after it signed for the last time.

@@ -102,6 +102,7 @@ fn canonical(status: u16) -> (&'static str, u16) {
         401 => ("UNAUTHENTICATED", 16),
         403 => ("PERMISSION_DENIED", 7),
         404 => ("NOT_FOUND", 5),
+        408 => ("ABORTED", 10),
         429 => ("RESOURCE_EXHAUSTED", 8),
         502 | 503 => ("UNAVAILABLE", 14),
         504 => ("DEADLINE_EXCEEDED", 4),

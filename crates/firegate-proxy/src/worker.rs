@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Arrival};
 use crate::door::{Door, Shared};
 use crate::limits::{ACCEPT_RETRY_PAUSE, CONNECTIONS_PER_WORKER_MAX, RUNTIME_SHUTDOWN_TIMEOUT};
-use crate::stream::Tunnels;
+use crate::stream::{OpenStreams, Tunnels};
 
 /// How many connections may wait to be accepted.
 const ACCEPT_BACKLOG: i32 = 1024;
@@ -85,6 +85,9 @@ async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_PER_WORKER_MAX));
     let connections = TaskTracker::new();
+    let open = OpenStreams::default();
+    let watching = open.clone();
+    tokio::spawn(async move { watching.watch().await });
     let mut refusing = false;
     loop {
         let place = tokio::select! {
@@ -101,7 +104,8 @@ async fn accept(
                 // A socket that refuses is slower, not wrong.
                 let _ = stream.set_nodelay(true);
                 let arrival = Arrival { peer, agreed: None };
-                let connection = connection::serve(stream, arrival, door.clone(), stop.clone());
+                let watch = open.connection();
+                let connection = connection::serve(stream, arrival, door.clone(), watch, stop.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);

@@ -259,6 +259,16 @@ catalogue! {
         "The body is longer than the backend's `body_bytes_max`."
         "send less at once, or raise `body_bytes_max`"
     }
+    BodyTooSlow "BODY_TOO_SLOW" Denial 408 RetryLater {
+        "the request's body came too slowly"
+        "The client sent too little of the body in too much time, or nothing more for the backend's `timeouts.idle`."
+        "send the body as fast as the network allows, and in smaller pieces where it is slow; the log names the bound"
+    }
+    LeaseOver "LEASE_OVER" Denial 401 RefreshToken {
+        "the user's token ended while the request was under way"
+        "The token that the request came with expired, or its user was revoked, before the whole body had come."
+        "send the request again with a fresh token; `streams.until` says what ends a stream"
+    }
     KeysUnavailable "KEYS_UNAVAILABLE" Fault 503 RetryLater {
         "the token cannot be checked at the moment; the user is still signed in"
         "The issuer's public keys could not be fetched and no kept set is young enough. Nothing is known against the token."

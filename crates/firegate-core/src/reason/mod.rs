@@ -45,6 +45,8 @@ pub enum Reason {
         /// The backend's limit in bytes.
         bytes_max: u64,
     },
+    /// See [`Code::BodyTooSlow`].
+    BodyTooSlow,
     /// See [`Code::CookieOriginNotAllowed`].
     CookieOriginNotAllowed,
     /// See [`Code::CorsOriginNotAllowed`].
@@ -59,6 +61,8 @@ pub enum Reason {
         /// Google's answer.
         answer: String,
     },
+    /// See [`Code::LeaseOver`].
+    LeaseOver,
     /// See [`Code::NoInvokerBinding`].
     NoInvokerBinding {
         /// The user as a member would name them.
@@ -177,10 +181,12 @@ impl Reason {
             Self::AppCheckTokenInvalid { .. } => Code::AppCheckTokenInvalid,
             Self::AppCheckTokenMissing => Code::AppCheckTokenMissing,
             Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::BodyTooSlow => Code::BodyTooSlow,
             Self::CookieOriginNotAllowed => Code::CookieOriginNotAllowed,
             Self::CorsOriginNotAllowed { .. } => Code::CorsOriginNotAllowed,
             Self::CredentialAmbiguous => Code::CredentialAmbiguous,
             Self::FederationRefused { .. } => Code::FederationRefused,
+            Self::LeaseOver => Code::LeaseOver,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
             Self::RequestMalformed { .. } => Code::RequestMalformed,
             Self::RouteNotFound => Code::RouteNotFound,
@@ -270,8 +276,10 @@ impl fmt::Display for Reason {
             Self::AnonymousUserNotAccepted
             | Self::AppCheckTokenConsumed
             | Self::AppCheckTokenMissing
+            | Self::BodyTooSlow
             | Self::CookieOriginNotAllowed
             | Self::CredentialAmbiguous
+            | Self::LeaseOver
             | Self::RouteNotFound
             | Self::TokenIsAppCheckToken
             | Self::TokenIsCustomToken

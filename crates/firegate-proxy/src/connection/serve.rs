@@ -20,7 +20,7 @@ use crate::limits::{
     HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
     HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
 };
-use crate::stream::Body;
+use crate::stream::{Body, ClientConnection, ConnectionStreams};
 
 /// How a client came in.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +31,19 @@ pub(crate) struct Arrival {
     pub(crate) agreed: Option<Protocol>,
 }
 
-/// Serves a connection until it ends. Once `stop` is cancelled it ends as soon as the requests under way are answered.
-pub(crate) async fn serve<S>(mut stream: S, arrival: Arrival, door: Door, stop: CancellationToken)
-where
+/// Serves a connection until it ends. Once `stop` is cancelled it ends as soon as the requests under way are answered; and at
+/// once, if `watch` finds that its client holds something beyond its time.
+pub(crate) async fn serve<S>(
+    stream: S,
+    arrival: Arrival,
+    door: Door,
+    watch: ClientConnection,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let mut stream = watch.watched(stream);
+    let door = (door, watch.streams());
     let preface = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream));
     let Some(Ok(Ok(preface))) = stop.run_until_cancelled(preface).await else { return };
     if arrival.agreed.is_some_and(|agreed| agreed != preface.protocol) {
@@ -43,9 +51,16 @@ where
     }
     let protocol = preface.protocol;
     let stream = preface.rewind(stream);
-    let served = match protocol {
-        Protocol::Http1 => serve_http1(stream, arrival, door, &stop).await,
-        Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &stop)).await,
+    let served = async {
+        match protocol {
+            Protocol::Http1 => serve_http1(stream, arrival, door, &stop).await,
+            Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &stop)).await,
+        }
+    };
+    let served = tokio::select! {
+        biased;
+        served = served => served,
+        () = watch.cut() => return,
     };
     if let Err(error) = served {
         tracing::debug!(%error, peer = %arrival.peer, "a connection ended early");
@@ -55,13 +70,13 @@ where
 async fn serve_http1<S>(
     stream: Rewound<S>,
     arrival: Arrival,
-    door: Door,
+    (door, streams): (Door, ConnectionStreams),
     stop: &CancellationToken,
 ) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(door.clone(), request, arrival));
+    let service = service_fn(move |request| answer(door.clone(), streams.clone(), request, arrival));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD_TIMEOUT)
@@ -75,13 +90,13 @@ where
 async fn serve_http2<S>(
     stream: Rewound<S>,
     arrival: Arrival,
-    door: Door,
+    (door, streams): (Door, ConnectionStreams),
     stop: &CancellationToken,
 ) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(door.clone(), request, arrival));
+    let service = service_fn(move |request| answer(door.clone(), streams.clone(), request, arrival));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
@@ -101,10 +116,11 @@ where
 
 async fn answer(
     door: Door,
+    streams: ConnectionStreams,
     request: Request<Incoming>,
     arrival: Arrival,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(door.answer(request, arrival.peer.ip()).await)
+    Ok(door.answer(request, arrival.peer.ip(), &streams).await)
 }
 
 /// Drives a connection to its end, and from `stop` on takes no new requests from it.

@@ -42,6 +42,11 @@ impl Watch {
     pub(crate) async fn revoked(&self) {
         self.watch.revoked().await;
     }
+
+    /// Whether they are over.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.watch.is_revoked()
+    }
 }
 
 impl UserStatus {

@@ -8,16 +8,21 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::snapshot::Backend;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
 use firegate_files::configuration::TokenSource;
-use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts,
+};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{Refused, RequestContext, denial, fault};
 use crate::request::RequestHead;
-use crate::respond::full;
-use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, ClientBody, Lease};
+use crate::respond::{ErrorForm, full};
+use crate::stream::{
+    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace,
+};
 use crate::upstream::{FrontRefusal, RequestHeaders, peek, strip_hop_by_hop};
 
 impl RequestContext<'_> {
@@ -39,7 +44,7 @@ impl RequestContext<'_> {
             return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
         };
         let (lease, wants_upgrade) = (self.lease(&permit), head.facts.is_web_socket);
-        let (body, progress) = bounded_request_body(body, &backend, &parts.headers, lease.clone())?;
+        let (body, progress) = bounded_request_body(body, &backend, parts, &lease, self.streams)?;
         let mut request = Request::new(body);
         *request.method_mut() = parts.method.clone();
         *request.headers_mut() = parts.headers.clone();
@@ -57,12 +62,12 @@ impl RequestContext<'_> {
         let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             conceal_token(response.headers_mut(), head, &backend);
-            return self.switch(response, parts, upgrade, &backend, &lease);
+            return self.switch(response, parts, upgrade, &backend, lease);
         }
         if response.status() == StatusCode::UNAUTHORIZED && permit.drops_token() {
             self.door.shared.hints.user_token_dropped(&backend.name);
         }
-        hand_back(response, parts, &permit, sent_google_token, lease).await
+        hand_back(response, parts, &permit, sent_google_token, (lease, self.streams)).await
     }
 
     /// A user who could not be looked up and is let in all the same is counted and named.
@@ -109,7 +114,7 @@ impl RequestContext<'_> {
         parts: &Parts,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         backend: &Backend,
-        lease: &Lease,
+        lease: Lease,
     ) -> Result<Response<Body>, Refused> {
         // Nothing is copied before the service has confirmed the very protocol that the client asked for.
         let protocol = response.headers().get(UPGRADE).cloned();
@@ -170,22 +175,30 @@ fn conceal_token(answered: &mut HeaderMap, head: &RequestHead<'_>, backend: &Bac
 fn bounded_request_body(
     body: ClientBody,
     backend: &Backend,
-    headers: &HeaderMap,
-    lease: Lease,
+    asked: &Parts,
+    lease: &Lease,
+    streams: &ConnectionStreams,
 ) -> Result<(Body, BodyProgress), Refused> {
     let bytes_max = backend.settings.body_bytes_max;
     let announced =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        asked.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
     }
     let progress = BodyProgress::default();
+    let idle = Some(backend.settings.timeouts.idle);
+    // Messages of gRPC come when there is something to say.
+    let is_grpc = asked.version == Version::HTTP_2 && ErrorForm::of(&asked.headers) == ErrorForm::Grpc;
     let bounds = Bounds {
         bytes_max: Some(bytes_max),
-        idle: Some(backend.settings.timeouts.idle),
-        lease,
+        idle,
+        pace: (!is_grpc).then(Pace::default),
+        lease: lease.clone(),
+        ending: Ending::Withhold,
         strips_protected_trailers: true,
         progress: progress.clone(),
+        watched: (!body.is_end_stream()).then(|| streams.open(lease, idle)),
+        ..Bounds::default()
     };
     Ok((BoundedBody::new(body, bounds).boxed_unsync(), progress))
 }
@@ -196,11 +209,14 @@ async fn hand_back(
     asked: &Parts,
     permit: &Permit,
     sent_google_token: bool,
-    lease: Lease,
+    (lease, streams): (Lease, &ConnectionStreams),
 ) -> Result<Response<Body>, Refused> {
     let backend = permit.backend();
     let (mut parts, body) = response.into_parts();
-    let bounds = Bounds { idle: Some(backend.settings.timeouts.idle), lease, ..Bounds::default() };
+    let idle = Some(backend.settings.timeouts.idle);
+    let watched = (!body.is_end_stream()).then(|| streams.open(&lease, idle));
+    let ending = Ending::of(&parts.headers, asked.version);
+    let bounds = Bounds { idle, lease, ending, watched, ..Bounds::default() };
     let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
     let body = match suspicion {
         None => BoundedBody::new(body, bounds).boxed_unsync(),
@@ -220,7 +236,7 @@ async fn hand_back(
     strip_hop_by_hop(&mut parts.headers);
     if parts.status == StatusCode::NO_CONTENT {
         // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
-        parts.headers.remove(http::header::CONTENT_LENGTH);
+        parts.headers.remove(CONTENT_LENGTH);
     }
     Ok(Response::from_parts(parts, body))
 }

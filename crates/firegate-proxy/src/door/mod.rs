@@ -27,7 +27,7 @@ use crate::metrics::{Ending, Route};
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
-use crate::stream::{Body, ClientBody, Tunnels};
+use crate::stream::{Body, ClientBody, ConnectionStreams, Tunnels};
 use crate::well_known;
 
 pub(crate) use hints::Hints;
@@ -88,6 +88,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) door: &'a Door,
     pub(crate) generation: Arc<Generation>,
     pub(crate) peer: IpAddr,
+    /// By what the streams of its connection are listed.
+    pub(crate) streams: &'a ConnectionStreams,
     pub(crate) request_id: String,
 }
 
@@ -96,10 +98,15 @@ impl Door {
         Self { shared, worker, tunnels }
     }
 
-    /// Answers one request.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+    /// Answers one request. What it streams is listed among the connection's streams.
+    pub(crate) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
         let generation = self.shared.generation();
-        let context = RequestContext { door: self, generation, peer, request_id: request_id() };
+        let context = RequestContext { door: self, generation, peer, streams, request_id: request_id() };
         let form = ErrorForm::of(request.headers());
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();

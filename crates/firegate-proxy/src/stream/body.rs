@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use bytes::Bytes;
 use firegate_core::headers::{is_look_alike, is_protected};
 use http::HeaderName;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::Incoming;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
+use super::ending::{Ending, Next};
 use super::lease::{Lease, LeaseEnd, LeaseOver};
-use crate::limits::{UNWANTED_BODY_BYTES_MAX, UNWANTED_BODY_TIMEOUT};
+use super::overdue::OpenStream;
+use super::pace::Pace;
+use crate::limits::STREAM_ENDING_GRACE;
 
 /// A body that is streamed.
 pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -31,6 +32,8 @@ pub(crate) enum BodyError {
     LeaseOver(LeaseEnd),
     #[error("the body is too large")]
     TooLarge,
+    #[error("the body is sent too slowly")]
+    TooSlow,
     #[error("the other side broke off: {0}")]
     Transport(#[from] hyper::Error),
 }
@@ -42,30 +45,64 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: Option<u64>,
     /// The longest wait for a piece.
     pub(crate) idle: Option<Duration>,
+    /// How fast it has to come, if that matters.
+    pub(crate) pace: Option<Pace>,
     /// What ends it in any case.
     pub(crate) lease: Lease,
-    /// Trailers by names that no client may set are left out: servers merge them into the headers.
+    /// How it ends then.
+    pub(crate) ending: Ending,
+    /// Trailers by names that no client may set are left out too: servers merge them into the headers.
     pub(crate) strips_protected_trailers: bool,
     /// What the sender is told while it waits for an answer.
     pub(crate) progress: BodyProgress,
+    /// The watch over it while nobody asks for more of it.
+    pub(crate) watched: Option<OpenStream>,
+}
+
+/// Why a request's body did not reach its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFailure {
+    LeaseOver,
+    TooLarge,
+    TooSlow,
 }
 
 /// How far a body is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BodyProgress {
-    moved: Arc<AtomicBool>,
-    exceeded: Arc<AtomicBool>,
+pub(crate) struct BodyProgress(Arc<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    moved: AtomicBool,
+    /// [`BodyFailure`], as its place in [`FAILURES`]; 0 is none.
+    failure: AtomicU8,
 }
+
+const FAILURES: [(u8, BodyFailure); 3] =
+    [(1, BodyFailure::LeaseOver), (2, BodyFailure::TooLarge), (3, BodyFailure::TooSlow)];
 
 impl BodyProgress {
     /// Whether a piece went through since this was asked last.
     pub(crate) fn take_moved(&self) -> bool {
-        self.moved.swap(false, Ordering::Relaxed)
+        self.0.moved.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether the body turned out to be too large.
-    pub(crate) fn is_exceeded(&self) -> bool {
-        self.exceeded.load(Ordering::Relaxed)
+    /// Why the body was broken off, if Firegate did.
+    pub(crate) fn failure(&self) -> Option<BodyFailure> {
+        let number = self.0.failure.load(Ordering::Relaxed);
+        FAILURES.iter().find(|(place, _)| *place == number).map(|(_, failure)| *failure)
+    }
+
+    fn note_failure(&self, error: &BodyError) {
+        let failure = match error {
+            BodyError::LeaseOver(_) => BodyFailure::LeaseOver,
+            BodyError::TooLarge => BodyFailure::TooLarge,
+            BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
+            BodyError::Transport(_) => return,
+        };
+        if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {
+            self.0.failure.store(*number, Ordering::Relaxed);
+        }
     }
 }
 
@@ -73,35 +110,171 @@ impl BodyProgress {
 pub(crate) struct BoundedBody<B> {
     inner: B,
     bounds: Bounds,
-    /// Runs while a piece is waited for.
-    waiting: Option<Pin<Box<Sleep>>>,
-    lease_over: Option<LeaseOver>,
+    phase: Phase,
+    /// The one timer: for whatever comes first while a piece is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Waiting>,
+    /// Wakes when the user's sessions are over.
+    revoked: Option<LeaseOver>,
 }
 
-impl<B> BoundedBody<B> {
+/// How far the body is.
+enum Phase {
+    Flowing,
+    /// The lease is over. What is under way may come to its end before the timer's.
+    Ending(LeaseEnd),
+    Over,
+}
+
+/// A piece that is waited for.
+#[derive(Clone, Copy)]
+struct Waiting {
+    since: Instant,
+    due: Due,
+}
+
+/// What happens when it does not come.
+#[derive(Clone, Copy)]
+enum Due {
+    Idle,
+    LeaseOver,
+    TooSlow,
+}
+
+impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
     /// Bounds a body.
     pub(crate) fn new(inner: B, bounds: Bounds) -> Self {
-        let lease_over = bounds.lease.over();
-        Self { inner, bounds, waiting: None, lease_over }
+        Self { inner, bounds, phase: Phase::Flowing, timer: None, waiting: None, revoked: None }
+    }
+
+    fn poll_flowing(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.bounds.lease.has_end()
+            && let Some(end) = self.bounds.lease.ended(Instant::now())
+        {
+            return self.begin_ending(end, context);
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+            return self.poll_waiting(context);
+        };
+        if let Some(waiting) = self.waiting.take()
+            && let Some(pace) = &mut self.bounds.pace
+        {
+            pace.waited(waiting.since.elapsed());
+        }
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(self.admit(frame)),
+            Some(Err(error)) => Some(Err(error.into())),
+            None => None,
+        })
+    }
+
+    /// The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(watch) = &self.bounds.lease.watch {
+            let watch = Arc::clone(watch);
+            let revoked = self.revoked.get_or_insert_with(|| {
+                Box::pin(async move {
+                    watch.revoked().await;
+                    LeaseEnd::Revoked
+                })
+            });
+            if let Poll::Ready(end) = revoked.as_mut().poll(context) {
+                return self.begin_ending(end, context);
+            }
+        }
+        let waiting = match self.waiting {
+            Some(waiting) => waiting,
+            None => {
+                let since = Instant::now();
+                let Some((at, due)) = self.first_due(since) else { return Poll::Pending };
+                self.set_timer(at);
+                *self.waiting.insert(Waiting { since, due })
+            }
+        };
+        if !self.timer_is_over(context) {
+            return Poll::Pending;
+        }
+        match waiting.due {
+            Due::Idle => Poll::Ready(Some(Err(BodyError::Idle))),
+            Due::TooSlow => Poll::Ready(Some(Err(BodyError::TooSlow))),
+            Due::LeaseOver => self.begin_ending(LeaseEnd::Expired, context),
+        }
+    }
+
+    /// What happens first if nothing comes.
+    fn first_due(&self, now: Instant) -> Option<(Instant, Due)> {
+        let lease = self.bounds.lease.until.map(|until| (until, Due::LeaseOver));
+        let idle = self.bounds.idle.map(|idle| (now + idle, Due::Idle));
+        let pace = self.bounds.pace.map(|pace| (now + pace.patience(), Due::TooSlow));
+        [lease, pace, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
+        }
+    }
+
+    fn timer_is_over(&mut self, context: &mut Context<'_>) -> bool {
+        self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready())
+    }
+
+    fn begin_ending(
+        &mut self,
+        end: LeaseEnd,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.phase = Phase::Ending(end);
+        self.set_timer(Instant::now() + STREAM_ENDING_GRACE);
+        self.poll_ending(end, context)
+    }
+
+    fn poll_ending(
+        &mut self,
+        end: LeaseEnd,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let next = self.bounds.ending.next(end);
+        let frame = match next {
+            Next::Last(frame) => {
+                self.phase = Phase::Over;
+                return Poll::Ready(frame.map(Ok));
+            }
+            Next::Broken => return Poll::Ready(Some(Err(BodyError::LeaseOver(end)))),
+            Next::Nothing => Poll::Pending,
+            Next::Through => Pin::new(&mut self.inner).poll_frame(context),
+        };
+        let Poll::Ready(frame) = frame else {
+            let is_over = self.timer_is_over(context);
+            return if is_over { Poll::Ready(Some(Err(BodyError::LeaseOver(end)))) } else { Poll::Pending };
+        };
+        let Some(frame) = frame.transpose()? else { return Poll::Ready(None) };
+        Poll::Ready(Some(match frame.into_data() {
+            Ok(mut data) => self.admit(Frame::data(data.split_to(self.bounds.ending.rest(&data)))),
+            Err(trailers) => self.admit(trailers),
+        }))
     }
 
     /// Lets a frame through, as far as it may.
     fn admit(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
-        self.bounds.progress.moved.store(true, Ordering::Relaxed);
-        if let (Some(left), Some(data)) = (&mut self.bounds.bytes_max, frame.data_ref()) {
-            match left.checked_sub(data.len() as u64) {
-                Some(rest) => *left = rest,
-                None => {
-                    self.bounds.progress.exceeded.store(true, Ordering::Relaxed);
-                    return Err(BodyError::TooLarge);
-                }
-            }
+        self.bounds.progress.0.moved.store(true, Ordering::Relaxed);
+        if let Some(watched) = &self.bounds.watched {
+            watched.moved();
         }
-        if self.bounds.strips_protected_trailers
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            let refused =
-                |name: &&HeaderName| is_protected(name) || is_look_alike(name) || NO_TRAILERS.contains(name);
+        if let Some(data) = frame.data_ref() {
+            self.bounds.ending.pass(data);
+            if let Some(pace) = &mut self.bounds.pace {
+                pace.sent(data.len());
+            }
+            if let Some(left) = &mut self.bounds.bytes_max {
+                *left = left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
+            }
+        } else if let Some(trailers) = frame.trailers_mut() {
+            let protects = self.bounds.strips_protected_trailers;
+            let refused = |name: &&HeaderName| {
+                NO_TRAILERS.contains(name) || is_look_alike(name) || (protects && is_protected(name))
+            };
             let names = trailers.keys().filter(refused).cloned().collect::<Vec<_>>();
             for name in names {
                 trailers.remove(name);
@@ -111,65 +284,7 @@ impl<B> BoundedBody<B> {
     }
 }
 
-/// A client's body. If it is dropped before its end, the rest is read and thrown away, within bounds: otherwise the
-/// connection would break while the client still sends, and with it the answer that says why.
-pub(crate) struct ClientBody {
-    inner: Option<Incoming>,
-}
-
-impl ClientBody {
-    /// Takes a body as it comes.
-    pub(crate) fn new(inner: Incoming) -> Self {
-        Self { inner: Some(inner) }
-    }
-}
-
-impl HttpBody for ClientBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(inner).poll_frame(context));
-        if !matches!(frame, Some(Ok(_))) {
-            self.inner = None;
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
-    }
-}
-
-impl Drop for ClientBody {
-    fn drop(&mut self) {
-        if let Some(inner) = self.inner.take().filter(|inner| !inner.is_end_stream())
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(tokio::time::timeout(UNWANTED_BODY_TIMEOUT, discard(inner)));
-        }
-    }
-}
-
-async fn discard(mut body: Incoming) {
-    let mut bytes = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if bytes > UNWANTED_BODY_BYTES_MAX {
-            return;
-        }
-    }
-}
-
-/// Fields that decide about a request, and so come before it (RFC 9110, section 6.5.1).
+/// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [HeaderName; 6] = [
     http::header::AUTHORIZATION,
     http::header::CONNECTION,
@@ -187,25 +302,20 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        if let Some(over) = &mut this.lease_over
-            && let Poll::Ready(end) = over.as_mut().poll(context)
-        {
-            return Poll::Ready(Some(Err(BodyError::LeaseOver(end))));
+        let frame = ready!(match self.phase {
+            Phase::Flowing => self.poll_flowing(context),
+            Phase::Ending(end) => self.poll_ending(end, context),
+            Phase::Over => Poll::Ready(None),
+        });
+        if let Some(Err(error)) = &frame {
+            self.phase = Phase::Over;
+            self.bounds.progress.note_failure(error);
         }
-        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) else {
-            // The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
-            let Some(idle) = this.bounds.idle else { return Poll::Pending };
-            let sleep = this.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-            ready!(sleep.as_mut().poll(context));
-            return Poll::Ready(Some(Err(BodyError::Idle)));
-        };
-        this.waiting = None;
-        Poll::Ready(frame.map(|frame| this.admit(frame?)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        matches!(self.phase, Phase::Over) || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

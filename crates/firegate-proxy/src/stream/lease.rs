@@ -38,6 +38,19 @@ impl LeaseEnd {
 }
 
 impl Lease {
+    /// Whether anything ends it.
+    pub(crate) fn has_end(&self) -> bool {
+        self.until.is_some() || self.watch.is_some()
+    }
+
+    /// Whether it is over by now.
+    pub(crate) fn ended(&self, now: Instant) -> Option<LeaseEnd> {
+        if self.until.is_some_and(|until| until <= now) {
+            return Some(LeaseEnd::Expired);
+        }
+        self.watch.as_ref().filter(|watch| watch.is_revoked()).map(|_| LeaseEnd::Revoked)
+    }
+
     /// Waits until it is over; `None` if it never is.
     pub(crate) fn over(&self) -> Option<LeaseOver> {
         let watch = self.watch.clone();

@@ -2,9 +2,20 @@
 //! own end.
 
 mod body;
+mod boundary;
+mod client_body;
+mod ending;
+mod grpc;
 mod lease;
+mod overdue;
+mod pace;
 mod tunnel;
+mod web_socket;
 
-pub(crate) use body::{Body, BodyProgress, BoundedBody, Bounds, ClientBody};
+pub(crate) use body::{Body, BodyFailure, BodyProgress, BoundedBody, Bounds};
+pub(crate) use client_body::ClientBody;
+pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;
+pub(crate) use overdue::{ClientConnection, ConnectionStreams, OpenStreams};
+pub(crate) use pace::Pace;
 pub(crate) use tunnel::Tunnels;

@@ -1,16 +1,19 @@
-//! Upgraded connections (WebSocket): after both sides have switched, bytes are copied until one side ends, nothing has
-//! moved for the idle time, or the user's lease is over.
+//! WebSockets: after both sides have switched, bytes are copied until one side ends, nothing has moved for the idle time,
+//! the user's lease is over, or the worker stops. What Firegate ends, it ends with a Close frame to both sides.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::lease::Lease;
+use super::boundary::Boundary;
+use super::lease::{Lease, LeaseEnd};
+use super::web_socket::{CloseCode, WebSocketFraming, close_to_client, close_to_service};
+use crate::limits::{STREAM_ENDING_GRACE, WEB_SOCKET_CLOSE_TIMEOUT};
 
 /// How much is read at once in each direction.
 const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
@@ -22,32 +25,44 @@ pub(crate) struct Tunnels {
     stop: CancellationToken,
 }
 
+/// Why Firegate ends a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TunnelEnd {
+    Idle,
+    LeaseOver(LeaseEnd),
+    Stopping,
+}
+
+impl TunnelEnd {
+    const fn code(self) -> CloseCode {
+        match self {
+            Self::Idle | Self::Stopping => CloseCode::GoingAway,
+            Self::LeaseOver(_) => CloseCode::PolicyViolation,
+        }
+    }
+
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Idle => "nothing was sent for too long",
+            Self::LeaseOver(end) => end.as_str(),
+            Self::Stopping => "the proxy is stopping",
+        }
+    }
+}
+
 impl Tunnels {
     /// Joins two connections as soon as both have switched.
-    pub(crate) fn join(&self, client: OnUpgrade, service: OnUpgrade, idle: Duration, lease: &Lease) {
-        let lease_over = lease.over();
+    pub(crate) fn join(&self, client: OnUpgrade, service: OnUpgrade, idle: Duration, lease: Lease) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            let moved = AtomicBool::new(false);
-            let both = async {
-                // If either side does not switch after all, both connections close.
-                let Ok((client, service)) = tokio::try_join!(client, service) else { return };
-                let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
-                let (from_service, to_service) = tokio::io::split(TokioIo::new(service));
-                tokio::join!(copy(from_client, to_service, &moved), copy(from_service, to_client, &moved));
+            let switched = tokio::select! {
+                switched = async { tokio::try_join!(client, service) } => switched,
+                () = stop.cancelled() => return,
             };
-            let lease = async {
-                match lease_over {
-                    Some(over) => over.await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = both => {}
-                () = idleness(&moved, idle) => {}
-                end = lease => tracing::info!(why = end.as_str(), "a tunnel ended with its user's lease"),
-                () = stop.cancelled() => {}
-            }
+            // If either side does not switch after all, both connections close.
+            let Ok((client, service)) = switched else { return };
+            let tunnel = Tunnel::between(TokioIo::new(client), TokioIo::new(service));
+            tunnel.run(idle, &lease, &stop).await;
         });
     }
 
@@ -59,6 +74,132 @@ impl Tunnels {
     }
 }
 
+/// Two connections that are joined.
+struct Tunnel<C, S> {
+    to_client: Direction<S, C>,
+    to_service: Direction<C, S>,
+}
+
+impl<C, S> Tunnel<C, S>
+where
+    C: AsyncRead + AsyncWrite,
+    S: AsyncRead + AsyncWrite,
+{
+    fn between(client: C, service: S) -> Self {
+        let (from_client, to_client) = tokio::io::split(client);
+        let (from_service, to_service) = tokio::io::split(service);
+        Self {
+            to_client: Direction::new(from_service, to_client),
+            to_service: Direction::new(from_client, to_service),
+        }
+    }
+
+    /// Copies until one side ends or Firegate does.
+    async fn run(mut self, idle: Duration, lease: &Lease, stop: &CancellationToken) {
+        let moved = AtomicBool::new(false);
+        let both = async { tokio::join!(self.to_client.copy(&moved), self.to_service.copy(&moved)) };
+        let lease_over = async {
+            match lease.over() {
+                Some(over) => over.await,
+                None => std::future::pending().await,
+            }
+        };
+        let end = tokio::select! {
+            _ = both => return,
+            () = idleness(&moved, idle) => TunnelEnd::Idle,
+            end = lease_over => TunnelEnd::LeaseOver(end),
+            () = stop.cancelled() => TunnelEnd::Stopping,
+        };
+        if let TunnelEnd::LeaseOver(end) = end {
+            tracing::info!(why = end.as_str(), "a WebSocket ended with its user's lease");
+        }
+        let (code, reason) = (end.code(), end.reason());
+        let (to_client, to_service) = (close_to_client(code, reason), close_to_service(code, reason));
+        let closing =
+            async { tokio::join!(self.to_client.close(&to_client), self.to_service.close(&to_service)) };
+        // Whoever is in the middle of a frame for longer, or does not read, is cut off.
+        let _ = tokio::time::timeout(STREAM_ENDING_GRACE, closing).await;
+    }
+}
+
+/// One direction of a tunnel. It says at any time what was written, so that copying can be interrupted.
+struct Direction<A, B> {
+    source: ReadHalf<A>,
+    sink: WriteHalf<B>,
+    frames: Boundary<WebSocketFraming>,
+    buffer: Box<[u8]>,
+    /// Of what was read, the part that is not written yet.
+    unwritten: std::ops::Range<usize>,
+}
+
+impl<A: AsyncRead, B: AsyncWrite> Direction<A, B> {
+    fn new(source: ReadHalf<A>, sink: WriteHalf<B>) -> Self {
+        let buffer = vec![0; TUNNEL_BUFFER_BYTES].into_boxed_slice();
+        Self { source, sink, frames: Boundary::default(), buffer, unwritten: 0..0 }
+    }
+
+    /// Copies until the source ends, then closes the sink's direction.
+    async fn copy(&mut self, moved: &AtomicBool) {
+        while self.fill().await {
+            moved.store(true, Ordering::Relaxed);
+            while !self.unwritten.is_empty() {
+                if !self.write(self.unwritten.len()).await {
+                    return self.shut_down().await;
+                }
+                moved.store(true, Ordering::Relaxed);
+            }
+            if self.sink.flush().await.is_err() {
+                break;
+            }
+        }
+        self.shut_down().await;
+    }
+
+    /// Ends the direction with a last frame, after the one that is under way.
+    async fn close(&mut self, last_frame: &[u8]) {
+        while !self.frames.is_between_frames() {
+            if self.unwritten.is_empty() && !self.fill().await {
+                break;
+            }
+            let piece = self.buffer.get(self.unwritten.clone()).unwrap_or_default();
+            if !self.write(self.frames.rest_of_frame(piece)).await {
+                break;
+            }
+        }
+        // A side that has said goodbye already is not told twice.
+        if self.frames.is_between_frames() && !self.frames.has_ended() {
+            // It may be gone already; there is nobody left to tell.
+            let _ = self.sink.write_all(last_frame).await;
+        }
+        self.shut_down().await;
+        // What is still coming is read, or the system would tell the peer of it by a reset, which takes the goodbye away.
+        let rest = async { while let Ok(1..) = self.source.read(&mut self.buffer).await {} };
+        let _ = tokio::time::timeout(WEB_SOCKET_CLOSE_TIMEOUT, rest).await;
+    }
+
+    /// Reads the next piece. False if there is none.
+    async fn fill(&mut self) -> bool {
+        let Ok(count @ 1..) = self.source.read(&mut self.buffer).await else { return false };
+        self.unwritten = 0..count;
+        true
+    }
+
+    /// Writes up to so many bytes of the piece, at least one. False if they are no longer wanted.
+    async fn write(&mut self, bytes_max: usize) -> bool {
+        let start = self.unwritten.start;
+        let piece = self.buffer.get(start..start + bytes_max).unwrap_or_default();
+        let Ok(written @ 1..) = self.sink.write(piece).await else { return false };
+        self.frames.pass(piece.get(..written).unwrap_or_default());
+        self.unwritten.start += written;
+        true
+    }
+
+    async fn shut_down(&mut self) {
+        // The other side may be gone already; there is nobody left to tell.
+        let _ = self.sink.shutdown().await;
+    }
+}
+
 /// Ends when nothing has moved, in either direction, for `idle` at least and for twice that at most.
 async fn idleness(moved: &AtomicBool, idle: Duration) {
     loop {
@@ -67,21 +208,4 @@ async fn idleness(moved: &AtomicBool, idle: Duration) {
             return;
         }
     }
-}
-
-/// Copies until the source ends, then closes the sink's direction.
-async fn copy<S>(mut source: ReadHalf<S>, mut sink: WriteHalf<S>, moved: &AtomicBool)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite,
-{
-    let mut buffer = vec![0; TUNNEL_BUFFER_BYTES];
-    while let Ok(count @ 1..) = source.read(&mut buffer).await {
-        let Some(piece) = buffer.get(..count) else { break };
-        moved.store(true, Ordering::Relaxed);
-        if sink.write_all(piece).await.is_err() {
-            break;
-        }
-    }
-    // The other side may be gone already; there is nobody left to tell.
-    let _ = sink.shutdown().await;
 }

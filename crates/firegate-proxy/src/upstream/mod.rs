@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::door::Refused;
 use crate::limits::{UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT};
-use crate::stream::{Body, BodyProgress};
+use crate::stream::{Body, BodyFailure, BodyProgress};
 
 type Connections = Client<HttpsConnector<HttpConnector>, Body>;
 
@@ -142,8 +142,14 @@ fn fault(code: Code, detail: String) -> Refused {
 }
 
 fn classify(error: &hyper_util::client::legacy::Error, progress: &BodyProgress, permit: &Permit) -> Refused {
-    if progress.is_exceeded() {
-        let reason = Reason::BodyTooLarge { bytes_max: permit.backend().settings.body_bytes_max };
+    if let Some(failure) = progress.failure() {
+        let reason = match failure {
+            BodyFailure::LeaseOver => Reason::LeaseOver,
+            BodyFailure::TooLarge => {
+                Reason::BodyTooLarge { bytes_max: permit.backend().settings.body_bytes_max }
+            }
+            BodyFailure::TooSlow => Reason::BodyTooSlow,
+        };
         return Refused::Denial(Denial { reason, stage: Stage::Upstream });
     }
     let cause = causes(error);

@@ -1,0 +1,345 @@
+//! Streams whose time is over and that nobody asks for more. A body has its timers, but they run only when hyper asks for
+//! its next piece, and hyper asks no more while the peer does not read: over HTTP/1 the socket is full, over HTTP/2 the
+//! window is closed. So what is open is also listed here, and one timer for each worker goes over the list. Whoever holds
+//! a stream beyond its bounds loses the connection.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::lease::Lease;
+use crate::limits::{CLIENT_WRITE_STALL_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
+
+/// What a worker has open. Nobody but the worker takes the lock, for a few instructions each time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenStreams(Arc<Mutex<Open>>);
+
+#[derive(Debug, Default)]
+struct Open {
+    streams: Slab<Stream>,
+    connections: Slab<Stalling>,
+}
+
+/// One body that is under way.
+#[derive(Debug)]
+struct Stream {
+    lease: Lease,
+    idle: Option<Duration>,
+    connection: Arc<Connection>,
+    moved: bool,
+    /// Since when nothing has moved.
+    still_since: Option<Instant>,
+    /// Since when the lease is known to be over.
+    over_since: Option<Instant>,
+}
+
+/// One connection, and since when it takes nothing.
+#[derive(Debug)]
+struct Stalling {
+    connection: Arc<Connection>,
+    since: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    cut: CancellationToken,
+    /// The client has not made room for what is to be written.
+    is_full: AtomicBool,
+    /// Something was written since the last look.
+    has_written: AtomicBool,
+}
+
+impl OpenStreams {
+    /// Lists a client's connection while the guard lives.
+    pub(crate) fn connection(&self) -> ClientConnection {
+        let connection = Arc::new(Connection::default());
+        let stalling = Stalling { connection: Arc::clone(&connection), since: None };
+        let key = self.lock().connections.insert(stalling);
+        ClientConnection { open: self.clone(), connection, key }
+    }
+
+    /// Looks after what is open, for ever.
+    pub(crate) async fn watch(&self) {
+        let mut ticks = tokio::time::interval(STREAM_SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let now = ticks.tick().await;
+            self.lock().sweep(now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// Cuts the connections of all who are overdue.
+    fn sweep(&mut self, now: Instant) {
+        for (_, stream) in &mut self.streams {
+            if stream.is_overdue(now) && !stream.connection.cut.is_cancelled() {
+                tracing::info!(
+                    "a connection was cut: it holds a stream whose time is over, and reads no more"
+                );
+                stream.connection.cut.cancel();
+            }
+        }
+        for (_, stalling) in &mut self.connections {
+            if stalling.is_overdue(now) && !stalling.connection.cut.is_cancelled() {
+                tracing::info!("a connection was cut: it took nothing of what was to be written");
+                stalling.connection.cut.cancel();
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn is_overdue(&mut self, now: Instant) -> bool {
+        if std::mem::take(&mut self.moved) {
+            self.still_since = None;
+        }
+        let still_since = *self.still_since.get_or_insert(now);
+        let is_idle = self.idle.is_some_and(|idle| now >= still_since + idle + STREAM_OVERDUE_GRACE);
+        let over_since = match self.lease.ended(now) {
+            Some(_) => *self.over_since.get_or_insert(self.lease.until.map_or(now, |until| until.min(now))),
+            None => return is_idle,
+        };
+        is_idle || now >= over_since + STREAM_OVERDUE_GRACE
+    }
+}
+
+impl Stalling {
+    fn is_overdue(&mut self, now: Instant) -> bool {
+        let has_written = self.connection.has_written.swap(false, Ordering::Relaxed);
+        if has_written || !self.connection.is_full.load(Ordering::Relaxed) {
+            self.since = None;
+            return false;
+        }
+        now >= *self.since.get_or_insert(now) + CLIENT_WRITE_STALL_TIMEOUT
+    }
+}
+
+/// A client's connection, listed while this lives.
+#[derive(Debug)]
+pub(crate) struct ClientConnection {
+    open: OpenStreams,
+    connection: Arc<Connection>,
+    key: usize,
+}
+
+impl ClientConnection {
+    /// Waits until the connection has to be cut.
+    pub(crate) async fn cut(&self) {
+        self.connection.cut.cancelled().await;
+    }
+
+    /// By what the connection's streams are listed.
+    pub(crate) fn streams(&self) -> ConnectionStreams {
+        ConnectionStreams { open: self.open.clone(), connection: Arc::clone(&self.connection) }
+    }
+
+    /// The connection's bytes, watched for a client that takes none.
+    pub(crate) fn watched<I>(&self, inner: I) -> WatchedWrites<I> {
+        WatchedWrites { inner, connection: Arc::clone(&self.connection) }
+    }
+}
+
+impl Drop for ClientConnection {
+    fn drop(&mut self) {
+        self.open.lock().connections.try_remove(self.key);
+    }
+}
+
+/// Lists the streams of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionStreams {
+    open: OpenStreams,
+    connection: Arc<Connection>,
+}
+
+impl ConnectionStreams {
+    /// Lists a stream while the guard lives.
+    pub(crate) fn open(&self, lease: &Lease, idle: Option<Duration>) -> OpenStream {
+        let stream = Stream {
+            lease: lease.clone(),
+            idle,
+            connection: Arc::clone(&self.connection),
+            moved: false,
+            still_since: None,
+            over_since: None,
+        };
+        let key = self.open.lock().streams.insert(stream);
+        OpenStream { open: self.open.clone(), key }
+    }
+}
+
+/// A stream, listed while this lives.
+#[derive(Debug)]
+pub(crate) struct OpenStream {
+    open: OpenStreams,
+    key: usize,
+}
+
+impl OpenStream {
+    /// Notes that a piece went through.
+    pub(crate) fn moved(&self) {
+        if let Some(stream) = self.open.lock().streams.get_mut(self.key) {
+            stream.moved = true;
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.open.lock().streams.try_remove(self.key);
+    }
+}
+
+/// Notes whether the client makes room for what is written.
+#[derive(Debug)]
+pub(crate) struct WatchedWrites<I> {
+    inner: I,
+    connection: Arc<Connection>,
+}
+
+impl<I> WatchedWrites<I> {
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.connection.is_full.store(written.is_pending(), Ordering::Relaxed);
+        if written.is_ready() {
+            self.connection.has_written.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for WatchedWrites<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for WatchedWrites<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, pieces);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn is_cut(connection: &ClientConnection) -> bool {
+        connection.connection.cut.is_cancelled()
+    }
+
+    /// Looks at what is open once a second, for so many seconds.
+    async fn pass(open: &OpenStreams, seconds: u64) {
+        for _ in 0..seconds {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            open.lock().sweep(Instant::now());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_nobody_asks_for_more_ends_with_its_lease_and_takes_the_connection_along() {
+        let open = OpenStreams::default();
+        let (late, other) = (open.connection(), open.connection());
+        let lease = Lease { until: Some(Instant::now() + Duration::from_secs(10)), watch: None };
+        let _late_stream = late.streams().open(&lease, None);
+        let _endless = other.streams().open(&Lease::default(), None);
+        let grace = STREAM_OVERDUE_GRACE.as_secs();
+        pass(&open, 10 + grace - 1).await;
+        assert!(!is_cut(&late), "what is under way has its grace");
+        pass(&open, 1).await;
+        assert!(is_cut(&late) && !is_cut(&other));
+        late.cut().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_in_which_nothing_moves_is_idle_whoever_is_to_blame() {
+        let open = OpenStreams::default();
+        let connection = open.connection();
+        let stream = connection.streams().open(&Lease::default(), Some(Duration::from_secs(30)));
+        let grace = STREAM_OVERDUE_GRACE.as_secs();
+        pass(&open, 30).await;
+        stream.moved();
+        pass(&open, 30 + grace).await;
+        assert!(!is_cut(&connection));
+        pass(&open, 1).await;
+        assert!(is_cut(&connection));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_cut_though_no_stream_is_open() {
+        let open = OpenStreams::default();
+        let connection = open.connection();
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        let mut writes = connection.watched(ours);
+        let stalled = async {
+            let _ = writes.write_all(&[0; 64]).await;
+        };
+        tokio::pin!(stalled);
+        assert!(futures_util::poll!(&mut stalled).is_pending());
+        let timeout = CLIENT_WRITE_STALL_TIMEOUT.as_secs();
+        pass(&open, timeout).await;
+        // A client that takes something, however little, begins anew.
+        let mut some = [0; 8];
+        tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut some).await.expect("some bytes");
+        assert!(futures_util::poll!(&mut stalled).is_pending());
+        pass(&open, timeout).await;
+        assert!(!is_cut(&connection));
+        pass(&open, 2).await;
+        assert!(is_cut(&connection));
+    }
+
+    #[tokio::test]
+    async fn what_is_closed_is_listed_no_more() {
+        let open = OpenStreams::default();
+        let connection = open.connection();
+        let streams = connection.streams();
+        let stream = streams.open(&Lease::default(), None);
+        drop((connection, stream));
+        let listed = open.lock();
+        assert!(listed.streams.is_empty() && listed.connections.is_empty());
+    }
+}
