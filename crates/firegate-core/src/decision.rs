@@ -160,8 +160,9 @@ struct Stop {
 impl<'a> Decision<'a> {
     /// Decides about a request, or says what is needed to.
     pub fn start(facts: &'a RequestFacts<'a>, world: &World<'_>) -> Step<'a> {
-        let Some(backend) = world.snapshot.routes.select(&facts.path) else {
-            return deny(Reason::RouteNotFound, Stage::Route);
+        let backend = match world.snapshot.routes.select(&facts.path) {
+            Ok(backend) => backend,
+            Err(reason) => return deny(reason, Stage::Route),
         };
         if let Some(cors) = &world.snapshot.cors
             && CorsPolicy::is_preflight(facts)

@@ -5,10 +5,14 @@ use std::fmt::Write as _;
 
 use crate::limits::PATH_BYTES_MAX;
 
-/// A path in normal form (RFC 3986, section 6.2.2): it begins with `/`, has no dot segments, no empty segments but a
-/// last one, no backslash, and no escape that a server might decode to a separator.
+/// A path in normal form (RFC 3986, section 6.2.2): it begins with `/`, and has no dot segments, no empty segments but a
+/// last one, and no backslash. An encoded slash or backslash is part of its segment; only backends that ask for it get
+/// such a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NormalPath(String);
+pub struct NormalPath {
+    text: String,
+    has_encoded_separator: bool,
+}
 
 impl NormalPath {
     /// Normalises the path of a request target, without its query.
@@ -23,7 +27,7 @@ impl NormalPath {
             return Err("the path does not begin with a slash");
         }
         if is_plain(path) {
-            return Ok(Self(path.to_owned()));
+            return Ok(Self { text: path.to_owned(), has_encoded_separator: false });
         }
         Self::parse_thoroughly(path)
     }
@@ -31,40 +35,81 @@ impl NormalPath {
     /// Takes every segment of a path that begins with a slash into its hands.
     fn parse_thoroughly(path: &str) -> Result<Self, &'static str> {
         let escaped = normalise_escapes(path)?;
-        let mut normal = String::with_capacity(escaped.len());
-        let mut segments = escaped.split(['/', '\\']).skip(1).peekable();
-        while let Some(segment) = segments.next() {
-            let last = segments.peek().is_none();
-            // Servlet containers cut parameters off before they look for dot segments (`/public/..;/admin`).
-            if [";", "%3B"]
-                .iter()
-                .any(|mark| segment.split_once(mark).is_some_and(|(name, _)| matches!(name, "." | "..")))
-            {
-                return Err("the path holds a dot segment with parameters");
-            }
-            match dots(segment) {
-                // An empty or `.` segment in the middle says nothing; as the last one it means "the folder itself".
-                Some(0 | 1) if last => normal.push('/'),
-                Some(0 | 1) => {}
-                Some(_) => {
-                    normal.truncate(normal.rfind('/').unwrap_or(0));
-                    if last {
-                        normal.push('/');
-                    }
-                }
-                None => {
-                    normal.push('/');
-                    normal.push_str(segment);
-                }
-            }
+        let text = resolve(&escaped)?;
+        let has_encoded_separator = ENCODED_SEPARATORS.iter().any(|encoded| text.contains(encoded));
+        if has_encoded_separator && decoded_segments(&text).any(is_dot_segment) {
+            // For a server that decodes it, it would lead out of the folder that was matched.
+            return Err("the path holds a dot segment beside an encoded slash");
         }
-        Ok(Self(normal))
+        Ok(Self { text, has_encoded_separator })
     }
 
     /// The path as it is matched and forwarded.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
+
+    /// Whether it holds an encoded slash or backslash.
+    pub fn has_encoded_separator(&self) -> bool {
+        self.has_encoded_separator
+    }
+
+    /// The paths that servers might make of the encoded separators: each may be decoded or not, and empty segments
+    /// dropped or not.
+    pub(crate) fn decoded_readings(&self) -> impl Iterator<Item = Self> + '_ {
+        let slashes = self.text.replace("%2F", "/");
+        let both = slashes.replace("%5C", "/");
+        let readings = self.has_encoded_separator.then_some([slashes, both]).into_iter().flatten();
+        readings.flat_map(|text| {
+            let merged = resolve(&text).ok();
+            let merged = merged.map(|text| Self { text, has_encoded_separator: false });
+            [Some(Self { text, has_encoded_separator: false }), merged].into_iter().flatten()
+        })
+    }
+}
+
+/// What a slash and a backslash become when they are part of a segment.
+const ENCODED_SEPARATORS: [&str; 2] = ["%2F", "%5C"];
+
+/// The segments of a path for a server that decodes its separators.
+fn decoded_segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').flat_map(|segment| segment.split("%2F")).flat_map(|segment| segment.split("%5C"))
+}
+
+/// Whether a segment means this folder or the one above, its parameters cut off.
+fn is_dot_segment(segment: &str) -> bool {
+    let name = segment.split(';').next().unwrap_or_default();
+    let name = name.split("%3B").next().unwrap_or_default();
+    matches!(name, "." | "..")
+}
+
+/// Takes out dot segments and empty ones (RFC 3986, section 5.2.4).
+fn resolve(escaped: &str) -> Result<String, &'static str> {
+    let mut normal = String::with_capacity(escaped.len());
+    let mut segments = escaped.split(['/', '\\']).skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        // Servlet containers cut parameters off before they look for dot segments (`/public/..;/admin`).
+        if is_dot_segment(segment) && !matches!(segment, "." | "..") {
+            return Err("the path holds a dot segment with parameters");
+        }
+        match dots(segment) {
+            // An empty or `.` segment in the middle says nothing; as the last one it means "the folder itself".
+            Some(0 | 1) if last => normal.push('/'),
+            Some(0 | 1) => {}
+            Some(_) => {
+                normal.truncate(normal.rfind('/').unwrap_or(0));
+                if last {
+                    normal.push('/');
+                }
+            }
+            None => {
+                normal.push('/');
+                normal.push_str(segment);
+            }
+        }
+    }
+    Ok(normal)
 }
 
 /// Whether a path is in normal form already and holds nothing that has to be looked at: nearly every path of nearly every
@@ -101,7 +146,6 @@ fn normalise_escapes(path: &str) -> Result<String, &'static str> {
                     escape_at(bytes, at).ok_or("a percent sign is not followed by two hexadecimal digits")?;
                 let next = if bytes.get(at + 3) == Some(&b'%') { escape_at(bytes, at + 3) } else { None };
                 match value {
-                    b'/' | b'\\' => return Err("the path holds an encoded slash or backslash"),
                     0x00..=0x1f | 0x7f => return Err("the path holds an encoded control character"),
                     // The lead bytes of overlong UTF-8: 0xC0 and 0xC1 always, 0xE0 and 0xF0 by what follows.
                     0xc0 | 0xc1 => return Err("the path holds overlong UTF-8"),
@@ -172,8 +216,13 @@ mod tests {
         check("/100%25", Ok("/100%25"));
         check("", Err("the path does not begin with a slash"));
         check("*", Err("the path does not begin with a slash"));
-        check("/a%2fb", Err("the path holds an encoded slash or backslash"));
-        check("/a%5Cb", Err("the path holds an encoded slash or backslash"));
+        check("/a%2fb", Ok("/a%2Fb"));
+        check("/a%5Cb/%2f", Ok("/a%5Cb/%2F"));
+        check("/a/../b%2F..c", Ok("/b%2F..c"));
+        for dots in ["/public/..%2fadmin", "/a%2f..%5cb", "/a%2f%2e%2E", "/%2f./b", "/a%2F..;x/b"] {
+            check(dots, Err("the path holds a dot segment beside an encoded slash"));
+        }
+        check("/a%2f%252e", Err("the path is encoded twice"));
         check("/a%00b", Err("the path holds an encoded control character"));
         check("/a%0d%0ab", Err("the path holds an encoded control character"));
         check("/%252e%252e/", Err("the path is encoded twice"));
@@ -195,7 +244,9 @@ mod tests {
     #[test]
     fn a_path_that_looks_plain_is_read_like_any_other() {
         for path in ["/", "/a", "/a/b.c", "/a/b/", "/a.", "/a..", "/v1/users/@me:run", "/a=1,2"] {
-            assert_eq!(NormalPath::parse_thoroughly(path), Ok(NormalPath(path.to_owned())), "{path}");
+            let thorough = NormalPath::parse_thoroughly(path);
+            assert_eq!(thorough.as_ref().map(NormalPath::as_str), Ok(path));
+            assert_eq!(NormalPath::parse(path), thorough);
         }
         for path in
             ["//", "/a//b", "/.", "/..", "/a/.b", "/a/../b", "/a;b", "/%41", "/a\\b", "/a#b", "/a b", "/ü"]
@@ -208,12 +259,13 @@ mod tests {
         #[test]
         fn what_looks_plain_is_in_normal_form(path in "/[a-zA-Z0-9/._~:@=,;%\\\\-]{0,40}") {
             if is_plain(&path) {
-                prop_assert_eq!(NormalPath::parse_thoroughly(&path), Ok(NormalPath(path)));
+                prop_assert_eq!(NormalPath::parse_thoroughly(&path), NormalPath::parse(&path));
+                prop_assert_eq!(NormalPath::parse(&path).as_ref().map(NormalPath::as_str), Ok(path.as_str()));
             }
         }
 
         #[test]
-        fn normalising_twice_changes_nothing(path in "/([a-z./\\\\%]|%2e|%2E|%41|//|/\\.\\./){0,40}") {
+        fn normalising_twice_changes_nothing(path in "/([a-z./;\\\\%]|%2e|%2E|%2f|%5C|%41|//|/\\.\\./){0,40}") {
             if let Ok(once) = NormalPath::parse(&path) {
                 let twice = NormalPath::parse(once.as_str()).expect("a normal path is a path");
                 prop_assert_eq!(&once, &twice);

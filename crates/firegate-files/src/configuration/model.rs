@@ -100,6 +100,8 @@ pub struct Backend {
     pub protocol: Protocol,
     /// Whether tokens may go to it over plain http although it is not on loopback.
     pub plaintext: Plaintext,
+    /// What becomes of paths with an encoded slash or backslash.
+    pub encoded_slash: EncodedSlash,
     /// The largest request body, in bytes.
     pub body_bytes_max: u64,
     /// What ends long streams.
@@ -237,6 +239,15 @@ pub enum Plaintext {
     Refuse,
     /// They may.
     Allow,
+}
+
+/// What becomes of paths with an encoded slash or backslash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodedSlash {
+    /// They are refused.
+    Refuse,
+    /// They are forwarded as they are.
+    Forward,
 }
 
 /// What ends a long stream.

@@ -157,7 +157,7 @@ impl RequestContext<'_> {
         let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
         let backend = match &outcome {
             Outcome::Permit(permit) => Some(permit.backend()),
-            _ => snapshot.routes.select(&head.facts.path),
+            _ => snapshot.routes.select(&head.facts.path).ok(),
         };
         *route = backend.map_or(Route::NONE, |backend| decisions.route(backend));
         match outcome {

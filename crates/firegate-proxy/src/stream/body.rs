@@ -32,6 +32,8 @@ pub(crate) enum BodyError {
     LeaseOver(LeaseEnd),
     #[error("the body is too large")]
     TooLarge,
+    #[error("the request and its answer took longer than they may in all")]
+    TooLong,
     #[error("the body is sent too slowly")]
     TooSlow,
     #[error("the other side broke off: {0}")]
@@ -45,6 +47,8 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: Option<u64>,
     /// The longest wait for a piece.
     pub(crate) idle: Option<Duration>,
+    /// When it has to be over.
+    pub(crate) deadline: Option<Instant>,
     /// How fast it has to come, if that matters.
     pub(crate) pace: Option<Pace>,
     /// What ends it in any case.
@@ -98,7 +102,7 @@ impl BodyProgress {
             BodyError::LeaseOver(_) => BodyFailure::LeaseOver,
             BodyError::TooLarge => BodyFailure::TooLarge,
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
-            BodyError::Transport(_) => return,
+            BodyError::TooLong | BodyError::Transport(_) => return,
         };
         if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {
             self.0.failure.store(*number, Ordering::Relaxed);
@@ -138,6 +142,7 @@ struct Waiting {
 enum Due {
     Idle,
     LeaseOver,
+    TooLong,
     TooSlow,
 }
 
@@ -148,10 +153,14 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
     }
 
     fn poll_flowing(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.bounds.lease.has_end()
-            && let Some(end) = self.bounds.lease.ended(Instant::now())
-        {
-            return self.begin_ending(end, context);
+        if self.bounds.deadline.is_some() || self.bounds.lease.has_end() {
+            let now = Instant::now();
+            if let Some(end) = self.bounds.lease.ended(now) {
+                return self.begin_ending(end, context);
+            }
+            if self.bounds.deadline.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(Some(Err(BodyError::TooLong)));
+            }
         }
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
             return self.poll_waiting(context);
@@ -196,6 +205,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
         }
         match waiting.due {
             Due::Idle => Poll::Ready(Some(Err(BodyError::Idle))),
+            Due::TooLong => Poll::Ready(Some(Err(BodyError::TooLong))),
             Due::TooSlow => Poll::Ready(Some(Err(BodyError::TooSlow))),
             Due::LeaseOver => self.begin_ending(LeaseEnd::Expired, context),
         }
@@ -205,8 +215,9 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
     fn first_due(&self, now: Instant) -> Option<(Instant, Due)> {
         let lease = self.bounds.lease.until.map(|until| (until, Due::LeaseOver));
         let idle = self.bounds.idle.map(|idle| (now + idle, Due::Idle));
+        let deadline = self.bounds.deadline.map(|deadline| (deadline, Due::TooLong));
         let pace = self.bounds.pace.map(|pace| (now + pace.patience(), Due::TooSlow));
-        [lease, pace, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [lease, deadline, pace, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -95,7 +95,8 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let alone = of_a_token_alone(input.configuration);
     let snapshot = Snapshot::compile(&alone);
     let believing = believed::keys_that_believe(token);
-    let selected = NormalPath::parse(input.path).ok().and_then(|path| snapshot.routes.select(&path).cloned());
+    let selected =
+        NormalPath::parse(input.path).ok().and_then(|path| snapshot.routes.select(&path).ok().cloned());
     let backend_audience = selected.as_ref().map_or("", |backend| backend.endpoint().audience.as_str());
 
     let parsed = CompactJws::parse(token);
@@ -116,7 +117,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
             let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
             let question = Question { token, path: &path, snapshot, keys, believing, now: input.now };
             let answer = FiregateAnswer::of(&question.ask(), problem);
-            (path.as_str().to_owned(), snapshot.routes.select(&path).cloned(), answer)
+            (path.as_str().to_owned(), snapshot.routes.select(&path).ok().cloned(), answer)
         }
     };
     let backend = backend.as_deref();

@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::{Checker, Whole};
 use crate::configuration::google::is_loopback;
 use crate::configuration::model::{
-    Access, Backend, Credential, Endpoint, Enforce, IdentityHeaders, Plaintext, Protocol, Timeouts, UserToken,
+    Access, Backend, Credential, EncodedSlash, Endpoint, Enforce, IdentityHeaders, Plaintext, Protocol,
+    Timeouts, UserToken,
 };
 use crate::configuration::names::{BackendName, ProjectId};
 use crate::configuration::source::{
-    BackendFullSource, BackendSource, EndpointSource, EnforceSource, IdentityHeadersSource, PlaintextSource,
-    ProtocolSource, TimeoutsSource, UserTokenSource,
+    BackendFullSource, BackendSource, EncodedSlashSource, EndpointSource, EnforceSource,
+    IdentityHeadersSource, PlaintextSource, ProtocolSource, TimeoutsSource, UserTokenSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::limits::{BACKENDS_MAX, BODY_BYTES_MAX, TIMEOUT_MAX};
@@ -161,6 +162,10 @@ impl Checker<'_> {
                 Some(ProtocolSource::H2c) => Protocol::H2c,
             },
             plaintext,
+            encoded_slash: match source.encoded_slash {
+                None | Some(EncodedSlashSource::Refuse) => EncodedSlash::Refuse,
+                Some(EncodedSlashSource::Forward) => EncodedSlash::Forward,
+            },
             body_bytes_max: body_bytes_max?,
             streams_until: streams_until?,
             timeouts: timeouts?,

@@ -57,6 +57,8 @@ pub(crate) struct BackendFullSource {
     pub protocol: Option<ProtocolSource>,
     /// Whether tokens may go over plain http to an address that is not loopback. Default: `refuse`.
     pub plaintext: Option<PlaintextSource>,
+    /// Whether paths with an encoded slash or backslash (`%2F`, `%5C`) reach the service. Default: `refuse`.
+    pub encoded_slash: Option<EncodedSlashSource>,
     /// The largest request body. Default: 32MiB.
     pub body_bytes_max: Option<SizeSource>,
     /// When long streams are ended.
@@ -161,6 +163,16 @@ pub(crate) enum PlaintextSource {
     Refuse,
     /// To any address.
     Allow,
+}
+
+/// What becomes of paths with an encoded slash or backslash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EncodedSlashSource {
+    /// They are refused: servers read them differently.
+    Refuse,
+    /// They reach the service as they are, if no reading of them leads to another route.
+    Forward,
 }
 
 /// When long streams are ended.

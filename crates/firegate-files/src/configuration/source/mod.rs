@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use backend::{
-    BackendFullSource, BackendSource, CredentialSource, EndpointSource, EnforceSource, IdentityHeadersSource,
-    PlaintextSource, ProtocolSource, RouteSource, StreamsUntilSource, TimeoutsSource, TokenSourceSource,
-    UrlSource, UserTokenSource,
+    BackendFullSource, BackendSource, CredentialSource, EncodedSlashSource, EndpointSource, EnforceSource,
+    IdentityHeadersSource, PlaintextSource, ProtocolSource, RouteSource, StreamsUntilSource, TimeoutsSource,
+    TokenSourceSource, UrlSource, UserTokenSource,
 };
 pub(crate) use users::{
     AcceptSource, AnonymousSource, AppCheckFullSource, AppCheckSource, OnFailureSource, RevocationSource,

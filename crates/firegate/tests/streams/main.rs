@@ -1,0 +1,12 @@
+//! What flows through the door after the heads, over real sockets: streams of every protocol, who ends them and how, and
+//! clients that read or send slowly.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../stack/mod.rs"]
+mod stack;
+
+mod event_stream;
+mod site;
+mod slow_reader;
+mod slow_sender;
+mod web_socket;
