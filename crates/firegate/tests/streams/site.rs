@@ -97,13 +97,6 @@ pub(crate) async fn listen() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// A service that an axum router describes.
-pub(crate) async fn serve(router: Router) -> String {
-    let (listener, url) = listen().await;
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    url
-}
-
 /// Reads a message's head.
 pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
