@@ -1,15 +1,13 @@
 //! The token exchange: a user's token in, a short-lived one for a single backend out, as a client with `curl` would see it.
 
-use std::path::Path;
-
 use firegate::dev::PROJECT_NUMBER;
-use firegate_core::jose::{CompactJws, EcdsaP256Signer, KeySet, encode_base64url};
+use firegate_core::jose::{CompactJws, KeySet};
 use firegate_proxy::FrontDoor;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
 
-use crate::gate::{Site, mirror, stack_with_file};
+use crate::gate::{Site, key_file, mirror, stack_with_file};
 use crate::stack::{Answer, Call, at, text};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -63,17 +61,6 @@ async fn verified(keys: &Url, token: &str) -> Map<String, Value> {
     token.into_payload()
 }
 
-/// The signing key that the doors of one issuer share, in a file.
-fn key_file(folder: &Path) -> String {
-    let key = EcdsaP256Signer::generate().expect("a key");
-    let text = encode_base64url(key.pkcs8()).replace('-', "+").replace('_', "/");
-    let padding = "=".repeat((4 - text.len() % 4) % 4);
-    let path = folder.join("key.pem");
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}{padding}\n-----END PRIVATE KEY-----\n");
-    std::fs::write(&path, pem).expect("a file");
-    path.display().to_string()
-}
-
 /// Two doors before the same services: one exchanges tokens, the other takes what it gave. Both look users up.
 struct Pair {
     site: Site,
@@ -87,7 +74,7 @@ impl Pair {
     async fn open() -> Self {
         let site = Site::open().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let key = key_file(folder.path());
+        let key = key_file(folder.path()).display().to_string();
         let (orders, reports) = (mirror().await, mirror().await);
         let configuration = |users: &str, exchange: &str| {
             format!(

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use axum::body::Body;
 use axum::routing::any;
 use bytes::Bytes;
 use firegate::dev::{DevArguments, Mapping, PROJECT_NUMBER};
+use firegate_core::jose::{EcdsaP256Signer, encode_base64url};
 use firegate_proxy::FrontDoor;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
@@ -41,9 +43,16 @@ impl Site {
 
     /// A door with this configuration, but for the project and Google's endpoints, that is ready.
     pub(crate) async fn door(&self, text: &str) -> FrontDoor {
+        let door = door(&self.configuration(text), &self.stack.clock);
+        tokio::time::timeout(PATIENCE, door.ready()).await.expect("the door becomes ready");
+        door
+    }
+
+    /// The whole of a configuration, with the project and Google's endpoints.
+    pub(crate) fn configuration(&self, text: &str) -> String {
         let places = &self.stack.dev.places;
         let (identity, google) = (&places.identity, &places.google);
-        let text = format!(
+        format!(
             "project: demo-firegate\nproject_number: '{PROJECT_NUMBER}'\nadmin: {{ listen: 127.0.0.1:0 }}\n{text}\ngoogle:\n  \
              id_token_keys: '{identity}www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com'\n  \
              session_cookie_keys: '{identity}www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys'\n  \
@@ -51,10 +60,7 @@ impl Site {
              identity_toolkit: 'http://{}/identitytoolkit.googleapis.com'\n  oauth2_token: '{google}token'\n  \
              sts: '{google}'\n  iam_credentials: '{google}'\n  metadata: '{google}'\n",
             self.lookups.address
-        );
-        let door = door(&text, &self.stack.clock);
-        tokio::time::timeout(PATIENCE, door.ready()).await.expect("the door becomes ready");
-        door
+        )
     }
 
     /// The sample service behind Cloud Run's front, as a backend's settings.
@@ -146,13 +152,25 @@ impl Line {
     }
 }
 
+/// A new assertion key, in a file.
+pub(crate) fn key_file(folder: &Path) -> PathBuf {
+    let key = EcdsaP256Signer::generate().expect("a key");
+    let text = encode_base64url(key.pkcs8()).replace('-', "+").replace('_', "/");
+    let padding = "=".repeat((4 - text.len() % 4) % 4);
+    let path = folder.join("assertion.pem");
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}{padding}\n-----END PRIVATE KEY-----\n");
+    std::fs::write(&path, pem).expect("a file");
+    path
+}
+
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
 }
 
-async fn serve(router: Router) -> String {
+/// Serves it, and says where.
+pub(crate) async fn serve(router: Router) -> String {
     let (listener, address) = listen().await;
     tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
     format!("http://{address}")

@@ -15,10 +15,15 @@ mod forwarding;
 mod gate;
 mod google_callers;
 mod kept_data;
+#[cfg(unix)]
+mod killed;
 mod local_google;
 mod metrics;
 mod outages;
+#[cfg(unix)]
+mod process;
 mod refused_by_whom;
+mod reloading;
 mod revocation;
 mod service_view;
 mod stopping;
