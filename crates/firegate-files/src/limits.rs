@@ -59,5 +59,15 @@ pub const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// The largest `verified_tokens_bytes` of the cache, 16 GiB.
 pub const CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 
+/// How many addresses the public listener may have.
+pub const LISTEN_ADDRESSES_MAX: usize = 16;
+
+/// How many connections a configuration may allow at most, in all and from one client.
+pub const CONNECTIONS_MAX: u32 = 1_000_000;
+
+/// How many connections one client may have open if the configuration does not say: more than any browser or proxy of an
+/// office opens, and a small part of what there is for all.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: u32 = 1024;
+
 /// How many trusted proxies may stand before Firegate.
 pub const HOPS_MAX: u8 = 16;

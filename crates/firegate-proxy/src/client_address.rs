@@ -44,7 +44,8 @@ impl ForwardedTrust {
         })
     }
 
-    fn trusts(&self, peer: IpAddr) -> bool {
+    /// Whether forwarded headers from this address count.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
         match &self.peers {
             Peers::Everyone => true,
             Peers::Listed(nets) => nets.iter().any(|net| net.contains(&peer)),
@@ -59,14 +60,20 @@ pub(crate) struct Client {
     pub(crate) scheme: &'static str,
 }
 
-/// The one place that reads forwarded headers.
-pub(crate) fn client(trust: Option<&ForwardedTrust>, peer: IpAddr, headers: &HeaderMap) -> Client {
+/// The one place that reads forwarded headers. `scheme` is the one of the connection itself.
+pub(crate) fn client(
+    trust: Option<&ForwardedTrust>,
+    peer: IpAddr,
+    scheme: &'static str,
+    headers: &HeaderMap,
+) -> Client {
     let peer = peer.to_canonical();
-    let unforwarded = Client { address: peer, scheme: "http" };
+    let unforwarded = Client { address: peer, scheme };
     let Some(trust) = trust.filter(|trust| trust.trusts(peer)) else { return unforwarded };
     let scheme = match headers.get("x-forwarded-proto").map(|value| value.as_bytes()) {
         Some(b"https") => "https",
-        _ => "http",
+        Some(_) => "http",
+        None => scheme,
     };
     let elements = headers
         .get_all("x-forwarded-for")
@@ -88,8 +95,29 @@ mod tests {
             headers.append("x-forwarded-for", value.parse().expect("a header value"));
         }
         let trust = ForwardedTrust::of(&behind, on_cloud_run);
-        let found = client(trust.as_ref(), peer.parse().expect("an address"), &headers).address;
+        let found = client(trust.as_ref(), peer.parse().expect("an address"), "http", &headers).address;
         assert_eq!(found.to_string(), expected, "{behind:?} {peer} {forwarded:?}");
+    }
+
+    #[test]
+    fn the_scheme_is_the_connections_own_unless_somebody_vouches_for_another() {
+        let check = |behind: &Behind, scheme, forwarded: Option<&'static str>, expected| {
+            let headers = forwarded.map(|scheme| {
+                ("x-forwarded-proto".parse().expect("a name"), scheme.parse().expect("a value"))
+            });
+            let headers = headers.into_iter().collect::<HeaderMap>();
+            let trust = ForwardedTrust::of(behind, true);
+            let peer = "169.254.1.1".parse().expect("an address");
+            let found = client(trust.as_ref(), peer, scheme, &headers).scheme;
+            assert_eq!(found, expected, "{behind:?} {scheme} {forwarded:?}");
+        };
+        check(&Behind::Direct, "http", Some("https"), "http");
+        check(&Behind::Direct, "https", Some("http"), "https");
+        check(&Behind::Direct, "https", None, "https");
+        check(&Behind::CloudRun, "http", Some("https"), "https");
+        check(&Behind::CloudRun, "https", Some("http"), "http");
+        check(&Behind::CloudRun, "http", Some("ftp"), "http");
+        check(&Behind::CloudRun, "https", None, "https");
     }
 
     #[test]

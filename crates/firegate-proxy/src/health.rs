@@ -12,7 +12,10 @@ use crate::stream::Body;
 pub(crate) fn answer(parts: &Parts, shared: &Shared) -> Response<Body> {
     match parts.uri.path() {
         "/livez" => text(StatusCode::OK, "alive\n"),
-        "/readyz" if shared.generation().control.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/readyz" if shared.entrance.is_stopping() => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping\n")
+        }
+        "/readyz" if shared.is_ready() => text(StatusCode::OK, "ready\n"),
         "/readyz" => {
             text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the issuer's keys were not fetched yet\n")
         }

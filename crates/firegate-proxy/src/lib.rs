@@ -14,6 +14,7 @@ mod exchange;
 mod generation;
 mod health;
 pub mod limits;
+mod listen;
 mod metrics;
 mod private_listener;
 mod reload;
@@ -26,5 +27,6 @@ mod well_known;
 mod worker;
 
 pub use assertions::AssertionKeyError;
+pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use reload::{FileWatch, ReloadError};
 pub use start::{FrontDoor, FrontDoorOptions, StartError};

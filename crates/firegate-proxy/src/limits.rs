@@ -41,9 +41,6 @@ pub const UNWANTED_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often an HTTP/2 peer is asked whether it is still there.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// How long to wait before accepting again when the system has no descriptors left.
-pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
-
 /// How large a request's head may be, in bytes: what Google's load balancer lets through.
 pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
@@ -72,8 +69,47 @@ pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How many bytes of an answer are kept for a client that reads slowly, for each HTTP/2 stream.
 pub const HTTP2_SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// How many connections each worker accepts at once.
-pub const CONNECTIONS_PER_WORKER_MAX: usize = 8192;
+// Listening, and how connections get in and end.
+
+/// How many connections may wait at a socket to be accepted; the system may allow fewer (`net.core.somaxconn`).
+pub const ACCEPT_BACKLOG: i32 = 4096;
+
+/// How long to wait before accepting again when the system has no descriptors left.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many accepted connections may wait for one worker to take them.
+pub const HAND_OVER_QUEUE_MAX: usize = 256;
+
+/// How many connections there may be for each worker, if the configuration does not say and there are descriptors enough.
+pub const CONNECTIONS_PER_WORKER_DEFAULT: usize = 8192;
+
+/// How many descriptors are for other things than connections of clients and to services.
+pub const DESCRIPTORS_RESERVED: usize = 128;
+
+/// How often a line of the log is written about connections that are refused, or cannot be accepted.
+pub const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a TLS handshake may take, from the connection on.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many TLS handshakes may be under way; others wait, within their time. Each is some ten kilobytes, and a signature.
+pub const TLS_HANDSHAKES_MAX: usize = 2048;
+
+/// How much is read of a request that came without TLS where TLS is spoken, so that its client gets to read the answer.
+pub const PLAIN_HTTP_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long that may take.
+pub const PLAIN_HTTP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How large a file of certificates or a key may be, in bytes.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How often the files of certificates are looked at for a change.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long idle connections stay open once a stop was asked for. A request that was on its way when the client was not
+/// told yet is still answered.
+pub const IDLE_CONNECTION_GRACE: Duration = Duration::from_secs(1);
 
 /// How many connections the probes' and the operators' listeners each have open at once.
 pub const PRIVATE_CONNECTIONS_MAX: usize = 64;
@@ -153,6 +189,9 @@ pub const RETRY_AFTER_SECONDS: u16 = 2;
 
 // What ends by itself is not cut off meanwhile.
 const _: () = assert!(STREAM_OVERDUE_GRACE.as_secs() > STREAM_ENDING_GRACE.as_secs());
+
+// What is under way gets most of the time that there is for a stop.
+const _: () = assert!(IDLE_CONNECTION_GRACE.as_millis() * 4 <= DRAIN_TIMEOUT.as_millis());
 
 // Whoever keeps a copy of the JWK set must have fetched a new one before the key in it signs, and must still find the
 // old one after it signed for the last time.

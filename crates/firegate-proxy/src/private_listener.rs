@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -21,28 +21,28 @@ use crate::limits::{
     ACCEPT_RETRY_PAUSE, PRIVATE_CONNECTION_TIMEOUT, PRIVATE_CONNECTIONS_MAX, PRIVATE_HEAD_BYTES_MAX,
     PRIVATE_HEADERS_MAX, REQUEST_HEAD_TIMEOUT,
 };
+use crate::listen::{Listener, bind};
 use crate::respond::full;
 use crate::stream::Body;
-use crate::worker;
 
 /// A listener that is bound, before any thread runs.
 #[derive(Debug)]
-pub(crate) struct Private {
-    listener: StdListener,
-    address: SocketAddr,
-}
+pub(crate) struct Private(Listener);
 
 impl Private {
-    /// Binds the address; port 0 takes a free one.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = worker::bind(address, 1)?.pop().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+    /// Takes the inherited socket, or binds the address; port 0 takes a free one.
+    pub(crate) fn open(address: SocketAddr, inherited: Option<Listener>) -> io::Result<Self> {
+        inherited.map_or_else(|| bind(address), Ok).map(Self)
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
+    }
+
+    /// Whether another process may go on listening on its socket.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.0.is_inherited()
     }
 
     /// Gives `answer` to every request until the stop.
@@ -50,9 +50,10 @@ impl Private {
     where
         A: Fn(&Parts) -> Response<Body> + Send + Sync + 'static,
     {
-        match TcpListener::from_std(self.listener) {
+        let address = self.address();
+        match TcpListener::from_std(self.0.into_socket()) {
             Ok(listener) => accept(listener, stop, answer).await,
-            Err(error) => tracing::error!(%error, address = %self.address, "a private listener failed"),
+            Err(error) => tracing::error!(%error, %address, "a private listener failed"),
         }
     }
 }

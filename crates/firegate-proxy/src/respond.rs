@@ -18,6 +18,10 @@ pub(crate) const FIREGATE_REASON: HeaderName = HeaderName::from_static("x-firega
 /// Names the request in the answer and in the log.
 pub(crate) const FIREGATE_REQUEST_ID: HeaderName = HeaderName::from_static("x-firegate-request-id");
 
+/// The whole answer to a client that speaks HTTP where TLS is spoken. Nothing of its request was read.
+pub(crate) const PLAIN_HTTP_REFUSED: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
+    content-type: text/plain; charset=utf-8\r\n\r\nthis port speaks TLS: write https instead of http\n";
+
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 

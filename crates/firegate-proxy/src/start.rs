@@ -1,7 +1,7 @@
 //! Starting and stopping: the control thread, then the workers, and back.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,13 +14,13 @@ use firegate_google::credentials::CredentialError;
 use firegate_google::fault::FaultSource;
 use firegate_google::http::{Roots, TlsSetupError, client_tls};
 use http::request::Parts;
-use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::assertions::AssertionKeyError;
 use crate::control::{Control, ControlRuntime};
 use crate::door::Shared;
 use crate::generation::{Generation, ProcessOptions};
+use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
 use crate::metrics::{Decisions, Exposition, Figures, Source};
 use crate::private_listener::Private;
 use crate::{health, worker};
@@ -30,8 +30,10 @@ use crate::{health, worker};
 pub struct FrontDoorOptions {
     /// The checked configuration.
     pub configuration: Configuration,
-    /// The address to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// The addresses to listen on, at least one; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Sockets that somebody else opened, instead of these addresses and of those in the configuration.
+    pub inherited: InheritedSockets,
     /// Whether this is Cloud Run, whose own front always stands before the listener.
     pub on_cloud_run: bool,
     /// `GOOGLE_APPLICATION_CREDENTIALS`.
@@ -69,6 +71,24 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is nothing to listen on.
+    #[error("there is no address to listen on\nhint: give one, for example `--listen 127.0.0.1:8080`")]
+    NoAddress,
+    /// A socket was inherited for a listener that there is none of.
+    #[error(
+        "the inherited socket {name:?} is for `{name}`, which the configuration does not have\nhint: add \
+         `{name}: {{ listen: 127.0.0.1:9902 }}`, or do not hand it over"
+    )]
+    InheritedInVain {
+        /// The listener's name.
+        name: &'static str,
+    },
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// TLS towards the clients cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    ServerTls(#[source] rustls::Error),
     /// A thread or a runtime could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] io::Error),
@@ -99,12 +119,12 @@ pub enum StartError {
 /// A front door that is open.
 #[derive(Debug)]
 pub struct FrontDoor {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     health_address: Option<SocketAddr>,
     admin_address: Option<SocketAddr>,
-    stop: CancellationToken,
     pub(crate) control: Control,
     pub(crate) shared: Arc<Shared>,
+    acceptor: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -114,51 +134,73 @@ impl FrontDoor {
     ///
     /// # Errors
     /// If the address is taken, or a key or credential that the configuration names cannot be used.
-    pub fn start(options: FrontDoorOptions) -> Result<Self, StartError> {
+    pub fn start(mut options: FrontDoorOptions) -> Result<Self, StartError> {
         self_test()?;
-        let (listen, count) = (options.listen, options.workers);
-        let count = count.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let listen_error = |address| move |source| StartError::Listen { address, source };
-        let listeners = worker::bind(listen, count).map_err(listen_error(listen))?;
-        let address = listeners.first().and_then(|listener| listener.local_addr().ok()).unwrap_or(listen);
-        let private = |address: Option<SocketAddr>| match address {
-            Some(address) => Private::bind(address).map(Some).map_err(listen_error(address)),
-            None => Ok(None),
-        };
-        let health = private(options.configuration.health)?;
-        let admin = private(options.configuration.admin)?;
+        let inherited = std::mem::take(&mut options.inherited);
+        let configuration = &options.configuration;
+        let count =
+            options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let (entrance, unattended, incoming) = Entrance::open(EntranceOptions {
+            addresses: &options.listen,
+            inherited: inherited.public,
+            tls: configuration.tls.as_ref(),
+            limits: configuration.limits,
+            workers: count,
+            clock: Arc::clone(&options.clock),
+        })?;
+        let addresses = unattended.addresses();
+        if addresses.is_empty() {
+            return Err(StartError::NoAddress);
+        }
+        let health = private("health", configuration.health, inherited.health)?;
+        let admin = private("admin", configuration.admin, inherited.admin)?;
         let [health_address, admin_address] =
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
         let drain_timeout = options.drain_timeout;
+        // From here on threads run: what can be refused for a mistake of the operator's is refused before it listens.
         let control = Control::start(options.roots.clone())?;
-        let shared = match shared(options, listeners.len(), control.runtime()) {
+        let shared = match shared(options, count, entrance, control.runtime()) {
             Ok(shared) => shared,
             Err(error) => {
                 control.stop();
                 return Err(error);
             }
         };
+        if let Some(tls) = shared.entrance.tls() {
+            control.runtime().spawn(Arc::clone(tls.certificates()).watch(control.runtime().stop_token()));
+        }
         serve_private(control.runtime(), health, admin, &shared);
-        let stop = CancellationToken::new();
-        let start = |(index, listener)| {
-            let (shared, stop) = (Arc::clone(&shared), stop.clone());
-            worker::start(worker::Start { index, listener, shared, stop, drain_timeout })
+        let start = |(index, incoming)| {
+            worker::start(worker::Start { index, incoming, shared: Arc::clone(&shared), drain_timeout })
         };
-        let workers = match listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>() {
-            Ok(workers) => workers,
+        let workers = incoming.into_iter().enumerate().map(start).collect::<io::Result<_>>();
+        let threads = workers.and_then(|workers| Ok((workers, shared.entrance.attend(unattended)?)));
+        let (workers, acceptor) = match threads {
+            Ok(threads) => threads,
             Err(error) => {
                 // Those that did start end with the control thread's.
-                stop.cancel();
+                shared.entrance.stop_token().cancel();
                 control.stop();
                 return Err(StartError::Thread(error));
             }
         };
-        Ok(Self { address, health_address, admin_address, stop, control, shared, workers })
+        Ok(Self { addresses, health_address, admin_address, control, shared, acceptor, workers })
     }
 
-    /// The address it listens on.
+    /// The first address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        // There is one at least, or it would not have started.
+        self.addresses.first().copied().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into())
+    }
+
+    /// Every address that it listens on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        self.shared.entrance.tls().is_some()
     }
 
     /// The address that probes are answered on.
@@ -173,7 +215,7 @@ impl FrontDoor {
 
     /// Whether it can decide about users: it has the keys of their tokens.
     pub fn is_ready(&self) -> bool {
-        self.shared.generation().control.is_ready()
+        self.shared.is_ready()
     }
 
     /// Waits until it can decide about users.
@@ -181,16 +223,39 @@ impl FrontDoor {
         self.shared.generation().control.ready().await;
     }
 
-    /// Stops accepting, finishes the requests under way within the options' `drain_timeout`, and ends every thread. WebSockets
-    /// end at once, because they would not by themselves. Requests under way may still need keys and tokens, so the control
-    /// thread and the probes go last.
+    /// Looks at the files of certificates now, instead of in a few seconds.
+    pub fn reload_certificates(&self) {
+        if let Some(tls) = self.shared.entrance.tls() {
+            tls.certificates().reload();
+        }
+    }
+
+    /// Says that it is not ready, stops accepting, finishes the requests under way within the options' `drain_timeout`, and
+    /// ends every thread. WebSockets end at once, because they would not by themselves. Requests under way may still need
+    /// keys and tokens, so the control thread and the probes go last.
     pub fn stop(self) {
-        self.stop.cancel();
-        for worker in self.workers {
-            // A worker that panicked has said so already, and the others have requests to finish.
-            let _ = worker.join();
+        self.shared.entrance.stop_token().cancel();
+        // What it accepted goes to the workers, who end when they have served that.
+        for thread in std::iter::once(self.acceptor).chain(self.workers) {
+            // A thread that panicked has said so already, and the others have requests to finish.
+            let _ = thread.join();
         }
         self.control.stop();
+    }
+}
+
+/// Opens a listener that is not for the public.
+fn private(
+    name: &'static str,
+    address: Option<SocketAddr>,
+    inherited: Option<Listener>,
+) -> Result<Option<Private>, StartError> {
+    match (address, inherited) {
+        (Some(address), inherited) => Private::open(address, inherited)
+            .map(Some)
+            .map_err(|source| StartError::Listen { address, source }),
+        (None, Some(_)) => Err(StartError::InheritedInVain { name }),
+        (None, None) => Ok(None),
     }
 }
 
@@ -198,6 +263,7 @@ impl FrontDoor {
 fn shared(
     options: FrontDoorOptions,
     workers: usize,
+    entrance: Entrance,
     control: &ControlRuntime,
 ) -> Result<Arc<Shared>, StartError> {
     let process = ProcessOptions {
@@ -212,25 +278,31 @@ fn shared(
         workers,
     };
     let generation = Generation::new(options.configuration, &process, control, None)?;
-    Ok(Arc::new(Shared::new(process, generation)))
+    entrance.go_by(generation.forwarded_trust.clone());
+    Ok(Arc::new(Shared::new(process, entrance, generation)))
 }
 
-/// Serves the listeners that are not for the public.
+/// Serves the listeners that are not for the public. They go on while requests under way are finished, unless another
+/// process listens on the same socket: then that one's answers are the ones to give.
 fn serve_private(
     control: &ControlRuntime,
     health: Option<Private>,
     admin: Option<Private>,
     shared: &Arc<Shared>,
 ) {
+    let stop = |listener: &Private| match listener.is_inherited() {
+        true => shared.entrance.stop_token().clone(),
+        false => control.stop_token(),
+    };
     if let Some(listener) = health {
-        let shared = Arc::clone(shared);
-        let answer = move |parts: &Parts| health::answer(parts, &shared);
-        control.spawn(listener.serve(control.stop_token(), answer));
+        let (shared, stop) = (Arc::clone(shared), stop(&listener));
+        control.spawn(listener.serve(stop, move |parts: &Parts| health::answer(parts, &shared)));
     }
     if let Some(listener) = admin {
         let exposition = Exposition::new(InForce(Arc::clone(shared)));
         let admin = Admin::new(exposition, listener.address().ip().is_loopback());
-        control.spawn(listener.serve(control.stop_token(), move |parts: &Parts| admin.answer(parts)));
+        let stop = stop(&listener);
+        control.spawn(listener.serve(stop, move |parts: &Parts| admin.answer(parts)));
     }
 }
 
@@ -241,7 +313,8 @@ struct InForce(Arc<Shared>);
 impl Source for InForce {
     fn figures(&self) -> Figures {
         let generation = self.0.generation();
-        generation.control.figures(self.0.reloads.figures(), &generation.snapshot.backends)
+        let Shared { reloads, entrance, .. } = &*self.0;
+        generation.control.figures(reloads.figures(), entrance.figures(), &generation.snapshot.backends)
     }
 
     fn decisions(&self) -> Arc<Decisions> {

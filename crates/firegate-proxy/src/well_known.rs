@@ -32,14 +32,14 @@ pub(crate) fn jwk_set(parts: &Parts, keys: &SigningKeys) -> Response<Body> {
     response
 }
 
-/// Whether users can be identified, for whoever waits for it before sending them here.
+/// Whether users can be identified, and the process is to go on: for whoever waits for it before sending them here.
 pub(crate) fn ready(parts: &Parts, is_ready: bool) -> Response<Body> {
     if let Some(refusal) = only_reads(parts) {
         return refusal;
     }
     let (status, text) = match is_ready {
         true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready: no keys yet\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
     };
     let mut response = Response::new(full(text));
     *response.status_mut() = status;

@@ -1,11 +1,12 @@
 //! What the process is given from outside, read once at the start and passed down as values.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
 /// The environment variables that mean something to Firegate.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Environment {
     /// `PORT`: where Cloud Run wants a container to listen.
     pub port: Option<u16>,
@@ -21,6 +22,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `GCE_METADATA_HOST`: the metadata server's address, as Google's own libraries read it.
     pub metadata_host: Option<String>,
+    /// `LISTEN_FDS` and its companions: sockets that systemd, or whoever acts as it does, hands over, with their names.
+    pub inherited_sockets: Vec<(String, TcpListener)>,
 }
 
 impl Environment {
@@ -30,7 +33,7 @@ impl Environment {
     /// # Errors
     /// If a variable has a value that means nothing.
     pub fn read() -> anyhow::Result<Self> {
-        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let port =
             text("PORT").map(|port| port.parse().with_context(|| format!("PORT is no port: {port:?}")));
         Ok(Self {
@@ -41,6 +44,33 @@ impl Environment {
             application_credentials: text("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
             home: text("HOME").map(PathBuf::from),
             metadata_host: text("GCE_METADATA_HOST"),
+            inherited_sockets: inherited_sockets(text)?,
         })
     }
+}
+
+/// The sockets that were handed over to this process (sd_listen_fds(3)). The variables say which process they are for: one
+/// that only inherited them has the descriptors of another.
+#[cfg(unix)]
+fn inherited_sockets(text: impl Fn(&str) -> Option<String>) -> anyhow::Result<Vec<(String, TcpListener)>> {
+    if text("LISTEN_PID").and_then(|pid| pid.parse().ok()) != Some(std::process::id()) {
+        return Ok(Vec::new());
+    }
+    let names = text("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names = names.split(':');
+    let mut descriptors = listenfd::ListenFd::from_env();
+    let mut sockets = Vec::with_capacity(descriptors.len());
+    for index in 0..descriptors.len() {
+        let name = names.next().unwrap_or_default().to_owned();
+        let socket = descriptors.take_tcp_listener(index).with_context(|| {
+            format!("the socket {name:?} that LISTEN_FDS hands over is none for TCP connections\nhint: hand over `ListenStream=` sockets with a port")
+        })?;
+        sockets.extend(socket.map(|socket| (name, socket)));
+    }
+    Ok(sockets)
+}
+
+#[cfg(not(unix))]
+fn inherited_sockets(_: impl Fn(&str) -> Option<String>) -> anyhow::Result<Vec<(String, TcpListener)>> {
+    Ok(Vec::new())
 }

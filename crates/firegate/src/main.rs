@@ -58,6 +58,6 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Dev(arguments) => dev::run(arguments, &environment, clock),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
-        Command::Serve(arguments) => serve::run(arguments, &environment, clock),
+        Command::Serve(arguments) => serve::run(arguments, environment, clock),
     }
 }

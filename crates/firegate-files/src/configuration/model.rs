@@ -28,14 +28,16 @@ pub struct Configuration {
     pub project: ProjectId,
     /// Its number, if given.
     pub project_number: Option<ProjectNumber>,
-    /// The public address; absent for port `$PORT`, else 8080, on all addresses.
-    pub listen: Option<SocketAddr>,
+    /// The public addresses; none for port `$PORT`, else 8080, on all addresses.
+    pub listen: Vec<SocketAddr>,
     /// The listener for probes.
     pub health: Option<SocketAddr>,
     /// The listener for operators.
     pub admin: Option<SocketAddr>,
     /// TLS on the public listener.
     pub tls: Option<Tls>,
+    /// How many connections there may be.
+    pub limits: ConnectionLimits,
     /// What stands before Firegate; absent for `cloud-run` on Cloud Run, else `direct`.
     pub behind: Option<Behind>,
     /// The directory for what outlives the process.
@@ -449,6 +451,15 @@ pub struct Certificate {
     pub cert: PathBuf,
     /// The private key, PEM.
     pub key: PathBuf,
+}
+
+/// How many connections the public listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// In all; absent for what fits the machine.
+    pub connections_max: Option<u32>,
+    /// From one client.
+    pub connections_per_address_max: u32,
 }
 
 /// Whose tokens are trusted.

@@ -30,7 +30,6 @@ enum Unless {
 }
 
 const UNBUILT: &[Unbuilt] = &[
-    Unbuilt { path: &["tls"], unless: Unless::Absent },
     Unbuilt { path: &["url_map"], unless: Unless::Absent },
     Unbuilt { path: &["groups"], unless: Unless::Absent },
     Unbuilt { path: &["roles"], unless: Unless::Empty },
@@ -166,7 +165,7 @@ mod tests {
         check(json!({"limits_store": "memory", "roles": {}, "deny_policies": []}), &[]);
         check(json!({"limits_store": "redis://localhost"}), &["limits_store"]);
         check(json!({"roles": {"r": []}}), &["roles"]);
-        check(json!({"tls": {}, "geo": {"mmdb": "a"}}), &["tls", "geo"]);
+        check(json!({"groups": "g", "geo": {"mmdb": "a"}}), &["groups", "geo"]);
         check(json!({"allow": ["allUsers", "group:a@example.com"]}), &["allow[1]"]);
         check(
             json!({"backends": {"a": "https://example.com", "b": {"protocol": "h2"}}}),

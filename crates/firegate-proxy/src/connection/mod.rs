@@ -1,7 +1,10 @@
 //! One client connection, from its first byte to its last: which protocol it speaks, and how much of it a client may ask of
 //! the door.
 
+mod drain;
 mod preface;
 mod serve;
 
+pub(crate) use drain::Drain;
+pub(crate) use preface::Protocol;
 pub(crate) use serve::{Arrival, serve};

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use super::drain::Drain;
 use super::preface::{Preface, Protocol, Rewound};
 use crate::door::Door;
 use crate::limits::{
@@ -29,23 +31,28 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// What both sides agreed on by ALPN. Without it the first bytes tell.
     pub(crate) agreed: Option<Protocol>,
+    /// Whether the connection is encrypted.
+    pub(crate) is_tls: bool,
 }
 
-/// Serves a connection until it ends. Once `stop` is cancelled it ends as soon as the requests under way are answered; and at
+impl Arrival {
+    /// The scheme of what is asked for on this connection.
+    pub(crate) fn scheme(self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+}
+
+/// Serves a connection until it ends. Once `drain` has begun it ends as soon as the requests under way are answered; and at
 /// once, if `watch` finds that its client holds something beyond its time.
-pub(crate) async fn serve<S>(
-    stream: S,
-    arrival: Arrival,
-    door: Door,
-    watch: ClientConnection,
-    stop: CancellationToken,
-) where
+pub(crate) async fn serve<S>(stream: S, arrival: Arrival, door: Door, watch: ClientConnection, drain: Drain)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = watch.watched(stream);
     let door = (door, watch.streams());
     let preface = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream));
-    let Some(Ok(Ok(preface))) = stop.run_until_cancelled(preface).await else { return };
+    // A client that has just connected is about to send its request: it is waited for as long as an idle one is.
+    let Some(Ok(Ok(preface))) = drain.idle_over().run_until_cancelled(preface).await else { return };
     if arrival.agreed.is_some_and(|agreed| agreed != preface.protocol) {
         return;
     }
@@ -53,8 +60,8 @@ pub(crate) async fn serve<S>(
     let stream = preface.rewind(stream);
     let served = async {
         match protocol {
-            Protocol::Http1 => serve_http1(stream, arrival, door, &stop).await,
-            Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &stop)).await,
+            Protocol::Http1 => serve_http1(stream, arrival, door, &drain).await,
+            Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &drain)).await,
         }
     };
     let served = tokio::select! {
@@ -71,12 +78,22 @@ async fn serve_http1<S>(
     stream: Rewound<S>,
     arrival: Arrival,
     (door, streams): (Door, ConnectionStreams),
-    stop: &CancellationToken,
+    drain: &Drain,
 ) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(door.clone(), streams.clone(), request, arrival));
+    let draining = drain.clone();
+    let service = service_fn(move |request| {
+        let (door, streams, draining) = (door.clone(), streams.clone(), draining.clone());
+        async move {
+            let mut answered = answer(door, streams, request, arrival).await?;
+            if draining.has_begun() && answered.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answered)
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD_TIMEOUT)
@@ -84,14 +101,14 @@ where
         .max_buf_size(REQUEST_HEAD_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    drive(connection, stop, http1::UpgradeableConnection::graceful_shutdown).await
+    drive(connection, drain.idle_over(), http1::UpgradeableConnection::graceful_shutdown).await
 }
 
 async fn serve_http2<S>(
     stream: Rewound<S>,
     arrival: Arrival,
     (door, streams): (Door, ConnectionStreams),
-    stop: &CancellationToken,
+    drain: &Drain,
 ) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -111,7 +128,7 @@ where
         .keep_alive_interval(Some(HTTP2_PING_INTERVAL))
         .keep_alive_timeout(REQUEST_HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    drive(connection, stop, http2::Connection::graceful_shutdown).await
+    drive(connection, drain.begun(), http2::Connection::graceful_shutdown).await
 }
 
 async fn answer(
@@ -120,7 +137,7 @@ async fn answer(
     request: Request<Incoming>,
     arrival: Arrival,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(door.answer(request, arrival.peer.ip(), &streams).await)
+    Ok(door.answer(request, arrival, &streams).await)
 }
 
 /// Drives a connection to its end, and from `stop` on takes no new requests from it.

@@ -7,11 +7,17 @@ use firegate_core::snapshot::Backend;
 use firegate_google::user_status::UserStatusStatistics;
 
 use super::ControlHandle;
+use crate::listen::EntranceFigures;
 use crate::metrics::{ConfigurationFigures, Figures, GoogleIdTokenFigures, KeySetFigures, UserStatusFigures};
 
 impl ControlHandle {
     /// The figures of this moment, and those of these backends.
-    pub(crate) fn figures(&self, configuration: ConfigurationFigures, backends: &[Arc<Backend>]) -> Figures {
+    pub(crate) fn figures(
+        &self,
+        configuration: ConfigurationFigures,
+        entrance: EntranceFigures,
+        backends: &[Arc<Backend>],
+    ) -> Figures {
         let inner = &self.inner;
         let now = inner.clock.now();
         let key_sets = inner.key_sets().filter(|_| inner.needs_keys);
@@ -20,8 +26,9 @@ impl ControlHandle {
             Some(GoogleIdTokenFigures { backend: backend.name.clone(), expires_at })
         };
         Figures {
-            is_ready: self.is_ready(),
+            is_ready: !entrance.is_stopping && self.is_ready(),
             configuration,
+            entrance,
             key_sets: key_sets
                 .map(|keys| KeySetFigures::of(keys.source().name, &keys.current(), now))
                 .collect(),

@@ -6,7 +6,6 @@ mod hints;
 mod own_paths;
 mod refused;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -20,9 +19,11 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use crate::client_address::client;
+use crate::connection::Arrival;
 use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
 use crate::generation::{Generation, ProcessOptions};
 use crate::limits::EXCHANGES_MAX;
+use crate::listen::Entrance;
 use crate::metrics::{Ending, Route};
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     /// The configuration in force.
     generation: ArcSwap<Generation>,
     pub(crate) process: ProcessOptions,
+    /// The public side, which no other configuration changes.
+    pub(crate) entrance: Entrance,
     pub(crate) reloads: Reloads,
     pub(crate) hints: Hints,
     /// The places of token exchanges under way.
@@ -48,11 +51,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(process: ProcessOptions, generation: Generation) -> Self {
+    pub(crate) fn new(process: ProcessOptions, entrance: Entrance, generation: Generation) -> Self {
         Self {
             generation: ArcSwap::from_pointee(generation),
             reloads: Reloads::new(process.clock.now()),
             process,
+            entrance,
             hints: Hints::default(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
         }
@@ -65,11 +69,17 @@ impl Shared {
 
     /// Puts another generation in force for the requests that come from now on.
     pub(crate) fn replace(&self, generation: Generation) {
+        self.entrance.go_by(generation.forwarded_trust.clone());
         self.generation.store(Arc::new(generation));
     }
 
     pub(crate) fn now(&self) -> UnixTime {
         self.process.clock.now()
+    }
+
+    /// Whether requests may come: users can be identified, and the process is to go on.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.entrance.is_stopping() && self.generation().control.is_ready()
     }
 }
 
@@ -87,7 +97,7 @@ pub(crate) struct Door {
 pub(crate) struct RequestContext<'a> {
     pub(crate) door: &'a Door,
     pub(crate) generation: Arc<Generation>,
-    pub(crate) peer: IpAddr,
+    pub(crate) arrival: Arrival,
     /// By what the streams of its connection are listed.
     pub(crate) streams: &'a ConnectionStreams,
     pub(crate) request_id: String,
@@ -102,11 +112,11 @@ impl Door {
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
-        peer: IpAddr,
+        arrival: Arrival,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         let generation = self.shared.generation();
-        let context = RequestContext { door: self, generation, peer, streams, request_id: request_id() };
+        let context = RequestContext { door: self, generation, arrival, streams, request_id: request_id() };
         let form = ErrorForm::of(request.headers());
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
@@ -116,7 +126,7 @@ impl Door {
         let RequestContext { generation, request_id, .. } = &context;
         generation.decisions.count(ending(&served, route), route);
         let mut response = served.unwrap_or_else(|refused| {
-            let code = log_refusal(&refused, request_id, &parts, peer);
+            let code = log_refusal(&refused, request_id, &parts, arrival.peer.ip());
             refusal(code, form, request_id)
         });
         if let Some(cors) = &generation.snapshot.cors
@@ -140,7 +150,8 @@ impl RequestContext<'_> {
         route: &mut Route,
     ) -> Result<Response<Body>, Refused> {
         let Generation { snapshot, decisions, forwarded_trust, .. } = &*self.generation;
-        let client = client(forwarded_trust.as_ref(), self.peer, &parts.headers);
+        let Arrival { peer, .. } = self.arrival;
+        let client = client(forwarded_trust.as_ref(), peer.ip(), self.arrival.scheme(), &parts.headers);
         let facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
         let head = RequestHead { facts, client };
         if self.door.shared.process.is_local && !request::is_local_host(head.facts.host) {

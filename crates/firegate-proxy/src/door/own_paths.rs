@@ -34,7 +34,7 @@ impl RequestContext<'_> {
                 _ => Ok(self.exchange(head, parts, body).await),
             },
             "jwks.json" => Ok(well_known::jwk_set(parts, &self.generation.assertions.keys())),
-            "ready" => Ok(well_known::ready(parts, self.generation.control.is_ready())),
+            "ready" => Ok(well_known::ready(parts, self.door.shared.is_ready())),
             _ => Err(denial(Reason::RouteNotFound, Stage::Route)),
         }
     }

@@ -46,13 +46,25 @@ descriptions! {
     BUILD Info "firegate_build_info" ["version"]
         "The version that runs; always 1."
     READY Gauge "firegate_ready" []
-        "1 while users can be identified: there are usable keys for every kind of token that is accepted."
+        "1 while requests may come: there are usable keys for every kind of token that is accepted, and no stop was asked for."
     RELOAD_FAILED Gauge "firegate_configuration_reload_failed" []
         "1 while the configuration that was read last is not in force because it cannot be used."
     RELOADS Counter "firegate_configuration_reloads_total" ["result"]
         "Times the configuration was read again."
     CONFIGURATION_SINCE Gauge "firegate_configuration_in_force_timestamp_seconds" []
         "Since when the configuration is in force."
+    CONNECTIONS_OPEN Gauge "firegate_connections_open" ["worker"]
+        "Connections that clients have open, for each of the threads that serve them."
+    CONNECTIONS_ACCEPTED Counter "firegate_connections_accepted_total" []
+        "Connections that were let in."
+    CONNECTIONS_REFUSED Counter "firegate_connections_refused_total" ["limit"]
+        "Connections that were closed at once, by the limit that was reached."
+    TLS_HANDSHAKES Counter "firegate_tls_handshakes_total" ["result"]
+        "Handshakes of clients, where Firegate speaks TLS."
+    CERTIFICATES_CURRENT Gauge "firegate_tls_certificates_current" []
+        "1 while the certificates in use are those in the files; 0 after the files changed to what cannot be used."
+    CERTIFICATE_EXPIRY Gauge "firegate_tls_certificate_expiry_timestamp_seconds" ["file"]
+        "When the certificate that is in use expires."
     DECISIONS Counter "firegate_decisions_total" ["outcome", "code", "backend"]
         "Requests answered, by how they ended, the reason of a refusal, and the backend that the path is routed to."
     ALLOWED_ON_FAILURE Counter "firegate_user_status_allowed_on_failure_total" []

@@ -10,12 +10,15 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
 use super::descriptions::{
-    ALLOWED_ON_FAILURE, BUILD, CONFIGURATION_SINCE, DECISIONS, Description, GOOGLE_ID_TOKEN_EXPIRY,
-    KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE, READY, RELOAD_FAILED,
-    RELOADS, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS, TOKEN_CACHE_MISSES, USER_STATUS_ENTRIES,
-    USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN, USER_STATUS_REFUSALS_KEPT, USER_STATUS_STALENESS,
+    ALLOWED_ON_FAILURE, BUILD, CERTIFICATE_EXPIRY, CERTIFICATES_CURRENT, CONFIGURATION_SINCE,
+    CONNECTIONS_ACCEPTED, CONNECTIONS_OPEN, CONNECTIONS_REFUSED, DECISIONS, Description,
+    GOOGLE_ID_TOKEN_EXPIRY, KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE,
+    READY, RELOAD_FAILED, RELOADS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS, TOKEN_CACHE_MISSES,
+    USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN, USER_STATUS_REFUSALS_KEPT,
+    USER_STATUS_STALENESS,
 };
 use super::{Decisions, Figures, Format};
+use crate::listen::EntranceFigures;
 
 /// Whoever owns the figures.
 pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
@@ -75,6 +78,7 @@ impl Collector for Scrape {
         families.all(&RELOADS, reloads, Value::Counter)?;
         let since = Value::Gauge(configuration.in_force_since.as_seconds());
         families.one(&CONFIGURATION_SINCE, [], since)?;
+        families.entrance(&figures.entrance)?;
         let written = decisions.written().map(|decision| (decision.labels(), decision.count));
         families.all(&DECISIONS, written, Value::Counter)?;
         families.one(&ALLOWED_ON_FAILURE, [], Value::Counter(decisions.allowed_on_failure()))?;
@@ -93,6 +97,28 @@ impl Collector for Scrape {
 struct Families<'a>(DescriptorEncoder<'a>);
 
 impl Families<'_> {
+    fn entrance(&mut self, entrance: &EntranceFigures) -> fmt::Result {
+        let connections = &entrance.connections;
+        let open = connections.open.iter().enumerate();
+        let open = open.map(|(worker, open)| (worker.to_string(), gauge(*open))).collect::<Vec<_>>();
+        let open = open.iter().map(|(worker, open)| ([worker.as_str()], *open));
+        self.all(&CONNECTIONS_OPEN, open, Value::Gauge)?;
+        self.one(&CONNECTIONS_ACCEPTED, [], Value::Counter(connections.accepted))?;
+        let refused = [
+            (["connections_max"], connections.refused),
+            (["connections_per_address_max"], connections.refused_by_client),
+        ];
+        self.all(&CONNECTIONS_REFUSED, refused, Value::Counter)?;
+        let Some(tls) = &entrance.tls else { return Ok(()) };
+        let handshakes =
+            [(["success"], tls.completed), (["failure"], tls.failed), (["timeout"], tls.timed_out)];
+        self.all(&TLS_HANDSHAKES, handshakes, Value::Counter)?;
+        self.one(&CERTIFICATES_CURRENT, [], Value::Gauge(tls.certificates.are_current.into()))?;
+        let expiries = tls.certificates.expiries.iter();
+        let expiries = expiries.map(|(file, at)| ([file.as_str()], at.as_seconds()));
+        self.all(&CERTIFICATE_EXPIRY, expiries, Value::Gauge)
+    }
+
     fn key_sets(&mut self, figures: &Figures) -> fmt::Result {
         let sets = &figures.key_sets;
         let usable = sets.iter().map(|set| ([set.issuer], set.is_usable.into()));

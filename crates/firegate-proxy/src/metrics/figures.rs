@@ -3,13 +3,17 @@
 use firegate_core::time::UnixTime;
 use firegate_google::key_sets::KeySnapshot;
 
+use crate::listen::EntranceFigures;
+
 /// The owners' figures of one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Figures {
-    /// Whether users can be identified.
+    /// Whether requests may come.
     pub(crate) is_ready: bool,
     /// What became of the configurations that were read.
     pub(crate) configuration: ConfigurationFigures,
+    /// Who came in.
+    pub(crate) entrance: EntranceFigures,
     /// One for each issuer whose keys are needed.
     pub(crate) key_sets: Vec<KeySetFigures>,
     /// What is known of users' accounts, where they are looked up.

@@ -143,6 +143,7 @@ fn belongs_to_process(in_force: &Configuration, next: &Configuration) -> Option<
         ("health", in_force.health != next.health),
         ("admin", in_force.admin != next.admin),
         ("tls", in_force.tls != next.tls),
+        ("limits", in_force.limits != next.limits),
         ("data_dir", in_force.data_dir != next.data_dir),
     ];
     differences.into_iter().find(|(_, differs)| *differs).map(|(key, _)| key)

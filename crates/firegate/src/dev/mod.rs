@@ -20,7 +20,7 @@ use firegate_emulator::google::{APP_CHECK_DEBUG_TOKEN, GoogleParts};
 use firegate_emulator::service::{EchoOptions, EchoService};
 use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
-use firegate_proxy::{FrontDoor, FrontDoorOptions};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -135,7 +135,8 @@ impl Dev {
         parts.spawn(google.serve(listeners.google, stop.clone().cancelled_owned()));
         parts.spawn(cloud_run.serve(listeners.service, Arrival::Internet, stop.clone().cancelled_owned()));
         let options = FrontDoorOptions {
-            listen: listeners.door,
+            listen: vec![listeners.door],
+            inherited: InheritedSockets::default(),
             on_cloud_run: false,
             // Only local parts are called; a real credential of this machine must not be sent to them.
             application_credentials: None,

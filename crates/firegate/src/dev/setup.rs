@@ -52,6 +52,8 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
     // Whoever is on this machine may have a token here. With production's key it would be good there, too.
     configuration.assertion.key = None;
     configuration.assertion.previous_keys = Vec::new();
+    // Nor are the certificates of a file: what is local is called by `http`.
+    configuration.tls = None;
     if let Some(data) = &arguments.data {
         configuration.data_dir = data.join("door");
     }

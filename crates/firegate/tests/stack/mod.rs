@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod authority;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use firegate_core::time::{Clock, SharedClock, ShiftedClock, SystemClock};
 use firegate_emulator::google::APP_CHECK_DEBUG_TOKEN;
 use firegate_files::configuration::{self, Configuration};
 use firegate_google::http::Roots;
-use firegate_proxy::{FrontDoor, FrontDoorOptions};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -150,8 +153,10 @@ pub(crate) fn door_with_credentials(
 }
 
 fn door_of(configuration: Configuration, clock: SharedClock, credentials: Option<PathBuf>) -> FrontDoor {
+    let local = || SocketAddr::from(([127, 0, 0, 1], 0));
     FrontDoor::start(FrontDoorOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
+        listen: if configuration.listen.is_empty() { vec![local()] } else { configuration.listen.clone() },
+        inherited: InheritedSockets::default(),
         on_cloud_run: false,
         application_credentials: credentials,
         home: None,

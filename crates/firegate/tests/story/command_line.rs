@@ -8,7 +8,7 @@ fn firegate(arguments: &[&str]) -> Output {
     command.output().expect("the binary runs")
 }
 
-fn check(arguments: &[&str], code: i32, expected: &[&str]) {
+pub(crate) fn check(arguments: &[&str], code: i32, expected: &[&str]) {
     let output = firegate(arguments);
     let stderr = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(code), "{stderr}");
@@ -34,6 +34,15 @@ fn a_taken_port_names_its_flag() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     check(&["dev", "--service-port", &port], 2, &["--service-port", &port]);
+}
+
+#[test]
+fn a_taken_address_is_named_and_nothing_is_served_on_the_others() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let service = ["--project", "demo-project", "--backend", "http://127.0.0.1:9", "--allow", "allUsers"];
+    let listen = ["serve", "--listen", "127.0.0.1:0", "--listen", &taken];
+    check(&[&listen[..], &service[..]].concat(), 2, &[&taken, "cannot be listened on", "hint: "]);
 }
 
 #[test]

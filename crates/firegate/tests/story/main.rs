@@ -17,6 +17,7 @@ mod google_callers;
 mod kept_data;
 #[cfg(unix)]
 mod killed;
+mod listening;
 mod local_google;
 mod metrics;
 mod outages;
@@ -27,6 +28,9 @@ mod reloading;
 mod revocation;
 mod service_view;
 mod stopping;
+#[cfg(unix)]
+mod take_over;
+mod tls;
 mod token_sources;
 mod tokens;
 mod welcome;

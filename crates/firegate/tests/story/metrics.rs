@@ -20,7 +20,7 @@ use url::Url;
 use crate::stack::{Answer, Call, at, claims, clock, close, door, stranger};
 
 /// Serves a router until the test ends.
-async fn serve(router: Router) -> SocketAddr {
+pub(crate) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
@@ -48,7 +48,7 @@ fn admin(door: &FrontDoor, path: &str) -> Url {
     format!("http://{address}{path}").parse().expect("a URL")
 }
 
-async fn scrape(door: &FrontDoor) -> (String, BTreeMap<String, i64>) {
+pub(crate) async fn scrape(door: &FrontDoor) -> (String, BTreeMap<String, i64>) {
     let answer = Call::get(&admin(door, "/metrics")).send().await;
     assert_eq!(answer.status, StatusCode::OK);
     let text = String::from_utf8(answer.body.to_vec()).expect("text");

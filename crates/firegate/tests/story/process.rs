@@ -1,6 +1,8 @@
 //! `firegate serve` as a process of its own.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -18,14 +20,23 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it in a folder, and returns when it listens.
     pub(crate) fn start(arguments: &[&str], folder: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_firegate"))
-            .arg("serve")
-            .args(arguments)
-            .env_clear()
-            .current_dir(folder)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+        command.arg("serve").args(arguments);
+        Self::launch(command, folder)
+    }
+
+    /// Starts it with a socket that is handed over, as systemd does: descriptor 3, and three variables that say so.
+    pub(crate) fn start_inheriting(arguments: &[&str], socket: &TcpListener, folder: &Path) -> Self {
+        let script = "exec 3<&0 0</dev/null\nLISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=public exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_firegate"), "serve"]).args(arguments);
+        command.stdin(OwnedFd::from(socket.try_clone().expect("a descriptor")));
+        Self::launch(command, folder)
+    }
+
+    fn launch(mut command: Command, folder: &Path) -> Self {
+        command.env_clear().current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
         let log = BufReader::new(child.stderr.take().expect("its log"));
         let (written, lines) = channel();
         std::thread::spawn(move || {
@@ -47,6 +58,15 @@ impl Process {
                 Err(_) => panic!("{part:?} is not in:\n{}", seen.join("\n")),
             }
         }
+    }
+
+    /// The memory that is its own, as the system counts it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a line");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// Sends it a signal.

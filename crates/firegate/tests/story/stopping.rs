@@ -1,15 +1,22 @@
 //! A stop: what is under way is finished, and what holds nothing up is not waited for.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
+use bytes::Bytes;
 use firegate_core::time::Clock;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::metrics::serve;
 use crate::stack::{Call, at, claims, clock, close, door, stranger};
 
 /// Much less than the time to drain, on a busy machine.
@@ -87,4 +94,123 @@ async fn a_client_that_sends_first_and_reads_then_learns_why_it_was_refused() {
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 401");
     drop(stream);
     close(door).await;
+}
+
+/// A service whose answers wait until they are let go, and that says when a request has come.
+struct Held {
+    address: SocketAddr,
+    came: mpsc::UnboundedReceiver<()>,
+    let_go: watch::Sender<bool>,
+}
+
+impl Held {
+    async fn start() -> Self {
+        let (came, arrivals) = mpsc::unbounded_channel();
+        let (let_go, held) = watch::channel(false);
+        let slow = move || {
+            let (came, mut held) = (came.clone(), held.clone());
+            async move {
+                came.send(()).expect("the test waits");
+                held.wait_for(|let_go| *let_go).await.expect("the test goes on");
+                "done"
+            }
+        };
+        let keys = json!({"keys": [stranger().public_jwk()]}).to_string();
+        let router = Router::new().route("/slow", any(slow)).route("/keys", get(|| async { keys }));
+        Self { address: serve(router).await, came: arrivals, let_go }
+    }
+}
+
+/// Sends a request and reads its answer to the end of the connection.
+async fn exchange(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: door\r\n\r\n").as_bytes())
+        .await
+        .expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("a whole answer");
+    answer
+}
+
+/// Sends so many requests on one connection, and waits for their answers and for the end of the connection.
+async fn streams(address: SocketAddr, count: usize) {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let (sender, connection) =
+        http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let request = |mut sender: http2::SendRequest<Empty<Bytes>>| async move {
+        let request = Request::get("http://door/slow").body(Empty::new()).expect("a request");
+        let answer = sender.send_request(request).await.expect("an answer");
+        let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
+        assert_eq!(body.as_ref(), b"done");
+    };
+    futures_util::future::join_all((0..count).map(|_| request(sender.clone()))).await;
+    // The client would go on. The server has said that it does not, and not that anything was wrong.
+    connection.await.expect("it ends").expect("it is closed in order");
+    drop(sender);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_told_to_probes_and_clients_and_finishes_every_request_under_way() {
+    const HTTP1: usize = 20;
+    const HTTP2: usize = 5;
+    const STREAMS: usize = 8;
+
+    let mut held = Held::start().await;
+    let text = format!(
+        "project: demo-project\nhealth: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: 'http://{service}' }}\nallow: [allUsers]\n\
+         google: {{ id_token_keys: 'http://{service}/keys' }}\n",
+        service = held.address
+    );
+    let door = door(&text, &clock());
+    door.ready().await;
+    let address = door.address();
+    let probe = format!("http://{}/readyz", door.health_address().expect("a health listener"));
+    let probe = probe.parse().expect("a URL");
+    assert_eq!(Call::get(&probe).send().await.status.as_u16(), 200);
+    let mut idle = TcpStream::connect(address).await.expect("a connection");
+    let ready = b"GET /.well-known/firegate/ready HTTP/1.1\r\nHost: door\r\n\r\n";
+    idle.write_all(ready).await.expect("it is sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ready\n") {
+        assert_ne!(idle.read_buf(&mut answer).await.expect("an answer"), 0);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+
+    let http1 = (0..HTTP1).map(|_| tokio::spawn(exchange(address, "/slow"))).collect::<Vec<_>>();
+    let http2 = (0..HTTP2).map(|_| tokio::spawn(streams(address, STREAMS))).collect::<Vec<_>>();
+    for _ in 0..HTTP1 + HTTP2 * STREAMS {
+        held.came.recv().await.expect("a request");
+    }
+    let stopping = tokio::spawn(close(door));
+    loop {
+        let answer = Call::get(&probe).send().await;
+        if answer.status.as_u16() == 503 {
+            assert_eq!(answer.body.as_ref(), b"not ready: stopping\n");
+            break;
+        }
+    }
+    while TcpStream::connect(address).await.is_ok() {}
+
+    // Whoever still asks on a connection that was idle is told, or finds it closed.
+    answer.clear();
+    let _ = idle.write_all(ready).await;
+    let _ = idle.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+    let is_told = answer.starts_with("http/1.1 503 ") && answer.contains("\r\nconnection: close\r\n");
+    assert!(answer.is_empty() || is_told, "{answer}");
+
+    held.let_go.send(true).expect("the service waits");
+    for answer in http1 {
+        let answer = answer.await.expect("it ends");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
+        assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    for streams in http2 {
+        streams.await.expect("every stream was answered");
+    }
+    stopping.await.expect("it stops");
 }

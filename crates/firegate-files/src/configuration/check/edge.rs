@@ -1,23 +1,25 @@
-//! The side that faces the clients: listeners, TLS, what stands before Firegate, and CORS.
+//! The side that faces the clients: listeners, TLS, how much comes in, what stands before Firegate, and CORS.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Checker, Given};
-use crate::configuration::model::{AllowedOrigins, Behind, Certificate, Cors, Tls};
+use crate::configuration::model::{AllowedOrigins, Behind, Certificate, ConnectionLimits, Cors, Tls};
 use crate::configuration::names::Origin;
 use crate::configuration::source::{
-    BehindSource, BehindWordSource, ConfigurationSource, CorsSource, HopsSource, ListenerSource, TlsSource,
+    BehindSource, BehindWordSource, ConfigurationSource, CorsSource, HopsSource, LimitsSource, ListenSource,
+    ListenerSource, TlsSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
-use crate::limits::HOPS_MAX;
+use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_DEFAULT, HOPS_MAX, LISTEN_ADDRESSES_MAX};
 use crate::suggestion::quoted;
 use crate::yaml::Part;
 
 /// The addresses to listen on.
 pub(super) struct Listeners {
-    pub(super) listen: Option<SocketAddr>,
+    /// The public ones; none for the default.
+    pub(super) listen: Vec<SocketAddr>,
     pub(super) health: Option<SocketAddr>,
     pub(super) admin: Option<SocketAddr>,
 }
@@ -25,21 +27,27 @@ pub(super) struct Listeners {
 impl Checker<'_> {
     pub(super) fn listeners(&mut self, source: &ConfigurationSource) -> Listeners {
         let root = YamlPath::root();
-        let listen = source.listen.as_deref().and_then(|text| self.address(&root.key("listen"), text));
+        let mut named = self.public(source.listen.as_ref());
+        let listen = named.iter().filter_map(|(_, address)| *address).collect();
         let health = self.listener(&root.key("health"), source.health.as_ref());
         let admin = self.listener(&root.key("admin"), source.admin.as_ref());
-        let named = [("listen", listen), ("health", health), ("admin", admin)];
-        for (position, (key, address)) in named.iter().enumerate() {
+        named.push((root.key("health").key("listen"), health));
+        named.push((root.key("admin").key("listen"), admin));
+        for (position, (path, address)) in named.iter().enumerate() {
             let before = named.iter().take(position);
             let Some(address) = address else { continue };
             for (other, _) in before.filter(|(_, other)| other.is_some_and(|other| overlap(&other, address)))
             {
+                let [name, other] = [path, other].map(|path| {
+                    let text = path.to_string();
+                    text.strip_suffix(".listen").map(str::to_owned).unwrap_or(text)
+                });
                 let found = Diagnostic::error(
                     code::LISTEN,
-                    format!("`{key}` listens on the same address as `{other}`"),
+                    format!("`{name}` listens on the same address as `{other}`"),
                 )
                 .hint("give it another port");
-                self.report(&root.key(key).key("listen"), found);
+                self.report(path, found);
             }
         }
         if let Some(address) = admin.filter(|address| !address.ip().is_loopback()) {
@@ -51,6 +59,51 @@ impl Checker<'_> {
             self.report(&root.key("admin").key("listen"), found);
         }
         Listeners { listen, health, admin }
+    }
+
+    /// The public addresses, each with its place in the file.
+    fn public(&mut self, source: Option<&ListenSource>) -> Vec<(YamlPath, Option<SocketAddr>)> {
+        let path = YamlPath::root().key("listen");
+        let texts = match source {
+            None => return Vec::new(),
+            Some(ListenSource::One(text)) => {
+                let address = self.address(&path, text);
+                return vec![(path, address)];
+            }
+            Some(ListenSource::Several(texts)) => texts,
+        };
+        if texts.is_empty() || texts.len() > LISTEN_ADDRESSES_MAX {
+            let found = Diagnostic::error(
+                code::LISTEN,
+                format!(
+                    "`listen` has {} addresses; it may have from 1 to {LISTEN_ADDRESSES_MAX}",
+                    texts.len()
+                ),
+            );
+            self.report(&path, found.hint("list those that clients connect to, or remove `listen`"));
+            return Vec::new();
+        }
+        let texts = texts.iter().enumerate();
+        texts.map(|(index, text)| (path.index(index), self.address(&path.index(index), text))).collect()
+    }
+
+    pub(super) fn limits(&mut self, source: &LimitsSource) -> Option<ConnectionLimits> {
+        let path = YamlPath::root().key("limits");
+        let mut within = |key: &str, given: Option<u32>| match given {
+            Some(number) if !(1..=CONNECTIONS_MAX).contains(&number) => {
+                let found = Diagnostic::error(code::QUANTITY, format!("{number} is out of range"))
+                    .hint(format!("from 1 to {CONNECTIONS_MAX}; there is no way to say unlimited"));
+                self.report(&path.key(key), found);
+                None
+            }
+            given => Some(given),
+        };
+        let connections_max = within("connections_max", source.connections_max);
+        let per_address = within("connections_per_address_max", source.connections_per_address_max);
+        Some(ConnectionLimits {
+            connections_max: connections_max?,
+            connections_per_address_max: per_address?.unwrap_or(CONNECTIONS_PER_ADDRESS_DEFAULT),
+        })
     }
 
     fn listener(&mut self, path: &YamlPath, source: Option<&ListenerSource>) -> Option<SocketAddr> {
@@ -111,7 +164,7 @@ impl Checker<'_> {
     pub(super) fn behind(
         &mut self,
         behind: Option<BehindSource>,
-        listen: Option<SocketAddr>,
+        listen: &[SocketAddr],
     ) -> Option<Option<Behind>> {
         match behind {
             None => Some(None),
@@ -122,7 +175,7 @@ impl Checker<'_> {
         }
     }
 
-    fn hops(&mut self, source: HopsSource, listen: Option<SocketAddr>) -> Option<Behind> {
+    fn hops(&mut self, source: HopsSource, listen: &[SocketAddr]) -> Option<Behind> {
         let path = YamlPath::root().key("behind");
         let count = match source.hops {
             Some(count @ 1..=HOPS_MAX) => Some(count),
@@ -142,7 +195,7 @@ impl Checker<'_> {
             }
         };
         let texts = source.peers.unwrap_or_default();
-        let loopback = listen.is_some_and(|address| address.ip().is_loopback());
+        let loopback = !listen.is_empty() && listen.iter().all(|address| address.ip().is_loopback());
         if texts.is_empty() && !loopback && !self.was_refused(&path.key("peers")) {
             let found = Diagnostic::error(code::BEHIND, "`behind` does not say where the proxies connect from").hint(
                 "add `peers: [10.0.0.0/8]` with their addresses: without it any client could forge its own address",

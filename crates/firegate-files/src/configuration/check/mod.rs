@@ -95,7 +95,7 @@ impl Checker<'_> {
         self.google_callers(backends.as_ref(), users.as_ref());
         let routing = self.routing(source.routes.take(), source.url_map.take(), backends.as_ref());
         let listeners = self.listeners(&source);
-        let behind = self.behind(source.behind.take(), listeners.listen);
+        let behind = self.behind(source.behind.take(), &listeners.listen);
         let verified_tokens_bytes = source.cache.take().and_then(|cache| cache.verified_tokens_bytes);
         let path = root.key("cache").key("verified_tokens_bytes");
         let verified_tokens_bytes =
@@ -111,6 +111,7 @@ impl Checker<'_> {
             self.exchange(source.exchange.take(), assertion.as_ref(), users.as_ref(), backends.as_ref());
         let cors = source.cors.take().map(|cors| self.cors(cors));
         let tls = source.tls.take().map(|tls| self.tls(tls));
+        let limits = self.limits(&source.limits.take().unwrap_or_default());
         let limits_store = self.limits_store(source.limits_store.take());
         Some(Configuration {
             project: project?,
@@ -119,6 +120,7 @@ impl Checker<'_> {
             health: listeners.health,
             admin: listeners.admin,
             tls: optional(tls)?,
+            limits: limits?,
             behind: behind?,
             data_dir: PathBuf::from(source.data_dir.as_deref().unwrap_or("./firegate-data")),
             backends: backends?,

@@ -31,14 +31,17 @@ pub(crate) struct ConfigurationSource {
     pub project: Option<String>,
     /// The project's number; App Check alone needs it.
     pub project_number: Option<DigitsSource>,
-    /// The public address, for example `0.0.0.0:8080`. Default: port `$PORT`, else 8080, on all addresses.
-    pub listen: Option<String>,
+    /// The public address, for example `0.0.0.0:8080`, or a list of them. Default: port `$PORT`, else 8080, on all
+    /// addresses.
+    pub listen: Option<ListenSource>,
     /// The listener for probes: `/livez` and `/readyz` only.
     pub health: Option<ListenerSource>,
     /// The listener for operators: `/metrics`. Never the public one.
     pub admin: Option<ListenerSource>,
     /// TLS on the public listener.
     pub tls: Option<TlsSource>,
+    /// How much is taken in at once.
+    pub limits: Option<LimitsSource>,
     /// What stands before Firegate and whose forwarded headers are believed. Default: `cloud-run` on Cloud Run, else
     /// `direct`.
     pub behind: Option<BehindSource>,
@@ -77,6 +80,29 @@ pub(crate) struct ConfigurationSource {
     pub limits_store: Option<String>,
     /// Sizes of the caches.
     pub cache: Option<CacheSource>,
+}
+
+/// Where the public listener is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "an address such as `0.0.0.0:8080`, or a list of them")]
+pub(crate) enum ListenSource {
+    /// One address.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// How much is taken in at once.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsSource {
+    /// How many connections may be open on the public listener; what is beyond is closed. Default: 8192 for each core, or
+    /// as many as the process has descriptors for.
+    pub connections_max: Option<u32>,
+    /// How many of them one client may have: an IPv4 address, or an IPv6 network of 64 bits. It does not count for the
+    /// proxies that `behind` trusts. Default: 1024.
+    pub connections_per_address_max: Option<u32>,
 }
 
 /// A listener.

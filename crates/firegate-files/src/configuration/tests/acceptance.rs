@@ -17,7 +17,10 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     let configuration = accepted(MINIMAL);
     assert!(configuration.warnings.is_empty(), "{}", configuration.warnings);
     assert_eq!(configuration.project.as_str(), "my-project");
-    assert_eq!(configuration.listen, None);
+    assert!(configuration.listen.is_empty());
+    assert_eq!(configuration.tls, None);
+    let limits = ConnectionLimits { connections_max: None, connections_per_address_max: 1024 };
+    assert_eq!(configuration.limits, limits);
     assert_eq!(configuration.health, None);
     assert_eq!(configuration.behind, None);
     assert_eq!(configuration.data_dir, PathBuf::from("./firegate-data"));
@@ -106,7 +109,6 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
     assert_eq!(
         unbuilt,
         [
-            "tls",
             "backends.api.endpoints",
             "backends.api.iam_policy",
             "backends.api.security_policy",
@@ -168,7 +170,16 @@ fn everything_that_is_built_can_be_set() {
     let expected = [code::TOKEN_IN_QUERY, code::CREDENTIAL, code::FEDERATION];
     assert_eq!(warnings, expected, "{}", configuration.warnings);
     assert_eq!(configuration.project_number.as_ref().unwrap().as_str(), "123456789012");
-    assert_eq!(configuration.listen, Some("0.0.0.0:8443".parse().unwrap()));
+    let addresses = ["0.0.0.0:8443", "[::1]:8444"].map(|address| address.parse().unwrap());
+    assert_eq!(configuration.listen, addresses);
+    let certificate = |name: &str| Certificate {
+        cert: format!("{name}.pem").into(),
+        key: format!("{name}-key.pem").into(),
+    };
+    let tls = Tls { certificates: vec![certificate("a"), certificate("b")] };
+    assert_eq!(configuration.tls, Some(tls));
+    let limits = ConnectionLimits { connections_max: Some(5000), connections_per_address_max: 1024 };
+    assert_eq!(configuration.limits, limits);
     assert_eq!(configuration.health, Some("127.0.0.1:9902".parse().unwrap()));
     assert_eq!(configuration.admin, Some("127.0.0.1:9901".parse().unwrap()));
     assert!(configuration.exchange);

@@ -10,7 +10,8 @@ fn shape() {
     check(&with("project: other-project\n"), &["FG003 project"]);
     check(&with("data_dir:\n"), &["FG007 data_dir"]);
     check(&with("data_dir: 5\n"), &["FG005 data_dir"]);
-    check(&with("listen: [a]\n"), &["FG005 listen"]);
+    check(&with("listen: { a: b }\n"), &["FG005 listen"]);
+    check(&with("limits: { connections_max: many }\n"), &["FG005 limits.connections_max"]);
     check(&with("users: none\n"), &["FG005 users"]);
     check(&with("exchange: { enabled: \"false\" }\n"), &["FG005 exchange.enabled"]);
     check(&with("users: { anonymous: alow }\n"), &["FG006 users.anonymous"]);
@@ -326,15 +327,28 @@ fn edge() {
     check(&with("listen: localhost:8080\n"), &["FG103 listen"]);
     check(&with("listen: 0.0.0.0:8080\nhealth: { listen: 127.0.0.1:8080 }\n"), &["FG103 health.listen"]);
     check(&with("health: {}\n"), &["FG008 health.listen"]);
+    check(&with("listen: [a, 0.0.0.0:8080, 127.0.0.1:8080]\n"), &["FG103 listen[0]", "FG103 listen[2]"]);
+    check(&with("listen: []\n"), &["FG103 listen"]);
+    check(
+        &with("listen: [127.0.0.1:8080, 10.0.0.1:8080]\nadmin: { listen: 127.0.0.1:8080 }\n"),
+        &["FG103 admin.listen"],
+    );
+    check(&with("limits: { connections_max: 0 }\n"), &["FG011 limits.connections_max"]);
+    check(
+        &with("limits: { connections_per_address_max: 1000001 }\n"),
+        &["FG011 limits.connections_per_address_max"],
+    );
     check(&with("behind: cloud-run\n"), &[]);
     check(&with("behind: google-lb\n"), &[]);
     check(&with("behind: { hops: 1 }\n"), &["FG104 behind"]);
     check(&with("listen: 127.0.0.1:8080\nbehind: { hops: 1 }\n"), &[]);
+    check(&with("listen: [127.0.0.1:8080, \"[::1]:8080\"]\nbehind: { hops: 1 }\n"), &[]);
+    check(&with("listen: [127.0.0.1:8080, 0.0.0.0:8081]\nbehind: { hops: 1 }\n"), &["FG104 behind"]);
     check(&with("behind: { hops: 0, peers: [10.0.0.0/8] }\n"), &["FG104 behind.hops"]);
     check(&with("behind: { hops: 1, peers: [10.0.0.1/8] }\n"), &["FG104 behind.peers[0]"]);
     check(&with("behind: { hops: 1, peers: [ten] }\n"), &["FG104 behind.peers[0]"]);
     check(&with("behind: { peers: [10.0.0.0/8] }\n"), &["FG008 behind.hops"]);
-    check(&with("tls: { certificates: [] }\n"), &["FG010 tls", "FG008 tls.certificates"]);
+    check(&with("tls: { certificates: [] }\n"), &["FG008 tls.certificates"]);
     check(&with("limits_store: disk\n"), &["FG010 limits_store", "FG006 limits_store"]);
 }
 

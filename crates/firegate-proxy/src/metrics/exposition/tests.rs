@@ -9,6 +9,7 @@ use super::super::{
     VerifiedTokenFigures,
 };
 use super::*;
+use crate::listen::{CertificateFigures, ConnectionFigures, TlsFigures};
 
 #[derive(Debug)]
 struct Given(Figures, Arc<Decisions>);
@@ -46,6 +47,24 @@ fn figures() -> Figures {
             is_failed: true,
             in_force_since: UnixTime::from_seconds(1_789_000_000),
         },
+        entrance: EntranceFigures {
+            is_stopping: false,
+            connections: ConnectionFigures {
+                open: vec![3, 2],
+                accepted: 21,
+                refused: 4,
+                refused_by_client: 6,
+            },
+            tls: Some(TlsFigures {
+                completed: 19,
+                failed: 2,
+                timed_out: 1,
+                certificates: CertificateFigures {
+                    are_current: true,
+                    expiries: vec![("door.pem".to_owned(), UnixTime::from_seconds(1_799_000_000))],
+                },
+            }),
+        },
         key_sets: vec![held, missing],
         user_status: Some(UserStatusFigures {
             entries: 9,
@@ -77,6 +96,16 @@ fn it_says_what_the_owners_say() {
         "firegate_configuration_reloads_total{result=\"success\"} 12",
         "firegate_configuration_reloads_total{result=\"failure\"} 10",
         "firegate_configuration_in_force_timestamp_seconds 1789000000",
+        "firegate_connections_open{worker=\"0\"} 3",
+        "firegate_connections_open{worker=\"1\"} 2",
+        "firegate_connections_accepted_total 21",
+        "firegate_connections_refused_total{limit=\"connections_max\"} 4",
+        "firegate_connections_refused_total{limit=\"connections_per_address_max\"} 6",
+        "firegate_tls_handshakes_total{result=\"success\"} 19",
+        "firegate_tls_handshakes_total{result=\"failure\"} 2",
+        "firegate_tls_handshakes_total{result=\"timeout\"} 1",
+        "firegate_tls_certificates_current 1",
+        "firegate_tls_certificate_expiry_timestamp_seconds{file=\"door.pem\"} 1799000000",
         "# TYPE firegate_decisions_total counter",
         "firegate_decisions_total{outcome=\"respond\",code=\"\",backend=\"\"} 1",
         "firegate_decisions_total{outcome=\"fault\",code=\"KEYS_UNAVAILABLE\",backend=\"\"} 0",

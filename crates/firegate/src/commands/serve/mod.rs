@@ -12,7 +12,7 @@ use firegate_core::time::SharedClock;
 use firegate_files::diagnostic::Style;
 use firegate_google::http::Roots;
 use firegate_proxy::limits::DRAIN_TIMEOUT;
-use firegate_proxy::{FrontDoor, FrontDoorOptions, ReloadError};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, ReloadError};
 
 use self::origin::Origin;
 use self::reloading::Reloading;
@@ -37,9 +37,9 @@ pub struct ServeArguments {
     /// Who may call it, for example allAuthenticatedUsers: every signed-in user of the project. May be repeated.
     #[arg(long, value_name = "MEMBER")]
     pub allow: Vec<String>,
-    /// The address to listen on, instead of the configuration's.
+    /// The address to listen on, instead of the configuration's. May be repeated.
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Vec<SocketAddr>,
 }
 
 /// Runs the front door until the process is asked to stop.
@@ -48,10 +48,10 @@ pub struct ServeArguments {
 /// If the configuration is not usable or the front door cannot be started.
 pub fn run(
     arguments: ServeArguments,
-    environment: &Environment,
+    environment: Environment,
     clock: SharedClock,
 ) -> anyhow::Result<ExitCode> {
-    let origin = Origin::of(&arguments, environment)?;
+    let origin = Origin::of(&arguments, &environment)?;
     let configuration = match origin.read() {
         Ok(configuration) => configuration,
         Err(ReloadError::Check(diagnostics)) => {
@@ -64,13 +64,18 @@ pub fn run(
         eprint!("{}", configuration.warnings.render(style()));
     }
     let port = environment.port.unwrap_or(PORT_DEFAULT);
-    let default_listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Whoever reads that it listens may ask it to stop.
+    let mut requests = runtime.block_on(async { StopRequests::listen() })?;
     let credentials = environment.application_credentials.clone();
     // Before the files of keys are read: what changes after that is noticed.
     let reloading = runtime.block_on(Reloading::new(origin, credentials, &configuration))?;
     let mut door = FrontDoor::start(FrontDoorOptions {
-        listen: arguments.listen.or(configuration.listen).unwrap_or(default_listen),
+        listen: [arguments.listen, configuration.listen.clone()]
+            .into_iter()
+            .find(|addresses| !addresses.is_empty())
+            .unwrap_or_else(|| vec![(Ipv4Addr::UNSPECIFIED, port).into()]),
+        inherited: InheritedSockets::of(environment.inherited_sockets)?,
         on_cloud_run: environment.on_cloud_run,
         application_credentials: environment.application_credentials.clone(),
         home: environment.home.clone(),
@@ -84,17 +89,19 @@ pub fn run(
         clock,
         configuration,
     })?;
-    tracing::info!(address = %door.address(), "the front door listens");
+    let scheme = if door.is_tls() { "https://" } else { "" };
+    for address in door.addresses() {
+        tracing::info!(address = %format_args!("{scheme}{address}"), "the front door listens");
+    }
     let ended = runtime.block_on(async {
-        let mut requests = StopRequests::listen()?;
         reloading.until_stopped(&mut door, &mut requests).await;
         tracing::info!("stopping: requests under way are finished");
         let stopping = tokio::task::spawn_blocking(move || door.stop());
-        anyhow::Ok(requests.unless_asked_again(async { drop(stopping.await) }).await)
+        requests.unless_asked_again(async { drop(stopping.await) }).await
     });
     // Whoever asked twice does not wait for what is still stopping.
     runtime.shutdown_background();
-    ended
+    Ok(ended)
 }
 
 fn style() -> Style {

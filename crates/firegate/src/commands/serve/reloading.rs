@@ -55,6 +55,8 @@ impl Reloading {
     async fn run(&mut self, door: &mut FrontDoor) {
         loop {
             self.reason().await;
+            // They are looked at now and then anyway; whoever sends a SIGHUP need not wait for that.
+            door.reload_certificates();
             if self.origin.file().is_none() {
                 tracing::warn!(
                     "SIGHUP: there is nothing to reload, because the configuration is no file\nhint: restart, or use firegate serve -c \

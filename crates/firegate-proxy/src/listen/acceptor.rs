@@ -1,0 +1,176 @@
+//! The one thread that accepts. It owns the listening sockets and hands each connection to the worker that has the fewest
+//! open ones. Sockets of each worker's own (`SO_REUSEPORT`) would leave that to a hash of addresses, and eight clients
+//! with one long connection each would lie as they fall.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Listener;
+use super::admission::{Admission, Full, Place};
+use super::seldom::Seldom;
+use crate::limits::{ACCEPT_RETRY_PAUSE, HAND_OVER_QUEUE_MAX};
+
+/// A connection on its way to its worker.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) stream: StdStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) place: Place,
+}
+
+/// The way from the acceptor to the workers.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    workers: Vec<mpsc::Sender<Incoming>>,
+    /// Who is asked first among those that have the same number.
+    turn: Cell<usize>,
+}
+
+/// What accepts.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    pub(super) admission: Arc<Admission>,
+    pub(super) hand_over: HandOver,
+    pub(super) stop: CancellationToken,
+}
+
+/// What there is a line of the log about, but not with every connection.
+#[derive(Debug, Default)]
+struct Lines {
+    full: Seldom,
+    full_client: Seldom,
+    failed: Seldom,
+}
+
+impl HandOver {
+    /// A way to each of so many workers, and the other ends.
+    pub(super) fn new(workers: usize) -> (Self, Vec<mpsc::Receiver<Incoming>>) {
+        let (senders, receivers) = (0..workers).map(|_| mpsc::channel(HAND_OVER_QUEUE_MAX)).unzip();
+        (Self { workers: senders, turn: Cell::new(0) }, receivers)
+    }
+
+    /// Hands a connection to the worker with the fewest. A worker that has not taken those before is passed over; if none
+    /// takes any, the connection waits for the one whose turn it is.
+    async fn give(&self, admission: &Admission, stream: StdStream, peer: SocketAddr, place: Place) {
+        let count = self.workers.len();
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        let in_turn = (0..count).map(|index| turn.wrapping_add(index) % count);
+        let alive = in_turn.filter_map(|index| {
+            let worker = self.workers.get(index).filter(|worker| !worker.is_closed())?;
+            Some((index, worker))
+        });
+        let ready = alive.clone().filter(|(_, worker)| worker.capacity() > 0);
+        let fewest = ready.min_by_key(|(index, _)| admission.open_on(*index));
+        let Some((index, worker)) = fewest.or_else(|| alive.clone().next()) else { return };
+        // If the worker ends meanwhile, so does its connection.
+        if let Ok(way) = worker.reserve().await {
+            way.send(Incoming { stream, peer, place: place.on_worker(index) });
+        }
+    }
+}
+
+impl Acceptor {
+    /// Starts the thread. It accepts until the stop.
+    pub(super) fn start(self, listeners: Vec<Listener>) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || {
+            let lines = Lines::default();
+            runtime.block_on(join_all(listeners.into_iter().map(|listener| self.accept(listener, &lines))));
+        };
+        std::thread::Builder::new().name("firegate-acceptor".to_owned()).spawn(run)
+    }
+
+    async fn accept(&self, listener: Listener, lines: &Lines) {
+        let (address, is_inherited) = (listener.address(), listener.is_inherited());
+        let listener = match TcpListener::from_std(listener.into_socket()) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, %address, "a listener failed");
+                return;
+            }
+        };
+        let mut stopped = pin!(self.stop.cancelled());
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stopped => break,
+            };
+            let accepted = accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
+            match accepted {
+                Ok((stream, peer)) => self.take_in(stream, peer, lines).await,
+                Err(error) if is_of_one_connection(&error) => {}
+                // There are no descriptors left, or no memory, which takes a moment to change.
+                Err(error) => {
+                    if let Some(times) = lines.failed.due(Instant::now()) {
+                        tracing::warn!(%error, %address, times, "connections cannot be accepted");
+                    }
+                    tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
+                }
+            }
+        }
+        // Whoever inherits the socket takes what is queued at it. Nobody else would.
+        if !is_inherited && let Ok(socket) = listener.into_std() {
+            self.take_in_rest(&socket, lines).await;
+        }
+    }
+
+    /// Takes in what came before the stop: what is queued at a socket is reset when it closes.
+    async fn take_in_rest(&self, socket: &StdListener, lines: &Lines) {
+        while let Ok((stream, peer)) = socket.accept() {
+            if stream.set_nonblocking(true).is_ok() {
+                self.take_in(stream, peer, lines).await;
+            }
+        }
+    }
+
+    async fn take_in(&self, stream: StdStream, peer: SocketAddr, lines: &Lines) {
+        let full = match self.admission.admit(peer.ip()) {
+            Ok(place) => return self.hand_over.give(&self.admission, stream, peer, place).await,
+            Err(full) => full,
+        };
+        drop(stream);
+        match full {
+            Full::Connections => {
+                if let Some(times) = lines.full.due(Instant::now()) {
+                    tracing::warn!(times, "connections were refused: `limits.connections_max` are open");
+                }
+            }
+            Full::Client => {
+                if let Some(times) = lines.full_client.due(Instant::now()) {
+                    let limit = "limits.connections_per_address_max";
+                    tracing::warn!(times, %peer, "connections were refused: one client has `{limit}` open");
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error is about the connection that would have been accepted, and says nothing of the next one: its client
+/// has left already, or the network reported something of it (accept(2), "Error handling").
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+        TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
+}

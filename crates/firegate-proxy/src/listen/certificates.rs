@@ -1,0 +1,171 @@
+//! The certificates of the public listener: read from PEM files, chosen by the name that a client asks for, and read
+//! again when the files change. A pair of files that do not fit together replaces nothing.
+
+mod files;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use firegate_core::time::{SharedClock, UnixTime};
+use firegate_files::configuration::Certificate;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio_util::sync::CancellationToken;
+
+pub use self::files::CertificateError;
+use self::files::{Contents, Fingerprint, Pair};
+use crate::limits::CERTIFICATE_CHECK_INTERVAL;
+
+/// The certificates in use, and the files that they come from.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    chosen: ArcSwap<Choice>,
+    files: Mutex<Files>,
+    /// Whether the files, as they are now, are what is used.
+    are_current: AtomicBool,
+    clock: SharedClock,
+}
+
+/// What metrics tell of certificates.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CertificateFigures {
+    /// Whether the files, as they are now, are what is used.
+    pub(crate) are_current: bool,
+    /// The files' names, and when their certificates expire.
+    pub(crate) expiries: Vec<(String, UnixTime)>,
+}
+
+/// Certificates by the names that they are for.
+#[derive(Debug)]
+struct Choice {
+    pairs: Vec<Pair>,
+    /// The places of those that have a name, in the order of the configuration. `*.example.com` is a name.
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+#[derive(Debug)]
+struct Files {
+    names: Vec<Certificate>,
+    /// What was in them when they were last read, whether or not it could be used.
+    seen: Fingerprint,
+}
+
+impl Certificates {
+    /// Reads the certificates.
+    ///
+    /// # Errors
+    /// If one of the files cannot be used.
+    pub(crate) fn read(names: &[Certificate], clock: SharedClock) -> Result<Self, CertificateError> {
+        let contents = Contents::read(names);
+        let seen = contents.fingerprint();
+        let choice = Choice::new(contents.pairs()?)?;
+        choice.warn_of_expired(clock.now());
+        Ok(Self {
+            chosen: ArcSwap::from_pointee(choice),
+            files: Mutex::new(Files { names: names.to_vec(), seen }),
+            are_current: AtomicBool::new(true),
+            clock,
+        })
+    }
+
+    /// Reads the files again, and uses what is in them if it changed. What is said about them is logged.
+    pub(crate) fn reload(&self) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let Files { names, seen } = &mut *files;
+        let contents = Contents::read(names);
+        let found = contents.fingerprint();
+        // What cannot be used is told once, and not with every look.
+        if found == *seen {
+            return;
+        }
+        *seen = found;
+        match contents.pairs().and_then(Choice::new) {
+            Ok(choice) => {
+                choice.warn_of_expired(self.clock.now());
+                self.chosen.store(Arc::new(choice));
+                self.are_current.store(true, Ordering::Relaxed);
+                tracing::info!("the certificates were read again, and new connections get the new ones");
+            }
+            Err(error) => {
+                self.are_current.store(false, Ordering::Relaxed);
+                tracing::error!(%error, "the certificates changed and cannot be used; the former ones stay in use");
+            }
+        }
+    }
+
+    /// Looks at the files now and then until the stop.
+    pub(crate) async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(CERTIFICATE_CHECK_INTERVAL)).await.is_some() {
+            let certificates = Arc::clone(&self);
+            // Files may be on another machine. If the runtime stops meanwhile, so does the watch.
+            if tokio::task::spawn_blocking(move || certificates.reload()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn figures(&self) -> CertificateFigures {
+        let choice = self.chosen.load();
+        let expiry = |pair: &Pair| (pair.file.display().to_string(), pair.expires_at);
+        CertificateFigures {
+            are_current: self.are_current.load(Ordering::Relaxed),
+            expiries: choice.pairs.iter().map(expiry).collect(),
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let choice = self.chosen.load();
+        let mut named = choice.of(hello.server_name()).peekable();
+        let first = named.peek().copied();
+        // A name may have a certificate for each kind of key.
+        let fits = |pair: &&Pair| pair.key.key.choose_scheme(hello.signature_schemes()).is_some();
+        named.find(fits).or(first).map(|pair| Arc::clone(&pair.key))
+    }
+}
+
+impl Choice {
+    /// # Errors
+    /// If a certificate beside the first one is for no name, and could never be chosen.
+    fn new(pairs: Vec<Pair>) -> Result<Self, CertificateError> {
+        let mut by_name = HashMap::<String, Vec<usize>>::new();
+        for (place, pair) in pairs.iter().enumerate() {
+            if place > 0 && pair.names.is_empty() {
+                return Err(CertificateError::Nameless { file: pair.file.clone() });
+            }
+            for name in &pair.names {
+                by_name.entry(name.clone()).or_default().push(place);
+            }
+        }
+        Ok(Self { pairs, by_name })
+    }
+
+    /// The certificates for a name: its own, else those of the wildcard above it, else the first one of all.
+    fn of(&self, server_name: Option<&str>) -> impl Iterator<Item = &Pair> {
+        let named = server_name.and_then(|name| {
+            let name = name.to_ascii_lowercase();
+            self.by_name.get(&name).or_else(|| {
+                // A wildcard stands for one label (RFC 9525, section 6.3).
+                let (_, parent) = name.split_once('.')?;
+                self.by_name.get(&format!("*.{parent}"))
+            })
+        });
+        let places = named.map_or(&[0][..], Vec::as_slice);
+        places.iter().filter_map(|place| self.pairs.get(*place))
+    }
+
+    fn warn_of_expired(&self, now: UnixTime) {
+        for pair in self.pairs.iter().filter(|pair| pair.expires_at <= now) {
+            tracing::warn!(
+                file = %pair.file.display(),
+                "the certificate has expired, and clients refuse it; hint: renew it, the new one is used at once"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
