@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use serde_json::{Map, Value};
 
 use super::members::Members;
@@ -18,6 +19,7 @@ pub struct CompactJws<'a> {
     payload: Members,
     signature: Vec<u8>,
     signing_input_bytes: usize,
+    signed_digest: OnceLock<Digest>,
     digest: OnceLock<[u8; 32]>,
 }
 
@@ -64,6 +66,7 @@ impl<'a> CompactJws<'a> {
             payload: object(payload, "payload")?,
             signature: decode_base64url(signature).ok_or(CompactJwsError::Base64("signature"))?,
             signing_input_bytes: header.len() + 1 + payload.len(),
+            signed_digest: OnceLock::new(),
             digest: OnceLock::new(),
         })
     }
@@ -73,9 +76,15 @@ impl<'a> CompactJws<'a> {
         self.text
     }
 
-    /// The SHA-256 of the whole token, made once: it costs as much as reading the claims.
+    /// Names the whole token by SHA-256, made once: the hash of what is signed, which the signature needs too, and of the
+    /// signature. A token has one spelling, so no byte of its text is left out and no other text has this name.
     pub fn digest(&self) -> &[u8; 32] {
-        self.digest.get_or_init(|| sha256(self.text.as_bytes()))
+        self.digest.get_or_init(|| sha256(&[self.signed_digest().as_ref(), &self.signature].concat()))
+    }
+
+    /// The SHA-256 of the bytes under the signature, made once: hashing them costs as much as reading the claims.
+    pub(super) fn signed_digest(&self) -> &Digest {
+        self.signed_digest.get_or_init(|| digest(&SHA256, self.signing_input().as_bytes()))
     }
 
     /// The header's members.
@@ -154,5 +163,33 @@ mod tests {
             Err(CompactJwsError::Json("payload")),
         );
         check(&"a".repeat(TOKEN_BYTES_MAX + 1), Err(CompactJwsError::TooLong));
+    }
+
+    #[test]
+    fn every_byte_of_a_token_is_in_its_name() {
+        let segments = [&b"{\"a\":1}"[..], b"{\"b\":\"xyz\"}", b"signature"].map(encode_base64url);
+        let name = |segments: &[String; 3]| {
+            let text = segments.join(".");
+            CompactJws::parse(&text).map(|token| *token.digest())
+        };
+        let own = name(&segments).expect("a token");
+        assert_eq!(name(&segments), Ok(own));
+        let signed = sha256(segments[..2].join(".").as_bytes());
+        assert_eq!(own, sha256(&[&signed[..], b"signature"].concat()));
+        let mut others = 0;
+        for (index, segment) in segments.iter().enumerate() {
+            for at in 0..segment.len() {
+                for other in ["A", "g", "w", "_"] {
+                    let mut changed = segments.clone();
+                    changed[index].replace_range(at..=at, other);
+                    // Most changes make it no token at all; all the others make it another one.
+                    let differs = changed != segments
+                        && name(&changed).inspect(|found| assert_ne!(*found, own)).is_ok();
+                    others += usize::from(differs);
+                }
+            }
+        }
+        assert!(others > 20, "{others} other tokens");
+        assert_ne!(name(&[segments[0].clone(), segments[1].clone(), String::new()]), Ok(own));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
 };
@@ -147,12 +148,17 @@ impl KeySet {
 impl PublicKey {
     /// Whether this key made the token's signature.
     pub fn verifies(&self, token: &CompactJws<'_>) -> bool {
-        self.verifies_bytes(token.signing_input().as_bytes(), token.signature())
+        self.verifies_digest(token.signed_digest(), token.signature())
     }
 
     /// Whether this key made `signature` over `signed`, whatever the bytes mean.
     pub fn verifies_bytes(&self, signed: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(signed, signature).is_ok()
+        self.verifies_digest(&digest(&SHA256, signed), signature)
+    }
+
+    /// Both algorithms that a key may have here, RS256 and ES256, sign a SHA-256.
+    fn verifies_digest(&self, signed: &Digest, signature: &[u8]) -> bool {
+        self.key.verify_digest_sig(signed, signature).is_ok()
     }
 
     fn rs256_from_jwk(key_id: &str, jwk: &Map<String, Value>) -> Result<Self, &'static str> {
