@@ -1,12 +1,10 @@
 //! The vectors of project Wycheproof for JSON Web Signatures, keys and RSASSA-PKCS1-v1_5. Firegate knows less than they
 //! test: RS256 alone, with payloads that are objects. What it does not know it has to refuse, valid or not.
 //!
-//! The vectors are looked for in `FIREGATE_WYCHEPROOF_DIR`, else beside the checkout; without them nothing is tested here
-//! and the output says so.
+//! They lie in `vectors/`, as the project publishes them.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use firegate_core::jose::{CompactJws, KeySet, decode_base64url, strict_json};
 use serde_json::{Value, json};
@@ -22,30 +20,11 @@ struct Count {
     refused: usize,
 }
 
-/// Says it past the test runner, which keeps what a passing test prints to itself.
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "wycheproof: {line}").expect("stderr");
-}
-
-fn directory() -> PathBuf {
-    match std::env::var_os("FIREGATE_WYCHEPROOF_DIR") {
-        Some(directory) => PathBuf::from(directory),
-        None => {
-            let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
-            workspace.parent().expect("a folder").join("shared/vectors/wycheproof")
-        }
-    }
-}
-
-/// The groups of a file of vectors, if it is there.
-fn groups(name: &str) -> Option<Vec<Value>> {
-    let path = directory().join(format!("{name}_test.json"));
-    let Ok(text) = std::fs::read(&path) else {
-        say(&format!("{name} NOT RUN: no {} (set FIREGATE_WYCHEPROOF_DIR)", path.display()));
-        return None;
-    };
-    let file: Value = serde_json::from_slice(&text).expect("JSON");
-    Some(file["testGroups"].as_array().expect("groups").clone())
+/// The groups of a file of vectors.
+fn groups(name: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/{name}_test.json"));
+    let file: Value = serde_json::from_slice(&std::fs::read(path).expect("the vectors")).expect("JSON");
+    file["testGroups"].as_array().expect("groups").clone()
 }
 
 /// The group's keys as their issuer would publish them; a key of its own becomes a set of one.
@@ -91,9 +70,9 @@ fn verifies_as_token(token: &str, keys: &KeySet) -> bool {
 }
 
 /// Judges the tokens of a file. Nothing invalid passes at any level, and of what is valid RS256 passes the first.
-fn judge_tokens(name: &str) -> Option<Count> {
+fn judge_tokens(name: &str) -> Count {
     let mut count = Count::default();
-    for group in groups(name)? {
+    for group in groups(name) {
         let keys = key_set(&group).unwrap_or_default();
         for test in group["tests"].as_array().expect("tests") {
             let token = test.get("jws").or_else(|| test.get("jwe")).expect("a token");
@@ -115,8 +94,8 @@ fn judge_tokens(name: &str) -> Option<Count> {
             }
         }
     }
-    say(&format!("{name}: {count:?}"));
-    Some(count)
+    println!("{name}: {count:?}");
+    count
 }
 
 /// Whether a valid vector is one of ours: the key and the header say RS256.
@@ -129,32 +108,31 @@ fn is_rs256(group: &Value, token: &str) -> bool {
 
 #[test]
 fn of_the_signatures_rs256_alone_is_verified() {
-    let Some(count) = judge_tokens("json_web_signature") else { return };
-    assert_eq!(count, Count { verified: 8, refused_though_valid: 38, refused: 355 });
+    assert_eq!(
+        judge_tokens("json_web_signature"),
+        Count { verified: 8, refused_though_valid: 38, refused: 355 }
+    );
 }
 
 #[test]
 fn of_the_cryptographic_vectors_no_encryption_and_no_weak_key_passes() {
-    let Some(count) = judge_tokens("json_web_crypto") else { return };
-    assert_eq!(count, Count { verified: 1, refused_though_valid: 5, refused: 77 });
+    assert_eq!(judge_tokens("json_web_crypto"), Count { verified: 1, refused_though_valid: 5, refused: 77 });
 }
 
 #[test]
 fn of_the_keys_the_mixed_the_short_and_the_broken_verify_nothing() {
-    let Some(count) = judge_tokens("json_web_key") else { return };
-    assert_eq!(count, Count { verified: 1, refused_though_valid: 4, refused: 21 });
+    assert_eq!(judge_tokens("json_web_key"), Count { verified: 1, refused_though_valid: 4, refused: 21 });
 }
 
 #[test]
 fn rsa_signatures_are_verified_as_bytes() {
-    let Some(groups) = groups("rsa_signature_2048_sha256") else { return };
     let bytes = |text: &Value| {
         let text = text.as_str().expect("hexadecimal digits");
         let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
         (0..text.len()).step_by(2).map(byte).collect::<Vec<_>>()
     };
     let mut count = Count::default();
-    for group in groups {
+    for group in groups("rsa_signature_2048_sha256") {
         let document = json!({"keys": [group["keyJwk"]]}).to_string();
         let keys = KeySet::parse_rs256(document.as_bytes()).expect("a key set");
         let key = keys.find("none").expect("the key");
@@ -165,6 +143,6 @@ fn rsa_signatures_are_verified_as_bytes() {
             if verifies { count.verified += 1 } else { count.refused += 1 }
         }
     }
-    say(&format!("rsa_signature_2048_sha256: {count:?}"));
+    println!("rsa_signature_2048_sha256: {count:?}");
     assert_eq!(count, Count { verified: 9, refused_though_valid: 0, refused: 250 });
 }
