@@ -14,10 +14,11 @@ use firegate_files::configuration::{Credential, Revocation, TokenSource, Trust};
 
 use crate::app_check::{AppCheckRules, verify_app};
 use crate::cors::{CorsPolicy, PreflightAnswer};
+use crate::exchange::ExchangeRequest;
 use crate::facts::RequestFacts;
 use crate::iam;
 use crate::identity::{
-    AccountStatus, Identified, KeyRing, KnownAccounts, Obstacle, Principal, TokenKind, identify,
+    AccountStatus, Identified, KeyRing, KnownAccounts, Obstacle, Principal, TokenKind, User, identify,
     judge_account,
 };
 use crate::jose::decode_base64_freely;
@@ -139,8 +140,8 @@ struct Asked<'a> {
 enum Purpose<'a> {
     /// To be forwarded.
     Forward,
-    /// A token for this one.
-    Exchange { subject_token: &'a str },
+    /// A token for the subject token's user.
+    Exchange(&'a ExchangeRequest),
 }
 
 /// What every rule lets pass that needs no call.
@@ -177,15 +178,15 @@ impl<'a> Decision<'a> {
         decide(asked, Vec::new(), world)
     }
 
-    /// Decides whether a token may be exchanged for one for `backend`: by the rules of a request to it, whose user is the
-    /// subject token's and nobody else's.
+    /// Decides whether a token may be exchanged for one for `backend`, the [target](ExchangeRequest::target): by the rules of a
+    /// request to it, whose user is the subject token's and nobody else's.
     pub fn exchange(
         facts: &'a RequestFacts<'a>,
         backend: &Arc<Backend>,
-        subject_token: &'a str,
+        asked: &'a ExchangeRequest,
         world: &World<'_>,
     ) -> Step<'a> {
-        let (backend, purpose) = (Arc::clone(backend), Purpose::Exchange { subject_token });
+        let (backend, purpose) = (Arc::clone(backend), Purpose::Exchange(asked));
         decide(Asked { facts, backend, purpose, cookie_is_nobodys: false }, Vec::new(), world)
     }
 
@@ -299,9 +300,13 @@ fn identity<'a>(
         identify(text, &world.snapshot.identity, audience, world.keys, world.now)
     };
     let token = match purpose {
-        Purpose::Exchange { subject_token } => {
-            let identified = judge(subject_token)?;
+        Purpose::Exchange(asked) => {
+            let identified = judge(&asked.subject_token)?;
             only_users_tokens(&identified.principal)?;
+            let is_cookie = |user: &User| user.kind == TokenKind::SessionCookie;
+            if asked.needs_id_token() && identified.principal.user().is_some_and(is_cookie) {
+                return Err(Obstacle::Denied(Reason::TokenIsSessionCookie));
+            }
             return Ok((Some(identified), None));
         }
         Purpose::Forward => presented_token(facts, backend.token_sources()).map_err(Obstacle::Denied)?,

@@ -9,7 +9,7 @@ use firegate_files::configuration::Credential;
 use serde_json::{Value, json};
 
 use crate::limits::EXCHANGE_FORM_BYTES_MAX;
-use crate::reason::{Code, Denial, Fault, Reason};
+use crate::reason::{Code, Denial, Fault};
 use crate::snapshot::{Backend, Snapshot};
 
 /// The grant type of RFC 8693, section 2.1.
@@ -135,6 +135,12 @@ impl ExchangeRequest {
         Ok(Self { subject_token, subject_is_id_token, audience, requested })
     }
 
+    /// Whether a session cookie does not do: because the client says that it sends an ID token, or because Google, which is to
+    /// take it, knows no cookies.
+    pub(crate) fn needs_id_token(&self) -> bool {
+        self.subject_is_id_token || self.requested == RequestedToken::GoogleIdToken
+    }
+
     /// The one backend that the token would be for.
     ///
     /// # Errors
@@ -252,12 +258,6 @@ impl ExchangeError {
             status: 503,
             reason: Some(fault.code),
         }
-    }
-
-    /// The error that a subject token of another type than the client says is.
-    pub fn subject_is_no_id_token() -> Self {
-        let denial = Denial { reason: Reason::TokenIsSessionCookie, stage: crate::reason::Stage::Exchange };
-        Self::of_denial(&denial)
     }
 
     /// The body of the answer. RFC 6749, section 5.2, allows visible ASCII without `"` and `\` in a description.

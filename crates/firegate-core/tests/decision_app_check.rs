@@ -4,10 +4,11 @@
 mod decision_world;
 
 use decision_world::{
-    APP, APP_CHECK, ID_TOKENS, NOW, Parts, Request, app_check_claims, app_check_token, disabled,
-    google_id_token, id_token, rsa, rsa_keys, signed, valid_since,
+    API, APP, APP_CHECK, ID_TOKENS, NOW, Parts, Request, app_check_claims, app_check_token, disabled,
+    google_id_token, id_token, rsa, rsa_keys, session_cookie, signed, valid_since,
 };
 use firegate_core::decision::{Answer, Need, Outcome};
+use firegate_core::exchange::{ExchangeRequest, RequestedToken};
 use firegate_core::identity::{KeyState, TokenKind};
 use firegate_core::reason::{Code, Reason};
 use serde_json::{Value, json};
@@ -323,4 +324,22 @@ fn an_exchange_needs_the_app_that_the_backend_needs() {
     assert_eq!(verdict.code(), Err(Code::AppCheckTokenConsumed));
     let verdict = parts.exchange(&request, &user, |_, _| Answer::AppCheckConsumed { already: false });
     assert_eq!(verdict.code(), Ok(()));
+}
+
+#[test]
+fn an_exchange_of_the_wrong_kind_of_token_uses_no_app_check_token_up() {
+    let mut parts = requiring("{ consume: true }");
+    let request = Request::new().header(HEADER, &app_check_token(&json!({}), &json!({})));
+    let asked = |subject_token: String| ExchangeRequest {
+        subject_token,
+        subject_is_id_token: true,
+        audience: API.to_owned(),
+        requested: RequestedToken::Firegate,
+    };
+    let cookie = asked(session_cookie(&json!({})));
+    let verdict = parts.exchange_of(&request, &cookie, |need, _| panic!("{need:?} is needed"));
+    assert_eq!(verdict.code(), Err(Code::TokenIsSessionCookie));
+    let id_token = asked(id_token(&json!({})));
+    let verdict = parts.exchange_of(&request, &id_token, |_, _| Answer::AppCheckConsumed { already: false });
+    assert_eq!((verdict.code(), verdict.needs.len()), (Ok(()), 1));
 }

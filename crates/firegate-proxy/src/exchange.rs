@@ -9,7 +9,6 @@ use firegate_core::exchange::{
     ExchangeError, ExchangeErrorCode, ExchangeRequest, ID_TOKEN_TYPE, JWT_TOKEN_TYPE, RequestedToken,
     TOKEN_EXCHANGE_GRANT,
 };
-use firegate_core::identity::TokenKind;
 use firegate_core::jose::CompactJws;
 use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
 use firegate_core::permit::Permit;
@@ -92,8 +91,7 @@ impl RequestContext<'_> {
         let form = form(&parts.headers, body).await?;
         let asked = ExchangeRequest::parse(&form)?;
         let backend = asked.target(&self.generation.snapshot)?;
-        let subject = asked.subject_token.as_str();
-        let outcome = self.decide(|world| Decision::exchange(&head.facts, backend, subject, world)).await;
+        let outcome = self.decide(|world| Decision::exchange(&head.facts, backend, &asked, world)).await;
         let refuse = |refused| refuse(refused, &backend.name, &self.request_id);
         let permit = match outcome {
             Outcome::Permit(permit) => permit,
@@ -103,13 +101,10 @@ impl RequestContext<'_> {
                 return Err(refuse(fault(Code::Internal, Stage::Exchange, "nobody asked for a preflight")));
             }
         };
-        if asked.subject_is_id_token && permit.user().is_none_or(|user| user.kind != TokenKind::IdToken) {
-            return Err(ExchangeError::subject_is_no_id_token());
-        }
         self.note_unchecked(&permit);
         let issued = match asked.requested {
             RequestedToken::Firegate => self.own_token(&permit),
-            RequestedToken::GoogleIdToken => self.federated_token(&permit, head, subject).await,
+            RequestedToken::GoogleIdToken => self.federated_token(&permit, head, &asked.subject_token).await,
         };
         issued.map_err(refuse)
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
+use firegate_core::exchange::{ExchangeRequest, RequestedToken};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{AccountStatus, KeyRing, KeyState, KnownAccount, KnownAccounts};
 use firegate_core::jose::{EcdsaP256Signer, KeySet, RsaSigner, encode_base64url};
@@ -209,9 +210,25 @@ impl Parts {
         subject_token: &str,
         answer: impl FnMut(&Need, &mut Self) -> Answer,
     ) -> Verdict {
+        let asked = ExchangeRequest {
+            subject_token: subject_token.to_owned(),
+            subject_is_id_token: false,
+            audience: API.to_owned(),
+            requested: RequestedToken::Firegate,
+        };
+        self.exchange_of(request, &asked, answer)
+    }
+
+    /// The same with all that the form says.
+    pub(crate) fn exchange_of(
+        &mut self,
+        request: &Request,
+        asked: &ExchangeRequest,
+        answer: impl FnMut(&Need, &mut Self) -> Answer,
+    ) -> Verdict {
         let facts = request.facts();
-        let backend = Arc::clone(&self.snapshot.backends[0]);
-        let step = Decision::exchange(&facts, &backend, subject_token, &self.world());
+        let backend = asked.target(&self.snapshot).map(Arc::clone).expect("the audience is the backend's");
+        let step = Decision::exchange(&facts, &backend, asked, &self.world());
         self.finish(step, answer)
     }
 
