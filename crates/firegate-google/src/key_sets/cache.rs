@@ -52,10 +52,20 @@ struct Pacing {
     failures_in_row: u32,
     /// When an unknown key id last caused a fetch, by the wall clock: a frozen process has cooled down.
     unknown_key_id_attempt: Option<UnixTime>,
+    /// Whether that very fetch is under way.
+    looks_for_key_id: bool,
     /// The digest of the held document.
     digest: Option<[u8; 32]>,
     write: Option<JoinHandle<()>>,
     missing: MissingKeyIds,
+}
+
+impl Pacing {
+    /// Whether no fetch is made for an unknown key id. Measured from the attempt, whatever came of it: a stranger chooses key
+    /// ids, and must not thereby choose how often the issuer is asked.
+    fn cools_down(&self, now: UnixTime) -> bool {
+        self.unknown_key_id_attempt.is_some_and(|attempt| apart(attempt, now) < UNKNOWN_KEY_ID_COOL_DOWN)
+    }
 }
 
 const BOUNDS: ExchangeBounds =
@@ -142,6 +152,11 @@ impl KeySetCache {
     /// Gets newer keys than those of `generation`, which the caller saw: joins the fetch under way or begins one, and
     /// waits for it at most [`KEY_REFRESH_WAIT_MAX`]. The fetch goes on when the caller stops waiting.
     pub async fn refresh(self: &Arc<Self>, why: RefreshReason, generation: u64) -> RefreshOutcome {
+        if why == RefreshReason::UnknownKeyId
+            && let Some(outcome) = self.answer_without_a_fetch(generation)
+        {
+            return outcome;
+        }
         let joined = self.join(|| self.may_begin(why, generation));
         let seat = match joined {
             Ok(seat) => seat,
@@ -190,6 +205,20 @@ impl KeySetCache {
         })
     }
 
+    /// What is known of an unknown key id without a fetch: whether there are newer keys, or why none are fetched during the
+    /// cool-down. `None` if a fetch for a key id is under way, or one may begin. A fetch that was begun for another reason is
+    /// not waited for: a stranger chooses key ids, and must not thereby choose how many requests wait for a slow issuer.
+    fn answer_without_a_fetch(&self, generation: u64) -> Option<RefreshOutcome> {
+        let now = self.clock.now();
+        let snapshot = self.snapshot.load();
+        snapshot.usable(now)?;
+        if snapshot.generation() > generation {
+            return Some(RefreshOutcome::Refreshed);
+        }
+        let pacing = self.pacing();
+        (pacing.cools_down(now) && !pacing.looks_for_key_id).then(|| during_cool_down(&snapshot))
+    }
+
     /// Whether a request may cause a fetch, and after which pause.
     fn may_begin(&self, why: RefreshReason, generation: u64) -> Result<Duration, RefreshOutcome> {
         let now = self.clock.now();
@@ -199,16 +228,12 @@ impl KeySetCache {
         }
         let mut pacing = self.pacing();
         if why == RefreshReason::UnknownKeyId && snapshot.usable(now).is_some() {
-            // Measured from the attempt, whatever came of it: a stranger chooses key ids, and must not thereby choose how
-            // often the issuer is asked.
-            if pacing
-                .unknown_key_id_attempt
-                .is_some_and(|attempt| apart(attempt, now) < UNKNOWN_KEY_ID_COOL_DOWN)
-            {
-                let failed = snapshot.last_error.is_some();
-                return Err(if failed { RefreshOutcome::Unavailable } else { RefreshOutcome::CoolingDown });
+            // Somebody else's fetch may have begun and ended since the first look.
+            if pacing.cools_down(now) {
+                return Err(during_cool_down(&snapshot));
             }
             pacing.unknown_key_id_attempt = Some(now);
+            pacing.looks_for_key_id = true;
             return Ok(Duration::ZERO);
         }
         if why == RefreshReason::Expired && snapshot.is_fresh(now) {
@@ -296,6 +321,7 @@ impl KeySetCache {
         pacing.digest = Some(digest);
         pacing.renew_at = Some(renew_at);
         pacing.failures_in_row = 0;
+        pacing.looks_for_key_id = false;
         pacing.pause = KEY_RETRY_MIN;
         pacing.last_end = Some(Instant::now());
         self.write(&mut pacing, fetched_at, fresh_until, document);
@@ -318,6 +344,7 @@ impl KeySetCache {
         let longest = if usable { KEY_RETRY_MAX } else { KEY_RETRY_MISSING_MAX };
         let mut pacing = self.pacing();
         pacing.failures_in_row = pacing.failures_in_row.saturating_add(1);
+        pacing.looks_for_key_id = false;
         pacing.pause = backoff::pause(pacing.failures_in_row, KEY_RETRY_MIN, longest);
         pacing.last_end = Some(Instant::now());
     }
@@ -374,6 +401,14 @@ impl KeySetCache {
 
     fn pacing(&self) -> MutexGuard<'_, Pacing> {
         self.pacing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to an unknown key id while none is looked for: the last fetch did not have it, or there was none that worked.
+fn during_cool_down(snapshot: &KeySnapshot) -> RefreshOutcome {
+    match snapshot.last_error {
+        Some(_) => RefreshOutcome::Unavailable,
+        None => RefreshOutcome::CoolingDown,
     }
 }
 

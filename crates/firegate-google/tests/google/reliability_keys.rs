@@ -305,6 +305,38 @@ async fn scenario_6_a_flood_of_unknown_key_ids_causes_one_fetch_for_each_cool_do
 }
 
 #[tokio::test]
+async fn scenario_6_during_the_cool_down_no_unknown_key_id_waits_for_a_fetch_that_others_need() {
+    let clock = clock();
+    let server = Server::start(|_| keys(&[0])).await;
+    let cache = cache_of(server.url("/keys"), &clock);
+    cache.refresh(RefreshReason::Missing, 0).await;
+    assert_eq!(cache.refresh_for_key_id("a", 1).await, RefreshOutcome::Refreshed);
+    server.hold();
+    let needed = tokio::spawn({
+        let cache = Arc::clone(&cache);
+        async move { cache.refresh(RefreshReason::Missing, 1).await }
+    });
+    server.wait_for_requests(3).await;
+    // Whoever waited for that one would be told that it takes too long.
+    assert_eq!(cache.refresh_for_key_id("b", 1).await, RefreshOutcome::CoolingDown);
+    server.release();
+    assert_eq!(needed.await.expect("no panic"), RefreshOutcome::Refreshed);
+    // After the cool-down one begins for the key ids, and all of them wait for it.
+    clock.advance(31);
+    server.respond(|_| keys(&[0, 1]));
+    server.hold();
+    let mut asked = JoinSet::new();
+    for number in 0..10 {
+        let cache = Arc::clone(&cache);
+        asked.spawn(async move { cache.refresh_for_key_id(&format!("c{number}"), 1).await });
+    }
+    server.wait_for_requests(4).await;
+    server.release();
+    assert!(asked.join_all().await.iter().all(|outcome| *outcome == RefreshOutcome::Refreshed));
+    assert_eq!(server.count(), 4);
+}
+
+#[tokio::test]
 async fn scenario_6_an_unknown_key_id_is_tried_at_once_while_fetches_fail_and_then_remembered() {
     let clock = clock();
     let server = Server::start(|_| keys(&[0])).await;
