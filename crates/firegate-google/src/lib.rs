@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod app_check;
 mod backoff;
 pub mod caller;
+mod clock_watch;
 pub mod credentials;
 pub mod fault;
 pub mod federation;
@@ -20,3 +21,5 @@ pub mod limits;
 mod single_flight;
 pub mod tokens;
 pub mod user_status;
+
+pub use clock_watch::watch_clock;

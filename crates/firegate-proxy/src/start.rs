@@ -13,6 +13,7 @@ use firegate_files::configuration::Configuration;
 use firegate_google::credentials::CredentialError;
 use firegate_google::fault::FaultSource;
 use firegate_google::http::{Roots, TlsSetupError, client_tls};
+use firegate_google::watch_clock;
 use http::request::Parts;
 
 use crate::admin::Admin;
@@ -278,6 +279,7 @@ fn shared(
         workers,
     };
     let generation = Generation::new(options.configuration, &process, control, None)?;
+    control.spawn(watch_clock(Arc::clone(&process.clock), control.stop_token()));
     entrance.go_by(generation.forwarded_trust.clone());
     Ok(Arc::new(Shared::new(process, entrance, generation)))
 }

@@ -9,8 +9,6 @@ use arc_swap::ArcSwap;
 use firegate_core::time::{SharedClock, UnixTime};
 use tokio::time::Instant;
 
-use crate::limits::CLOCK_STEP_MAX;
-
 /// A time that never goes back. It advances by the wall clock or by the steady one, whichever has moved more: a frozen
 /// process notices by the former that it slept, and a wall clock that steps back makes nothing young again.
 pub(super) struct AgeClock {
@@ -67,12 +65,6 @@ impl AgeClock {
         let steady = anchor.steady.elapsed();
         let expected = anchor.wall.plus(steady);
         let stepped = expected.since(wall).max(wall.since(expected));
-        if stepped > CLOCK_STEP_MAX {
-            tracing::warn!(
-                seconds = wall.as_seconds().saturating_sub(expected.as_seconds()),
-                "the wall clock stepped, or the process was frozen"
-            );
-        }
         let moment = self.now();
         // A wall clock that was ahead for less than the time between two looks leaves a moment behind that is ahead:
         // time has to go on from there, and not stand still until it is reached.

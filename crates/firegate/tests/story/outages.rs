@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::gate::{PATIENCE, log};
 use crate::stack::{Call, Stack, at, claims, clock, close, door, stranger};
 
 /// A server that answers one document at every path, and can be ended and started again at the same address.
@@ -186,4 +187,64 @@ async fn a_service_that_is_gone_is_no_lost_login_and_may_come_back() {
     close(door).await;
     keys.stop().await;
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scenario_21_when_the_clock_steps_tokens_are_judged_by_it_and_nothing_else_is_lost() {
+    log();
+    let (clock, signer) = (clock(), stranger());
+    let keys = Documents::start(([127, 0, 0, 1], 0).into(), key_document(&signer)).await;
+    let service = Documents::start(([127, 0, 0, 1], 0).into(), "hello".to_owned()).await;
+    let door = door(
+        &format!(
+            "project: demo-project\nallow: [allAuthenticatedUsers]\nbackends: {{ api: 'http://{}' }}\n\
+             google: {{ id_token_keys: 'http://{}/keys' }}\n",
+            service.address, keys.address
+        ),
+        &clock,
+    );
+    door.ready().await;
+    let token = || signer.sign(&claims("demo-project", clock.now().as_seconds())).expect("a token");
+    let send = async |token: &str| Call::get(&at(&door, "/")).bearer(token).send().await;
+    let kept = token();
+    assert_eq!(send(&kept).await.status.as_u16(), 200);
+    // An hour, five minutes, and some seconds by which this test knows its own line of the log.
+    for (step, refusal) in [
+        (3607, Some(("TOKEN_EXPIRED", "REFRESH_TOKEN"))),
+        (-3607, None),
+        (-311, Some(("TOKEN_NOT_YET_VALID", "REFRESH_TOKEN"))),
+        (311, None),
+        (-3613, Some(("TOKEN_NOT_YET_VALID", "REFRESH_TOKEN"))),
+        (3613, None),
+    ] {
+        clock.advance(step);
+        match refusal {
+            Some((reason, action)) => send(&kept).await.expect_refusal(401, reason, action),
+            None => {
+                assert_eq!(send(&kept).await.status.as_u16(), 200, "{step}: the same token is good again")
+            }
+        }
+        let told = async {
+            let mut answered = 0;
+            while !tells_of_a_step(&log(), step) {
+                // Who signs in by the clock as it is passes meanwhile: no key and no connection is lost.
+                assert_eq!(send(&token()).await.status.as_u16(), 200, "{step}");
+                answered += 1;
+            }
+            answered
+        };
+        let answered = tokio::time::timeout(PATIENCE, told).await.expect("the log tells");
+        eprintln!("scenario 21: {step} s: {refusal:?}; {answered} fresh tokens passed until the log told");
+    }
+    close(door).await;
+    keys.stop().await;
+    service.stop().await;
+}
+
+/// Whether a line says that the clock stepped by so many seconds, as far as whole seconds can say.
+fn tells_of_a_step(log: &str, step: i64) -> bool {
+    let steps =
+        log.lines().filter_map(|line| line.split_once("the wall clock stepped")?.1.split_once("seconds="));
+    let mut steps = steps.filter_map(|(_, seconds)| seconds.split_whitespace().next()?.parse::<i64>().ok());
+    steps.any(|seconds| (seconds - step).abs() <= 2)
 }
