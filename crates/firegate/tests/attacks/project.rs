@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaEncoding, RsaKeyPair};
 use axum::Router;
 use axum::routing::get;
 use firegate::dev::DevArguments;
@@ -106,6 +107,21 @@ impl Project {
     /// A front door with nothing but a backend for every signed-in user.
     pub(crate) async fn plain_gate(&self) -> Gate {
         self.gate("backends: { api: 'SERVICE' }\nallow: [allAuthenticatedUsers]").await
+    }
+
+    /// The same, but with these published keys for ID tokens.
+    pub(crate) async fn gate_with_keys(&self, keys: &Value) -> Gate {
+        let (listener, url) = listen().await;
+        let document = keys.to_string();
+        let router = Router::new().route("/keys", get(move || async move { document }));
+        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        let text = format!(
+            "project: {PROJECT}\nbackends: {{ api: '{}' }}\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: '{url}keys' }}\n",
+            self.service
+        );
+        let door = door(&text, &self.clock);
+        door.ready().await;
+        Gate { door }
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -216,14 +232,48 @@ impl Key {
 
     /// Signs any header, and any bytes as payload.
     pub(crate) fn sign_as(self, header: &Value, payload: impl AsRef<[u8]>) -> String {
-        let header = encode_base64url(header.to_string().as_bytes());
-        let input = format!("{header}.{}", encode_base64url(payload.as_ref()));
-        let pair = RsaKeyPair::from_pkcs8(self.signer().pkcs8()).expect("a key");
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature)
-            .expect("a signature");
-        format!("{input}.{}", encode_base64url(&signature))
+        self.sign_by(&RSA_PKCS1_SHA256, header, payload)
     }
+
+    /// The same with another of the signatures that an RSA key can make.
+    pub(crate) fn sign_by(
+        self,
+        encoding: &'static dyn RsaEncoding,
+        header: &Value,
+        payload: impl AsRef<[u8]>,
+    ) -> String {
+        signed(header, payload, |input| {
+            let pair = RsaKeyPair::from_pkcs8(self.signer().pkcs8()).expect("a key");
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(encoding, &SystemRandom::new(), input, &mut signature).expect("a signature");
+            signature
+        })
+    }
+}
+
+/// A token of any header and any bytes, with what `sign` makes of them.
+pub(crate) fn signed(
+    header: &Value,
+    payload: impl AsRef<[u8]>,
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> String {
+    let header = encode_base64url(header.to_string().as_bytes());
+    let input = format!("{header}.{}", encode_base64url(payload.as_ref()));
+    let signature = sign(input.as_bytes());
+    format!("{input}.{}", encode_base64url(&signature))
+}
+
+/// What an RSA key of this length signs for RS256: the padded digest (RFC 8017, section 9.2).
+pub(crate) fn padded_digest(input: &[u8], modulus_bytes: usize) -> Vec<u8> {
+    const DIGEST_INFO: [u8; 19] =
+        [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
+    let hash = digest(&SHA256, input);
+    let mut padded = vec![0, 1];
+    padded.resize(modulus_bytes - DIGEST_INFO.len() - hash.as_ref().len() - 1, 0xff);
+    padded.push(0);
+    padded.extend(DIGEST_INFO);
+    padded.extend(hash.as_ref());
+    padded
 }
 
 /// The parameters of an honest exchange.
