@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Listener;
 use super::admission::{Admission, Full, Place};
 use super::seldom::Seldom;
-use crate::limits::{ACCEPT_RETRY_PAUSE, HAND_OVER_QUEUE_MAX};
+use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_PAUSE, HAND_OVER_QUEUE_MAX};
 
 /// A connection on its way to its worker.
 #[derive(Debug)]
@@ -125,9 +125,11 @@ impl Acceptor {
         }
     }
 
-    /// Takes in what came before the stop: what is queued at a socket is reset when it closes.
+    /// Takes in what came before the stop: what is queued at a socket is reset when it closes. More than fits in the queue
+    /// has come after it.
     async fn take_in_rest(&self, socket: &StdListener, lines: &Lines) {
-        while let Ok((stream, peer)) = socket.accept() {
+        for _ in 0..ACCEPT_BACKLOG {
+            let Ok((stream, peer)) = socket.accept() else { return };
             if stream.set_nonblocking(true).is_ok() {
                 self.take_in(stream, peer, lines).await;
             }

@@ -28,10 +28,14 @@ impl Process {
     /// Starts it with a socket that is handed over, as systemd does: descriptor 3, and three variables that say so.
     pub(crate) fn start_inheriting(arguments: &[&str], socket: &TcpListener, folder: &Path) -> Self {
         let script = "exec 3<&0 0</dev/null\nLISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=public exec \"$@\"";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_firegate"), "serve"]).args(arguments);
+        let mut command = by_shell(script, arguments);
         command.stdin(OwnedFd::from(socket.try_clone().expect("a descriptor")));
         Self::launch(command, folder)
+    }
+
+    /// Starts it in a shell where a process may have so many descriptors.
+    pub(crate) fn start_with_descriptors(count: usize, arguments: &[&str], folder: &Path) -> Self {
+        Self::launch(by_shell(&format!("ulimit -n {count}\nexec \"$@\""), arguments), folder)
     }
 
     fn launch(mut command: Command, folder: &Path) -> Self {
@@ -80,6 +84,13 @@ impl Process {
     pub(crate) fn end(mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
     }
+}
+
+/// A shell that runs the script, which runs the binary.
+fn by_shell(script: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_firegate"), "serve"]).args(arguments);
+    command
 }
 
 impl Drop for Process {
