@@ -10,6 +10,7 @@ pub mod cors;
 pub mod decision;
 pub mod exchange;
 pub mod facts;
+pub mod forwarded;
 pub mod headers;
 pub mod iam;
 pub mod identity;

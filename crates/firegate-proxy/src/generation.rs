@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use firegate_core::forwarded::ForwardedTrust;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
 
 use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
-use crate::client_address::ForwardedTrust;
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
 use crate::metrics::Decisions;
 use crate::start::StartError;
@@ -48,6 +48,11 @@ pub(crate) struct Generation {
     upstreams: Box<[HashMap<String, Upstream>]>,
 }
 
+/// On Cloud Run nothing tells the load balancer's requests from those that come to the service's own URL.
+const INGRESS_ADVICE: &str = "`behind: google-lb` on Cloud Run believes what every request says of its client's address; hint: \
+    let nothing but the load balancer reach the service: gcloud run services update SERVICE --ingress \
+    internal-and-cloud-load-balancing";
+
 impl Generation {
     /// Compiles a configuration, reads the keys and credentials that it names, and begins to fetch what it needs. What it has
     /// in common with `former` is taken over from there.
@@ -73,6 +78,9 @@ impl Generation {
         })?;
         let usual = if process.on_cloud_run { Behind::CloudRun } else { Behind::Direct };
         let behind = configuration.behind.as_ref().unwrap_or(&usual);
+        if process.on_cloud_run && *behind == Behind::GoogleLoadBalancer {
+            tracing::warn!("{INGRESS_ADVICE}");
+        }
         let decisions = Decisions::new(&snapshot.backends, former.map(|former| &*former.decisions));
         Ok(Self {
             forwarded_trust: ForwardedTrust::of(behind, process.on_cloud_run),

@@ -6,7 +6,6 @@
 
 mod admin;
 mod assertions;
-mod client_address;
 mod connection;
 mod control;
 mod door;

@@ -2,14 +2,13 @@
 //! matched or believed.
 
 use firegate_core::facts::RequestFacts;
+use firegate_core::forwarded::Client;
 use firegate_core::headers::is_look_alike;
 use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
-
-use crate::client_address::Client;
 
 /// What is read of a request's head: the decision's facts, and who sent it.
 #[derive(Debug)]

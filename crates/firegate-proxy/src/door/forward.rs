@@ -51,6 +51,7 @@ impl RequestContext<'_> {
         RequestHeaders {
             client: head.client,
             host: head.facts.host,
+            version: parts.version,
             removal: permit.removal(),
             copies_authorization: permit.copies_authorization(),
             wants_upgrade,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use firegate_core::decision::{Decision, Need, Outcome, Step, World};
+use firegate_core::forwarded::client;
 use firegate_core::reason::{Reason, Stage};
 use firegate_core::time::UnixTime;
 use http::header::ORIGIN;
@@ -18,7 +19,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request::Parts
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use crate::client_address::client;
 use crate::connection::Arrival;
 use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
 use crate::generation::{Generation, ProcessOptions};

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use firegate_core::forwarded::ForwardedTrust;
 use firegate_files::configuration::ConnectionLimits;
 
 use super::descriptors::connections_max;
-use crate::client_address::ForwardedTrust;
 
 /// The places for connections, and what became of those who asked for one.
 #[derive(Debug)]

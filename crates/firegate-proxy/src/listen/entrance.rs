@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use firegate_core::forwarded::ForwardedTrust;
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{ConnectionLimits, Tls as TlsSettings};
 use tokio::sync::mpsc;
@@ -14,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::acceptor::{Acceptor, HandOver, Incoming};
 use super::admission::Admission;
 use super::{Certificates, ConnectionFigures, Listener, Tls, TlsFigures, bind};
-use crate::client_address::ForwardedTrust;
 use crate::start::StartError;
 
 /// What an entrance is opened with.

@@ -1,24 +1,20 @@
 //! The headers of a forwarded request: what of the client's is deleted, and what Firegate sets. Deletion comes first and
 //! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
 
+use firegate_core::forwarded::{Client, rewrite};
 use firegate_core::headers::is_protected;
 use firegate_core::token_source::TokenRemoval;
 use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, header};
-
-use crate::client_address::Client;
+use http::{HeaderMap, Version, header};
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
 const FORWARDED_AUTHORIZATION: HeaderName = HeaderName::from_static("x-forwarded-authorization");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The headers of one connection, not of the request (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -38,6 +34,8 @@ pub(crate) struct RequestHeaders<'a> {
     pub(crate) client: Client,
     /// The host that the client named.
     pub(crate) host: &'a str,
+    /// The version of HTTP that it spoke.
+    pub(crate) version: Version,
     /// What holds the user's token and goes no further.
     pub(crate) removal: TokenRemoval,
     /// The Authorization header is copied to where API Gateway leaves it.
@@ -54,14 +52,10 @@ impl RequestHeaders<'_> {
     /// Makes the headers of the forwarded request out of the client's.
     pub(crate) fn apply(self, headers: &mut HeaderMap) {
         let upgrade = headers.get(UPGRADE).cloned().filter(|_| self.wants_upgrade);
-        let wants_trailers =
-            headers.get_all(TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        let wants_trailers = wants_trailers(headers);
         // First what Connection names: afterwards it could name, and so delete, what Firegate sets.
         strip_hop_by_hop(headers);
-        let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
-        for name in protected {
-            headers.remove(name);
-        }
+        rewrite(headers, &self.client, self.host, self.version);
         headers.remove(HOST);
         self.removal.apply(headers);
         join_cookies(headers);
@@ -78,13 +72,6 @@ impl RequestHeaders<'_> {
         {
             headers.insert(FORWARDED_AUTHORIZATION, authorization);
         }
-        let address = HeaderValue::from_str(&self.client.address.to_string());
-        let forwarded = [(FORWARDED_FOR, address), (FORWARDED_HOST, HeaderValue::from_str(self.host))];
-        for (name, value) in forwarded.into_iter().filter_map(|(name, value)| Some((name, value.ok()?))) {
-            headers.insert(name, value);
-        }
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.client.scheme));
-        headers.insert(VIA, HeaderValue::from_static("1.1 firegate"));
         for (name, value) in self.identity {
             headers.insert(name, value);
         }
@@ -92,6 +79,12 @@ impl RequestHeaders<'_> {
             headers.insert(SERVERLESS_AUTHORIZATION, token);
         }
     }
+}
+
+/// Whether the client takes trailers (RFC 9110, section 10.1.4).
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    let elements = headers.get_all(TE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    elements.map(<[u8]>::trim_ascii).any(|element| element.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// HTTP/2 clients may send a cookie header in pieces, HTTP/1 servers expect it whole (RFC 9113, section 8.2.3).
@@ -130,13 +123,14 @@ mod tests {
                 value.parse().expect("a value"),
             );
         }
-        let client = Client { address: [203, 0, 113, 9].into(), scheme: "https" };
+        let client = Client { address: [203, 0, 113, 9].into(), scheme: "https", is_vouched_for: false };
         let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
         let google_token = Some(HeaderValue::from_static("Bearer google"));
         let (wants_upgrade, copies_authorization) = (false, false);
         RequestHeaders {
             client,
             host: "door.example",
+            version: Version::HTTP_11,
             removal: TokenRemoval { authorization, ..TokenRemoval::default() },
             copies_authorization,
             wants_upgrade,
@@ -148,7 +142,9 @@ mod tests {
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
             .collect::<Vec<_>>();
-        lines.retain(|line| !["x-forwarded-", "via:"].iter().any(|start| line.starts_with(start)));
+        lines.retain(|line| {
+            !["x-forwarded-", "forwarded:", "via:"].iter().any(|start| line.starts_with(start))
+        });
         lines.sort();
         lines
     }
@@ -194,6 +190,7 @@ mod tests {
             &["x-other: 2"],
         );
         check(&[("TE", "trailers")], true, &["te: trailers"]);
+        check(&[("TE", "gzip;q=0.5, Trailers")], true, &["te: trailers"]);
         check(&[("Cookie", "a=1"), ("Cookie", "b=2")], true, &["cookie: a=1; b=2"]);
         check(&[("TE", "gzip"), ("Transfer-Encoding", "chunked")], true, &[]);
     }

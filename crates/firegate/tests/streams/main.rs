@@ -6,6 +6,7 @@
 mod stack;
 
 mod event_stream;
+mod protocol;
 mod site;
 mod slow_reader;
 mod slow_sender;

@@ -1,0 +1,337 @@
+//! The way a request took: who the client is, as far as somebody trustworthy vouches for it, and what the service is told.
+//! Elements of `X-Forwarded-For` are counted from the right, because everything that a client sent itself stands on the
+//! left.
+
+use std::net::{IpAddr, SocketAddr};
+
+use firegate_files::configuration::Behind;
+use http::header::{FORWARDED, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use ipnet::IpNet;
+
+use crate::headers::is_protected;
+
+/// The addresses from which Google's front ends speak to backends
+/// (<https://cloud.google.com/load-balancing/docs/https#source-ip-addresses>).
+const GOOGLE_FRONT_ENDS: [&str; 2] = ["35.191.0.0/16", "130.211.0.0/22"];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What Firegate calls itself: the pseudonym in `Via`, and in `Forwarded` an identifier that tells no address (RFC 7239,
+/// section 6.3).
+const PSEUDONYM: &str = "firegate";
+
+/// Who may speak for a client, and how many elements of the forwarded list they vouch for.
+#[derive(Clone, Debug)]
+pub struct ForwardedTrust {
+    /// The client's element, counted from the right, 1 being the last one.
+    position: usize,
+    peers: Peers,
+}
+
+#[derive(Clone, Debug)]
+enum Peers {
+    /// Nobody else can reach the listener: Cloud Run's own front is always between.
+    Everyone,
+    Listed(Vec<IpNet>),
+}
+
+/// The client's address and scheme, as far as somebody trustworthy vouches for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Where the request comes from.
+    pub address: IpAddr,
+    /// `http` or `https`, as the client sent it.
+    pub scheme: &'static str,
+    /// Whether whom the request came from may speak for others.
+    pub is_vouched_for: bool,
+}
+
+impl ForwardedTrust {
+    /// What the configuration's `behind` means. `None`: forwarded headers count for nothing.
+    pub fn of(behind: &Behind, on_cloud_run: bool) -> Option<Self> {
+        let google = || Peers::Listed(GOOGLE_FRONT_ENDS.iter().filter_map(|net| net.parse().ok()).collect());
+        Some(match behind {
+            Behind::Direct => return None,
+            // Cloud Run's front appends the client and nothing else.
+            Behind::CloudRun => Self { position: 1, peers: Peers::Everyone },
+            // The load balancer appends the client and itself; on Cloud Run the front adds nothing to it.
+            Behind::GoogleLoadBalancer => {
+                Self { position: 2, peers: if on_cloud_run { Peers::Everyone } else { google() } }
+            }
+            Behind::Hops { count, peers } => {
+                Self { position: usize::from(*count), peers: Peers::Listed(peers.clone()) }
+            }
+        })
+    }
+
+    /// Whether forwarded headers from this address count.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        match &self.peers {
+            Peers::Everyone => true,
+            Peers::Listed(nets) => nets.iter().any(|net| net.contains(&peer)),
+        }
+    }
+}
+
+/// The one place that reads forwarded headers. `peer` is whom the request came from, by a connection of this `scheme`.
+pub fn client(
+    trust: Option<&ForwardedTrust>,
+    peer: IpAddr,
+    scheme: &'static str,
+    headers: &HeaderMap,
+) -> Client {
+    let peer = peer.to_canonical();
+    let Some(trust) = trust.filter(|trust| trust.trusts(peer)) else {
+        return Client { address: peer, scheme, is_vouched_for: false };
+    };
+    let mut schemes = headers.get_all(X_FORWARDED_PROTO).iter().map(HeaderValue::as_bytes);
+    let scheme = match (schemes.next(), schemes.next()) {
+        (None, _) => scheme,
+        (Some(b"https"), None) => "https",
+        (Some(_), _) => "http",
+    };
+    let elements = headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    // Too few elements, or one that is no address: somebody is not where the configuration says.
+    let address = elements.rev().nth(trust.position.saturating_sub(1)).and_then(address);
+    Client { address: address.unwrap_or(peer), scheme, is_vouched_for: true }
+}
+
+/// An address, with or without a port.
+fn address(element: &str) -> Option<IpAddr> {
+    let element = element.trim();
+    let bare = element.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(element);
+    let address = bare.parse().ok().or_else(|| element.parse::<SocketAddr>().ok().map(|found| found.ip()))?;
+    Some(IpAddr::to_canonical(&address))
+}
+
+/// Deletes every header that speaks of identity, of Google or of the way a request took, and says the last anew. `host` is
+/// what the client named, and `version` what it spoke.
+pub fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
+    let via = via(headers, client, version);
+    let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
+    for name in protected {
+        headers.remove(name);
+    }
+    let texts = [
+        (X_FORWARDED_FOR, client.address.to_string()),
+        (X_FORWARDED_HOST, host.to_owned()),
+        (FORWARDED, forwarded(client, host)),
+        (VIA, via),
+    ];
+    for (name, text) in texts {
+        if let Ok(value) = HeaderValue::from_str(&text)
+            && !value.is_empty()
+        {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme));
+}
+
+/// RFC 9110, section 7.6.3: what those said who are believed, and then this hop.
+fn via(headers: &HeaderMap, client: &Client, version: Version) -> String {
+    let received = match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    };
+    let mut hops = Vec::new();
+    if client.is_vouched_for {
+        hops.extend(headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned));
+    }
+    hops.push(format!("{received} {PSEUDONYM}"));
+    hops.join(", ")
+}
+
+/// RFC 7239, section 4: addresses of IPv6 are in brackets, and what has brackets or a colon is quoted.
+fn forwarded(client: &Client, host: &str) -> String {
+    let node = match client.address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
+    };
+    let scheme = client.scheme;
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_quotable = |byte: u8| is_token(byte) || b"[]:".contains(&byte);
+    let host = match host {
+        "" => String::new(),
+        host if host.bytes().all(is_token) => format!(";host={host}"),
+        host if host.bytes().all(is_quotable) => format!(";host=\"{host}\""),
+        // No host that was read is of another kind.
+        _ => String::new(),
+    };
+    format!("by=_{PSEUDONYM};for={node}{host};proto={scheme}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            headers.append(name, value.parse().expect("a value"));
+        }
+        headers
+    }
+
+    fn check(behind: Behind, on_cloud_run: bool, peer: &str, forwarded: &[&str], expected: &str) {
+        let pairs = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect::<Vec<_>>();
+        let trust = ForwardedTrust::of(&behind, on_cloud_run);
+        let found = client(trust.as_ref(), peer.parse().expect("an address"), "http", &fields(&pairs));
+        assert_eq!(found.address.to_string(), expected, "{behind:?} {peer} {forwarded:?}");
+    }
+
+    fn hops(count: u8) -> Behind {
+        Behind::Hops { count, peers: vec!["10.0.0.0/8".parse().expect("a net")] }
+    }
+
+    #[test]
+    fn the_scheme_is_the_connections_own_unless_somebody_vouches_for_another() {
+        let check = |behind: &Behind, scheme, forwarded: &[&str], expected| {
+            let pairs = forwarded.iter().map(|scheme| ("x-forwarded-proto", *scheme)).collect::<Vec<_>>();
+            let trust = ForwardedTrust::of(behind, true);
+            let peer = "169.254.1.1".parse().expect("an address");
+            let found = client(trust.as_ref(), peer, scheme, &fields(&pairs)).scheme;
+            assert_eq!(found, expected, "{behind:?} {scheme} {forwarded:?}");
+        };
+        check(&Behind::Direct, "http", &["https"], "http");
+        check(&Behind::Direct, "https", &["http"], "https");
+        check(&Behind::Direct, "https", &[], "https");
+        check(&Behind::CloudRun, "http", &["https"], "https");
+        check(&Behind::CloudRun, "https", &["http"], "http");
+        check(&Behind::CloudRun, "http", &["ftp"], "http");
+        check(&Behind::CloudRun, "http", &["https", "https"], "http");
+        check(&Behind::CloudRun, "https", &[], "https");
+    }
+
+    #[test]
+    fn only_those_who_vouch_are_believed() {
+        let google = Behind::GoogleLoadBalancer;
+        check(Behind::Direct, false, "192.0.2.1", &["203.0.113.9"], "192.0.2.1");
+        check(Behind::CloudRun, true, "169.254.1.1", &["1.2.3.4, 203.0.113.9"], "203.0.113.9");
+        let by_google = ["1.2.3.4, 203.0.113.9, 34.1.1.1"];
+        check(google.clone(), false, "35.191.3.4", &by_google, "203.0.113.9");
+        check(google.clone(), false, "130.211.3.4", &by_google, "203.0.113.9");
+        check(google.clone(), false, "130.211.4.4", &by_google, "130.211.4.4");
+        check(google.clone(), false, "35.191.3.4", &["1.2.3.4", "203.0.113.9, 34.1.1.1"], "203.0.113.9");
+        check(google.clone(), false, "192.0.2.1", &["203.0.113.9, 34.1.1.1"], "192.0.2.1");
+        check(google.clone(), true, "169.254.1.1", &["203.0.113.9, 34.1.1.1"], "203.0.113.9");
+        check(google.clone(), true, "169.254.1.1", &["34.1.1.1"], "169.254.1.1");
+        check(google, true, "169.254.1.1", &["nonsense, 34.1.1.1"], "169.254.1.1");
+        check(hops(3), false, "::ffff:10.1.1.1", &["203.0.113.9, 10.2.2.2, 10.3.3.3"], "203.0.113.9");
+        check(hops(3), false, "192.0.2.1", &["203.0.113.9, 10.2.2.2, 10.3.3.3"], "192.0.2.1");
+        check(hops(3), false, "10.1.1.1", &["10.2.2.2, 10.3.3.3"], "10.1.1.1");
+        check(hops(1), false, "10.1.1.1", &[], "10.1.1.1");
+        check(hops(1), false, "10.1.1.1", &["203.0.113.9:4711"], "203.0.113.9");
+        check(hops(1), false, "10.1.1.1", &["[2001:db8::1]:4711"], "2001:db8::1");
+        check(hops(1), false, "10.1.1.1", &["[2001:db8::1]"], "2001:db8::1");
+        check(hops(1), false, "10.1.1.1", &["::ffff:203.0.113.9"], "203.0.113.9");
+        check(hops(1), false, "10.1.1.1", &["unknown"], "10.1.1.1");
+    }
+
+    fn rewritten(
+        address: &str,
+        is_vouched_for: bool,
+        host: &str,
+        version: Version,
+        via: &[&str],
+    ) -> HeaderMap {
+        let pairs = via.iter().map(|value| ("via", *value)).collect::<Vec<_>>();
+        let mut headers = fields(&pairs);
+        let client =
+            Client { address: address.parse().expect("an address"), scheme: "https", is_vouched_for };
+        rewrite(&mut headers, &client, host, version);
+        headers
+    }
+
+    #[test]
+    fn the_way_is_told_anew() {
+        let headers = rewritten("203.0.113.9", false, "door.example:8080", Version::HTTP_11, &["1.0 liar"]);
+        assert_eq!(headers["x-forwarded-for"], "203.0.113.9");
+        assert_eq!(headers["x-forwarded-host"], "door.example:8080");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["via"], "1.1 firegate");
+        let expected = "by=_firegate;for=203.0.113.9;host=\"door.example:8080\";proto=https";
+        assert_eq!(headers["forwarded"], expected);
+
+        let headers =
+            rewritten("2001:db8::1", true, "door.example", Version::HTTP_2, &["1.1 a", "1.1 google"]);
+        assert_eq!(headers["via"], "1.1 a, 1.1 google, 2 firegate");
+        let expected = "by=_firegate;for=\"[2001:db8::1]\";host=door.example;proto=https";
+        assert_eq!(headers["forwarded"], expected);
+
+        let headers = rewritten("203.0.113.9", true, "", Version::HTTP_10, &[]);
+        assert!(!headers.contains_key("x-forwarded-host"));
+        assert_eq!(headers["via"], "1.0 firegate");
+        assert_eq!(headers["forwarded"], "by=_firegate;for=203.0.113.9;proto=https");
+        let headers = rewritten("203.0.113.9", true, "[2001:db8::2]:443", Version::HTTP_11, &[]);
+        let expected = "by=_firegate;for=203.0.113.9;host=\"[2001:db8::2]:443\";proto=https";
+        assert_eq!(headers["forwarded"], expected);
+    }
+
+    /// Names that speak of the way a request took, in every spelling that a server may fold.
+    fn forwarding_name() -> impl Strategy<Value = String> {
+        let names = [
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-forwarded-prefix",
+            "x-forwarded-uri",
+            "x-forwarded",
+            "forwarded",
+            "via",
+            "x-real-ip",
+            "x-original-url",
+            "true-client-ip",
+            "x-client-ip",
+        ];
+        let spelt = |(name, folds): (&str, Vec<u8>)| {
+            let separators = ['-', '_', '.'];
+            let mut folds = folds.into_iter().cycle();
+            let fold = |letter| match letter {
+                '-' => separators[usize::from(folds.next().unwrap_or_default() % 3)],
+                other => other,
+            };
+            name.chars().map(fold).collect::<String>()
+        };
+        (prop::sample::select(names.to_vec()), prop::collection::vec(0_u8..3, 4)).prop_map(spelt)
+    }
+
+    proptest! {
+        /// Advisories of Envoy (CVE-2024-45806), oauth2-proxy (CVE-2026-40575), Traefik (CVE-2026-35051) and Oathkeeper
+        /// (GHSA-vhr5-ggp3-qq85): forwarded headers of whoever is not trusted changed something all the same.
+        #[test]
+        fn whoever_is_not_trusted_changes_nothing_by_a_forwarded_header(
+            sent in prop::collection::vec((forwarding_name(), "[ -~]{0,40}"), 0..8),
+            peer in prop::sample::select(vec!["192.0.2.1", "10.0.0.1", "127.0.0.1", "::1", "35.190.0.1"]),
+            behind in prop::sample::select(vec![
+                Behind::Direct,
+                Behind::GoogleLoadBalancer,
+                Behind::Hops { count: 1, peers: vec!["172.16.0.0/12".parse().expect("a net")] },
+            ]),
+        ) {
+            let peer: IpAddr = peer.parse().expect("an address");
+            let trust = ForwardedTrust::of(&behind, false);
+            let result = |pairs: &[(String, String)]| {
+                let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>();
+                let mut headers = fields(&pairs);
+                headers.insert("accept", HeaderValue::from_static("*/*"));
+                let client = client(trust.as_ref(), peer, "http", &headers);
+                rewrite(&mut headers, &client, "door.example", Version::HTTP_11);
+                (client, headers)
+            };
+            prop_assert_eq!(result(&sent), result(&[]));
+        }
+    }
+}
