@@ -339,6 +339,10 @@ fn ipv4_loopback() -> Option<IpNet> {
 
 /// Whether two listeners would fight for a port.
 fn overlap(left: &SocketAddr, right: &SocketAddr) -> bool {
-    let same_address = left.ip() == right.ip() || left.ip().is_unspecified() || right.ip().is_unspecified();
-    left.port() != 0 && left.port() == right.port() && same_address
+    // All addresses of IPv6 are those of IPv4 too, unless the system is told otherwise (RFC 3493, section 5.3).
+    let covers = |wide: IpAddr, narrow: IpAddr| {
+        wide == narrow || (wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4()))
+    };
+    let (one, other) = (left.ip(), right.ip());
+    left.port() != 0 && left.port() == right.port() && (covers(one, other) || covers(other, one))
 }

@@ -329,6 +329,8 @@ fn edge() {
     check(&with("health: {}\n"), &["FG008 health.listen"]);
     check(&with("listen: [a, 0.0.0.0:8080, 127.0.0.1:8080]\n"), &["FG103 listen[0]", "FG103 listen[2]"]);
     check(&with("listen: []\n"), &["FG103 listen"]);
+    check(&with("listen: [0.0.0.0:8080, \"[::1]:8080\"]\n"), &[]);
+    check(&with("listen: [127.0.0.1:8080, \"[::]:8080\"]\n"), &["FG103 listen[1]"]);
     check(
         &with("listen: [127.0.0.1:8080, 10.0.0.1:8080]\nadmin: { listen: 127.0.0.1:8080 }\n"),
         &["FG103 admin.listen"],
