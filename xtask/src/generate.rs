@@ -2,20 +2,22 @@
 
 use anyhow::{Context as _, Result};
 
+use crate::limits;
 use crate::workspace::root;
 
 /// Every generated file: its path from the top folder, and what it has to hold.
-fn files() -> Vec<(&'static str, String)> {
-    vec![
+fn files() -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![
         ("docs/firegate.schema.json", format!("{:#}\n", firegate_files::configuration::json_schema())),
+        ("docs/limits.md", limits::markdown()?),
         ("docs/reasons.md", firegate_core::reason::catalogue_markdown()),
-    ]
+    ])
 }
 
 /// Writes the files, or with `check` compares them. True when all are as they should be.
 pub(crate) fn run(check: bool) -> Result<bool> {
     let mut fresh = true;
-    for (path, expected) in files() {
+    for (path, expected) in files()? {
         let place = root().join(path);
         if std::fs::read_to_string(&place).is_ok_and(|found| found == expected) {
             println!("{path} is up to date");

@@ -5,6 +5,7 @@ mod bench;
 mod dev;
 mod fuzz;
 mod generate;
+mod limits;
 mod lint;
 mod oracles;
 mod process;
