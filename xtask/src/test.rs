@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::dev::DevServer;
 use crate::process::{observe, progress};
 use crate::tally::Tally;
-use crate::tools::{install_client_libraries, install_curl};
+use crate::tools::{install_client_libraries, install_curl, install_nginx, install_node};
 use crate::workspace::{client_tests, root, scratch};
 
 /// Some of the tests.
@@ -62,6 +62,9 @@ pub(crate) fn run(only: Option<Suite>) -> Result<bool> {
 
 fn rust() -> Result<Tally> {
     install_curl()?;
+    // Two servers that read paths beside Firegate.
+    install_nginx()?;
+    install_node()?;
     let mut tally = Tally::default();
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root());

@@ -22,6 +22,11 @@ pub(crate) fn install_curl() -> Result<()> {
     }
 }
 
+/// Makes sure of nginx: it reads paths beside Firegate.
+pub(crate) fn install_nginx() -> Result<()> {
+    if has_tool("nginx") { Ok(()) } else { apt_install(&["nginx-light"]) }
+}
+
 /// Makes sure of a C++ compiler: libFuzzer is written in it.
 pub(crate) fn install_cpp_compiler() -> Result<()> {
     // By this name build scripts call it.
