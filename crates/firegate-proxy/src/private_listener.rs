@@ -45,20 +45,20 @@ impl Private {
         self.0.is_inherited()
     }
 
-    /// Gives `answer` to every request until the stop.
-    pub(crate) async fn serve<A>(self, stop: CancellationToken, answer: A)
+    /// Gives `answer` to every request. Accepts until `stop`; what it accepted it serves until `end`.
+    pub(crate) async fn serve<A>(self, stop: CancellationToken, end: CancellationToken, answer: A)
     where
         A: Fn(&Parts) -> Response<Body> + Send + Sync + 'static,
     {
         let address = self.address();
         match TcpListener::from_std(self.0.into_socket()) {
-            Ok(listener) => accept(listener, stop, answer).await,
+            Ok(listener) => accept(listener, stop, end, answer).await,
             Err(error) => tracing::error!(%error, %address, "a private listener failed"),
         }
     }
 }
 
-async fn accept<A>(listener: TcpListener, stop: CancellationToken, answer: A)
+async fn accept<A>(listener: TcpListener, stop: CancellationToken, end: CancellationToken, answer: A)
 where
     A: Fn(&Parts) -> Response<Body> + Send + Sync + 'static,
 {
@@ -87,10 +87,10 @@ where
             .max_buf_size(PRIVATE_HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
         let bounded = tokio::time::timeout(PRIVATE_CONNECTION_TIMEOUT, connection);
-        let stop = stop.clone();
+        let end = end.clone();
         tokio::spawn(async move {
             // A client that breaks off, or is too slow, has itself to blame.
-            let _ = stop.run_until_cancelled(bounded).await;
+            let _ = end.run_until_cancelled(bounded).await;
             drop(place);
         });
     }

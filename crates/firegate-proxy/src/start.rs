@@ -298,13 +298,15 @@ fn serve_private(
     };
     if let Some(listener) = health {
         let (shared, stop) = (Arc::clone(shared), stop(&listener));
-        control.spawn(listener.serve(stop, move |parts: &Parts| health::answer(parts, &shared)));
+        control.spawn(
+            listener.serve(stop, control.stop_token(), move |parts: &Parts| health::answer(parts, &shared)),
+        );
     }
     if let Some(listener) = admin {
         let exposition = Exposition::new(InForce(Arc::clone(shared)));
         let admin = Admin::new(exposition, listener.address().ip().is_loopback());
         let stop = stop(&listener);
-        control.spawn(listener.serve(stop, move |parts: &Parts| admin.answer(parts)));
+        control.spawn(listener.serve(stop, control.stop_token(), move |parts: &Parts| admin.answer(parts)));
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::NoServerSessionStorage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -77,6 +78,7 @@ impl Tls {
         config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
         // Nothing is kept here of sessions: each client keeps its own, encrypted with keys that change.
         config.ticketer = Ticketer::new()?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
         // What comes before the handshake is over may be a repetition by somebody else (RFC 8446, section 8).
         config.max_early_data_size = 0;
         Ok(Self {

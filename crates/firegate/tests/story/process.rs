@@ -21,25 +21,35 @@ impl Process {
     /// Starts it in a folder, and returns when it listens.
     pub(crate) fn start(arguments: &[&str], folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
-        command.arg("serve").args(arguments);
+        command.arg("serve").args(arguments).stdout(Stdio::null());
         Self::launch(command, folder)
     }
 
-    /// Starts it with a socket that is handed over, as systemd does: descriptor 3, and three variables that say so.
-    pub(crate) fn start_inheriting(arguments: &[&str], socket: &TcpListener, folder: &Path) -> Self {
-        let script = "exec 3<&0 0</dev/null\nLISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=public exec \"$@\"";
+    /// Starts it with sockets that are handed over, as systemd does: descriptors 3 and 4, and three variables that say so.
+    pub(crate) fn start_inheriting(
+        public: &TcpListener,
+        health: &TcpListener,
+        arguments: &[&str],
+        folder: &Path,
+    ) -> Self {
+        let script = "exec 3<&0 4<&1 0</dev/null 1>/dev/null\n\
+                      LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=public:health exec \"$@\"";
+        let [public, health] =
+            [public, health].map(|socket| OwnedFd::from(socket.try_clone().expect("a descriptor")));
         let mut command = by_shell(script, arguments);
-        command.stdin(OwnedFd::from(socket.try_clone().expect("a descriptor")));
+        command.stdin(public).stdout(health);
         Self::launch(command, folder)
     }
 
     /// Starts it in a shell where a process may have so many descriptors.
     pub(crate) fn start_with_descriptors(count: usize, arguments: &[&str], folder: &Path) -> Self {
-        Self::launch(by_shell(&format!("ulimit -n {count}\nexec \"$@\""), arguments), folder)
+        let mut command = by_shell(&format!("ulimit -n {count}\nexec \"$@\""), arguments);
+        command.stdout(Stdio::null());
+        Self::launch(command, folder)
     }
 
     fn launch(mut command: Command, folder: &Path) -> Self {
-        command.env_clear().current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.env_clear().current_dir(folder).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let log = BufReader::new(child.stderr.take().expect("its log"));
         let (written, lines) = channel();

@@ -97,14 +97,15 @@ async fn a_client_that_sends_first_and_reads_then_learns_why_it_was_refused() {
 }
 
 /// A service whose answers wait until they are let go, and that says when a request has come.
-struct Held {
-    address: SocketAddr,
-    came: mpsc::UnboundedReceiver<()>,
-    let_go: watch::Sender<bool>,
+pub(crate) struct Held {
+    pub(crate) address: SocketAddr,
+    pub(crate) came: mpsc::UnboundedReceiver<()>,
+    pub(crate) let_go: watch::Sender<bool>,
+    key_fetches: watch::Receiver<usize>,
 }
 
 impl Held {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (came, arrivals) = mpsc::unbounded_channel();
         let (let_go, held) = watch::channel(false);
         let slow = move || {
@@ -116,13 +117,24 @@ impl Held {
             }
         };
         let keys = json!({"keys": [stranger().public_jwk()]}).to_string();
-        let router = Router::new().route("/slow", any(slow)).route("/keys", get(|| async { keys }));
-        Self { address: serve(router).await, came: arrivals, let_go }
+        let (fetched, key_fetches) = watch::channel(0);
+        let keys = move || async move {
+            fetched.send_modify(|times| *times += 1);
+            keys
+        };
+        let router = Router::new().route("/slow", any(slow)).route("/keys", get(keys));
+        let address = serve(router.fallback(any(|| async { "hello" }))).await;
+        Self { address, came: arrivals, let_go, key_fetches }
+    }
+
+    /// Waits until the keys were fetched so often.
+    pub(crate) async fn keys_fetched(&mut self, times: usize) {
+        self.key_fetches.wait_for(|fetched| *fetched >= times).await.expect("the service runs");
     }
 }
 
 /// Sends a request and reads its answer to the end of the connection.
-async fn exchange(address: SocketAddr, path: &str) -> String {
+pub(crate) async fn exchange(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream
         .write_all(format!("GET {path} HTTP/1.1\r\nHost: door\r\n\r\n").as_bytes())

@@ -4,13 +4,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
-use axum::routing::any;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::metrics::serve;
+use crate::gate::PATIENCE;
 use crate::process::Process;
+use crate::stack::{Answer, Call};
+use crate::stopping::{Held, exchange};
 
 /// How many clients send one request after the other meanwhile, each on a connection of its own.
 const CLIENTS: usize = 4;
@@ -33,19 +34,50 @@ async fn request(address: SocketAddr) -> Result<(), String> {
     }
 }
 
+/// What is handed over from one process to the next, and what both are configured with.
+struct Sockets {
+    public: TcpListener,
+    health: TcpListener,
+    folder: TempDir,
+}
+
+impl Sockets {
+    fn new(service: SocketAddr) -> Self {
+        let configuration = format!(
+            "project: demo-project\nbackends: {{ api: 'http://{service}' }}\nallow: [allUsers]\nlisten: 127.0.0.1:8\n\
+             health: {{ listen: 127.0.0.1:9 }}\ngoogle: {{ id_token_keys: 'http://{service}/keys' }}\n"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("firegate.yaml"), configuration).expect("a file");
+        let listen = || TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        Self { public: listen(), health: listen(), folder }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.public.local_addr().expect("an address")
+    }
+
+    fn start(&self) -> Process {
+        Process::start_inheriting(&self.public, &self.health, &["-c", "firegate.yaml"], self.folder.path())
+    }
+
+    async fn probe(&self) -> Answer {
+        let address = self.health.local_addr().expect("an address");
+        Call::get(&format!("http://{address}/readyz").parse().expect("a URL")).send().await
+    }
+}
+
+async fn stop(process: Process) {
+    process.signal("TERM");
+    let ended = tokio::task::spawn_blocking(move || process.end());
+    assert!(ended.await.expect("it ends").success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_goes_from_one_process_to_the_next_and_no_request_fails() {
-    let service = serve(Router::new().fallback(any(|| async { "hello" }))).await;
-    let configuration = format!(
-        "project: demo-project\nbackends: {{ api: 'http://{service}' }}\nallow: [allUsers]\nlisten: 127.0.0.1:9\n"
-    );
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("firegate.yaml"), configuration).expect("a file");
-    let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let address = socket.local_addr().expect("an address");
-    let start = || Process::start_inheriting(&["-c", "firegate.yaml"], &socket, folder.path());
-
-    let former = start();
+    let sockets = Sockets::new(Held::start().await.address);
+    let address = sockets.address();
+    let former = sockets.start();
     assert_eq!(former.address, address.to_string(), "the socket takes the place of `listen`");
     let over = Arc::new(AtomicBool::new(false));
     let client = || {
@@ -62,10 +94,8 @@ async fn a_socket_goes_from_one_process_to_the_next_and_no_request_fails() {
     for _ in 0..REQUESTS {
         request(address).await.expect("the former process answers");
     }
-    let next = start();
-    former.signal("TERM");
-    let ended = tokio::task::spawn_blocking(move || former.end());
-    assert!(ended.await.expect("it ends").success());
+    let next = sockets.start();
+    stop(former).await;
     for _ in 0..REQUESTS {
         request(address).await.expect("the next process answers");
     }
@@ -74,7 +104,35 @@ async fn a_socket_goes_from_one_process_to_the_next_and_no_request_fails() {
         let failures = client.await.expect("it ends");
         assert!(failures.is_empty(), "{failures:?}");
     }
-    next.signal("TERM");
-    let ended = tokio::task::spawn_blocking(move || next.end());
+    stop(next).await;
+}
+
+/// Whoever asks whether requests may come is not told of the process that is on its way out.
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_are_answered_by_the_next_process_while_the_former_one_finishes() {
+    let mut held = Held::start().await;
+    let sockets = Sockets::new(held.address);
+    let mut former = sockets.start();
+    let ready = async { while sockets.probe().await.status.as_u16() != 200 {} };
+    tokio::time::timeout(PATIENCE, ready).await.expect("it becomes ready");
+    let under_way = tokio::spawn(exchange(sockets.address(), "/slow"));
+    held.came.recv().await.expect("a request");
+
+    let next = sockets.start();
+    held.keys_fetched(2).await;
+    former.signal("TERM");
+    former.wait_for("stopping");
+    // What the former one has accepted before is answered by it, and nothing after.
+    let answered = async { while sockets.probe().await.status.as_u16() != 200 {} };
+    tokio::time::timeout(PATIENCE, answered).await.expect("the next one is ready");
+    for _ in 0..REQUESTS {
+        let answer = sockets.probe().await;
+        assert_eq!(answer.status.as_u16(), 200, "{:?}", answer.body);
+    }
+    held.let_go.send(true).expect("the service waits");
+    let answer = under_way.await.expect("it ends");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
+    let ended = tokio::task::spawn_blocking(move || former.end());
     assert!(ended.await.expect("it ends").success());
+    stop(next).await;
 }
