@@ -172,7 +172,7 @@ impl Entry {
     }
 }
 
-fn in_ms(duration: Duration) -> u64 {
+pub(super) fn in_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -303,6 +303,13 @@ impl Entries {
             self.count(held);
         } else {
             self.forget_until(until);
+        }
+    }
+
+    /// Keeps everybody who is pinned for so much longer.
+    pub(super) fn pin_for_longer(&self, by: Duration) {
+        for pin in self.held().pinned.values_mut() {
+            pin.until += by;
         }
     }
 

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use firegate_core::identity::{AccountStatus, KnownAccount, KnownAccounts};
 use firegate_core::time::{SharedClock, UnixTime};
 use quick_cache::sync::Cache;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -42,11 +44,9 @@ use crate::limits::{
 };
 use crate::single_flight::{NoResult, NoSeat, SingleFlight};
 
-/// What a [`UserStatusCache`] is made of.
+/// How users are looked up, which may change while what is known of them stays known.
 #[derive(Clone, Debug)]
-pub struct UserStatusOptions {
-    /// The project whose users they are.
-    pub project: String,
+pub struct UserStatusSettings {
     /// Where they are looked up; the work runs on its runtime.
     pub accounts: AccountsClient,
     /// As whom.
@@ -56,6 +56,15 @@ pub struct UserStatusOptions {
     /// How long a record is pinned that refuses its user, whichever token they send: the longest life of the tokens that
     /// are accepted.
     pub token_lifetime_max: Duration,
+}
+
+/// What a [`UserStatusCache`] is made of.
+#[derive(Clone, Debug)]
+pub struct UserStatusOptions {
+    /// The project whose users they are.
+    pub project: String,
+    /// How they are looked up at first.
+    pub settings: UserStatusSettings,
     /// The wall clock.
     pub clock: SharedClock,
     /// How many users are known at most, beside those who are pinned or hold streams. [`USER_STATUS_USERS_MAX`].
@@ -66,16 +75,9 @@ pub struct UserStatusOptions {
 
 impl UserStatusOptions {
     /// The options with the named bounds.
-    pub fn new(
-        project: String,
-        accounts: AccountsClient,
-        caller: Caller,
-        max_staleness: Duration,
-        token_lifetime_max: Duration,
-        clock: SharedClock,
-    ) -> Self {
+    pub fn new(project: String, settings: UserStatusSettings, clock: SharedClock) -> Self {
         let (users_max, refusals_max) = (USER_STATUS_USERS_MAX, USER_STATUS_REFUSALS_MAX);
-        Self { project, accounts, caller, max_staleness, token_lifetime_max, clock, users_max, refusals_max }
+        Self { project, settings, clock, users_max, refusals_max }
     }
 }
 
@@ -136,10 +138,8 @@ pub struct UserStatusStatistics {
 #[derive(Debug)]
 pub struct UserStatusCache {
     project: String,
-    accounts: AccountsClient,
-    caller: Caller,
-    max_staleness: Duration,
-    token_lifetime_max: Duration,
+    settings: ArcSwap<UserStatusSettings>,
+    runtime: Handle,
     ages: AgeClock,
     entries: Entries,
     flights: Arc<SingleFlight<UserKey, Answer>>,
@@ -167,19 +167,29 @@ impl UserStatusCache {
     pub fn new(options: UserStatusOptions) -> Arc<Self> {
         Arc::new(Self {
             project: options.project,
-            accounts: options.accounts,
-            caller: options.caller,
-            max_staleness: options.max_staleness,
-            token_lifetime_max: options.token_lifetime_max,
+            runtime: options.settings.accounts.runtime().clone(),
             ages: AgeClock::new(options.clock),
             entries: Entries::new(options.users_max, options.refusals_max),
             flights: Arc::new(SingleFlight::new(USER_STATUS_WAITERS_MAX, USER_STATUS_WAITERS_MAX)),
             lines: Lines::default(),
-            schedule: Schedule::new(options.max_staleness),
+            schedule: Schedule::new(options.settings.max_staleness),
+            settings: ArcSwap::from_pointee(options.settings),
             refused_questions: Cache::new(USER_STATUS_REFUSED_QUESTIONS_MAX),
             calls: Semaphore::new(USER_STATUS_CALLS_MAX),
             counters: Counters::default(),
         })
+    }
+
+    /// Looks users up by other settings from now on, and forgets nobody: a configuration that is reloaded in an outage must
+    /// not let in whom Identity Platform has refused.
+    pub fn go_by(&self, settings: UserStatusSettings) {
+        let longer = settings.token_lifetime_max.saturating_sub(self.settings.load().token_lifetime_max);
+        if !longer.is_zero() {
+            // They may hold tokens of a kind that was not accepted when they were refused.
+            self.entries.pin_for_longer(longer);
+        }
+        self.schedule.set_max_staleness(settings.max_staleness);
+        self.settings.store(Arc::new(settings));
     }
 
     /// What the last successful look-up said of a user, however long ago; `as_of` says when. Takes note that the user was
@@ -200,8 +210,7 @@ impl UserStatusCache {
     /// the user.
     pub async fn look_up(self: &Arc<Self>, tenant: Option<&str>, uid: &str) -> Answer {
         let name = UserName { tenant, uid };
-        let runtime = self.accounts.runtime();
-        let joined = self.flights.join(runtime, name.to_key(), || self.begin(name));
+        let joined = self.flights.join(&self.runtime, name.to_key(), || self.begin(name));
         match joined {
             Ok(seat) => {
                 let waited = self.flights.wait(seat, USER_STATUS_WAIT_MAX).await;
@@ -223,7 +232,7 @@ impl UserStatusCache {
     /// session cookie of two weeks. A newer look-up replaces what is known, and nothing else does.
     pub fn refused(&self, tenant: Option<&str>, uid: &str, until: UnixTime) {
         let now = self.ages.wall();
-        let until = until.max(now.plus(self.token_lifetime_max));
+        let until = until.max(now.plus(self.settings.load().token_lifetime_max));
         self.entries.pin(UserName { tenant, uid }, until, now);
     }
 
@@ -268,16 +277,16 @@ impl UserStatusCache {
     /// Keeps what is known of users fresh until `shutdown`: of those who were here within the bound on staleness, or hold
     /// streams. The others age out.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let interval = (self.max_staleness / 8).clamp(USER_STATUS_TICK_MIN, WAKE_INTERVAL_MAX);
+        let interval = || (self.schedule.max_staleness() / 8).clamp(USER_STATUS_TICK_MIN, WAKE_INTERVAL_MAX);
         let mut measured = None::<Instant>;
-        while shutdown.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+        while shutdown.run_until_cancelled(tokio::time::sleep(interval())).await.is_some() {
             self.ages.notice_steps();
             self.entries.release(Instant::now());
             self.lines.tidy();
             self.refresh_due();
             if measured.is_none_or(|measured| measured.elapsed() >= STALENESS_MEASURE_INTERVAL) {
                 measured = Some(Instant::now());
-                let oldest = self.entries.oldest(self.ages.now(), self.max_staleness);
+                let oldest = self.entries.oldest(self.ages.now(), self.schedule.max_staleness());
                 let seconds = oldest.map_or(0, |oldest| oldest.as_secs() + 1);
                 self.counters.oldest_staleness.store(seconds, Ordering::Relaxed);
             }
@@ -298,7 +307,8 @@ impl UserStatusCache {
     /// Puts a user into the line, unless there is an answer already.
     fn begin(self: &Arc<Self>, name: UserName<'_>) -> Result<impl Future<Output = Answer> + use<>, Answer> {
         // By the same rule as whoever asks reads the record's age: seconds of the wall clock.
-        let is_young = |known: &KnownAccount| self.ages.wall().since(known.as_of) < self.max_staleness;
+        let max_staleness = self.schedule.max_staleness();
+        let is_young = |known: &KnownAccount| self.ages.wall().since(known.as_of) < max_staleness;
         if let Some(known) = self.known(name.tenant, name.uid).filter(is_young) {
             return Err(Ok(known));
         }
@@ -320,7 +330,7 @@ impl UserStatusCache {
     /// Begins a task that makes calls until the tenant's line is empty.
     fn hire(self: &Arc<Self>, tenant: Tenant) {
         let cache = Arc::clone(self);
-        self.accounts.runtime().spawn(async move {
+        self.runtime.spawn(async move {
             let mut place = Place::new(&cache.lines, &tenant);
             loop {
                 let Ok(_permit) = cache.calls.acquire().await else { return };
@@ -345,8 +355,9 @@ impl UserStatusCache {
         count(&self.counters.calls, 1);
         count(&self.counters.users_asked_for, batch.uids.len());
         let uids: Vec<&str> = batch.uids.iter().map(|uid| &**uid).collect();
-        let bearer = self.caller.bearer().await?;
-        let found = self.accounts.lookup_with(&self.project, tenant.as_deref(), &uids, &bearer).await?;
+        let settings = self.settings.load_full();
+        let bearer = settings.caller.bearer().await?;
+        let found = settings.accounts.lookup_with(&self.project, tenant.as_deref(), &uids, &bearer).await?;
         let status = |found: crate::accounts::AccountStatus| {
             let status = AccountStatus { disabled: found.disabled, valid_since: found.valid_since };
             (found.local_id, status)
@@ -380,7 +391,7 @@ impl UserStatusCache {
         if entry.accept(record) == Change::Refusing {
             // Whoever comes next may be refused by it, also if that is after a flood and during an outage.
             let now = self.ages.wall();
-            self.entries.pin_entry(entry, now.plus(self.token_lifetime_max), now);
+            self.entries.pin_entry(entry, now.plus(self.settings.load().token_lifetime_max), now);
         }
     }
 

@@ -1,19 +1,20 @@
 //! Keeping fresh what is known of users who were here lately.
 
 use std::collections::BinaryHeap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::age::Moment;
-use super::entries::{Due, Entry};
+use super::entries::{Due, Entry, in_ms};
 use crate::backoff;
 use crate::limits::{USER_STATUS_REFRESH_AGE_MIN, USER_STATUS_SCHEDULE_MIN};
 
 /// When whose record is due.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    max_staleness: Duration,
+    /// In milliseconds.
+    max_staleness_ms: AtomicU64,
     dues: Mutex<Dues>,
 }
 
@@ -27,13 +28,25 @@ struct Dues {
 impl Schedule {
     pub(super) fn new(max_staleness: Duration) -> Self {
         let dues = Dues { heap: BinaryHeap::new(), sweep_at: USER_STATUS_SCHEDULE_MIN };
-        Self { max_staleness, dues: Mutex::new(dues) }
+        Self { max_staleness_ms: AtomicU64::new(in_ms(max_staleness)), dues: Mutex::new(dues) }
+    }
+
+    /// How old a record may become before it is looked up again.
+    pub(super) fn max_staleness(&self) -> Duration {
+        Duration::from_millis(self.max_staleness_ms.load(Ordering::Relaxed))
+    }
+
+    /// Counts for records whose moment is chosen from now on; those that are due later than they may be are looked up by
+    /// the request that finds them too old.
+    pub(super) fn set_max_staleness(&self, max_staleness: Duration) {
+        self.max_staleness_ms.store(in_ms(max_staleness), Ordering::Relaxed);
     }
 
     /// How old a record becomes before it is refreshed: so much less than its bound that a slow call or a failed one is
     /// made good in time, and scattered, so that those who came together do not stay together.
     fn refresh_age(&self) -> Duration {
-        let age = self.max_staleness * 5 / 8 + backoff::random_up_to(self.max_staleness / 8);
+        let max_staleness = self.max_staleness();
+        let age = max_staleness * 5 / 8 + backoff::random_up_to(max_staleness / 8);
         age.max(USER_STATUS_REFRESH_AGE_MIN)
     }
 
@@ -63,18 +76,19 @@ impl Schedule {
 
     /// Takes the entries that are due and wanted; the others age out.
     pub(super) fn take_due(&self, now: Moment) -> Vec<Arc<Entry>> {
+        let max_staleness = self.max_staleness();
         let mut dues = self.dues();
         let mut wanted = Vec::new();
         let mut early = Vec::new();
         while dues.heap.peek().is_some_and(|due| due.at <= now) {
             let Some(Due { entry, .. }) = dues.heap.pop() else { break };
             // A request's own look-up may have made it young again.
-            let rest = entry.age(now).map(|age| (self.max_staleness / 2).saturating_sub(age));
-            if !entry.is_wanted(now, self.max_staleness) && self.lets_go(&entry, now) {
+            let rest = entry.age(now).map(|age| (max_staleness / 2).saturating_sub(age));
+            if !entry.is_wanted(now, max_staleness) && self.lets_go(&entry, now) {
                 continue;
             }
             if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
-                early.push(Due { at: now + rest + self.max_staleness / 8, entry });
+                early.push(Due { at: now + rest + max_staleness / 8, entry });
             } else {
                 wanted.push(entry);
             }
@@ -87,7 +101,7 @@ impl Schedule {
     /// ever schedule it.
     fn lets_go(&self, entry: &Entry, now: Moment) -> bool {
         entry.scheduled.store(false, Ordering::SeqCst);
-        !entry.is_wanted(now, self.max_staleness) || entry.scheduled.swap(true, Ordering::SeqCst)
+        !entry.is_wanted(now, self.max_staleness()) || entry.scheduled.swap(true, Ordering::SeqCst)
     }
 
     fn dues(&self) -> MutexGuard<'_, Dues> {

@@ -7,7 +7,7 @@ use firegate_core::time::{Clock, ShiftedClock, UnixTime};
 use firegate_google::accounts::{AccountsClient, EMULATOR_BEARER};
 use firegate_google::caller::Caller;
 use firegate_google::user_status::{
-    UserStatusCache, UserStatusFault, UserStatusOptions, UserStatusStatistics,
+    UserStatusCache, UserStatusFault, UserStatusOptions, UserStatusSettings, UserStatusStatistics,
 };
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};
@@ -97,8 +97,9 @@ impl Stage {
         let staleness = Duration::from_secs(STALENESS_SECONDS.unsigned_abs());
         let looks = CountingClock::new(Arc::new(clock.clone()));
         let shared = Arc::<CountingClock>::clone(&looks);
-        let mut options =
-            UserStatusOptions::new("demo".to_owned(), accounts, caller, staleness, HOUR, shared);
+        let (max_staleness, token_lifetime_max) = (staleness, HOUR);
+        let settings = UserStatusSettings { accounts, caller, max_staleness, token_lifetime_max };
+        let mut options = UserStatusOptions::new("demo".to_owned(), settings, shared);
         change(&mut options);
         Self { server, directory, clock, cache: UserStatusCache::new(options), looks, running: None }
     }

@@ -1,10 +1,13 @@
 use std::time::Duration;
 
 use firegate_core::time::UnixTime;
+use firegate_google::accounts::{AccountsClient, EMULATOR_BEARER};
+use firegate_google::caller::Caller;
+use firegate_google::user_status::UserStatusSettings;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::now;
+use crate::support::{client, now};
 use crate::user_status::{STALENESS_SECONDS, Stage, account, until};
 
 #[tokio::test]
@@ -50,7 +53,7 @@ async fn a_refusal_by_a_token_of_minutes_stands_for_the_users_session_cookie_too
     let full = |refusals_max| {
         Stage::with(move |options| {
             options.refusals_max = refusals_max;
-            options.token_lifetime_max = Duration::from_secs(TWO_WEEKS.unsigned_abs());
+            options.settings.token_lifetime_max = Duration::from_secs(TWO_WEEKS.unsigned_abs());
         })
     };
     for (refusals_max, token_seconds) in [(0, 300), (0, -1), (1, 300), (1, -1)] {
@@ -93,7 +96,7 @@ async fn who_is_found_disabled_without_a_request_is_pinned_too() {
 async fn refusals_beyond_the_bound_are_known_to_be_forgotten_until_their_tokens_end() {
     let stage = Stage::with(|options| {
         options.refusals_max = 3;
-        options.token_lifetime_max = Duration::from_secs(600);
+        options.settings.token_lifetime_max = Duration::from_secs(600);
     })
     .await;
     let until = UnixTime::from_seconds(now(&stage.clock) + 600);
@@ -132,4 +135,33 @@ async fn a_user_who_is_enabled_again_or_made_anew_comes_in_by_a_newer_look_up() 
         assert_eq!(stage.look_up(uid).await.expect("in order").account, account(false, 1000));
         assert_eq!(stage.known(uid), Some(account(false, 1000)));
     }
+}
+
+#[tokio::test]
+async fn other_settings_make_nobody_forgotten_and_go_for_whoever_comes_next() {
+    let mut stage =
+        Stage::with(|options| options.settings.token_lifetime_max = Duration::from_secs(600)).await;
+    stage.run();
+    stage.directory.set(None, "revoked", &json!({"validSince": "2000"}));
+    for uid in ["revoked", "good"] {
+        stage.look_up(uid).await.expect("in order");
+    }
+    stage.cache.refused(None, "revoked", UnixTime::from_seconds(now(&stage.clock) + 600));
+    let settings = |max_staleness: i64| UserStatusSettings {
+        accounts: AccountsClient::new(client(), Some(stage.server.url("/"))),
+        caller: Caller::Fixed(EMULATOR_BEARER),
+        max_staleness: Duration::from_secs(max_staleness.unsigned_abs()),
+        token_lifetime_max: Duration::from_secs(2 * 7 * 24 * 3600),
+    };
+    stage.out_of_order();
+    stage.cache.go_by(settings(5 * STALENESS_SECONDS));
+    stage.clock.advance(3 * STALENESS_SECONDS);
+    // What is known is young enough now, and what is known against somebody stays.
+    assert_eq!(stage.look_up("good").await.expect("young enough").account, account(false, 1000));
+    assert!(stage.look_up("revoked").await.is_ok());
+    stage.clock.advance(3 * STALENESS_SECONDS);
+    assert!(stage.look_up("good").await.is_err());
+    assert_eq!(stage.known("revoked"), Some(account(false, 2000)));
+    assert_eq!(stage.statistics().pinned, 1);
+    stage.stop().await;
 }

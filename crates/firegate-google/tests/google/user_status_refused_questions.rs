@@ -6,7 +6,7 @@ use firegate_google::accounts::{AccountsClient, EMULATOR_BEARER};
 use firegate_google::caller::Caller;
 use firegate_google::fault::FaultKind;
 use firegate_google::limits::USER_STATUS_SPLIT_CALLS_MAX;
-use firegate_google::user_status::{UserStatusCache, UserStatusFault, UserStatusOptions};
+use firegate_google::user_status::{UserStatusCache, UserStatusFault, UserStatusOptions, UserStatusSettings};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -36,11 +36,10 @@ fn refusal() -> Answer {
 
 fn cache(server: &Server) -> Arc<UserStatusCache> {
     let accounts = AccountsClient::new(client(), Some(server.url("/")));
-    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    let (max_staleness, token_lifetime_max) = (Duration::from_secs(60), Duration::from_secs(3600));
     let caller = Caller::Fixed(EMULATOR_BEARER);
-    let options =
-        UserStatusOptions::new("demo".to_owned(), accounts, caller, minute, hour, Arc::new(clock()));
-    UserStatusCache::new(options)
+    let settings = UserStatusSettings { accounts, caller, max_staleness, token_lifetime_max };
+    UserStatusCache::new(UserStatusOptions::new("demo".to_owned(), settings, Arc::new(clock())))
 }
 
 /// Looks all up at once; those whose look-up failed.

@@ -7,26 +7,15 @@ use firegate_core::identity::{TokenKind, User};
 use firegate_files::configuration::{Configuration, Revocation, Trust};
 use firegate_google::accounts::AccountsClient;
 use firegate_google::caller::Caller;
-use firegate_google::user_status::{RevocationWatch, UserStatusCache, UserStatusOptions};
-use url::Url;
+use firegate_google::user_status::{RevocationWatch, UserStatusCache, UserStatusOptions, UserStatusSettings};
 
 use super::{ControlOptions, ControlRuntime, Tended};
 
-/// What is known of users, and what it was asked by.
+/// What is known of users. It stays known under another configuration: whom Identity Platform has refused must not be let in
+/// because a file was changed while it is out of reach.
 #[derive(Debug)]
 pub(super) struct UserStatus {
-    settings: Settings,
     cache: Arc<Tended<UserStatusCache>>,
-}
-
-/// Everything that what is known depends on.
-#[derive(Debug, PartialEq, Eq)]
-struct Settings {
-    project: String,
-    identity_toolkit: Url,
-    caller: Caller,
-    max_staleness: Duration,
-    token_lifetime_max: Duration,
 }
 
 /// A watch over one user, for as long as a stream of theirs is open.
@@ -50,31 +39,22 @@ impl Watch {
 }
 
 impl UserStatus {
-    /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without. What
-    /// `former` knows stays known if it was asked for by the same settings.
+    /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without.
     pub(super) fn new(
         control: &ControlRuntime,
         options: &ControlOptions<'_>,
         caller: &Caller,
         former: Option<&Self>,
     ) -> Option<Self> {
-        let settings = Settings::of(options.configuration, caller)?;
-        let cache = match former.filter(|former| former.settings == settings) {
-            Some(former) => Arc::clone(&former.cache),
-            None => {
-                let url = settings.identity_toolkit.clone();
-                let cache = UserStatusCache::new(UserStatusOptions::new(
-                    settings.project.clone(),
-                    AccountsClient::new(control.http.clone(), Some(url)),
-                    caller.clone(),
-                    settings.max_staleness,
-                    settings.token_lifetime_max,
-                    Arc::clone(&options.process.clock),
-                ));
-                control.tend(cache, UserStatusCache::run)
-            }
-        };
-        Some(Self { settings, cache })
+        let settings = settings(control, options.configuration, caller)?;
+        if let Some(former) = former {
+            former.cache.go_by(settings);
+            return Some(Self { cache: Arc::clone(&former.cache) });
+        }
+        let project = options.configuration.project.to_string();
+        let clock = Arc::clone(&options.process.clock);
+        let cache = UserStatusCache::new(UserStatusOptions::new(project, settings, clock));
+        Some(Self { cache: control.tend(cache, UserStatusCache::run) })
     }
 
     pub(super) fn cache(&self) -> &Arc<UserStatusCache> {
@@ -87,23 +67,27 @@ impl UserStatus {
     }
 }
 
-impl Settings {
-    fn of(configuration: &Configuration, caller: &Caller) -> Option<Self> {
-        let users = &configuration.users;
-        let max_staleness = match (users.revocation, configuration.trust()) {
-            (Revocation::Required { max_staleness, .. }, _) => max_staleness,
-            (Revocation::Off, Trust::Emulator) => Duration::ZERO,
-            (Revocation::Off, Trust::Google) => return None,
-        };
-        let is_accepted =
-            |kind: &TokenKind| kind.accepted_by().is_some_and(|word| users.accept.contains(&word));
-        let accepted = TokenKind::ALL.into_iter().filter(is_accepted);
-        Some(Self {
-            project: configuration.project.to_string(),
-            identity_toolkit: configuration.google.identity_toolkit.clone(),
-            caller: caller.clone(),
-            max_staleness,
-            token_lifetime_max: accepted.map(TokenKind::lifetime_max).max().unwrap_or_default(),
-        })
-    }
+/// How users are looked up under a configuration, if they are.
+fn settings(
+    control: &ControlRuntime,
+    configuration: &Configuration,
+    caller: &Caller,
+) -> Option<UserStatusSettings> {
+    let users = &configuration.users;
+    let max_staleness = match (users.revocation, configuration.trust()) {
+        (Revocation::Required { max_staleness, .. }, _) => max_staleness,
+        (Revocation::Off, Trust::Emulator) => Duration::ZERO,
+        (Revocation::Off, Trust::Google) => return None,
+    };
+    let is_accepted = |kind: &TokenKind| kind.accepted_by().is_some_and(|word| users.accept.contains(&word));
+    let accepted = TokenKind::ALL.into_iter().filter(is_accepted);
+    Some(UserStatusSettings {
+        accounts: AccountsClient::new(
+            control.http.clone(),
+            Some(configuration.google.identity_toolkit.clone()),
+        ),
+        caller: caller.clone(),
+        max_staleness,
+        token_lifetime_max: accepted.map(TokenKind::lifetime_max).max().unwrap_or_default(),
+    })
 }

@@ -31,7 +31,7 @@ const SUCCESSES: &str = "firegate_configuration_reloads_total{result=\"success\"
 const FAILURES: &str = "firegate_configuration_reloads_total{result=\"failure\"}";
 const IS_FAILED: &str = "firegate_configuration_reload_failed";
 
-async fn reload(door: &mut FrontDoor, text: &str) -> Result<(), ReloadError> {
+pub(crate) async fn reload(door: &mut FrontDoor, text: &str) -> Result<(), ReloadError> {
     let text = text.to_owned();
     door.reload(move || configuration::parse("firegate.yaml", &text).map_err(ReloadError::Check)).await
 }

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use crate::gate::{
     PATIENCE, Site, endless, expect_echo, log, metric, open_web_socket, read_to_end, send_head, web_sockets,
 };
+use crate::reloading::reload;
 use crate::stack::{Answer, Call, at, text};
 
 /// The bound on staleness in these tests, and a second.
@@ -17,11 +18,12 @@ const REQUIRED: &str = "revocation: { check: required, max_staleness: 60s }";
 
 /// A door before the sample service, with settings for users.
 async fn door(site: &Site, users: &str) -> FrontDoor {
+    site.door(&configuration(site, users)).await
+}
+
+fn configuration(site: &Site, users: &str) -> String {
     let service = site.service();
-    site.door(&format!(
-        "backends: {{ api: {{ {service} }} }}\nallow: [allAuthenticatedUsers]\nusers: {{ {users} }}"
-    ))
-    .await
+    format!("backends: {{ api: {{ {service} }} }}\nallow: [allAuthenticatedUsers]\nusers: {{ {users} }}")
 }
 
 async fn send(door: &FrontDoor, token: &str) -> Answer {
@@ -132,6 +134,30 @@ async fn a_tenants_user_is_looked_up_in_the_tenant() {
     expect_passes(&door, &tokens[0]).await;
     send(&door, &tokens[1]).await.expect_refusal(401, "USER_DISABLED", "SIGN_IN");
     send(&door, &tokens[2]).await.expect_refusal(401, "USER_NOT_FOUND", "SIGN_IN");
+    site.close([door]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_in_an_outage_forgets_no_refusal() {
+    let site = Site::open().await;
+    let mut door = door(&site, REQUIRED).await;
+    let (good, bad) = (site.new_user("good@example.com").await, site.new_user("bad@example.com").await);
+    update(&site, "", &bad["localId"], json!({"disableUser": true})).await;
+    expect_passes(&door, &id_token(&good)).await;
+    send(&door, &id_token(&bad)).await.expect_refusal(401, "USER_DISABLED", "SIGN_IN");
+    site.lookups.cut();
+    // Everything by which users are looked up is another.
+    let lenient = "accept: [id_token, session_cookie], revocation: { check: required, max_staleness: 30s, on_failure: allow }";
+    let text = site.configuration(&configuration(&site, lenient));
+    reload(
+        &mut door,
+        &text.replace("identity_toolkit: 'http://127", "identity_toolkit: 'http://localhost:9/127"),
+    )
+    .await
+    .expect("it is put in force");
+    site.stack.clock.advance(STALE);
+    expect_passes(&door, &id_token(&good)).await;
+    send(&door, &id_token(&bad)).await.expect_refusal(401, "USER_DISABLED", "SIGN_IN");
     site.close([door]).await;
 }
 
