@@ -9,6 +9,7 @@ use firegate_core::reason::Reason;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
+use hyper::ext::Protocol;
 
 /// What is read of a request's head: the decision's facts, and who sent it.
 #[derive(Debug)]
@@ -27,11 +28,8 @@ pub(crate) fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<Request
 }
 
 fn read_head<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, &'static str> {
-    let Parts { method, headers, .. } = parts;
-    if *method == Method::CONNECT {
-        // It would be matched by its path and forwarded by its authority.
-        return Err("CONNECT is not forwarded");
-    }
+    let Parts { headers, .. } = parts;
+    let method = method(parts)?;
     if headers.keys().any(is_look_alike) {
         return Err("a header's name could be taken for one that frames or authorises the request");
     }
@@ -40,6 +38,25 @@ fn read_head<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<
     let path = NormalPath::parse(parts.uri.path())?;
     let (query, is_web_socket) = (parts.uri.query(), upgrade(parts)?);
     Ok(RequestFacts { method, path, query, headers, scheme, host, is_web_socket })
+}
+
+/// The method of a WebSocket's handshake (RFC 6455, section 4.1).
+static WEB_SOCKET_METHOD: Method = Method::GET;
+
+/// The method that the request is judged by. An extended CONNECT (RFC 8441, section 5) is the handshake of a WebSocket over
+/// HTTP/2 and so a GET; any other CONNECT would be matched by its path and forwarded by its authority.
+fn method(parts: &Parts) -> Result<&Method, &'static str> {
+    match parts.method {
+        Method::CONNECT if is_extended_connect(parts) => Ok(&WEB_SOCKET_METHOD),
+        Method::CONNECT => Err("CONNECT is not forwarded"),
+        _ => Ok(&parts.method),
+    }
+}
+
+/// Whether the client asks for a WebSocket over HTTP/2.
+fn is_extended_connect(parts: &Parts) -> bool {
+    let protocol = parts.extensions.get::<Protocol>();
+    parts.version == Version::HTTP_2 && protocol.is_some_and(|protocol| protocol.as_str() == "websocket")
 }
 
 /// What hyper reads in one way and others in another (RFC 9112, section 6).
@@ -106,6 +123,9 @@ pub(crate) fn is_local_host(host: &str) -> bool {
 /// Whether the client asks for a WebSocket (RFC 6455, section 4.1). Any other protocol is as good as not asked for: in a
 /// tunnel of `h2c`, for one, requests would follow that nobody judges.
 fn upgrade(parts: &Parts) -> Result<bool, &'static str> {
+    if parts.method == Method::CONNECT {
+        return Ok(true);
+    }
     let mut values = parts.headers.get_all(UPGRADE).iter();
     let (Some(protocol), None) = (values.next(), values.next()) else { return Ok(false) };
     if !names_upgrade(&parts.headers) {

@@ -116,6 +116,8 @@ where
     let service = service_fn(move |request| answer(door.clone(), streams.clone(), request, arrival));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
+        // WebSockets over HTTP/2 (RFC 8441).
+        .enable_connect_protocol()
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
         .max_pending_accept_reset_streams(HTTP2_PENDING_RESETS_MAX)
         .max_local_error_reset_streams(HTTP2_LOCAL_RESETS_MAX)

@@ -8,7 +8,7 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::snapshot::Backend;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
 use firegate_files::configuration::TokenSource;
-use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts,
 };
@@ -23,7 +23,7 @@ use crate::respond::{ErrorForm, full};
 use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace,
 };
-use crate::upstream::{FrontRefusal, RequestHeaders, peek, strip_hop_by_hop};
+use crate::upstream::{FrontRefusal, Handshake, RequestHeaders, peek, strip_hop_by_hop};
 
 impl RequestContext<'_> {
     /// Sends a permitted request to its service.
@@ -44,9 +44,10 @@ impl RequestContext<'_> {
             return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
         };
         let (lease, wants_upgrade) = (self.lease(&permit), head.facts.is_web_socket);
+        let handshake = wants_upgrade.then(|| Handshake::begin(parts.version)).transpose()?;
         let (body, progress) = bounded_request_body(body, &backend, parts, &lease, self.streams)?;
         let mut request = Request::new(body);
-        *request.method_mut() = parts.method.clone();
+        *request.method_mut() = head.facts.method.clone();
         *request.headers_mut() = parts.headers.clone();
         RequestHeaders {
             client: head.client,
@@ -54,7 +55,7 @@ impl RequestContext<'_> {
             version: parts.version,
             removal: permit.removal(),
             copies_authorization: permit.copies_authorization(),
-            wants_upgrade,
+            handshake: handshake.as_ref(),
             identity,
             google_token,
         }
@@ -63,7 +64,11 @@ impl RequestContext<'_> {
         let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             conceal_token(response.headers_mut(), head, &backend);
-            return self.switch(response, parts, upgrade, &backend, lease);
+            return self.switch(response, handshake.as_ref(), upgrade, &backend, lease);
+        }
+        if handshake.is_some_and(|handshake| handshake.is_misled_by(response.status())) {
+            let detail = format!("the service answered a WebSocket's handshake with {}", response.status());
+            return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         }
         if response.status() == StatusCode::UNAUTHORIZED && permit.drops_token() {
             self.door.shared.hints.user_token_dropped(&backend.name);
@@ -109,42 +114,29 @@ impl RequestContext<'_> {
         }
     }
 
+    /// Joins the two connections of a WebSocket.
     fn switch(
         &self,
         mut response: Response<Incoming>,
-        parts: &Parts,
+        handshake: Option<&Handshake>,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         backend: &Backend,
         lease: Lease,
     ) -> Result<Response<Body>, Refused> {
         // Nothing is copied before the service has confirmed the very protocol that the client asked for.
-        let protocol = response.headers().get(UPGRADE).cloned();
-        let asked = parts.headers.get(UPGRADE).and_then(|value| value.to_str().ok());
-        let confirmed = protocol.as_ref().and_then(|value| value.to_str().ok());
-        let (Some(client), Some(asked), Some(confirmed)) = (upgrade, asked, confirmed) else {
-            return Err(fault(
-                Code::UpstreamProtocol,
-                Stage::Upstream,
-                "the service switched protocols unasked",
-            ));
+        let (Some(client), Some(handshake)) = (upgrade, handshake) else {
+            let detail = "the service switched protocols unasked";
+            return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         };
-        if !asked.split(',').any(|name| name.trim().eq_ignore_ascii_case(confirmed.trim())) {
-            return Err(fault(
-                Code::UpstreamProtocol,
-                Stage::Upstream,
-                "the service switched to another protocol",
-            ));
+        if !handshake.is_confirmed_by(response.headers()) {
+            let detail = "the service switched to another protocol, or to another WebSocket";
+            return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         }
         let service = hyper::upgrade::on(&mut response);
         self.door.tunnels.join(client, service, backend.settings.timeouts.idle, lease);
         let mut answer = Response::new(full(""));
-        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *answer.headers_mut() = std::mem::take(response.headers_mut());
-        strip_hop_by_hop(answer.headers_mut());
-        answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
-        if let Some(protocol) = protocol {
-            answer.headers_mut().insert(UPGRADE, protocol);
-        }
+        *answer.status_mut() = handshake.answer(answer.headers_mut());
         Ok(answer)
     }
 }

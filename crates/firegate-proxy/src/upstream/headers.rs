@@ -10,6 +10,8 @@ use http::header::{
 };
 use http::{HeaderMap, Version, header};
 
+use super::handshake::Handshake;
+
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -40,8 +42,8 @@ pub(crate) struct RequestHeaders<'a> {
     pub(crate) removal: TokenRemoval,
     /// The Authorization header is copied to where API Gateway leaves it.
     pub(crate) copies_authorization: bool,
-    /// The protocol to switch to, if the client asked for one.
-    pub(crate) wants_upgrade: bool,
+    /// The WebSocket that the client asked for.
+    pub(crate) handshake: Option<&'a Handshake>,
     /// Who the user is.
     pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
     /// `Bearer` and the Google ID token for the service.
@@ -51,7 +53,6 @@ pub(crate) struct RequestHeaders<'a> {
 impl RequestHeaders<'_> {
     /// Makes the headers of the forwarded request out of the client's.
     pub(crate) fn apply(self, headers: &mut HeaderMap) {
-        let upgrade = headers.get(UPGRADE).cloned().filter(|_| self.wants_upgrade);
         let wants_trailers = wants_trailers(headers);
         // First what Connection names: afterwards it could name, and so delete, what Firegate sets.
         strip_hop_by_hop(headers);
@@ -63,9 +64,8 @@ impl RequestHeaders<'_> {
         if wants_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
-        if let Some(upgrade) = upgrade {
-            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            headers.insert(UPGRADE, upgrade);
+        if let Some(handshake) = self.handshake {
+            handshake.ask(headers);
         }
         if self.copies_authorization
             && let Some(authorization) = headers.get(AUTHORIZATION).cloned()
@@ -126,14 +126,13 @@ mod tests {
         let client = Client { address: [203, 0, 113, 9].into(), scheme: "https", is_vouched_for: false };
         let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
         let google_token = Some(HeaderValue::from_static("Bearer google"));
-        let (wants_upgrade, copies_authorization) = (false, false);
         RequestHeaders {
             client,
             host: "door.example",
             version: Version::HTTP_11,
             removal: TokenRemoval { authorization, ..TokenRemoval::default() },
-            copies_authorization,
-            wants_upgrade,
+            copies_authorization: false,
+            handshake: None,
             identity,
             google_token,
         }

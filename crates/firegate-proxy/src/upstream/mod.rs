@@ -1,8 +1,10 @@
 //! Towards the service: the request as it is sent on, the connection it is sent by, and what came back.
 
+mod handshake;
 mod headers;
 mod refusal;
 
+pub(crate) use handshake::Handshake;
 pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
 pub(crate) use refusal::{FrontRefusal, peek};
 

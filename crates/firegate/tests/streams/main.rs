@@ -11,3 +11,4 @@ mod site;
 mod slow_reader;
 mod slow_sender;
 mod web_socket;
+mod web_socket_over_http2;
