@@ -145,7 +145,7 @@ fn assertions(
     }
     let clock = Arc::clone(&process.clock);
     let assertions = Assertions::new(source, previous, issuer.clone(), clock.now())?;
-    Ok(control.tend(Arc::new(assertions), |assertions, stop| assertions.run(clock, stop)))
+    Ok(control.tend(Arc::new(assertions), move |assertions, stop| assertions.run(Arc::clone(&clock), stop)))
 }
 
 /// Whether it can do without a key of its own.

@@ -15,6 +15,7 @@ mod health;
 pub mod limits;
 mod listen;
 mod metrics;
+mod panics;
 mod private_listener;
 mod reload;
 mod request;

@@ -181,6 +181,9 @@ pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How much of a watched file is compared, in bytes.
 pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// How long a task of the control runtime rests after a panic before it is run again.
+pub const TASK_RESTART_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 

@@ -108,9 +108,10 @@ fn canonical(status: u16) -> (&'static str, u16) {
         404 => ("NOT_FOUND", 5),
         408 => ("ABORTED", 10),
         429 => ("RESOURCE_EXHAUSTED", 8),
+        500 => ("INTERNAL", 13),
         502 | 503 => ("UNAVAILABLE", 14),
         504 => ("DEADLINE_EXCEEDED", 4),
-        _ => ("INTERNAL", 13),
+        _ => ("UNKNOWN", 2),
     }
 }
 
@@ -170,7 +171,7 @@ mod tests {
                 entry.action == Action::RetryLater,
                 "{code}"
             );
-            assert_ne!(canonical(entry.status).0, "INTERNAL", "{code} has a status of its own");
+            assert_ne!(canonical(entry.status).0, "UNKNOWN", "{code} has a status of its own");
             let response = refusal(code, ErrorForm::Grpc, "0");
             assert_eq!(response.status(), StatusCode::OK);
             assert!(response.headers().contains_key(GRPC_STATUS));

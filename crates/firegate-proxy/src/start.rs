@@ -22,7 +22,7 @@ use crate::control::{Control, ControlRuntime};
 use crate::door::Shared;
 use crate::generation::{Generation, ProcessOptions};
 use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
-use crate::metrics::{Decisions, Exposition, Figures, Source};
+use crate::metrics::{Decisions, Exposition, Figures, ProcessFigures, Source};
 use crate::private_listener::Private;
 use crate::{health, worker};
 
@@ -281,7 +281,7 @@ fn shared(
     let generation = Generation::new(options.configuration, &process, control, None)?;
     control.spawn(watch_clock(Arc::clone(&process.clock), control.stop_token()));
     entrance.go_by(generation.forwarded_trust.clone());
-    Ok(Arc::new(Shared::new(process, entrance, generation)))
+    Ok(Arc::new(Shared::new(process, entrance, Arc::clone(control.panics()), generation)))
 }
 
 /// Serves the listeners that are not for the public. They go on while requests under way are finished, unless another
@@ -317,8 +317,10 @@ struct InForce(Arc<Shared>);
 impl Source for InForce {
     fn figures(&self) -> Figures {
         let generation = self.0.generation();
-        let Shared { reloads, entrance, .. } = &*self.0;
-        generation.control.figures(reloads.figures(), entrance.figures(), &generation.snapshot.backends)
+        let Shared { reloads, entrance, panics, .. } = &*self.0;
+        let (configuration, entrance, panics) = (reloads.figures(), entrance.figures(), panics.count());
+        let process = ProcessFigures { configuration, entrance, panics };
+        generation.control.figures(process, &generation.snapshot.backends)
     }
 
     fn decisions(&self) -> Arc<Decisions> {

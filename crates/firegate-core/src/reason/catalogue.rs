@@ -314,9 +314,14 @@ catalogue! {
         "A named limit on waiting requests is reached, so that the others are still served."
         "add replicas, or look for what the requests wait for"
     }
-    Internal "INTERNAL" Fault 503 RetryLater {
-        "the request could not be decided"
-        "Firegate failed while deciding. A failure never allows."
+    FiregateOverloaded "FIREGATE_OVERLOADED" Fault 503 RetryLater {
+        "too many requests are being served"
+        "As many requests as `limits.requests_max` allows are being served, so that this one was not looked at."
+        "look for what the requests wait for, add replicas, or raise `limits.requests_max` if there is memory for it"
+    }
+    Internal "INTERNAL" Fault 500 None {
+        "the request could not be served"
+        "Firegate itself failed. A failure never allows."
         "report the log line with the request id"
     }
 }

@@ -7,17 +7,11 @@ use firegate_core::snapshot::Backend;
 use firegate_google::user_status::UserStatusStatistics;
 
 use super::ControlHandle;
-use crate::listen::EntranceFigures;
-use crate::metrics::{ConfigurationFigures, Figures, GoogleIdTokenFigures, KeySetFigures, UserStatusFigures};
+use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, ProcessFigures, UserStatusFigures};
 
 impl ControlHandle {
     /// The figures of this moment, and those of these backends.
-    pub(crate) fn figures(
-        &self,
-        configuration: ConfigurationFigures,
-        entrance: EntranceFigures,
-        backends: &[Arc<Backend>],
-    ) -> Figures {
+    pub(crate) fn figures(&self, process: ProcessFigures, backends: &[Arc<Backend>]) -> Figures {
         let inner = &self.inner;
         let now = inner.clock.now();
         let key_sets = inner.key_sets().filter(|_| inner.needs_keys);
@@ -26,9 +20,8 @@ impl ControlHandle {
             Some(GoogleIdTokenFigures { backend: backend.name.clone(), expires_at })
         };
         Figures {
-            is_ready: !entrance.is_stopping && self.is_ready(),
-            configuration,
-            entrance,
+            is_ready: !process.entrance.is_stopping && self.is_ready(),
+            process,
             key_sets: key_sets
                 .map(|keys| KeySetFigures::of(keys.source().name, &keys.current(), now))
                 .collect(),

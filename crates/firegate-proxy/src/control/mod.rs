@@ -43,7 +43,8 @@ use self::verified::VerifiedTokens;
 use crate::assertions::SharedAssertions;
 use crate::door::{Refused, denial, fault};
 use crate::generation::ProcessOptions;
-use crate::limits::RUNTIME_SHUTDOWN_TIMEOUT;
+use crate::limits::{RUNTIME_SHUTDOWN_TIMEOUT, TASK_RESTART_PAUSE};
+use crate::panics::Panics;
 use crate::start::StartError;
 
 /// The control runtime's thread.
@@ -59,6 +60,7 @@ pub(crate) struct ControlRuntime {
     handle: Handle,
     http: HttpClient,
     stop: CancellationToken,
+    panics: Arc<Panics>,
 }
 
 /// What workers ask the control runtime by, under one configuration.
@@ -106,7 +108,8 @@ impl Control {
         };
         let thread = std::thread::Builder::new().name("firegate-control".to_owned()).spawn(run);
         let thread = thread.map_err(StartError::Thread)?;
-        Ok(Self { thread, runtime: ControlRuntime { handle, http, stop } })
+        let panics = Arc::default();
+        Ok(Self { thread, runtime: ControlRuntime { handle, http, stop, panics } })
     }
 
     pub(crate) fn runtime(&self) -> &ControlRuntime {
@@ -130,22 +133,43 @@ impl ControlRuntime {
         Ok(ControlHandle { inner: Arc::new(Inner::new(self, options)?) })
     }
 
+    /// Runs a task. If it panics, that is logged and counted, and the task is over.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.handle.spawn(task);
+        let panics = Arc::clone(&self.panics);
+        self.handle.spawn(async move {
+            if let Err(panicked) = panics.catch(task).await {
+                tracing::error!(%panicked, "a task of the control runtime is over");
+            }
+        });
     }
 
-    /// Runs what keeps `value` up to date for as long as anybody holds it.
+    /// Runs what keeps `value` up to date for as long as anybody holds it. If it panics, it is run again.
     pub(crate) fn tend<T, F>(
         &self,
         value: Arc<T>,
-        run: impl FnOnce(Arc<T>, CancellationToken) -> F,
+        run: impl Fn(Arc<T>, CancellationToken) -> F + Send + 'static,
     ) -> Arc<Tended<T>>
     where
+        T: Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.stop.child_token();
-        self.spawn(run(Arc::clone(&value), stop.clone()));
-        Tended::by(value, stop.drop_guard())
+        let tended = Tended::by(Arc::clone(&value), stop.clone().drop_guard());
+        let panics = Arc::clone(&self.panics);
+        self.handle.spawn(async move {
+            while let Err(panicked) = panics.catch(run(Arc::clone(&value), stop.clone())).await {
+                tracing::error!(%panicked, "a task of the control runtime is run again");
+                if stop.run_until_cancelled(tokio::time::sleep(TASK_RESTART_PAUSE)).await.is_none() {
+                    return;
+                }
+            }
+        });
+        tended
+    }
+
+    /// The panics of this process.
+    pub(crate) fn panics(&self) -> &Arc<Panics> {
+        &self.panics
     }
 
     /// What is cancelled when it stops.

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use firegate_core::decision::{Decision, Need, Outcome, Step, World};
 use firegate_core::forwarded::client;
-use firegate_core::reason::{Reason, Stage};
+use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::UnixTime;
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request::Parts};
@@ -25,6 +25,7 @@ use crate::generation::{Generation, ProcessOptions};
 use crate::limits::EXCHANGES_MAX;
 use crate::listen::Entrance;
 use crate::metrics::{Ending, Route};
+use crate::panics::Panics;
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
@@ -45,18 +46,25 @@ pub(crate) struct Shared {
     /// The public side, which no other configuration changes.
     pub(crate) entrance: Entrance,
     pub(crate) reloads: Reloads,
+    pub(crate) panics: Arc<Panics>,
     pub(crate) hints: Hints,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
 }
 
 impl Shared {
-    pub(crate) fn new(process: ProcessOptions, entrance: Entrance, generation: Generation) -> Self {
+    pub(crate) fn new(
+        process: ProcessOptions,
+        entrance: Entrance,
+        panics: Arc<Panics>,
+        generation: Generation,
+    ) -> Self {
         Self {
             generation: ArcSwap::from_pointee(generation),
             reloads: Reloads::new(process.clock.now()),
             process,
             entrance,
+            panics,
             hints: Hints::default(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
         }
@@ -122,8 +130,13 @@ impl Door {
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let mut route = Route::NONE;
-        let served = context.serve(&parts, ClientBody::new(body), upgrade, &mut route).await;
+        let serving = context.serve(&parts, ClientBody::new(body), upgrade, &mut route);
+        let served = self.shared.panics.catch(serving).await;
         let RequestContext { generation, request_id, .. } = &context;
+        let served = served.unwrap_or_else(|panicked| {
+            tracing::error!(%panicked, request_id, "a request was given up");
+            Err(fault(Code::Internal, Stage::Facts, panicked))
+        });
         generation.decisions.count(ending(&served, route), route);
         let mut response = served.unwrap_or_else(|refused| {
             let code = log_refusal(&refused, request_id, &parts, arrival.peer.ip());

@@ -13,9 +13,9 @@ use super::descriptions::{
     ALLOWED_ON_FAILURE, BUILD, CERTIFICATE_EXPIRY, CERTIFICATES_CURRENT, CONFIGURATION_SINCE,
     CONNECTIONS_ACCEPTED, CONNECTIONS_OPEN, CONNECTIONS_REFUSED, DECISIONS, Description,
     GOOGLE_ID_TOKEN_EXPIRY, KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE,
-    READY, RELOAD_FAILED, RELOADS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS, TOKEN_CACHE_MISSES,
-    USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN, USER_STATUS_REFUSALS_KEPT,
-    USER_STATUS_STALENESS,
+    PANICS, READY, RELOAD_FAILED, RELOADS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS,
+    TOKEN_CACHE_MISSES, USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN,
+    USER_STATUS_REFUSALS_KEPT, USER_STATUS_STALENESS,
 };
 use super::{Decisions, Figures, Format};
 use crate::listen::EntranceFigures;
@@ -72,13 +72,14 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         families.one(&BUILD, [env!("CARGO_PKG_VERSION")], Value::Info)?;
         families.one(&READY, [], Value::Gauge(figures.is_ready.into()))?;
-        let configuration = figures.configuration;
+        families.one(&PANICS, [], Value::Counter(figures.process.panics))?;
+        let configuration = figures.process.configuration;
         families.one(&RELOAD_FAILED, [], Value::Gauge(configuration.is_failed.into()))?;
         let reloads = [(["success"], configuration.successes), (["failure"], configuration.failures)];
         families.all(&RELOADS, reloads, Value::Counter)?;
         let since = Value::Gauge(configuration.in_force_since.as_seconds());
         families.one(&CONFIGURATION_SINCE, [], since)?;
-        families.entrance(&figures.entrance)?;
+        families.entrance(&figures.process.entrance)?;
         let written = decisions.written().map(|decision| (decision.labels(), decision.count));
         families.all(&DECISIONS, written, Value::Counter)?;
         families.one(&ALLOWED_ON_FAILURE, [], Value::Counter(decisions.allowed_on_failure()))?;

@@ -10,10 +10,8 @@ use crate::listen::EntranceFigures;
 pub(crate) struct Figures {
     /// Whether requests may come.
     pub(crate) is_ready: bool,
-    /// What became of the configurations that were read.
-    pub(crate) configuration: ConfigurationFigures,
-    /// Who came in.
-    pub(crate) entrance: EntranceFigures,
+    /// The process as a whole.
+    pub(crate) process: ProcessFigures,
     /// One for each issuer whose keys are needed.
     pub(crate) key_sets: Vec<KeySetFigures>,
     /// What is known of users' accounts, where they are looked up.
@@ -22,6 +20,17 @@ pub(crate) struct Figures {
     pub(crate) verified_tokens: VerifiedTokenFigures,
     /// One for each backend that is called with Firegate's own Google ID token.
     pub(crate) google_id_tokens: Vec<GoogleIdTokenFigures>,
+}
+
+/// The process as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcessFigures {
+    /// What became of the configurations that were read.
+    pub(crate) configuration: ConfigurationFigures,
+    /// Who came in.
+    pub(crate) entrance: EntranceFigures,
+    /// How many panics were caught.
+    pub(crate) panics: u64,
 }
 
 /// What became of the configurations that were read.

@@ -152,7 +152,11 @@ pub(crate) fn door_with_credentials(
     door_of(configuration, Arc::new(clock.clone()), credentials)
 }
 
-fn door_of(configuration: Configuration, clock: SharedClock, credentials: Option<PathBuf>) -> FrontDoor {
+pub(crate) fn door_of(
+    configuration: Configuration,
+    clock: SharedClock,
+    credentials: Option<PathBuf>,
+) -> FrontDoor {
     let local = || SocketAddr::from(([127, 0, 0, 1], 0));
     FrontDoor::start(FrontDoorOptions {
         listen: if configuration.listen.is_empty() { vec![local()] } else { configuration.listen.clone() },

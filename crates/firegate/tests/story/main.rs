@@ -21,6 +21,7 @@ mod listening;
 mod local_google;
 mod metrics;
 mod outages;
+mod panics;
 #[cfg(unix)]
 mod process;
 mod refused_by_whom;

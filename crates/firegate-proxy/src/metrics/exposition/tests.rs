@@ -5,8 +5,8 @@ use prometheus_client::metrics::MetricType;
 
 use super::super::descriptions::ALL;
 use super::super::{
-    ConfigurationFigures, Ending, GoogleIdTokenFigures, KeySetFigures, Route, UserStatusFigures,
-    VerifiedTokenFigures,
+    ConfigurationFigures, Ending, GoogleIdTokenFigures, KeySetFigures, ProcessFigures, Route,
+    UserStatusFigures, VerifiedTokenFigures,
 };
 use super::*;
 use crate::listen::{CertificateFigures, ConnectionFigures, TlsFigures};
@@ -41,29 +41,32 @@ fn figures() -> Figures {
     };
     Figures {
         is_ready: true,
-        configuration: ConfigurationFigures {
-            successes: 12,
-            failures: 10,
-            is_failed: true,
-            in_force_since: UnixTime::from_seconds(1_789_000_000),
-        },
-        entrance: EntranceFigures {
-            is_stopping: false,
-            connections: ConnectionFigures {
-                open: vec![3, 2],
-                accepted: 21,
-                refused: 4,
-                refused_by_client: 6,
+        process: ProcessFigures {
+            configuration: ConfigurationFigures {
+                successes: 12,
+                failures: 10,
+                is_failed: true,
+                in_force_since: UnixTime::from_seconds(1_789_000_000),
             },
-            tls: Some(TlsFigures {
-                completed: 19,
-                failed: 2,
-                timed_out: 1,
-                certificates: CertificateFigures {
-                    are_current: true,
-                    expiries: vec![("door.pem".to_owned(), UnixTime::from_seconds(1_799_000_000))],
+            entrance: EntranceFigures {
+                is_stopping: false,
+                connections: ConnectionFigures {
+                    open: vec![3, 2],
+                    accepted: 21,
+                    refused: 4,
+                    refused_by_client: 6,
                 },
-            }),
+                tls: Some(TlsFigures {
+                    completed: 19,
+                    failed: 2,
+                    timed_out: 1,
+                    certificates: CertificateFigures {
+                        are_current: true,
+                        expiries: vec![("door.pem".to_owned(), UnixTime::from_seconds(1_799_000_000))],
+                    },
+                }),
+            },
+            panics: 11,
         },
         key_sets: vec![held, missing],
         user_status: Some(UserStatusFigures {
@@ -92,6 +95,7 @@ fn it_says_what_the_owners_say() {
         concat!("firegate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         "# TYPE firegate_ready gauge",
         "firegate_ready 1",
+        "firegate_panics_total 11",
         "firegate_configuration_reload_failed 1",
         "firegate_configuration_reloads_total{result=\"success\"} 12",
         "firegate_configuration_reloads_total{result=\"failure\"} 10",
