@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::Checker;
-use crate::configuration::model::{AcceptedToken, AssertionSettings, Backend, Users};
+use crate::configuration::model::{AcceptedToken, AssertionSettings, Backend, Credential, Users};
 use crate::configuration::names::BackendName;
 use crate::configuration::source::ExchangeSource;
 use crate::diagnostic::{Diagnostic, YamlPath, code};
@@ -26,6 +26,7 @@ impl Checker<'_> {
         let accepts = users.is_some_and(|users| users.accept.contains(&AcceptedToken::ExchangedToken));
         let root = YamlPath::root();
         if enabled {
+            self.own_accounts(backends);
             self.exchange_issuer(&root.key("exchange").key("enabled"), "the token exchange", assertion);
         } else if accepts {
             let path = self.accept_path("exchanged_token");
@@ -39,6 +40,26 @@ impl Checker<'_> {
         };
         self.exchange_audiences(otherwise, backends);
         enabled
+    }
+
+    /// Users can have tokens of the accounts that `federate_user` names. Those that Firegate itself calls with are its own.
+    fn own_accounts(&mut self, backends: Option<&BTreeMap<BackendName, Backend>>) {
+        let Some(backends) = backends else { return };
+        for (name, backend) in backends {
+            let Credential::FederateUser { service_account, .. } = &backend.credential else { continue };
+            let is_own = |credential: &Credential| matches!(credential, Credential::Impersonate { service_account: own } if own == service_account);
+            let Some((other, _)) = backends.iter().find(|(_, other)| is_own(&other.credential)) else {
+                continue;
+            };
+            let message = format!(
+                "{} is whom Firegate itself calls `{other}` as: with the token exchange users could have its tokens",
+                quoted(service_account.as_str())
+            );
+            let found = Diagnostic::error(code::EXCHANGE, message)
+                .hint("give `federate_user` an account of its own; or turn `exchange` off");
+            let path = YamlPath::root().key("backends").key(name.as_str()).key("service_account");
+            self.report(&path, found);
+        }
     }
 
     /// The `iss` of exchanged tokens has to be the door's origin: clients look below it for the metadata (RFC 8414,

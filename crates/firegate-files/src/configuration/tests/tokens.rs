@@ -410,6 +410,39 @@ fn an_exchange_between_backends_of_one_audience() {
 }
 
 #[test]
+fn an_exchange_that_would_hand_out_tokens_of_firegates_own_account() {
+    let text = |own: &str, exchange: bool| {
+        format!(
+            "project: my-project\nallow: [allAuthenticatedUsers]\nroutes: [{{ path: /*, backend: web }}]\n\
+             assertion: {{ issuer: https://api.example.com }}\nexchange: {{ enabled: {exchange} }}\nbackends:\n  \
+             api: {{ url: https://api-abc123-uc.a.run.app, credential: impersonate, service_account: {own}@my-project.iam.gserviceaccount.com }}\n  \
+             web:\n    url: https://web-abc123-uc.a.run.app\n    credential: federate_user\n    \
+             service_account: caller@my-project.iam.gserviceaccount.com\n    \
+             workload_identity_provider: //iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/firebase\n"
+        )
+    };
+    let of_exchange = |own, exchange| {
+        let rendered = rendered(&text(own, exchange));
+        rendered
+            .split("error[")
+            .filter(|found| found.starts_with("FG108"))
+            .map(str::to_owned)
+            .collect::<String>()
+    };
+    insta::assert_snapshot!(of_exchange("caller", true), @r"
+        FG108]: `caller@my-project.iam.gserviceaccount.com` is whom Firegate itself calls `api` as: with the token exchange users could have its tokens
+          --> firegate.yaml:11:22
+           |
+        11 |     service_account: caller@my-project.iam.gserviceaccount.com
+           |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           |
+           = hint: give `federate_user` an account of its own; or turn `exchange` off
+        ");
+    assert_eq!(of_exchange("caller", false), "", "nobody gets its tokens");
+    assert_eq!(of_exchange("other", true), "", "it has an account of its own");
+}
+
+#[test]
 fn exchanged_tokens_for_backends_of_one_audience() {
     insta::assert_snapshot!(rendered(&format!("{TWO_OF_ONE_AUDIENCE}assertion: {{ issuer: https://api.example.com }}\nusers: {{ accept: [exchanged_token] }}\n")), @r"
         error[FG108]: `api` and `web` have one audience, `shop`: an exchanged token for one of them would be good at both
