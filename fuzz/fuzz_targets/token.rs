@@ -3,7 +3,7 @@
 #![no_main]
 
 use firegate_core::jose::{CompactJws, decode_base64url, encode_base64url, strict_json};
-use firegate_core::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX, TOKEN_BYTES_MAX};
+use firegate_core::limits::{JSON_DEPTH_MAX, TOKEN_BYTES_MAX, TOKEN_VALUES_MAX};
 use firegate_fuzz::{accepts, is_signed};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
@@ -42,7 +42,7 @@ fn check_object(text: &[u8], members: &Map<String, Value>) {
     let lenient: Map<String, Value> = serde_json::from_slice(text).expect("what is strict JSON is JSON");
     assert_eq!(&lenient, members);
     let (member_count, value_count) = count(&Value::Object(lenient), 0);
-    assert!(value_count <= JSON_VALUES_MAX, "{value_count} values");
+    assert!(value_count <= TOKEN_VALUES_MAX, "{value_count} values");
     assert_eq!(colons_outside_strings(text), member_count, "a repeated member was lost");
     assert!(strict_json::parse_object(text).is_ok());
 }

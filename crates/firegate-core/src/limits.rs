@@ -8,8 +8,12 @@ pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// How deep the JSON of a token or a key set may nest.
 pub const JSON_DEPTH_MAX: usize = 32;
 
-/// How many values the JSON of a token or a key set may hold in all.
+/// How many values the JSON of a key set may hold in all.
 pub const JSON_VALUES_MAX: usize = 4096;
+
+/// How many values a token's header or payload may hold in all: more than the groups of anybody who fits into
+/// [`TOKEN_BYTES_MAX`], and fewer than as many bytes could hold, because each costs time before anything is verified.
+pub const TOKEN_VALUES_MAX: usize = 2048;
 
 /// How many members the objects of a token's header or payload may have in all, nested ones included. Identity Platform
 /// takes 1000 bytes of custom claims; the rest is for the groups of an enterprise's SAML or OIDC provider.

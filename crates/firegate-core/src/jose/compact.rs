@@ -9,7 +9,7 @@ use super::members::Members;
 use super::sha256;
 use super::sign::decode_base64url;
 use super::strict_json;
-use crate::limits::{TOKEN_BYTES_MAX, TOKEN_MEMBERS_MAX};
+use crate::limits::{TOKEN_BYTES_MAX, TOKEN_MEMBERS_MAX, TOKEN_VALUES_MAX};
 
 /// A compact JWS taken apart: syntax is proven, the signature is not.
 #[derive(Clone, Debug)]
@@ -58,7 +58,8 @@ impl<'a> CompactJws<'a> {
         let object = |part: &str, name| {
             let bytes = decode_base64url(part).ok_or(CompactJwsError::Base64(name))?;
             let text = str::from_utf8(&bytes).map_err(|_| CompactJwsError::Json(name))?;
-            strict_json::parse_members(text, TOKEN_MEMBERS_MAX).map_err(|_| CompactJwsError::Json(name))
+            strict_json::parse_members(text, TOKEN_VALUES_MAX, TOKEN_MEMBERS_MAX)
+                .map_err(|_| CompactJwsError::Json(name))
         };
         Ok(Self {
             text,
@@ -160,6 +161,14 @@ mod tests {
         check(&format!("{object}.{}.AAAA", members(TOKEN_MEMBERS_MAX)), Ok(()));
         check(
             &format!("{object}.{}.AAAA", members(TOKEN_MEMBERS_MAX + 1)),
+            Err(CompactJwsError::Json("payload")),
+        );
+        // The payload itself and the array are values too.
+        let values =
+            |count: usize| encode_base64url(format!(r#"{{"a":[{}0]}}"#, "0,".repeat(count - 3)).as_bytes());
+        check(&format!("{object}.{}.AAAA", values(TOKEN_VALUES_MAX)), Ok(()));
+        check(
+            &format!("{object}.{}.AAAA", values(TOKEN_VALUES_MAX + 1)),
             Err(CompactJwsError::Json("payload")),
         );
         check(&"a".repeat(TOKEN_BYTES_MAX + 1), Err(CompactJwsError::TooLong));

@@ -22,16 +22,21 @@ pub struct StrictJsonError(String);
 /// If the text is not JSON, not an object, repeats a member name, or is deeper or larger than the named limits.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, StrictJsonError> {
     let text = str::from_utf8(text).map_err(|error| StrictJsonError(error.to_string()))?;
-    parse_members(text, JSON_VALUES_MAX).map(Map::from)
+    parse_members(text, JSON_VALUES_MAX, JSON_VALUES_MAX).map(Map::from)
 }
 
-/// Parses `text` as one JSON object whose objects have no more than `members_max` members in all. A member costs several
-/// times as much as an array's element, because its name has to be compared with the others.
+/// Parses `text` as one JSON object that holds no more than `values_max` values, and whose objects have no more than
+/// `members_max` members, in all. A member costs several times as much as an array's element, because its name has to be
+/// compared with the others.
 ///
 /// # Errors
-/// As [`parse_object`], and beyond `members_max`.
-pub(super) fn parse_members(text: &str, members_max: usize) -> Result<Members, StrictJsonError> {
-    let budget = Budget { values: Cell::new(JSON_VALUES_MAX), members: Cell::new(members_max) };
+/// As [`parse_object`], with these bounds.
+pub(super) fn parse_members(
+    text: &str,
+    values_max: usize,
+    members_max: usize,
+) -> Result<Members, StrictJsonError> {
+    let budget = Budget { values: Cell::new(values_max), members: Cell::new(members_max) };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let room = USUAL_MEMBERS.min(text.len() / USUAL_MEMBER_BYTES);
     let members = deserializer

@@ -122,7 +122,7 @@ fn syntax(corpus: &mut Corpus) {
     }
 }
 
-/// Depth, number of members and number of values; 32, 512 and 4096 are allowed.
+/// Depth, number of members and number of values; 32, 512 and 2048 are allowed.
 fn extents(corpus: &mut Corpus) {
     let corpus = corpus.class("json-extent", Offered::IdToken);
     let with = |value: String| Draft::id_token().payload_replaced("{", &format!("{{\"x\":{value},")).sign();
@@ -141,7 +141,8 @@ fn extents(corpus: &mut Corpus) {
         with("[".repeat(3000)),
         MALFORMED,
     );
-    corpus.accept("values_4000", "an array of 4000 numbers", with(wide(4000)));
+    corpus.accept("values_2000", "an array of 2000 numbers", with(wide(2000)));
+    corpus.refuse("values_2048", "an array of 2048 numbers", with(wide(2048)), MALFORMED);
     corpus.refuse("values_4096", "an array of 4096 numbers", with(wide(4096)), MALFORMED);
     let members = |count: usize| {
         let members = (0..count).map(|at| format!("\"{at:x}\":0")).collect::<Vec<_>>().join(",");
