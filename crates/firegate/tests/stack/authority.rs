@@ -50,6 +50,11 @@ impl Authority {
         certificate.der().clone()
     }
 
+    /// Its own certificate.
+    pub(crate) fn root(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
     /// The line of a configuration with the certificates of these names.
     pub(crate) fn setting(&self, names: &[&str]) -> String {
         let certificates = names.iter().map(|name| {

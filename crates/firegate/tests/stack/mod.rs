@@ -157,8 +157,28 @@ pub(crate) fn door_of(
     clock: SharedClock,
     credentials: Option<PathBuf>,
 ) -> FrontDoor {
+    FrontDoor::start(options(configuration, clock, credentials)).expect("the front door starts")
+}
+
+/// A front door of its own that trusts this authority of its services' certificates.
+pub(crate) fn door_trusting(
+    text: &str,
+    clock: &ShiftedClock,
+    authority: rustls_pki_types::CertificateDer<'static>,
+) -> FrontDoor {
+    let configuration = configuration::parse("firegate.yaml", text).expect("a configuration");
+    let options = options(configuration, Arc::new(clock.clone()), None);
+    let options = FrontDoorOptions { roots: Roots::Given(vec![authority]), ..options };
+    FrontDoor::start(options).expect("the front door starts")
+}
+
+fn options(
+    configuration: Configuration,
+    clock: SharedClock,
+    credentials: Option<PathBuf>,
+) -> FrontDoorOptions {
     let local = || SocketAddr::from(([127, 0, 0, 1], 0));
-    FrontDoor::start(FrontDoorOptions {
+    FrontDoorOptions {
         listen: if configuration.listen.is_empty() { vec![local()] } else { configuration.listen.clone() },
         inherited: InheritedSockets::default(),
         on_cloud_run: false,
@@ -173,8 +193,7 @@ pub(crate) fn door_of(
         workers: Some(2),
         clock,
         configuration,
-    })
-    .expect("the front door starts")
+    }
 }
 
 /// The URL of a path at a front door.

@@ -6,6 +6,8 @@
 mod stack;
 
 mod event_stream;
+mod grpc;
+mod grpc_web;
 mod protocol;
 mod site;
 mod slow_reader;

@@ -33,6 +33,15 @@ pub(crate) struct Site {
 impl Site {
     /// A front door before `service`, with keys of its own.
     pub(crate) async fn open(service: &str, settings: &str) -> Self {
+        Self::open_by(service, settings, door).await
+    }
+
+    /// The same, by another way to open the door with a configuration.
+    pub(crate) async fn open_by(
+        service: &str,
+        settings: &str,
+        door: impl FnOnce(&str, &ShiftedClock) -> FrontDoor,
+    ) -> Self {
         let (clock, signer) = (clock(), stranger());
         let (listener, keys) = listen().await;
         let document = json!({"keys": [signer.public_jwk()]}).to_string();

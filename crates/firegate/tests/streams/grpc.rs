@@ -1,0 +1,237 @@
+//! gRPC through the door, by tonic on both sides: every kind of call, its metadata, trailers and deadline, and how a stream
+//! ends with its user's lease.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+use futures_util::{Stream, StreamExt, future::BoxFuture, stream};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
+use tonic::client::Grpc as Client;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http;
+use tonic::metadata::MetadataValue;
+use tonic::server::{Grpc as Server, StreamingService, UnaryService};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::site::{Site, in_time, listen};
+use crate::stack::authority::Authority;
+use crate::stack::door_trusting;
+
+/// Messages that are bytes, so that no compiler of protocol buffers is needed.
+#[derive(Clone, Copy, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+
+/// Answers with what it got: each message as it comes.
+#[derive(Clone, Copy)]
+struct Echo;
+
+async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Body>, Infallible> {
+    let request = request.map(Body::new);
+    Ok(match request.uri().path() {
+        "/test.Echo/Say" => Server::new(Raw).unary(Echo, request).await,
+        _ => Server::new(Raw).streaming(Echo, request).await,
+    })
+}
+
+impl UnaryService<Bytes> for Echo {
+    type Response = Bytes;
+    type Future = BoxFuture<'static, Result<Response<Bytes>, Status>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        Box::pin(async move {
+            let metadata = request.metadata();
+            let seen = |name: &str| {
+                metadata.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-").to_owned()
+            };
+            let (user, deadline) = (seen("x-firegate-user-id"), seen("grpc-timeout"));
+            match request.get_ref().as_ref() {
+                b"refuse" => {
+                    let mut status = Status::new(Code::FailedPrecondition, "not now: 100 %");
+                    status.metadata_mut().insert("x-detail", MetadataValue::from_static("kept"));
+                    Err(status)
+                }
+                _ => Ok(Response::new(Bytes::from(format!("{user} {deadline}")))),
+            }
+        })
+    }
+}
+
+impl StreamingService<Bytes> for Echo {
+    type Response = Bytes;
+    type ResponseStream = Messages;
+    type Future = BoxFuture<'static, Result<Response<Messages>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
+        Box::pin(async move { Ok(Response::new(Box::pin(request.into_inner()) as Messages)) })
+    }
+}
+
+/// Serves the service over TLS, where HTTP/2 is agreed on by ALPN.
+fn serve(listener: TcpListener, authority: &Authority) {
+    let certificate = authority.issue("service", &["127.0.0.1"]);
+    let key = PrivateKeyDer::from_pem_file(authority.file("service-key.pem")).expect("a key");
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a certificate");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let stream = TokioIo::new(acceptor.accept(stream).await.expect("TLS"));
+                let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                // Ends when the front door does.
+                let _ = builder.serve_connection(stream, service_fn(answer)).await;
+            });
+        }
+    });
+}
+
+/// A door before the service, and a client of it.
+async fn opened() -> (Site, Client<Channel>) {
+    let (listener, url) = listen().await;
+    let authority = Authority::new();
+    serve(listener, &authority);
+    let root = authority.root();
+    let service = url.replace("http:", "https:");
+    let site = Site::open_by(&service, "credential: none, user_token: drop", |text, clock| {
+        door_trusting(text, clock, root)
+    })
+    .await;
+    let channel = Endpoint::new(format!("http://{}", site.door.address())).expect("an address");
+    let channel = in_time(channel.connect()).await.expect("a connection");
+    (site, Client::new(channel))
+}
+
+/// A call with a token of so many seconds.
+fn with_token<T>(site: &Site, seconds: i64, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let bearer = format!("Bearer {}", site.token(seconds)).parse().expect("a value");
+    request.metadata_mut().insert("authorization", bearer);
+    request
+}
+
+async fn say(
+    site: &Site,
+    client: &mut Client<Channel>,
+    seconds: i64,
+    message: &'static str,
+) -> Result<Bytes, Status> {
+    let mut request = with_token(site, seconds, Bytes::from_static(message.as_bytes()));
+    request.set_timeout(Duration::from_secs(30));
+    in_time(client.ready()).await.expect("a connection");
+    let path = http::uri::PathAndQuery::from_static("/test.Echo/Say");
+    in_time(client.unary(request, path, Raw)).await.map(Response::into_inner)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_passes_with_its_user_its_deadline_and_its_status() {
+    let (site, mut client) = opened().await;
+    let answer = say(&site, &mut client, 3000, "hello").await.expect("an answer");
+    let answer = String::from_utf8(answer.to_vec()).expect("text");
+    assert!(answer.starts_with("eve ") && !answer.ends_with('-'), "the deadline goes on: {answer}");
+    let status = say(&site, &mut client, 3000, "refuse").await.expect_err("a status");
+    assert_eq!((status.code(), status.message()), (Code::FailedPrecondition, "not now: 100 %"));
+    assert_eq!(status.metadata().get("x-detail").map(|value| value.as_bytes()), Some(&b"kept"[..]));
+    let status = say(&site, &mut client, -1, "hello").await.expect_err("a status");
+    assert_eq!(status.code(), Code::Unauthenticated);
+    let reason = status.metadata().get("x-firegate-reason").map(|value| value.as_bytes());
+    assert_eq!(reason, Some(&b"TOKEN_EXPIRED"[..]));
+    site.close().await;
+}
+
+/// Opens a stream of both directions: what is sent into the channel comes back in the stream.
+async fn chat(
+    site: &Site,
+    client: &mut Client<Channel>,
+    seconds: i64,
+) -> (mpsc::UnboundedSender<Bytes>, Streaming<Bytes>) {
+    let (say, said) = mpsc::unbounded_channel();
+    let messages =
+        stream::unfold(said, |mut said| async { said.recv().await.map(|message| (message, said)) });
+    in_time(client.ready()).await.expect("a connection");
+    let path = http::uri::PathAndQuery::from_static("/test.Echo/Chat");
+    let answer = in_time(client.streaming(with_token(site, seconds, messages), path, Raw)).await;
+    (say, answer.expect("a stream").into_inner())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_message_of_a_stream_passes_before_the_next_one_is_sent() {
+    let (site, mut client) = opened().await;
+    let (say, mut heard) = chat(&site, &mut client, 3000).await;
+    for message in ["one", "two", "three"] {
+        say.send(Bytes::from_static(message.as_bytes())).expect("it is sent");
+        assert_eq!(
+            in_time(heard.next()).await.expect("a message").expect("no status").as_ref(),
+            message.as_bytes()
+        );
+    }
+    drop(say);
+    assert!(in_time(heard.next()).await.is_none(), "the service ends it well");
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_its_lease_and_says_so() {
+    let (site, mut client) = opened().await;
+    let (say, mut heard) = chat(&site, &mut client, 3).await;
+    say.send(Bytes::from_static(b"one")).expect("it is sent");
+    assert_eq!(in_time(heard.next()).await.expect("a message").expect("no status").as_ref(), b"one");
+    let status = in_time(heard.next()).await.expect("an end").expect_err("a status");
+    assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "the user's token expired"));
+    site.close().await;
+}
