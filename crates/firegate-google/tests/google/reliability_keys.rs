@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use crate::support::{Answer, CountingClock, SIGNERS, Server, client, clock, jwk_set, now};
+use crate::support::{
+    Answer, CountingClock, SIGNERS, Server, client, clock, jwk_set, now, resident_mebibytes,
+};
 
 const IN_TIME: Duration = Duration::from_secs(20);
 
@@ -226,11 +228,15 @@ async fn scenario_4_huge_and_packed_documents_are_not_read() {
     ] {
         let server = Endless::start(head, BYTES, 64 * 1024, Duration::ZERO).await;
         let cache = cache_of(server.url.clone(), &clock);
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), resident_mebibytes());
         assert_eq!(cache.refresh(RefreshReason::Missing, 0).await, RefreshOutcome::Unavailable, "{what}");
         let sent = server.sent.load(Ordering::Relaxed);
         let error = cache.current().last_error.clone().expect("an error");
-        eprintln!("scenario 4: {what}: {sent} bytes were taken in {:?}: {error}", began.elapsed());
+        eprintln!(
+            "scenario 4: {what}: {sent} bytes were taken in {:?}: {error}; {before:?} MiB before, {:?} MiB after",
+            began.elapsed(),
+            resident_mebibytes()
+        );
         // A client that unpacks, or goes where it is sent, would fail too, but of something else.
         assert_eq!(error, KeySetFault::Fetch(expected), "{what}");
         // What the sockets buffer comes on top of the bound.
@@ -283,12 +289,12 @@ async fn scenario_5_a_key_that_is_published_after_its_token_came_is_no_lost_logi
 
 #[tokio::test]
 async fn scenario_6_a_flood_of_unknown_key_ids_causes_one_fetch_for_each_cool_down() {
-    const PER_SECOND: usize = 500;
+    const PER_SECOND: usize = 5_000;
     let clock = clock();
     let server = Server::start(|_| keys(&[0])).await;
     let cache = cache_of(server.url("/keys"), &clock);
     cache.refresh(RefreshReason::Missing, 0).await;
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), resident_mebibytes());
     for second in 0..60 {
         for number in 0..PER_SECOND {
             let key_id = format!("{second}-{number}");
@@ -300,7 +306,11 @@ async fn scenario_6_a_flood_of_unknown_key_ids_causes_one_fetch_for_each_cool_do
     }
     let each = began.elapsed() / u32::try_from(60 * PER_SECOND).expect("a small number");
     let fetches = server.count() - 1;
-    eprintln!("scenario 6: {} unknown key ids in 60 s: {fetches} fetches, {each:?} each", 60 * PER_SECOND);
+    eprintln!(
+        "scenario 6: {} unknown key ids in 60 s: {fetches} fetches, {each:?} each; {before:?} MiB before, {:?} MiB after",
+        60 * PER_SECOND,
+        resident_mebibytes()
+    );
     assert!(fetches <= 3, "{fetches}");
 }
 

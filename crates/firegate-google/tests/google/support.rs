@@ -249,3 +249,11 @@ pub(crate) fn id_token(audience: &str, expires_at: i64, number: usize) -> String
     let part = |value: &Value| encode_base64url(value.to_string().as_bytes());
     format!("{}.{}.c2lnbmF0dXJl", part(&json!({"alg": "RS256", "kid": "k"})), part(&payload))
 }
+
+/// The process's memory in MiB, as far as the system tells (proc(5), `statm`: pages). For figures that are printed: other
+/// tests run beside this one.
+pub(crate) fn resident_mebibytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4 / 1024)
+}

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn memory_plateaus_under_a_million_distinct_tokens() {
+    fn scenario_7_memory_plateaus_under_a_million_distinct_tokens() {
         const BYTES_MAX: u64 = 16 * 1024 * 1024;
         let before = resident_bytes();
         let verified = VerifiedTokens::new(BYTES_MAX, None);
@@ -124,7 +124,7 @@ mod tests {
         let (half, whole) = (flood(0..500_000), flood(500_000..1_000_000));
         let mebibytes = |bytes: u64| bytes / (1024 * 1024);
         println!(
-            "a million distinct tokens: {} MiB before, {} MiB after half, {} MiB after all, {} entries",
+            "scenario 7: a million distinct tokens: {} MiB before, {} MiB after half, {} MiB after all, {} entries",
             mebibytes(before),
             mebibytes(half),
             mebibytes(whole),
