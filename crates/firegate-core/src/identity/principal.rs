@@ -26,7 +26,7 @@ pub struct GoogleAccount {
     pub expires_at: UnixTime,
     /// The token's payload segment, as gateways hand it on: base64url, unpadded.
     pub payload_segment: String,
-    /// The SHA-256 of the whole token.
+    /// The SHA-256 that names the whole token.
     pub token_digest: [u8; 32],
     /// The token's claims.
     pub claims: Map<String, Value>,
@@ -49,7 +49,7 @@ impl Principal {
         }
     }
 
-    /// The SHA-256 of the token that names them: what may be kept for this token is kept under it.
+    /// The SHA-256 that names the token which names them: what may be kept for this token is kept under it.
     pub fn token_digest(&self) -> &[u8; 32] {
         match self {
             Self::User(user) => &user.token_digest,

@@ -31,7 +31,7 @@ pub struct User {
     pub expires_at: UnixTime,
     /// The token's payload segment, as gateways hand it on: base64url, unpadded.
     pub payload_segment: String,
-    /// The SHA-256 of the whole token: what may be kept for this user is kept under it.
+    /// The SHA-256 that names the whole token: what may be kept for this user is kept under it.
     pub token_digest: [u8; 32],
     /// The `firebase` claim.
     pub firebase: Map<String, Value>,
