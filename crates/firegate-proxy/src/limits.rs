@@ -44,7 +44,7 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How large a request's head may be, in bytes: what Google's load balancer lets through.
 pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
-/// How many header fields an HTTP/1 request may have; over HTTP/2 their bytes are the bound.
+/// How many header fields a request may have.
 pub const REQUEST_HEADERS_MAX: usize = 128;
 
 /// How many streams one HTTP/2 connection may have open.

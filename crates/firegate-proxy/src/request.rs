@@ -11,6 +11,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Version};
 use hyper::ext::Protocol;
 
+use crate::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
+
 /// What is read of a request's head: the decision's facts, and who sent it.
 #[derive(Debug)]
 pub(crate) struct RequestHead<'a> {
@@ -24,6 +26,11 @@ pub(crate) struct RequestHead<'a> {
 /// # Errors
 /// If the head is ambiguous.
 pub(crate) fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, Reason> {
+    if parts.headers.len() > REQUEST_HEADERS_MAX {
+        // Over HTTP/2 nobody has counted them before.
+        let bytes_max = u64::from(REQUEST_HEAD_BYTES_MAX);
+        return Err(Reason::RequestHeadTooLarge { bytes_max, fields_max: REQUEST_HEADERS_MAX });
+    }
     read_head(parts, scheme).map_err(|why| Reason::RequestMalformed { why })
 }
 

@@ -84,6 +84,11 @@ catalogue! {
         "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, its Host is missing or repeated, or its framing is ambiguous."
         "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
     }
+    RequestHeadTooLarge "REQUEST_HEAD_TOO_LARGE" Denial 431 None {
+        "the request's head is too large"
+        "The request's head has more bytes, or more fields, than Firegate reads."
+        "send fewer or smaller headers; cookies that grew are the usual cause"
+    }
     RouteNotFound "ROUTE_NOT_FOUND" Denial 404 None {
         "no route matches this path"
         "No route of the configuration matches the request's path."

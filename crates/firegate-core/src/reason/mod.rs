@@ -70,6 +70,13 @@ pub enum Reason {
         /// The members that did not match.
         members: Vec<String>,
     },
+    /// See [`Code::RequestHeadTooLarge`].
+    RequestHeadTooLarge {
+        /// The most bytes that are read.
+        bytes_max: u64,
+        /// The most fields that are read.
+        fields_max: usize,
+    },
     /// See [`Code::RequestMalformed`].
     RequestMalformed {
         /// What is wrong with it.
@@ -188,6 +195,7 @@ impl Reason {
             Self::FederationRefused { .. } => Code::FederationRefused,
             Self::LeaseOver => Code::LeaseOver,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
+            Self::RequestHeadTooLarge { .. } => Code::RequestHeadTooLarge,
             Self::RequestMalformed { .. } => Code::RequestMalformed,
             Self::RouteNotFound => Code::RouteNotFound,
             Self::TenantNotAccepted { .. } => Code::TenantNotAccepted,
@@ -241,6 +249,9 @@ impl fmt::Display for Reason {
             }
             Self::NoInvokerBinding { principal, members } => {
                 write!(formatter, "no member matches {principal:?}; the members are {members:?}")
+            }
+            Self::RequestHeadTooLarge { bytes_max, fields_max } => {
+                write!(formatter, "the head has more than {bytes_max} bytes or {fields_max} fields")
             }
             Self::RequestMalformed { why } => formatter.write_str(why),
             Self::TenantNotAccepted { tenant } => write!(formatter, "the user belongs to tenant {tenant:?}"),

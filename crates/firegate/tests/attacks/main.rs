@@ -28,6 +28,7 @@ mod google_accounts_of_anybody;
 mod h2c_smuggling_by_upgrade;
 mod heimdall_3444_verdicts_of_another_policy;
 mod heimdall_cve_2026_42274_encoded_paths;
+mod http2_header_flood;
 mod http2_host_and_authority;
 mod jsonwebtoken_cve_2026_25537_ill_typed_times;
 mod oathkeeper_ghsa_4mq7_cached_verdicts;
