@@ -216,5 +216,8 @@ fn gateway_headers(payload_segment: &str) -> Vec<(HeaderName, String)> {
 fn header_value(text: &str) -> Option<HeaderValue> {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
     const NOT_PLAIN: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
+        return HeaderValue::from_str(text).ok();
+    }
     HeaderValue::from_str(&utf8_percent_encode(text, NOT_PLAIN).to_string()).ok()
 }

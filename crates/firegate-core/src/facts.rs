@@ -1,7 +1,7 @@
 //! What a decision knows of a request. Every door gathers the same facts; nothing is read from the wire after this.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::path::NormalPath;
 use crate::reason::Reason;
@@ -53,15 +53,18 @@ impl<'a> RequestFacts<'a> {
             (Some(value), None) => value,
             (Some(_), Some(_)) => return Err(Reason::CredentialAmbiguous),
         };
-        let Ok(text) = value.to_str() else { return Err(Reason::CredentialAmbiguous) };
-        let (scheme, rest) = text.split_at(text.find([' ', '\t', ',']).unwrap_or(text.len()));
+        let text = visible_ascii(value).ok_or(Reason::CredentialAmbiguous)?;
+        let end = text.bytes().position(|byte| matches!(byte, b' ' | b'\t' | b','));
+        let (scheme, rest) = text.split_at(end.unwrap_or(text.len()));
         if !scheme.eq_ignore_ascii_case("bearer") {
             // A list of credentials is none: who reads its first and who reads its last element see different users.
             let has_bearer = rest.split(',').skip(1).any(|element| is_bearer(element.trim()));
             return if has_bearer { Err(Reason::CredentialAmbiguous) } else { Ok(Authorization::Other) };
         }
         let token = rest.trim_matches(' ');
-        if !rest.starts_with(' ') || token.is_empty() || token.contains([' ', ',', '\t']) {
+        // To the end in any case: without a way out the loop takes many bytes at once.
+        let is_list = token.bytes().fold(false, |found, byte| found | matches!(byte, b' ' | b',' | b'\t'));
+        if !rest.starts_with(' ') || token.is_empty() || is_list {
             return Err(Reason::CredentialAmbiguous);
         }
         Ok(Authorization::Bearer(token))
@@ -75,6 +78,14 @@ impl<'a> RequestFacts<'a> {
             _ => None,
         }
     }
+}
+
+/// The same as [`HeaderValue::to_str`], several bytes at once: a token has a thousand.
+fn visible_ascii(value: &HeaderValue) -> Option<&str> {
+    let bytes = value.as_bytes();
+    let is_visible = |byte: u8| (b' '..0x7f).contains(&byte) | (byte == b'\t');
+    let all = bytes.iter().fold(true, |all, byte| all & is_visible(*byte));
+    if all { str::from_utf8(bytes).ok() } else { None }
 }
 
 /// Whether a credential's scheme is Bearer.
@@ -94,6 +105,14 @@ mod tests {
         let path = NormalPath::parse("/").expect("a path");
         let facts = RequestFacts::of(&Method::GET, path, &headers);
         assert_eq!(facts.authorization(), expected, "{values:?}");
+    }
+
+    #[test]
+    fn what_is_visible_is_what_the_header_says_it_is() {
+        for byte in 0..=255_u8 {
+            let Ok(value) = HeaderValue::from_bytes(&[b'a', byte]) else { continue };
+            assert_eq!(visible_ascii(&value), value.to_str().ok(), "{byte}");
+        }
     }
 
     #[test]

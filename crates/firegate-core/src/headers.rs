@@ -50,7 +50,8 @@ const UNMISTAKABLE_NAMES: [&str; 5] =
 /// it is none: `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.contains(['_', '.']) && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
+    name.bytes().any(|byte| matches!(byte, b'_' | b'.'))
+        && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
 }
 
 fn folded_eq(name: &str, protected: &str) -> bool {

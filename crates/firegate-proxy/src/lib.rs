@@ -19,6 +19,7 @@ mod panics;
 mod private_listener;
 mod reload;
 mod request;
+mod request_id;
 mod respond;
 mod start;
 mod stream;

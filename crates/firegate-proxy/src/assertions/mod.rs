@@ -25,8 +25,8 @@ use firegate_core::jose::{EcdsaP256Signer, KeySet, KeySetError, SignError};
 use firegate_core::limits::ASSERTION_LIFETIME_MAX;
 use firegate_core::time::{SharedClock, UnixTime};
 use http::HeaderValue;
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -100,6 +100,22 @@ struct AssertionKey {
     token_digest: [u8; 32],
     audience: Box<str>,
     form_is_iap: bool,
+}
+
+/// The same, borrowed from a request: nothing is copied to look an assertion up.
+#[derive(Hash)]
+struct AssertionQuestion<'a> {
+    token_digest: &'a [u8; 32],
+    audience: &'a str,
+    form_is_iap: bool,
+}
+
+impl Equivalent<AssertionKey> for AssertionQuestion<'_> {
+    fn equivalent(&self, key: &AssertionKey) -> bool {
+        *self.token_digest == key.token_digest
+            && *self.audience == *key.audience
+            && self.form_is_iap == key.form_is_iap
+    }
 }
 
 #[derive(Clone)]
@@ -209,12 +225,9 @@ impl Assertions {
         audience: &str,
         now: UnixTime,
     ) -> Result<Option<HeaderValue>, SignError> {
-        let key = AssertionKey {
-            token_digest: *principal.token_digest(),
-            audience: audience.into(),
-            form_is_iap: form == AssertionForm::IdentityAwareProxy,
-        };
-        if let Some(kept) = self.kept.get(&key) {
+        let token_digest = principal.token_digest();
+        let form_is_iap = form == AssertionForm::IdentityAwareProxy;
+        if let Some(kept) = self.kept.get(&AssertionQuestion { token_digest, audience, form_is_iap }) {
             let left = kept.expires_at.since(now);
             // One that ends with the user's token cannot be made any longer by signing again. One that seems to live for
             // longer than any does was signed before the clock stepped back, and its key may be gone by its end.
@@ -230,6 +243,7 @@ impl Assertions {
         let Some(token) = self.sign(form.type_name(), &claims)? else { return Ok(None) };
         let mut value = HeaderValue::from_str(&token).map_err(|_| SignError::Operation)?;
         value.set_sensitive(true);
+        let key = AssertionKey { token_digest: *token_digest, audience: audience.into(), form_is_iap };
         self.kept.insert(key, KeptAssertion { value: value.clone(), expires_at: expires_at.unwrap_or(now) });
         Ok(Some(value))
     }

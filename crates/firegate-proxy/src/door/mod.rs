@@ -9,7 +9,6 @@ mod refused;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use firegate_core::decision::{Decision, Need, Outcome, Step, World};
 use firegate_core::forwarded::client;
 use firegate_core::reason::{Code, Reason, Stage};
@@ -28,6 +27,7 @@ use crate::metrics::{Ending, Route};
 use crate::panics::Panics;
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
+use crate::request_id::RequestIds;
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
 use crate::stream::{Body, ClientBody, ConnectionStreams, Tunnels};
 use crate::well_known;
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) reloads: Reloads,
     pub(crate) panics: Arc<Panics>,
     pub(crate) hints: Hints,
+    request_ids: RequestIds,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
 }
@@ -66,6 +67,7 @@ impl Shared {
             entrance,
             panics,
             hints: Hints::default(),
+            request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
         }
     }
@@ -124,7 +126,13 @@ impl Door {
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         let generation = self.shared.generation();
-        let context = RequestContext { door: self, generation, arrival, streams, request_id: request_id() };
+        let context = RequestContext {
+            door: self,
+            generation,
+            arrival,
+            streams,
+            request_id: self.shared.request_ids.next(),
+        };
         let form = ErrorForm::of(request.headers());
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
@@ -236,12 +244,4 @@ fn ending(served: &Result<Response<Body>, Refused>, route: Route) -> Ending {
         Err(Refused::Denial(denial)) => Ending::Refused(denial.reason.code()),
         Err(Refused::Fault(fault)) => Ending::Refused(fault.code),
     }
-}
-
-/// 128 random bits, so that ids of several replicas never meet.
-fn request_id() -> String {
-    let mut bytes = [0; 16];
-    // Without randomness the id names nothing, which harms no one but the reader of the log.
-    let _ = SystemRandom::new().fill(&mut bytes);
-    format!("{:032x}", u128::from_ne_bytes(bytes))
 }
