@@ -21,9 +21,16 @@ use super::{Refused, RequestContext, denial, fault};
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
 use crate::stream::{
-    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace,
+    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace, Side,
 };
 use crate::upstream::{FrontRefusal, Handshake, RequestHeaders, peek, strip_hop_by_hop};
+
+/// What the bodies of an exchange have in common.
+struct Flow<'a> {
+    lease: Lease,
+    streams: &'a ConnectionStreams,
+    progress: BodyProgress,
+}
 
 impl RequestContext<'_> {
     /// Sends a permitted request to its service.
@@ -61,7 +68,7 @@ impl RequestContext<'_> {
         }
         .apply(request.headers_mut());
         let target = target(head, &permit);
-        let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress).await?;
+        let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress.clone()).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             conceal_token(response.headers_mut(), head, &backend);
             return self.switch(response, handshake.as_ref(), upgrade, &backend, lease);
@@ -73,7 +80,8 @@ impl RequestContext<'_> {
         if response.status() == StatusCode::UNAUTHORIZED && permit.drops_token() {
             self.door.shared.hints.user_token_dropped(&backend.name);
         }
-        hand_back(response, parts, &permit, sent_google_token, (lease, self.streams)).await
+        let flow = Flow { lease, streams: self.streams, progress };
+        hand_back(response, parts, &permit, sent_google_token, flow).await
     }
 
     /// A user who could not be looked up and is let in all the same is counted and named.
@@ -188,9 +196,10 @@ fn bounded_request_body(
         pace: (!is_grpc).then(Pace::default),
         lease: lease.clone(),
         ending: Ending::Withhold,
-        strips_protected_trailers: true,
+        side: Side::Request,
         progress: progress.clone(),
-        watched: (!body.is_end_stream()).then(|| streams.open(lease, idle)),
+        // If nothing moves in it, that shows in the answer or in the wait for it.
+        watched: (!body.is_end_stream()).then(|| streams.open(lease, None)),
         ..Bounds::default()
     };
     Ok((BoundedBody::new(body, bounds).boxed_unsync(), progress))
@@ -202,14 +211,14 @@ async fn hand_back(
     asked: &Parts,
     permit: &Permit,
     sent_google_token: bool,
-    (lease, streams): (Lease, &ConnectionStreams),
+    Flow { lease, streams, progress }: Flow<'_>,
 ) -> Result<Response<Body>, Refused> {
     let backend = permit.backend();
     let (mut parts, body) = response.into_parts();
     let idle = Some(backend.settings.timeouts.idle);
     let watched = (!body.is_end_stream()).then(|| streams.open(&lease, idle));
     let ending = Ending::of(&parts.headers, asked.version);
-    let bounds = Bounds { idle, lease, ending, watched, ..Bounds::default() };
+    let bounds = Bounds { idle, lease, ending, watched, progress, ..Bounds::default() };
     let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
     let body = match suspicion {
         None => BoundedBody::new(body, bounds).boxed_unsync(),

@@ -45,7 +45,7 @@ pub(crate) enum BodyError {
 pub(crate) struct Bounds {
     /// The most bytes it may have.
     pub(crate) bytes_max: Option<u64>,
-    /// The longest wait for a piece.
+    /// The longest wait for a piece, of this body or of the exchange's other one.
     pub(crate) idle: Option<Duration>,
     /// When it has to be over.
     pub(crate) deadline: Option<Instant>,
@@ -55,12 +55,22 @@ pub(crate) struct Bounds {
     pub(crate) lease: Lease,
     /// How it ends then.
     pub(crate) ending: Ending,
-    /// Trailers by names that no client may set are left out too: servers merge them into the headers.
-    pub(crate) strips_protected_trailers: bool,
-    /// What the sender is told while it waits for an answer.
+    /// Which body of the exchange it is.
+    pub(crate) side: Side,
+    /// How far the exchange is, which its two bodies share.
     pub(crate) progress: BodyProgress,
     /// The watch over it while nobody asks for more of it.
     pub(crate) watched: Option<OpenStream>,
+}
+
+/// Whose body it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The client's. Trailers by names that no client may set are left out of it: servers merge them into the headers.
+    Request,
+    /// The service's.
+    #[default]
+    Answer,
 }
 
 /// Why a request's body did not reach its end.
@@ -71,13 +81,16 @@ pub(crate) enum BodyFailure {
     TooSlow,
 }
 
-/// How far a body is.
+/// How far the bodies of an exchange are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BodyProgress(Arc<Progress>);
 
 #[derive(Debug, Default)]
 struct Progress {
     moved: AtomicBool,
+    /// Whether a piece of the request went through since the answer missed one, and the other way round.
+    request_moved: AtomicBool,
+    answer_moved: AtomicBool,
     /// [`BodyFailure`], as its place in [`FAILURES`]; 0 is none.
     failure: AtomicU8,
 }
@@ -86,7 +99,7 @@ const FAILURES: [(u8, BodyFailure); 3] =
     [(1, BodyFailure::LeaseOver), (2, BodyFailure::TooLarge), (3, BodyFailure::TooSlow)];
 
 impl BodyProgress {
-    /// Whether a piece went through since this was asked last.
+    /// Whether a piece of the request went through since this was asked last.
     pub(crate) fn take_moved(&self) -> bool {
         self.0.moved.swap(false, Ordering::Relaxed)
     }
@@ -95,6 +108,25 @@ impl BodyProgress {
     pub(crate) fn failure(&self) -> Option<BodyFailure> {
         let number = self.0.failure.load(Ordering::Relaxed);
         FAILURES.iter().find(|(place, _)| *place == number).map(|(_, failure)| *failure)
+    }
+
+    fn note_moved(&self, side: Side) {
+        match side {
+            Side::Request => {
+                self.0.moved.store(true, Ordering::Relaxed);
+                self.0.request_moved.store(true, Ordering::Relaxed);
+            }
+            Side::Answer => self.0.answer_moved.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Whether the other side's body moved meanwhile: of a stream with two directions one may be silent for long.
+    fn take_other_moved(&self, side: Side) -> bool {
+        let other = match side {
+            Side::Request => &self.0.answer_moved,
+            Side::Answer => &self.0.request_moved,
+        };
+        other.swap(false, Ordering::Relaxed)
     }
 
     fn note_failure(&self, error: &BodyError) {
@@ -204,6 +236,13 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
             return Poll::Pending;
         }
         match waiting.due {
+            Due::Idle if self.bounds.progress.take_other_moved(self.bounds.side) => {
+                if let Some(watched) = &self.bounds.watched {
+                    watched.moved();
+                }
+                self.waiting = None;
+                self.poll_waiting(context)
+            }
             Due::Idle => Poll::Ready(Some(Err(BodyError::Idle))),
             Due::TooLong => Poll::Ready(Some(Err(BodyError::TooLong))),
             Due::TooSlow => Poll::Ready(Some(Err(BodyError::TooSlow))),
@@ -269,7 +308,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
 
     /// Lets a frame through, as far as it may.
     fn admit(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
-        self.bounds.progress.0.moved.store(true, Ordering::Relaxed);
+        self.bounds.progress.note_moved(self.bounds.side);
         if let Some(watched) = &self.bounds.watched {
             watched.moved();
         }
@@ -282,7 +321,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
                 *left = left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
             }
         } else if let Some(trailers) = frame.trailers_mut() {
-            let protects = self.bounds.strips_protected_trailers;
+            let protects = self.bounds.side == Side::Request;
             let refused = |name: &&HeaderName| {
                 NO_TRAILERS.contains(name) || is_look_alike(name) || (protects && is_protected(name))
             };
@@ -320,7 +359,9 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
         });
         if let Some(Err(error)) = &frame {
             self.phase = Phase::Over;
-            self.bounds.progress.note_failure(error);
+            if self.bounds.side == Side::Request {
+                self.bounds.progress.note_failure(error);
+            }
         }
         Poll::Ready(frame)
     }

@@ -79,6 +79,7 @@ async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Body>
     let request = request.map(Body::new);
     Ok(match request.uri().path() {
         "/test.Echo/Say" => Server::new(Raw).unary(Echo, request).await,
+        "/test.Echo/Count" => Server::new(Raw).streaming(Count, request).await,
         _ => Server::new(Raw).streaming(Echo, request).await,
     })
 }
@@ -116,6 +117,24 @@ impl StreamingService<Bytes> for Echo {
     }
 }
 
+/// Counts to twelve, one number each half second, and then is silent.
+struct Count;
+
+impl StreamingService<Bytes> for Count {
+    type Response = Bytes;
+    type ResponseStream = Messages;
+    type Future = BoxFuture<'static, Result<Response<Messages>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
+        let numbers = stream::iter(0..12_u8).then(|number| async move {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            Ok(Bytes::from(vec![number]))
+        });
+        let numbers = numbers.chain(request.into_inner());
+        Box::pin(async move { Ok(Response::new(Box::pin(numbers) as Messages)) })
+    }
+}
+
 /// Serves the service over TLS, where HTTP/2 is agreed on by ALPN.
 fn serve(listener: TcpListener, authority: &Authority) {
     let certificate = authority.issue("service", &["127.0.0.1"]);
@@ -143,12 +162,16 @@ fn serve(listener: TcpListener, authority: &Authority) {
 
 /// A door before the service, and a client of it.
 async fn opened() -> (Site, Client<Channel>) {
+    opened_with("user_token: drop").await
+}
+
+async fn opened_with(settings: &str) -> (Site, Client<Channel>) {
     let (listener, url) = listen().await;
     let authority = Authority::new();
     serve(listener, &authority);
     let root = authority.root();
     let service = url.replace("http:", "https:");
-    let site = Site::open_by(&service, "credential: none, user_token: drop", |text, clock| {
+    let site = Site::open_by(&service, &format!("credential: none, {settings}"), |text, clock| {
         door_trusting(text, clock, root)
     })
     .await;
@@ -200,11 +223,20 @@ async fn chat(
     client: &mut Client<Channel>,
     seconds: i64,
 ) -> (mpsc::UnboundedSender<Bytes>, Streaming<Bytes>) {
+    call(site, client, "/test.Echo/Chat", seconds).await
+}
+
+async fn call(
+    site: &Site,
+    client: &mut Client<Channel>,
+    path: &'static str,
+    seconds: i64,
+) -> (mpsc::UnboundedSender<Bytes>, Streaming<Bytes>) {
     let (say, said) = mpsc::unbounded_channel();
     let messages =
         stream::unfold(said, |mut said| async { said.recv().await.map(|message| (message, said)) });
     in_time(client.ready()).await.expect("a connection");
-    let path = http::uri::PathAndQuery::from_static("/test.Echo/Chat");
+    let path = http::uri::PathAndQuery::from_static(path);
     let answer = in_time(client.streaming(with_token(site, seconds, messages), path, Raw)).await;
     (say, answer.expect("a stream").into_inner())
 }
@@ -233,5 +265,19 @@ async fn a_stream_ends_with_its_lease_and_says_so() {
     assert_eq!(in_time(heard.next()).await.expect("a message").expect("no status").as_ref(), b"one");
     let status = in_time(heard.next()).await.expect("an end").expect_err("a status");
     assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "the user's token expired"));
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_idle_only_if_nothing_moves_in_either_direction() {
+    let (site, mut client) = opened_with("timeouts: { idle: 2s }").await;
+    // The service counts for six seconds, and the client only listens.
+    let (_say, mut heard) = call(&site, &mut client, "/test.Echo/Count", 3000).await;
+    for number in 0..12_u8 {
+        let message = in_time(heard.next()).await.expect("a message").expect("no status");
+        assert_eq!(message.as_ref(), [number]);
+    }
+    // Then it only listens too, and nobody says anything any more.
+    in_time(heard.next()).await.expect("an end").expect_err("a status");
     site.close().await;
 }
