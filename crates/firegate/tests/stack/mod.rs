@@ -172,7 +172,8 @@ pub(crate) fn door_trusting(
     FrontDoor::start(options).expect("the front door starts")
 }
 
-fn options(
+/// What such a front door is started with.
+pub(crate) fn options(
     configuration: Configuration,
     clock: SharedClock,
     credentials: Option<PathBuf>,

@@ -11,6 +11,7 @@ mod credentials;
 mod cross_origin;
 mod emulator_trust;
 mod exchange;
+mod forwarded_headers;
 mod forwarding;
 mod gate;
 mod google_callers;

@@ -173,3 +173,20 @@ async fn a_large_upload_goes_no_faster_than_the_service_reads_it() {
     assert!(most < BUFFERED_BYTES_MAX, "{most} bytes were on their way");
     site.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_the_services_connection_stays_there() {
+    let (listener, site) = opened().await;
+    let mut client = site.send("GET /a", "Connection: close\r\n", 3000).await;
+    let (mut service, _) = accept(&listener).await;
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Internal, Upgrade, X-Firegate-Request-Id\r\nX-Internal: secret\r\n\
+                  Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nUpgrade: h2c\r\nX-Kept: yes\r\n\r\nok";
+    service.write_all(answer.as_bytes()).await.expect("it is sent");
+    let head = read_head(&mut client).await.to_ascii_lowercase();
+    for name in ["x-internal", "keep-alive", "proxy-connection", "upgrade"] {
+        assert!(!head.contains(name), "{name}: {head}");
+    }
+    assert!(head.contains("x-kept: yes") && head.contains("x-firegate-request-id: "), "{head}");
+    assert_eq!(read_rest(&mut client).await, b"ok");
+    site.close().await;
+}
