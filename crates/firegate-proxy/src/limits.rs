@@ -123,6 +123,9 @@ pub const PRIVATE_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How many header fields a request to them may have.
 pub const PRIVATE_HEADERS_MAX: usize = 64;
 
+/// How much of a message an HTTP/1 connection to a backend holds in each direction, in bytes. An answer's head has to fit.
+pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
 /// How many idle connections each worker keeps open to a backend.
 pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;
 

@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::Url;
 
 use crate::door::Refused;
-use crate::limits::{UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT};
+use crate::limits::{UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT};
 use crate::stream::{Body, BodyFailure, BodyProgress};
 
 type Connections = Client<HttpsConnector<HttpConnector>, Body>;
@@ -76,6 +76,7 @@ impl Upstream {
                 .pool_idle_timeout(UPSTREAM_IDLE_TIMEOUT)
                 .pool_max_idle_per_host(UPSTREAM_IDLE_CONNECTIONS_MAX)
                 .pool_timer(TokioTimer::new())
+                .http1_max_buf_size(UPSTREAM_BUFFER_BYTES_MAX)
                 .timer(TokioTimer::new())
                 .build(connector)
         };
