@@ -94,3 +94,16 @@ async fn scenario_18_a_body_over_the_limit_is_413_and_the_service_is_broken_off(
     assert!(bytes < LIMIT + 256 * 1024, "{bytes} bytes went on");
     site.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_outlives_its_token_is_told_so() {
+    let (listener, url) = listen().await;
+    let site = Site::open(&url, "user_token: drop").await;
+    let mut client = site.send("POST /a", "Content-Length: 100000\r\n", 2).await;
+    let (answer, (_, is_whole)) = tokio::join!(drip(&mut client), swallow(&listener));
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("\"LEASE_OVER\""), "{answer}");
+    assert!(answer.contains("\"REFRESH_TOKEN\""), "{answer}");
+    assert!(!is_whole);
+    site.close().await;
+}
