@@ -197,11 +197,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
             return self.poll_waiting(context);
         };
-        if let Some(waiting) = self.waiting.take()
-            && let Some(pace) = &mut self.bounds.pace
-        {
-            pace.waited(waiting.since.elapsed());
-        }
+        self.stop_waiting();
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(self.admit(frame)),
             Some(Err(error)) => Some(Err(error.into())),
@@ -240,13 +236,21 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
                 if let Some(watched) = &self.bounds.watched {
                     watched.moved();
                 }
-                self.waiting = None;
+                self.stop_waiting();
                 self.poll_waiting(context)
             }
             Due::Idle => Poll::Ready(Some(Err(BodyError::Idle))),
             Due::TooLong => Poll::Ready(Some(Err(BodyError::TooLong))),
             Due::TooSlow => Poll::Ready(Some(Err(BodyError::TooSlow))),
             Due::LeaseOver => self.begin_ending(LeaseEnd::Expired, context),
+        }
+    }
+
+    fn stop_waiting(&mut self) {
+        if let Some(waiting) = self.waiting.take()
+            && let Some(pace) = &mut self.bounds.pace
+        {
+            pace.waited(waiting.since.elapsed());
         }
     }
 
