@@ -28,6 +28,8 @@ mod well_known;
 mod worker;
 
 pub use assertions::AssertionKeyError;
+#[doc(hidden)]
+pub use connection::framing;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use reload::{FileWatch, ReloadError};
 pub use start::{FrontDoor, FrontDoorOptions, StartError};

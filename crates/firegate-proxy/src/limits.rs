@@ -44,8 +44,33 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How large a request's head may be, in bytes: what Google's load balancer lets through.
 pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
-/// How many header fields a request may have.
-pub const REQUEST_HEADERS_MAX: usize = 128;
+/// How many header fields a request may have. For so many hyper has room on the stack.
+pub const REQUEST_HEADERS_MAX: usize = 100;
+
+/// How long the first line of an HTTP/1 request may be, in bytes: room for a token in the query.
+pub const REQUEST_LINE_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a request's method may be, in bytes.
+pub const REQUEST_METHOD_BYTES_MAX: usize = 32;
+
+/// How many hexadecimal digits the size of a chunk may have: 4 GiB.
+pub const CHUNK_SIZE_DIGITS_MAX: usize = 8;
+
+/// How many bytes of extensions the chunks of one body may have together.
+pub const CHUNK_EXTENSIONS_BYTES_MAX: usize = 8 * 1024;
+
+/// How many bytes the trailers of a chunked body may have.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
+/// How many fields they may have.
+pub const TRAILER_FIELDS_MAX: usize = 64;
+
+/// How much of what an HTTP/1 client sends is read ahead: a whole head, and a piece of what follows it.
+pub const HTTP1_READ_BUFFER_BYTES_MAX: usize = REQUEST_HEAD_BYTES_MAX as usize + 8 * 1024;
+
+/// How long a connection may be idle between two requests. Google's load balancer keeps its own for ten minutes, and wants
+/// backends to wait longer, lest it sends into a connection that is just being closed.
+pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
 
 /// How many streams one HTTP/2 connection may have open.
 pub const HTTP2_STREAMS_MAX: u32 = 256;

@@ -102,7 +102,7 @@ fn grpc(entry: Entry) -> Response<Body> {
 /// The canonical name and number of `google.rpc.Code` for an HTTP status (AIP-193).
 fn canonical(status: u16) -> (&'static str, u16) {
     match status {
-        400 | 413 | 431 => ("INVALID_ARGUMENT", 3),
+        400 | 413 | 414 | 431 => ("INVALID_ARGUMENT", 3),
         401 => ("UNAUTHENTICATED", 16),
         403 => ("PERMISSION_DENIED", 7),
         404 => ("NOT_FOUND", 5),

@@ -84,6 +84,16 @@ catalogue! {
         "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, its Host is missing or repeated, or its framing is ambiguous."
         "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
     }
+    RequestHeadTimedOut "REQUEST_HEAD_TIMED_OUT" Denial 408 None {
+        "the request's head did not come in time"
+        "The client began a request and did not send the rest of its head in time. Connections on which no request was begun are closed without a word."
+        "send the request again on a new connection; if it happens often, look at the network between the client and Firegate"
+    }
+    RequestTargetTooLong "REQUEST_TARGET_TOO_LONG" Denial 414 None {
+        "the request's target is too long"
+        "The first line of the request is longer than Firegate reads."
+        "send what is long in the body"
+    }
     RequestHeadTooLarge "REQUEST_HEAD_TOO_LARGE" Denial 431 None {
         "the request's head is too large"
         "The request's head has more bytes, or more fields, than Firegate reads."

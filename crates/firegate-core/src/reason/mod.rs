@@ -5,6 +5,7 @@
 mod catalogue;
 
 use std::fmt;
+use std::time::Duration;
 
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
 
@@ -70,6 +71,11 @@ pub enum Reason {
         /// The members that did not match.
         members: Vec<String>,
     },
+    /// See [`Code::RequestHeadTimedOut`].
+    RequestHeadTimedOut {
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// See [`Code::RequestHeadTooLarge`].
     RequestHeadTooLarge {
         /// The most bytes that are read.
@@ -81,6 +87,11 @@ pub enum Reason {
     RequestMalformed {
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// See [`Code::RequestTargetTooLong`].
+    RequestTargetTooLong {
+        /// The most bytes of a request's first line that are read.
+        bytes_max: usize,
     },
     /// See [`Code::RouteNotFound`].
     RouteNotFound,
@@ -195,8 +206,10 @@ impl Reason {
             Self::FederationRefused { .. } => Code::FederationRefused,
             Self::LeaseOver => Code::LeaseOver,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
+            Self::RequestHeadTimedOut { .. } => Code::RequestHeadTimedOut,
             Self::RequestHeadTooLarge { .. } => Code::RequestHeadTooLarge,
             Self::RequestMalformed { .. } => Code::RequestMalformed,
+            Self::RequestTargetTooLong { .. } => Code::RequestTargetTooLong,
             Self::RouteNotFound => Code::RouteNotFound,
             Self::TenantNotAccepted { .. } => Code::TenantNotAccepted,
             Self::TokenAlgorithmNotAllowed { .. } => Code::TokenAlgorithmNotAllowed,
@@ -250,10 +263,16 @@ impl fmt::Display for Reason {
             Self::NoInvokerBinding { principal, members } => {
                 write!(formatter, "no member matches {principal:?}; the members are {members:?}")
             }
+            Self::RequestHeadTimedOut { after } => {
+                write!(formatter, "the head was not whole after {} s", after.as_secs())
+            }
             Self::RequestHeadTooLarge { bytes_max, fields_max } => {
                 write!(formatter, "the head has more than {bytes_max} bytes or {fields_max} fields")
             }
             Self::RequestMalformed { why } => formatter.write_str(why),
+            Self::RequestTargetTooLong { bytes_max } => {
+                write!(formatter, "the request's first line is longer than {bytes_max} bytes")
+            }
             Self::TenantNotAccepted { tenant } => write!(formatter, "the user belongs to tenant {tenant:?}"),
             Self::TokenAlgorithmNotAllowed { found } => {
                 write!(formatter, "expected alg RS256, found {found:?}")

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -15,12 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::Drain;
+use super::framing::{FramedStream, Signals};
 use super::preface::{Preface, Protocol, Rewound};
 use crate::door::Door;
 use crate::limits::{
-    HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_TABLE_BYTES_MAX, HTTP2_LOCAL_RESETS_MAX,
-    HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
-    HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
+    CLIENT_IDLE_TIMEOUT, HTTP1_READ_BUFFER_BYTES_MAX, HTTP2_CONNECTION_WINDOW_BYTES,
+    HTTP2_HEADER_TABLE_BYTES_MAX, HTTP2_LOCAL_RESETS_MAX, HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL,
+    HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX,
+    REQUEST_HEAD_TIMEOUT,
 };
 use crate::stream::{Body, ClientConnection, ConnectionStreams};
 
@@ -83,12 +86,21 @@ async fn serve_http1<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let signals = Arc::new(Signals::default());
+    let stream = FramedStream::new(stream, Arc::clone(&signals));
     let draining = drain.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request| {
         let (door, streams, draining) = (door.clone(), streams.clone(), draining.clone());
+        let signals = Arc::clone(&signals);
         async move {
+            signals.mark(&mut request);
+            let is_awaited = Signals::awaits_answer(&request);
             let mut answered = answer(door, streams, request, arrival).await?;
-            if draining.has_begun() && answered.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let is_switched = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if is_awaited {
+                signals.answer(is_switched);
+            }
+            if draining.has_begun() && !is_switched {
                 answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answered)
@@ -96,9 +108,9 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_HEAD_TIMEOUT)
-        .max_headers(REQUEST_HEADERS_MAX)
-        .max_buf_size(REQUEST_HEAD_BYTES_MAX as usize)
+        // hyper sees whole heads alone: what it waits for is the next one.
+        .header_read_timeout(CLIENT_IDLE_TIMEOUT)
+        .max_buf_size(HTTP1_READ_BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     drive(connection, drain.idle_over(), http1::UpgradeableConnection::graceful_shutdown).await

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use crate::connection::Arrival;
+use crate::connection::framing::Violation;
 use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
 use crate::generation::{Generation, ProcessOptions};
 use crate::limits::EXCHANGES_MAX;
@@ -170,6 +171,9 @@ impl RequestContext<'_> {
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         route: &mut Route,
     ) -> Result<Response<Body>, Refused> {
+        if let Some(violation) = parts.extensions.get::<Violation>() {
+            return Err(denial(violation.reason(), Stage::Facts));
+        }
         let Generation { snapshot, decisions, forwarded_trust, .. } = &*self.generation;
         let Arrival { peer, .. } = self.arrival;
         let client = client(forwarded_trust.as_ref(), peer.ip(), self.arrival.scheme(), &parts.headers);

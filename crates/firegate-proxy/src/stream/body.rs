@@ -18,6 +18,7 @@ use super::ending::{Ending, Next};
 use super::lease::{Lease, LeaseEnd, LeaseOver};
 use super::overdue::OpenStream;
 use super::pace::Pace;
+use crate::connection::framing::Violation;
 use crate::limits::STREAM_ENDING_GRACE;
 
 /// A body that is streamed.
@@ -77,6 +78,8 @@ pub(crate) enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyFailure {
     LeaseOver,
+    /// The client's bytes are no body.
+    Malformed,
     TooLarge,
     TooSlow,
 }
@@ -95,8 +98,12 @@ struct Progress {
     failure: AtomicU8,
 }
 
-const FAILURES: [(u8, BodyFailure); 3] =
-    [(1, BodyFailure::LeaseOver), (2, BodyFailure::TooLarge), (3, BodyFailure::TooSlow)];
+const FAILURES: [(u8, BodyFailure); 4] = [
+    (1, BodyFailure::LeaseOver),
+    (2, BodyFailure::TooLarge),
+    (3, BodyFailure::TooSlow),
+    (4, BodyFailure::Malformed),
+];
 
 impl BodyProgress {
     /// Whether a piece of the request went through since this was asked last.
@@ -134,6 +141,7 @@ impl BodyProgress {
             BodyError::LeaseOver(_) => BodyFailure::LeaseOver,
             BodyError::TooLarge => BodyFailure::TooLarge,
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
+            BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
             BodyError::TooLong | BodyError::Transport(_) => return,
         };
         if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {

@@ -148,6 +148,7 @@ fn classify(error: &hyper_util::client::legacy::Error, progress: &BodyProgress, 
     if let Some(failure) = progress.failure() {
         let reason = match failure {
             BodyFailure::LeaseOver => Reason::LeaseOver,
+            BodyFailure::Malformed => Reason::RequestMalformed { why: "the body is malformed" },
             BodyFailure::TooLarge => {
                 Reason::BodyTooLarge { bytes_max: permit.backend().settings.body_bytes_max }
             }

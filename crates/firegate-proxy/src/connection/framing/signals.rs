@@ -1,0 +1,75 @@
+//! What the stream below hyper and the service above it tell each other past it.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use http::Request;
+use http::header::UPGRADE;
+
+use super::head::names_web_socket;
+use super::violation::Violation;
+
+/// The method of the request that stands for a head that was refused. No client can send it: the scanner refuses it.
+pub(super) const UNREAD: &str = "UNREAD";
+
+/// That request.
+pub(super) const UNREAD_HEAD: &[u8] = b"UNREAD / HTTP/1.1\r\nHost: unread\r\nConnection: close\r\n\r\n";
+
+const NOTHING_ASKED: u8 = 0;
+const ASKED: u8 = 1;
+const SWITCHED: u8 = 2;
+const NOT_SWITCHED: u8 = 3;
+
+/// The signals of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    violation: OnceLock<Violation>,
+    switch: AtomicU8,
+    waiting: AtomicWaker,
+}
+
+impl Signals {
+    /// The service: gives the request that stands for a refused head its [`Violation`], as an extension.
+    pub(crate) fn mark<B>(&self, request: &mut Request<B>) {
+        if request.method().as_str() == UNREAD
+            && let Some(violation) = self.violation.get()
+        {
+            request.extensions_mut().insert(*violation);
+        }
+    }
+
+    /// The service: whether the stream waits for the answer to this request before it reads on.
+    pub(crate) fn awaits_answer<B>(request: &Request<B>) -> bool {
+        let mut values = request.headers().get_all(UPGRADE).iter();
+        values.any(|value| names_web_socket(value.as_bytes()))
+    }
+
+    /// The service: the request is answered.
+    pub(crate) fn answer(&self, is_switched: bool) {
+        let answer = if is_switched { SWITCHED } else { NOT_SWITCHED };
+        self.switch.store(answer, Ordering::Release);
+        self.waiting.wake();
+    }
+
+    /// The stream: a head was refused.
+    pub(super) fn refuse(&self, violation: Violation) {
+        // There is one at most: nothing is read after it.
+        let _ = self.violation.set(violation);
+    }
+
+    /// The stream: a request to switch went on, and nothing behind it does.
+    pub(super) fn ask(&self) {
+        self.switch.store(ASKED, Ordering::Release);
+    }
+
+    /// The stream: whether the door has switched.
+    pub(super) fn poll_switched(&self, context: &Context<'_>) -> Poll<bool> {
+        self.waiting.register(context.waker());
+        match self.switch.load(Ordering::Acquire) {
+            NOTHING_ASKED | ASKED => Poll::Pending,
+            answer => Poll::Ready(answer == SWITCHED),
+        }
+    }
+}

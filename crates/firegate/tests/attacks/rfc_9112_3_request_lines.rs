@@ -1,0 +1,51 @@
+//! Request lines that servers read in ways of their own: HTTP/0.9, other versions, more spaces than two, and targets that
+//! are neither a path nor a URL.
+
+use crate::wire::Wire;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_line_has_one_form() {
+    let wire = Wire::open().await;
+    for line in [
+        "GET /attack",
+        "GET",
+        "GET /attack HTTP/0.9",
+        "GET /attack HTTP/1.2",
+        "GET /attack HTTP/2.0",
+        "GET /attack HTTP/1.10",
+        "GET /attack HTTP/1",
+        "GET /attack http/1.1",
+        "GET  /attack HTTP/1.1",
+        "GET /attack  HTTP/1.1",
+        "GET /attack HTTP/1.1 ",
+        " GET /attack HTTP/1.1",
+        "GET /attack /smuggled HTTP/1.1",
+        "GET attack HTTP/1.1",
+        "GET * HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "GET door:80 HTTP/1.1",
+        "GET ftp://door/attack HTTP/1.1",
+        "GET //[ HTTP/1.1/",
+        "CONNECT door:443 HTTP/1.1",
+        "G\"T /attack HTTP/1.1",
+        "UNREAD /attack HTTP/1.1",
+    ] {
+        wire.refuses(format!("{line}\r\nHost: door\r\n\r\n")).await;
+    }
+    wire.admits("GET http://door/ HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n").await;
+    wire.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_is_told_so() {
+    let wire = Wire::open().await;
+    let long = "a".repeat(64 * 1024);
+    wire.refuses_with(format!("GET /{long} HTTP/1.1\r\nHost: door\r\n\r\n"), 414, "REQUEST_TARGET_TOO_LONG")
+        .await;
+    let head = |lines: &str| format!("GET /attack HTTP/1.1\r\nHost: door\r\n{lines}\r\n");
+    wire.refuses_with(head(&format!("X: {long}\r\n")), 431, "REQUEST_HEAD_TOO_LARGE").await;
+    wire.refuses_with(head(&"X: y\r\n".repeat(100)), 431, "REQUEST_HEAD_TOO_LARGE").await;
+    let many = format!("{}Connection: close\r\n", "X: y\r\n".repeat(98));
+    wire.admits(head(&many)).await;
+    wire.close().await;
+}

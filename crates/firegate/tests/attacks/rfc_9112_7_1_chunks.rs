@@ -1,0 +1,49 @@
+//! Chunks whose size, extension or end servers read differently (TERM.EXT, EXT.TERM; sizes that overflow). By then the request
+//! is on its way: it is broken off, so that the origin never sees its end.
+
+use tokio::io::AsyncWriteExt;
+
+use crate::wire::{SMUGGLED, Wire, post, rest};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_body_is_never_completed() {
+    let wire = Wire::open().await;
+    for (index, body) in [
+        "100000005\r\nhello\r\n0\r\n\r\n",
+        "FFFFFFFFFFFFFFFF5\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "+5\r\nhello\r\n0\r\n\r\n",
+        "-5\r\nhello\r\n0\r\n\r\n",
+        " 5\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        "5;\rb\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello!\r\n0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\nX : y\r\n\r\n",
+        "5\r\nhello\r\n0\r\nX: y\n\r\n",
+        "5\r\nhello\r\n0\r\n\n",
+        "\r\n5\r\nhello\r\n0\r\n\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut stream = wire.connect().await;
+        let before = wire.origin.received().len();
+        // The head goes first, and alone: what is wrong comes when the request is under way.
+        let head = post("Transfer-Encoding: chunked\r\n", "");
+        stream.write_all(head.as_bytes()).await.expect("it is sent");
+        let _ = stream.write_all(format!("{body}{SMUGGLED}").as_bytes()).await;
+        let answers = rest(&mut stream).await;
+        assert!(answers.starts_with("HTTP/1.1 400 "), "{body:?}: {answers}");
+        assert!(answers.contains("x-firegate-reason: REQUEST_MALFORMED\r\n"), "{body:?}: {answers}");
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{body:?}: {answers}");
+        wire.origin.ended(index + 1).await;
+        let received = wire.origin.received()[before..].to_owned();
+        assert!(!received.ends_with("0\r\n\r\n") && !received.contains("smuggled"), "{body:?}: {received}");
+    }
+    let body = "5;name=\"value\"\r\nhello\r\n0\r\nX: y\r\n\r\n";
+    wire.admits(post("Connection: close\r\nTransfer-Encoding: chunked\r\n", body)).await;
+    wire.close().await;
+}
