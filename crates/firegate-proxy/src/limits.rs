@@ -82,6 +82,24 @@ pub const HTTP2_PENDING_RESETS_MAX: usize = 32;
 /// CVE-2025-8671).
 pub const HTTP2_LOCAL_RESETS_MAX: usize = 64;
 
+/// How many frames that do nothing an HTTP/2 client may send at once: SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA.
+pub const HTTP2_IDLE_FRAMES_BURST: u32 = 1000;
+
+/// How many of them in a second, in the long run.
+pub const HTTP2_IDLE_FRAMES_PER_SECOND: u32 = 100;
+
+/// How many WINDOW_UPDATE frames an HTTP/2 client may send at once.
+pub const HTTP2_WINDOW_UPDATES_BURST: u32 = 2000;
+
+/// How many of them in a second, in the long run.
+pub const HTTP2_WINDOW_UPDATES_PER_SECOND: u32 = 100;
+
+/// For so many bytes that it was sent an HTTP/2 client may send one more of them. Go's sends two for 4 KiB.
+pub const HTTP2_WINDOW_UPDATE_BYTES_MIN: u32 = 512;
+
+/// How many of those it may have left over.
+pub const HTTP2_WINDOW_UPDATES_EARNED_MAX: u32 = 64 * 1024;
+
 /// How large the table may be by which an HTTP/2 peer refers to earlier headers (HPACK), in bytes.
 pub const HTTP2_HEADER_TABLE_BYTES_MAX: u32 = 4 * 1024;
 

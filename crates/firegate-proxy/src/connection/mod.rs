@@ -2,6 +2,7 @@
 //! the door.
 
 mod drain;
+mod frames;
 pub mod framing;
 mod preface;
 mod serve;

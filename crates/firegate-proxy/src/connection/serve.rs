@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::Drain;
+use super::frames::MeteredStream;
 use super::framing::{FramedStream, Signals};
 use super::preface::{Preface, Protocol, Rewound};
 use crate::door::Door;
@@ -125,6 +126,7 @@ async fn serve_http2<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let stream = MeteredStream::new(stream, arrival.peer);
     let service = service_fn(move |request| answer(door.clone(), streams.clone(), request, arrival));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

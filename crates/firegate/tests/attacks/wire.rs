@@ -26,10 +26,10 @@ pub(crate) struct Wire {
     pub(crate) origin: Origin,
 }
 
-/// A server that answers every request alike, and keeps the bytes of each connection.
+/// A server that answers every request alike, and keeps the bytes that it got.
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
-    connections: Arc<Mutex<Vec<Vec<u8>>>>,
+    received: Arc<Mutex<Vec<u8>>>,
     ended: watch::Receiver<usize>,
 }
 
@@ -107,33 +107,28 @@ impl Origin {
     pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let connections: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let received: Arc<Mutex<Vec<u8>>> = Arc::default();
         let (end, ended) = watch::channel(0);
-        let kept = Arc::clone(&connections);
+        let kept = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let index = {
-                    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    kept.push(Vec::new());
-                    kept.len() - 1
-                };
                 let (kept, end) = (Arc::clone(&kept), end.clone());
                 tokio::spawn(async move {
                     answer(stream, |bytes| {
-                        kept.lock().unwrap_or_else(PoisonError::into_inner)[index].extend_from_slice(bytes);
+                        kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
                     })
                     .await;
                     end.send_modify(|count| *count += 1);
                 });
             }
         });
-        Self { address, connections, ended }
+        Self { address, received, ended }
     }
 
-    /// Everything that it got, one connection after the other.
+    /// Everything that it got, in the order in which it came.
     pub(crate) fn received(&self) -> String {
-        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&connections.concat()).into_owned()
+        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&received).into_owned()
     }
 
     /// Waits until so many of its connections have ended.

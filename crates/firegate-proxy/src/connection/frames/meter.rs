@@ -1,0 +1,255 @@
+//! The bytes of a connection as a sequence of frames, and how many of those that do nothing a client may still send.
+
+use tokio::time::Instant;
+
+use crate::limits::{
+    HTTP2_IDLE_FRAMES_BURST, HTTP2_IDLE_FRAMES_PER_SECOND, HTTP2_WINDOW_UPDATE_BYTES_MIN,
+    HTTP2_WINDOW_UPDATES_BURST, HTTP2_WINDOW_UPDATES_EARNED_MAX, HTTP2_WINDOW_UPDATES_PER_SECOND,
+};
+
+/// How long the client's preface is, which comes before the first frame.
+const PREFACE_BYTES: usize = 24;
+
+/// How long a frame's header is.
+const HEADER_BYTES: usize = 9;
+
+/// Types of frames (RFC 9113, section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+
+/// What a client does that no client has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Offence {
+    #[error("it does not begin with SETTINGS")]
+    NoSettings,
+    #[error("it sends too many frames that do nothing")]
+    IdleFrames,
+    #[error("it sends more WINDOW_UPDATE frames than it was sent data for")]
+    WindowUpdates,
+}
+
+/// Counts the frames of one connection.
+#[derive(Debug)]
+pub(super) struct Meter {
+    header: [u8; HEADER_BYTES],
+    /// How much of the next frame's header was read.
+    header_bytes: usize,
+    /// How much of the frame, or of the preface, is still to come.
+    payload_bytes: usize,
+    has_settings: bool,
+    /// What was found in the frame that is under way.
+    offence: Option<Offence>,
+    idle_frames: Allowance,
+    window_updates: Allowance,
+    /// Bytes that were sent to the client and not counted for it yet.
+    sent_bytes: u32,
+}
+
+impl Meter {
+    /// Begins before the preface.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            header: [0; HEADER_BYTES],
+            header_bytes: 0,
+            payload_bytes: PREFACE_BYTES,
+            has_settings: false,
+            offence: None,
+            idle_frames: Allowance::new(HTTP2_IDLE_FRAMES_BURST, HTTP2_IDLE_FRAMES_PER_SECOND, now),
+            window_updates: Allowance::new(HTTP2_WINDOW_UPDATES_BURST, HTTP2_WINDOW_UPDATES_PER_SECOND, now),
+            sent_bytes: 0,
+        }
+    }
+
+    /// Whether the first frame was what it has to be.
+    pub(super) fn has_settings(&self) -> bool {
+        self.has_settings
+    }
+
+    /// So many bytes were sent to the client, which it may now tell to have read.
+    pub(super) fn earn(&mut self, bytes: usize) {
+        let sent = self.sent_bytes.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.window_updates.earn(sent / HTTP2_WINDOW_UPDATE_BYTES_MIN);
+        self.sent_bytes = sent % HTTP2_WINDOW_UPDATE_BYTES_MIN;
+    }
+
+    /// Counts the frames of what was read. After an offence the connection has to end.
+    ///
+    /// # Errors
+    /// How many bytes there are up to the end of the frame that is one too many, and what that is.
+    pub(super) fn read(&mut self, bytes: &[u8], now: Instant) -> Result<(), (usize, Offence)> {
+        let mut at = 0;
+        loop {
+            let payload = self.payload_bytes.min(bytes.len() - at);
+            at += payload;
+            self.payload_bytes -= payload;
+            if self.payload_bytes > 0 {
+                return Ok(());
+            }
+            // The frame goes on as a whole: h2 has to be told at the border between two.
+            if let Some(offence) = self.offence {
+                return Err((at, offence));
+            }
+            let Some(missing) = self.header.get_mut(self.header_bytes..) else { return Ok(()) };
+            let rest = bytes.get(at..).unwrap_or_default();
+            let count = missing.len().min(rest.len());
+            for (place, byte) in missing.iter_mut().zip(rest) {
+                *place = *byte;
+            }
+            at += count;
+            self.header_bytes += count;
+            if self.header_bytes < HEADER_BYTES {
+                return Ok(());
+            }
+            self.begin_frame(now);
+        }
+    }
+
+    fn begin_frame(&mut self, now: Instant) {
+        let [high, middle, low, kind, flags, ..] = self.header;
+        self.header_bytes = 0;
+        self.payload_bytes = u32::from_be_bytes([0, high, middle, low]) as usize;
+        let is_affordable = match kind {
+            _ if !self.has_settings && kind != SETTINGS => {
+                self.offence = Some(Offence::NoSettings);
+                return;
+            }
+            // Streams are bounded by h2, and so are the blocks of their headers.
+            HEADERS | CONTINUATION => return,
+            DATA if self.payload_bytes > 0 || flags & END_STREAM != 0 => return,
+            WINDOW_UPDATE => self.window_updates.spend(now).ok_or(Offence::WindowUpdates),
+            // SETTINGS and PING, which have to be answered; RST_STREAM, PRIORITY, empty DATA, and types that nobody knows.
+            _ => self.idle_frames.spend(now).ok_or(Offence::IdleFrames),
+        };
+        self.has_settings |= kind == SETTINGS;
+        self.offence = is_affordable.err();
+    }
+}
+
+/// How many frames may come: at once, and in the long run.
+#[derive(Debug)]
+struct Allowance {
+    left: u32,
+    burst: u32,
+    per_second: u32,
+    since: Instant,
+}
+
+impl Allowance {
+    fn new(burst: u32, per_second: u32, now: Instant) -> Self {
+        Self { left: burst, burst, per_second, since: now }
+    }
+
+    /// Allows more than would come by waiting.
+    fn earn(&mut self, frames: u32) {
+        self.left = self.left.saturating_add(frames).min(HTTP2_WINDOW_UPDATES_EARNED_MAX.max(self.burst));
+    }
+
+    /// Takes one, if there is one left.
+    fn spend(&mut self, now: Instant) -> Option<()> {
+        if self.left == 0 {
+            let milliseconds = now.saturating_duration_since(self.since).as_millis();
+            let grown = milliseconds * u128::from(self.per_second) / 1000;
+            self.left = u32::try_from(grown).unwrap_or(u32::MAX).min(self.burst);
+            if self.left > 0 {
+                self.since = now;
+            }
+        }
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const PING: u8 = 6;
+    const RST_STREAM: u8 = 3;
+
+    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
+        let length = u32::try_from(payload).expect("a length").to_be_bytes();
+        let mut bytes = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
+        bytes.resize(HEADER_BYTES + payload, 0xff);
+        bytes
+    }
+
+    fn begin() -> Vec<u8> {
+        [vec![b'p'; PREFACE_BYTES], frame(SETTINGS, 0, 6)].concat()
+    }
+
+    /// The verdict on bytes: `None`, or after how many of them there is which offence.
+    #[track_caller]
+    fn check(bytes: &[u8], expected: Option<(usize, Offence)>) {
+        let now = Instant::now();
+        assert_eq!(Meter::new(now).read(bytes, now).err(), expected);
+        for size in [1, 2, 7, 9, 10, 1000] {
+            let (mut meter, mut passed) = (Meter::new(now), 0);
+            let verdict = bytes.chunks(size).find_map(|piece| {
+                let verdict = meter.read(piece, now).err().map(|(count, offence)| (passed + count, offence));
+                passed += piece.len();
+                verdict
+            });
+            assert_eq!(verdict, expected, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_connection_begins_with_settings() {
+        check(&begin(), None);
+        let ping = [vec![b'p'; PREFACE_BYTES], frame(PING, 0, 8), begin()].concat();
+        check(&ping, Some((PREFACE_BYTES + HEADER_BYTES + 8, Offence::NoSettings)));
+        check(&[vec![b'p'; PREFACE_BYTES], vec![0; 5]].concat(), None);
+    }
+
+    #[test]
+    fn frames_that_do_nothing_are_counted_and_others_are_not() {
+        let most = HTTP2_IDLE_FRAMES_BURST as usize - 1;
+        for idle in [
+            frame(PING, 0, 8),
+            frame(SETTINGS, 0, 0),
+            frame(RST_STREAM, 0, 4),
+            frame(2, 0, 5),
+            frame(DATA, 0, 0),
+            frame(0xfe, 0, 0),
+        ] {
+            let within = [begin(), idle.repeat(most)].concat();
+            check(&within, None);
+            let length = within.len() + idle.len();
+            check(&[within, idle.repeat(3)].concat(), Some((length, Offence::IdleFrames)));
+        }
+        for busy in [frame(HEADERS, 4, 20), frame(CONTINUATION, 4, 0), frame(DATA, 0, 1), frame(DATA, 1, 0)] {
+            check(&[begin(), busy.repeat(3 * most)].concat(), None);
+        }
+    }
+
+    #[test]
+    fn windows_are_updated_as_far_as_something_was_sent() {
+        let (now, update) = (Instant::now(), frame(WINDOW_UPDATE, 0, 4));
+        let mut meter = Meter::new(now);
+        let within = [begin(), update.repeat(HTTP2_WINDOW_UPDATES_BURST as usize)].concat();
+        assert_eq!(meter.read(&within, now), Ok(()));
+        for _ in 0..10 {
+            meter.earn(HTTP2_WINDOW_UPDATE_BYTES_MIN as usize / 2);
+        }
+        assert_eq!(meter.read(&update.repeat(5), now), Ok(()));
+        assert_eq!(meter.read(&update, now), Err((update.len(), Offence::WindowUpdates)));
+    }
+
+    #[test]
+    fn what_was_used_up_grows_again_up_to_the_burst() {
+        let now = Instant::now();
+        let mut allowance = Allowance::new(5, 10, now);
+        let mut spend = |after: u64| {
+            let now = now + Duration::from_millis(after);
+            std::iter::from_fn(|| allowance.spend(now)).take(100).count()
+        };
+        assert_eq!([spend(0), spend(99), spend(200), spend(60_000)], [5, 0, 2, 5]);
+    }
+}
