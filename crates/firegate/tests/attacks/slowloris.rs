@@ -1,6 +1,6 @@
 //! Slowloris (2009): heads that never end. Each would hold a connection for as long as its client likes.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use firegate_proxy::limits::REQUEST_HEAD_TIMEOUT;
 use tokio::io::AsyncWriteExt;
