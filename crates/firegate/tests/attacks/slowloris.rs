@@ -1,9 +1,8 @@
 //! Slowloris (2009): heads that never end. Each would hold a connection for as long as its client likes.
 
-use tokio::time::Instant;
-
 use firegate_proxy::limits::REQUEST_HEAD_TIMEOUT;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use crate::wire::{INNOCENT, Wire, rest};
 
