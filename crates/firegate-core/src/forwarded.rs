@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use ipnet::IpNet;
 
 use crate::headers::is_protected;
+use crate::limits::REQUEST_ID_BYTES_MAX;
+use crate::trace;
 
 /// The addresses from which Google's front ends speak to backends
 /// (<https://cloud.google.com/load-balancing/docs/https#source-ip-addresses>).
@@ -18,6 +20,9 @@ const GOOGLE_FRONT_ENDS: [&str; 2] = ["35.191.0.0/16", "130.211.0.0/22"];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+const X_FIREGATE_REQUEST_ID: HeaderName = HeaderName::from_static("x-firegate-request-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What Firegate calls itself: the pseudonym in `Via`, and in `Forwarded` an identifier that tells no address (RFC 7239,
 /// section 6.3).
@@ -29,6 +34,8 @@ pub struct ForwardedTrust {
     /// The client's element, counted from the right, 1 being the last one.
     position: usize,
     peers: Peers,
+    /// They are the operator's own. Google's front ends pass on what clients send.
+    are_own: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,13 +63,15 @@ impl ForwardedTrust {
         Some(match behind {
             Behind::Direct => return None,
             // Cloud Run's front appends the client and nothing else.
-            Behind::CloudRun => Self { position: 1, peers: Peers::Everyone },
+            Behind::CloudRun => Self { position: 1, peers: Peers::Everyone, are_own: false },
             // The load balancer appends the client and itself; on Cloud Run the front adds nothing to it.
             Behind::GoogleLoadBalancer => {
-                Self { position: 2, peers: if on_cloud_run { Peers::Everyone } else { google() } }
+                let peers = if on_cloud_run { Peers::Everyone } else { google() };
+                Self { position: 2, peers, are_own: false }
             }
             Behind::Hops { count, peers } => {
-                Self { position: usize::from(*count), peers: Peers::Listed(peers.clone()) }
+                let peers = Peers::Listed(peers.clone());
+                Self { position: usize::from(*count), peers, are_own: true }
             }
         })
     }
@@ -102,6 +111,22 @@ pub fn client(
     Client { address: address.unwrap_or(peer), scheme, is_vouched_for: true }
 }
 
+/// What a proxy of the operator's own calls the request: `X-Firegate-Request-Id`, else `X-Request-Id`. Whoever could choose it
+/// otherwise could give two requests one name, in a log that somebody relies on.
+pub fn request_id<'a>(
+    trust: Option<&ForwardedTrust>,
+    peer: IpAddr,
+    headers: &'a HeaderMap,
+) -> Option<&'a HeaderValue> {
+    trust.filter(|trust| trust.are_own && trust.trusts(peer.to_canonical()))?;
+    let name = [X_FIREGATE_REQUEST_ID, X_REQUEST_ID].into_iter().find(|name| headers.contains_key(name))?;
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let is_sane = (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.as_bytes().iter().all(is_plain);
+    is_sane.then_some(value)
+}
+
 /// An address, with or without a port.
 fn address(element: &str) -> Option<IpAddr> {
     let element = element.trim();
@@ -110,9 +135,11 @@ fn address(element: &str) -> Option<IpAddr> {
     Some(IpAddr::to_canonical(&address))
 }
 
-/// Deletes every header that speaks of identity, of Google or of the way a request took, and says the last anew. `host` is
+/// Deletes every header that speaks of identity, of Google or of the way a request took, and says the last anew. A trace that
+/// can be understood stays. `host` is
 /// what the client named, and `version` what it spoke.
 pub fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
+    trace::drop_malformed(headers);
     let via = via(headers, client, version);
     let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
     for name in protected {
@@ -213,6 +240,30 @@ mod tests {
         check(&Behind::CloudRun, "http", &["ftp"], "http");
         check(&Behind::CloudRun, "http", &["https", "https"], "http");
         check(&Behind::CloudRun, "https", &[], "https");
+    }
+
+    #[test]
+    fn a_request_is_called_what_a_proxy_of_ones_own_calls_it_and_nobody_else() {
+        let check = |behind: &Behind, peer: &str, pairs: &[(&str, &str)], expected: Option<&str>| {
+            let (trust, headers) = (ForwardedTrust::of(behind, true), fields(pairs));
+            let found = request_id(trust.as_ref(), peer.parse().expect("an address"), &headers);
+            let found = found.map(|value| value.to_str().expect("text"));
+            assert_eq!(found, expected, "{behind:?} {peer} {pairs:?}");
+        };
+        let (name, own) = ("x-request-id", "x-firegate-request-id");
+        check(&hops(1), "10.0.0.1", &[(name, "a-1_b.C")], Some("a-1_b.C"));
+        check(&hops(1), "::ffff:10.0.0.1", &[(name, "a")], Some("a"));
+        check(&hops(1), "10.0.0.1", &[(name, "a"), (own, "b")], Some("b"));
+        check(&hops(1), "10.0.0.1", &[], None);
+        check(&hops(1), "192.0.2.1", &[(name, "a")], None);
+        for behind in [Behind::Direct, Behind::CloudRun, Behind::GoogleLoadBalancer] {
+            check(&behind, "169.254.1.1", &[(name, "a"), (own, "a")], None);
+        }
+        for bad in ["", "a b", "a,b", "a\"b", "a/b", &"a".repeat(REQUEST_ID_BYTES_MAX + 1)] {
+            check(&hops(1), "10.0.0.1", &[(name, bad)], None);
+        }
+        check(&hops(1), "10.0.0.1", &[(name, "a"), (name, "a")], None);
+        check(&hops(1), "10.0.0.1", &[(own, "a"), (own, "b"), (name, "c")], None);
     }
 
     #[test]

@@ -23,3 +23,4 @@ pub mod route;
 pub mod snapshot;
 pub mod time;
 pub mod token_source;
+pub mod trace;

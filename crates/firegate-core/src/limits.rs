@@ -60,3 +60,6 @@ pub const EXCHANGED_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(300);
 
 /// The longest form that the token exchange reads: a token and a few short parameters.
 pub const EXCHANGE_FORM_BYTES_MAX: usize = 32 * 1024;
+
+/// The longest name of a request that is taken from a proxy.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;

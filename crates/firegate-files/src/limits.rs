@@ -69,5 +69,11 @@ pub const CONNECTIONS_MAX: u32 = 1_000_000;
 /// office opens, and a small part of what there is for all.
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: u32 = 1024;
 
+/// How many requests a configuration may allow to be under way at most.
+pub const REQUESTS_MAX: u32 = 1_000_000;
+
+/// How many requests may be under way if the configuration does not say: half a gigabyte of memory, if each holds 32 KiB.
+pub const REQUESTS_DEFAULT: u32 = 16_384;
+
 /// How many trusted proxies may stand before Firegate.
 pub const HOPS_MAX: u8 = 16;

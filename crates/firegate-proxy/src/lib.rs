@@ -20,6 +20,7 @@ mod private_listener;
 mod reload;
 mod request;
 mod request_id;
+mod requests;
 mod respond;
 mod start;
 mod stream;

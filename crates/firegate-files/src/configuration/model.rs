@@ -38,6 +38,8 @@ pub struct Configuration {
     pub tls: Option<Tls>,
     /// How many connections there may be.
     pub limits: ConnectionLimits,
+    /// How many requests may be under way.
+    pub requests_max: u32,
     /// What stands before Firegate; absent for `cloud-run` on Cloud Run, else `direct`.
     pub behind: Option<Behind>,
     /// The directory for what outlives the process.

@@ -26,6 +26,7 @@ use crate::limits::{
     HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX,
     REQUEST_HEAD_TIMEOUT,
 };
+use crate::requests::HeldBody;
 use crate::stream::{Body, ClientConnection, ConnectionStreams};
 
 /// How a client came in.
@@ -152,7 +153,7 @@ async fn answer(
     streams: ConnectionStreams,
     request: Request<Incoming>,
     arrival: Arrival,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<HeldBody<Body>>, Infallible> {
     Ok(door.answer(request, arrival, &streams).await)
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use firegate_core::decision::{Decision, Need, Outcome, Step, World};
-use firegate_core::forwarded::client;
+use firegate_core::forwarded::{self, client};
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::UnixTime;
 use http::header::ORIGIN;
@@ -29,6 +29,7 @@ use crate::panics::Panics;
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
 use crate::request_id::RequestIds;
+use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
 use crate::stream::{Body, ClientBody, ConnectionStreams, Tunnels};
 use crate::well_known;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) entrance: Entrance,
     pub(crate) reloads: Reloads,
     pub(crate) panics: Arc<Panics>,
+    pub(crate) requests: RequestsUnderWay,
     pub(crate) hints: Hints,
     request_ids: RequestIds,
     /// The places of token exchanges under way.
@@ -67,6 +69,7 @@ impl Shared {
             process,
             entrance,
             panics,
+            requests: RequestsUnderWay::default(),
             hints: Hints::default(),
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
@@ -125,27 +128,30 @@ impl Door {
         mut request: Request<Incoming>,
         arrival: Arrival,
         streams: &ConnectionStreams,
-    ) -> Response<Body> {
+    ) -> Response<HeldBody<Body>> {
         let generation = self.shared.generation();
-        let context = RequestContext {
-            door: self,
-            generation,
-            arrival,
-            streams,
-            request_id: self.shared.request_ids.next(),
-        };
+        let place = self.shared.requests.begin(generation.configuration.requests_max);
+        let trust = generation.forwarded_trust.as_ref();
+        let given = forwarded::request_id(trust, arrival.peer.ip(), request.headers());
+        let given = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let request_id = given.unwrap_or_else(|| self.shared.request_ids.next());
+        let context = RequestContext { door: self, generation, arrival, streams, request_id };
         let form = ErrorForm::of(request.headers());
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let mut route = Route::NONE;
-        let serving = context.serve(&parts, ClientBody::new(body), upgrade, &mut route);
-        let served = self.shared.panics.catch(serving).await;
+        let (body, mut route) = (ClientBody::new(body), Route::NONE);
         let RequestContext { generation, request_id, .. } = &context;
-        let served = served.unwrap_or_else(|panicked| {
-            tracing::error!(%panicked, request_id, "a request was given up");
-            Err(fault(Code::Internal, Stage::Facts, panicked))
-        });
+        let served = match &place {
+            None => Err(fault(Code::FiregateOverloaded, Stage::Facts, "`limits.requests_max` is reached")),
+            Some(_) => {
+                let serving = context.serve(&parts, body, upgrade, &mut route);
+                self.shared.panics.catch(serving).await.unwrap_or_else(|panicked| {
+                    tracing::error!(%panicked, request_id, "a request was given up");
+                    Err(fault(Code::Internal, Stage::Facts, panicked))
+                })
+            }
+        };
         generation.decisions.count(ending(&served, route), route);
         let mut response = served.unwrap_or_else(|refused| {
             let code = log_refusal(&refused, request_id, &parts, arrival.peer.ip());
@@ -159,7 +165,7 @@ impl Door {
         if let Ok(value) = HeaderValue::from_str(request_id) {
             response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
         }
-        response
+        response.map(|body| HeldBody::new(body, place))
     }
 }
 

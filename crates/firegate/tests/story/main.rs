@@ -27,6 +27,7 @@ mod panics;
 mod process;
 mod refused_by_whom;
 mod reloading;
+mod requests;
 mod revocation;
 mod service_view;
 mod stopping;

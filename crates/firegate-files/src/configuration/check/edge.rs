@@ -12,7 +12,10 @@ use crate::configuration::source::{
     ListenerSource, TlsSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
-use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_DEFAULT, HOPS_MAX, LISTEN_ADDRESSES_MAX};
+use crate::limits::{
+    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_DEFAULT, HOPS_MAX, LISTEN_ADDRESSES_MAX, REQUESTS_DEFAULT,
+    REQUESTS_MAX,
+};
 use crate::suggestion::quoted;
 use crate::yaml::Part;
 
@@ -89,21 +92,36 @@ impl Checker<'_> {
 
     pub(super) fn limits(&mut self, source: &LimitsSource) -> Option<ConnectionLimits> {
         let path = YamlPath::root().key("limits");
-        let mut within = |key: &str, given: Option<u32>| match given {
-            Some(number) if !(1..=CONNECTIONS_MAX).contains(&number) => {
-                let found = Diagnostic::error(code::QUANTITY, format!("{number} is out of range"))
-                    .hint(format!("from 1 to {CONNECTIONS_MAX}; there is no way to say unlimited"));
-                self.report(&path.key(key), found);
-                None
-            }
-            given => Some(given),
-        };
-        let connections_max = within("connections_max", source.connections_max);
-        let per_address = within("connections_per_address_max", source.connections_per_address_max);
+        let connections_max =
+            self.count(&path.key("connections_max"), source.connections_max, CONNECTIONS_MAX);
+        let per_address = self.count(
+            &path.key("connections_per_address_max"),
+            source.connections_per_address_max,
+            CONNECTIONS_MAX,
+        );
         Some(ConnectionLimits {
             connections_max: connections_max?,
             connections_per_address_max: per_address?.unwrap_or(CONNECTIONS_PER_ADDRESS_DEFAULT),
         })
+    }
+
+    pub(super) fn requests_max(&mut self, source: &LimitsSource) -> Option<u32> {
+        let path = YamlPath::root().key("limits").key("requests_max");
+        let requests_max = self.count(&path, source.requests_max, REQUESTS_MAX)?;
+        Some(requests_max.unwrap_or(REQUESTS_DEFAULT))
+    }
+
+    /// A number of things, if it is given: at least one of them.
+    fn count(&mut self, path: &YamlPath, given: Option<u32>, max: u32) -> Option<Option<u32>> {
+        match given {
+            Some(number) if !(1..=max).contains(&number) => {
+                let found = Diagnostic::error(code::QUANTITY, format!("{number} is out of range"))
+                    .hint(format!("from 1 to {max}; there is no way to say unlimited"));
+                self.report(path, found);
+                None
+            }
+            given => Some(given),
+        }
     }
 
     fn listener(&mut self, path: &YamlPath, source: Option<&ListenerSource>) -> Option<SocketAddr> {

@@ -111,7 +111,8 @@ impl Checker<'_> {
             self.exchange(source.exchange.take(), assertion.as_ref(), users.as_ref(), backends.as_ref());
         let cors = source.cors.take().map(|cors| self.cors(cors));
         let tls = source.tls.take().map(|tls| self.tls(tls));
-        let limits = self.limits(&source.limits.take().unwrap_or_default());
+        let limits = source.limits.take().unwrap_or_default();
+        let (limits, requests_max) = (self.limits(&limits), self.requests_max(&limits));
         let limits_store = self.limits_store(source.limits_store.take());
         Some(Configuration {
             project: project?,
@@ -121,6 +122,7 @@ impl Checker<'_> {
             admin: listeners.admin,
             tls: optional(tls)?,
             limits: limits?,
+            requests_max: requests_max?,
             behind: behind?,
             data_dir: PathBuf::from(source.data_dir.as_deref().unwrap_or("./firegate-data")),
             backends: backends?,

@@ -103,6 +103,9 @@ pub(crate) struct LimitsSource {
     /// How many of them one client may have: an IPv4 address, or an IPv6 network of 64 bits. It does not count for the
     /// proxies that `behind` trusts. Default: 1024.
     pub connections_per_address_max: Option<u32>,
+    /// How many requests may be under way, until the last byte of their answers; what is beyond is answered 503 before anything
+    /// is verified. Default: 16384.
+    pub requests_max: Option<u32>,
 }
 
 /// A listener.

@@ -21,6 +21,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(configuration.tls, None);
     let limits = ConnectionLimits { connections_max: None, connections_per_address_max: 1024 };
     assert_eq!(configuration.limits, limits);
+    assert_eq!(configuration.requests_max, 16_384);
     assert_eq!(configuration.health, None);
     assert_eq!(configuration.behind, None);
     assert_eq!(configuration.data_dir, PathBuf::from("./firegate-data"));
@@ -180,6 +181,7 @@ fn everything_that_is_built_can_be_set() {
     assert_eq!(configuration.tls, Some(tls));
     let limits = ConnectionLimits { connections_max: Some(5000), connections_per_address_max: 1024 };
     assert_eq!(configuration.limits, limits);
+    assert_eq!(configuration.requests_max, 9000);
     assert_eq!(configuration.health, Some("127.0.0.1:9902".parse().unwrap()));
     assert_eq!(configuration.admin, Some("127.0.0.1:9901".parse().unwrap()));
     assert!(configuration.exchange);

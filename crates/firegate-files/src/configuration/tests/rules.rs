@@ -336,6 +336,7 @@ fn edge() {
         &["FG103 admin.listen"],
     );
     check(&with("limits: { connections_max: 0 }\n"), &["FG011 limits.connections_max"]);
+    check(&with("limits: { requests_max: 0 }\n"), &["FG011 limits.requests_max"]);
     check(
         &with("limits: { connections_per_address_max: 1000001 }\n"),
         &["FG011 limits.connections_per_address_max"],

@@ -1,0 +1,82 @@
+//! How many requests are under way in the process, and the bound on it: each takes memory until its answer has ended.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+/// The requests under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequestsUnderWay(Arc<AtomicUsize>);
+
+/// The place of one of them, free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl RequestsUnderWay {
+    /// A place, if fewer than `max` are taken. Nobody queues for one: who waits takes memory too.
+    pub(crate) fn begin(&self, max: u32) -> Option<Place> {
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let place = Place(Arc::clone(&self.0));
+        // The place that is one too many is given back at once.
+        (self.0.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer, whose request is under way until it ends.
+#[derive(Debug)]
+pub(crate) struct HeldBody<B> {
+    inner: B,
+    _place: Option<Place>,
+}
+
+impl<B> HeldBody<B> {
+    /// A body that holds its request's place.
+    pub(crate) fn new(inner: B, place: Option<Place>) -> Self {
+        Self { inner, _place: place }
+    }
+}
+
+impl<B: HttpBody + Unpin> HttpBody for HeldBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_so_many_places_and_each_serves_again() {
+        let requests = RequestsUnderWay::default();
+        let places = [requests.begin(2), requests.begin(2)];
+        assert!(places.iter().all(Option::is_some));
+        assert!(requests.begin(2).is_none() && requests.begin(2).is_none());
+        assert!(requests.begin(3).is_some(), "another configuration may allow more");
+        drop(places);
+        assert!(requests.begin(1).is_some());
+    }
+}
