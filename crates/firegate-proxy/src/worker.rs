@@ -14,7 +14,7 @@ use crate::connection::{self, Arrival, Drain};
 use crate::door::{Door, Shared};
 use crate::limits::{IDLE_CONNECTION_GRACE, RUNTIME_SHUTDOWN_TIMEOUT};
 use crate::listen::{ClientStream, Incoming, Tls};
-use crate::stream::{ClientConnection, OpenStreams, Tunnels};
+use crate::stream::{OpenStreams, Tunnels};
 
 /// What a worker is started with.
 pub(crate) struct Start {
@@ -62,29 +62,29 @@ async fn take(
     let open = OpenStreams::default();
     let watching = open.clone();
     tokio::spawn(async move { watching.watch().await });
-    while let Some(incoming) = incoming.recv().await {
-        let watch = open.connection();
-        connections.spawn(serve(incoming, door.clone(), tls.cloned(), watch, drain.clone()));
+    while let Some(Incoming { stream, peer, place }) = incoming.recv().await {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, %peer, "a connection could not be served");
+                continue;
+            }
+        };
+        // A socket that refuses is slower, not wrong.
+        let _ = stream.set_nodelay(true);
+        let (door, watch, drain) = (door.clone(), open.connection(), drain.clone());
+        match tls.cloned() {
+            Some(tls) => connections.spawn(async move {
+                // A handshake's state is large, and gone when it is over.
+                let Some((stream, protocol)) = Box::pin(tls.accept(stream)).await else { return };
+                let arrival = Arrival { peer, agreed: Some(protocol), is_tls: true };
+                connection::serve(ClientStream::tls(stream, place), arrival, door, watch, drain).await;
+            }),
+            None => {
+                let arrival = Arrival { peer, agreed: None, is_tls: false };
+                let stream = ClientStream::plain(stream, place);
+                connections.spawn(connection::serve(stream, arrival, door, watch, drain))
+            }
+        };
     }
-}
-
-async fn serve(incoming: Incoming, door: Door, tls: Option<Arc<Tls>>, watch: ClientConnection, drain: Drain) {
-    let Incoming { stream, peer, place } = incoming;
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::debug!(%error, %peer, "a connection could not be served");
-            return;
-        }
-    };
-    // A socket that refuses is slower, not wrong.
-    let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else {
-        let arrival = Arrival { peer, agreed: None, is_tls: false };
-        return connection::serve(ClientStream::plain(stream, place), arrival, door, watch, drain).await;
-    };
-    // A handshake's state is large, and gone when it is over.
-    let Some((stream, protocol)) = Box::pin(tls.accept(stream)).await else { return };
-    let arrival = Arrival { peer, agreed: Some(protocol), is_tls: true };
-    connection::serve(ClientStream::tls(stream, place), arrival, door, watch, drain).await;
 }

@@ -72,6 +72,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
         let count = rest.len().min(buffer.remaining());
         buffer.put_slice(rest.get(..count).unwrap_or_default());
         this.read += count;
+        if this.read == this.before.len() {
+            // The memory goes back: a connection may be open for long.
+            (this.before, this.read) = (Vec::new(), 0);
+        }
+        if buffer.remaining() > 0 {
+            // What came in one piece is handed on in one, and the reader needs no room for a second. If there is nothing
+            // more, or something is wrong, the next read says so.
+            let _ = Pin::new(&mut this.stream).poll_read(context, buffer);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -115,6 +124,10 @@ mod tests {
         let preface = Preface::read(&mut stream).await;
         assert_eq!(preface.as_ref().ok().map(|preface| preface.protocol), expected, "{bytes:?}");
         if let Ok(preface) = preface {
+            let mut rewound = Rewound { before: preface.bytes.clone(), read: 0, stream };
+            let mut first = vec![0; 2 * bytes.len()];
+            let count = rewound.read(&mut first).await.expect("it is read");
+            assert_eq!(&first[..count], bytes, "in one piece");
             let mut whole = Vec::new();
             let mut rewound = Rewound { before: preface.bytes, read: 0, stream };
             rewound.read_to_end(&mut whole).await.expect("it is read");

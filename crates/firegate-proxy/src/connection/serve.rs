@@ -97,7 +97,8 @@ where
         async move {
             signals.mark(&mut request);
             let is_awaited = Signals::awaits_answer(&request);
-            let mut answered = answer(door, streams, request, arrival).await?;
+            // hyper keeps room for this future while a connection is idle, too.
+            let mut answered = Box::pin(answer(door, streams, request, arrival)).await?;
             let is_switched = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
             if is_awaited {
                 signals.answer(is_switched);
@@ -115,7 +116,7 @@ where
         .max_buf_size(HTTP1_READ_BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    drive(connection, drain.idle_over(), http1::UpgradeableConnection::graceful_shutdown).await
+    drive(pin!(connection), drain.idle_over(), http1::UpgradeableConnection::graceful_shutdown).await
 }
 
 async fn serve_http2<S>(
@@ -145,7 +146,7 @@ where
         .keep_alive_interval(Some(HTTP2_PING_INTERVAL))
         .keep_alive_timeout(REQUEST_HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    drive(connection, drain.begun(), http2::Connection::graceful_shutdown).await
+    drive(pin!(connection), drain.begun(), http2::Connection::graceful_shutdown).await
 }
 
 async fn answer(
@@ -159,11 +160,10 @@ async fn answer(
 
 /// Drives a connection to its end, and from `stop` on takes no new requests from it.
 async fn drive<C: Future>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     stop: &CancellationToken,
     take_no_more: impl FnOnce(Pin<&mut C>),
 ) -> C::Output {
-    let mut connection = pin!(connection);
     tokio::select! {
         biased;
         served = connection.as_mut() => return served,
