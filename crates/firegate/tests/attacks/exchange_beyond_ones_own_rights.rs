@@ -80,10 +80,12 @@ async fn where_everyone_may_call_a_stranger_still_gets_no_token() {
 async fn the_account_that_firegate_calls_with_is_never_handed_out() {
     let provider = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/firebase/providers/firebase";
     let account = "caller@demo-firegate.iam.gserviceaccount.com";
+    // One account for both would be no configuration.
+    let own = "own@demo-firegate.iam.gserviceaccount.com";
     let text = format!(
         "backends:\n  api: {{ url: 'SERVICE', audience: api, credential: default }}\n  \
          meta: {{ url: 'SERVICE', audience: meta, credential: metadata }}\n  \
-         acting: {{ url: 'SERVICE', audience: acting, credential: impersonate, service_account: {account} }}\n  \
+         acting: {{ url: 'SERVICE', audience: acting, credential: impersonate, service_account: {own} }}\n  \
          theirs: {{ url: 'SERVICE', audience: theirs, credential: federate_user, service_account: {account}, \
          workload_identity_provider: '{provider}' }}\n\
          routes: [{{ path: '/*', backend: api }}]\nexchange: {{ enabled: true }}\nassertion: {{ issuer: 'http://127.0.0.1:9' }}\nallow: [allAuthenticatedUsers]"
