@@ -17,6 +17,7 @@ use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
 use crate::metrics::Decisions;
 use crate::start::StartError;
+use crate::telemetry::{AccessLogPolicy, LogQueue};
 use crate::upstream::Upstream;
 
 /// What the process was started with and every generation is made with.
@@ -29,6 +30,8 @@ pub(crate) struct ProcessOptions {
     pub(crate) keeps_data: bool,
     pub(crate) is_local: bool,
     pub(crate) clock: SharedClock,
+    /// Where the lines about requests go.
+    pub(crate) log: LogQueue,
     /// How TLS is spoken to services.
     pub(crate) tls: rustls::ClientConfig,
     /// How many workers there are.
@@ -44,6 +47,7 @@ pub(crate) struct Generation {
     pub(crate) control: ControlHandle,
     pub(crate) assertions: Arc<Tended<Assertions>>,
     pub(crate) decisions: Arc<Decisions>,
+    pub(crate) access_log: Arc<AccessLogPolicy>,
     /// Each worker's own connections.
     upstreams: Box<[HashMap<String, Upstream>]>,
 }
@@ -81,12 +85,14 @@ impl Generation {
         if process.on_cloud_run && *behind == Behind::GoogleLoadBalancer {
             tracing::warn!("{INGRESS_ADVICE}");
         }
+        let access_log = AccessLogPolicy::new(configuration.access_log, configuration.project.to_string());
         let decisions = Decisions::new(&snapshot.backends, former.map(|former| &*former.decisions));
         Ok(Self {
             forwarded_trust: ForwardedTrust::of(behind, process.on_cloud_run),
             control: handle,
             assertions,
             decisions: Arc::new(decisions),
+            access_log: Arc::new(access_log),
             upstreams: (0..process.workers)
                 .map(|worker| upstreams(&snapshot, worker, process, former))
                 .collect(),

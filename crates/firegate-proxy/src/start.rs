@@ -24,6 +24,7 @@ use crate::generation::{Generation, ProcessOptions};
 use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
 use crate::metrics::{Decisions, Exposition, Figures, ProcessFigures, Source};
 use crate::private_listener::Private;
+use crate::telemetry::LogQueue;
 use crate::{health, worker};
 
 /// What a front door is started with.
@@ -46,6 +47,8 @@ pub struct FrontDoorOptions {
     pub lookup_bearer: Option<&'static str>,
     /// Whether key sets and the assertion key are kept in the configuration's `data_dir`.
     pub keeps_data: bool,
+    /// Where the lines about requests go.
+    pub log: LogQueue,
     /// Whom TLS towards Google and the services trusts.
     pub roots: Roots,
     /// `firegate dev`: pages of localhost and private addresses may call, and hosts that are not this machine's own are
@@ -275,6 +278,7 @@ fn shared(
         keeps_data: options.keeps_data,
         is_local: options.is_local,
         clock: options.clock,
+        log: options.log,
         tls: client_tls(options.roots)?,
         workers,
     };
@@ -317,9 +321,13 @@ struct InForce(Arc<Shared>);
 impl Source for InForce {
     fn figures(&self) -> Figures {
         let generation = self.0.generation();
-        let Shared { reloads, entrance, panics, .. } = &*self.0;
-        let (configuration, entrance, panics) = (reloads.figures(), entrance.figures(), panics.count());
-        let process = ProcessFigures { configuration, entrance, panics };
+        let Shared { reloads, entrance, panics, process, .. } = &*self.0;
+        let process = ProcessFigures {
+            configuration: reloads.figures(),
+            entrance: entrance.figures(),
+            panics: panics.count(),
+            log_lines_dropped: process.log.lines_dropped(),
+        };
         generation.control.figures(process, &generation.snapshot.backends)
     }
 

@@ -23,6 +23,7 @@ use crate::respond::{ErrorForm, full};
 use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace, Side,
 };
+use crate::telemetry::RequestRecord;
 use crate::upstream::{FrontRefusal, Handshake, RequestHeaders, peek, strip_hop_by_hop};
 
 /// What the bodies of an exchange have in common.
@@ -41,7 +42,11 @@ impl RequestContext<'_> {
         parts: &Parts,
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
+        record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
+        if let Some(user) = permit.user() {
+            record.is_of_user(&user.uid);
+        }
         let backend = Arc::clone(permit.backend());
         self.note_unchecked(&permit);
         let google_token = self.generation.control.google_token(&permit, &head.facts, None).await?;
@@ -68,7 +73,10 @@ impl RequestContext<'_> {
         }
         .apply(request.headers_mut());
         let target = target(head, &permit);
-        let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress.clone()).await?;
+        record.sending();
+        let answer = upstream.send(&permit, request, &target, wants_upgrade, progress.clone()).await;
+        record.sent(1);
+        let mut response = answer?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             conceal_token(response.headers_mut(), head, &backend);
             return self.switch(response, handshake.as_ref(), upgrade, &backend, lease);
