@@ -18,16 +18,16 @@ use crate::token_source::PresentedToken;
 pub fn authorize(
     backend: &Arc<Backend>,
     pool: &IdentityPool,
-    principal: Option<Principal>,
+    principal: Option<Arc<Principal>>,
     token: Option<&PresentedToken<'_>>,
 ) -> Result<Permit, Reason> {
-    if backend.members().iter().any(|member| matches(member, pool, principal.as_ref())) {
+    if backend.members().iter().any(|member| matches(member, pool, principal.as_deref())) {
         return Ok(Permit::new(Arc::clone(backend), principal, token));
     }
     match principal {
         None => Err(Reason::TokenMissing),
         Some(principal) => Err(Reason::NoInvokerBinding {
-            principal: match &principal {
+            principal: match &*principal {
                 Principal::User(user) => pool.principal(user),
                 Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),
             },
