@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use firegate_core::limits::{ASSERTION_LIFETIME_MAX, CLOCK_SKEW_MAX};
 
+// Requests, as clients send them.
+
 /// How long a client may take to send a request's head.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -154,6 +156,8 @@ pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// told yet is still answered.
 pub const IDLE_CONNECTION_GRACE: Duration = Duration::from_secs(1);
 
+// The listeners that are not for the public.
+
 /// How many connections the probes' and the operators' listeners each have open at once.
 pub const PRIVATE_CONNECTIONS_MAX: usize = 64;
 
@@ -180,6 +184,8 @@ pub const REFUSAL_PEEK_BYTES_MAX: usize = 1024;
 
 /// How long the first bytes of such an answer may take.
 pub const REFUSAL_PEEK_TIMEOUT: Duration = Duration::from_secs(2);
+
+// Assertions, and the exchange of tokens.
 
 /// How many signed assertions are kept, in bytes.
 pub const ASSERTION_CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -229,6 +235,8 @@ pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How long a task of the control runtime rests after a panic before it is run again.
 pub const TASK_RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+// The end of the process, and of a request.
 
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
