@@ -6,3 +6,4 @@ pub mod dev;
 pub mod environment;
 pub mod explain;
 pub mod logging;
+pub mod named_files;

@@ -8,6 +8,7 @@ mod check;
 mod development;
 mod google;
 mod model;
+mod named_files;
 mod names;
 mod path_pattern;
 mod quantity;
@@ -26,6 +27,7 @@ pub use model::{
     IdentityHeaders, LimitsStore, Plaintext, PolicyFile, Protocol, Revocation, Route, Routing, StreamsUntil,
     Tenants, Timeouts, Tls, TokenSource, Trust, UserToken, Users,
 };
+pub use named_files::{NamedFiles, NoFiles};
 pub use names::{
     BackendName, NameError, Origin, ProjectId, ProjectNumber, ServiceAccountEmail, TenantId,
     WorkloadIdentityProvider,
@@ -42,13 +44,27 @@ use source::{BackendSource, ConfigurationSource, UrlSource};
 /// The name of the backend that is given by a flag.
 const FLAG_BACKEND: &str = "backend";
 
-/// Reads a configuration. `file_name` is what the diagnostics call it: the file, or the variable that held it.
+/// Reads a configuration that names no files; see [`parse_with_files`].
+///
+/// # Errors
+///
+/// As [`parse_with_files`].
+pub fn parse(file_name: &str, text: &str) -> Result<Configuration, Diagnostics> {
+    parse_with_files(file_name, text, &NoFiles)
+}
+
+/// Reads a configuration and the files that it names. `file_name` is what the diagnostics call it: the file, or the variable that
+/// held it.
 ///
 /// # Errors
 ///
 /// Everything that is wrong, errors and warnings, in the order of the file. Warnings alone do not refuse: they are
 /// in [`Configuration::warnings`].
-pub fn parse(file_name: &str, text: &str) -> Result<Configuration, Diagnostics> {
+pub fn parse_with_files(
+    file_name: &str,
+    text: &str,
+    files: &dyn NamedFiles,
+) -> Result<Configuration, Diagnostics> {
     let mut diagnostics = Diagnostics::new();
     let Some(document) = yaml::parse(file_name, text, &mut diagnostics) else {
         return Err(diagnostics);
@@ -61,7 +77,10 @@ pub fn parse(file_name: &str, text: &str) -> Result<Configuration, Diagnostics> 
         return Err(diagnostics);
     }
     let configuration = match serde_json::from_value::<ConfigurationSource>(shaped.json) {
-        Ok(source) => check::configuration(source, Given::File(&document), shaped.refused, &mut diagnostics),
+        Ok(source) => {
+            let given = Given::File(&document);
+            check::configuration(source, given, shaped.refused, files, &mut diagnostics)
+        }
         // The schema is made from the same types, so this cannot be; if it is, it refuses.
         Err(error) => {
             diagnostics
@@ -105,7 +124,8 @@ impl Configuration {
                 diagnostics.push(Diagnostic { path: "--allow".to_owned(), ..diagnostic });
             }
         }
-        let configuration = check::configuration(source, Given::Flags, BTreeSet::new(), &mut diagnostics);
+        let configuration =
+            check::configuration(source, Given::Flags, BTreeSet::new(), &NoFiles, &mut diagnostics);
         finish(configuration, diagnostics)
     }
 

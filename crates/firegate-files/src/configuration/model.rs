@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -163,6 +164,8 @@ pub enum Access {
 pub struct PolicyFile {
     /// Its name.
     pub file: PathBuf,
+    /// What it holds.
+    pub text: Arc<str>,
     /// How it is read.
     pub dialect: Dialect,
     /// Whether rules that cannot be evaluated here count as evaluated by the load balancer before.

@@ -34,6 +34,8 @@ codes! {
     NOT_BUILT_YET = "FG010";
     /// A duration or a size that cannot be read, or is out of its range.
     QUANTITY = "FG011";
+    /// A file that the configuration names cannot be read.
+    FILE_UNREADABLE = "FG012";
 
     /// `project` is not a project ID.
     PROJECT = "FG101";

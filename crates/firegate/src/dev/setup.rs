@@ -12,6 +12,8 @@ use firegate_files::configuration::{self, Configuration, Endpoint, GoogleEndpoin
 use firegate_files::diagnostic::{Diagnostics, Style};
 use url::Url;
 
+use crate::named_files::DiskFiles;
+
 use super::google::invokers;
 use super::{CloudRunSetting, DevArguments, Direct, PROJECT_NUMBER, Places};
 
@@ -101,7 +103,7 @@ fn read(arguments: &DevArguments) -> anyhow::Result<Configuration> {
     let name = file.display().to_string();
     let text =
         std::fs::read_to_string(file).with_context(|| format!("the configuration {name} cannot be read"))?;
-    checked(configuration::parse(&name, &text))
+    checked(configuration::parse_with_files(&name, &text, &DiskFiles::default()))
 }
 
 fn checked(parsed: Result<Configuration, Diagnostics>) -> anyhow::Result<Configuration> {

@@ -11,6 +11,8 @@ use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration};
 use firegate_files::diagnostic::{Diagnostics, Style};
 
+use crate::named_files::DiskFiles;
+
 use super::keys::{self, KeySource};
 use super::limits::TOKEN_TEXT_BYTES_MAX;
 use super::{ExplainInput, explain, pasted, render_text};
@@ -169,7 +171,7 @@ fn load(
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("the configuration {name} cannot be read"))?;
-        return Ok(configuration::parse(&name, &text));
+        return Ok(configuration::parse_with_files(&name, &text, &DiskFiles::default()));
     }
     let Some(backend) = &arguments.backend else {
         bail!(

@@ -15,11 +15,13 @@ mod users;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::{AppCheck, Configuration, Dialect, LimitsStore, PolicyFile, Trust, Users};
+use super::named_files::NamedFiles;
 use super::names::{NameError, ProjectId, ProjectNumber};
 use super::quantity;
 use super::source::{
@@ -44,9 +46,10 @@ pub(super) fn configuration(
     source: ConfigurationSource,
     given: Given<'_>,
     refused: BTreeSet<YamlPath>,
+    files: &dyn NamedFiles,
     diagnostics: &mut Diagnostics,
 ) -> Option<Configuration> {
-    let mut checker = Checker { given, refused, diagnostics };
+    let mut checker = Checker { given, refused, files, diagnostics };
     let checked = checker.configuration(source);
     if diagnostics.has_errors() {
         return None;
@@ -71,6 +74,7 @@ struct Checker<'a> {
     given: Given<'a>,
     /// Values that were already reported and left out.
     refused: BTreeSet<YamlPath>,
+    files: &'a dyn NamedFiles,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -197,14 +201,30 @@ impl Checker<'_> {
             FileSource::Full(full) => full,
         };
         let name = self.file_name(&path.key("file"), file.file.map(|name| name.0))?;
+        let text = self.read_file(path, &name)?;
         Some(PolicyFile {
             file: name,
+            text,
             dialect: match file.dialect {
                 None | Some(DialectSource::Gcloud) => Dialect::Gcloud,
                 Some(DialectSource::Firegate) => Dialect::Firegate,
             },
             assume_evaluated_upstream: matches!(file.assume, Some(AssumeSource::EvaluatedUpstream)),
         })
+    }
+
+    /// The text of a file that the value at `path` names.
+    fn read_file(&mut self, path: &YamlPath, name: &Path) -> Option<Arc<str>> {
+        match self.files.read(name) {
+            Ok(text) => Some(text.into()),
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", quoted(&name.display().to_string()));
+                let found = Diagnostic::error(code::FILE_UNREADABLE, message)
+                    .hint("a relative name counts from the directory that firegate is started in");
+                self.report(path, found);
+                None
+            }
+        }
     }
 
     /// The name of a file that must be given.

@@ -3,6 +3,9 @@ mod rendering;
 mod rules;
 mod tokens;
 
+use std::io;
+use std::path::Path;
+
 use super::*;
 
 const MINIMAL: &str = "\
@@ -12,13 +15,30 @@ backends:
 allow: [allAuthenticatedUsers]
 ";
 
+/// Files that are there, whatever their names, and empty; but for `missing.yaml`.
+struct EmptyFiles;
+
+impl NamedFiles for EmptyFiles {
+    fn read(&self, name: &Path) -> io::Result<String> {
+        if name == Path::new("missing.yaml") {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(String::new())
+        }
+    }
+}
+
+fn read(text: &str) -> Result<Configuration, Diagnostics> {
+    parse_with_files("firegate.yaml", text, &EmptyFiles)
+}
+
 fn accepted(text: &str) -> Configuration {
-    parse("firegate.yaml", text).unwrap_or_else(|found| panic!("{text}\n{found}"))
+    read(text).unwrap_or_else(|found| panic!("{text}\n{found}"))
 }
 
 /// The codes and paths of all findings, errors and warnings, in the order of the file.
 fn findings(text: &str) -> Vec<String> {
-    let diagnostics = match parse("firegate.yaml", text) {
+    let diagnostics = match read(text) {
         Ok(configuration) => configuration.warnings,
         Err(diagnostics) => {
             assert!(diagnostics.has_errors(), "refused without an error: {text}");
@@ -40,7 +60,7 @@ fn backend(lines: &str) -> String {
 }
 
 fn rendered(text: &str) -> String {
-    match parse("firegate.yaml", text) {
+    match read(text) {
         Ok(configuration) => configuration.warnings.to_string(),
         Err(diagnostics) => diagnostics.to_string(),
     }

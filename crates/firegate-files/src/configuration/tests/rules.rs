@@ -263,6 +263,10 @@ fn enforcement_and_streams() {
     check(&file("streams: { until: token_expiry }"), &[]);
     check(&file("streams: { until: never }"), &[]);
     check(&file("protocol: h2c"), &["FG010 backends.api.protocol"]);
+    check(
+        &file("security_policy: missing.yaml"),
+        &["FG010 backends.api.security_policy", "FG012 backends.api.security_policy"],
+    );
     check(&file("security_policy: armor.yaml"), &["FG010 backends.api.security_policy"]);
 }
 

@@ -52,7 +52,8 @@ pub fn run(
     clock: SharedClock,
 ) -> anyhow::Result<ExitCode> {
     let origin = Origin::of(&arguments, &environment)?;
-    let configuration = match origin.read() {
+    let (configuration, named_files) = origin.read();
+    let configuration = match configuration {
         Ok(configuration) => configuration,
         Err(ReloadError::Check(diagnostics)) => {
             eprint!("{}", diagnostics.render(style()));
@@ -69,7 +70,7 @@ pub fn run(
     let mut requests = runtime.block_on(async { StopRequests::listen() })?;
     let credentials = environment.application_credentials.clone();
     // Before the files of keys are read: what changes after that is noticed.
-    let reloading = runtime.block_on(Reloading::new(origin, credentials, &configuration))?;
+    let reloading = runtime.block_on(Reloading::new(origin, credentials, named_files))?;
     let mut door = FrontDoor::start(FrontDoorOptions {
         listen: [arguments.listen, configuration.listen.clone()]
             .into_iter()

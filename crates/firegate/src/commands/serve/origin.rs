@@ -10,6 +10,7 @@ use url::Url;
 
 use super::ServeArguments;
 use crate::environment::Environment;
+use crate::named_files::DiskFiles;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -66,18 +67,29 @@ impl Origin {
         }
     }
 
-    /// Reads the configuration.
+    /// Reads the configuration, and says which files it names, whether or not it checks.
+    pub(super) fn read(&self) -> (Result<Configuration, ReloadError>, Vec<PathBuf>) {
+        let files = DiskFiles::default();
+        let configuration = self.configuration(&files);
+        let mut named = files.into_names();
+        if let Ok(configuration) = &configuration {
+            named.extend(configuration.key_files().map(PathBuf::from));
+        }
+        (configuration, named)
+    }
+
+    /// The configuration.
     ///
     /// # Errors
     /// If it cannot be read, or does not check.
-    pub(super) fn read(&self) -> Result<Configuration, ReloadError> {
+    fn configuration(&self, files: &DiskFiles) -> Result<Configuration, ReloadError> {
         let read = match &self.source {
             Source::File(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ReloadError::Read { path: path.clone(), source })?;
-                configuration::parse(&path.display().to_string(), &text)
+                configuration::parse_with_files(&path.display().to_string(), &text, files)
             }
-            Source::Inline(text) => configuration::parse("FIREGATE_CONFIG", text),
+            Source::Inline(text) => configuration::parse_with_files("FIREGATE_CONFIG", text, files),
             Source::Flags { project, backend, allow } => Configuration::minimal(project, backend, allow),
         };
         let mut configuration = read.map_err(ReloadError::Check)?;

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use firegate_files::configuration::Configuration;
 use firegate_files::diagnostic::Style;
 use firegate_proxy::{FileWatch, FrontDoor};
 
@@ -23,14 +22,14 @@ pub(super) struct Reloading {
 }
 
 impl Reloading {
-    /// Watches the files of `configuration`, which has just been read. Needs a runtime.
+    /// Watches the configuration's file and those that it names, which have just been read. Needs a runtime.
     ///
     /// # Errors
     /// If the system does not let the process listen for SIGHUP.
     pub(super) async fn new(
         origin: Origin,
         credentials: Option<PathBuf>,
-        configuration: &Configuration,
+        named_files: Vec<PathBuf>,
     ) -> io::Result<Self> {
         let mut reloading = Self {
             origin,
@@ -39,8 +38,7 @@ impl Reloading {
             #[cfg(unix)]
             hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
         };
-        let key_files = configuration.key_files().map(PathBuf::from).collect();
-        reloading.watch(key_files).await;
+        reloading.watch(named_files).await;
         Ok(reloading)
     }
 
@@ -67,19 +65,20 @@ impl Reloading {
             self.watch.acknowledge().await;
             let (origin, (told, read)) = (self.origin.clone(), mpsc::channel());
             let reload = door.reload(move || {
-                let configuration = origin.read()?;
+                let (configuration, named_files) = origin.read();
+                // They are watched whether or not it is put in force: what is missing may come, what is wrong be mended.
+                let _ = told.send(named_files);
+                let configuration = configuration?;
                 if !configuration.warnings.is_empty() {
                     let warnings = configuration.warnings.render(Style::Plain);
                     tracing::warn!("{}", warnings.trim_end());
                 }
-                // Its key files are watched whether or not it is put in force: one that is missing may come.
-                let _ = told.send(configuration.key_files().map(PathBuf::from).collect::<Vec<_>>());
                 Ok(configuration)
             });
             // The door has logged and counted what came of it.
             let _ = reload.await;
-            if let Ok(key_files) = read.try_recv() {
-                self.watch(key_files).await;
+            if let Ok(named_files) = read.try_recv() {
+                self.watch(named_files).await;
             }
         }
     }
@@ -95,9 +94,9 @@ impl Reloading {
         self.watch.changed().await;
     }
 
-    async fn watch(&mut self, key_files: Vec<PathBuf>) {
+    async fn watch(&mut self, named_files: Vec<PathBuf>) {
         let Some(file) = self.origin.file() else { return };
-        let files = [file.to_owned()].into_iter().chain(key_files).chain(self.credentials.clone());
+        let files = [file.to_owned()].into_iter().chain(named_files).chain(self.credentials.clone());
         self.watch.watch(files.collect()).await;
     }
 }

@@ -1,0 +1,25 @@
+//! The files that a configuration names and that are read with it: policies in Google's formats, groups. This crate reads none
+//! itself; whoever reads the configuration says where they come from.
+
+use std::io;
+use std::path::Path;
+
+/// Where the files come from that a configuration names.
+pub trait NamedFiles {
+    /// The text of a file, by the name that the configuration gives it. A text longer than
+    /// [`FILE_BYTES_MAX`](crate::limits::FILE_BYTES_MAX) may be cut after the first byte above: it is refused anyway.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be read.
+    fn read(&self, name: &Path) -> io::Result<String>;
+}
+
+/// No files at all: every name is refused.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFiles;
+
+impl NamedFiles for NoFiles {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        Err(io::Error::other("this configuration is read without files"))
+    }
+}

@@ -1,0 +1,32 @@
+//! The files that a configuration names, from this machine's disk.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use firegate_files::configuration::NamedFiles;
+use firegate_files::limits::FILE_BYTES_MAX;
+
+/// Files of this machine; a relative name counts from the working directory. It remembers what it was asked for, so that a change
+/// of those files is noticed, and of those too that are not there yet.
+#[derive(Debug, Default)]
+pub struct DiskFiles {
+    named: RefCell<Vec<PathBuf>>,
+}
+
+impl DiskFiles {
+    /// Every file that was asked for.
+    pub fn into_names(self) -> Vec<PathBuf> {
+        self.named.into_inner()
+    }
+}
+
+impl NamedFiles for DiskFiles {
+    fn read(&self, name: &Path) -> io::Result<String> {
+        self.named.borrow_mut().push(name.to_owned());
+        let mut text = String::new();
+        File::open(name)?.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
