@@ -295,10 +295,7 @@ fn identity<'a>(
     world: &World<'_>,
 ) -> Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle> {
     let Asked { facts, backend, purpose, cookie_is_nobodys } = asked;
-    let judge = |text| {
-        let audience = &backend.endpoint().audience;
-        identify(text, &world.snapshot.identity, audience, world.keys, world.now)
-    };
+    let judge = |text| identify(text, &world.snapshot.identity, &**backend, world.keys, world.now);
     let token = match purpose {
         Purpose::Exchange(asked) => {
             let identified = judge(&asked.subject_token)?;

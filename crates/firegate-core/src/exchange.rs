@@ -147,8 +147,8 @@ impl ExchangeRequest {
     /// If there is none, or several, or none that such a token can be had for.
     pub fn target<'a>(&self, snapshot: &'a Snapshot) -> Result<&'a Arc<Backend>, ExchangeError> {
         let target = |why: &str| ExchangeError::new(ExchangeErrorCode::InvalidTarget, why);
-        let mut backends =
-            snapshot.backends.iter().filter(|backend| backend.endpoint().audience == self.audience);
+        let is_for = |backend: &&Arc<Backend>| backend.audiences().any(|audience| audience == self.audience);
+        let mut backends = snapshot.backends.iter().filter(is_for);
         let (Some(backend), None) = (backends.next(), backends.next()) else {
             return Err(target("`audience` is not that of a backend"));
         };

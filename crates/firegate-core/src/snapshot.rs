@@ -143,9 +143,14 @@ fn cors_policy(cors: &configuration::Cors) -> CorsPolicy {
 }
 
 impl Backend {
-    /// Where it is, and for which audience it is called.
+    /// Where it is first of all, and for which audience it is called there.
     pub fn endpoint(&self) -> &Endpoint {
         &self.settings.endpoint
+    }
+
+    /// The audiences of all its endpoints.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.settings.endpoints().map(|endpoint| endpoint.audience.as_str())
     }
 
     /// Who may call it.

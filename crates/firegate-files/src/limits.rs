@@ -23,6 +23,21 @@ pub const QUOTED_CHARACTERS_MAX: usize = 80;
 /// How many backends a configuration may have.
 pub const BACKENDS_MAX: usize = 1_000;
 
+/// How many endpoints a backend may have: each request to it looks at them all.
+pub const ENDPOINTS_MAX: usize = 32;
+
+/// How many requests may be under way to one backend, if it does not say so itself.
+pub const REQUESTS_MAX_DEFAULT: u64 = 2_048;
+
+/// The most that a backend may say.
+pub const REQUESTS_MAX: u64 = 1_000_000;
+
+/// How long there is between two health checks, if the backend does not say so itself.
+pub const HEALTH_CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long the answer to a health check may take, if the backend does not say so itself.
+pub const HEALTH_CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
+
 /// How many routes the short form may have.
 pub const ROUTES_MAX: usize = 10_000;
 

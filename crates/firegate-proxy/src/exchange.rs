@@ -103,19 +103,19 @@ impl RequestContext<'_> {
         };
         self.note_unchecked(&permit);
         let issued = match asked.requested {
-            RequestedToken::Firegate => self.own_token(&permit),
-            RequestedToken::GoogleIdToken => self.federated_token(&permit, head, &asked.subject_token).await,
+            RequestedToken::Firegate => self.own_token(&permit, &asked.audience),
+            RequestedToken::GoogleIdToken => self.federated_token(&permit, head, &asked).await,
         };
         issued.map_err(refuse)
     }
 
-    /// A token of Firegate's own about the permit's user.
-    fn own_token(&self, permit: &Permit) -> Result<Issued, Refused> {
+    /// A token of Firegate's own about the permit's user, for one of the backend's audiences.
+    fn own_token(&self, permit: &Permit, audience: &str) -> Result<Issued, Refused> {
         let now = self.door.shared.now();
         let internal = |why: &str| fault(Code::Internal, Stage::Exchange, why);
         let user = permit.user().ok_or_else(|| internal("a token is exchanged for a user's alone"))?;
         let issuer = &self.generation.snapshot.identity.issuer;
-        let claims = exchanged_token_claims(user, issuer, &permit.backend().endpoint().audience, now);
+        let claims = exchanged_token_claims(user, issuer, audience, now);
         let signed = self.generation.assertions.sign(EXCHANGED_TOKEN_TYPE, &claims);
         let token = signed.map_err(|error| fault(Code::Internal, Stage::Exchange, error))?;
         let token =
@@ -129,10 +129,12 @@ impl RequestContext<'_> {
         &self,
         permit: &Permit,
         head: &RequestHead<'_>,
-        subject: &str,
+        asked: &ExchangeRequest,
     ) -> Result<Issued, Refused> {
+        let ExchangeRequest { audience, subject_token, .. } = asked;
         let missing = || fault(Code::CredentialUnavailable, Stage::Exchange, "there is no federated token");
-        let bearer = self.generation.control.google_token(permit, &head.facts, Some(subject)).await?;
+        let bearer =
+            self.generation.control.google_token(permit, audience, &head.facts, Some(subject_token)).await?;
         let bearer = bearer.ok_or_else(missing)?;
         let token = bearer.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(missing)?;
         let claims = CompactJws::parse(token).map_err(|_| missing())?;

@@ -17,7 +17,7 @@ use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
 use crate::metrics::Decisions;
 use crate::start::StartError;
-use crate::upstream::Upstream;
+use crate::upstream::{BackendError, Upstream, Upstreams};
 
 /// What the process was started with and every generation is made with.
 #[derive(Debug)]
@@ -29,10 +29,8 @@ pub(crate) struct ProcessOptions {
     pub(crate) keeps_data: bool,
     pub(crate) is_local: bool,
     pub(crate) clock: SharedClock,
-    /// How TLS is spoken to services.
-    pub(crate) tls: rustls::ClientConfig,
-    /// How many workers there are.
-    pub(crate) workers: usize,
+    /// Every endpoint that is known, with its connections.
+    pub(crate) upstreams: Upstreams,
 }
 
 /// One configuration in force.
@@ -44,8 +42,8 @@ pub(crate) struct Generation {
     pub(crate) control: ControlHandle,
     pub(crate) assertions: Arc<Tended<Assertions>>,
     pub(crate) decisions: Arc<Decisions>,
-    /// Each worker's own connections.
-    upstreams: Box<[HashMap<String, Upstream>]>,
+    /// The ways to the backends, by their names.
+    upstreams: HashMap<String, Arc<Upstream>>,
 }
 
 /// On Cloud Run nothing tells the load balancer's requests from those that come to the service's own URL.
@@ -87,35 +85,25 @@ impl Generation {
             control: handle,
             assertions,
             decisions: Arc::new(decisions),
-            upstreams: (0..process.workers)
-                .map(|worker| upstreams(&snapshot, worker, process, former))
-                .collect(),
+            upstreams: upstreams(&snapshot, process)?,
             snapshot,
             configuration,
         })
     }
 
-    /// A worker's connections to a backend.
-    pub(crate) fn upstream(&self, worker: usize, backend: &Backend) -> Option<&Upstream> {
-        self.upstreams.get(worker)?.get(&backend.name)
+    /// The way to a backend.
+    pub(crate) fn upstream(&self, backend: &Backend) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(&backend.name)
     }
 }
 
-/// A worker's connections: those that are open to the same place go on.
+/// The ways to the backends. The connections that are open to endpoints that stay the same go on.
 fn upstreams(
     snapshot: &Snapshot,
-    worker: usize,
     process: &ProcessOptions,
-    former: Option<&Generation>,
-) -> HashMap<String, Upstream> {
-    let upstream = |backend: &Arc<Backend>| {
-        let kept = former.and_then(|former| former.upstream(worker, backend));
-        match kept.filter(|kept| kept.leads_to(backend)) {
-            Some(kept) => kept.clone(),
-            None => Upstream::new(backend, &process.tls),
-        }
-    };
-    snapshot.backends.iter().map(|backend| (backend.name.clone(), upstream(backend))).collect()
+) -> Result<HashMap<String, Arc<Upstream>>, BackendError> {
+    let open = |backend: &Arc<Backend>| Ok((backend.name.clone(), process.upstreams.open(backend)?));
+    snapshot.backends.iter().map(open).collect()
 }
 
 /// What signs the assertions.

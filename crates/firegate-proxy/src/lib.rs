@@ -34,3 +34,4 @@ pub use connection::framing;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use reload::{FileWatch, ReloadError};
 pub use start::{FrontDoor, FrontDoorOptions, StartError};
+pub use upstream::BackendError;

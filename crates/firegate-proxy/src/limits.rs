@@ -166,14 +166,102 @@ pub const PRIVATE_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How many header fields a request to them may have.
 pub const PRIVATE_HEADERS_MAX: usize = 64;
 
-/// How much of a message an HTTP/1 connection to a backend holds in each direction, in bytes. An answer's head has to fit.
-pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
+// Towards the services.
 
-/// How many idle connections each worker keeps open to a backend.
+/// How many requests may be under way to all services together, streams included.
+pub const UPSTREAM_REQUESTS_MAX: usize = 16 * 1024;
+
+/// How many idle HTTP/1 connections each worker keeps open to an endpoint.
 pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;
 
-/// How long an idle connection to a backend is kept.
+/// How long an idle connection to an endpoint is kept.
 pub const UPSTREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// How many idle connections that are still busy with the rest of a request are passed over in the search for one that is
+/// not.
+pub const UPSTREAM_IDLE_BUSY_MAX: usize = 4;
+
+/// How many connections that turned out to be closed a request tries before it makes one of its own.
+pub const UPSTREAM_STALE_CONNECTIONS_MAX: usize = 2;
+
+/// How many HTTP/2 connections each worker has open to an endpoint; another one is made when all have as many streams as
+/// they may.
+pub const UPSTREAM_HTTP2_CONNECTIONS_MAX: usize = 16;
+
+/// How many requests are under way on one HTTP/2 connection to an endpoint, if it allows as many.
+pub const UPSTREAM_HTTP2_STREAMS_MAX: usize = 100;
+
+/// How much of an answer an HTTP/2 endpoint may send ahead of the client's reading, in bytes.
+pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+
+/// The same for all answers of a connection together: as much as its streams, so that clients that do not read hold up
+/// nobody else's answer.
+pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 =
+    UPSTREAM_STREAM_WINDOW_BYTES * UPSTREAM_HTTP2_STREAMS_MAX as u32;
+
+/// How much of a message an HTTP/1 connection to an endpoint holds in each direction, in bytes. An answer's head has to
+/// fit.
+pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// How large the head of an HTTP/2 answer may be, in bytes.
+pub const UPSTREAM_RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
+
+/// How many header fields an answer over HTTP/1 may have.
+pub const UPSTREAM_HEADERS_MAX: usize = 128;
+
+/// How often an HTTP/2 endpoint is asked whether it is still there, while requests are under way.
+pub const UPSTREAM_PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long its answer may take.
+pub const UPSTREAM_PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one address is tried before the next one is too: the Connection Attempt Delay of RFC 8305.
+pub const UPSTREAM_ATTEMPT_STAGGER: Duration = Duration::from_millis(250);
+
+/// How many addresses of a host are kept.
+pub const UPSTREAM_ADDRESSES_MAX: usize = 32;
+
+/// How often the addresses of a host are looked for again.
+pub const UPSTREAM_RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The same after a failure.
+pub const UPSTREAM_RESOLVE_RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the search may take.
+pub const UPSTREAM_RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often each endpoint's addresses and idle connections are looked at.
+pub const UPSTREAM_TEND_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often a request is sent at most.
+pub const UPSTREAM_ATTEMPTS_MAX: usize = 3;
+
+/// How many of the requests to a backend that are under way may be sent once more, in percent.
+pub const UPSTREAM_REPEATED_PERCENT_MAX: usize = 20;
+
+/// How many may be in any case.
+pub const UPSTREAM_REPEATED_MIN: usize = 10;
+
+/// How many failures in a row eject an endpoint.
+pub const UPSTREAM_EJECTION_FAILURES: u32 = 5;
+
+/// How long an endpoint is left alone the first time; each time after it is twice as long.
+pub const UPSTREAM_EJECTION_TIME: Duration = Duration::from_secs(10);
+
+/// The longest that it is left alone.
+pub const UPSTREAM_EJECTION_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// How long an ejection is remembered, so that the next one is longer.
+pub const UPSTREAM_EJECTION_MEMORY: Duration = Duration::from_secs(600);
+
+/// How many of a backend's endpoints have to be neither ejected nor failing, in percent, for that to count.
+pub const UPSTREAM_AVAILABLE_PERCENT_MIN: usize = 20;
+
+/// How many failed checks in a row make an endpoint unhealthy; one that succeeds makes it healthy.
+pub const UPSTREAM_HEALTH_FAILURES_MAX: usize = 2;
+
+/// How long the body of a request with `Expect: 100-continue` is held back for the service's word.
+pub const UPSTREAM_CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much of an HTML answer is looked at to see whether Cloud Run's front wrote it.
 pub const REFUSAL_PEEK_BYTES_MAX: usize = 1024;

@@ -12,7 +12,7 @@ use firegate_core::time::SharedClock;
 use firegate_files::configuration::Configuration;
 use firegate_google::credentials::CredentialError;
 use firegate_google::fault::FaultSource;
-use firegate_google::http::{Roots, TlsSetupError, client_tls};
+use firegate_google::http::{Roots, TlsSetupError};
 use firegate_google::watch_clock;
 use http::request::Parts;
 
@@ -24,6 +24,7 @@ use crate::generation::{Generation, ProcessOptions};
 use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
 use crate::metrics::{Decisions, Exposition, Figures, ProcessFigures, Source};
 use crate::private_listener::Private;
+use crate::upstream::{BackendError, SystemResolver, Upstreams};
 use crate::{health, worker};
 
 /// What a front door is started with.
@@ -109,6 +110,9 @@ pub enum StartError {
          a secret, mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
     )]
     ExchangeWithoutKey,
+    /// A backend cannot be called at all.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The cryptographic library does not work.
     #[error(transparent)]
     SelfTest(#[from] SelfTestError),
@@ -275,8 +279,7 @@ fn shared(
         keeps_data: options.keeps_data,
         is_local: options.is_local,
         clock: options.clock,
-        tls: client_tls(options.roots)?,
-        workers,
+        upstreams: Upstreams::new(control.executor(), Arc::new(SystemResolver), options.roots, workers)?,
     };
     let generation = Generation::new(options.configuration, &process, control, None)?;
     control.spawn(watch_clock(Arc::clone(&process.clock), control.stop_token()));
@@ -317,10 +320,10 @@ struct InForce(Arc<Shared>);
 impl Source for InForce {
     fn figures(&self) -> Figures {
         let generation = self.0.generation();
-        let Shared { reloads, entrance, panics, .. } = &*self.0;
+        let Shared { reloads, entrance, panics, process, .. } = &*self.0;
         let (configuration, entrance, panics) = (reloads.figures(), entrance.figures(), panics.count());
-        let process = ProcessFigures { configuration, entrance, panics };
-        generation.control.figures(process, &generation.snapshot.backends)
+        let figures = ProcessFigures { configuration, entrance, panics };
+        generation.control.figures(figures, &generation.snapshot.backends, &process.upstreams)
     }
 
     fn decisions(&self) -> Arc<Decisions> {

@@ -7,6 +7,7 @@ use crate::assertion::EXCHANGED_TOKEN_TYPE;
 use crate::jose::CompactJws;
 use crate::limits::SUBJECT_CHARACTERS_MAX;
 use crate::reason::Reason;
+use crate::snapshot::Backend;
 use crate::time::UnixTime;
 
 /// The audience of custom tokens, which are for Identity Platform's own eyes.
@@ -29,14 +30,45 @@ pub struct Examined<'a> {
     pub jws: &'a CompactJws<'a>,
     /// Who counts as a signed-in user.
     pub rules: &'a IdentityRules,
-    /// The audience of the backend that the request is for.
-    pub backend_audience: &'a str,
+    /// The audiences of the backend that the request is for.
+    pub audiences: Audiences<'a>,
     /// The issuers' keys.
     pub keys: &'a KeyRing,
     /// The time of judgement.
     pub now: UnixTime,
     /// The kind of token, by its issuer. Nothing of it is believed yet; it only chooses what to check it against.
     kind: Result<TokenKind, Obstacle>,
+}
+
+/// The audiences of the backend that a request is for: those of all its endpoints, because an exchanged token is for the
+/// service, and not for the region that happens to answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Audiences<'a> {
+    /// The audiences of this backend's endpoints.
+    Of(&'a Backend),
+    /// This audience alone.
+    One(&'a str),
+}
+
+impl Audiences<'_> {
+    fn listed(self) -> Vec<String> {
+        match self {
+            Self::Of(backend) => backend.audiences().map(str::to_owned).collect(),
+            Self::One(audience) => vec![audience.to_owned()],
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Audiences<'a> {
+    fn from(audience: &'a str) -> Self {
+        Self::One(audience)
+    }
+}
+
+impl<'a> From<&'a Backend> for Audiences<'a> {
+    fn from(backend: &'a Backend) -> Self {
+        Self::Of(backend)
+    }
 }
 
 /// Why a token does not pass a check.
@@ -111,7 +143,7 @@ pub const CHECKS: &[Check] = &[
         source: "aud; Firebase: verify ID tokens (the project), RFC 7519, section 4.1.3",
         expected: |examined| match examined.profile() {
             TokenKind::GoogleIdToken => format!("one of {:?}", examined.rules.users.google_audiences),
-            TokenKind::ExchangedToken => format!("{:?}, a string", examined.backend_audience),
+            TokenKind::ExchangedToken => exchanged_audience(examined.audiences),
             _ => format!("{:?}, a string", examined.rules.project),
         },
         found: |examined| examined.found_claim("aud"),
@@ -187,15 +219,16 @@ pub const CHECKS: &[Check] = &[
 ];
 
 impl<'a> Examined<'a> {
-    /// Puts a token beside what it is judged by. `backend_audience` is that of the backend which the request is for.
+    /// Puts a token beside what it is judged by. The audiences are those of the backend which the request is for.
     pub fn new(
         jws: &'a CompactJws<'a>,
         rules: &'a IdentityRules,
-        backend_audience: &'a str,
+        audiences: impl Into<Audiences<'a>>,
         keys: &'a KeyRing,
         now: UnixTime,
     ) -> Self {
-        Self { jws, rules, backend_audience, keys, now, kind: kind_of(jws, rules).map_err(Obstacle::Denied) }
+        let kind = kind_of(jws, rules).map_err(Obstacle::Denied);
+        Self { jws, rules, audiences: audiences.into(), keys, now, kind }
     }
 
     /// The kind of token, if it is one that is accepted.
@@ -335,7 +368,7 @@ fn header(examined: &Examined<'_>) -> Result<(), Obstacle> {
 fn audience(examined: &Examined<'_>) -> Result<(), Obstacle> {
     match examined.profile() {
         TokenKind::GoogleIdToken => return one_audience(examined, &examined.rules.users.google_audiences),
-        TokenKind::ExchangedToken => return one_audience(examined, &[examined.backend_audience.to_owned()]),
+        TokenKind::ExchangedToken => return one_audience(examined, &examined.audiences.listed()),
         TokenKind::IdToken | TokenKind::SessionCookie | TokenKind::AppCheck => {}
     }
     match examined.jws.payload().get("aud") {
@@ -343,6 +376,14 @@ fn audience(examined: &Examined<'_>) -> Result<(), Obstacle> {
         Some(Value::String(project)) => deny(wrong_project(examined.rules, project)),
         Some(_) => invalid("aud", "is not a string"),
         None => invalid("aud", "is missing"),
+    }
+}
+
+/// What the audience of an exchanged token has to be, in words.
+fn exchanged_audience(audiences: Audiences<'_>) -> String {
+    match audiences.listed().as_slice() {
+        [audience] => format!("{audience:?}, a string"),
+        several => format!("one of {several:?}"),
     }
 }
 

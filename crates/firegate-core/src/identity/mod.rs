@@ -17,7 +17,7 @@ mod tests;
 
 pub use accounts::{AccountStatus, KnownAccount, KnownAccounts, NoKnownAccounts, judge_account};
 pub(crate) use check::forbidden_header_member;
-pub use check::{CHECKS, Check, Examined, Obstacle};
+pub use check::{Audiences, CHECKS, Check, Examined, Obstacle};
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
 pub use principal::{GoogleAccount, Principal};
 pub use token_kind::TokenKind;
@@ -52,20 +52,21 @@ pub struct Identified {
     pub is_unsigned: bool,
 }
 
-/// Verifies a token: the whole profile of its kind, in order, up to the first refusal. `backend_audience` is that of the
+/// Verifies a token: the whole profile of its kind, in order, up to the first refusal. The audiences are those of the
 /// backend which the request is for: an exchanged token is for one alone.
 ///
 /// # Errors
 /// A [`Reason`] that is the token's or the policy's, or the keys that have to be fetched before it can be judged.
-pub fn identify(
+pub fn identify<'a>(
     token: &str,
     rules: &IdentityRules,
-    backend_audience: &str,
+    audiences: impl Into<Audiences<'a>>,
     keys: &KeyRing,
     now: UnixTime,
 ) -> Result<Identified, Obstacle> {
+    let audiences: Audiences<'_> = audiences.into();
     let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
-    let examined = Examined::new(&jws, rules, backend_audience, keys, now);
+    let examined = Examined::new(&jws, rules, audiences, keys, now);
     for check in CHECKS {
         (check.run)(&examined)?;
     }

@@ -311,13 +311,28 @@ catalogue! {
     }
     UpstreamUnreachable "UPSTREAM_UNREACHABLE" Fault 502 RetryLater {
         "the service cannot be reached"
-        "No connection to the service could be made, or it ended before an answer came."
-        "check that the service runs and that the backend's `url` is right"
+        "No connection to the service could be made: its name has no address, nothing listens there, or TLS failed."
+        "check that the service runs and that the backend's `url` is right; the log names the address and what it answered"
+    }
+    UpstreamConnectTimedOut "UPSTREAM_CONNECT_TIMED_OUT" Fault 504 RetryLater {
+        "the service cannot be reached in time"
+        "No connection to the service was made within the backend's `timeouts.connect`."
+        "check the network and its firewalls between Firegate and the service; raise the time-out only if connections really take that long"
+    }
+    UpstreamBrokeOff "UPSTREAM_BROKE_OFF" Fault 502 RetryLater {
+        "the service broke off before it answered"
+        "The connection to the service, or the request's HTTP/2 stream, ended before an answer came. What could be sent once more without harm was."
+        "look at the service's own log: it may have crashed, run out of memory, or closed the connection for its own time-out"
     }
     UpstreamTimedOut "UPSTREAM_TIMED_OUT" Fault 504 RetryLater {
         "the service did not answer in time"
-        "The service accepted the request and sent no answer within the backend's `timeouts.response_headers`."
+        "The service accepted the request and sent no answer within the backend's `timeouts.response_headers`, or the whole took longer than `timeouts.total`."
         "look at the service's own log; raise the time-out if its answers take that long"
+    }
+    UpstreamOverloaded "UPSTREAM_OVERLOADED" Fault 503 RetryLater {
+        "too many requests to the service are under way"
+        "As many requests to the service are under way as the backend's `requests_max` allows. More of them would wait and fail, and take the memory of those to other services."
+        "look for why the service answers slowly, let it scale out, or raise `requests_max`"
     }
     UpstreamProtocol "UPSTREAM_PROTOCOL" Fault 502 None {
         "the service sent an answer that is not valid HTTP"

@@ -24,8 +24,8 @@ pub use google::{GoogleEndpoints, is_loopback, join};
 pub use model::{
     AcceptedToken, Access, AllowedOrigins, Anonymous, AppCheck, AssertionSettings, Backend, Behind,
     Certificate, Configuration, ConnectionLimits, Cors, Credential, Dialect, EncodedSlash, Endpoint, Enforce,
-    IdentityHeaders, LimitsStore, Plaintext, PolicyFile, Protocol, Revocation, Route, Routing, StreamsUntil,
-    Tenants, Timeouts, Tls, TokenSource, Trust, UserToken, Users,
+    HealthCheck, IdentityHeaders, LimitsStore, Plaintext, PolicyFile, Protocol, Revocation, Route, Routing,
+    StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken, Users,
 };
 pub use named_files::{NamedFiles, NoFiles};
 pub use names::{

@@ -103,6 +103,12 @@ pub struct Backend {
     pub identity_headers: IdentityHeaders,
     /// The HTTP version spoken to it.
     pub protocol: Protocol,
+    /// The PEM file of the roots that its certificate is judged by, instead of the system's.
+    pub ca_certificates: Option<PathBuf>,
+    /// How many requests may be under way to it.
+    pub requests_max: usize,
+    /// How its endpoints are asked how they do; never with a credential.
+    pub health_check: Option<HealthCheck>,
     /// Whether tokens may go to it over plain http although it is not on loopback.
     pub plaintext: Plaintext,
     /// What becomes of paths with an encoded slash or backslash.
@@ -277,6 +283,19 @@ pub struct Timeouts {
     pub response_headers: Duration,
     /// Between two pieces of a body or stream.
     pub idle: Duration,
+    /// From the head of the request to the end of the answer.
+    pub total: Option<Duration>,
+}
+
+/// A request that asks an endpoint how it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The path, with a slash before it.
+    pub path: String,
+    /// Between two of them.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 impl Default for Timeouts {
@@ -285,6 +304,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(5),
             response_headers: Duration::from_secs(60),
             idle: Duration::from_secs(300),
+            total: None,
         }
     }
 }

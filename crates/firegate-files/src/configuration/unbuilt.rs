@@ -23,8 +23,6 @@ enum Unless {
     Word(&'static [&'static str]),
     /// When it is an empty list or mapping.
     Empty,
-    /// When it is a list of at most one element.
-    Single,
     /// When it is a text that does not begin so.
     OtherThan(&'static str),
 }
@@ -37,12 +35,10 @@ const UNBUILT: &[Unbuilt] = &[
     Unbuilt { path: &["geo"], unless: Unless::Absent },
     Unbuilt { path: &["limits_store"], unless: Unless::Word(&["memory"]) },
     Unbuilt { path: &["allow", "*"], unless: Unless::OtherThan("group:") },
-    Unbuilt { path: &["backends", "*", "endpoints"], unless: Unless::Single },
     Unbuilt { path: &["backends", "*", "allow", "*"], unless: Unless::OtherThan("group:") },
     Unbuilt { path: &["backends", "*", "iam_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "security_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "enforce"], unless: Unless::Word(&["on"]) },
-    Unbuilt { path: &["backends", "*", "protocol"], unless: Unless::Word(&["auto", "http1"]) },
 ];
 
 /// What stands in a configuration and cannot be had yet, with its path.
@@ -92,7 +88,6 @@ impl Unless {
                 Json::Object(object) => object.is_empty(),
                 _ => false,
             },
-            Self::Single => value.as_array().is_some_and(|array| array.len() <= 1),
             Self::OtherThan(prefix) => value.as_str().is_none_or(|text| !text.starts_with(prefix)),
         }
     }
@@ -107,7 +102,6 @@ fn refusal(unbuilt: &Unbuilt, value: &Json) -> Diagnostic {
             (format!("`{key}: {text}`"), format!("write `{default}`, or remove it"))
         }
         (Unless::OtherThan(prefix), _) => (format!("a `{prefix}` member"), "remove it".to_owned()),
-        (Unless::Single, _) => (format!("more than one of `{key}`"), "keep one of them".to_owned()),
         _ => (format!("`{key}`"), "remove it".to_owned()),
     };
     let found = Diagnostic::error(
@@ -168,12 +162,8 @@ mod tests {
         check(json!({"groups": "g", "geo": {"mmdb": "a"}}), &["groups", "geo"]);
         check(json!({"allow": ["allUsers", "group:a@example.com"]}), &["allow[1]"]);
         check(
-            json!({"backends": {"a": "https://example.com", "b": {"protocol": "h2"}}}),
-            &["backends.b.protocol"],
-        );
-        check(
-            json!({"backends": {"a": {"endpoints": [{}]}, "b": {"endpoints": [{}, {}]}}}),
-            &["backends.b.endpoints"],
+            json!({"backends": {"a": "https://example.com", "b": {"enforce": "observe"}}}),
+            &["backends.b.enforce"],
         );
     }
 }

@@ -110,6 +110,11 @@ codes! {
 
     /// `cors` is inconsistent, or an origin cannot be read.
     CORS = "FG150";
+
+    /// The HTTP version does not go with a URL's scheme.
+    PROTOCOL = "FG160";
+    /// A health check that cannot be made, or would not say how the service does.
+    HEALTH_CHECK = "FG161";
 }
 
 #[cfg(test)]

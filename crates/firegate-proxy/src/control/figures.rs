@@ -8,10 +8,16 @@ use firegate_google::user_status::UserStatusStatistics;
 
 use super::ControlHandle;
 use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, ProcessFigures, UserStatusFigures};
+use crate::upstream::Upstreams;
 
 impl ControlHandle {
     /// The figures of this moment, and those of these backends.
-    pub(crate) fn figures(&self, process: ProcessFigures, backends: &[Arc<Backend>]) -> Figures {
+    pub(crate) fn figures(
+        &self,
+        process: ProcessFigures,
+        backends: &[Arc<Backend>],
+        upstreams: &Upstreams,
+    ) -> Figures {
         let inner = &self.inner;
         let now = inner.clock.now();
         let key_sets = inner.key_sets().filter(|_| inner.needs_keys);
@@ -28,6 +34,8 @@ impl ControlHandle {
             user_status: inner.user_status.as_ref().map(|users| user_status(&users.cache().statistics())),
             verified_tokens: inner.verified.figures(),
             google_id_tokens: backends.iter().filter_map(token).collect(),
+            endpoints: upstreams.endpoint_figures(),
+            backends: upstreams.backend_figures(),
         }
     }
 }

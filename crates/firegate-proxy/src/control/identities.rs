@@ -17,7 +17,7 @@ use firegate_google::credentials::{
 };
 use firegate_google::fault::{CredentialFault, FaultSource};
 use firegate_google::federation::{FederatedUser, FederationCache, FederationFault, FederationTarget};
-use firegate_google::id_tokens::IdTokenCache;
+use firegate_google::id_tokens::{IdTokenCache, Remint};
 use http::HeaderValue;
 use url::Url;
 
@@ -95,19 +95,34 @@ impl Identities {
     /// Firegate itself.
     pub(super) fn own_token_expiry(&self, backend: &Backend) -> Option<Option<UnixTime>> {
         let Some(Identity::Own(cache)) = self.by_backend.get(&backend.name) else { return None };
-        Some(cache.peek(&backend.endpoint().audience).map(|token| token.expires_at()))
+        // Of several endpoints' tokens the one that ends first, and a missing one is told as missing.
+        let expiry = |audience| cache.peek(audience).map(|token| token.expires_at());
+        Some(backend.audiences().map(expiry).min().flatten())
     }
 
-    /// The Google ID token for the permit's backend, as `Bearer …`. The user's token is `subject_token`, or stands in the
+    /// Takes note that the front of a backend's service refused this token. Whether another one is worth a try: one that was
+    /// minted a short while ago was refused for another reason.
+    pub(super) fn doubt(&self, backend: &Backend, audience: &str, bearer: &HeaderValue) -> bool {
+        let Some(Identity::Own(cache)) = self.by_backend.get(&backend.name) else { return false };
+        match cache.peek(audience) {
+            Some(token) if token.bearer() == bearer => {
+                cache.invalidate(audience, &token) != Remint::CoolingDown
+            }
+            // Another request has seen to it.
+            _ => true,
+        }
+    }
+
+    /// The Google ID token for the permit's backend and this audience, as `Bearer …`. The user's token is `subject_token`, or stands in the
     /// request.
     pub(super) async fn google_token(
         &self,
         permit: &Permit,
+        audience: &str,
         facts: &RequestFacts<'_>,
         subject_token: Option<&str>,
     ) -> Result<Option<HeaderValue>, IdentityFault> {
         let backend = permit.backend();
-        let audience = &backend.endpoint().audience;
         let token = match self.by_backend.get(&backend.name) {
             Some(Identity::None) => return Ok(None),
             None => return Err(IdentityFault::Missing),

@@ -18,6 +18,7 @@ use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{KnownAccounts, NoKnownAccounts, TokenKind, User, VerifiedSignatures};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
+use firegate_core::snapshot::Backend;
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Configuration, Trust};
 use firegate_google::app_check::{ConsumeFault, Consumed};
@@ -131,6 +132,11 @@ impl ControlRuntime {
     /// If a credential that the configuration needs cannot be used.
     pub(crate) fn handle(&self, options: &ControlOptions<'_>) -> Result<ControlHandle, StartError> {
         Ok(ControlHandle { inner: Arc::new(Inner::new(self, options)?) })
+    }
+
+    /// What its tasks run on.
+    pub(crate) fn executor(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Runs a task. If it panics, that is logged and counted, and the task is over.
@@ -291,22 +297,29 @@ impl ControlHandle {
         Some(self.inner.user_status.as_ref()?.watch(user))
     }
 
-    /// The Google ID token for the permit's backend, as `Bearer …`; `None` if the backend gets none.
+    /// The Google ID token for an endpoint of the permit's backend, as `Bearer …`; `None` if the backend gets none.
     ///
     /// # Errors
     /// If there is none that is alive: the service is never called without.
     pub(crate) async fn google_token(
         &self,
         permit: &Permit,
+        audience: &str,
         facts: &RequestFacts<'_>,
         subject_token: Option<&str>,
     ) -> Result<Option<HeaderValue>, Refused> {
-        let token = self.inner.identities.google_token(permit, facts, subject_token).await;
+        let token = self.inner.identities.google_token(permit, audience, facts, subject_token).await;
         token.map_err(|error| match error {
             IdentityFault::Own(error) => fault(Code::CredentialUnavailable, Stage::Credential, error),
             IdentityFault::Missing => fault(Code::Internal, Stage::Credential, error),
             IdentityFault::User(error) => self.refused_federation(&error, permit),
         })
+    }
+
+    /// Takes note that Cloud Run's front refused the token that a backend's endpoint was sent. Whether another one is worth a
+    /// try.
+    pub(crate) fn doubt_token(&self, backend: &Backend, audience: &str, bearer: &HeaderValue) -> bool {
+        self.inner.identities.doubt(backend, audience, bearer)
     }
 
     /// What a failed exchange of the user's own token means: a refusal of Google's is an answer about the user, an outage

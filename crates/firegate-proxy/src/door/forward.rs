@@ -9,12 +9,12 @@ use firegate_core::snapshot::Backend;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
 use firegate_files::configuration::TokenSource;
 use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
+use http::uri::PathAndQuery;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts,
 };
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{Refused, RequestContext, denial, fault};
@@ -23,13 +23,29 @@ use crate::respond::{ErrorForm, full};
 use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace, Side,
 };
-use crate::upstream::{FrontRefusal, Handshake, RequestHeaders, peek, strip_hop_by_hop};
+use crate::upstream::{
+    FrontRefusal, Handshake, Passage, RequestHeaders, Sending, ServiceBody, peek, strip_hop_by_hop,
+};
 
-/// What the bodies of an exchange have in common.
-struct Flow<'a> {
+/// A permitted request on its way.
+struct Forward<'a> {
+    context: &'a RequestContext<'a>,
+    permit: &'a Permit,
+    head: &'a RequestHead<'a>,
+    parts: &'a Parts,
+    /// The WebSocket that the client asked for.
+    handshake: Option<Handshake>,
     lease: Lease,
-    streams: &'a ConnectionStreams,
+    /// How far both bodies are.
     progress: BodyProgress,
+}
+
+/// An answer that Cloud Run's front wrote about Firegate.
+struct RefusedByFront {
+    by: FrontRefusal,
+    status: StatusCode,
+    /// The request's place among those under way: it may be sent once more.
+    passage: Passage,
 }
 
 impl RequestContext<'_> {
@@ -42,46 +58,55 @@ impl RequestContext<'_> {
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
     ) -> Result<Response<Body>, Refused> {
-        let backend = Arc::clone(permit.backend());
+        let backend = permit.backend();
         self.note_unchecked(&permit);
-        let google_token = self.generation.control.google_token(&permit, &head.facts, None).await?;
-        let sent_google_token = google_token.is_some();
-        let identity = self.identity_headers(&permit)?;
-        let Some(upstream) = self.generation.upstream(self.door.worker, &backend) else {
-            return Err(fault(Code::Internal, Stage::Upstream, "the worker does not know the backend"));
+        let Some(upstream) = self.generation.upstream(backend) else {
+            return Err(fault(Code::Internal, Stage::Upstream, "the backend is not open"));
         };
-        let (lease, wants_upgrade) = (self.lease(&permit), head.facts.is_web_socket);
+        let mut passage = upstream.enter(self.door.worker)?;
+        let lease = self.lease(&permit);
+        let (mut body, progress) =
+            bounded_request_body(body, backend, parts, &lease, passage.deadline(), self.streams)?;
+        let is_without_body = body.is_end_stream();
+        let wants_upgrade = head.facts.is_web_socket;
         let handshake = wants_upgrade.then(|| Handshake::begin(parts.version)).transpose()?;
-        let (body, progress) = bounded_request_body(body, &backend, parts, &lease, self.streams)?;
-        let mut request = Request::new(body);
-        *request.method_mut() = head.facts.method.clone();
-        *request.headers_mut() = parts.headers.clone();
-        RequestHeaders {
-            client: head.client,
-            host: head.facts.host,
-            version: parts.version,
-            removal: permit.removal(),
-            copies_authorization: permit.copies_authorization(),
-            handshake: handshake.as_ref(),
-            identity,
-            google_token,
+        let sending = Sending { target: target(head, &permit)?, wants_upgrade, progress: progress.clone() };
+        let forward = Forward { context: self, permit: &permit, head, parts, handshake, lease, progress };
+        let control = &self.generation.control;
+        let mut has_reminted = false;
+        loop {
+            let audience = Arc::clone(passage.audience());
+            let google_token = control.google_token(&permit, &audience, &head.facts, None).await?;
+            let request = forward.request(&passage, google_token.clone(), body)?;
+            let response = match passage.send(request, &sending).await {
+                Ok(response) => response,
+                Err(failure) => {
+                    (passage, body) = failure.again()?;
+                    continue;
+                }
+            };
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return forward.switch(response, upgrade);
+            }
+            if forward.handshake.as_ref().is_some_and(|handshake| handshake.is_misled_by(response.status())) {
+                let detail =
+                    format!("the service answered a WebSocket's handshake with {}", response.status());
+                return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
+            }
+            let refused = match forward.hand_back(response, google_token.is_some()).await {
+                Ok(response) => return Ok(response),
+                Err(refused) => refused,
+            };
+            // The token may have been revoked, or signed with a key that Google has withdrawn: a new one is worth a try.
+            let may_remint = refused.by == FrontRefusal::Token && is_without_body && !has_reminted;
+            let refused_token = google_token.as_ref().filter(|_| may_remint);
+            if !refused_token.is_some_and(|token| control.doubt_token(backend, &audience, token)) {
+                let detail = format!("{} answered {}: {}", backend.name, refused.status, refused.by.hint());
+                return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
+            }
+            has_reminted = true;
+            (passage, body) = (refused.passage, full(""));
         }
-        .apply(request.headers_mut());
-        let target = target(head, &permit);
-        let mut response = upstream.send(&permit, request, &target, wants_upgrade, progress.clone()).await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            conceal_token(response.headers_mut(), head, &backend);
-            return self.switch(response, handshake.as_ref(), upgrade, &backend, lease);
-        }
-        if handshake.is_some_and(|handshake| handshake.is_misled_by(response.status())) {
-            let detail = format!("the service answered a WebSocket's handshake with {}", response.status());
-            return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
-        }
-        if response.status() == StatusCode::UNAUTHORIZED && permit.drops_token() {
-            self.door.shared.hints.user_token_dropped(&backend.name);
-        }
-        let flow = Flow { lease, streams: self.streams, progress };
-        hand_back(response, parts, &permit, sent_google_token, flow).await
     }
 
     /// A user who could not be looked up and is let in all the same is counted and named.
@@ -97,11 +122,15 @@ impl RequestContext<'_> {
         }
     }
 
-    fn identity_headers(&self, permit: &Permit) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
+    /// Who the user is, for the services of this audience.
+    fn identity_headers(
+        &self,
+        permit: &Permit,
+        audience: &str,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
         let mut headers = plain_headers(permit);
         let form = AssertionForm::of(permit.backend().identity_headers());
         if let (Some(principal), Some(form)) = (permit.principal(), form) {
-            let audience = &permit.backend().endpoint().audience;
             let assertion =
                 self.generation.assertions.assertion(form, principal, audience, self.door.shared.now());
             match assertion {
@@ -121,18 +150,45 @@ impl RequestContext<'_> {
             watch: lease.revocable.and_then(|user| self.generation.control.watch(user)).map(Arc::new),
         }
     }
+}
+
+impl Forward<'_> {
+    /// The request as the endpoint that was chosen gets it.
+    fn request(
+        &self,
+        passage: &Passage,
+        google_token: Option<HeaderValue>,
+        body: Body,
+    ) -> Result<Request<Body>, Refused> {
+        let Self { context, permit, head, parts, .. } = self;
+        let identity = context.identity_headers(permit, passage.audience())?;
+        let mut request = Request::new(body);
+        *request.method_mut() = head.facts.method.clone();
+        *request.headers_mut() = parts.headers.clone();
+        RequestHeaders {
+            client: head.client,
+            host: head.facts.host,
+            version: parts.version,
+            removal: permit.removal(),
+            copies_authorization: permit.copies_authorization(),
+            handshake: self.handshake.as_ref(),
+            identity,
+            google_token,
+        }
+        .apply(request.headers_mut());
+        Ok(request)
+    }
 
     /// Joins the two connections of a WebSocket.
     fn switch(
         &self,
-        mut response: Response<Incoming>,
-        handshake: Option<&Handshake>,
+        mut response: Response<ServiceBody>,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
-        backend: &Backend,
-        lease: Lease,
     ) -> Result<Response<Body>, Refused> {
+        let backend = self.permit.backend();
+        conceal_token(response.headers_mut(), self.head, backend);
         // Nothing is copied before the service has confirmed the very protocol that the client asked for.
-        let (Some(client), Some(handshake)) = (upgrade, handshake) else {
+        let (Some(client), Some(handshake)) = (upgrade, &self.handshake) else {
             let detail = "the service switched protocols unasked";
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         };
@@ -141,22 +197,68 @@ impl RequestContext<'_> {
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         }
         let service = hyper::upgrade::on(&mut response);
-        self.door.tunnels.join(client, service, backend.settings.timeouts.idle, lease);
         let mut answer = Response::new(full(""));
         *answer.headers_mut() = std::mem::take(response.headers_mut());
+        let passage = response.into_body().into_passage();
+        let (idle, lease) = (backend.settings.timeouts.idle, self.lease.clone());
+        self.context.door.tunnels.join(client, service, idle, lease, passage);
         *answer.status_mut() = handshake.answer(answer.headers_mut());
         Ok(answer)
+    }
+
+    /// Hands the service's answer to the client, unless Cloud Run's front wrote it about Firegate.
+    async fn hand_back(
+        &self,
+        response: Response<ServiceBody>,
+        sent_google_token: bool,
+    ) -> Result<Response<Body>, RefusedByFront> {
+        let backend = self.permit.backend();
+        let (mut parts, body) = response.into_parts();
+        let (lease, idle) = (self.lease.clone(), Some(backend.settings.timeouts.idle));
+        let watched = (!body.is_end_stream()).then(|| self.context.streams.open(&lease, idle));
+        let ending = Ending::of(&parts.headers, self.parts.version);
+        let deadline = body.deadline();
+        let progress = self.progress.clone();
+        let bounds = Bounds { idle, deadline, lease, ending, watched, progress, ..Bounds::default() };
+        let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
+        let body = match suspicion {
+            None => BoundedBody::new(body, bounds).boxed_unsync(),
+            Some(suspicion) => {
+                let (start, body) = peek(body).await;
+                let is_confirmed = match self.parts.method {
+                    Method::HEAD => suspicion.is_confirmed_without_body(&parts.headers, &self.parts.uri),
+                    _ => suspicion.is_confirmed_by(&parts.headers, &start),
+                };
+                if is_confirmed {
+                    let passage = body.into_rest().into_passage();
+                    return Err(RefusedByFront { by: suspicion, status: parts.status, passage });
+                }
+                BoundedBody::new(body, bounds).boxed_unsync()
+            }
+        };
+        if parts.status == StatusCode::UNAUTHORIZED && self.permit.drops_token() {
+            self.context.door.shared.hints.user_token_dropped(&backend.name);
+        }
+        strip_hop_by_hop(&mut parts.headers);
+        if parts.status == StatusCode::NO_CONTENT {
+            // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        Ok(Response::from_parts(parts, body))
     }
 }
 
 /// The path and query as they are forwarded: the path that was matched, and the query without the user's token.
-fn target(head: &RequestHead<'_>, permit: &Permit) -> String {
+fn target(head: &RequestHead<'_>, permit: &Permit) -> Result<PathAndQuery, Refused> {
     let path = head.facts.path.as_str();
     let without_token = head.facts.query.filter(|_| permit.removal().query).map(query_without_access_token);
-    match without_token.unwrap_or_else(|| head.facts.query.map(str::to_owned)) {
+    let target = match without_token.unwrap_or_else(|| head.facts.query.map(str::to_owned)) {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
-    }
+    };
+    let why = "the request's target cannot be forwarded";
+    PathAndQuery::from_maybe_shared(target)
+        .map_err(|_| denial(Reason::RequestMalformed { why }, Stage::Upstream))
 }
 
 /// A token that was offered as a subprotocol is never answered as the one that was chosen, not even by a service that got it.
@@ -178,6 +280,7 @@ fn bounded_request_body(
     backend: &Backend,
     asked: &Parts,
     lease: &Lease,
+    deadline: Option<Instant>,
     streams: &ConnectionStreams,
 ) -> Result<(Body, BodyProgress), Refused> {
     let bytes_max = backend.settings.body_bytes_max;
@@ -193,6 +296,7 @@ fn bounded_request_body(
     let bounds = Bounds {
         bytes_max: Some(bytes_max),
         idle,
+        deadline,
         pace: (!is_grpc).then(Pace::default),
         lease: lease.clone(),
         ending: Ending::Withhold,
@@ -200,45 +304,6 @@ fn bounded_request_body(
         progress: progress.clone(),
         // If nothing moves in it, that shows in the answer or in the wait for it.
         watched: (!body.is_end_stream()).then(|| streams.open(lease, None)),
-        ..Bounds::default()
     };
     Ok((BoundedBody::new(body, bounds).boxed_unsync(), progress))
-}
-
-/// Hands the service's answer to the client, unless Cloud Run's front wrote it about Firegate.
-async fn hand_back(
-    response: Response<Incoming>,
-    asked: &Parts,
-    permit: &Permit,
-    sent_google_token: bool,
-    Flow { lease, streams, progress }: Flow<'_>,
-) -> Result<Response<Body>, Refused> {
-    let backend = permit.backend();
-    let (mut parts, body) = response.into_parts();
-    let idle = Some(backend.settings.timeouts.idle);
-    let watched = (!body.is_end_stream()).then(|| streams.open(&lease, idle));
-    let ending = Ending::of(&parts.headers, asked.version);
-    let bounds = Bounds { idle, lease, ending, watched, progress, ..Bounds::default() };
-    let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
-    let body = match suspicion {
-        None => BoundedBody::new(body, bounds).boxed_unsync(),
-        Some(suspicion) => {
-            let (start, body) = peek(body).await;
-            let is_confirmed = match asked.method {
-                Method::HEAD => suspicion.is_confirmed_without_body(&parts.headers, &asked.uri),
-                _ => suspicion.is_confirmed_by(&parts.headers, &start),
-            };
-            if is_confirmed {
-                let detail = format!("{} answered {}: {}", backend.name, parts.status, suspicion.hint());
-                return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
-            }
-            BoundedBody::new(body, bounds).boxed_unsync()
-        }
-    };
-    strip_hop_by_hop(&mut parts.headers);
-    if parts.status == StatusCode::NO_CONTENT {
-        // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
-        parts.headers.remove(CONTENT_LENGTH);
-    }
-    Ok(Response::from_parts(parts, body))
 }

@@ -99,4 +99,22 @@ descriptions! {
         "Calls that look users up; one asks for many."
     GOOGLE_ID_TOKEN_EXPIRY Gauge "firegate_google_id_token_expiry_timestamp_seconds" ["backend"]
         "When the Google ID token that is kept for the backend expires; 0 if none is kept that may be sent."
+    UPSTREAM_REQUESTS Gauge "firegate_upstream_requests_in_flight" ["backend", "endpoint"]
+        "Requests to the endpoint that are under way, streams included."
+    UPSTREAM_HEALTHY Gauge "firegate_upstream_healthy" ["backend", "endpoint"]
+        "1 while the endpoint's `health_check` succeeds, or it has none."
+    UPSTREAM_EJECTED Gauge "firegate_upstream_ejected" ["backend", "endpoint"]
+        "1 while the endpoint is left alone because it failed several times in a row."
+    UPSTREAM_EJECTIONS Counter "firegate_upstream_ejections_total" ["backend", "endpoint"]
+        "How often the endpoint was ejected."
+    UPSTREAM_FAILURES Counter "firegate_upstream_failures_total" ["backend", "endpoint"]
+        "Requests to the endpoint that got no answer, or 502, 503 or 504."
+    UPSTREAM_CONNECTS Counter "firegate_upstream_connects_total" ["backend", "endpoint", "result"]
+        "Attempts to connect to the endpoint."
+    UPSTREAM_IDLE Gauge "firegate_upstream_idle_connections" ["backend", "endpoint"]
+        "Connections to the endpoint that are open and carry no request."
+    UPSTREAM_REPEATS Counter "firegate_upstream_repeats_total" ["backend", "result"]
+        "Requests that could be sent once more: `sent`, or `unaffordable` when too many already were."
+    UPSTREAM_REFUSED Counter "firegate_upstream_refused_total" ["backend"]
+        "Requests refused because too many were under way: to the backend, or to all."
 }

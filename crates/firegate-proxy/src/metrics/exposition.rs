@@ -14,10 +14,12 @@ use super::descriptions::{
     CONNECTIONS_ACCEPTED, CONNECTIONS_OPEN, CONNECTIONS_REFUSED, DECISIONS, Description,
     GOOGLE_ID_TOKEN_EXPIRY, KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE,
     PANICS, READY, RELOAD_FAILED, RELOADS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS,
-    TOKEN_CACHE_MISSES, USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN,
-    USER_STATUS_REFUSALS_KEPT, USER_STATUS_STALENESS,
+    TOKEN_CACHE_MISSES, UPSTREAM_CONNECTS, UPSTREAM_EJECTED, UPSTREAM_EJECTIONS, UPSTREAM_FAILURES,
+    UPSTREAM_HEALTHY, UPSTREAM_IDLE, UPSTREAM_REFUSED, UPSTREAM_REPEATS, UPSTREAM_REQUESTS,
+    USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN, USER_STATUS_REFUSALS_KEPT,
+    USER_STATUS_STALENESS,
 };
-use super::{Decisions, Figures, Format};
+use super::{BackendFigures, Decisions, EndpointFigures, Figures, Format};
 use crate::listen::EntranceFigures;
 
 /// Whoever owns the figures.
@@ -91,7 +93,9 @@ impl Collector for Scrape {
         families.user_status(&figures)?;
         let tokens = figures.google_id_tokens.iter();
         let tokens = tokens.map(|token| ([token.backend.as_str()], timestamp(token.expires_at)));
-        families.all(&GOOGLE_ID_TOKEN_EXPIRY, tokens, Value::Gauge)
+        families.all(&GOOGLE_ID_TOKEN_EXPIRY, tokens, Value::Gauge)?;
+        families.endpoints(&figures.endpoints)?;
+        families.backends(&figures.backends)
     }
 }
 
@@ -144,6 +148,40 @@ impl Families<'_> {
         self.one(&USER_STATUS_STALENESS, [], Value::Gauge(gauge(status.staleness_max_seconds)))?;
         let lookups = [(["success"], status.successes), (["failure"], status.failures)];
         self.all(&USER_STATUS_LOOKUPS, lookups, Value::Counter)
+    }
+
+    fn endpoints(&mut self, endpoints: &[EndpointFigures]) -> fmt::Result {
+        fn labels(of: &EndpointFigures) -> [&str; 2] {
+            [&of.backend, &of.endpoint]
+        }
+        let gauges =
+            |value: fn(&EndpointFigures) -> i64| endpoints.iter().map(move |of| (labels(of), value(of)));
+        let counts =
+            |value: fn(&EndpointFigures) -> u64| endpoints.iter().map(move |of| (labels(of), value(of)));
+        self.all(&UPSTREAM_REQUESTS, gauges(|of| gauge(of.requests)), Value::Gauge)?;
+        self.all(&UPSTREAM_HEALTHY, gauges(|of| of.is_healthy.into()), Value::Gauge)?;
+        self.all(&UPSTREAM_EJECTED, gauges(|of| of.is_ejected.into()), Value::Gauge)?;
+        self.all(&UPSTREAM_EJECTIONS, counts(|of| of.ejections), Value::Counter)?;
+        self.all(&UPSTREAM_FAILURES, counts(|of| of.failures), Value::Counter)?;
+        let connects = endpoints.iter().flat_map(|of| {
+            let [backend, endpoint] = labels(of);
+            [
+                ([backend, endpoint, "success"], of.connects),
+                ([backend, endpoint, "failure"], of.failed_connects),
+            ]
+        });
+        self.all(&UPSTREAM_CONNECTS, connects, Value::Counter)?;
+        self.all(&UPSTREAM_IDLE, gauges(|of| gauge(of.idle_connections)), Value::Gauge)
+    }
+
+    fn backends(&mut self, backends: &[BackendFigures]) -> fmt::Result {
+        let repeats = backends.iter().flat_map(|of| {
+            let backend = of.backend.as_str();
+            [([backend, "sent"], of.repeats), ([backend, "unaffordable"], of.unaffordable_repeats)]
+        });
+        self.all(&UPSTREAM_REPEATS, repeats, Value::Counter)?;
+        let refused = backends.iter().map(|of| ([of.backend.as_str()], of.refused));
+        self.all(&UPSTREAM_REFUSED, refused, Value::Counter)
     }
 
     fn one<const LABELS: usize>(

@@ -20,6 +20,48 @@ pub(crate) struct Figures {
     pub(crate) verified_tokens: VerifiedTokenFigures,
     /// One for each backend that is called with Firegate's own Google ID token.
     pub(crate) google_id_tokens: Vec<GoogleIdTokenFigures>,
+    /// One for each endpoint of a backend.
+    pub(crate) endpoints: Vec<EndpointFigures>,
+    /// One for each backend.
+    pub(crate) backends: Vec<BackendFigures>,
+}
+
+/// An endpoint of a backend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EndpointFigures {
+    /// The backend's name.
+    pub(crate) backend: String,
+    /// Its origin.
+    pub(crate) endpoint: String,
+    /// How many requests are under way.
+    pub(crate) requests: usize,
+    /// How many connections are open and carry no request.
+    pub(crate) idle_connections: usize,
+    /// Whether its active health checks succeed, or it has none.
+    pub(crate) is_healthy: bool,
+    /// Whether it is left alone because it failed several times in a row.
+    pub(crate) is_ejected: bool,
+    /// How often that happened.
+    pub(crate) ejections: u64,
+    /// How many connections were made.
+    pub(crate) connects: u64,
+    /// How many could not be made.
+    pub(crate) failed_connects: u64,
+    /// How many requests got no answer, or 502, 503 or 504.
+    pub(crate) failures: u64,
+}
+
+/// What is under way to a backend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BackendFigures {
+    /// The backend's name.
+    pub(crate) backend: String,
+    /// How many requests were refused because too many were under way.
+    pub(crate) refused: u64,
+    /// How many were sent once more.
+    pub(crate) repeats: u64,
+    /// How many might have been, and were not for want of budget.
+    pub(crate) unaffordable_repeats: u64,
 }
 
 /// The process as a whole.

@@ -37,6 +37,8 @@ pub(crate) enum BodyError {
     TooLong,
     #[error("the body is sent too slowly")]
     TooSlow,
+    #[error("the service has answered without it")]
+    Unwanted,
     #[error("the other side broke off: {0}")]
     Transport(#[from] hyper::Error),
 }
@@ -142,7 +144,7 @@ impl BodyProgress {
             BodyError::TooLarge => BodyFailure::TooLarge,
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::TooLong | BodyError::Transport(_) => return,
+            BodyError::TooLong | BodyError::Unwanted | BodyError::Transport(_) => return,
         };
         if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {
             self.0.failure.store(*number, Ordering::Relaxed);

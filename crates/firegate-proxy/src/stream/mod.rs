@@ -12,7 +12,7 @@ mod pace;
 mod tunnel;
 mod web_socket;
 
-pub(crate) use body::{Body, BodyFailure, BodyProgress, BoundedBody, Bounds, Side};
+pub(crate) use body::{Body, BodyError, BodyFailure, BodyProgress, BoundedBody, Bounds, Side};
 pub(crate) use client_body::ClientBody;
 pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;

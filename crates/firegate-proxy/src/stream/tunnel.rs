@@ -14,6 +14,7 @@ use super::boundary::Boundary;
 use super::lease::{Lease, LeaseEnd};
 use super::web_socket::{CloseCode, WebSocketFraming, close_to_client, close_to_service};
 use crate::limits::{STREAM_ENDING_GRACE, WEB_SOCKET_CLOSE_TIMEOUT};
+use crate::upstream::Passage;
 
 /// How much is read at once in each direction.
 const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
@@ -51,10 +52,19 @@ impl TunnelEnd {
 }
 
 impl Tunnels {
-    /// Joins two connections as soon as both have switched.
-    pub(crate) fn join(&self, client: OnUpgrade, service: OnUpgrade, idle: Duration, lease: Lease) {
+    /// Joins two connections as soon as both have switched, and lets go of `passage` when the tunnel ends.
+    pub(crate) fn join(
+        &self,
+        client: OnUpgrade,
+        service: OnUpgrade,
+        idle: Duration,
+        lease: Lease,
+        passage: Passage,
+    ) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
+            // It counts as under way for as long as it lasts.
+            let _passage = passage;
             let switched = tokio::select! {
                 switched = async { tokio::try_join!(client, service) } => switched,
                 () = stop.cancelled() => return,

@@ -154,6 +154,13 @@ pub(crate) struct PeekedBody<B: HttpBody> {
     rest: B,
 }
 
+impl<B: HttpBody> PeekedBody<B> {
+    /// What is left of the body, without its beginning.
+    pub(crate) fn into_rest(self) -> B {
+        self.rest
+    }
+}
+
 impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for PeekedBody<B>
 where
     B::Error: Unpin,

@@ -20,7 +20,7 @@ mod render;
 mod summary;
 
 use firegate_core::identity::{
-    Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, User, identify,
+    Audiences, Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, User, identify,
 };
 use firegate_core::jose::{CompactJws, KeySet};
 use firegate_core::path::NormalPath;
@@ -97,7 +97,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let believing = believed::keys_that_believe(token);
     let selected =
         NormalPath::parse(input.path).ok().and_then(|path| snapshot.routes.select(&path).ok().cloned());
-    let backend_audience = selected.as_ref().map_or("", |backend| backend.endpoint().audience.as_str());
+    let audiences = selected.as_deref().map_or(Audiences::One(""), Audiences::Of);
 
     let parsed = CompactJws::parse(token);
     let summary = TokenSummary::of(token, &parsed, input.now);
@@ -105,11 +105,11 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         |_| Vec::new(),
         |jws| {
             let rules = &snapshot.identity;
-            let examined = Examined::new(jws, rules, backend_audience, input.keys, input.now);
+            let examined = Examined::new(jws, rules, audiences, input.keys, input.now);
             checks::run(&examined, problem)
         },
     );
-    let principal = principal(token, backend_audience, &snapshot, &believing, &input);
+    let principal = principal(token, audiences, &snapshot, &believing, &input);
     let user = principal.as_ref().and_then(Principal::user).cloned();
     let (path, backend, firegate) = match NormalPath::parse(input.path) {
         Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
@@ -196,12 +196,12 @@ fn usable(state: &KeyState) -> Option<&KeySet> {
 /// Who calls, as far as the token proves it; without keys, who it claims to be from.
 fn principal(
     token: &str,
-    backend_audience: &str,
+    audiences: Audiences<'_>,
     snapshot: &Snapshot,
     believing: &KeyRing,
     input: &ExplainInput<'_>,
 ) -> Option<Principal> {
-    let judge = |keys: &KeyRing| identify(token, &snapshot.identity, backend_audience, keys, input.now);
+    let judge = |keys: &KeyRing| identify(token, &snapshot.identity, audiences, keys, input.now);
     match judge(input.keys) {
         Ok(Identified { principal, .. }) => Some(principal),
         Err(Obstacle::KeysMissing { .. }) => judge(believing).ok().map(|found| found.principal),

@@ -1,21 +1,19 @@
 //! Backends: where they are, how Firegate identifies itself to them, and what they are told.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::{Checker, Whole};
 use crate::configuration::google::is_loopback;
 use crate::configuration::model::{
-    Access, Backend, Credential, EncodedSlash, Endpoint, Enforce, IdentityHeaders, Plaintext, Protocol,
-    Timeouts, UserToken,
+    Access, Backend, Credential, EncodedSlash, Endpoint, Enforce, IdentityHeaders, Plaintext, UserToken,
 };
 use crate::configuration::names::{BackendName, ProjectId};
 use crate::configuration::source::{
     BackendFullSource, BackendSource, EncodedSlashSource, EndpointSource, EnforceSource,
-    IdentityHeadersSource, PlaintextSource, ProtocolSource, TimeoutsSource, UserTokenSource,
+    IdentityHeadersSource, PlaintextSource, UserTokenSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
-use crate::limits::{BACKENDS_MAX, BODY_BYTES_MAX, TIMEOUT_MAX};
+use crate::limits::{BACKENDS_MAX, BODY_BYTES_MAX, ENDPOINTS_MAX};
 use crate::members::Member;
 use crate::suggestion::quoted;
 use crate::yaml::Part;
@@ -143,6 +141,14 @@ impl Checker<'_> {
         let body_bytes_max =
             self.size(&body_path, source.body_bytes_max.take(), BODY_BYTES_MAX_DEFAULT, 1..=BODY_BYTES_MAX);
         let timeouts = self.timeouts(&path.key("timeouts"), source.timeouts.take());
+        let protocol = self.protocol(path, source.protocol, endpoints.as_deref());
+        let ca_certificates = source
+            .ca_certificates
+            .take()
+            .map(|file| self.file_name(&path.key("ca_certificates"), Some(file)));
+        let requests_max = self.requests_max(&path.key("requests_max"), source.requests_max);
+        let health_check =
+            source.health_check.take().map(|check| self.health_check(path, check, credential.as_ref()));
         let mut endpoints = endpoints?.into_iter();
         let backend = Backend {
             endpoint: endpoints.next()?,
@@ -155,12 +161,10 @@ impl Checker<'_> {
             token_sources: token_sources?,
             app_check: app_check?,
             identity_headers,
-            protocol: match source.protocol {
-                None | Some(ProtocolSource::Auto) => Protocol::Auto,
-                Some(ProtocolSource::Http1) => Protocol::Http1,
-                Some(ProtocolSource::H2) => Protocol::H2,
-                Some(ProtocolSource::H2c) => Protocol::H2c,
-            },
+            protocol: protocol?,
+            ca_certificates: super::optional(ca_certificates)?,
+            requests_max: requests_max?,
+            health_check: super::optional(health_check)?,
             plaintext,
             encoded_slash: match source.encoded_slash {
                 None | Some(EncodedSlashSource::Refuse) => EncodedSlash::Refuse,
@@ -196,6 +200,14 @@ impl Checker<'_> {
             }
             (None, Some(endpoints)) if !endpoints.is_empty() => {
                 let path = path.key("endpoints");
+                if endpoints.len() > ENDPOINTS_MAX {
+                    let message =
+                        format!("there are {} endpoints, the most is {ENDPOINTS_MAX}", endpoints.len());
+                    let found = Diagnostic::error(code::TOO_LARGE, message)
+                        .hint("name one for each region, and let a load balancer choose within it");
+                    self.report_part(&path, Part::Key, found);
+                    return None;
+                }
                 let endpoints = endpoints.into_iter().enumerate();
                 let checked: Vec<Option<Endpoint>> = endpoints
                     .map(|(index, endpoint)| {
@@ -321,18 +333,6 @@ impl Checker<'_> {
                 None
             }
         }
-    }
-
-    fn timeouts(&mut self, path: &YamlPath, timeouts: Option<TimeoutsSource>) -> Option<Timeouts> {
-        let default = Timeouts::default();
-        let Some(timeouts) = timeouts else { return Some(default) };
-        let range = Duration::from_millis(1)..=TIMEOUT_MAX;
-        let connect = self.duration(&path.key("connect"), timeouts.connect, default.connect, range.clone());
-        let headers_path = path.key("response_headers");
-        let response_headers =
-            self.duration(&headers_path, timeouts.response_headers, default.response_headers, range.clone());
-        let idle = self.duration(&path.key("idle"), timeouts.idle, default.idle, range);
-        Some(Timeouts { connect: connect?, response_headers: response_headers?, idle: idle? })
     }
 
     /// Refuses to send over plain http what only the service may read, unless it stays on this machine.

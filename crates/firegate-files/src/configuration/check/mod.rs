@@ -2,6 +2,7 @@
 
 mod app_check;
 mod backend;
+mod connection;
 mod credential;
 mod edge;
 mod exchange;

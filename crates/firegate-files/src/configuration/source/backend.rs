@@ -55,6 +55,12 @@ pub(crate) struct BackendFullSource {
     pub identity_headers: Option<IdentityHeadersSource>,
     /// The HTTP version spoken to the service. Default: `auto`.
     pub protocol: Option<ProtocolSource>,
+    /// The PEM file of the authorities that the service's certificate may come from, instead of the system's.
+    pub ca_certificates: Option<String>,
+    /// How many requests may be under way to the service, streams included. Default: 2048.
+    pub requests_max: Option<u64>,
+    /// Asks each endpoint now and then how it does. Only where the service runs anyway: with `credential: none`.
+    pub health_check: Option<HealthCheckSource>,
     /// Whether tokens may go over plain http to an address that is not loopback. Default: `refuse`.
     pub plaintext: Option<PlaintextSource>,
     /// Whether paths with an encoded slash or backslash (`%2F`, `%5C`) reach the service. Default: `refuse`.
@@ -145,13 +151,13 @@ pub(crate) enum IdentityHeadersSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ProtocolSource {
-    /// What the service offers.
+    /// HTTP/2 where the service offers it in the TLS handshake, else HTTP/1.1.
     Auto,
     /// HTTP/1.1.
     Http1,
     /// HTTP/2 over TLS.
     H2,
-    /// HTTP/2 without TLS.
+    /// HTTP/2 without TLS, with prior knowledge.
     H2c,
 }
 
@@ -205,6 +211,20 @@ pub(crate) struct TimeoutsSource {
     pub response_headers: Option<DurationSource>,
     /// Between two pieces of a body or stream. Default: 300s.
     pub idle: Option<DurationSource>,
+    /// From the head of the request to the end of the answer; WebSockets are not bounded by it. Default: none.
+    pub total: Option<DurationSource>,
+}
+
+/// A request that asks an endpoint how it does.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HealthCheckSource {
+    /// The path that answers 2xx while all is well, for example `/healthz`.
+    pub path: Option<String>,
+    /// Between two of them. Default: 10s.
+    pub interval: Option<DurationSource>,
+    /// How long an answer may take. Default: 2s.
+    pub timeout: Option<DurationSource>,
 }
 
 /// A path and the backend that answers it.

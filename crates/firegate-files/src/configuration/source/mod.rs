@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 pub(crate) use backend::{
     BackendFullSource, BackendSource, CredentialSource, EncodedSlashSource, EndpointSource, EnforceSource,
-    IdentityHeadersSource, PlaintextSource, ProtocolSource, RouteSource, StreamsUntilSource, TimeoutsSource,
-    TokenSourceSource, UrlSource, UserTokenSource,
+    HealthCheckSource, IdentityHeadersSource, PlaintextSource, ProtocolSource, RouteSource,
+    StreamsUntilSource, TimeoutsSource, TokenSourceSource, UrlSource, UserTokenSource,
 };
 pub(crate) use users::{
     AcceptSource, AnonymousSource, AppCheckFullSource, AppCheckSource, OnFailureSource, RevocationSource,

@@ -62,9 +62,11 @@ fn the_smallest_configuration_has_the_documented_defaults() {
         connect: Duration::from_secs(connect),
         response_headers: Duration::from_secs(response_headers),
         idle: Duration::from_secs(idle),
+        total: None,
     };
     assert_eq!(backend.timeouts, seconds(5, 60, 300));
     assert_eq!(backend.connect_through, None);
+    assert_eq!((backend.requests_max, &backend.ca_certificates, &backend.health_check), (2048, &None, &None));
     let Routing::Routes(routes) = &configuration.routing else { panic!("no routes") };
     assert_eq!(routes.len(), 1);
     assert_eq!(routes[0].path, PathPattern::Prefix("/".to_owned()));
@@ -101,6 +103,7 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
             "FG124 backends.api.workload_identity_provider",
             "FG113 backends.api.iam_policy",
             "FG125 backends.api.enforce",
+            "FG161 backends.api.health_check",
             "FG113 url_map",
             "FG145 users.revocation.on_failure"
         ]
@@ -110,11 +113,9 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
     assert_eq!(
         unbuilt,
         [
-            "backends.api.endpoints",
             "backends.api.iam_policy",
             "backends.api.security_policy",
             "backends.api.enforce",
-            "backends.api.protocol",
             "url_map",
             "groups",
             "roles",

@@ -107,7 +107,7 @@ fn misspelled_member() {
 
 #[test]
 fn feature_not_built_yet() {
-    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\nsecurity_policy: armor.yaml\nprotocol: h2")), @r"
+    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\nsecurity_policy: armor.yaml")), @r"
         error[FG010]: `security_policy` is understood but not built yet in this version
          --> firegate.yaml:6:22
           |
@@ -115,14 +115,6 @@ fn feature_not_built_yet() {
           |                      ^^^^^^^^^^
           |
           = hint: remove it
-
-        error[FG010]: `protocol: h2` is understood but not built yet in this version
-         --> firegate.yaml:7:15
-          |
-        7 |     protocol: h2
-          |               ^^
-          |
-          = hint: write `auto`, or remove it
         ");
 }
 

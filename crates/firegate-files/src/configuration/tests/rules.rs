@@ -144,13 +144,42 @@ fn urls() {
         &["FG113 backends.api.endpoints"],
     );
     check(&backend("endpoints: [ { audience: a } ]"), &["FG008 backends.api.endpoints[0].url"]);
-    check(
-        &backend("endpoints: [ { url: https://a.run.app }, { url: https://b.run.app } ]"),
-        &["FG010 backends.api.endpoints"],
-    );
+    check(&backend("endpoints: [ { url: https://a.run.app }, { url: https://b.run.app } ]"), &[]);
+    let many = "{ url: https://a.run.app }, ".repeat(33);
+    check(&backend(&format!("endpoints: [ {many} ]")), &["FG002 backends.api.endpoints"]);
     check(
         "project: my-project\nallow: [allUsers]\nbackends: { \"a.b\": https://a.run.app }\n",
         &["FG120 backends.\"a.b\""],
+    );
+}
+
+#[test]
+fn a_version_of_http_goes_with_the_scheme() {
+    check(&backend("url: https://a.run.app\nprotocol: h2"), &[]);
+    check(&backend("url: http://127.0.0.1:9000\nprotocol: h2c"), &[]);
+    check(&backend("url: https://a.run.app\nprotocol: h2c"), &["FG160 backends.api.protocol"]);
+    check(&backend("url: http://127.0.0.1:9000\nprotocol: h2"), &["FG160 backends.api.protocol"]);
+    check(
+        &backend("endpoints: [ { url: https://a.run.app }, { url: http://127.0.0.1:9000 } ]\nprotocol: h2"),
+        &["FG160 backends.api.protocol"],
+    );
+}
+
+#[test]
+fn how_a_service_is_waited_for_and_asked() {
+    let local = |more: &str| backend(&format!("url: http://127.0.0.1:9000\n{more}"));
+    check(&local("timeouts: { total: 2h }"), &["FG011 backends.api.timeouts.total"]);
+    check(&local("requests_max: 0"), &["FG011 backends.api.requests_max"]);
+    check(&local("ca_certificates: ''"), &["FG007 backends.api.ca_certificates"]);
+    check(&local("health_check: { path: /healthz }"), &[]);
+    check(&local("health_check: {}"), &["FG008 backends.api.health_check.path"]);
+    check(&local("health_check: { path: healthz }"), &["FG161 backends.api.health_check.path"]);
+    check(&local("health_check: { path: '/a b' }"), &["FG161 backends.api.health_check.path"]);
+    check(&local("health_check: { path: /, timeout: 0s }"), &["FG011 backends.api.health_check.timeout"]);
+    // Cloud Run's front would answer, and not the service.
+    check(
+        &backend("url: https://a.run.app\nhealth_check: { path: /healthz }"),
+        &["FG161 backends.api.health_check"],
     );
 }
 
@@ -262,7 +291,6 @@ fn enforcement_and_streams() {
     check(&format!("{until_revocation}users: {{ revocation: {{ check: required }} }}\n"), &[]);
     check(&file("streams: { until: token_expiry }"), &[]);
     check(&file("streams: { until: never }"), &[]);
-    check(&file("protocol: h2c"), &["FG010 backends.api.protocol"]);
     check(
         &file("security_policy: missing.yaml"),
         &["FG010 backends.api.security_policy", "FG012 backends.api.security_policy"],

@@ -79,6 +79,24 @@ fn figures() -> Figures {
         }),
         verified_tokens: VerifiedTokenFigures { hits: 7, misses: 5, entries: 4 },
         google_id_tokens: vec![token("api", Some(1_790_003_600)), token("video", None)],
+        endpoints: vec![EndpointFigures {
+            backend: "api".to_owned(),
+            endpoint: "https://api.example".to_owned(),
+            requests: 21,
+            idle_connections: 22,
+            is_healthy: true,
+            is_ejected: false,
+            ejections: 23,
+            connects: 24,
+            failed_connects: 25,
+            failures: 26,
+        }],
+        backends: vec![BackendFigures {
+            backend: "api".to_owned(),
+            refused: 27,
+            repeats: 28,
+            unaffordable_repeats: 29,
+        }],
     }
 }
 
@@ -132,6 +150,17 @@ fn it_says_what_the_owners_say() {
         "firegate_user_status_lookups_total{result=\"failure\"} 6",
         "firegate_google_id_token_expiry_timestamp_seconds{backend=\"api\"} 1790003600",
         "firegate_google_id_token_expiry_timestamp_seconds{backend=\"video\"} 0",
+        "firegate_upstream_requests_in_flight{backend=\"api\",endpoint=\"https://api.example\"} 21",
+        "firegate_upstream_idle_connections{backend=\"api\",endpoint=\"https://api.example\"} 22",
+        "firegate_upstream_healthy{backend=\"api\",endpoint=\"https://api.example\"} 1",
+        "firegate_upstream_ejected{backend=\"api\",endpoint=\"https://api.example\"} 0",
+        "firegate_upstream_ejections_total{backend=\"api\",endpoint=\"https://api.example\"} 23",
+        "firegate_upstream_connects_total{backend=\"api\",endpoint=\"https://api.example\",result=\"success\"} 24",
+        "firegate_upstream_connects_total{backend=\"api\",endpoint=\"https://api.example\",result=\"failure\"} 25",
+        "firegate_upstream_failures_total{backend=\"api\",endpoint=\"https://api.example\"} 26",
+        "firegate_upstream_refused_total{backend=\"api\"} 27",
+        "firegate_upstream_repeats_total{backend=\"api\",result=\"sent\"} 28",
+        "firegate_upstream_repeats_total{backend=\"api\",result=\"unaffordable\"} 29",
     ] {
         assert!(written.lines().any(|found| found == line), "{line} is not in\n{written}");
     }

@@ -1,0 +1,271 @@
+//! A new connection to an endpoint: TCP to one of its addresses, TLS if its URL says so, and HTTP in the version that is
+//! configured or agreed on.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use firegate_files::configuration::Protocol;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use super::connections::{Dispatch, SharedConnection, Streams};
+use super::resolve::{Addresses, in_turn};
+use super::transport::Transport;
+use crate::limits::{
+    UPSTREAM_ATTEMPT_STAGGER, UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_CONNECTION_WINDOW_BYTES,
+    UPSTREAM_HEADERS_MAX, UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
+    UPSTREAM_STREAM_WINDOW_BYTES,
+};
+use crate::stream::Body;
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectError {
+    pub(super) kind: ConnectErrorKind,
+    detail: String,
+}
+
+/// Whose fault it is that there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectErrorKind {
+    /// The service's, or that of the network between.
+    Unreachable,
+    /// It did not answer in time.
+    TimedOut,
+    /// The two sides do not speak the same protocol.
+    Protocol,
+    /// This machine's: it has no descriptors left, which says nothing of the service.
+    OutOfDescriptors,
+}
+
+impl ConnectError {
+    pub(super) fn new(kind: ConnectErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    fn of(error: &io::Error, what: impl fmt::Display) -> Self {
+        // `EMFILE` and `ENFILE`.
+        let kind = match error.raw_os_error() {
+            Some(23 | 24) => ConnectErrorKind::OutOfDescriptors,
+            _ => ConnectErrorKind::Unreachable,
+        };
+        Self::new(kind, format!("{what}: {error}"))
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.detail)
+    }
+}
+
+/// Which versions of HTTP a connection may turn out to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Versions {
+    Http1,
+    Http2,
+    /// Whichever the service prefers in the TLS handshake.
+    Negotiated,
+}
+
+impl Versions {
+    /// What the configuration means for a URL of this scheme.
+    pub(super) fn of(protocol: Protocol, url: &Url) -> Self {
+        match protocol {
+            Protocol::Auto if url.scheme() == "https" => Self::Negotiated,
+            Protocol::Auto | Protocol::Http1 => Self::Http1,
+            Protocol::H2 | Protocol::H2c => Self::Http2,
+        }
+    }
+
+    fn offered(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+            Self::Negotiated => &[b"h2", b"http/1.1"],
+        }
+    }
+}
+
+/// How the connections of one endpoint are made.
+pub(super) struct Connector {
+    /// The name that the service's certificate has to be for, and whom to believe; nothing without TLS.
+    tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
+    versions: Versions,
+}
+
+/// A connection that was just made.
+pub(super) enum Opened {
+    Http1 { dispatch: Dispatch, address: SocketAddr, epoch: u64 },
+    Http2(SharedConnection),
+}
+
+impl Connector {
+    /// For connections to `connect_to` in the name of `url`, whose certificates `tls` judges.
+    ///
+    /// # Errors
+    /// If the host cannot be the name of a server.
+    pub(super) fn new(
+        url: &Url,
+        connect_to: &Url,
+        versions: Versions,
+        tls: &ClientConfig,
+    ) -> Result<Self, ConnectError> {
+        if connect_to.scheme() != "https" {
+            return Ok(Self { tls: None, versions });
+        }
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            ConnectError::new(ConnectErrorKind::Protocol, format!("{host:?} cannot be the name of a server"))
+        })?;
+        let mut tls = tls.clone();
+        tls.alpn_protocols = versions.offered().iter().map(|name| name.to_vec()).collect();
+        Ok(Self { tls: Some((name, Arc::new(tls))), versions })
+    }
+
+    /// The versions that its connections may turn out to speak.
+    pub(super) fn versions(&self) -> Versions {
+        self.versions
+    }
+
+    /// Makes a connection, until `deadline` at the latest. `turn` says with which of the addresses to begin.
+    pub(super) async fn connect(
+        &self,
+        addresses: &Addresses,
+        turn: usize,
+        deadline: Instant,
+    ) -> Result<Opened, ConnectError> {
+        let late = |what: &str| ConnectError::new(ConnectErrorKind::TimedOut, format!("{what} in time"));
+        // Before the addresses are read: what changes in between makes the connection look older than it is.
+        let epoch = addresses.epoch();
+        let found = addresses.wait(deadline).await;
+        let found = found.map_err(|error| ConnectError::new(ConnectErrorKind::Unreachable, error))?;
+        let (stream, address) = timeout_at(deadline, dial(&in_turn(&found, turn)))
+            .await
+            .map_err(|_| late("no connection could be made"))??;
+        // A socket that refuses is slower, not wrong.
+        let _ = stream.set_nodelay(true);
+        let secured = timeout_at(deadline, self.secure(stream, address)).await;
+        let transport = secured.map_err(|_| late("the TLS handshake did not end"))??;
+        let is_http2 = match self.versions {
+            Versions::Http1 => false,
+            Versions::Http2 => true,
+            Versions::Negotiated => transport.agreed_on_http2(),
+        };
+        let io = TokioIo::new(transport);
+        let handshake = async {
+            if is_http2 {
+                http2_connection(io, address, epoch).await.map(Opened::Http2)
+            } else {
+                http1_connection(io).await.map(|dispatch| Opened::Http1 { dispatch, address, epoch })
+            }
+        };
+        let opened = timeout_at(deadline, handshake).await.map_err(|_| late("HTTP did not begin"))?;
+        opened.map_err(|error| {
+            ConnectError::new(
+                ConnectErrorKind::Unreachable,
+                format!("{address}: HTTP did not begin: {error}"),
+            )
+        })
+    }
+
+    async fn secure(&self, stream: TcpStream, address: SocketAddr) -> Result<Transport, ConnectError> {
+        let Some((name, config)) = &self.tls else { return Ok(Transport::Plain(stream)) };
+        let connector = TlsConnector::from(Arc::clone(config));
+        let handshake = connector.connect(name.clone(), stream).await;
+        let stream = handshake.map_err(|error| ConnectError::of(&error, format!("{address}: TLS failed")))?;
+        let transport = Transport::Tls(Box::new(stream));
+        if self.versions == Versions::Http2 && !transport.agreed_on_http2() {
+            let what = format!("{address}: the service did not agree to HTTP/2 in the TLS handshake");
+            return Err(ConnectError::new(ConnectErrorKind::Protocol, what));
+        }
+        Ok(transport)
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connector").field("versions", &self.versions).finish_non_exhaustive()
+    }
+}
+
+/// A TCP connection to the first address that answers. The next one is tried when an attempt failed or has taken a while,
+/// and does not end those before (RFC 8305, section 5).
+async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    let mut left = addresses.iter().copied();
+    let mut attempts = FuturesUnordered::new();
+    let mut failure = ConnectError::new(ConnectErrorKind::Unreachable, "the host has no address");
+    let attempt = |address| async move { (address, TcpStream::connect(address).await) };
+    attempts.extend(left.next().map(attempt));
+    loop {
+        let next = tokio::select! {
+            next = attempts.next() => next,
+            () = sleep(UPSTREAM_ATTEMPT_STAGGER), if left.len() > 0 => {
+                attempts.extend(left.next().map(attempt));
+                continue;
+            }
+        };
+        match next {
+            Some((address, Ok(stream))) => return Ok((stream, address)),
+            Some((address, Err(error))) => {
+                failure = ConnectError::of(&error, address);
+                attempts.extend(left.next().map(attempt));
+            }
+            None => return Err(failure),
+        }
+    }
+}
+
+async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<http1::SendRequest<Body>> {
+    let (dispatch, connection) = http1::Builder::new()
+        .max_headers(UPSTREAM_HEADERS_MAX)
+        .max_buf_size(UPSTREAM_BUFFER_BYTES_MAX)
+        .handshake(io)
+        .await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "a connection to a service ended early");
+        }
+    });
+    Ok(dispatch)
+}
+
+async fn http2_connection(
+    io: TokioIo<Transport>,
+    address: SocketAddr,
+    epoch: u64,
+) -> hyper::Result<SharedConnection> {
+    let (dispatch, mut connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(UPSTREAM_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(UPSTREAM_CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(UPSTREAM_RESPONSE_HEAD_BYTES_MAX)
+        .keep_alive_interval(UPSTREAM_PING_INTERVAL)
+        .keep_alive_timeout(UPSTREAM_PING_TIMEOUT)
+        .handshake(io)
+        .await?;
+    let streams = Arc::new(Streams::default());
+    let told = Arc::clone(&streams);
+    tokio::spawn(async move {
+        // How many streams the service allows is the connection's to know, and it is looked at with every request.
+        let driven = std::future::poll_fn(|context| {
+            let ended = std::pin::Pin::new(&mut connection).poll(context);
+            told.allow(connection.current_max_send_streams());
+            ended
+        });
+        if let Err(error) = driven.await {
+            tracing::debug!(%error, "an HTTP/2 connection to a service ended early");
+        }
+    });
+    Ok(SharedConnection::new(dispatch, streams, address, epoch))
+}

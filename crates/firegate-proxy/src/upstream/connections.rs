@@ -1,0 +1,277 @@
+//! The open connections of one worker to one endpoint. Only that worker takes from them, so the lock is never waited for
+//! but while the control runtime sweeps.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::client::conn::{http1, http2};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::connect::ConnectError;
+use super::resolve::Addresses;
+use crate::limits::{
+    UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_IDLE_BUSY_MAX,
+    UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT,
+};
+use crate::stream::Body;
+
+/// What an HTTP/1 connection is sent requests by, one after the other.
+pub(super) type Dispatch = http1::SendRequest<Body>;
+
+/// The connections. HTTP/1 connections are here while they are idle, HTTP/2 connections while they are open.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    /// The one that was used last is at the back, and used next: so that those beyond the need grow old and are closed.
+    idle: VecDeque<Idle>,
+    shared: Vec<SharedConnection>,
+    /// The connection that is being made for everyone who waits for one.
+    flight: Option<Flight>,
+}
+
+/// What comes of a connection that is being made for everyone.
+pub(super) type Flight = watch::Receiver<Option<Result<(), ConnectError>>>;
+
+#[derive(Debug)]
+struct Idle {
+    dispatch: Dispatch,
+    address: SocketAddr,
+    epoch: u64,
+    since: Instant,
+}
+
+/// An HTTP/2 connection, on which many requests are under way.
+#[derive(Debug)]
+pub(super) struct SharedConnection {
+    dispatch: http2::SendRequest<Body>,
+    streams: Arc<Streams>,
+    address: SocketAddr,
+    epoch: u64,
+    /// When it was first seen without a request.
+    idle_since: Option<Instant>,
+}
+
+/// How many requests are under way on an HTTP/2 connection, and how many the service allows.
+#[derive(Debug)]
+pub(super) struct Streams {
+    open: AtomicUsize,
+    max: AtomicUsize,
+}
+
+/// A connection that a request is sent by.
+#[derive(Debug)]
+pub(super) enum Connection {
+    Http1 {
+        dispatch: Dispatch,
+        address: SocketAddr,
+        epoch: u64,
+    },
+    /// The place is held, not read.
+    Http2 {
+        dispatch: http2::SendRequest<Body>,
+        _place: StreamPlace,
+    },
+}
+
+/// A request's place on an HTTP/2 connection, for as long as it is under way.
+#[derive(Debug)]
+pub(super) struct StreamPlace(Arc<Streams>);
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { open: AtomicUsize::new(0), max: AtomicUsize::new(UPSTREAM_HTTP2_STREAMS_MAX) }
+    }
+}
+
+impl Streams {
+    /// Takes note of how many streams the service allows.
+    pub(super) fn allow(&self, max: usize) {
+        self.max.store(max.min(UPSTREAM_HTTP2_STREAMS_MAX), Ordering::Relaxed);
+    }
+
+    fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn has_place(&self) -> bool {
+        self.open() < self.max.load(Ordering::Relaxed)
+    }
+
+    fn enter(self: &Arc<Self>) -> StreamPlace {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        StreamPlace(Arc::clone(self))
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl SharedConnection {
+    pub(super) fn new(
+        dispatch: http2::SendRequest<Body>,
+        streams: Arc<Streams>,
+        address: SocketAddr,
+        epoch: u64,
+    ) -> Self {
+        Self { dispatch, streams, address, epoch, idle_since: None }
+    }
+
+    /// For one request alone.
+    pub(super) fn into_dispatch(self) -> http2::SendRequest<Body> {
+        self.dispatch
+    }
+
+    /// A place on it.
+    pub(super) fn take(&mut self) -> Connection {
+        self.idle_since = None;
+        Connection::Http2 { dispatch: self.dispatch.clone(), _place: self.streams.enter() }
+    }
+
+    fn is_over(&mut self, now: Instant) -> bool {
+        if self.streams.open() > 0 {
+            self.idle_since = None;
+            return false;
+        }
+        now.duration_since(*self.idle_since.get_or_insert(now)) >= UPSTREAM_IDLE_TIMEOUT
+    }
+}
+
+/// Whether a connection goes to an address that the host still has. The addresses are compared once after each change.
+fn is_current(epoch: &mut u64, address: SocketAddr, addresses: &Addresses) -> bool {
+    let current = addresses.epoch();
+    if *epoch != current {
+        if !addresses.contains(address) {
+            return false;
+        }
+        *epoch = current;
+    }
+    true
+}
+
+impl Connections {
+    /// A connection that is open and has room for a request.
+    pub(super) fn take(&self, addresses: &Addresses) -> Option<Connection> {
+        let mut open = self.open();
+        if !open.shared.is_empty() {
+            // Whoever still waits for an answer on a connection that is left out here gets it all the same.
+            open.shared.retain_mut(|shared| {
+                !shared.dispatch.is_closed() && is_current(&mut shared.epoch, shared.address, addresses)
+            });
+            // The newest first: it was made because the others would not do.
+            if let Some(shared) = open.shared.iter_mut().rev().find(|shared| shared.streams.has_place()) {
+                return Some(shared.take());
+            }
+            if open.shared.len() >= UPSTREAM_HTTP2_CONNECTIONS_MAX {
+                // It waits there for a stream to end, which is sooner than for a connection that is refused.
+                return open
+                    .shared
+                    .iter_mut()
+                    .min_by_key(|shared| shared.streams.open())
+                    .map(SharedConnection::take);
+            }
+        }
+        open.take_idle(addresses)
+    }
+
+    /// Keeps an HTTP/1 connection whose answer has ended for the next request.
+    pub(super) fn give_back(&self, dispatch: Dispatch, address: SocketAddr, epoch: u64) {
+        if dispatch.is_closed() {
+            return;
+        }
+        let since = Instant::now();
+        let mut open = self.open();
+        if open.idle.len() >= UPSTREAM_IDLE_CONNECTIONS_MAX {
+            open.idle.pop_front();
+        }
+        open.idle.push_back(Idle { dispatch, address, epoch, since });
+    }
+
+    /// Adds an HTTP/2 connection.
+    pub(super) fn add(&self, connection: SharedConnection) {
+        let mut open = self.open();
+        if open.shared.len() >= UPSTREAM_HTTP2_CONNECTIONS_MAX {
+            // Who is under way on it holds on to it.
+            open.shared.remove(0);
+        }
+        open.shared.push(connection);
+    }
+
+    /// The connection that is being made for everyone, or what `begin` begins.
+    pub(super) fn join(&self, begin: impl FnOnce() -> Flight) -> Flight {
+        let mut open = self.open();
+        match &open.flight {
+            // A flight whose other end is gone came to nothing.
+            Some(flight) if flight.has_changed().is_ok() => flight.clone(),
+            _ => open.flight.insert(begin()).clone(),
+        }
+    }
+
+    /// Closes what was idle for too long, or goes to an address that the host no longer has.
+    pub(super) fn sweep(&self, addresses: &Addresses, now: Instant) {
+        let mut open = self.open();
+        open.idle.retain_mut(|idle| {
+            !idle.is_over(now)
+                && !idle.dispatch.is_closed()
+                && is_current(&mut idle.epoch, idle.address, addresses)
+        });
+        open.shared.retain_mut(|shared| {
+            !shared.dispatch.is_closed()
+                && is_current(&mut shared.epoch, shared.address, addresses)
+                && !shared.is_over(now)
+        });
+    }
+
+    /// How many are open and carry no request.
+    pub(super) fn idle(&self) -> usize {
+        let open = self.open();
+        open.idle.len() + open.shared.iter().filter(|shared| shared.streams.open() == 0).count()
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn take_idle(&mut self, addresses: &Addresses) -> Option<Connection> {
+        if self.idle.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        let mut position = self.idle.len();
+        let mut busy = 0;
+        while position > 0 && busy < UPSTREAM_IDLE_BUSY_MAX {
+            position -= 1;
+            let idle = self.idle.get_mut(position)?;
+            if idle.is_over(now) {
+                // All before it are older.
+                self.idle.drain(..=position);
+                return None;
+            }
+            if idle.dispatch.is_closed() || !is_current(&mut idle.epoch, idle.address, addresses) {
+                self.idle.remove(position);
+            } else if idle.dispatch.is_ready() {
+                let Idle { dispatch, address, epoch, .. } = self.idle.remove(position)?;
+                return Some(Connection::Http1 { dispatch, address, epoch });
+            } else {
+                // The service answered before it had the whole request, the rest of which is still on its way.
+                busy += 1;
+            }
+        }
+        None
+    }
+}
+
+impl Idle {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= UPSTREAM_IDLE_TIMEOUT
+    }
+}

@@ -1,0 +1,307 @@
+//! One endpoint of a backend, as the whole process knows it: where it is, how it does, and the connections that each
+//! worker has to it. A reload that does not change its settings changes nothing of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use firegate_files::configuration::{HealthCheck, Protocol};
+use http::HeaderValue;
+use http::uri::{Authority, Scheme};
+use rustls::ClientConfig;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use url::Url;
+
+use super::connect::{ConnectError, ConnectErrorKind, Connector, Opened, Versions};
+use super::connections::{Connection, Connections, Flight};
+use super::load::UnderWay;
+use super::outliers::Outliers;
+use super::resolve::{Addresses, Resolve};
+use crate::limits::UPSTREAM_HEALTH_FAILURES_MAX;
+
+/// What makes an endpoint the same one after a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EndpointSettings {
+    pub(super) backend: String,
+    pub(super) url: Url,
+    pub(super) connect_through: Option<Url>,
+    pub(super) protocol: Protocol,
+    /// The PEM text of the roots that the backend names.
+    pub(super) roots: Option<Vec<u8>>,
+    pub(super) health_check: Option<HealthCheck>,
+    pub(super) connect_timeout: Duration,
+}
+
+/// One endpoint.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) settings: EndpointSettings,
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// The same, as HTTP/1 says it.
+    pub(super) host: HeaderValue,
+    pub(super) addresses: Addresses,
+    pub(super) requests: UnderWay,
+    pub(super) outliers: Outliers,
+    pub(super) counters: Counters,
+    health: Health,
+    connector: Connector,
+    upgrades: Connector,
+    /// The version that a negotiation led to.
+    negotiated: Negotiated,
+    /// With which of the addresses the next connection begins.
+    turn: AtomicUsize,
+    /// By the workers' numbers.
+    connections: Box<[Connections]>,
+}
+
+/// What is counted of an endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) connects: AtomicU64,
+    pub(super) failed_connects: AtomicU64,
+    /// Requests that got no answer, or 502, 503 or 504.
+    pub(super) failures: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Negotiated(AtomicU8);
+
+impl Negotiated {
+    const HTTP1: u8 = 1;
+    const HTTP2: u8 = 2;
+
+    fn set(&self, version: u8) {
+        self.0.store(version, Ordering::Relaxed);
+    }
+
+    fn is_http1(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::HTTP1
+    }
+}
+
+/// What the active checks say.
+#[derive(Debug, Default)]
+struct Health {
+    failures: AtomicUsize,
+    is_failing: AtomicBool,
+}
+
+/// A connection, and whether it carried requests before: the service may have closed such a one in the meantime.
+pub(super) struct Obtained {
+    pub(super) connection: Connection,
+    pub(super) is_reused: bool,
+}
+
+impl Endpoint {
+    /// An endpoint to which nothing is open yet.
+    ///
+    /// # Errors
+    /// If its URL cannot be called.
+    pub(super) fn new(
+        settings: EndpointSettings,
+        tls: &ClientConfig,
+        workers: usize,
+    ) -> Result<Self, ConnectError> {
+        let EndpointSettings { url, connect_through, protocol, .. } = &settings;
+        let connect_to = connect_through.as_ref().unwrap_or(url);
+        let text = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        let uncallable =
+            || ConnectError::new(ConnectErrorKind::Protocol, format!("{url} cannot be called by HTTP"));
+        let connector = |versions| Connector::new(url, connect_to, versions, tls);
+        Ok(Self {
+            scheme: if connect_to.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP },
+            authority: text.parse().map_err(|_| uncallable())?,
+            host: text.parse().map_err(|_| uncallable())?,
+            addresses: Addresses::of(connect_to),
+            requests: UnderWay::default(),
+            outliers: Outliers::new(Instant::now()),
+            counters: Counters::default(),
+            health: Health::default(),
+            connector: connector(Versions::of(*protocol, connect_to))?,
+            upgrades: connector(Versions::Http1)?,
+            negotiated: Negotiated::default(),
+            turn: AtomicUsize::new(0),
+            connections: (0..workers.max(1)).map(|_| Connections::default()).collect(),
+            settings,
+        })
+    }
+
+    /// The connections of a worker.
+    pub(super) fn connections(&self, worker: usize) -> &Connections {
+        // A worker that is not known would be a mistake of the start, and shares with another one.
+        &self.connections[worker % self.connections.len()]
+    }
+
+    /// Whether requests should go there if there is a choice.
+    pub(super) fn is_available(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.is_healthy() && !self.outliers.is_ejected(now)
+    }
+
+    /// Whether the active checks succeed, or there are none.
+    pub(super) fn is_healthy(&self) -> bool {
+        !self.health.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of an active check.
+    pub(super) fn checked(&self, outcome: Result<(), String>) {
+        let url = self.settings.url.as_str();
+        match outcome {
+            Ok(()) => {
+                self.health.failures.store(0, Ordering::Relaxed);
+                if self.health.is_failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!(backend = self.settings.backend, url, "an endpoint is healthy again");
+                }
+            }
+            Err(error) => {
+                let failures = self.health.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                if failures >= UPSTREAM_HEALTH_FAILURES_MAX
+                    && !self.health.is_failing.swap(true, Ordering::Relaxed)
+                {
+                    tracing::warn!(
+                        backend = self.settings.backend,
+                        url,
+                        error,
+                        "an endpoint fails its health check"
+                    );
+                }
+            }
+        }
+    }
+
+    /// An answer came that is no failure of the endpoint.
+    pub(super) fn succeeded(&self) {
+        self.outliers.success();
+    }
+
+    /// No connection, no answer, or one that says that there is none.
+    pub(super) fn failed(&self) {
+        self.counters.failures.fetch_add(1, Ordering::Relaxed);
+        if self.outliers.failure(Instant::now()) {
+            let (backend, url) = (&self.settings.backend, self.settings.url.as_str());
+            tracing::warn!(
+                backend,
+                url,
+                "an endpoint failed several times in a row and is left alone for a while"
+            );
+        }
+    }
+
+    /// Looks its host's name up again if it is time to, and closes what has been idle for too long.
+    pub(super) async fn tend(&self, resolver: &dyn Resolve) {
+        if self.addresses.is_due(Instant::now()) {
+            self.addresses.refresh(resolver).await;
+        }
+        let now = Instant::now();
+        for connections in &self.connections {
+            connections.sweep(&self.addresses, now);
+        }
+    }
+
+    /// A connection with room for a request: an open one if there is one and it may be, else a new one.
+    pub(super) async fn obtain(
+        self: &Arc<Self>,
+        worker: usize,
+        may_reuse: bool,
+    ) -> Result<Obtained, ConnectError> {
+        let connections = self.connections(worker);
+        if may_reuse && let Some(connection) = connections.take(&self.addresses) {
+            return Ok(Obtained { connection, is_reused: true });
+        }
+        loop {
+            if self.speaks_http1() {
+                return match self.connect().await? {
+                    Opened::Http1 { dispatch, address, epoch } => {
+                        let connection = Connection::Http1 { dispatch, address, epoch };
+                        Ok(Obtained { connection, is_reused: false })
+                    }
+                    Opened::Http2(shared) => Ok(self.shared(worker, shared)),
+                };
+            }
+            // Of those who wait for HTTP/2 one connects, for all of them.
+            let mut flight = connections.join(|| self.begin_shared(worker));
+            let landed = flight.wait_for(Option::is_some).await;
+            match landed.ok().and_then(|outcome| outcome.clone()) {
+                Some(outcome) => outcome?,
+                None => {
+                    return Err(ConnectError::new(ConnectErrorKind::Unreachable, "the worker is stopping"));
+                }
+            }
+            if let Some(connection) = connections.take(&self.addresses) {
+                return Ok(Obtained { connection, is_reused: false });
+            }
+        }
+    }
+
+    /// A new HTTP/1 connection that is nobody else's, for an upgrade.
+    ///
+    /// # Errors
+    /// If there is none, or the backend speaks HTTP/2 alone.
+    pub(super) async fn obtain_for_upgrade(&self) -> Result<Connection, ConnectError> {
+        if matches!(self.settings.protocol, Protocol::H2 | Protocol::H2c) {
+            let what = "the backend's `protocol` is HTTP/2, which has no upgrades";
+            return Err(ConnectError::new(ConnectErrorKind::Protocol, what));
+        }
+        match self.connect_by(&self.upgrades).await? {
+            Opened::Http1 { dispatch, address, epoch } => Ok(Connection::Http1 { dispatch, address, epoch }),
+            Opened::Http2(_) => Err(ConnectError::new(ConnectErrorKind::Protocol, "HTTP/2 has no upgrades")),
+        }
+    }
+
+    /// A connection of the configured versions, for whoever asks for it.
+    pub(super) async fn connect(&self) -> Result<Opened, ConnectError> {
+        self.connect_by(&self.connector).await
+    }
+
+    async fn connect_by(&self, connector: &Connector) -> Result<Opened, ConnectError> {
+        let deadline = Instant::now() + self.settings.connect_timeout;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let opened = connector.connect(&self.addresses, turn, deadline).await;
+        let counter = if opened.is_ok() { &self.counters.connects } else { &self.counters.failed_connects };
+        counter.fetch_add(1, Ordering::Relaxed);
+        opened
+    }
+
+    fn speaks_http1(&self) -> bool {
+        match self.connector.versions() {
+            Versions::Http1 => true,
+            Versions::Http2 => false,
+            Versions::Negotiated => self.negotiated.is_http1(),
+        }
+    }
+
+    /// Makes a connection for everyone who waits. It goes on when the request that began it goes away.
+    fn begin_shared(self: &Arc<Self>, worker: usize) -> Flight {
+        let (landed, flight) = watch::channel(None);
+        let endpoint = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = endpoint.connect().await.map(|opened| match opened {
+                Opened::Http1 { dispatch, address, epoch } => {
+                    endpoint.negotiated.set(Negotiated::HTTP1);
+                    endpoint.connections(worker).give_back(dispatch, address, epoch);
+                }
+                Opened::Http2(shared) => {
+                    endpoint.negotiated.set(Negotiated::HTTP2);
+                    endpoint.connections(worker).add(shared);
+                }
+            });
+            // The first to learn of it may all have left.
+            landed.send_replace(Some(outcome));
+        });
+        flight
+    }
+
+    /// The service that spoke HTTP/1 speaks HTTP/2 now.
+    fn shared(&self, worker: usize, mut shared: super::connections::SharedConnection) -> Obtained {
+        self.negotiated.set(Negotiated::HTTP2);
+        let connection = shared.take();
+        self.connections(worker).add(shared);
+        Obtained { connection, is_reused: false }
+    }
+
+    /// How many connections are open and carry no request, of all workers.
+    pub(super) fn idle_connections(&self) -> usize {
+        self.connections.iter().map(Connections::idle).sum()
+    }
+}

@@ -1,0 +1,54 @@
+//! Active health checks: a request now and then to an endpoint that runs anyway, and whose answer says how it does.
+
+use std::sync::{Arc, Weak};
+
+use firegate_files::configuration::HealthCheck;
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request, Uri};
+use tokio::time::{sleep, timeout};
+
+use super::connect::Opened;
+use super::endpoint::Endpoint;
+use crate::respond::full;
+use crate::stream::Body;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("firegate-health/", env!("CARGO_PKG_VERSION")));
+
+/// Checks an endpoint for as long as a generation of the configuration has it.
+pub(super) async fn check(endpoint: Weak<Endpoint>, check: HealthCheck) {
+    while let Some(endpoint) = endpoint.upgrade() {
+        let outcome = timeout(check.timeout, ask(&endpoint, &check.path)).await;
+        endpoint.checked(outcome.unwrap_or_else(|_| Err("there was no answer in time".to_owned())));
+        drop(endpoint);
+        sleep(check.interval).await;
+    }
+}
+
+/// Asks once, by a connection of its own: whether a new one can be made is part of the question.
+async fn ask(endpoint: &Arc<Endpoint>, path: &str) -> Result<(), String> {
+    let opened = endpoint.connect().await.map_err(|error| error.to_string())?;
+    let request = |uri: Uri| {
+        let mut request: Request<Body> = Request::new(full(""));
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = uri;
+        request.headers_mut().insert(USER_AGENT, AGENT);
+        request
+    };
+    let uncallable = |error: http::Error| error.to_string();
+    let answer = match opened {
+        Opened::Http1 { mut dispatch, .. } => {
+            let mut request = request(Uri::builder().path_and_query(path).build().map_err(uncallable)?);
+            request.headers_mut().insert(HOST, endpoint.host.clone());
+            dispatch.send_request(request).await
+        }
+        Opened::Http2(shared) => {
+            let uri = Uri::builder().scheme(endpoint.scheme.clone()).authority(endpoint.authority.clone());
+            let request = request(uri.path_and_query(path).build().map_err(uncallable)?);
+            shared.into_dispatch().send_request(request).await
+        }
+    };
+    match answer.map_err(|error| error.to_string())?.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(format!("it answered {status}")),
+    }
+}

@@ -1,0 +1,413 @@
+//! The way of one request to its service: which endpoint it goes to, how it is sent, and when it may be sent once more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
+use firegate_core::snapshot::Backend;
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::balance::{Tried, choose};
+use super::connect::{ConnectError, ConnectErrorKind};
+use super::connections::Connection;
+use super::endpoint::{Endpoint, Obtained};
+use super::expectation::Expectation;
+use super::load::{Load, UnderWay};
+use super::service_body::ServiceBody;
+use super::unanswered::Unanswered;
+use crate::door::Refused;
+use crate::limits::{UPSTREAM_ATTEMPTS_MAX, UPSTREAM_STALE_CONNECTIONS_MAX};
+use crate::respond::full;
+use crate::stream::{Body, BodyFailure, BodyProgress};
+
+/// The way to one backend, as a generation of the configuration describes it. All workers share it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    members: Vec<Member>,
+    load: Arc<Load>,
+    requests_max: usize,
+    /// What is under way to all backends, and how much of it there may be.
+    all: Arc<UnderWay>,
+    all_max: usize,
+    body_bytes_max: u64,
+    response_headers_timeout: Duration,
+    total_timeout: Option<Duration>,
+    /// Decides between endpoints that have as many requests under way.
+    turn: AtomicUsize,
+}
+
+/// An endpoint, and for whom the tokens are that go there.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) audience: Arc<str>,
+}
+
+/// A request's place among those under way to a backend, and the endpoint that was chosen for it. It is held until the
+/// answer has ended.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    upstream: Arc<Upstream>,
+    worker: usize,
+    member: usize,
+    tried: Tried,
+    attempts: usize,
+    /// Whether it has a place among the requests that are sent once more.
+    is_repeat: bool,
+    deadline: Option<Instant>,
+}
+
+/// What is to be sent, beside the request itself.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) target: PathAndQuery,
+    pub(crate) wants_upgrade: bool,
+    pub(crate) progress: BodyProgress,
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    refused: Refused,
+    passage: Passage,
+    /// What may be sent once more, if anything may.
+    body: Option<Body>,
+    /// Whether only another endpoint can help.
+    needs_another: bool,
+}
+
+impl Upstream {
+    pub(super) fn new(
+        backend: &Backend,
+        members: Vec<Member>,
+        load: Arc<Load>,
+        all: Arc<UnderWay>,
+        all_max: usize,
+    ) -> Self {
+        let settings = &backend.settings;
+        Self {
+            members,
+            load,
+            requests_max: settings.requests_max,
+            all,
+            all_max,
+            body_bytes_max: settings.body_bytes_max,
+            response_headers_timeout: settings.timeouts.response_headers,
+            total_timeout: settings.timeouts.total,
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// Lets a request of a worker in, and chooses its endpoint.
+    ///
+    /// # Errors
+    /// If too many are under way: then waiting would only make more of them fail.
+    pub(crate) fn enter(self: &Arc<Self>, worker: usize) -> Result<Passage, Refused> {
+        if !self.load.requests.enter_below(self.requests_max) {
+            self.load.count_refused();
+            let detail = format!(
+                "{} requests to the backend are under way, as many as `requests_max` allows",
+                self.requests_max
+            );
+            return Err(fault(Code::UpstreamOverloaded, detail));
+        }
+        if !self.all.enter_below(self.all_max) {
+            self.load.requests.leave();
+            self.load.count_refused();
+            let detail =
+                format!("{} requests to all backends are under way, as many as may be", self.all_max);
+            return Err(fault(Code::Overloaded, detail));
+        }
+        let mut passage = Passage {
+            upstream: Arc::clone(self),
+            worker,
+            member: 0,
+            tried: Tried::default(),
+            attempts: 0,
+            is_repeat: false,
+            deadline: self.total_timeout.map(|total| Instant::now() + total),
+        };
+        passage.choose();
+        Ok(passage)
+    }
+
+    fn choose(&self, tried: Tried) -> usize {
+        match self.members.as_slice() {
+            [_] => 0,
+            members => {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+                choose(members.iter().map(|member| &*member.endpoint), turn, tried)
+            }
+        }
+    }
+}
+
+impl Passage {
+    /// The audience of the tokens that the chosen endpoint gets.
+    pub(crate) fn audience(&self) -> &Arc<str> {
+        &self.member().audience
+    }
+
+    /// When the request and its answer have to be over, if ever.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Sends a request that is permitted to the chosen endpoint, and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// If none comes. [`Failure::again`] says whether it may be sent once more.
+    pub(crate) async fn send(
+        self,
+        mut request: Request<Body>,
+        sending: &Sending,
+    ) -> Result<Response<ServiceBody>, Box<Failure>> {
+        let has_body = !request.body().is_end_stream();
+        let is_idempotent = request.method().is_idempotent();
+        let expectation = Expectation::hold(&mut request);
+        let mut stale = 0;
+        loop {
+            let may_reuse = self.attempts == 0 && stale < UPSTREAM_STALE_CONNECTIONS_MAX;
+            let obtained = self.obtain(sending.wants_upgrade, may_reuse).await;
+            let Obtained { mut connection, is_reused } = match obtained {
+                Ok(obtained) => obtained,
+                Err(error) => return Err(self.unconnected(&error, request.into_body())),
+            };
+            address(&mut request, &connection, self.endpoint(), &sending.target);
+            let unanswered = match self.exchange(&mut connection, request, &sending.progress).await {
+                Ok(response) => {
+                    // A connection on which an upgrade was asked for carries nothing else, whatever came of it.
+                    let connection = Some(connection).filter(|_| !sending.wants_upgrade);
+                    return Ok(self.answered(response, connection, expectation));
+                }
+                Err(unanswered) => unanswered,
+            };
+            request = match unanswered {
+                // The service closed the connection while nobody used it, and got nothing of the request.
+                Unanswered::Unsent(unsent, _) if is_reused => {
+                    stale += 1;
+                    *unsent
+                }
+                unanswered => return Err(self.unanswered(unanswered, sending, has_body, is_idempotent)),
+            };
+        }
+    }
+
+    async fn obtain(&self, wants_upgrade: bool, may_reuse: bool) -> Result<Obtained, ConnectError> {
+        let endpoint = self.endpoint();
+        let obtaining = async {
+            if wants_upgrade {
+                let connection = endpoint.obtain_for_upgrade().await?;
+                return Ok(Obtained { connection, is_reused: false });
+            }
+            endpoint.obtain(self.worker, may_reuse).await
+        };
+        match self.deadline {
+            None => obtaining.await,
+            Some(deadline) => timeout_at(deadline, obtaining).await.unwrap_or_else(|_| {
+                Err(ConnectError::new(ConnectErrorKind::TimedOut, "no connection in time"))
+            }),
+        }
+    }
+
+    /// Sends by a connection. The time for the answer runs from the end of the request: while its body moves on, nobody is
+    /// late.
+    async fn exchange(
+        &self,
+        connection: &mut Connection,
+        request: Request<Body>,
+        progress: &BodyProgress,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let answer = async {
+            match connection {
+                Connection::Http1 { dispatch, .. } => dispatch.try_send_request(request).await,
+                Connection::Http2 { dispatch, .. } => dispatch.try_send_request(request).await,
+            }
+        };
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            let now = Instant::now();
+            let end = now + self.upstream.response_headers_timeout;
+            let end = self.deadline.map_or(end, |deadline| deadline.min(end));
+            match timeout_at(end, &mut answer).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(mut error)) => {
+                    return Err(match error.take_message() {
+                        Some(unsent) => Unanswered::Unsent(Box::new(unsent), error.into_error()),
+                        None => Unanswered::Broken(error.into_error()),
+                    });
+                }
+                Err(_) if self.deadline.is_none_or(|deadline| deadline > end) && progress.take_moved() => {}
+                Err(_) => return Err(Unanswered::TimedOut),
+            }
+        }
+    }
+
+    fn answered(
+        mut self,
+        response: Response<Incoming>,
+        connection: Option<Connection>,
+        expectation: Option<Expectation>,
+    ) -> Response<ServiceBody> {
+        self.end_repeat();
+        if let Some(expectation) = &expectation {
+            expectation.answered();
+        }
+        match response.status() {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                self.endpoint().failed();
+            }
+            _ => self.endpoint().succeeded(),
+        }
+        response.map(|body| ServiceBody::new(body, connection, self, expectation))
+    }
+
+    fn unconnected(self, error: &ConnectError, body: Body) -> Box<Failure> {
+        let code = match error.kind {
+            ConnectErrorKind::Unreachable => Code::UpstreamUnreachable,
+            ConnectErrorKind::TimedOut => Code::UpstreamConnectTimedOut,
+            ConnectErrorKind::Protocol => Code::UpstreamProtocol,
+            ConnectErrorKind::OutOfDescriptors => Code::Overloaded,
+        };
+        let is_endpoints = error.kind != ConnectErrorKind::OutOfDescriptors;
+        if is_endpoints {
+            self.endpoint().failed();
+        }
+        let refused = fault(code, error.to_string());
+        Box::new(Failure {
+            refused,
+            passage: self,
+            body: Some(body).filter(|_| is_endpoints),
+            needs_another: true,
+        })
+    }
+
+    fn unanswered(
+        self,
+        unanswered: Unanswered,
+        sending: &Sending,
+        has_body: bool,
+        is_idempotent: bool,
+    ) -> Box<Failure> {
+        if let Some(failure) = sending.progress.failure() {
+            let reason = match failure {
+                BodyFailure::LeaseOver => Reason::LeaseOver,
+                BodyFailure::Malformed => Reason::RequestMalformed { why: "the body is malformed" },
+                BodyFailure::TooLarge => Reason::BodyTooLarge { bytes_max: self.upstream.body_bytes_max },
+                BodyFailure::TooSlow => Reason::BodyTooSlow,
+            };
+            let refused = Refused::Denial(Denial { reason, stage: Stage::Upstream });
+            return Box::new(Failure { refused, passage: self, body: None, needs_another: false });
+        }
+        if !unanswered.is_clients() {
+            self.endpoint().failed();
+        }
+        let may_repeat =
+            !has_body && (unanswered.was_not_processed() || (is_idempotent && unanswered.is_break()));
+        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let code = if is_late { Code::UpstreamTimedOut } else { unanswered.code() };
+        let refused = fault(code, unanswered.to_string());
+        let body = match unanswered {
+            Unanswered::Unsent(request, _) => Some(request.into_body()),
+            _ if may_repeat => Some(full("")),
+            _ => None,
+        };
+        Box::new(Failure { refused, passage: self, body, needs_another: false })
+    }
+
+    /// Lets go of a connection whose answer has ended, so that the next request may use it.
+    pub(super) fn give_back(&self, connection: Connection) {
+        if let Connection::Http1 { dispatch, address, epoch } = connection {
+            self.endpoint().connections(self.worker).give_back(dispatch, address, epoch);
+        }
+    }
+
+    /// Takes note that an answer broke off before its end.
+    pub(super) fn broke_off(&self) {
+        self.endpoint().failed();
+    }
+
+    fn choose(&mut self) {
+        self.member = self.upstream.choose(self.tried);
+        self.tried.insert(self.member);
+        self.endpoint().requests.enter();
+    }
+
+    fn member(&self) -> &Member {
+        // A checked backend has at least one endpoint, and no other number is chosen.
+        &self.upstream.members[self.member]
+    }
+
+    fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.member().endpoint
+    }
+
+    fn end_repeat(&mut self) {
+        if std::mem::take(&mut self.is_repeat) {
+            self.upstream.load.end_repeat();
+        }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.end_repeat();
+        self.endpoint().requests.leave();
+        self.upstream.load.requests.leave();
+        self.upstream.all.leave();
+    }
+}
+
+impl Failure {
+    /// What is to be sent once more, and where. Nothing of the request was sent, or it has no body and sending it twice does
+    /// what sending it once does (RFC 9110, section 9.2.2), or the service said that it did nothing with it.
+    ///
+    /// # Errors
+    /// Why there is no answer, if it may not be sent once more.
+    pub(crate) fn again(self) -> Result<(Passage, Body), Refused> {
+        let Self { refused, mut passage, body, needs_another } = self;
+        let has_another = passage.attempts + 1 < passage.upstream.members.len();
+        let Some(body) = body.filter(|_| has_another || !needs_another) else { return Err(refused) };
+        let is_late = passage.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if is_late || passage.attempts + 1 >= UPSTREAM_ATTEMPTS_MAX {
+            return Err(refused);
+        }
+        if !passage.is_repeat && !passage.upstream.load.begin_repeat() {
+            return Err(refused);
+        }
+        passage.is_repeat = true;
+        passage.attempts += 1;
+        passage.endpoint().requests.leave();
+        passage.choose();
+        Ok((passage, body))
+    }
+}
+
+/// Writes where a request goes in the form of the connection's version.
+fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endpoint, target: &PathAndQuery) {
+    let mut uri = http::uri::Parts::default();
+    uri.path_and_query = Some(target.clone());
+    match connection {
+        Connection::Http1 { .. } => {
+            request.headers_mut().insert(header::HOST, endpoint.host.clone());
+            *request.version_mut() = Version::HTTP_11;
+        }
+        Connection::Http2 { .. } => {
+            request.headers_mut().remove(header::HOST);
+            *request.version_mut() = Version::HTTP_2;
+            uri.scheme = Some(endpoint.scheme.clone());
+            uri.authority = Some(endpoint.authority.clone());
+        }
+    }
+    // All parts are there that belong together.
+    *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
+}
+
+fn fault(code: Code, detail: String) -> Refused {
+    Refused::Fault(Fault { code, stage: Stage::Upstream, detail })
+}

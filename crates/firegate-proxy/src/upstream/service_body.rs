@@ -1,0 +1,91 @@
+//! The body of a service's answer. With its end the connection is free for the next request; before its end nothing else
+//! is sent by it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::connections::Connection;
+use super::expectation::Expectation;
+use super::passage::Passage;
+
+/// A body from a service, the connection that it comes by, and the request's place among those under way.
+#[derive(Debug)]
+pub(crate) struct ServiceBody {
+    inner: Incoming,
+    connection: Option<Connection>,
+    passage: Passage,
+    /// What the client expected before it sends its body.
+    expectation: Option<Expectation>,
+}
+
+impl ServiceBody {
+    pub(super) fn new(
+        inner: Incoming,
+        connection: Option<Connection>,
+        passage: Passage,
+        expectation: Option<Expectation>,
+    ) -> Self {
+        let mut body = Self { inner, connection, passage, expectation };
+        body.give_back_at_end();
+        body
+    }
+
+    /// When the answer has to be over, if ever.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.passage.deadline()
+    }
+
+    /// The request's place, without the answer.
+    pub(crate) fn into_passage(self) -> Passage {
+        self.passage
+    }
+
+    fn give_back_at_end(&mut self) {
+        if self.inner.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        self.expectation = None;
+        if let Some(connection) = self.connection.take() {
+            self.passage.give_back(connection);
+        }
+    }
+}
+
+impl HttpBody for ServiceBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = &mut *self;
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        match &frame {
+            Some(Ok(_)) => this.give_back_at_end(),
+            Some(Err(_)) => {
+                // What comes by it next would be the rest of this answer.
+                this.connection = None;
+                this.passage.broke_off();
+            }
+            None => this.give_back(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,201 @@
+use tokio::sync::watch;
+
+use super::*;
+use crate::limits::UPSTREAM_EJECTION_FAILURES;
+
+#[tokio::test]
+async fn where_nothing_listens_is_unreachable() {
+    let site = Site::new(&format!("url: 'http://{}'", nobody().await));
+    assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
+    let site = Site::new("url: 'http://nowhere.example'");
+    assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
+    let figures = &site.upstreams.endpoint_figures()[0];
+    assert_eq!((figures.connects, figures.failed_connects, figures.failures), (0, 1, 1));
+}
+
+#[tokio::test]
+async fn when_one_is_down_the_other_serves_and_the_first_is_soon_left_alone() {
+    let (down, up) = (nobody().await, Origin::saying("hello").await);
+    let endpoints = format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{}' }} ]", up.url());
+    let site = Site::new(&endpoints);
+    for _ in 0..50 {
+        // A body that was not sent may go elsewhere, whatever the method.
+        assert_eq!(
+            site.post(streamed([Bytes::from_static(b"body")])).await.expect("an answer").body,
+            "hello"
+        );
+    }
+    let figures = site.upstreams.endpoint_figures();
+    assert_eq!(figures[0].failed_connects, u64::from(UPSTREAM_EJECTION_FAILURES));
+    assert!(figures[0].is_ejected && figures[0].ejections == 1 && !figures[1].is_ejected);
+}
+
+#[tokio::test]
+async fn answers_that_say_there_is_none_eject_too() {
+    let failing = Origin::start(|mut stream, _| async move {
+        while let Some(_head) = head(&mut stream).await {
+            let answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.expect("it is sent");
+        }
+    })
+    .await;
+    let up = Origin::saying("hello").await;
+    let site =
+        Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", failing.url(), up.url()));
+    let mut refused = 0;
+    for _ in 0..50 {
+        if site.get().await.expect("an answer").status == StatusCode::SERVICE_UNAVAILABLE {
+            refused += 1;
+        }
+    }
+    // They are the service's own answers, and handed on.
+    assert_eq!(refused, UPSTREAM_EJECTION_FAILURES);
+    assert!(site.upstreams.endpoint_figures()[0].is_ejected);
+}
+
+/// A service that answers once it is told to.
+async fn waiting() -> (Origin, watch::Sender<bool>) {
+    let (go, told) = watch::channel(false);
+    let origin = Origin::start(move |mut stream, _| {
+        let mut told = told.clone();
+        async move {
+            while let Some(_head) = head(&mut stream).await {
+                let _ = told.wait_for(|told| *told).await;
+                say(&mut stream, "hello").await;
+            }
+        }
+    })
+    .await;
+    (origin, go)
+}
+
+#[tokio::test]
+async fn requests_go_where_the_fewest_are_under_way() {
+    let ((one, go), other) = (waiting().await, Origin::saying("other").await);
+    let site = Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", one.url(), other.url()));
+    let busy = site.get();
+    let rest = async {
+        until(|| one.connections() == 1 || other.connections() == 1).await;
+        for _ in 0..10 {
+            assert_eq!(site.get().await.expect("an answer").body, "other");
+        }
+        go.send_replace(true);
+    };
+    let (busy, ()) = tokio::join!(busy, rest);
+    assert_eq!(busy.expect("an answer").status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn only_so_many_requests_are_under_way_to_a_backend() {
+    let (origin, go) = waiting().await;
+    let site = Site::new(&format!("url: '{}', requests_max: 2", origin.url()));
+    let two = async { tokio::join!(site.get(), site.get()) };
+    let third = async {
+        until(|| site.endpoint(0).requests.count() == 2).await;
+        let refused = code(site.get().await);
+        go.send_replace(true);
+        refused
+    };
+    let ((first, second), third) = tokio::join!(two, third);
+    assert_eq!(third, Code::UpstreamOverloaded);
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(site.get().await.expect("a place is free again").body, "hello");
+    assert_eq!(site.upstreams.backend_figures()[0].refused, 1);
+    // An answer that is not read to its end holds its place.
+    let held = [(); 2].map(|()| site.send(Method::GET, &[], full("")));
+    let [first, second] = held;
+    let (first, _second) = (first.await.expect("an answer"), second.await.expect("an answer"));
+    assert_eq!(code(site.get().await), Code::UpstreamOverloaded);
+    drop(first);
+    assert!(site.get().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_that_moves_takes_the_requests_along() {
+    let (old, new) = (Origin::saying("old").await, Origin::saying("new").await);
+    let site = Site::new("url: 'http://service.example'");
+    site.names.set("service.example", old.address);
+    assert_eq!(site.get().await.expect("an answer").body, "old");
+    site.names.set("service.example", new.address);
+    assert_eq!(site.get().await.expect("an answer").body, "old", "nobody has looked yet");
+    let endpoint = site.endpoint(0);
+    assert_eq!(endpoint.idle_connections(), 1);
+    endpoint.addresses.refresh(&site.names).await;
+    assert_eq!(site.get().await.expect("an answer").body, "new", "the open connection is not reused");
+    assert_eq!((old.connections(), new.connections(), endpoint.idle_connections()), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn every_address_of_a_name_is_tried() {
+    #[derive(Debug)]
+    struct Two([SocketAddr; 2]);
+    impl Resolve for Two {
+        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
+            Box::pin(std::future::ready(Ok(self.0.to_vec())))
+        }
+    }
+    let up = Origin::saying("hello").await;
+    for addresses in [[nobody().await, up.address], [up.address, nobody().await]] {
+        let roots = Roots::Given(Vec::new());
+        let upstreams = Upstreams::new(Handle::current(), Arc::new(Two(addresses)), roots, 1).expect("TLS");
+        let upstream = open(&upstreams, "url: 'http://service.example'");
+        let site = Site { upstreams, upstream, names: Names::default() };
+        assert_eq!(site.get().await.expect("an answer").body, "hello");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_its_checks_gets_no_requests_until_one_succeeds() {
+    let (well, is_well) = watch::channel(false);
+    let checked = Origin::start(move |mut stream, _| {
+        let is_well = is_well.clone();
+        async move {
+            while let Some(asked) = head(&mut stream).await {
+                match asked.starts_with("GET /healthz?deep HTTP/1.1\r\n") && !*is_well.borrow() {
+                    true => {
+                        stream.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await.expect("sent")
+                    }
+                    false => say(&mut stream, "checked").await,
+                }
+            }
+        }
+    })
+    .await;
+    let other = Origin::saying("other").await;
+    let (one, two) = (checked.url(), other.url());
+    let check = "health_check: { path: '/healthz?deep', interval: 1ms }";
+    let site = Site::new(&format!("endpoints: [ {{ url: '{one}' }}, {{ url: '{two}' }} ], {check}"));
+    let endpoint = site.endpoint(0);
+    until(|| !endpoint.is_healthy()).await;
+    for _ in 0..5 {
+        assert_eq!(site.get().await.expect("an answer").body, "other");
+    }
+    well.send_replace(true);
+    until(|| endpoint.is_healthy()).await;
+    let mut bodies = Vec::new();
+    for _ in 0..4 {
+        bodies.push(site.get().await.expect("an answer").body);
+    }
+    assert!(bodies.iter().any(|body| body == "checked"), "{bodies:?}");
+}
+
+#[tokio::test]
+async fn what_a_reload_does_not_change_goes_on() {
+    let (kept, other) = (Origin::saying("hello").await, Origin::saying("hello").await);
+    let settings = |more: &str| format!("endpoints: [ {{ url: '{}' }}{more} ]", kept.url());
+    let mut site = Site::new(&settings(""));
+    site.get().await.expect("an answer");
+    let before = site.endpoint(0);
+    site.upstream = open(&site.upstreams, &settings(&format!(", {{ url: '{}' }}", other.url())));
+    assert!(Arc::ptr_eq(&before, &site.endpoint(0)));
+    assert_eq!(site.upstreams.endpoints().len(), 2);
+    site.upstream = open(&site.upstreams, &format!("{}, timeouts: {{ idle: 1s }}", settings("")));
+    drop(before);
+    assert_eq!(site.upstreams.endpoints().len(), 1, "what no configuration has any more is forgotten");
+    site.get().await.expect("an answer");
+    assert_eq!(kept.connections(), 1, "the open connection is used");
+    let through_time = format!("{}, timeouts: {{ connect: 1s }}", settings(""));
+    site.upstream = open(&site.upstreams, &through_time);
+    site.get().await.expect("an answer");
+    assert_eq!(kept.connections(), 2, "it is made in another way now");
+}

@@ -1,0 +1,76 @@
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+
+const EXPECTING: &[(&str, &str)] = &[("expect", "100-continue"), ("content-length", "4")];
+
+/// A body that takes note of being asked for.
+fn noting(asked: &Arc<AtomicBool>) -> Body {
+    let asked = Arc::clone(asked);
+    streamed(std::iter::once_with(move || {
+        asked.store(true, Ordering::Relaxed);
+        Bytes::from_static(b"body")
+    }))
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_gets_nothing_of_the_body() {
+    let origin = Origin::start(|mut stream, _| async move {
+        let head = head(&mut stream).await.expect("a head");
+        assert!(head.contains("expect: 100-continue\r\n"), "{head}");
+        let answer = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 4\r\n\r\nnope";
+        stream.write_all(answer.as_bytes()).await.expect("it is sent");
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.expect("an end");
+        assert!(rest.is_empty(), "{rest:?}");
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let asked = Arc::new(AtomicBool::new(false));
+    let response = site.send(Method::POST, EXPECTING, noting(&asked)).await.expect("an answer");
+    let answer = Answer::read(response).await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::EXPECTATION_FAILED, &b"nope"[..]));
+    settle().await;
+    assert!(!asked.load(Ordering::Relaxed), "the client would be told to go on");
+}
+
+#[tokio::test]
+async fn a_service_that_asks_gets_the_body() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&asked);
+    let origin = Origin::start(move |mut stream, _| {
+        let seen = Arc::clone(&seen);
+        async move {
+            head(&mut stream).await.expect("a head");
+            settle().await;
+            assert!(!seen.load(Ordering::Relaxed), "it was asked for before the service said so");
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.expect("it is sent");
+            let mut body = [0; 4];
+            stream.read_exact(&mut body).await.expect("a body");
+            assert_eq!(&body, b"body");
+            say(&mut stream, "thanks").await;
+            assert!(head(&mut stream).await.is_none(), "the connection is kept, and nothing else comes");
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let response = site.send(Method::POST, EXPECTING, noting(&asked)).await.expect("an answer");
+    assert_eq!(Answer::read(response).await.body, "thanks");
+    assert_eq!(site.endpoint(0).idle_connections(), 1);
+}
+
+/// Most services know nothing of expectations, and wait for the body.
+#[tokio::test]
+async fn a_service_that_says_nothing_gets_the_body_after_a_while() {
+    let origin = Origin::start(|mut stream, _| async move {
+        head(&mut stream).await.expect("a head");
+        let mut body = [0; 4];
+        stream.read_exact(&mut body).await.expect("a body");
+        say(&mut stream, "thanks").await;
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let asked = Arc::new(AtomicBool::new(false));
+    let response = site.send(Method::POST, EXPECTING, noting(&asked)).await.expect("an answer");
+    assert_eq!(Answer::read(response).await.body, "thanks");
+}

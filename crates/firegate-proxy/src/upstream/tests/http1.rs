@@ -1,0 +1,212 @@
+use tokio::sync::oneshot;
+
+use super::*;
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_the_other() {
+    let origin = Origin::saying("hello").await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    for _ in 0..5 {
+        assert_eq!(site.get().await.expect("an answer").body, "hello");
+    }
+    assert_eq!(site.post(full("body")).await.expect("an answer").status, StatusCode::OK);
+    assert_eq!(origin.connections(), 1);
+    let endpoint = site.endpoint(0);
+    assert_eq!((endpoint.requests.count(), endpoint.idle_connections()), (0, 1));
+}
+
+#[tokio::test]
+async fn at_once_they_have_a_connection_each_and_the_last_one_is_used_first() {
+    let origin = Origin::start(|mut stream, number| async move {
+        while let Some(_head) = head(&mut stream).await {
+            say(&mut stream, &number.to_string()).await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let first = site.send(Method::GET, &[], full("")).await.expect("an answer");
+    let second = site.send(Method::GET, &[], full("")).await.expect("an answer");
+    assert_eq!(origin.connections(), 2);
+    let first = Answer::read(first).await.body;
+    let second = Answer::read(second).await.body;
+    assert_ne!(first, second);
+    assert_eq!(site.get().await.expect("an answer").body, second, "the one that was used last");
+    assert_eq!(origin.connections(), 2);
+}
+
+/// The service ends each connection after one answer and without saying so before.
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_fails_nobody() {
+    let origin = Origin::start(|mut stream, _| async move {
+        head(&mut stream).await;
+        say(&mut stream, "hello").await;
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    for round in 1..=5 {
+        let answer =
+            site.post(streamed([Bytes::from_static(b"a body"), Bytes::from_static(b" in pieces")])).await;
+        assert_eq!(answer.expect("an answer").body, "hello");
+        assert_eq!(origin.connections(), round);
+        settle().await;
+    }
+}
+
+#[tokio::test]
+async fn only_what_may_be_done_twice_is_sent_twice() {
+    // The first connection takes the request and dies.
+    let dying = || {
+        Origin::start(|mut stream, number| async move {
+            head(&mut stream).await;
+            if number > 0 {
+                say(&mut stream, "hello").await;
+            }
+        })
+    };
+    let origin = dying().await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    assert_eq!(site.get().await.expect("the second attempt").body, "hello");
+    assert_eq!(origin.connections(), 2);
+
+    for body in [full("body"), full("")] {
+        let origin = dying().await;
+        let site = Site::new(&format!("url: '{}'", origin.url()));
+        assert_eq!(code(site.post(body).await), Code::UpstreamBrokeOff);
+        assert_eq!(origin.connections(), 1, "it might have been done");
+    }
+    let origin = dying().await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let put = site.send(Method::PUT, &[], full("body")).await;
+    assert!(put.is_err(), "a body that was sent is gone");
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_more_than_three_times() {
+    let origin = Origin::start(|mut stream, _| async move {
+        head(&mut stream).await;
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    assert_eq!(code(site.get().await), Code::UpstreamBrokeOff);
+    assert_eq!(origin.connections(), crate::limits::UPSTREAM_ATTEMPTS_MAX);
+    assert_eq!(site.upstreams.backend_figures()[0].repeats, 1, "one request was repeated, twice");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_no_whole_and_takes_its_connection_along() {
+    let origin = Origin::start(|mut stream, number| async move {
+        while let Some(_head) = head(&mut stream).await {
+            if number == 0 {
+                let part = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all of it";
+                stream.write_all(part).await.expect("it is sent");
+                // A reset instead of an end.
+                stream.set_zero_linger().expect("a socket");
+                return;
+            }
+            say(&mut stream, "hello").await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let response = site.send(Method::GET, &[], full("")).await.expect("a head");
+    assert!(response.into_body().collect().await.is_err());
+    assert_eq!(site.endpoint(0).idle_connections(), 0);
+    assert_eq!(site.upstreams.endpoint_figures()[0].failures, 1);
+    assert_eq!(site.get().await.expect("an answer").body, "hello");
+    assert_eq!(origin.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_takes_the_connection_along() {
+    let origin = Origin::saying("hello").await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    drop(site.send(Method::GET, &[], full("")).await.expect("a head"));
+    let endpoint = site.endpoint(0);
+    assert_eq!((endpoint.requests.count(), endpoint.idle_connections()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_hangs_is_given_up_and_not_asked_again() {
+    let origin = Origin::start(|mut stream, _| async move {
+        head(&mut stream).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let url = origin.url();
+    let site = Site::new(&format!("url: '{url}', timeouts: {{ response_headers: 20ms }}"));
+    assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
+    let site = Site::new(&format!("url: '{url}', timeouts: {{ total: 20ms }}"));
+    assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
+    assert_eq!(origin.connections(), 2);
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_told_as_such() {
+    let origin = Origin::start(|mut stream, _| async move {
+        head(&mut stream).await;
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    assert_eq!(code(site.get().await), Code::UpstreamProtocol);
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
+async fn the_head_names_the_service_and_not_the_address() {
+    let (seen, heard) = oneshot::channel();
+    let seen = Mutex::new(Some(seen));
+    let origin = Origin::start(move |mut stream, _| {
+        let seen = seen.lock().expect("the sender").take();
+        async move {
+            let head = head(&mut stream).await.expect("a head");
+            say(&mut stream, "hello").await;
+            seen.expect("one request").send(head).expect("the test listens");
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: 'http://service.example:{}'", origin.address.port()));
+    site.names.set("service.example", origin.address);
+    site.get().await.expect("an answer");
+    let head = heard.await.expect("a head");
+    let port = origin.address.port();
+    assert!(head.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains(&format!("host: service.example:{port}\r\n")), "{head}");
+}
+
+/// What the service does not read, the client is not asked for.
+#[tokio::test]
+async fn a_large_upload_waits_for_the_service() {
+    const PIECE: usize = 64 * 1024;
+    const PIECES: usize = 2048;
+    /// What the sockets' buffers hold at most, and a little more.
+    const AHEAD_MAX: usize = 32 * 1024 * 1024;
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let origin = Origin::start(move |mut stream, _| {
+        let count = Arc::clone(&count);
+        async move {
+            let head = head(&mut stream).await.expect("a head");
+            assert!(head.contains(&format!("content-length: {}\r\n", PIECE * PIECES)), "{head}");
+            let mut buffer = vec![0; PIECE];
+            while count.load(Ordering::Relaxed) < PIECE * PIECES {
+                let bytes = stream.read(&mut buffer).await.expect("a piece");
+                count.fetch_add(bytes, Ordering::Relaxed);
+            }
+            say(&mut stream, "all of it").await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}', body_bytes_max: 1GiB", origin.url()));
+    let mut asked = 0;
+    let pieces = std::iter::repeat_with(move || {
+        asked += PIECE;
+        assert!(asked - read.load(Ordering::Relaxed) <= AHEAD_MAX, "the client is asked for more than fits");
+        Bytes::from_static(&[b'x'; PIECE])
+    });
+    let length = (PIECE * PIECES).to_string();
+    let body = streamed(pieces.take(PIECES));
+    let answer = site.send(Method::POST, &[("content-length", &length)], body).await.expect("an answer");
+    assert_eq!(Answer::read(answer).await.body, "all of it");
+}

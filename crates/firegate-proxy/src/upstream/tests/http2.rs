@@ -1,0 +1,200 @@
+use std::convert::Infallible;
+
+use http::header::{CONNECTION, HOST, TE};
+use http_body_util::StreamBody;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::{Barrier, watch};
+
+use super::*;
+
+/// A service that speaks HTTP/2 with prior knowledge, and allows so many streams.
+async fn origin<S, F>(streams_max: u32, answer: S) -> Origin
+where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    Origin::start(move |stream, _| {
+        let answer = answer.clone();
+        async move {
+            let service = service_fn(move |request| {
+                let answer = answer(request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let _ = http2::Builder::new(TokioExecutor::new())
+                .max_concurrent_streams(streams_max)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        }
+    })
+    .await
+}
+
+fn site(origin: &Origin) -> Site {
+    Site::new(&format!("url: '{}', protocol: h2c", origin.url()))
+}
+
+#[tokio::test]
+async fn requests_share_a_connection() {
+    const REQUESTS: usize = 50;
+    let barrier = Arc::new(Barrier::new(REQUESTS));
+    let origin = origin(100, move |_| {
+        let barrier = Arc::clone(&barrier);
+        async move {
+            // Nobody is answered before all have come.
+            barrier.wait().await;
+            Response::new(full("hello"))
+        }
+    })
+    .await;
+    let site = site(&origin);
+    let requests = (0..REQUESTS).map(|_| site.get());
+    for answer in futures_util::future::join_all(requests).await {
+        assert_eq!(answer.expect("an answer").body, "hello");
+    }
+    assert_eq!(origin.connections(), 1);
+    let endpoint = site.endpoint(0);
+    assert_eq!((endpoint.requests.count(), endpoint.idle_connections()), (0, 1));
+}
+
+#[tokio::test]
+async fn when_a_connection_has_all_the_streams_it_may_another_one_is_made() {
+    let (go, told) = watch::channel(false);
+    let origin = origin(2, move |_| {
+        let mut told = told.clone();
+        async move {
+            told.wait_for(|told| *told).await.expect("the test goes on");
+            Response::new(full("hello"))
+        }
+    })
+    .await;
+    let site = site(&origin);
+    let waiting = async {
+        // The first answer tells how many streams there may be.
+        let first = site.get();
+        let more = async {
+            until(|| site.endpoint(0).requests.count() == 1 && origin.connections() == 1).await;
+            settle().await;
+            tokio::join!(site.get(), site.get(), site.get(), site.get())
+        };
+        tokio::join!(first, more)
+    };
+    let release = async {
+        until(|| origin.connections() >= 2).await;
+        go.send_replace(true);
+    };
+    let ((first, more), ()) = tokio::join!(waiting, release);
+    for answer in [first, more.0, more.1, more.2, more.3] {
+        assert_eq!(answer.expect("an answer").body, "hello");
+    }
+}
+
+/// As gRPC has it: trailers both ways, and the headers of an HTTP/1 connection go no further.
+#[tokio::test]
+async fn trailers_pass_and_the_head_is_http2s_own() {
+    let origin = origin(100, |request: Request<Incoming>| async move {
+        assert_eq!(request.uri().authority().map(http::uri::Authority::as_str), Some("service.example"));
+        assert_eq!(request.uri().path_and_query().map(http::uri::PathAndQuery::as_str), Some("/a?b=c"));
+        assert_eq!(request.headers().get(TE).map(http::HeaderValue::as_bytes), Some(&b"trailers"[..]));
+        assert!(!request.headers().contains_key(CONNECTION) && !request.headers().contains_key(HOST));
+        let whole = request.into_body().collect().await.expect("a whole body");
+        let trailers = whole.trailers().cloned().expect("trailers");
+        let frames = [Ok(Frame::data(whole.to_bytes())), Ok(Frame::trailers(trailers))];
+        Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
+    })
+    .await;
+    let site = Site::new("url: 'http://service.example', protocol: h2c");
+    site.names.set("service.example", origin.address);
+    let trailers = HeaderMap::from_iter([(
+        http::HeaderName::from_static("grpc-status"),
+        http::HeaderValue::from_static("0"),
+    )]);
+    let frames = [Ok(Frame::data(Bytes::from_static(b"message"))), Ok(Frame::trailers(trailers.clone()))];
+    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
+    let headers = &[("te", "trailers"), ("host", "of.the.client")];
+    let response = site.send(Method::POST, headers, body).await.expect("an answer");
+    let answer = Answer::read(response).await;
+    assert_eq!((&*answer.body, answer.trailers), (&b"message"[..], Some(trailers)));
+}
+
+/// Messages of a stream go back and forth, each after the other.
+#[tokio::test]
+async fn a_stream_goes_both_ways_at_once() {
+    let origin = origin(100, |request: Request<Incoming>| async move {
+        Response::new(request.into_body().map_err(crate::stream::BodyError::from).boxed_unsync())
+    })
+    .await;
+    let site = site(&origin);
+    let (say, mut said) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let pieces = futures_util::stream::poll_fn(move |context| {
+        said.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    });
+    let body = StreamBody::new(pieces).boxed_unsync();
+    let mut echo = site.send(Method::POST, &[], body).await.expect("a head").into_body();
+    for message in ["one", "two", "three"] {
+        say.send(Bytes::from_static(message.as_bytes())).await.expect("it is sent");
+        let frame = echo.frame().await.expect("a frame").expect("no error");
+        assert_eq!(frame.into_data().expect("data"), message);
+    }
+    drop(say);
+    let rest = echo.collect().await.expect("an end");
+    assert_eq!(rest.to_bytes(), "");
+}
+
+/// A stream that the service refuses was not begun (RFC 9113, section 8.7): any method may be sent again.
+#[tokio::test]
+async fn a_refused_stream_is_sent_again() {
+    let origin = Origin::start(|stream, number| async move {
+        let mut connection = h2::server::handshake(stream).await.expect("a connection");
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            if number == 0 {
+                respond.send_reset(h2::Reason::REFUSED_STREAM);
+            } else {
+                let mut body = respond.send_response(Response::new(()), false).expect("a head");
+                body.send_data(Bytes::from_static(b"hello"), true).expect("a body");
+            }
+        }
+    })
+    .await;
+    let site = site(&origin);
+    assert_eq!(site.post(full("")).await.expect("the second attempt").body, "hello");
+    assert_eq!(origin.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_service_that_says_goodbye_gets_no_more_requests_and_finishes_those_it_has() {
+    let (go, told) = watch::channel(false);
+    let origin = Origin::start(move |stream, number| {
+        let mut told = told.clone();
+        async move {
+            let mut connection = h2::server::handshake(stream).await.expect("a connection");
+            let (_, mut respond) = connection.accept().await.expect("a request").expect("no error");
+            if number == 0 {
+                connection.graceful_shutdown();
+                let told = async {
+                    told.wait_for(|told| *told).await.expect("the test goes on");
+                    let mut body = respond.send_response(Response::new(()), false).expect("a head");
+                    body.send_data(Bytes::from_static(b"old"), true).expect("a body");
+                };
+                let (_, ()) = tokio::join!(connection.accept(), told);
+            } else {
+                let mut body = respond.send_response(Response::new(()), false).expect("a head");
+                body.send_data(Bytes::from_static(b"new"), true).expect("a body");
+            }
+            while connection.accept().await.is_some() {}
+        }
+    })
+    .await;
+    let site = site(&origin);
+    let late = async {
+        until(|| origin.connections() == 1).await;
+        settle().await;
+        let answer = site.post(full("")).await.expect("an answer");
+        go.send_replace(true);
+        answer.body
+    };
+    let (old, new) = tokio::join!(site.post(full("")), late);
+    assert_eq!((&*old.expect("an answer").body, &*new), (&b"old"[..], &b"new"[..]));
+}

@@ -1,0 +1,232 @@
+//! Requests to services over real sockets.
+
+mod endpoints;
+mod expectations;
+mod http1;
+mod http2;
+mod tls;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use firegate_core::reason::Code;
+use firegate_core::snapshot::Snapshot;
+use firegate_files::configuration;
+use firegate_google::http::Roots;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+
+use super::endpoint::Endpoint;
+use super::resolve::{Resolve, Resolving};
+use super::{Sending, ServiceBody, Upstream, Upstreams};
+use crate::door::Refused;
+use crate::respond::full;
+use crate::stream::{Body, BodyProgress};
+
+/// How long something may take that ought to happen at once, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The names that are known, which a test may change.
+#[derive(Clone, Debug, Default)]
+struct Names(Arc<Mutex<HashMap<String, SocketAddr>>>);
+
+impl Names {
+    fn set(&self, name: &str, address: SocketAddr) {
+        self.0.lock().expect("the names").insert(name.to_owned(), address);
+    }
+}
+
+impl Resolve for Names {
+    fn resolve<'a>(&'a self, host: &'a str, _: u16) -> Resolving<'a> {
+        let known = self.0.lock().expect("the names").get(host).copied();
+        Box::pin(
+            async move { known.map(|address| vec![address]).ok_or_else(|| io::Error::other("no such name")) },
+        )
+    }
+}
+
+/// The way to one backend.
+struct Site {
+    upstreams: Upstreams,
+    upstream: Arc<Upstream>,
+    names: Names,
+}
+
+impl Site {
+    /// With a backend of these settings.
+    fn new(settings: &str) -> Self {
+        let names = Names::default();
+        let resolver = Arc::new(names.clone());
+        let upstreams =
+            Upstreams::new(Handle::current(), resolver, Roots::Given(Vec::new()), 2).expect("TLS is there");
+        let upstream = open(&upstreams, settings);
+        Self { upstreams, upstream, names }
+    }
+
+    fn endpoint(&self, index: usize) -> Arc<Endpoint> {
+        Arc::clone(&self.upstreams.endpoints()[index])
+    }
+
+    /// Sends as the door does: again, where that may be.
+    async fn send(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Response<ServiceBody>, Refused> {
+        let mut passage = self.upstream.enter(0)?;
+        let sending = Sending {
+            target: "/a?b=c".parse().expect("a target"),
+            wants_upgrade: false,
+            progress: BodyProgress::default(),
+        };
+        let mut body = body;
+        loop {
+            let mut request = Request::new(body);
+            *request.method_mut() = method.clone();
+            for (name, value) in headers {
+                let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a name");
+                request.headers_mut().insert(name, value.parse().expect("a value"));
+            }
+            match passage.send(request, &sending).await {
+                Ok(response) => return Ok(response),
+                Err(failure) => (passage, body) = failure.again()?,
+            }
+        }
+    }
+
+    async fn get(&self) -> Result<Answer, Refused> {
+        Ok(Answer::read(self.send(Method::GET, &[], full("")).await?).await)
+    }
+
+    async fn post(&self, body: Body) -> Result<Answer, Refused> {
+        Ok(Answer::read(self.send(Method::POST, &[], body).await?).await)
+    }
+}
+
+fn open(upstreams: &Upstreams, settings: &str) -> Arc<Upstream> {
+    let backends = format!("{{ api: {{ plaintext: allow, {settings} }} }}");
+    let text = format!("project: demo-project\nallow: [allUsers]\nbackends: {backends}\n");
+    let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
+    upstreams.open(&Snapshot::compile(&configuration).backends[0]).expect("a way")
+}
+
+/// An answer that came whole.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    body: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl Answer {
+    async fn read(response: Response<ServiceBody>) -> Self {
+        let (parts, body) = response.into_parts();
+        let whole = body.collect().await.expect("a whole body");
+        let trailers = whole.trailers().cloned();
+        Self { status: parts.status, body: whole.to_bytes(), trailers }
+    }
+}
+
+fn code(outcome: Result<Answer, Refused>) -> Code {
+    match outcome.expect_err("no answer") {
+        Refused::Denial(denial) => denial.reason.code(),
+        Refused::Fault(fault) => fault.code,
+    }
+}
+
+/// A body in pieces.
+fn streamed(pieces: impl IntoIterator<Item = Bytes, IntoIter: Send + 'static>) -> Body {
+    let frames = pieces.into_iter().map(|piece| Ok(Frame::data(piece)));
+    StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+}
+
+/// A service that a test writes itself.
+struct Origin {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Origin {
+    /// Each connection is served by what `serve` makes of it and of its number, from zero.
+    async fn start<S, F>(serve: S) -> Self
+    where
+        S: Fn(TcpStream, usize) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, count.fetch_add(1, Ordering::Relaxed)));
+            }
+        });
+        Self { address, connections }
+    }
+
+    /// Answers every request with this text.
+    async fn saying(text: &'static str) -> Self {
+        Self::start(move |mut stream, _| async move {
+            while let Some(_head) = head(&mut stream).await {
+                say(&mut stream, text).await;
+            }
+        })
+        .await
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// Reads a request's head; `None` when there is none any more.
+async fn head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8(head).expect("text"))
+}
+
+async fn say(stream: &mut TcpStream, text: &str) {
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    // The other side may be gone already.
+    let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+/// An address at which nothing listens.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address")
+}
+
+/// Lets everything that is ready happen, the system's news of sockets included.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits for something that is bound to happen.
+async fn until(mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("it happens");
+}

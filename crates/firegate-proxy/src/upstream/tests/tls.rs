@@ -1,0 +1,135 @@
+use std::io::Write as _;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+/// An authority, and a service for `localhost` whose certificate is the authority's.
+struct Authority {
+    file: tempfile::NamedTempFile,
+    config: ServerConfig,
+}
+
+impl Authority {
+    fn new(alpn: &[&[u8]]) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority =
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("versions").with_no_client_auth();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let mut config =
+            config.with_single_cert(vec![certificate.der().clone()], key).expect("a certificate");
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(authority.pem().as_bytes()).expect("it is written");
+        Self { file, config }
+    }
+
+    /// Answers with the version that was agreed on.
+    async fn serve(&self) -> Origin {
+        let acceptor = TlsAcceptor::from(Arc::new(self.config.clone()));
+        Origin::start(move |stream, _| {
+            let acceptor = acceptor.clone();
+            async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let agreed = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => "h2",
+                    _ => "http/1.1",
+                };
+                let service = hyper::service::service_fn(move |_| async move {
+                    Ok::<_, std::convert::Infallible>(Response::new(full(agreed)))
+                });
+                let builder =
+                    hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+                let _ = builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service).await;
+            }
+        })
+        .await
+    }
+
+    fn site(&self, origin: &Origin, more: &str) -> Site {
+        let site = Site::new(&format!(
+            "url: 'https://localhost:{}', credential: none, ca_certificates: '{}', {more}",
+            origin.address.port(),
+            self.file.path().display()
+        ));
+        site.names.set("localhost", origin.address);
+        site
+    }
+}
+
+#[tokio::test]
+async fn the_handshake_decides_on_the_version() {
+    for (offered, protocol, expected) in [
+        (&[&b"h2"[..], b"http/1.1"][..], "auto", Ok("h2")),
+        (&[b"http/1.1"], "auto", Ok("http/1.1")),
+        (&[], "auto", Ok("http/1.1")),
+        (&[b"h2", b"http/1.1"], "http1", Ok("http/1.1")),
+        (&[b"h2", b"http/1.1"], "h2", Ok("h2")),
+        (&[], "h2", Err(Code::UpstreamProtocol)),
+    ] {
+        let authority = Authority::new(offered);
+        let origin = authority.serve().await;
+        let site = authority.site(&origin, &format!("protocol: {protocol}"));
+        // Several at once: whoever comes first finds out for all.
+        let (first, second) = tokio::join!(site.get(), site.get());
+        for answer in [first, second, site.get().await] {
+            match expected {
+                Ok(version) => assert_eq!(answer.expect("an answer").body, version, "{offered:?} {protocol}"),
+                Err(expected) => assert_eq!(code(answer), expected),
+            }
+        }
+        if expected == Ok("h2") {
+            assert_eq!(origin.connections(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_named_authorities_are_believed() {
+    let (ours, theirs) = (Authority::new(&[]), Authority::new(&[]));
+    let origin = theirs.serve().await;
+    assert_eq!(code(ours.site(&origin, "").get().await), Code::UpstreamUnreachable);
+    assert!(theirs.site(&origin, "").get().await.is_ok());
+}
+
+#[tokio::test]
+async fn the_certificate_has_to_be_for_the_host() {
+    let authority = Authority::new(&[]);
+    let origin = authority.serve().await;
+    let site = Site::new(&format!(
+        "url: 'https://other.example:{}', credential: none, ca_certificates: '{}'",
+        origin.address.port(),
+        authority.file.path().display()
+    ));
+    site.names.set("other.example", origin.address);
+    assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
+}
+
+#[tokio::test]
+async fn a_file_without_authorities_is_told_at_the_start() {
+    let site = Site::new("url: 'http://127.0.0.1:9'");
+    let empty = tempfile::NamedTempFile::new().expect("a file");
+    for (file, expected) in [
+        (empty.path().display().to_string(), "has no certificate"),
+        ("/no/such/file.pem".to_owned(), "cannot be read"),
+    ] {
+        let text = format!(
+            "project: demo-project\nallow: [allUsers]\n\
+             backends: {{ api: {{ url: 'https://localhost', ca_certificates: '{file}' }} }}\n"
+        );
+        let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
+        let backend = &Snapshot::compile(&configuration).backends[0];
+        let error = site.upstreams.open(backend).expect_err("no authorities").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

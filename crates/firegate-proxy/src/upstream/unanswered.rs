@@ -1,0 +1,73 @@
+//! Why a request got no answer, and what that says of the service.
+
+use std::fmt;
+
+use firegate_core::reason::Code;
+use http::Request;
+
+use crate::stream::Body;
+
+/// A request without an answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// Nothing of it was sent.
+    Unsent(Box<Request<Body>>, hyper::Error),
+    /// The connection or the stream ended before an answer came, or what came is not HTTP.
+    Broken(hyper::Error),
+    /// No answer came in time.
+    TimedOut,
+}
+
+impl Unanswered {
+    /// The reason for the client.
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::Broken(error) if is_not_http(error) => Code::UpstreamProtocol,
+            Self::Unsent(..) | Self::Broken(_) => Code::UpstreamBrokeOff,
+            Self::TimedOut => Code::UpstreamTimedOut,
+        }
+    }
+
+    /// Whether it was the client's body that ended early: the service has nothing to do with it.
+    pub(super) fn is_clients(&self) -> bool {
+        matches!(self, Self::Broken(error) if error.is_user())
+    }
+
+    /// Whether the connection or the stream ended, without a byte of an answer that could be read.
+    pub(super) fn is_break(&self) -> bool {
+        matches!(self, Self::Broken(error) if !is_not_http(error) && !error.is_user())
+    }
+
+    /// Whether the service said that it did nothing with the request (RFC 9113, section 8.7).
+    pub(super) fn was_not_processed(&self) -> bool {
+        let Self::Broken(error) = self else { return false };
+        let mut causes = causes(error).filter_map(|error| error.downcast_ref::<h2::Error>());
+        causes.any(|error| {
+            error.is_remote() && (error.reason() == Some(h2::Reason::REFUSED_STREAM) || error.is_go_away())
+        })
+    }
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => formatter.write_str("no response headers in time"),
+            Self::Unsent(_, error) | Self::Broken(error) => {
+                for (index, cause) in causes(error).enumerate() {
+                    let separator = if index == 0 { "" } else { ": " };
+                    write!(formatter, "{separator}{cause}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn is_not_http(error: &hyper::Error) -> bool {
+    error.is_parse() || error.is_parse_too_large()
+}
+
+/// An error and what lies behind it.
+fn causes<'a>(error: &'a hyper::Error) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error as &'a (dyn std::error::Error + 'static)), |error| error.source())
+}
