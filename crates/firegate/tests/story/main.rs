@@ -36,4 +36,5 @@ mod take_over;
 mod tls;
 mod token_sources;
 mod tokens;
+mod upstreams;
 mod welcome;

@@ -1,0 +1,190 @@
+//! How a service of several endpoints is reached, and what becomes of requests when one of them fails.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use firegate_core::jose::CompactJws;
+use http::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::gate::{PATIENCE, Site};
+use crate::stack::{Call, at, text};
+
+/// A service that a test writes itself: each request's head is answered by what `answer` makes of it.
+async fn service(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                while let Some(head) = head(&mut stream).await {
+                    let answer = answer(&head);
+                    stream.write_all(answer.as_bytes()).await.expect("it is sent");
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+async fn head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
+
+fn answer(status: &str, more: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{more}\r\n{body}", body.len())
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// For whom the Google token and the assertion of a request are.
+fn audiences(head: &str) -> String {
+    let audience = |token: Option<&str>| {
+        let token = token.expect("a token").trim_start_matches("Bearer ");
+        let claims = CompactJws::parse(token).expect("a token").into_payload();
+        text(&claims["aud"])
+    };
+    let google = audience(header(head, "x-serverless-authorization"));
+    format!("{google} {}", audience(header(head, "x-firegate-assertion")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_endpoint_gets_tokens_for_its_own_audience() {
+    let site = Site::open().await;
+    let (one, two) = (
+        service(|head| answer("200 OK", "", &audiences(head))).await,
+        service(|head| answer("200 OK", "", &audiences(head))).await,
+    );
+    let door = site
+        .door(&format!(
+            "allow: [allAuthenticatedUsers]\nbackends: {{ api: {{ credential: metadata, \
+             endpoints: [ {{ url: '{one}', audience: first }}, {{ url: '{two}', audience: second }} ] }} }}"
+        ))
+        .await;
+    let token = site.stack.id_token().await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let answer = Call::get(&at(&door, "/")).bearer(&token).send().await;
+        seen.push(String::from_utf8(answer.body.to_vec()).expect("text"));
+    }
+    seen.sort();
+    assert_eq!(seen, ["first first", "first first", "second second", "second second"]);
+    site.close([door]).await;
+}
+
+const FRONT_REFUSES: &str = "Server: Google Frontend\r\nContent-Type: text/html; charset=UTF-8\r\n\
+    WWW-Authenticate: Bearer error=\"invalid_token\" error_description=\"The access token could not be verified\"\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_front_refuses_the_kept_token_a_fresh_one_is_tried_once() {
+    let site = Site::open().await;
+    let (refused, requests) = (Arc::new(Mutex::new(Vec::<String>::new())), Arc::new(AtomicUsize::new(0)));
+    let (refuses_all, is_over) = watch::channel(false);
+    let (list, count) = (Arc::clone(&refused), Arc::clone(&requests));
+    let url = service(move |head| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let token = header(head, "x-serverless-authorization").expect("a token");
+        match list.lock().expect("the list").iter().any(|refused| refused == token) || *is_over.borrow() {
+            true => answer("401 Unauthorized", FRONT_REFUSES, "<html></html>"),
+            false => answer("200 OK", "", token),
+        }
+    })
+    .await;
+    let door = site
+        .door(&format!(
+            "allow: [allAuthenticatedUsers]\nbackends: {{ api: {{ url: '{url}', credential: metadata }} }}"
+        ))
+        .await;
+    let user = site.stack.id_token().await;
+    let send = async |method| Call::new(method, &at(&door, "/")).bearer(&user).send().await;
+    let first = send(Method::GET).await;
+    assert_eq!(first.status, 200);
+    // The token is revoked; a body that was sent cannot be sent again, and what was not needs no method of its own.
+    refused.lock().expect("the list").push(String::from_utf8(first.body.to_vec()).expect("text"));
+    site.stack.clock.advance(5);
+    let with_body = Call::new(Method::POST, &at(&door, "/")).bearer(&user).body("a body").send().await;
+    with_body.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
+    let second = send(Method::POST).await;
+    assert_eq!(second.status, 200, "{:?}", second.body);
+    assert_ne!(second.body, first.body);
+    assert_eq!(requests.load(Ordering::Relaxed), 4);
+    // Now it refuses every token. Another one was minted a short while ago, and is not asked for again.
+    refuses_all.send_replace(true);
+    for expected in [5, 6] {
+        send(Method::GET).await.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
+        assert_eq!(requests.load(Ordering::Relaxed), expected);
+    }
+    site.close([door]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_hangs_takes_nothing_from_the_others() {
+    let site = Site::open().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let hanging = listener.local_addr().expect("an address");
+    let well = service(|_| answer("200 OK", "", "well")).await;
+    let door = site
+        .door(&format!(
+            "allow: [allUsers]\nbackends: {{ sick: {{ url: 'http://{hanging}', requests_max: 1 }}, well: '{well}' }}\n\
+             routes: [ {{ path: /sick, backend: sick }}, {{ path: /*, backend: well }} ]"
+        ))
+        .await;
+    let url = at(&door, "/sick");
+    let under_way = tokio::spawn(async move { Call::get(&url).send().await });
+    let (stream, _) =
+        tokio::time::timeout(PATIENCE, listener.accept()).await.expect("it comes").expect("a connection");
+    Call::get(&at(&door, "/sick")).send().await.expect_refusal(503, "UPSTREAM_OVERLOADED", "RETRY_LATER");
+    assert_eq!(Call::get(&at(&door, "/")).send().await.body.as_ref(), b"well");
+    // It dies, and the request that waited is told so. Sent again, it would only hang again.
+    drop((stream, listener));
+    let told = tokio::time::timeout(PATIENCE, under_way).await.expect("it ends").expect("an answer");
+    assert_eq!(told.status, 502, "{:?}", told.body);
+    site.close([door]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hanging_service_is_told_as_such_in_time() {
+    let site = Site::open().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let hanging = listener.local_addr().expect("an address");
+    let door = site
+        .door(&format!(
+            "allow: [allUsers]\nbackends: {{ api: {{ url: 'http://{hanging}', timeouts: {{ response_headers: 50ms }} }} }}"
+        ))
+        .await;
+    let answer = tokio::time::timeout(PATIENCE, Call::get(&at(&door, "/")).send()).await.expect("it ends");
+    answer.expect_refusal(504, "UPSTREAM_TIMED_OUT", "RETRY_LATER");
+    site.close([door]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_service_breaks_off_is_broken_off_for_the_client_too() {
+    let site = Site::open().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            head(&mut stream).await;
+            let part = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n";
+            stream.write_all(part.as_bytes()).await.expect("it is sent");
+            stream.set_zero_linger().expect("a socket");
+        }
+    });
+    let door = site.door(&format!("allow: [allUsers]\nbackends: {{ api: '{url}' }}")).await;
+    let mut client = TcpStream::connect(door.address()).await.expect("a connection");
+    client.write_all(b"GET / HTTP/1.1\r\nHost: door\r\n\r\n").await.expect("it is sent");
+    let mut answer = Vec::new();
+    // However the connection ends, the answer must not.
+    let _ = tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await.expect("it ends");
+    assert!(!answer.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
+    site.close([door]).await;
+}
