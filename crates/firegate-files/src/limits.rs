@@ -27,10 +27,10 @@ pub const BACKENDS_MAX: usize = 1_000;
 pub const ENDPOINTS_MAX: usize = 32;
 
 /// How many requests may be under way to one backend, if it does not say so itself.
-pub const REQUESTS_MAX_DEFAULT: u64 = 2_048;
+pub const BACKEND_REQUESTS_DEFAULT: u64 = 2_048;
 
 /// The most that a backend may say.
-pub const REQUESTS_MAX: u64 = 1_000_000;
+pub const BACKEND_REQUESTS_MAX: u64 = 1_000_000;
 
 /// How long there is between two health checks, if the backend does not say so itself.
 pub const HEALTH_CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);

@@ -146,7 +146,7 @@ impl Checker<'_> {
             .ca_certificates
             .take()
             .map(|file| self.file_name(&path.key("ca_certificates"), Some(file)));
-        let requests_max = self.requests_max(&path.key("requests_max"), source.requests_max);
+        let requests_max = self.backend_requests_max(&path.key("requests_max"), source.requests_max);
         let health_check =
             source.health_check.take().map(|check| self.health_check(path, check, credential.as_ref()));
         let mut endpoints = endpoints?.into_iter();

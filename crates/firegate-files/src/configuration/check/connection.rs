@@ -7,8 +7,8 @@ use crate::configuration::model::{Credential, Endpoint, HealthCheck, Protocol, T
 use crate::configuration::source::{HealthCheckSource, ProtocolSource, TimeoutsSource};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::limits::{
-    HEALTH_CHECK_INTERVAL_DEFAULT, HEALTH_CHECK_TIMEOUT_DEFAULT, REQUESTS_MAX, REQUESTS_MAX_DEFAULT,
-    TIMEOUT_MAX,
+    BACKEND_REQUESTS_DEFAULT, BACKEND_REQUESTS_MAX, HEALTH_CHECK_INTERVAL_DEFAULT,
+    HEALTH_CHECK_TIMEOUT_DEFAULT, TIMEOUT_MAX,
 };
 use crate::suggestion::quoted;
 use crate::yaml::Part;
@@ -55,13 +55,13 @@ impl Checker<'_> {
         Some(Timeouts { connect: connect?, response_headers: response_headers?, idle: idle?, total })
     }
 
-    pub(super) fn requests_max(&mut self, path: &YamlPath, requests: Option<u64>) -> Option<usize> {
-        let requests = requests.unwrap_or(REQUESTS_MAX_DEFAULT);
+    pub(super) fn backend_requests_max(&mut self, path: &YamlPath, requests: Option<u64>) -> Option<usize> {
+        let requests = requests.unwrap_or(BACKEND_REQUESTS_DEFAULT);
         match usize::try_from(requests) {
-            Ok(count) if (1..=REQUESTS_MAX).contains(&requests) => Some(count),
+            Ok(count) if (1..=BACKEND_REQUESTS_MAX).contains(&requests) => Some(count),
             _ => {
                 let message = format!("{requests} is out of range");
-                let hint = format!("from 1 to {REQUESTS_MAX}; there is no way to say unlimited");
+                let hint = format!("from 1 to {BACKEND_REQUESTS_MAX}; there is no way to say unlimited");
                 self.report(path, Diagnostic::error(code::QUANTITY, message).hint(hint));
                 None
             }
