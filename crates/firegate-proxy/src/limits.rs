@@ -168,9 +168,6 @@ pub const PRIVATE_HEADERS_MAX: usize = 64;
 
 // Towards the services.
 
-/// How many requests may be under way to all services together, streams included.
-pub const UPSTREAM_REQUESTS_MAX: usize = 16 * 1024;
-
 /// How many idle HTTP/1 connections each worker keeps open to an endpoint.
 pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;
 

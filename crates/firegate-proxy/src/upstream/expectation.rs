@@ -40,13 +40,8 @@ impl Expectation {
             return None;
         }
         let (word, mut heard) = watch::channel(Word::Awaited);
-        let word = Arc::new(word);
-        let told = Arc::clone(&word);
-        hyper::ext::on_informational(request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                told.send_if_modified(|word| std::mem::replace(word, Word::Continue) == Word::Awaited);
-            }
-        });
+        let expectation = Self(Arc::new(word));
+        expectation.listen(request);
         let is_wanted = async move {
             let first = heard.wait_for(|word| *word != Word::Awaited);
             match timeout(UPSTREAM_CONTINUE_TIMEOUT, first).await {
@@ -62,7 +57,17 @@ impl Expectation {
         let held = |inner: Body| HeldBody { inner, is_wanted: Some(Box::pin(is_wanted)) }.boxed_unsync();
         let body = std::mem::take(request.body_mut());
         *request.body_mut() = held(body);
-        Some(Self(word))
+        Some(expectation)
+    }
+
+    /// Waits for the service's word on a request with the body that is held back: it may be sent once more.
+    pub(super) fn listen(&self, request: &mut Request<Body>) {
+        let told = Arc::clone(&self.0);
+        hyper::ext::on_informational(request, move |response| {
+            if response.status() == StatusCode::CONTINUE {
+                told.send_if_modified(|word| std::mem::replace(word, Word::Continue) == Word::Awaited);
+            }
+        });
     }
 
     /// The service has answered.

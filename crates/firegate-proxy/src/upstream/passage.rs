@@ -17,7 +17,7 @@ use super::connect::{ConnectError, ConnectErrorKind};
 use super::connections::Connection;
 use super::endpoint::{Endpoint, Obtained};
 use super::expectation::Expectation;
-use super::load::{Load, UnderWay};
+use super::load::Load;
 use super::service_body::ServiceBody;
 use super::unanswered::Unanswered;
 use crate::door::Refused;
@@ -31,9 +31,6 @@ pub(crate) struct Upstream {
     members: Vec<Member>,
     load: Arc<Load>,
     requests_max: usize,
-    /// What is under way to all backends, and how much of it there may be.
-    all: Arc<UnderWay>,
-    all_max: usize,
     body_bytes_max: u64,
     response_headers_timeout: Duration,
     total_timeout: Option<Duration>,
@@ -60,6 +57,8 @@ pub(crate) struct Passage {
     /// Whether it has a place among the requests that are sent once more.
     is_repeat: bool,
     deadline: Option<Instant>,
+    /// The client's, from the first time that the request is sent: a body that is held back is so each time.
+    expectation: Option<Expectation>,
 }
 
 /// What is to be sent, beside the request itself.
@@ -82,20 +81,12 @@ pub(crate) struct Failure {
 }
 
 impl Upstream {
-    pub(super) fn new(
-        backend: &Backend,
-        members: Vec<Member>,
-        load: Arc<Load>,
-        all: Arc<UnderWay>,
-        all_max: usize,
-    ) -> Self {
+    pub(super) fn new(backend: &Backend, members: Vec<Member>, load: Arc<Load>) -> Self {
         let settings = &backend.settings;
         Self {
             members,
             load,
             requests_max: settings.requests_max,
-            all,
-            all_max,
             body_bytes_max: settings.body_bytes_max,
             response_headers_timeout: settings.timeouts.response_headers,
             total_timeout: settings.timeouts.total,
@@ -116,13 +107,6 @@ impl Upstream {
             );
             return Err(fault(Code::UpstreamOverloaded, detail));
         }
-        if !self.all.enter_below(self.all_max) {
-            self.load.requests.leave();
-            self.load.count_refused();
-            let detail =
-                format!("{} requests to all backends are under way, as many as may be", self.all_max);
-            return Err(fault(Code::Overloaded, detail));
-        }
         let mut passage = Passage {
             upstream: Arc::clone(self),
             worker,
@@ -131,6 +115,7 @@ impl Upstream {
             attempts: 0,
             is_repeat: false,
             deadline: self.total_timeout.map(|total| Instant::now() + total),
+            expectation: None,
         };
         passage.choose();
         Ok(passage)
@@ -163,13 +148,16 @@ impl Passage {
     /// # Errors
     /// If none comes. [`Failure::again`] says whether it may be sent once more.
     pub(crate) async fn send(
-        self,
+        mut self,
         mut request: Request<Body>,
         sending: &Sending,
     ) -> Result<Response<ServiceBody>, Box<Failure>> {
         let has_body = !request.body().is_end_stream();
         let is_idempotent = request.method().is_idempotent();
-        let expectation = Expectation::hold(&mut request);
+        match &self.expectation {
+            Some(expectation) => expectation.listen(&mut request),
+            None => self.expectation = Expectation::hold(&mut request),
+        }
         let mut stale = 0;
         loop {
             let may_reuse = self.attempts == 0 && stale < UPSTREAM_STALE_CONNECTIONS_MAX;
@@ -183,7 +171,7 @@ impl Passage {
                 Ok(response) => {
                     // A connection on which an upgrade was asked for carries nothing else, whatever came of it.
                     let connection = Some(connection).filter(|_| !sending.wants_upgrade);
-                    return Ok(self.answered(response, connection, expectation));
+                    return Ok(self.answered(response, connection));
                 }
                 Err(unanswered) => unanswered,
             };
@@ -252,9 +240,10 @@ impl Passage {
         mut self,
         response: Response<Incoming>,
         connection: Option<Connection>,
-        expectation: Option<Expectation>,
     ) -> Response<ServiceBody> {
         self.end_repeat();
+        // The body that was held back ends with it, and with the answer: whatever is sent once more has none.
+        let expectation = self.expectation.take();
         if let Some(expectation) = &expectation {
             expectation.answered();
         }
@@ -359,7 +348,6 @@ impl Drop for Passage {
         self.end_repeat();
         self.endpoint().requests.leave();
         self.upstream.load.requests.leave();
-        self.upstream.all.leave();
     }
 }
 

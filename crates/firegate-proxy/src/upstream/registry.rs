@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 
 use super::endpoint::{Endpoint, EndpointSettings};
 use super::health;
-use super::load::{Load, UnderWay};
+use super::load::Load;
 use super::passage::{Member, Upstream};
 use super::resolve::Resolve;
-use crate::limits::{UPSTREAM_REQUESTS_MAX, UPSTREAM_TEND_INTERVAL};
+use crate::limits::UPSTREAM_TEND_INTERVAL;
 
 /// Why a backend cannot be called at all.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +64,6 @@ pub(crate) struct Upstreams {
     resolver: Arc<dyn Resolve>,
     tls: ClientConfig,
     workers: usize,
-    /// What is under way to all backends together.
-    requests: Arc<UnderWay>,
     known: Mutex<Known>,
 }
 
@@ -87,7 +85,7 @@ impl Upstreams {
         workers: usize,
     ) -> Result<Self, TlsSetupError> {
         let tls = client_tls(roots)?;
-        Ok(Self { runtime, resolver, tls, workers, requests: Arc::default(), known: Mutex::default() })
+        Ok(Self { runtime, resolver, tls, workers, known: Mutex::default() })
     }
 
     /// The way to a backend.
@@ -114,7 +112,7 @@ impl Upstreams {
             });
         }
         let load = self.load(&backend.name);
-        Ok(Arc::new(Upstream::new(backend, members, load, Arc::clone(&self.requests), UPSTREAM_REQUESTS_MAX)))
+        Ok(Arc::new(Upstream::new(backend, members, load)))
     }
 
     /// The endpoints that are in use, in the order in which they became known.

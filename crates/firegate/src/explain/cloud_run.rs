@@ -45,6 +45,10 @@ pub(super) fn judge_token(
     now: UnixTime,
 ) -> CloudRunAnswer {
     let mut answer = ask(backend, token, keys, now);
+    if backend.settings.endpoints().count() > 1 {
+        let remark = "the backend has several endpoints; this is what the first of them answers";
+        answer.remarks.push(remark.to_owned());
+    }
     if *backend.credential() == Credential::None {
         let remark = "the configuration has `credential: none`, so that probably no IAM check stands before this \
                       service; this is what one would answer";

@@ -212,12 +212,27 @@ fn passed(permit: &Permit) -> String {
         Some(Principal::GoogleAccount(account)) => format!("as the Google account {:?}", account.email),
         None => "without a user, because the backend is open to everyone".to_owned(),
     };
-    format!("goes on to {} {who}{}", permit.backend().endpoint().url, credential(permit.backend()))
+    let urls = permit.backend().settings.endpoints().map(|endpoint| endpoint.url.as_str());
+    format!("goes on to {} {who}{}", one_of(urls), credential(permit.backend()))
+}
+
+/// Some texts, each once: a request goes to one endpoint of those that a backend has.
+fn one_of<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut each = Vec::new();
+    texts.for_each(|text| {
+        if !each.contains(&text) {
+            each.push(text);
+        }
+    });
+    match each.as_slice() {
+        [one] => (*one).to_owned(),
+        several => format!("one of {}", several.join(", ")),
+    }
 }
 
 /// How the service knows that the request comes from Firegate.
 fn credential(backend: &Arc<Backend>) -> String {
-    let audience = &backend.endpoint().audience;
+    let audience = one_of(backend.audiences());
     match backend.credential() {
         Credential::None => ", with no Google credential (`credential: none`)".to_owned(),
         Credential::FederateUser { service_account, .. } => format!(

@@ -147,8 +147,10 @@ impl Checker<'_> {
             .take()
             .map(|file| self.file_name(&path.key("ca_certificates"), Some(file)));
         let requests_max = self.backend_requests_max(&path.key("requests_max"), source.requests_max);
-        let health_check =
-            source.health_check.take().map(|check| self.health_check(path, check, credential.as_ref()));
+        let health_check = source
+            .health_check
+            .take()
+            .map(|check| self.health_check(path, check, credential.as_ref(), endpoints.as_deref()));
         let mut endpoints = endpoints?.into_iter();
         let backend = Backend {
             endpoint: endpoints.next()?,

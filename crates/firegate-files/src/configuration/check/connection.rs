@@ -74,10 +74,12 @@ impl Checker<'_> {
         backend: &YamlPath,
         source: HealthCheckSource,
         credential: Option<&Credential>,
+        endpoints: Option<&[Endpoint]>,
     ) -> Option<HealthCheck> {
         let path = backend.key("health_check");
-        if credential.is_some_and(|credential| *credential != Credential::None) {
-            let message = "a health check carries no credential, and Cloud Run would refuse it";
+        let is_serverless = endpoints.is_some_and(|all| all.iter().any(is_on_cloud_run));
+        if is_serverless || credential.is_some_and(|credential| *credential != Credential::None) {
+            let message = "a health check carries no credential, and is not for Cloud Run";
             let found = Diagnostic::error(code::HEALTH_CHECK, message)
                 .hint("remove it: Cloud Run checks its instances itself; or set `credential: none` if the service runs elsewhere");
             self.report_part(&path, Part::Key, found);
@@ -103,6 +105,11 @@ impl Checker<'_> {
         let timeout = self.duration(&timeout_path, source.timeout, HEALTH_CHECK_TIMEOUT_DEFAULT, range);
         Some(HealthCheck { path: asked, interval: interval?, timeout: timeout? })
     }
+}
+
+/// Whether the endpoint has Cloud Run's own name. What answers there keeps an instance awake, and says nothing of the others.
+fn is_on_cloud_run(endpoint: &Endpoint) -> bool {
+    endpoint.url.host_str().is_some_and(|host| host.trim_end_matches('.').ends_with(".run.app"))
 }
 
 fn shortest() -> Duration {

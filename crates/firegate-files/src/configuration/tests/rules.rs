@@ -176,6 +176,17 @@ fn how_a_service_is_waited_for_and_asked() {
     check(&local("health_check: { path: healthz }"), &["FG161 backends.api.health_check.path"]);
     check(&local("health_check: { path: '/a b' }"), &["FG161 backends.api.health_check.path"]);
     check(&local("health_check: { path: /, timeout: 0s }"), &["FG011 backends.api.health_check.timeout"]);
+    check(
+        &backend("url: https://a.run.app\ncredential: none\nhealth_check: { path: /healthz }"),
+        &["FG161 backends.api.health_check"],
+    );
+    check(
+        &backend(
+            "endpoints: [ { url: https://a.example }, { url: https://a.run.app. } ]\ncredential: none\nhealth_check: { path: / }",
+        ),
+        &["FG161 backends.api.health_check"],
+    );
+    check(&backend("url: https://a.example\ncredential: none\nhealth_check: { path: / }"), &[]);
     // Cloud Run's front would answer, and not the service.
     check(
         &backend("url: https://a.run.app\nhealth_check: { path: /healthz }"),

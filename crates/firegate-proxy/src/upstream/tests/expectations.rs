@@ -74,3 +74,28 @@ async fn a_service_that_says_nothing_gets_the_body_after_a_while() {
     let response = site.send(Method::POST, EXPECTING, noting(&asked)).await.expect("an answer");
     assert_eq!(Answer::read(response).await.body, "thanks");
 }
+
+/// A connection that cannot be made is another one's affair: the body still waits for the word of whoever gets the request.
+#[tokio::test]
+async fn the_body_is_held_back_at_the_next_endpoint_too() {
+    let origin = Origin::start(|mut stream, _| async move {
+        while let Some(asked) = head(&mut stream).await {
+            assert!(asked.contains("expect: 100-continue\r\n"), "{asked}");
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.expect("it is sent");
+            let mut body = [0; 4];
+            stream.read_exact(&mut body).await.expect("a body");
+            assert_eq!(&body, b"body");
+            say(&mut stream, "thanks").await;
+        }
+    })
+    .await;
+    let (down, up) = (nobody().await, origin.url());
+    let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{up}' }} ]"));
+    for _ in 0..4 {
+        let asked = Arc::new(AtomicBool::new(false));
+        let response = site.send(Method::POST, EXPECTING, noting(&asked)).await.expect("an answer");
+        assert_eq!(Answer::read(response).await.body, "thanks");
+        assert!(asked.load(Ordering::Relaxed));
+    }
+    assert!(site.upstreams.endpoint_figures()[0].failed_connects > 0, "the other one was tried");
+}
