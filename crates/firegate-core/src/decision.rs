@@ -284,7 +284,7 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
     };
     let account = identified.as_ref().and_then(|identified| AccountRule::of(identified, world.snapshot));
     let principal = identified.map(|identified| identified.principal);
-    let authorized = iam::authorize(&asked.backend, &world.snapshot.identity_pool, principal, token.as_ref());
+    let authorized = iam::authorize(&asked.backend, principal, token.as_ref());
     let permit = authorized.map_err(denied_at(Stage::Iam))?;
     Ok(Admitted { permit, account, app_check_token: app.and_then(|app| app.to_be_consumed) })
 }
@@ -316,7 +316,7 @@ fn identity<'a>(
     let identified = match judge(token.text) {
         // Where everyone may pass, a service account that no member names is nobody in particular: anyone can make one.
         Ok(Identified { principal: Principal::GoogleAccount(account), .. })
-            if backend.admits_everyone() && !iam::names_account(backend, &account) =>
+            if backend.admits_everyone() && !backend.bindings.name_account(&account) =>
         {
             return Ok((None, Some(token)));
         }

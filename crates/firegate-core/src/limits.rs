@@ -61,5 +61,11 @@ pub const EXCHANGED_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(300);
 /// The longest form that the token exchange reads: a token and a few short parameters.
 pub const EXCHANGE_FORM_BYTES_MAX: usize = 32 * 1024;
 
+/// How many of a backend's members a refusal names in the log.
+pub const MEMBERS_SHOWN_MAX: usize = 20;
+
+/// How many members that were near a refusal tells of in the log.
+pub const NEAR_SHOWN_MAX: usize = 5;
+
 /// The longest name of a request that is taken from a proxy.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;

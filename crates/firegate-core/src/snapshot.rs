@@ -7,12 +7,12 @@ use firegate_files::configuration::{
     self, AllowedOrigins, AppCheck, Configuration, Credential, Endpoint, IdentityHeaders, Routing,
     StreamsUntil, TokenSource, UserToken,
 };
-use firegate_files::members::{Member, Pool};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method};
 
 use crate::cors::CorsPolicy;
-use crate::identity::{IdentityRules, User};
+use crate::iam::{Bindings, Directory, IdentityPool};
+use crate::identity::IdentityRules;
 use crate::route::Routes;
 
 /// The methods a page may use if `cors.methods` names none.
@@ -40,8 +40,8 @@ pub struct Snapshot {
     pub cors: Option<CorsPolicy>,
     /// The pages of other origins that may use a user's cookie: `cors.origins` with `cors.credentials`.
     pub cookie_origins: Vec<String>,
-    /// How members name this project's users.
-    pub identity_pool: IdentityPool,
+    /// What the names in members mean.
+    pub directory: Arc<Directory>,
     /// Whether the token exchange answers.
     pub exchanges_tokens: bool,
 }
@@ -53,22 +53,25 @@ pub struct Backend {
     pub name: String,
     /// Its settings.
     pub settings: configuration::Backend,
-}
-
-/// The workload identity pool in whose spelling members name this project's users.
-#[derive(Clone, Debug)]
-pub struct IdentityPool {
-    name: String,
-    project_number: Option<String>,
+    /// Who may call it.
+    pub bindings: Bindings,
 }
 
 impl Snapshot {
     /// Compiles a checked configuration.
     pub fn compile(configuration: &Configuration) -> Self {
-        let backends = configuration
-            .backends
-            .iter()
-            .map(|(name, settings)| Arc::new(Backend { name: name.to_string(), settings: settings.clone() }));
+        let pool = IdentityPool {
+            name: configuration.users.identity_pool.clone(),
+            project_number: configuration.project_number.as_ref().map(ToString::to_string),
+        };
+        let directory = Arc::new(Directory::new(pool, &configuration.groups));
+        let backends = configuration.backends.iter().map(|(name, settings)| {
+            Arc::new(Backend {
+                name: name.to_string(),
+                bindings: Bindings::new(settings.members(), &directory),
+                settings: settings.clone(),
+            })
+        });
         let backends = backends.collect::<Vec<_>>();
         let mut routes = Routes::default();
         // A URL map is refused as not built; without routes nothing is routed.
@@ -92,10 +95,7 @@ impl Snapshot {
             routes,
             backends,
             cors: configuration.cors.as_ref().map(cors_policy),
-            identity_pool: IdentityPool {
-                name: configuration.users.identity_pool.clone(),
-                project_number: configuration.project_number.as_ref().map(ToString::to_string),
-            },
+            directory,
         }
     }
 
@@ -153,14 +153,9 @@ impl Backend {
         self.settings.endpoints().map(|endpoint| endpoint.audience.as_str())
     }
 
-    /// Who may call it.
-    pub fn members(&self) -> &[Member] {
-        self.settings.members()
-    }
-
     /// Whether everyone may call it, with or without a token.
     pub fn admits_everyone(&self) -> bool {
-        self.members().contains(&Member::AllUsers)
+        self.bindings.admit_everyone()
     }
 
     /// How Firegate identifies itself to it.
@@ -196,26 +191,5 @@ impl Backend {
     /// Whether its streams end with the token that opened them.
     pub fn ends_streams_at_token_expiry(&self) -> bool {
         matches!(self.settings.streams_until, StreamsUntil::TokenExpiry | StreamsUntil::Revocation)
-    }
-}
-
-impl IdentityPool {
-    /// Whether a member's pool is this one. Without a configured project number the pool's name decides.
-    pub fn is(&self, pool: &Pool) -> bool {
-        self.name == pool.name
-            && self.project_number.as_ref().is_none_or(|number| *number == pool.project_number)
-    }
-
-    /// How a member would name the user.
-    pub fn principal(&self, user: &User) -> String {
-        let number = self.project_number.as_deref().unwrap_or("PROJECT_NUMBER");
-        let pool = format!(
-            "iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{}",
-            self.name
-        );
-        match &user.tenant {
-            Some(tenant) => format!("principalSet://{pool}/attribute.tenant/{tenant}"),
-            None => format!("principal://{pool}/subject/{}", user.uid),
-        }
     }
 }

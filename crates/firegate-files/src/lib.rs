@@ -3,6 +3,7 @@
 //! Nothing here does input or output: a file arrives as text with a name, and leaves as a model or as [`Diagnostics`].
 //!
 //! - [`configuration`]: `firegate.yaml`, the front door's own configuration.
+//! - [`groups`]: who is in which group.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
 //! - [`yaml`]: the one module that knows the YAML parser.
@@ -10,6 +11,7 @@
 
 pub mod configuration;
 pub mod diagnostic;
+pub mod groups;
 pub mod limits;
 pub mod members;
 mod suggestion;

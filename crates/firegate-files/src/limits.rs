@@ -47,6 +47,9 @@ pub const MEMBERS_MAX: usize = 1_500;
 /// The longest member, in bytes.
 pub const MEMBER_BYTES_MAX: usize = 1_024;
 
+/// The longest name of a claim, in bytes.
+pub const CLAIM_NAME_BYTES_MAX: usize = 128;
+
 /// The longest name of a backend, in characters: it becomes a label of metrics.
 pub const BACKEND_NAME_CHARACTERS_MAX: usize = 63;
 

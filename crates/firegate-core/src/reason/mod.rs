@@ -68,8 +68,12 @@ pub enum Reason {
     NoInvokerBinding {
         /// The user as a member would name them.
         principal: String,
-        /// The members that did not match.
+        /// What was near: the members that would match if one thing about the user were different, a sentence each.
+        near: Vec<String>,
+        /// The members that did not match, or the first of them.
         members: Vec<String>,
+        /// How many members there are beside those.
+        more: usize,
     },
     /// See [`Code::RequestHeadTimedOut`].
     RequestHeadTimedOut {
@@ -260,8 +264,13 @@ impl fmt::Display for Reason {
             Self::FederationRefused { answer } => {
                 write!(formatter, "the user's token was not exchanged: {answer:?}")
             }
-            Self::NoInvokerBinding { principal, members } => {
-                write!(formatter, "no member matches {principal:?}; the members are {members:?}")
+            Self::NoInvokerBinding { principal, near, members, more } => {
+                write!(formatter, "no member matches {principal:?}; ")?;
+                for line in near {
+                    write!(formatter, "{line}; ")?;
+                }
+                write!(formatter, "the members are {members:?}")?;
+                if *more > 0 { write!(formatter, " and {more} more") } else { Ok(()) }
             }
             Self::RequestHeadTimedOut { after } => {
                 write!(formatter, "the head was not whole after {} s", after.as_secs())

@@ -118,12 +118,6 @@ impl Configuration {
             ..ConfigurationSource::default()
         };
         let mut diagnostics = Diagnostics::new();
-        if members.iter().any(|member| member.starts_with("group:")) {
-            let json = serde_json::json!({ "allow": members });
-            for (_, diagnostic) in unbuilt::find(&json) {
-                diagnostics.push(Diagnostic { path: "--allow".to_owned(), ..diagnostic });
-            }
-        }
         let configuration =
             check::configuration(source, Given::Flags, BTreeSet::new(), &NoFiles, &mut diagnostics);
         finish(configuration, diagnostics)

@@ -18,6 +18,7 @@ use super::names::{
 };
 use super::path_pattern::PathPattern;
 use crate::diagnostic::Diagnostics;
+use crate::groups::Groups;
 use crate::members::Member;
 
 /// A checked configuration of the front door.
@@ -58,8 +59,8 @@ pub struct Configuration {
     pub exchange: bool,
     /// Which web pages may call the backends; absent for none.
     pub cors: Option<Cors>,
-    /// The file of groups.
-    pub groups: Option<PathBuf>,
+    /// Who is in which group.
+    pub groups: Groups,
     /// Custom roles and their permissions.
     pub roles: BTreeMap<String, Vec<String>>,
     /// The files of IAM deny policies.

@@ -23,19 +23,14 @@ enum Unless {
     Word(&'static [&'static str]),
     /// When it is an empty list or mapping.
     Empty,
-    /// When it is a text that does not begin so.
-    OtherThan(&'static str),
 }
 
 const UNBUILT: &[Unbuilt] = &[
     Unbuilt { path: &["url_map"], unless: Unless::Absent },
-    Unbuilt { path: &["groups"], unless: Unless::Absent },
     Unbuilt { path: &["roles"], unless: Unless::Empty },
     Unbuilt { path: &["deny_policies"], unless: Unless::Empty },
     Unbuilt { path: &["geo"], unless: Unless::Absent },
     Unbuilt { path: &["limits_store"], unless: Unless::Word(&["memory"]) },
-    Unbuilt { path: &["allow", "*"], unless: Unless::OtherThan("group:") },
-    Unbuilt { path: &["backends", "*", "allow", "*"], unless: Unless::OtherThan("group:") },
     Unbuilt { path: &["backends", "*", "iam_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "security_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "enforce"], unless: Unless::Word(&["on"]) },
@@ -88,7 +83,6 @@ impl Unless {
                 Json::Object(object) => object.is_empty(),
                 _ => false,
             },
-            Self::OtherThan(prefix) => value.as_str().is_none_or(|text| !text.starts_with(prefix)),
         }
     }
 }
@@ -101,7 +95,6 @@ fn refusal(unbuilt: &Unbuilt, value: &Json) -> Diagnostic {
             let default = words.first().unwrap_or(&"");
             (format!("`{key}: {text}`"), format!("write `{default}`, or remove it"))
         }
-        (Unless::OtherThan(prefix), _) => (format!("a `{prefix}` member"), "remove it".to_owned()),
         _ => (format!("`{key}`"), "remove it".to_owned()),
     };
     let found = Diagnostic::error(
@@ -159,8 +152,7 @@ mod tests {
         check(json!({"limits_store": "memory", "roles": {}, "deny_policies": []}), &[]);
         check(json!({"limits_store": "redis://localhost"}), &["limits_store"]);
         check(json!({"roles": {"r": []}}), &["roles"]);
-        check(json!({"groups": "g", "geo": {"mmdb": "a"}}), &["groups", "geo"]);
-        check(json!({"allow": ["allUsers", "group:a@example.com"]}), &["allow[1]"]);
+        check(json!({"url_map": "u", "geo": {"mmdb": "a"}}), &["url_map", "geo"]);
         check(
             json!({"backends": {"a": "https://example.com", "b": {"enforce": "observe"}}}),
             &["backends.b.enforce"],

@@ -115,6 +115,11 @@ codes! {
     PROTOCOL = "FG160";
     /// A health check that cannot be made, or would not say how the service does.
     HEALTH_CHECK = "FG161";
+
+    /// The file of groups is inconsistent.
+    GROUPS = "FG420";
+    /// Nothing says who is in a group that is named.
+    GROUP_UNKNOWN = "FG421";
 }
 
 #[cfg(test)]

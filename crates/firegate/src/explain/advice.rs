@@ -69,7 +69,7 @@ impl Situation<'_> {
         let project = &self.configuration.project;
         let url = backend.endpoint().url.origin().ascii_serialization();
         let member = |member: &Member| format!(" --allow {}", shell_word(&member.to_string()));
-        let allow = backend.members().iter().map(member).collect::<String>();
+        let allow = backend.bindings.members().iter().map(member).collect::<String>();
         format!("firegate serve --project {project} --backend {url}{allow}")
     }
 
@@ -154,7 +154,7 @@ impl Situation<'_> {
     fn binding_for(&self, user: &User) -> String {
         let member = match (user.verified_email(), &user.tenant) {
             (Some(email), None) => format!("user:{email}"),
-            _ => self.snapshot.identity_pool.principal(user),
+            _ => self.snapshot.directory.pool().principal(user),
         };
         format!(
             "Add `{member}` to the backend's `allow` for this user, or `allAuthenticatedUsers` for every \

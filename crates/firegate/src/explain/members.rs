@@ -1,8 +1,8 @@
 //! Each member of a backend's bindings against the user: whether it names them, and why not.
 
-use firegate_core::iam;
+use firegate_core::iam::{self, AddressReading, Directory, IdentityPool};
 use firegate_core::identity::{Principal, User};
-use firegate_core::snapshot::{Backend, IdentityPool};
+use firegate_core::snapshot::Backend;
 use firegate_files::members::{Member, Pool};
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub struct MemberLine {
 /// Compares every member. `principal` is absent when the token did not pass its checks.
 pub(super) fn compare(
     backend: &Backend,
-    pool: &IdentityPool,
+    directory: &Directory,
     principal: Option<&Principal>,
 ) -> Vec<MemberLine> {
     let line = |member: &Member| {
@@ -32,10 +32,11 @@ pub(super) fn compare(
                 "the token did not pass its checks, so that there is no user to compare with".to_owned(),
             ),
             (_, Some(principal)) => (
-                Some(iam::matches(member, pool, Some(principal))),
-                match principal {
-                    Principal::User(user) => why(member, pool, user),
-                    Principal::GoogleAccount(account) => {
+                Some(iam::matches(member, directory, Some(principal))),
+                match (principal, member) {
+                    (_, Member::Group(address)) => group(address, directory, principal),
+                    (Principal::User(user), _) => why(member, directory.pool(), user),
+                    (Principal::GoogleAccount(account), _) => {
                         format!(
                             "the caller is the Google account {:?}, which only `serviceAccount:` names",
                             account.email
@@ -46,7 +47,7 @@ pub(super) fn compare(
         };
         MemberLine { member: member.to_string(), matches, why }
     };
-    backend.members().iter().map(line).collect()
+    backend.bindings.members().iter().map(line).collect()
 }
 
 fn why(member: &Member, pool: &IdentityPool, user: &User) -> String {
@@ -63,7 +64,7 @@ fn why(member: &Member, pool: &IdentityPool, user: &User) -> String {
         Member::AllAuthenticatedUsers => {
             format!("every user of the Firebase project {:?} whom `users` admits", user.project)
         }
-        Member::User(_) | Member::Domain(_) => address(user),
+        Member::User(_) | Member::Domain(_) => address_of(user),
         Member::Principal { pool: named, .. } => {
             other_pool(pool, named).unwrap_or_else(|| format!("the user id is {:?}", user.uid))
         }
@@ -77,7 +78,24 @@ fn why(member: &Member, pool: &IdentityPool, user: &User) -> String {
             "a service account is a caller of Google's, never a signed-in user of the Firebase project"
                 .to_owned()
         }
-        Member::Group(_) => "there is no file that says who is in the group".to_owned(),
+        Member::Group(_) => "the directory of groups decides".to_owned(),
+    }
+}
+
+fn group(address: &str, directory: &Directory, principal: &Principal) -> String {
+    if directory.is_in_group(address, principal, AddressReading::Verified) {
+        return "the caller is in the group".to_owned();
+    }
+    match (directory.knows_group(address), principal) {
+        (false, _) => "nothing says who is in the group: `groups` names no file that lists it".to_owned(),
+        (true, Principal::User(user)) if user.tenant.is_some() => {
+            "the caller is not in the group: a tenant's user is, if a member of it names the tenant"
+                .to_owned()
+        }
+        (true, Principal::User(user)) if user.email.is_some() && user.verified_email().is_none() => {
+            format!("the caller is not in the group: {}", address_of(user))
+        }
+        (true, _) => "the caller is not in the group".to_owned(),
     }
 }
 
@@ -89,7 +107,7 @@ fn may_name_a_tenants_user(member: &Member) -> bool {
     }
 }
 
-fn address(user: &User) -> String {
+fn address_of(user: &User) -> String {
     match (&user.email, user.email_verified) {
         (None, _) => "the user has no e-mail address".to_owned(),
         (Some(email), true) => format!("the user's verified address is {email:?}"),
@@ -113,7 +131,7 @@ fn attribute_found(user: &User, attribute: &str) -> String {
     let found = match attribute {
         "tenant" => user.tenant.clone().map(Value::String),
         "provider" => Some(Value::String(user.sign_in_provider.clone())),
-        "email" => return address(user),
+        "email" => return address_of(user),
         claim => user.claims.get(claim).cloned(),
     };
     match found {

@@ -134,7 +134,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         cloud_run: cloud_run.as_ref(),
     };
     let (advice, command) = (situation.advice(), situation.command());
-    let compare = |backend: &Backend| members::compare(backend, &snapshot.identity_pool, principal.as_ref());
+    let compare = |backend: &Backend| members::compare(backend, &snapshot.directory, principal.as_ref());
     let members = backend.map(compare).unwrap_or_default();
     // Cloud Run's answer goes by Google's keys too, and says no more than that they are missing. Firegate's says why.
     let is_untold = summary.form == TokenForm::GoogleIdToken && firegate.verdict != DoorVerdict::Depends;

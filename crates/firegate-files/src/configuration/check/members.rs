@@ -6,6 +6,7 @@ use super::Checker;
 use crate::configuration::model::{AcceptedToken, Access, Backend, Credential, Tenants, Users};
 use crate::configuration::names::{BackendName, ProjectNumber};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::groups::Groups;
 use crate::limits::MEMBERS_MAX;
 use crate::members::Member;
 use crate::yaml::Part;
@@ -45,16 +46,15 @@ impl Checker<'_> {
     pub(super) fn members_in_place(
         &mut self,
         backends: Option<&BTreeMap<BackendName, Backend>>,
-        users: Option<&Users>,
-        project_number: Option<&ProjectNumber>,
+        judged: InPlace<'_>,
     ) {
-        let (Some(backends), Some(users)) = (backends, users) else { return };
+        let Some(backends) = backends else { return };
         for (name, backend) in backends {
             let Access::Members(members) = &backend.access else { continue };
             let own = YamlPath::root().key("backends").key(name.as_str()).key("allow");
             let list = if self.stands_at(&own) { own } else { YamlPath::root().key("allow") };
             for (index, member) in members.iter().enumerate() {
-                if let Some((why, hint)) = matches_nobody(member, users, project_number) {
+                if let Some((why, hint)) = judged.matches_nobody(member) {
                     let found = Diagnostic::warning(
                         code::MEMBER_MATCHES_NOBODY,
                         format!("this member matches nobody: {why}"),
@@ -75,6 +75,30 @@ impl Checker<'_> {
                 );
             }
         }
+    }
+}
+
+/// What members are judged by; what did not pass is absent.
+#[derive(Clone, Copy)]
+pub(super) struct InPlace<'a> {
+    pub(super) users: Option<&'a Users>,
+    pub(super) project_number: Option<&'a ProjectNumber>,
+    pub(super) groups: Option<&'a Groups>,
+}
+
+impl InPlace<'_> {
+    /// Why a member can match nobody, if so, and what to do about it.
+    fn matches_nobody(&self, member: &Member) -> Option<(String, String)> {
+        if let (Member::Group(address), Some(groups)) = (member, self.groups)
+            && !groups.knows(address)
+        {
+            return Some((
+                "nothing says who is in the group".to_owned(),
+                "list its members in the file that `groups` names, or name there the `claim` that holds a user's groups"
+                    .to_owned(),
+            ));
+        }
+        matches_nobody(member, self.users?, self.project_number)
     }
 }
 

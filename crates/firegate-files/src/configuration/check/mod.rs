@@ -21,6 +21,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::members::InPlace;
 use super::model::{AppCheck, Configuration, Dialect, LimitsStore, PolicyFile, Trust, Users};
 use super::named_files::NamedFiles;
 use super::names::{NameError, ProjectId, ProjectNumber};
@@ -30,9 +31,10 @@ use super::source::{
     FileSource, SizeSource, TrustSource,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
+use crate::groups::{self, Groups};
 use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
 use crate::suggestion::quoted;
-use crate::yaml::{Document, Part};
+use crate::yaml::{self, Document, Part};
 
 /// Where a configuration came from, for what is said about it.
 pub(super) enum Given<'a> {
@@ -96,7 +98,13 @@ impl Checker<'_> {
             app_check: app_check.as_ref(),
         };
         let backends = self.backends(source.backends.take(), source.allow.take(), whole);
-        self.members_in_place(backends.as_ref(), users.as_ref(), project_number.as_ref());
+        let groups = self.groups(source.groups.take());
+        let judged = InPlace {
+            users: users.as_ref(),
+            project_number: project_number.as_ref(),
+            groups: groups.as_ref(),
+        };
+        self.members_in_place(backends.as_ref(), judged);
         self.google_callers(backends.as_ref(), users.as_ref());
         let routing = self.routing(source.routes.take(), source.url_map.take(), backends.as_ref());
         let listeners = self.listeners(&source);
@@ -136,7 +144,7 @@ impl Checker<'_> {
             assertion: assertion?,
             exchange,
             cors: optional(cors)?,
-            groups: source.groups.map(PathBuf::from),
+            groups: groups?,
             roles: source.roles.unwrap_or_default(),
             deny_policies: deny_policies?,
             geo: optional(geo)?,
@@ -146,6 +154,16 @@ impl Checker<'_> {
             warnings: Diagnostics::new(),
             trust: Trust::Google,
         })
+    }
+
+    /// Who is in which group: nobody in any, if no file says.
+    fn groups(&mut self, file: Option<String>) -> Option<Groups> {
+        let path = YamlPath::root().key("groups");
+        let Some(file) = file else { return Some(Groups::default()) };
+        let name = self.file_name(&path, Some(file))?;
+        let text = self.read_file(&path, &name)?;
+        let document = yaml::parse(&name.display().to_string(), &text, self.diagnostics)?;
+        Some(groups::read(&document, self.diagnostics))
     }
 
     fn project(&mut self, project: Option<String>) -> Option<ProjectId> {

@@ -1,4 +1,5 @@
 mod acceptance;
+mod named_files;
 mod rendering;
 mod rules;
 mod tokens;

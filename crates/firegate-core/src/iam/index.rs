@@ -1,0 +1,141 @@
+//! Which of thousands of members name a caller, found by what is known of the caller instead of by looking at each member.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use firegate_files::members::Member;
+
+use super::directory::{Directory, IdentityPool};
+use super::member::{domain_of, each_value};
+use crate::identity::{Principal, User};
+
+/// Which of a user's addresses count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressReading {
+    /// One that is verified: nothing else may grant anything.
+    Verified,
+    /// Any: whoever is kept out by an address must not come in by leaving it unverified.
+    Claimed,
+}
+
+/// Members by what they name.
+#[derive(Debug, Default)]
+pub(super) struct MemberIndex {
+    everyone: Vec<u32>,
+    signed_in: Vec<u32>,
+    /// By address in lower case.
+    users: Positions,
+    accounts: Positions,
+    groups: Positions,
+    /// By name in lower case.
+    domains: Positions,
+    subjects: Positions,
+    /// Those of the whole pool.
+    pool: Vec<u32>,
+    /// By attribute and value; the values of `email` in lower case.
+    attributes: BTreeMap<Box<str>, Positions>,
+}
+
+type Positions = HashMap<Box<str>, Vec<u32>>;
+
+impl MemberIndex {
+    /// Adds a member. One of another pool names nobody here.
+    pub(super) fn insert(&mut self, position: u32, member: &Member, pool: &IdentityPool) {
+        if member.pool().is_some_and(|named| !pool.is(named)) {
+            return;
+        }
+        match member {
+            Member::AllUsers => self.everyone.push(position),
+            Member::AllAuthenticatedUsers => self.signed_in.push(position),
+            Member::User(address) => push(&mut self.users, lower(address), position),
+            Member::ServiceAccount(address) => push(&mut self.accounts, lower(address), position),
+            Member::Group(address) => push(&mut self.groups, lower(address), position),
+            Member::Domain(name) => push(&mut self.domains, lower(name), position),
+            Member::Principal { subject, .. } => self.insert_subject(position, subject),
+            Member::PrincipalSetAll { .. } => self.pool.push(position),
+            Member::PrincipalSet { attribute, value, .. } => {
+                let value = if attribute == "email" { lower(value) } else { Cow::Borrowed(value.as_str()) };
+                push(self.attributes.entry(attribute.as_str().into()).or_default(), value, position);
+            }
+        }
+    }
+
+    /// Adds the project-level user with this user id.
+    pub(super) fn insert_subject(&mut self, position: u32, uid: &str) {
+        push(&mut self.subjects, Cow::Borrowed(uid), position);
+    }
+
+    /// Calls `found` with the position of each member that names the caller, but for groups.
+    pub(super) fn each(
+        &self,
+        principal: Option<&Principal>,
+        reading: AddressReading,
+        found: &mut dyn FnMut(u32),
+    ) {
+        self.everyone.iter().for_each(|position| found(*position));
+        match principal {
+            None => {}
+            Some(Principal::GoogleAccount(account)) => look(&self.accounts, &lower(&account.email), found),
+            Some(Principal::User(user)) => self.each_of_user(user, reading, found),
+        }
+    }
+
+    /// The same with the groups that the caller is in.
+    pub(super) fn each_with_groups(
+        &self,
+        principal: Option<&Principal>,
+        directory: &Directory,
+        reading: AddressReading,
+        found: &mut dyn FnMut(u32),
+    ) {
+        self.each(principal, reading, found);
+        if let Some(principal) = principal.filter(|_| !self.groups.is_empty()) {
+            directory
+                .each_group(principal, reading, &mut |address| look(&self.groups, &lower(address), found));
+        }
+    }
+
+    fn each_of_user(&self, user: &User, reading: AddressReading, found: &mut dyn FnMut(u32)) {
+        self.signed_in.iter().for_each(|position| found(*position));
+        let project_level = user.tenant.is_none();
+        let email = match reading {
+            AddressReading::Verified => user.verified_email(),
+            AddressReading::Claimed => user.email.as_deref(),
+        };
+        let email = email.filter(|_| project_level).map(lower);
+        if project_level {
+            self.pool.iter().for_each(|position| found(*position));
+            look(&self.subjects, &user.uid, found);
+            if let Some(email) = &email {
+                look(&self.users, email, found);
+                look(&self.domains, domain_of(email).unwrap_or_default(), found);
+            }
+        }
+        for (attribute, values) in &self.attributes {
+            match &**attribute {
+                "email" => look(values, email.as_deref().unwrap_or_default(), found),
+                name if project_level || name == "tenant" => {
+                    each_value(user, name, &mut |value| look(values, value, found));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn push(positions: &mut Positions, key: Cow<'_, str>, position: u32) {
+    positions.entry(key.into()).or_default().push(position);
+}
+
+fn look(positions: &Positions, key: &str, found: &mut dyn FnMut(u32)) {
+    positions.get(key).into_iter().flatten().for_each(|position| found(*position));
+}
+
+/// IAM compares addresses and domains without regard to case. Most are in lower case already.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
