@@ -7,13 +7,19 @@ use super::*;
 use crate::groups::GroupMember;
 use crate::members::Member;
 
+/// Files by their names, and their texts.
+struct Beside<'a>(&'a [(&'a str, &'a str)]);
+
+impl NamedFiles for Beside<'_> {
+    fn read(&self, name: &Path) -> io::Result<String> {
+        let file = self.0.iter().find(|(known, _)| Path::new(known) == name);
+        file.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
 /// Reads a configuration beside these files.
 pub(super) fn read(text: &str, files: &[(&str, &str)]) -> Result<Configuration, Diagnostics> {
-    let read = |name: &Path| {
-        let file = files.iter().find(|(known, _)| Path::new(known) == name);
-        file.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
-    };
-    parse_with_files("firegate.yaml", text, &read)
+    parse_with_files("firegate.yaml", text, &Beside(files))
 }
 
 /// The codes of all findings, and where they stand.
