@@ -4,6 +4,7 @@
 //!
 //! - [`configuration`]: `firegate.yaml`, the front door's own configuration.
 //! - [`groups`]: who is in which group.
+//! - [`google_file`]: what all files of Google's have in common: fields, how each is treated, and writing them back.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
 //! - [`yaml`]: the one module that knows the YAML parser.
@@ -11,6 +12,7 @@
 
 pub mod configuration;
 pub mod diagnostic;
+pub mod google_file;
 pub mod groups;
 pub mod limits;
 pub mod members;

@@ -95,3 +95,9 @@ pub const REQUESTS_DEFAULT: u32 = 16_384;
 
 /// How many trusted proxies may stand before Firegate.
 pub const HOPS_MAX: u8 = 16;
+
+/// The largest file of Google's that is read: policies of 10,000 bindings or of 1,000 rules fit in.
+pub const GOOGLE_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How many values a file of Google's may hold.
+pub const GOOGLE_FILE_NODES_MAX: usize = 500_000;

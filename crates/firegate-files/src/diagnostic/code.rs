@@ -1,6 +1,6 @@
 //! The stable codes of all findings. A code is never given a second meaning.
 //!
-//! `FG0..` concern the form of a file, `FG1..` the configuration.
+//! `FG0..` concern the form of a file, `FG1..` the configuration, `FG2..` Cloud Armor's security policies.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -36,6 +36,14 @@ codes! {
     QUANTITY = "FG011";
     /// A file that the configuration names cannot be read.
     FILE_UNREADABLE = "FG012";
+    /// A field that Google's format does not have, as far as Firegate knows: it is kept and has no effect.
+    UNKNOWN_FIELD = "FG013";
+    /// A field of Google's format that is kept and has no effect here.
+    FIELD_WITHOUT_EFFECT = "FG014";
+    /// A field of Google's format without which the file would mean something else, and which Firegate does not have.
+    FIELD_REFUSED = "FG015";
+    /// The file is one of Google's, of another kind than is expected here.
+    OTHER_KIND = "FG016";
 
     /// `project` is not a project ID.
     PROJECT = "FG101";

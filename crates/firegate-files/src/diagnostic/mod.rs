@@ -25,6 +25,8 @@ pub enum Severity {
     Error,
     /// The file is taken, and probably does not do what was meant.
     Warning,
+    /// The file is taken, and this is worth knowing.
+    Note,
 }
 
 /// A place in a file.
@@ -69,6 +71,11 @@ impl Diagnostic {
     /// A warning without a place.
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, message.into())
+    }
+
+    /// A note without a place.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, message.into())
     }
 
     fn new(severity: Severity, code: &'static str, message: String) -> Self {
@@ -131,17 +138,31 @@ impl Diagnostics {
         }
     }
 
-    /// Adds a finding; an equal one is kept once.
+    /// Adds a finding; an equal one is kept once. Where there are too many, the worst are kept.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.list.contains(&diagnostic) {
             return;
         }
         if self.list.len() == DIAGNOSTICS_MAX {
             self.omitted += 1;
-            self.omitted_error |= diagnostic.severity == Severity::Error;
-            return;
+            let milder = self.list.iter().rposition(|kept| kept.severity > diagnostic.severity);
+            let Some(milder) = milder else {
+                self.omitted_error |= diagnostic.severity == Severity::Error;
+                return;
+            };
+            self.list.remove(milder);
         }
         self.list.push(diagnostic);
+    }
+
+    /// Adds what was found in another file, whose lines can then be printed too.
+    pub fn append(&mut self, other: Self) {
+        for source in other.sources {
+            self.add_source(source.file, source.text);
+        }
+        self.omitted += other.omitted;
+        self.omitted_error |= other.omitted_error;
+        other.list.into_iter().for_each(|found| self.push(found));
     }
 
     /// The findings, errors and warnings, as they stand in the file.
@@ -207,6 +228,18 @@ mod tests {
         diagnostics.push(Diagnostic::error(code::UNKNOWN_KEY, "one too many"));
         assert_eq!(diagnostics.len(), DIAGNOSTICS_MAX);
         assert!(diagnostics.has_errors(), "an error that is not listed still refuses");
+        assert!(diagnostics.to_string().contains("1 more"), "{diagnostics}");
+    }
+
+    #[test]
+    fn notes_do_not_crowd_out_errors() {
+        let mut diagnostics = Diagnostics::new();
+        for number in 0..DIAGNOSTICS_MAX {
+            diagnostics.push(Diagnostic::note(code::UNKNOWN_FIELD, format!("finding {number}")));
+        }
+        diagnostics.push(Diagnostic::error(code::UNKNOWN_KEY, "what refuses"));
+        assert_eq!(diagnostics.len(), DIAGNOSTICS_MAX);
+        assert!(diagnostics.to_string().contains("what refuses"), "{diagnostics}");
         assert!(diagnostics.to_string().contains("1 more"), "{diagnostics}");
     }
 

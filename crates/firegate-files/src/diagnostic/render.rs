@@ -46,6 +46,7 @@ impl Diagnostics {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         // A flag has no file to point into: its name alone says what is meant.
         let title = match self.sources.as_slice() {

@@ -6,38 +6,68 @@ use std::sync::Arc;
 
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::{Document, Entry, Node, Scalar, ScalarKind, Value, place};
+use super::{Document, Entry, Lines, Node, Scalar, ScalarKind, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::limits::{FILE_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX};
 use crate::suggestion::quoted;
+
+/// How much a file may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The most bytes of text.
+    pub bytes_max: usize,
+    /// The most values, with the copies that aliases make.
+    pub nodes_max: usize,
+}
+
+impl Bounds {
+    /// Those of a file that people write.
+    pub const CONFIGURATION: Self = Self { bytes_max: FILE_BYTES_MAX, nodes_max: YAML_NODES_MAX };
+}
+
+/// Parses one YAML document of a size that people write.
+///
+/// See [`parse_within`].
+pub fn parse(file: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<Document> {
+    parse_within(file, text, Bounds::CONFIGURATION, diagnostics)
+}
 
 /// Parses one YAML document.
 ///
 /// Duplicate keys and tags are added to `diagnostics`, and the tree is built without them. Where no tree can be
 /// built, because the text is not YAML or exceeds [`crate::limits`], the reason is added and `None` returned.
-pub fn parse(file: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<Document> {
+pub fn parse_within(
+    file: &str,
+    text: &str,
+    bounds: Bounds,
+    diagnostics: &mut Diagnostics,
+) -> Option<Document> {
     let file: Arc<str> = file.into();
-    if text.len() > FILE_BYTES_MAX {
+    if text.len() > bounds.bytes_max {
         // Not even the text is kept: the diagnostic names the file and has no place.
-        let message = format!("{} is {} bytes long, the most is {FILE_BYTES_MAX}", quoted(&file), text.len());
+        let message =
+            format!("{} is {} bytes long, the most is {}", quoted(&file), text.len(), bounds.bytes_max);
         diagnostics.push(Diagnostic::error(code::TOO_LARGE, message));
         return None;
     }
     let text: Arc<str> = text.into();
+    let lines = Lines::of(&text);
     diagnostics.add_source(file.clone(), text.clone());
     let options = granit_parser::options! { emit_comments: false };
     let mut builder = Builder {
         events: Parser::new_from_str_with_options(&text, options),
         file: &file,
         text: &text,
+        lines: &lines,
         diagnostics,
         anchors: HashMap::new(),
         nodes: 0,
+        nodes_max: bounds.nodes_max,
     };
     match builder.document() {
-        Ok(root) => Some(Document { root, file: file.clone(), text: text.clone() }),
+        Ok(root) => Some(Document { root, file: file.clone(), text: text.clone(), lines }),
         Err(Stop { span, diagnostic }) => {
-            let place = Some(place(&file, &text, span));
+            let place = Some(lines.place(&file, &text, span));
             diagnostics.push(Diagnostic { place, ..*diagnostic });
             None
         }
@@ -60,10 +90,12 @@ struct Builder<'a> {
     events: Parser<'a, StrInput<'a>>,
     file: &'a Arc<str>,
     text: &'a str,
+    lines: &'a Lines,
     diagnostics: &'a mut Diagnostics,
     /// The finished anchored values and how many nodes each has.
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
+    nodes_max: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -188,7 +220,7 @@ impl<'a> Builder<'a> {
                 self.report(key.span, &path, Diagnostic::error(code::DUPLICATE_KEY, message).hint(hint));
                 continue;
             }
-            lines.insert(text.clone(), place(self.file, self.text, key.span.clone()).line);
+            lines.insert(text.clone(), self.lines.place(self.file, self.text, key.span.clone()).line);
             entries.push(Entry { key: text, key_span: key.span, value });
         }
     }
@@ -215,10 +247,10 @@ impl<'a> Builder<'a> {
 
     fn count(&mut self, nodes: usize, span: &Range<usize>) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes <= YAML_NODES_MAX {
+        if self.nodes <= self.nodes_max {
             return Ok(());
         }
-        let message = format!("the file holds more than {YAML_NODES_MAX} values");
+        let message = format!("the file holds more than {} values", self.nodes_max);
         Err(Stop::new(span.clone(), Diagnostic::error(code::TOO_LARGE, message)))
     }
 
@@ -239,7 +271,7 @@ impl<'a> Builder<'a> {
     }
 
     fn report(&mut self, span: Range<usize>, path: &YamlPath, diagnostic: Diagnostic) {
-        let place = Some(place(self.file, self.text, span));
+        let place = Some(self.lines.place(self.file, self.text, span));
         self.diagnostics.push(Diagnostic { path: path.to_string(), place, ..diagnostic });
     }
 }
@@ -254,7 +286,7 @@ fn null() -> Value {
 }
 
 /// The kind of a plain scalar by YAML 1.2's core schema (section 10.3.2).
-fn kind(text: &str) -> ScalarKind {
+pub(super) fn kind(text: &str) -> ScalarKind {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return ScalarKind::Null,
         "true" | "True" | "TRUE" => return ScalarKind::Boolean(true),

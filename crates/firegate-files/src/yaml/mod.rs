@@ -5,6 +5,7 @@
 //! are followed; merge keys, tags and further documents are refused.
 
 mod build;
+mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,13 +13,15 @@ use std::sync::Arc;
 use crate::diagnostic::path::Segment;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, YamlPath};
 
-pub use build::parse;
+pub use build::{Bounds, parse, parse_within};
+pub use write::{write_json, write_yaml};
 
 /// A file that was parsed.
 #[derive(Clone, Debug)]
 pub struct Document {
     file: Arc<str>,
     text: Arc<str>,
+    lines: Lines,
     /// What the file holds; [`ScalarKind::Null`] for an empty one.
     pub root: Node,
 }
@@ -129,7 +132,12 @@ impl Document {
             (_, Some(key)) => key.clone(),
             (_, None) => node.span.clone(),
         };
-        Some(place(&self.file, &self.text, span))
+        Some(self.lines.place(&self.file, &self.text, span))
+    }
+
+    /// The place of these bytes of the text.
+    pub fn place_of(&self, span: Range<usize>) -> Place {
+        self.lines.place(&self.file, &self.text, span)
     }
 
     /// Adds a finding about `path`, with the place where it stands, or where its nearest parent stands.
@@ -182,13 +190,23 @@ impl Node {
     }
 }
 
-/// The place of `span` in `text`.
-fn place(file: &str, text: &str, span: Range<usize>) -> Place {
-    let before = text.get(..span.start).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.get(line_start..).map_or(0, |part| part.chars().count()) + 1;
-    Place { file: file.to_string(), line, column, span }
+/// Where the lines of a text begin, in bytes: a file of many findings is not searched again for each.
+#[derive(Clone, Debug)]
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let later = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(later).collect())
+    }
+
+    /// The place of `span` in the text.
+    fn place(&self, file: &str, text: &str, span: Range<usize>) -> Place {
+        let line = self.0.partition_point(|start| *start <= span.start);
+        let start = line.checked_sub(1).and_then(|index| self.0.get(index)).copied().unwrap_or(0);
+        let column = text.get(start..span.start).map_or(0, |part| part.chars().count()) + 1;
+        Place { file: file.to_string(), line, column, span }
+    }
 }
 
 #[cfg(test)]

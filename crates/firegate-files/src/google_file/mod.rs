@@ -1,0 +1,101 @@
+//! What all files of Google's have in common: `gcloud … export`, `… describe` and `… get-iam-policy`, in YAML or JSON.
+//!
+//! Each format is a table, a tree of [`MessageType`]s: the fields as Google's API documents them, the shape of each, and
+//! what Firegate does with it. One walk compares a file with its table and reports everything: unknown fields (kept, noted,
+//! with a did-you-mean), values of the wrong shape, fields that have no effect here. docs/compat.md is made from the same
+//! tables. After that a module reads what it needs by [`Located`], and checks what the words mean.
+//!
+//! ```
+//! use firegate_files::diagnostic::{Diagnostic, Diagnostics, code};
+//! use firegate_files::google_file::{Field, Form, GoogleFile, MessageType, Part, Shape};
+//!
+//! static ZONE: MessageType = MessageType {
+//!     name: "Zone",
+//!     kind: Some("compute#zone"),
+//!     fields: &[
+//!         Field::output_only("kind", Shape::Text),
+//!         Field::evaluated("name", Shape::Text),
+//!         Field::evaluated("weight", Shape::Integer),
+//!         Field::evaluated("state", Shape::Word(&["UP", "DOWN"])),
+//!     ],
+//! };
+//!
+//! let mut diagnostics = Diagnostics::new();
+//! let text = "kind: compute#zone\nname: a\nweight: '1001'\nstate: UP\ncolour: red\n";
+//! let file = GoogleFile::parse("zone.yaml", text, &ZONE, &mut diagnostics).unwrap();
+//! let weight = file.root().get("weight").unwrap();
+//! assert_eq!(weight.integer(), Some(1001));
+//! assert_eq!(weight.place().map(|place| place.line), Some(3));
+//! weight.report(&mut diagnostics, Part::Value, Diagnostic::error(code::QUANTITY, "at most 1000"));
+//! assert!(diagnostics.to_string().contains("`Zone` has no field `colour`"), "{diagnostics}");
+//! assert_eq!(file.export(Form::Yaml), "name: a\nweight: '1001'\nstate: UP\ncolour: red\n");
+//! ```
+
+mod conformity;
+mod export;
+mod located;
+mod message_type;
+
+use std::sync::Arc;
+
+pub use export::Form;
+pub use located::{Located, last_segment};
+pub use message_type::{Field, MessageType, Shape, Treatment};
+
+pub use crate::yaml::Part;
+
+use crate::diagnostic::{Diagnostics, YamlPath};
+use crate::limits::{GOOGLE_FILE_BYTES_MAX, GOOGLE_FILE_NODES_MAX};
+use crate::yaml::{self, Bounds, Document, Value};
+
+/// How much a file of Google's may hold.
+const BOUNDS: Bounds = Bounds { bytes_max: GOOGLE_FILE_BYTES_MAX, nodes_max: GOOGLE_FILE_NODES_MAX };
+
+/// A file of Google's, compared with its format.
+#[derive(Clone, Debug)]
+pub struct GoogleFile {
+    document: Document,
+    format: &'static MessageType,
+    /// Where the message begins: the root, or the only element of the list that some commands print.
+    root: YamlPath,
+}
+
+impl GoogleFile {
+    /// Reads YAML or JSON and compares it with its format. `name` is what the diagnostics call the file.
+    ///
+    /// Nothing is returned where there is no message to read. Otherwise the file may still have errors, which are in
+    /// `diagnostics`; values of a wrong shape read as absent.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        format: &'static MessageType,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let document = yaml::parse_within(name, text, BOUNDS, diagnostics)?;
+        let root = match &document.root.value {
+            Value::Sequence(nodes) if nodes.len() == 1 => YamlPath::root().index(0),
+            _ => YamlPath::root(),
+        };
+        let file = Self { document, format, root };
+        conformity::check(&file, diagnostics).then_some(file)
+    }
+
+    /// The message that the file holds.
+    pub fn root(&self) -> Located<'_> {
+        let node = self.document.get(&self.root).unwrap_or(&self.document.root);
+        Located::new(&self.document, node, self.root.clone())
+    }
+
+    /// The file's name.
+    pub fn name(&self) -> &Arc<str> {
+        self.document.file()
+    }
+
+    /// The format it was compared with.
+    pub fn format(&self) -> &'static MessageType {
+        self.format
+    }
+}
+
+#[cfg(test)]
+mod tests;
