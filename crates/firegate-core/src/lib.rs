@@ -15,6 +15,7 @@ pub mod headers;
 pub mod iam;
 pub mod identity;
 pub mod jose;
+pub mod limiter;
 pub mod limits;
 pub mod path;
 pub mod permit;

@@ -1,10 +1,11 @@
-//! The wall clock, passed in. Tokens are judged by wall-clock seconds, as RFC 7519 defines them; nothing in the
-//! decision reads the time by itself, so that a test can move it and a replay gives the same answer.
+//! The clocks, passed in. Tokens are judged by wall-clock seconds, as RFC 7519 defines them, and requests are counted by a
+//! steady clock, which nobody sets; nothing in the decision reads the time by itself, so that a test can move it and a replay
+//! gives the same answer.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970-01-01T00:00:00Z, ignoring leap seconds: the `NumericDate` of RFC 7519, section 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,10 +49,17 @@ impl fmt::Display for UnixTime {
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The current wall-clock time.
     fn now(&self) -> UnixTime;
+
+    /// How long a steady clock has run since a beginning of its own: it never goes back, and follows no step of the wall clock.
+    fn steady(&self) -> Duration;
 }
 
 /// A clock that can be shared between threads.
 pub type SharedClock = Arc<dyn Clock>;
+
+/// When this process first looked at the steady clock.
+#[expect(clippy::disallowed_methods, reason = "the one place where the system's steady clock is read")]
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +71,10 @@ impl Clock for SystemClock {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
     }
+
+    fn steady(&self) -> Duration {
+        BEGINNING.elapsed()
+    }
 }
 
 /// A clock that runs with another one, shifted by an amount that can be changed: for tests that let an hour pass,
@@ -71,16 +83,19 @@ impl Clock for SystemClock {
 pub struct ShiftedClock {
     base: SharedClock,
     shift_seconds: Arc<AtomicI64>,
+    /// How far it was moved forwards in all: no step back takes anything away.
+    steady_shift_seconds: Arc<AtomicU64>,
 }
 
 impl ShiftedClock {
     /// A clock that starts equal to `base`.
     pub fn new(base: SharedClock) -> Self {
-        Self { base, shift_seconds: Arc::new(AtomicI64::new(0)) }
+        Self { base, shift_seconds: Arc::default(), steady_shift_seconds: Arc::default() }
     }
 
-    /// Moves this clock and all its clones by `seconds`, backwards if negative.
+    /// Moves this clock and all its clones by `seconds`, backwards if negative: then the steady clock does not follow.
     pub fn advance(&self, seconds: i64) {
+        self.steady_shift_seconds.fetch_add(u64::try_from(seconds).unwrap_or_default(), Ordering::SeqCst);
         self.shift_seconds.fetch_add(seconds, Ordering::SeqCst);
     }
 }
@@ -88,5 +103,24 @@ impl ShiftedClock {
 impl Clock for ShiftedClock {
     fn now(&self) -> UnixTime {
         UnixTime(self.base.now().0.saturating_add(self.shift_seconds.load(Ordering::SeqCst)))
+    }
+
+    fn steady(&self) -> Duration {
+        self.base.steady() + Duration::from_secs(self.steady_shift_seconds.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steady_clock_follows_no_step_back() {
+        let clock = ShiftedClock::new(Arc::new(SystemClock));
+        let (wall, steady) = (clock.now(), clock.steady());
+        clock.advance(60);
+        clock.advance(-3600);
+        assert!(clock.now() < wall);
+        assert!((60..=61).contains(&(clock.steady() - steady).as_secs()));
     }
 }

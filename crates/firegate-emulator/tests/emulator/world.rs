@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -36,6 +37,10 @@ struct StoppedClock;
 impl Clock for StoppedClock {
     fn now(&self) -> UnixTime {
         UnixTime::from_seconds(1_800_000_000)
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

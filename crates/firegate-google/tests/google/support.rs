@@ -227,6 +227,10 @@ impl Clock for CountingClock {
         }
         now
     }
+
+    fn steady(&self) -> Duration {
+        self.clock.steady()
+    }
 }
 
 pub(crate) fn now(clock: &ShiftedClock) -> i64 {

@@ -11,6 +11,7 @@ mod tokens;
 mod users;
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use firegate::explain::{CheckVerdict, ExplainInput, Explanation, explain, render_text};
@@ -42,6 +43,10 @@ struct FixedClock;
 impl Clock for FixedClock {
     fn now(&self) -> UnixTime {
         UnixTime::from_seconds(NOW)
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

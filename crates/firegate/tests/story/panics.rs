@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
@@ -36,6 +37,10 @@ impl Clock for Treacherous {
         };
         assert!(!armed.swap(false, Ordering::SeqCst), "the clock fell down");
         self.clock.now()
+    }
+
+    fn steady(&self) -> Duration {
+        self.clock.steady()
     }
 }
 
