@@ -22,6 +22,7 @@ use crate::identity::{
     judge_account,
 };
 use crate::jose::decode_base64_freely;
+use crate::limiter::{Counters, SharedCount, StoreQuestion};
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
 use crate::snapshot::{Backend, Snapshot};
@@ -41,6 +42,8 @@ pub struct World<'a> {
     pub keys: &'a KeyRing,
     /// What is known of accounts.
     pub accounts: &'a dyn KnownAccounts,
+    /// How often who has come.
+    pub counters: &'a dyn Counters,
     /// The time.
     pub now: UnixTime,
 }
@@ -89,6 +92,8 @@ pub enum Need {
         /// The key that is missing from a set that is there.
         unknown_key_id: Option<String>,
     },
+    /// That a request is counted where all processes count. Answered by [`Answer::SharedCount`].
+    SharedCount(Box<StoreQuestion>),
 }
 
 /// How fetching went.
@@ -105,6 +110,8 @@ pub enum Answer {
     Overloaded,
     /// App Check refuses the token: it is no token for it.
     AppCheckRefused,
+    /// What the shared store says.
+    SharedCount(SharedCount),
     /// The keys are now as fresh as they can be: they were fetched, or fetched so lately that it is not done again.
     Keys,
     /// It could not be fetched.

@@ -8,6 +8,7 @@ use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{KeyRing, KeyState, NoKnownAccounts, TokenKind};
 use firegate_core::jose::{KeySet, RsaSigner};
+use firegate_core::limiter::NoCounters;
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::Code;
@@ -57,7 +58,13 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn world<'a>(snapshot: &'a Snapshot, keys: &'a KeyRing) -> World<'a> {
-    World { snapshot, keys, accounts: &NoKnownAccounts, now: UnixTime::from_seconds(NOW) }
+    World {
+        snapshot,
+        keys,
+        accounts: &NoKnownAccounts,
+        counters: &NoCounters,
+        now: UnixTime::from_seconds(NOW),
+    }
 }
 
 fn outcome(snapshot: &Snapshot, method: Method, path: &str, pairs: &[(&str, &str)]) -> Outcome {

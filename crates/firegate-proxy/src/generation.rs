@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use firegate_core::forwarded::ForwardedTrust;
+use firegate_core::limiter::MemoryCounters;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
@@ -29,6 +30,8 @@ pub(crate) struct ProcessOptions {
     pub(crate) keeps_data: bool,
     pub(crate) is_local: bool,
     pub(crate) clock: SharedClock,
+    /// What is counted survives every configuration.
+    pub(crate) counters: Arc<MemoryCounters>,
     /// Every endpoint that is known, with its connections.
     pub(crate) upstreams: Upstreams,
 }

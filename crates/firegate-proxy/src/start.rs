@@ -1,5 +1,6 @@
 //! Starting and stopping: the control thread, then the workers, and back.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use firegate_core::jose::{SelfTestError, self_test};
+use firegate_core::limiter::MemoryCounters;
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::Configuration;
 use firegate_google::credentials::CredentialError;
@@ -278,6 +280,7 @@ fn shared(
         lookup_bearer: options.lookup_bearer,
         keeps_data: options.keeps_data,
         is_local: options.is_local,
+        counters: Arc::new(MemoryCounters::new(Arc::clone(&options.clock), limiter_secret())),
         clock: options.clock,
         upstreams: Upstreams::new(control.executor(), Arc::new(SystemResolver), options.roots, workers)?,
     };
@@ -285,6 +288,15 @@ fn shared(
     control.spawn(watch_clock(Arc::clone(&process.clock), control.stop_token()));
     entrance.go_by(generation.forwarded_trust.clone());
     Ok(Arc::new(Shared::new(process, entrance, Arc::clone(control.panics()), generation)))
+}
+
+/// A secret of this process alone. The system's randomness is behind it, which [`RandomState`] asks for.
+fn limiter_secret() -> [u8; 16] {
+    let random = RandomState::new();
+    let mut secret = [0; 16];
+    let halves = [0_u8, 1].map(|half| random.hash_one(half).to_ne_bytes());
+    secret.iter_mut().zip(halves.as_flattened()).for_each(|(to, from)| *to = *from);
+    secret
 }
 
 /// Serves the listeners that are not for the public. They go on while requests under way are finished, unless another

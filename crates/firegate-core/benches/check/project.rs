@@ -6,6 +6,7 @@ use firegate_core::decision::{Decision, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{KeyRing, KeyState, NoKnownAccounts, VerifiedSignatures, identify};
 use firegate_core::jose::{CompactJws, KeySet, RsaSigner, encode_base64url};
+use firegate_core::limiter::NoCounters;
 use firegate_core::path::NormalPath;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
@@ -126,7 +127,7 @@ impl Project {
     pub(crate) fn permits(&self, headers: &HeaderMap, keys: &KeyRing) -> bool {
         let facts = RequestFacts::of(&Method::GET, self.path.clone(), headers);
         let (snapshot, now) = (&self.snapshot, UnixTime::from_seconds(NOW));
-        let world = World { snapshot, keys, accounts: &NoKnownAccounts, now };
+        let world = World { snapshot, keys, accounts: &NoKnownAccounts, counters: &NoCounters, now };
         matches!(Decision::start(&facts, &world), Step::Done(Outcome::Permit(_)))
     }
 }

@@ -13,6 +13,7 @@ use firegate_core::exchange::{ExchangeRequest, RequestedToken};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{AccountStatus, KeyRing, KeyState, KnownAccount, KnownAccounts};
 use firegate_core::jose::{EcdsaP256Signer, KeySet, RsaSigner, encode_base64url};
+use firegate_core::limiter::NoCounters;
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::Code;
@@ -189,7 +190,13 @@ impl Parts {
 
     fn world(&self) -> World<'_> {
         let now = UnixTime::from_seconds(self.now);
-        World { snapshot: &self.snapshot, keys: &self.keys, accounts: &self.accounts, now }
+        World {
+            snapshot: &self.snapshot,
+            keys: &self.keys,
+            accounts: &self.accounts,
+            counters: &NoCounters,
+            now,
+        }
     }
 
     /// Decides about a request, answering what is asked for. An answer may change the world.

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use firegate_core::decision::Answer;
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{KnownAccounts, NoKnownAccounts, TokenKind, User, VerifiedSignatures};
+use firegate_core::limiter::{Counters, MemoryCounters, StoreQuestion};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::snapshot::Backend;
@@ -91,6 +92,7 @@ struct Inner {
     /// What is known of users, if they are looked up.
     user_status: Option<UserStatus>,
     app_check: AppCheck,
+    counters: Arc<MemoryCounters>,
 }
 
 impl Control {
@@ -200,6 +202,7 @@ impl Inner {
         };
         Ok(Self {
             clock: Arc::clone(&process.clock),
+            counters: Arc::clone(&process.counters),
             key_sets: KeySets::new(
                 control,
                 options,
@@ -290,6 +293,16 @@ impl ControlHandle {
                 Answer::Unavailable
             }
         }
+    }
+
+    /// What requests are counted by.
+    pub(crate) fn counters(&self) -> &dyn Counters {
+        &*self.inner.counters
+    }
+
+    /// Counts a request where all processes count.
+    pub(crate) async fn shared_count(&self, _question: &StoreQuestion) -> Answer {
+        Answer::Unavailable
     }
 
     /// Watches over a user for as long as a stream of theirs is open.

@@ -214,9 +214,9 @@ impl RequestContext<'_> {
     pub(crate) async fn decide<'a>(&self, start: impl FnOnce(&World<'_>) -> Step<'a>) -> Outcome {
         let Generation { snapshot, control, .. } = &*self.generation;
         let shared = &self.door.shared;
-        let accounts = control.accounts();
+        let (accounts, counters) = (control.accounts(), control.counters());
         let mut keys = control.key_ring();
-        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, now: shared.now() });
+        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, counters, now: shared.now() });
         loop {
             let (need, decision) = match step {
                 Step::Done(outcome) => return outcome,
@@ -228,10 +228,11 @@ impl RequestContext<'_> {
                 }
                 Need::AccountStatus { tenant, uid } => control.account_status(tenant.as_deref(), &uid).await,
                 Need::AppCheckConsume { token } => control.consume(&token).await,
+                Need::SharedCount(question) => control.shared_count(&question).await,
             };
             keys = control.key_ring();
-            step =
-                decision.resume(answer, &World { snapshot, keys: &keys.ring, accounts, now: shared.now() });
+            let world = World { snapshot, keys: &keys.ring, accounts, counters, now: shared.now() };
+            step = decision.resume(answer, &world);
         }
     }
 }

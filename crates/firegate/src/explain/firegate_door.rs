@@ -5,6 +5,7 @@ use std::sync::Arc;
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts, Principal, TokenKind};
+use firegate_core::limiter::NoCounters;
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Action, Code, Denial, Fault, Reason, Stage};
@@ -92,7 +93,13 @@ impl Question<'_> {
         };
         headers.insert(AUTHORIZATION, value);
         let facts = RequestFacts::of(&Method::GET, self.path.clone(), &headers);
-        let world = World { snapshot: self.snapshot, keys, accounts: &NoKnownAccounts, now: self.now };
+        let world = World {
+            snapshot: self.snapshot,
+            keys,
+            accounts: &NoKnownAccounts,
+            counters: &NoCounters,
+            now: self.now,
+        };
         let mut step = Decision::start(&facts, &world);
         loop {
             step = match step {
@@ -107,6 +114,8 @@ impl Question<'_> {
                     let account = AccountStatus { disabled: false, valid_since: UnixTime::from_seconds(0) };
                     decision.resume(Answer::Account(Some(account)), &world)
                 }
+                // Nothing is counted here, and so nobody is asked.
+                Step::Need(Need::SharedCount(_), decision) => decision.resume(Answer::Unavailable, &world),
                 Step::Need(Need::AppCheckConsume { .. }, decision) => {
                     decision.resume(Answer::AppCheckConsumed { already: false }, &world)
                 }

@@ -6,6 +6,7 @@ use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{CHECKS, KeyRing, NoKnownAccounts, Obstacle, identify};
 use firegate_core::jose::{RsaSigner, encode_base64url};
+use firegate_core::limiter::NoCounters;
 use firegate_core::path::NormalPath;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
@@ -92,7 +93,13 @@ fn decided(token: &str, snapshot: &Snapshot, keys: &KeyRing) -> Option<&'static 
         HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))]);
     let path = NormalPath::parse("/").expect("a path");
     let facts = RequestFacts::of(&Method::GET, path, &headers);
-    let world = World { snapshot, keys, accounts: &NoKnownAccounts, now: UnixTime::from_seconds(NOW) };
+    let world = World {
+        snapshot,
+        keys,
+        accounts: &NoKnownAccounts,
+        counters: &NoCounters,
+        now: UnixTime::from_seconds(NOW),
+    };
     let mut step = Decision::start(&facts, &world);
     loop {
         step = match step {
