@@ -1,14 +1,18 @@
 //! The one place that renders refusals: Google's error JSON (AIP-193) for HTTP, a trailers-only answer for gRPC, with
-//! `WWW-Authenticate` (RFC 6750, section 3) and `Retry-After`. A client learns the code, one sentence and the request
+//! `WWW-Authenticate` (RFC 6750, section 3), `Retry-After` and what there is to say of a limit. A client learns the code, one sentence and the request
 //! id; the evidence goes to the log.
 
+mod limit;
+
 use bytes::Bytes;
+use firegate_core::limiter::Count;
 use firegate_core::reason::{Action, Code, Entry};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::json;
 
+use crate::door::Refused;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::stream::Body;
 
@@ -53,11 +57,14 @@ fn is_grpc(content_type: &[u8]) -> bool {
 }
 
 /// The answer to a request that is not forwarded.
-pub(crate) fn refusal(code: Code, form: ErrorForm, request_id: &str) -> Response<Body> {
-    let entry = code.entry();
+pub(crate) fn refusal(refused: &Refused, form: ErrorForm, request_id: &str) -> Response<Body> {
+    let (code, status) = (refused.code(), refused.status());
+    let entry = Entry { status, ..code.entry() };
+    // Where the rule answers with another status than 429, its owner does not want to tell how much is allowed.
+    let limit = refused.limit().filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
     let mut response = match form {
-        ErrorForm::Grpc => grpc(entry),
-        ErrorForm::Json => json(entry, request_id),
+        ErrorForm::Grpc => grpc(entry, limit),
+        ErrorForm::Json => json(entry, limit, request_id),
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -65,23 +72,29 @@ pub(crate) fn refusal(code: Code, form: ErrorForm, request_id: &str) -> Response
     if let Some(challenge) = challenge(code, entry) {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
-    if entry.action == Action::RetryLater {
-        headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    match limit {
+        Some(count) => limit::tell(count, headers),
+        None if entry.action == Action::RetryLater && refused.limit().is_none() => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        None => {}
     }
     response
 }
 
-fn json(entry: Entry, request_id: &str) -> Response<Body> {
+fn json(entry: Entry, limit: Option<&Count>, request_id: &str) -> Response<Body> {
+    let info = json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": entry.name,
+        "domain": "firegate",
+        "metadata": {"action": entry.action.as_str(), "request_id": request_id},
+    });
+    let details = [info].into_iter().chain(limit.map(limit::retry_info)).collect::<Vec<_>>();
     let body = json!({"error": {
         "code": entry.status,
         "status": canonical(entry.status).0,
         "message": entry.message,
-        "details": [{
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": entry.name,
-            "domain": "firegate",
-            "metadata": {"action": entry.action.as_str(), "request_id": request_id},
-        }],
+        "details": details,
     }});
     let mut response = Response::new(full(format!("{body}\n")));
     *response.status_mut() = StatusCode::from_u16(entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -89,13 +102,17 @@ fn json(entry: Entry, request_id: &str) -> Response<Body> {
     response
 }
 
-fn grpc(entry: Entry) -> Response<Body> {
+fn grpc(entry: Entry, limit: Option<&Count>) -> Response<Body> {
     let mut response = Response::new(full(""));
     let headers = response.headers_mut();
+    let status = canonical(entry.status).1;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, HeaderValue::from(canonical(entry.status).1));
+    headers.insert(GRPC_STATUS, HeaderValue::from(status));
     // The catalogue's sentences are ASCII; a percent sign would have to be encoded (gRPC over HTTP/2, Responses).
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(entry.message));
+    if let Some(count) = limit {
+        limit::tell_grpc(status, entry.message, count, headers);
+    }
     response
 }
 
@@ -124,7 +141,8 @@ fn challenge(code: Code, entry: Entry) -> Option<HeaderValue> {
             return Some(HeaderValue::from_static("FirebaseAppCheck realm=\"firegate\""));
         }
         (401, _) => "invalid_token",
-        (403, Code::CorsOriginNotAllowed) => return None,
+        // Neither has to do with who the user is.
+        (403, Code::CorsOriginNotAllowed | Code::RateLimited | Code::RateLimitBanned) => return None,
         (403, _) => "insufficient_scope",
         (400, Code::CredentialAmbiguous) => "invalid_request",
         _ => return None,
@@ -143,7 +161,13 @@ pub(crate) fn full(text: impl Into<Bytes>) -> Body {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use firegate_core::limiter::{CountOutcome, Exceeded, RuleLabel};
+    use firegate_core::reason::{Reason, Stage};
+
     use super::*;
+    use crate::door::{denial, fault};
 
     #[test]
     fn grpc_clients_are_known_by_their_content_type() {
@@ -163,7 +187,9 @@ mod tests {
     fn every_code_renders_in_both_forms() {
         for &code in Code::ALL {
             let entry = code.entry();
-            let response = refusal(code, ErrorForm::Json, "0");
+            // How it is rendered does not depend on the family.
+            let refused = fault(code, Stage::Facts, "");
+            let response = refusal(&refused, ErrorForm::Json, "0");
             assert_eq!(response.status().as_u16(), entry.status);
             assert!(entry.status != 401 || response.headers().contains_key(WWW_AUTHENTICATE), "{code}");
             assert_eq!(
@@ -172,10 +198,54 @@ mod tests {
                 "{code}"
             );
             assert_ne!(canonical(entry.status).0, "UNKNOWN", "{code} has a status of its own");
-            let response = refusal(code, ErrorForm::Grpc, "0");
+            let response = refusal(&refused, ErrorForm::Grpc, "0");
             assert_eq!(response.status(), StatusCode::OK);
             assert!(response.headers().contains_key(GRPC_STATUS));
             assert!(entry.message.is_ascii() && !entry.message.contains(['%', '"', '\\']), "{code}");
+        }
+    }
+
+    fn limited(status: u16, outcome: CountOutcome) -> Refused {
+        let rule = RuleLabel { backend: "api".to_owned(), policy: "edge".to_owned(), priority: 1000 };
+        let count = Count {
+            outcome,
+            limit: 10,
+            remaining: 0,
+            interval: Duration::from_secs(60),
+            reset_after: Duration::from_millis(6_500),
+            is_overflow: false,
+        };
+        let status = StatusCode::from_u16(status).expect("a status");
+        let exceeded = Exceeded { rule, key: "IP".to_owned(), count, status };
+        denial(Reason::RateLimited(Box::new(exceeded)), Stage::Facts)
+    }
+
+    #[tokio::test]
+    async fn how_much_is_allowed_is_told_with_429_alone() {
+        let check = async |status, outcome, code: &str, tells: bool| {
+            let refused = limited(status, outcome);
+            let response = refusal(&refused, ErrorForm::Json, "0");
+            let names = [RETRY_AFTER.as_str(), "ratelimit", "ratelimit-policy", WWW_AUTHENTICATE.as_str()];
+            let found = names.map(|name| response.headers().contains_key(name));
+            assert_eq!((response.status().as_u16(), found), (status, [tells, tells, tells, false]));
+            assert_eq!(response.headers()[FIREGATE_REASON], code);
+            let body = response.into_body().collect().await.expect("a body").to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            let details = body["error"]["details"].as_array().expect("details");
+            assert_eq!(body["error"]["code"], status);
+            assert_eq!(details[0]["metadata"]["action"], "RETRY_LATER");
+            assert_eq!(details.get(1).map(|detail| detail["retryDelay"].clone()), tells.then(|| "7s".into()));
+            assert!(!body.to_string().contains("edge"), "{body}");
+
+            let response = refusal(&refused, ErrorForm::Grpc, "0");
+            let (name, number) = canonical(status);
+            assert_eq!(response.headers()[GRPC_STATUS], number.to_string(), "{name}");
+            assert_eq!(response.headers().contains_key("grpc-status-details-bin"), tells);
+        };
+        check(429, CountOutcome::Exceed, "RATE_LIMITED", true).await;
+        check(429, CountOutcome::Banned, "RATE_LIMIT_BANNED", true).await;
+        for status in [403, 404, 502] {
+            check(status, CountOutcome::Exceed, "RATE_LIMITED", false).await;
         }
     }
 }

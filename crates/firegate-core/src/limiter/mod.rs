@@ -5,6 +5,7 @@
 //! [`Window`] is that arithmetic, pure; [`MemoryCounters`] keeps one for each key of this process, and [`SharedCounters`]
 //! puts a store before it that several processes count in.
 
+mod exceeded;
 mod figures;
 mod key;
 mod memory;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use exceeded::Exceeded;
 pub use figures::{Event, LimiterFigures, RuleCounts, RuleFigures};
 pub use key::{KeyPart, KeyType, LocalKey, StoreKey};
 pub use memory::MemoryCounters;

@@ -109,6 +109,16 @@ catalogue! {
         "A browser asked, by a preflight request, whether a page of another origin may call the service, and the configuration does not allow that origin, method or header."
         "add the page's origin to `cors.origins`, its method to `cors.methods` and its headers to `cors.headers`"
     }
+    RateLimited "RATE_LIMITED" Denial 429 RetryLater {
+        "too many requests"
+        "A `throttle` rule of the backend's security policy, or a `rate_based_ban` rule before it bans, counts more requests than it allows in its interval. The status is that of the rule's `exceedAction`."
+        "wait as long as `Retry-After` says; the log names the rule and by what it counts, and `rateLimitThreshold` is what it allows"
+    }
+    RateLimitBanned "RATE_LIMIT_BANNED" Denial 429 RetryLater {
+        "too many requests; wait before the next one"
+        "A `rate_based_ban` rule of the backend's security policy counted more requests than it allows, and refuses all of them for as long as it says. The status is that of the rule's `exceedAction`."
+        "wait as long as `Retry-After` says; the log names the rule and by what it counts, and `banDurationSec` is how long it bans"
+    }
     CredentialAmbiguous "CREDENTIAL_AMBIGUOUS" Denial 400 None {
         "the request carries more than one credential"
         "There is more than one Authorization header, or one holds a list. Two parties could read different users out of it."
@@ -339,6 +349,11 @@ catalogue! {
         "The service's answer could not be read as HTTP, or it switched protocols without being asked."
         "look at the service's own log, and at the backend's `protocol`"
     }
+    LimitsStoreUnavailable "LIMITS_STORE_UNAVAILABLE" Fault 503 RetryLater {
+        "requests cannot be counted at the moment; the user is still signed in"
+        "The store in which all instances count requests cannot be asked, and `limits_store.on_failure` is `closed` for this rule: nothing passes that is not counted."
+        "check that the Redis or Valkey server of `limits_store` runs and answers in time; the log names what failed"
+    }
     Overloaded "OVERLOADED" Fault 503 RetryLater {
         "too many requests are waiting"
         "A named limit on waiting requests is reached, so that the others are still served."
@@ -386,7 +401,7 @@ pub fn catalogue_markdown() -> String {
         (
             Family::Denial,
             "Denials",
-            "The rules refuse the request. Sending it again unchanged gives the same answer.",
+            "The rules refuse the request. Sending it again unchanged gives the same answer, unless the action is to wait.",
         ),
         (Family::Fault, "Faults", "Firegate, Google or the service failed. The user is still signed in."),
     ] {

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
 
 use crate::jose::CompactJwsError;
+use crate::limiter::{CountOutcome, Exceeded};
 use crate::time::UnixTime;
 
 /// Why the rules refuse a request, with the evidence. The evidence is for the log and for `firegate explain`; of all
@@ -75,6 +76,8 @@ pub enum Reason {
         /// How many members there are beside those.
         more: usize,
     },
+    /// See [`Code::RateLimited`] and, if the key is banned, [`Code::RateLimitBanned`].
+    RateLimited(Box<Exceeded>),
     /// See [`Code::RequestHeadTimedOut`].
     RequestHeadTimedOut {
         /// How long it was waited for.
@@ -210,6 +213,10 @@ impl Reason {
             Self::FederationRefused { .. } => Code::FederationRefused,
             Self::LeaseOver => Code::LeaseOver,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
+            Self::RateLimited(exceeded) => match exceeded.count.outcome {
+                CountOutcome::Banned => Code::RateLimitBanned,
+                CountOutcome::Conform | CountOutcome::Exceed => Code::RateLimited,
+            },
             Self::RequestHeadTimedOut { .. } => Code::RequestHeadTimedOut,
             Self::RequestHeadTooLarge { .. } => Code::RequestHeadTooLarge,
             Self::RequestMalformed { .. } => Code::RequestMalformed,
@@ -237,6 +244,14 @@ impl Reason {
             Self::TokenWrongProject { .. } => Code::TokenWrongProject,
             Self::UserDisabled => Code::UserDisabled,
             Self::UserNotFound => Code::UserNotFound,
+        }
+    }
+
+    /// The HTTP status of the answer: the catalogue's, unless the rule that refuses says another one.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::RateLimited(exceeded) => exceeded.status.as_u16(),
+            _ => self.code().entry().status,
         }
     }
 }
@@ -272,6 +287,7 @@ impl fmt::Display for Reason {
                 write!(formatter, "the members are {members:?}")?;
                 if *more > 0 { write!(formatter, " and {more} more") } else { Ok(()) }
             }
+            Self::RateLimited(exceeded) => exceeded.fmt(formatter),
             Self::RequestHeadTimedOut { after } => {
                 write!(formatter, "the head was not whole after {} s", after.as_secs())
             }

@@ -154,8 +154,8 @@ impl Door {
         };
         generation.decisions.count(ending(&served, route), route);
         let mut response = served.unwrap_or_else(|refused| {
-            let code = log_refusal(&refused, request_id, &parts, arrival.peer.ip());
-            refusal(code, form, request_id)
+            log_refusal(&refused, request_id, &parts, arrival.peer.ip());
+            refusal(&refused, form, request_id)
         });
         if let Some(cors) = &generation.snapshot.cors
             && response.extensions_mut().remove::<PreflightMarker>().is_none()

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use firegate_core::limiter::Count;
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -21,27 +22,45 @@ pub(crate) fn fault(code: Code, stage: Stage, detail: impl ToString) -> Refused 
     Refused::Fault(Fault { code, stage, detail: detail.to_string() })
 }
 
+impl Refused {
+    /// The stable name.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Denial(denial) => denial.reason.code(),
+            Self::Fault(fault) => fault.code,
+        }
+    }
+
+    /// The HTTP status of the answer.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Denial(denial) => denial.reason.status(),
+            Self::Fault(fault) => fault.code.entry().status,
+        }
+    }
+
+    /// What the limit came to that refuses the request, if one does.
+    pub(crate) fn limit(&self) -> Option<&Count> {
+        match self {
+            Self::Denial(Denial { reason: Reason::RateLimited(exceeded), .. }) => Some(&exceeded.count),
+            _ => None,
+        }
+    }
+}
+
 /// One line for every refusal, with the evidence that the client does not get.
-pub(super) fn log_refusal(refused: &Refused, request_id: &str, parts: &Parts, peer: IpAddr) -> Code {
+pub(super) fn log_refusal(refused: &Refused, request_id: &str, parts: &Parts, peer: IpAddr) {
     let (method, path, with_token) =
         (&parts.method, parts.uri.path(), parts.headers.contains_key(AUTHORIZATION));
+    let (code, status, hint) = (refused.code(), refused.status(), refused.code().entry().fix);
     match refused {
-        Refused::Denial(Denial { reason, stage }) => {
-            let (code, hint) = (reason.code(), reason.code().entry().fix);
-            let status = code.entry().status;
-            tracing::info!(
-                %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token,
-                evidence = %reason, hint, "refused"
-            );
-            code
-        }
-        Refused::Fault(Fault { code, stage, detail }) => {
-            let (status, hint) = (code.entry().status, code.entry().fix);
-            tracing::warn!(
-                %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token, detail, hint,
-                "failed"
-            );
-            *code
-        }
+        Refused::Denial(Denial { reason, stage }) => tracing::info!(
+            %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token,
+            evidence = %reason, hint, "refused"
+        ),
+        Refused::Fault(Fault { stage, detail, .. }) => tracing::warn!(
+            %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token, detail, hint,
+            "failed"
+        ),
     }
 }
