@@ -10,7 +10,7 @@ use serde_json::Value;
 /// What each crate may use of the others: arrows only point down. Tests may use more.
 const ARROWS: &[(&str, &[&str])] = &[
     ("firegate-expr", &[]),
-    ("firegate-files", &[]),
+    ("firegate-files", &["firegate-expr"]),
     ("firegate-core", &["firegate-expr", "firegate-files"]),
     ("firegate-google", &["firegate-core"]),
     ("firegate-identity", &["firegate-core"]),

@@ -16,8 +16,9 @@ pub mod google_file;
 pub mod groups;
 pub mod limits;
 pub mod members;
-mod suggestion;
 pub mod yaml;
+
+pub(crate) use firegate_expr::suggestion;
 
 pub use configuration::Configuration;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -17,9 +17,6 @@ pub const DIAGNOSTICS_MAX: usize = 100;
 /// The longest line of a file, in bytes, that is printed with a problem; of a longer one only the position is given.
 pub const SOURCE_LINE_BYTES_MAX: usize = 500;
 
-/// The longest key or value, in characters, that is repeated in a message.
-pub const QUOTED_CHARACTERS_MAX: usize = 80;
-
 /// How many backends a configuration may have.
 pub const BACKENDS_MAX: usize = 1_000;
 

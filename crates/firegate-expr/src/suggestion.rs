@@ -6,7 +6,7 @@ use crate::limits::QUOTED_CHARACTERS_MAX;
 ///
 /// Nearness is the edit distance in which a swap of two neighbouring characters counts as one edit; a third of the
 /// characters may differ. Case and `-` against `_` are forgiven.
-pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if written.chars().count() > QUOTED_CHARACTERS_MAX {
         return None;
     }
@@ -50,7 +50,7 @@ fn at(row: &[usize], index: usize) -> usize {
 }
 
 /// `text` in backticks, cut to a length that a message can bear.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     if text.chars().count() <= QUOTED_CHARACTERS_MAX {
         return format!("`{text}`");
     }
@@ -59,7 +59,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// `a`, `b` or `c`, each in backticks.
-pub(crate) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         None => String::new(),

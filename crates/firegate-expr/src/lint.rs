@@ -1,0 +1,302 @@
+//! What is sound and probably not meant: the traps of Google's languages.
+
+use std::collections::BTreeSet;
+
+use crate::check::Checked;
+use crate::code;
+use crate::language::Language;
+use crate::problem::Lint;
+use crate::suggestion::quoted;
+use crate::syntax::{Kind, Literal, Operator, Syntax, print};
+
+/// Everything that is probably not meant.
+pub(crate) fn lints(tree: &Syntax, language: Language, checked: &Checked) -> Vec<Lint> {
+    let mut linter = Linter { lints: Vec::new(), language };
+    linter.visit(tree);
+    linter.guards(tree, &BTreeSet::new());
+    for part in &checked.unknown {
+        let message = format!("`{}` is not evaluated by Firegate: the answer is unknown", part.name);
+        let hint = "a rule whose answer is unknown does not match; if the load balancer before Firegate evaluates it, \
+            attach the file with `assume: evaluated_upstream`";
+        linter.lints.push(Lint::new(part.span.clone(), code::NOT_EVALUATED, message, hint));
+        if part.negated {
+            let message = format!("`{}` would have to be false for this to match, and is unknown", part.name);
+            let hint = "the rule never matches by this part; write it so that it does not depend on it";
+            linter.lints.push(Lint::new(part.span.clone(), code::UNKNOWN_NEGATED, message, hint));
+        }
+    }
+    linter.email(tree, tree);
+    linter.lints.sort_by_key(|lint| lint.span.start);
+    linter.lints
+}
+
+struct Linter {
+    lints: Vec<Lint>,
+    language: Language,
+}
+
+impl Linter {
+    fn add(
+        &mut self,
+        syntax: &Syntax,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.lints.push(Lint::new(syntax.span.clone(), code, message, hint));
+    }
+
+    fn visit(&mut self, syntax: &Syntax) {
+        match &syntax.kind {
+            Kind::Index { .. } | Kind::Member { .. } => self.header_name(syntax),
+            Kind::Or(operands) => self.alternatives(syntax, operands, true),
+            Kind::And(operands) => self.alternatives(syntax, operands, false),
+            Kind::Binary { operator: operator @ (Operator::Equal | Operator::NotEqual), operands } => {
+                let [left, right] = &**operands;
+                self.never_equal(left, right, *operator);
+                self.never_equal(right, left, *operator);
+                if left == right {
+                    let message = "both sides are the same";
+                    self.add(syntax, code::CONSTANT, message, "compare with another value");
+                }
+            }
+            Kind::Call { receiver: Some(receiver), name, arguments, .. } => {
+                self.never_within(syntax, receiver, name, arguments);
+            }
+            Kind::Call { receiver: None, name, arguments, .. } if **name == *"inIpRange" => {
+                self.forwarded_for(syntax, arguments);
+            }
+            Kind::Literal(Literal::Bool(_)) => {}
+            _ => {}
+        }
+        syntax.children().into_iter().for_each(|child| self.visit(child));
+    }
+
+    /// The keys of `request.headers` are in lower case.
+    fn header_name(&mut self, syntax: &Syntax) {
+        let Some(name) = header(syntax).filter(|name| name.bytes().any(|byte| byte.is_ascii_uppercase()))
+        else {
+            return;
+        };
+        let message = format!("the names of headers are in lower case: {} never matches", quoted(name));
+        let hint = format!("write `request.headers['{}']`", name.to_ascii_lowercase());
+        self.add(syntax, code::HEADER_NAME, message, hint);
+    }
+
+    /// `x != 'a' || x != 'b'` is always true, `x == 'a' && x == 'b'` never.
+    fn alternatives(&mut self, syntax: &Syntax, operands: &[Syntax], is_or: bool) {
+        let operator = if is_or { Operator::NotEqual } else { Operator::Equal };
+        let compared: Vec<(&Syntax, &Syntax)> =
+            operands.iter().filter_map(|operand| compared_with_literal(operand, operator)).collect();
+        for (index, (left, literal)) in compared.iter().enumerate() {
+            let rest = compared.get(index + 1..).unwrap_or_default();
+            if rest.iter().any(|(other, other_literal)| other == left && other_literal != literal) {
+                let subject = print(left);
+                let (message, hint) = if is_or {
+                    (
+                        format!("`{subject}` is always different from one of them: this is always true"),
+                        "`&&` was meant",
+                    )
+                } else {
+                    (format!("`{subject}` is never equal to both: this is never true"), "`||` was meant")
+                };
+                self.add(syntax, code::CONSTANT, message, hint);
+                return;
+            }
+        }
+        let decided = if is_or { "true" } else { "false" };
+        for operand in operands {
+            if matches!(operand.kind, Kind::Literal(Literal::Bool(value)) if value == is_or) {
+                let message = format!("this is always {decided}");
+                self.add(operand, code::CONSTANT, message, "delete what has no effect");
+            }
+        }
+    }
+
+    /// Values that an attribute never has.
+    fn never_equal(&mut self, left: &Syntax, right: &Syntax, operator: Operator) {
+        let (Some(path), Some(text)) = (left.path().map(|path| path.join(".")), right.text()) else { return };
+        let always = if operator == Operator::Equal { "never equal" } else { "always different" };
+        let wrong = match path.as_str() {
+            "origin.region_code" => region_code(text),
+            "request.method" if text != text.to_ascii_uppercase() => {
+                Some(format!("methods are in upper case: write `'{}'`", text.to_ascii_uppercase()))
+            }
+            "request.scheme" if text != "http" && text != "https" => {
+                Some("the scheme is `'http'` or `'https'`".to_owned())
+            }
+            "request.path" if text.contains('?') => {
+                Some("the path ends before the `?`; what follows is `request.query`".to_owned())
+            }
+            "request.path" if !text.starts_with('/') => Some("a path begins with `/`".to_owned()),
+            "request.query" if text.starts_with('?') => {
+                Some("the query has no `?` at its beginning".to_owned())
+            }
+            "request.host" if text.contains('/') => Some("a host has no path and no scheme".to_owned()),
+            "auth.provider" if text == "google" || text == "facebook" || text == "apple" => {
+                Some(format!("providers are written `'{text}.com'`"))
+            }
+            _ => None,
+        };
+        if let Some(hint) = wrong {
+            let message = format!("`{path}` is {always} to {}", quoted(text));
+            self.add(right, code::NEVER_EQUAL, message.replace("different to", "different from"), hint);
+        }
+    }
+
+    fn never_within(&mut self, syntax: &Syntax, receiver: &Syntax, name: &str, arguments: &[Syntax]) {
+        let text = arguments.first().and_then(Syntax::text);
+        let (Some(path), Some(text)) = (receiver.path().map(|path| path.join(".")), text) else { return };
+        let hint = match (path.as_str(), name) {
+            ("request.path", "startsWith") if !text.starts_with('/') => "a path begins with `/`",
+            ("request.path", "contains" | "startsWith" | "endsWith") if text.contains('?') => {
+                "the path ends before the `?`; what follows is `request.query`"
+            }
+            ("request.query", "startsWith") if text.starts_with('?') => {
+                "the query has no `?` at its beginning"
+            }
+            _ => return,
+        };
+        let message = format!("`{path}` never has {} there", quoted(text));
+        self.add(syntax, code::NEVER_EQUAL, message, hint);
+    }
+
+    fn forwarded_for(&mut self, syntax: &Syntax, arguments: &[Syntax]) {
+        if arguments.first().and_then(header).is_some_and(|name| name == "x-forwarded-for") {
+            let message = "every client can write `x-forwarded-for`, and it may hold several addresses";
+            let hint = "use `origin.ip`, or `origin.user_ip` with `userIpRequestHeaders`";
+            self.add(syntax, code::FORWARDED_FOR, message, hint);
+        }
+    }
+
+    /// Keys that may be absent and are read without `has()`. In a chain of `&&` a `has()` guards its neighbours, wherever it
+    /// stands: a `false` absorbs their error. In a chain of `||` it is `!has()`.
+    fn guards(&mut self, syntax: &Syntax, guarded: &BTreeSet<String>) {
+        if let Some(key) = guardable(syntax, self.language) {
+            if !guarded.contains(&key) {
+                let message =
+                    format!("if there is no `{key}`, the expression is an error and does not match");
+                self.add(syntax, code::HAS_MISSING, message, format!("write `has({key}) && …` before it"));
+            }
+            // What lies inside of it is guarded or not with it.
+            return;
+        }
+        match &syntax.kind {
+            Kind::Call { receiver: None, name, .. } if **name == *"has" => {}
+            Kind::And(operands) | Kind::Or(operands) => {
+                let is_or = matches!(syntax.kind, Kind::Or(_));
+                let mut inside = guarded.clone();
+                inside.extend(operands.iter().filter_map(|operand| guard(operand, is_or)));
+                operands.iter().for_each(|operand| self.guards(operand, &inside));
+            }
+            Kind::Conditional(parts) => {
+                let [condition, yes, no] = &**parts;
+                self.guards(condition, guarded);
+                let with = |is_no| guarded.iter().cloned().chain(guard(condition, is_no)).collect();
+                self.guards(yes, &with(false));
+                self.guards(no, &with(true));
+            }
+            _ => syntax.children().into_iter().for_each(|child| self.guards(child, guarded)),
+        }
+    }
+
+    /// An address decides, and `auth.email_verified` is nowhere in the expression.
+    fn email(&mut self, syntax: &Syntax, root: &Syntax) {
+        let mentions = |syntax: &Syntax, name: &str| mentions(syntax, name);
+        if mentions(root, "email_verified") {
+            return;
+        }
+        let path = syntax.path().map(|path| path.join("."));
+        if matches!(path.as_deref(), Some("auth.email" | "auth.token.email" | "request.auth.token.email")) {
+            let message = "the address need not be verified: whoever signs up can name any address";
+            self.add(syntax, code::EMAIL_UNVERIFIED, message, "add `&& auth.email_verified`");
+            return;
+        }
+        syntax.children().into_iter().for_each(|child| self.email(child, root));
+    }
+}
+
+fn mentions(syntax: &Syntax, member: &str) -> bool {
+    matches!(&syntax.kind, Kind::Member { name, .. } if **name == *member)
+        || syntax.text() == Some(member)
+        || syntax.children().into_iter().any(|child| mentions(child, member))
+}
+
+/// The name of the header, if it is `request.headers['name']` or `request.headers.name`.
+fn header(syntax: &Syntax) -> Option<&str> {
+    let (object, name) = match &syntax.kind {
+        Kind::Index { object, key } => (object, key.text()?),
+        Kind::Member { object, name } => (object, &**name),
+        _ => return None,
+    };
+    (object.path()? == ["request", "headers"]).then_some(name)
+}
+
+/// A key of the headers or of the token that may be absent, in one spelling.
+fn guardable(syntax: &Syntax, language: Language) -> Option<String> {
+    if let Some(name) = header(syntax) {
+        // A request without a host does not come this far.
+        let is_asked = language == Language::Armor && name != "host";
+        return is_asked.then(|| format!("request.headers['{name}']"));
+    }
+    let (object, key) = match &syntax.kind {
+        Kind::Index { object, key } => (object, key.text()?),
+        Kind::Member { object, name } => (object, &**name),
+        _ => return None,
+    };
+    let base = object.path().map(|path| path.join("."));
+    let base = match base.as_deref() {
+        Some("auth.token" | "request.auth.token") => "auth.token".to_owned(),
+        _ => guardable(object, language)?,
+    };
+    // Identity Platform puts these into every token.
+    let always = ["sub", "user_id", "iss", "aud", "iat", "exp", "auth_time", "firebase"];
+    if base == "auth.token" && always.contains(&key) {
+        return None;
+    }
+    Some(format!("{base}.{key}"))
+}
+
+/// The key that an operand asks `has()` of: `has(k)` beside `&&`, `!has(k)` beside `||`.
+fn guard(operand: &Syntax, negated: bool) -> Option<String> {
+    match (&operand.kind, negated) {
+        (Kind::Not(inner), true) => guard(inner, false),
+        (Kind::Call { receiver: None, name, arguments, .. }, false) if **name == *"has" => {
+            arguments.first().and_then(|argument| guardable(argument, Language::Armor))
+        }
+        (Kind::Binary { operator: Operator::In, operands }, false) => {
+            let [key, container] = &**operands;
+            let key = key.text()?;
+            match container.path()?.join(".").as_str() {
+                "request.headers" => Some(format!("request.headers['{key}']")),
+                "auth.token" | "request.auth.token" => Some(format!("auth.token.{key}")),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The two sides of `x == literal`, the literal last.
+fn compared_with_literal(syntax: &Syntax, expected: Operator) -> Option<(&Syntax, &Syntax)> {
+    let Kind::Binary { operator, operands } = &syntax.kind else { return None };
+    let [left, right] = &**operands;
+    let is_literal = |syntax: &Syntax| matches!(syntax.kind, Kind::Literal(_));
+    if *operator != expected || is_literal(left) == is_literal(right) {
+        return None;
+    }
+    Some(if is_literal(right) { (left, right) } else { (right, left) })
+}
+
+/// Why a text is no region code, if it is none.
+fn region_code(text: &str) -> Option<String> {
+    let is_code = text.is_empty() || (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()));
+    match text {
+        "UK" => Some("the United Kingdom is `'GB'`".to_owned()),
+        _ if is_code => None,
+        _ if text.len() == 2 => {
+            Some(format!("region codes are in upper case: `'{}'`", text.to_ascii_uppercase()))
+        }
+        _ => Some("a region code is two letters of ISO 3166-1: `'DE'`".to_owned()),
+    }
+}

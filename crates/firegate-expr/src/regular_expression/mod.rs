@@ -1,0 +1,193 @@
+//! Regular expressions with RE2's meaning, in linear time.
+//!
+//! Google's `matches` is RE2; what runs here is the `regex` crate, of the same family and with other spellings: `[a&&b]`, `\<`
+//! and `{,5}` mean something else there. So a pattern is read as RE2 reads it and written anew, with nothing in it that the
+//! two understand differently. <https://github.com/google/re2/wiki/Syntax>
+//!
+//! Cloud Armor compiles patterns as Latin-1: a character is a byte, and a letter with an accent is the bytes of its UTF-8. What
+//! is left of a difference: `(?i)` folds ASCII letters alone there, and RE2 the letters of Latin-1 too.
+
+mod class;
+mod translate;
+
+use crate::limits::{
+    REGULAR_EXPRESSION_BYTES_MAX, REGULAR_EXPRESSION_CACHE_BYTES_MAX, REGULAR_EXPRESSION_PROGRAM_BYTES_MAX,
+};
+
+/// What a character of a pattern is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// One byte.
+    Latin1,
+    /// A character of Unicode.
+    Utf8,
+}
+
+/// Why a pattern is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PatternProblem {
+    pub(crate) message: String,
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl PatternProblem {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+}
+
+/// A compiled pattern.
+#[derive(Debug)]
+pub(crate) struct RegularExpression {
+    compiled: regex::bytes::Regex,
+}
+
+impl RegularExpression {
+    /// Compiles a pattern. With `captures`, capturing groups are taken, and capture nothing; Cloud Armor refuses them.
+    pub(crate) fn compile(pattern: &str, encoding: Encoding, captures: bool) -> Result<Self, PatternProblem> {
+        if pattern.len() > REGULAR_EXPRESSION_BYTES_MAX {
+            let message = format!("the pattern is longer than {REGULAR_EXPRESSION_BYTES_MAX} bytes");
+            return Err(PatternProblem::new(message));
+        }
+        let translated = translate::translate(pattern, encoding, captures)?;
+        let compiled = regex::bytes::RegexBuilder::new(&translated)
+            .unicode(encoding == Encoding::Utf8)
+            .size_limit(REGULAR_EXPRESSION_PROGRAM_BYTES_MAX)
+            .dfa_size_limit(REGULAR_EXPRESSION_CACHE_BYTES_MAX)
+            .build();
+        match compiled {
+            Ok(compiled) => Ok(Self { compiled }),
+            Err(regex::Error::CompiledTooBig(_)) => {
+                Err(PatternProblem::new("the pattern becomes too large when it is compiled")
+                    .hint("use smaller repetitions"))
+            }
+            Err(_) => Err(PatternProblem::new("the pattern is no regular expression that RE2 takes")),
+        }
+    }
+
+    /// Whether it occurs anywhere in `text`.
+    pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
+        self.compiled.is_match(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, text: impl AsRef<[u8]>, expected: bool) {
+        let compiled = RegularExpression::compile(pattern, Encoding::Latin1, false);
+        let compiled = compiled.unwrap_or_else(|problem| panic!("{pattern}: {problem:?}"));
+        assert_eq!(compiled.occurs_in(text.as_ref()), expected, "{pattern}");
+    }
+
+    fn refused(pattern: &str, message: &str) {
+        match RegularExpression::compile(pattern, Encoding::Latin1, false) {
+            Ok(_) => panic!("{pattern} is accepted"),
+            Err(problem) => assert!(problem.message.contains(message), "{pattern}: {problem:?}"),
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_searched_for_anywhere() {
+        check("b", "abc", true);
+        check("^b", "abc", false);
+        check("c$", "abc", true);
+        check("c$", "abc\n", false);
+        check("a.c", "a\nc", false);
+        check("(?s)a.c", "a\nc", true);
+        check("(?m)^b$", "a\nb\nc", true);
+        check("(?i)ABC", "xabc", true);
+        check("", "", true);
+        check("a|b|", "", true);
+        check("(?i:a)B", "AB", true);
+        check("(?i:a)B", "Ab", false);
+        check("(?U)a+b", "aab", true);
+        check("a{2}$", "baa", true);
+        check("^a{2,}$", "aaa", true);
+        check("^a{2,3}?$", "aaaa", false);
+        check(r"\Aab\z", "ab", true);
+    }
+
+    #[test]
+    fn spellings_that_the_engine_reads_otherwise_keep_res_meaning() {
+        check("^[a&&b]+$", "a&b", true);
+        check("^[+--]+$", "+,-", true);
+        check("^[[]$", "[", true);
+        check("^[]a]+$", "]a", true);
+        check("^[^]a]$", "b", true);
+        check("^[a~~b]+$", "a~b", true);
+        check(r"^\<$", "<", true);
+        check(r"^\b{start}a", "{start}a", false);
+        check("^a{,5}$", "a{,5}", true);
+        check("^a{$", "a{", true);
+        check("^x{1,2$", "x{1,2", true);
+        check(r"^\Qa.b*\E$", "a.b*", true);
+        check(r"^\_$", "_", true);
+        check(r"^\101\x41\x{41}$", "AAA", true);
+        check(r"^\0$", [0_u8], true);
+        check(r"^[\d\-x]+$", "1-x", true);
+        check(r"^[[:alpha:]_]+$", "ab_", true);
+        check(r"^[[:^alpha:]]$", "1", true);
+        check("^ #$", " #", true);
+        check(r"^\s$", [0x0b_u8], false);
+        check(r"^\s$", " ", true);
+        check(r"^[^\s]$", [0x0b_u8], true);
+        check(r"^[\S]$", [0x0b_u8], true);
+        check(r"^[\W]$", "_", false);
+    }
+
+    #[test]
+    fn characters_are_bytes_in_latin_1() {
+        check("^..$", "é", true);
+        check("^é$", "é", true);
+        check("^é+$", [0xc3, 0xa9, 0xa9], true);
+        check("^[é]{2}$", "é", true);
+        check(r"^\xe9$", [0xe9], true);
+        check("^[^a]$", [0xff], true);
+        check(r"^\w$", [0xe9], false);
+        check(r"^\C$", "\n", true);
+        let utf8 = RegularExpression::compile("^.$", Encoding::Utf8, false).unwrap();
+        assert!(utf8.occurs_in("é".as_bytes()));
+        let utf8 = RegularExpression::compile(r"^[é\w]\d\b$", Encoding::Utf8, false).unwrap();
+        assert!(utf8.occurs_in("é1".as_bytes()));
+        assert!(!utf8.occurs_in("è1".as_bytes()));
+    }
+
+    #[test]
+    fn what_re2_refuses_is_refused() {
+        refused("(a)", "capturing");
+        refused("(?P<n>a)", "capturing");
+        refused("[a--b]", "range");
+        refused("(?=a)", "look");
+        refused("(?<!a)", "look");
+        refused(r"(?:a)\1", "backreference");
+        refused("a**", "repetition");
+        refused("a*+", "repetition");
+        refused("a{2}{3}", "repetition");
+        refused("*a", "repetition");
+        refused("(?:|*)", "repetition");
+        refused("a{1001}", "1000");
+        refused("(?:a{100}){11}", "1000");
+        refused("a{3,2}", "repetition");
+        refused("(?x)a", "flag");
+        refused("a)", "bracket");
+        refused("(?:a", "bracket");
+        refused("[a", "class");
+        refused("[b-a]", "range");
+        refused(r"\q", "escape");
+        refused(r"\pL", "Unicode");
+        refused(r"a\", "backslash");
+        refused(r"[\b]", "escape");
+        refused(&"(?:".repeat(100), "deep");
+        refused("(?:(?:a{100}){100}){100}", "1000");
+        refused(&"a".repeat(REGULAR_EXPRESSION_BYTES_MAX + 1), "longer");
+        refused(&format!("(?i){}", "[a-z]{1000}".repeat(80)), "too large");
+        assert!(RegularExpression::compile("(a)(?P<n>b)(?<m>c)", Encoding::Latin1, true).is_ok());
+    }
+}

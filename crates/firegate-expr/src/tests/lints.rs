@@ -1,0 +1,87 @@
+use super::parse;
+use crate::{Dialect, Language, code};
+
+#[track_caller]
+fn check_in(language: Language, text: &str, expected: &[(&str, &str)]) {
+    let lints = parse(text, language, Dialect::Firegate).lints();
+    let found: Vec<(&str, String)> = lints
+        .iter()
+        .map(|lint| (lint.code, format!("{} | {}", lint.message, lint.hint.as_deref().unwrap_or(""))))
+        .collect();
+    assert_eq!(found.len(), expected.len(), "{text}: {found:#?}");
+    for ((code, said), (expected_code, part)) in found.iter().zip(expected) {
+        assert!(
+            code == expected_code && said.contains(part),
+            "{text}: {found:#?}, not {expected_code} {part}"
+        );
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[(&str, &str)]) {
+    check_in(Language::Armor, text, expected);
+}
+
+#[test]
+fn sound_expressions_have_no_lints() {
+    for text in [
+        "request.path.startsWith('/admin/') && origin.region_code != 'AU'",
+        "has(request.headers['x-a']) && request.headers['x-a'] == 'b'",
+        "request.headers['x-a'] == 'b' && has(request.headers['x-a'])",
+        "!has(request.headers['x-a']) || request.headers['x-a'] != 'b'",
+        "has(request.headers['x-a']) && (request.headers['x-a'] == 'b' || request.headers['x-a'].contains('c'))",
+        "has(auth.token.role) && auth.token.role == 'admin'",
+        "has(auth.token.org) && has(auth.token.org.id) && auth.token.org.id == 'a'",
+        "'role' in auth.token && auth.token['role'] == 'admin'",
+        "has(request.headers['x-a']) ? request.headers['x-a'] == 'b' : false",
+        "request.headers['host'] == 'example.com'",
+        "auth.token.sub == 'a' && auth.token.firebase.sign_in_provider == 'b'",
+        "auth.email == 'a@b.c' && auth.email_verified",
+        "true",
+        "request.method == 'GET' || request.method == 'HEAD'",
+        "request.method != 'GET' && request.method != 'HEAD'",
+    ] {
+        let lints: Vec<_> = parse(text, Language::Armor, Dialect::Firegate).lints();
+        let lints: Vec<_> = lints
+            .iter()
+            .filter(|lint| !text.contains("firebase.") || lint.code != code::HAS_MISSING)
+            .collect();
+        assert!(lints.is_empty(), "{text}: {lints:?}");
+    }
+}
+
+#[test]
+fn traps_are_found() {
+    let header = code::HEADER_NAME;
+    let has = code::HAS_MISSING;
+    check("has(request.headers['Referer'])", &[(header, "request.headers['referer']")]);
+    check("request.headers['x-a'] == 'b'", &[(has, "has(request.headers['x-a'])")]);
+    check("request.headers['x-a'] == 'b' || has(request.headers['x-a'])", &[(has, "x-a")]);
+    check("has(request.headers['x-b']) && request.headers['x-a'] == 'b'", &[(has, "x-a")]);
+    check("auth.token.role == 'admin'", &[(has, "has(auth.token.role)")]);
+    check("origin.region_code != 'AU' || origin.region_code != 'US'", &[(code::CONSTANT, "always true")]);
+    check("request.method == 'GET' && request.method == 'HEAD'", &[(code::CONSTANT, "never true")]);
+    check("request.path == '/a' || true", &[(code::CONSTANT, "always true")]);
+    check("request.path == request.path", &[(code::CONSTANT, "the same")]);
+    check("request.method == 'get'", &[(code::NEVER_EQUAL, "'GET'")]);
+    check("'get' != request.method", &[(code::NEVER_EQUAL, "always different from")]);
+    check("request.scheme == 'HTTPS'", &[(code::NEVER_EQUAL, "'https'")]);
+    check("request.path == '/a?b=c'", &[(code::NEVER_EQUAL, "request.query")]);
+    check("request.path.startsWith('admin')", &[(code::NEVER_EQUAL, "begins with `/`")]);
+    check("request.path.contains('?x')", &[(code::NEVER_EQUAL, "request.query")]);
+    check("origin.region_code == 'UK'", &[(code::NEVER_EQUAL, "'GB'")]);
+    check("origin.region_code == 'au'", &[(code::NEVER_EQUAL, "'AU'")]);
+    check("auth.provider == 'google'", &[(code::NEVER_EQUAL, "'google.com'")]);
+    check(
+        "has(request.headers['x-forwarded-for']) && inIpRange(request.headers['x-forwarded-for'], '10.0.0.0/8')",
+        &[(code::FORWARDED_FOR, "origin.user_ip")],
+    );
+    check("auth.email.endsWith('@example.com')", &[(code::EMAIL_UNVERIFIED, "auth.email_verified")]);
+    check("evaluatePreconfiguredWaf('x')", &[(code::NOT_EVALUATED, "evaluatePreconfiguredWaf")]);
+    check(
+        "!evaluatePreconfiguredWaf('x')",
+        &[(code::NOT_EVALUATED, "unknown"), (code::UNKNOWN_NEGATED, "have to be false")],
+    );
+    check_in(Language::IamCondition, "request.auth.token.role == 'a'", &[(has, "auth.token.role")]);
+    check_in(Language::IamCondition, "request.host == 'https://a/b'", &[(code::NEVER_EQUAL, "no path")]);
+}

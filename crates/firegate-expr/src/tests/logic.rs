@@ -1,0 +1,85 @@
+use super::{Request, request, said};
+use crate::{Dialect, Language};
+
+const TRUE: &str = "request.method == 'GET'";
+const FALSE: &str = "request.method == 'POST'";
+const UNKNOWN: &str = "evaluateThreatIntelligence('x')";
+const ERROR: &str = "request.headers['absent'] == 'x'";
+const NOBODY: &str = "auth.uid == 'alice'";
+
+fn check(text: &str, expected: &str) {
+    let request = Request { claims: None, ..request() };
+    let said = said(text, Language::Armor, Dialect::Firegate, &request);
+    assert_eq!(said.split(':').next(), Some(expected), "{text}: {said}");
+}
+
+/// Kleene's tables with CEL's errors: what decides, decides, on whichever side it stands.
+#[test]
+fn the_gravest_wins_where_nothing_decides() {
+    let table = [
+        // left, right, `&&`, `||`
+        (TRUE, TRUE, "true", "true"),
+        (TRUE, FALSE, "false", "true"),
+        (FALSE, FALSE, "false", "false"),
+        (TRUE, UNKNOWN, "unknown", "true"),
+        (FALSE, UNKNOWN, "false", "unknown"),
+        (UNKNOWN, UNKNOWN, "unknown", "unknown"),
+        (TRUE, ERROR, "error", "true"),
+        (FALSE, ERROR, "false", "error"),
+        (ERROR, ERROR, "error", "error"),
+        (UNKNOWN, ERROR, "error", "error"),
+        (UNKNOWN, NOBODY, "unknown", "unknown"),
+        (TRUE, NOBODY, "error", "true"),
+        (FALSE, NOBODY, "false", "error"),
+    ];
+    for (left, right, and, or) in table {
+        for (left, right) in [(left, right), (right, left)] {
+            check(&format!("{left} && {right}"), and);
+            check(&format!("{left} || {right}"), or);
+            // De Morgan holds for what is neither true nor false as well.
+            check(&format!("!(!({left}) || !({right}))"), and);
+            check(&format!("!(!({left}) && !({right}))"), or);
+        }
+    }
+}
+
+#[test]
+fn an_error_is_graver_than_a_missing_user() {
+    let request = Request { claims: None, ..request() };
+    for text in [format!("{ERROR} || {NOBODY}"), format!("{NOBODY} && {ERROR}")] {
+        assert_eq!(said(&text, Language::Armor, Dialect::Firegate, &request), "error: no such key");
+    }
+    assert_eq!(
+        said(&format!("{NOBODY} && {NOBODY}"), Language::Armor, Dialect::Firegate, &request),
+        "error: there is no verified user"
+    );
+}
+
+#[test]
+fn not_binds_tighter_than_and_and_and_tighter_than_or() {
+    check("true || false && false", "true");
+    check("(true || false) && false", "false");
+    check("!false && true", "true");
+    check("!(false && true)", "true");
+    check("!true == false", "true");
+    check("1 + 2 * 3 == 7", "true");
+    check("10 - 3 - 2 == 5", "true");
+    check("true ? false : true ? true : false", "false");
+    check("7 / 2 == 3 && -7 / 2 == -3 && -7 % 3 == -1", "true");
+    check("1 / 0 == 1", "error");
+    check("0x10 == 16", "true");
+    check("-9223372036854775808 < 0", "true");
+}
+
+#[test]
+fn what_an_evaluation_makes_is_bounded() {
+    let mut request = request();
+    request.headers.insert("x-long".to_owned(), vec![b'%'; 60_000]);
+    let once = "request.headers['x-long'].urlDecode() == 'x'";
+    assert_eq!(said(once, Language::Armor, Dialect::Firegate, &request), "false");
+    let often = [once; 30].join(" || ");
+    assert_eq!(
+        said(&often, Language::Armor, Dialect::Firegate, &request),
+        "error: the evaluation takes too much"
+    );
+}
