@@ -17,7 +17,7 @@ pub(crate) fn upper(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 pub(crate) fn base64(text: &[u8]) -> Vec<u8> {
     let unpadded = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let is_padded = unpadded.len() < text.len();
-    if unpadded.len() % 4 == 1 || (is_padded && text.len() % 4 != 0) {
+    if unpadded.len() % 4 == 1 || (is_padded && !text.len().is_multiple_of(4)) {
         return Vec::new();
     }
     let mut out = Vec::with_capacity(unpadded.len() / 4 * 3 + 2);
