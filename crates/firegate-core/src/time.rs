@@ -52,6 +52,12 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
     /// How long a steady clock has run since a beginning of its own: it never goes back, and follows no step of the wall clock.
     fn steady(&self) -> Duration;
+
+    /// The same as the time since 1970-01-01T00:00:00Z, to the microsecond or as fine as the clock is: for the lines of a
+    /// log, never to judge by.
+    fn since_epoch(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.now().as_seconds()).unwrap_or(0))
+    }
 }
 
 /// A clock that can be shared between threads.
@@ -66,10 +72,13 @@ static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock is read")]
     fn now(&self) -> UnixTime {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixTime(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+        UnixTime(i64::try_from(self.since_epoch().as_secs()).unwrap_or(i64::MAX))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock is read")]
+    fn since_epoch(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
     fn steady(&self) -> Duration {
@@ -107,6 +116,12 @@ impl Clock for ShiftedClock {
 
     fn steady(&self) -> Duration {
         self.base.steady() + Duration::from_secs(self.steady_shift_seconds.load(Ordering::SeqCst))
+    }
+
+    fn since_epoch(&self) -> Duration {
+        let shift = self.shift_seconds.load(Ordering::SeqCst);
+        let (base, by) = (self.base.since_epoch(), Duration::from_secs(shift.unsigned_abs()));
+        if shift < 0 { base.saturating_sub(by) } else { base.saturating_add(by) }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::limits::{EXCHANGE_FORM_TIMEOUT, RETRY_AFTER_SECONDS};
 use crate::request::RequestHead;
 use crate::respond::full;
 use crate::stream::{Body, ClientBody};
+use crate::telemetry::RequestRecord;
 
 /// Where tokens are exchanged, below the paths that are never routed.
 pub(crate) const TOKEN_ENDPOINT: &str = "token";
@@ -49,13 +50,14 @@ impl RequestContext<'_> {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
+        record: &mut RequestRecord,
     ) -> Response<Body> {
         if parts.method != Method::POST {
             let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}));
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        match self.exchanged(head, parts, body).await {
+        match self.exchanged(head, parts, body, record).await {
             Ok(issued) => answer(
                 StatusCode::OK,
                 &json!({
@@ -82,17 +84,19 @@ impl RequestContext<'_> {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
+        record: &mut RequestRecord,
     ) -> Result<Issued, ExchangeError> {
         // Nobody queues for a place: an exchange that has to wait for strangers' forms helps no one.
         let Ok(_place) = self.door.shared.exchanges.try_acquire() else {
             let overloaded = fault(Code::Overloaded, Stage::Exchange, "too many exchanges are under way");
-            return Err(refuse(overloaded, "", &self.request_id));
+            return Err(refuse(&overloaded, record));
         };
         let form = form(&parts.headers, body).await?;
         let asked = ExchangeRequest::parse(&form)?;
         let backend = asked.target(&self.generation.snapshot)?;
+        record.is_for(backend);
         let outcome = self.decide(|world| Decision::exchange(&head.facts, backend, &asked, world)).await;
-        let refuse = |refused| refuse(refused, &backend.name, &self.request_id);
+        let mut refuse = |refused: Refused| refuse(&refused, record);
         let permit = match outcome {
             Outcome::Permit(permit) => permit,
             Outcome::Denial(denial) => return Err(refuse(Refused::Denial(denial))),
@@ -144,19 +148,12 @@ impl RequestContext<'_> {
     }
 }
 
-/// Logs why a token is not exchanged, with the evidence that the client does not get.
-fn refuse(refused: Refused, backend: &str, request_id: &str) -> ExchangeError {
+/// What a refusal is to the client, and to the log, which gets the evidence too.
+fn refuse(refused: &Refused, record: &mut RequestRecord) -> ExchangeError {
+    record.refused(refused);
     match refused {
-        Refused::Denial(denial) => {
-            let (code, evidence) = (denial.reason.code(), &denial.reason);
-            tracing::info!(%code, backend, request_id, %evidence, hint = code.entry().fix, "a token was not exchanged");
-            ExchangeError::of_denial(&denial)
-        }
-        Refused::Fault(fault) => {
-            let (code, detail) = (fault.code, &fault.detail);
-            tracing::warn!(%code, backend, request_id, detail, hint = code.entry().fix, "a token could not be exchanged");
-            ExchangeError::of_fault(&fault)
-        }
+        Refused::Denial(denial) => ExchangeError::of_denial(denial),
+        Refused::Fault(fault) => ExchangeError::of_fault(fault),
     }
 }
 

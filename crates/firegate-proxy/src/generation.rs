@@ -18,6 +18,7 @@ use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
 use crate::metrics::Decisions;
 use crate::start::StartError;
+use crate::telemetry::{AccessLogPolicy, LogQueue};
 use crate::upstream::{BackendError, Upstream, Upstreams};
 
 /// What the process was started with and every generation is made with.
@@ -32,6 +33,8 @@ pub(crate) struct ProcessOptions {
     pub(crate) clock: SharedClock,
     /// What is counted survives every configuration.
     pub(crate) counters: Arc<MemoryCounters>,
+    /// Where the lines about requests go.
+    pub(crate) log: LogQueue,
     /// Every endpoint that is known, with its connections.
     pub(crate) upstreams: Upstreams,
 }
@@ -45,6 +48,7 @@ pub(crate) struct Generation {
     pub(crate) control: ControlHandle,
     pub(crate) assertions: Arc<Tended<Assertions>>,
     pub(crate) decisions: Arc<Decisions>,
+    pub(crate) access_log: Arc<AccessLogPolicy>,
     /// The ways to the backends, by their names.
     upstreams: HashMap<String, Arc<Upstream>>,
 }
@@ -82,12 +86,14 @@ impl Generation {
         if process.on_cloud_run && *behind == Behind::GoogleLoadBalancer {
             tracing::warn!("{INGRESS_ADVICE}");
         }
+        let access_log = AccessLogPolicy::new(configuration.access_log, configuration.project.to_string());
         let decisions = Decisions::new(&snapshot.backends, former.map(|former| &*former.decisions));
         Ok(Self {
             forwarded_trust: ForwardedTrust::of(behind, process.on_cloud_run),
             control: handle,
             assertions,
             decisions: Arc::new(decisions),
+            access_log: Arc::new(access_log),
             upstreams: upstreams(&snapshot, process)?,
             snapshot,
             configuration,

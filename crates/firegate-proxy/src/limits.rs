@@ -315,6 +315,27 @@ pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How long a task of the control runtime rests after a panic before it is run again.
 pub const TASK_RESTART_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many bytes of log lines wait for whoever reads the log.
+pub const LOG_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How many lines of the log wait.
+pub const LOG_QUEUE_LINES_MAX: usize = 16 * 1024;
+
+/// How many bytes of access lines a worker gathers before it hands them over.
+pub const LOG_BATCH_BYTES: usize = 32 * 1024;
+
+/// How long a worker keeps an access line at most.
+pub const LOG_BATCH_DELAY: Duration = Duration::from_millis(100);
+
+/// How much of one text that a client chose is logged, in bytes.
+pub const LOG_FIELD_BYTES_MAX: usize = 2 * 1024;
+
+/// How long to wait before writing again to a log that takes nothing at the moment.
+pub const LOG_SINK_RETRY_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the end of the process waits for the log to be written.
+pub const LOG_FINISH_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 

@@ -23,6 +23,11 @@ impl RequestsUnderWay {
         // The place that is one too many is given back at once.
         (self.0.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
     }
+
+    /// How many are under way.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Place {

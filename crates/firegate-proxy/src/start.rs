@@ -26,6 +26,7 @@ use crate::generation::{Generation, ProcessOptions};
 use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
 use crate::metrics::{Decisions, Exposition, Figures, ProcessFigures, Source};
 use crate::private_listener::Private;
+use crate::telemetry::LogQueue;
 use crate::upstream::{BackendError, SystemResolver, Upstreams};
 use crate::{health, worker};
 
@@ -49,6 +50,8 @@ pub struct FrontDoorOptions {
     pub lookup_bearer: Option<&'static str>,
     /// Whether key sets and the assertion key are kept in the configuration's `data_dir`.
     pub keeps_data: bool,
+    /// Where the lines about requests go.
+    pub log: LogQueue,
     /// Whom TLS towards Google and the services trusts.
     pub roots: Roots,
     /// `firegate dev`: pages of localhost and private addresses may call, and hosts that are not this machine's own are
@@ -282,6 +285,7 @@ fn shared(
         is_local: options.is_local,
         counters: Arc::new(MemoryCounters::new(Arc::clone(&options.clock), limiter_secret())),
         clock: options.clock,
+        log: options.log,
         upstreams: Upstreams::new(control.executor(), Arc::new(SystemResolver), options.roots, workers)?,
     };
     let generation = Generation::new(options.configuration, &process, control, None)?;
@@ -332,10 +336,15 @@ struct InForce(Arc<Shared>);
 impl Source for InForce {
     fn figures(&self) -> Figures {
         let generation = self.0.generation();
-        let Shared { reloads, entrance, panics, process, .. } = &*self.0;
-        let (configuration, entrance, panics) = (reloads.figures(), entrance.figures(), panics.count());
-        let figures = ProcessFigures { configuration, entrance, panics };
-        generation.control.figures(figures, &generation.snapshot.backends, &process.upstreams)
+        let Shared { reloads, entrance, panics, requests, process, .. } = &*self.0;
+        let own = ProcessFigures {
+            configuration: reloads.figures(),
+            entrance: entrance.figures(),
+            panics: panics.count(),
+            requests_in_flight: requests.count(),
+            log_lines_dropped: process.log.lines_dropped(),
+        };
+        generation.control.figures(own, &generation.snapshot.backends, &process.upstreams)
     }
 
     fn decisions(&self) -> Arc<Decisions> {

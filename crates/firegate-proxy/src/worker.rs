@@ -15,6 +15,7 @@ use crate::door::{Door, Shared};
 use crate::limits::{IDLE_CONNECTION_GRACE, RUNTIME_SHUTDOWN_TIMEOUT};
 use crate::listen::{ClientStream, Incoming, Tls};
 use crate::stream::{OpenStreams, Tunnels};
+use crate::telemetry::Telemetry;
 
 /// What a worker is started with.
 pub(crate) struct Start {
@@ -34,7 +35,10 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
             let tunnels = Tunnels::default();
             let (connections, drain) = (TaskTracker::new(), Drain::new(shared.entrance.stop_token()));
             let tls = shared.entrance.tls().cloned();
-            let door = Door::new(shared, index, tunnels.clone());
+            let telemetry = Arc::new(Telemetry::new(&shared.process));
+            let handing_over = Arc::clone(&telemetry);
+            tokio::spawn(async move { handing_over.run().await });
+            let door = Door::new(shared, index, tunnels.clone(), telemetry);
             take(incoming, &connections, &door, tls.as_ref(), &drain).await;
             connections.close();
             tokio::select! {

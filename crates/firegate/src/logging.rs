@@ -1,8 +1,13 @@
-//! Logs go to stderr: lines for a person, or JSON in the shape that Cloud Logging reads.
+//! Logs go to stderr, by a queue that nobody waits for: lines for a person, or JSON in the shape that Cloud Logging reads.
 
 use std::fmt::{self, Write as _};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
+use std::sync::Arc;
+
+use firegate_core::time::SharedClock;
+use firegate_proxy::limits::LOG_FINISH_TIMEOUT;
+use firegate_proxy::{LogForm, LogQueue, rfc_3339};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -22,19 +27,82 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging. Called once.
-pub fn start(format: LogFormat, filter: Option<&str>, default_filter: &str, on_cloud_run: bool) {
-    let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(default_filter));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if format == LogFormat::Json || (format == LogFormat::Auto && on_cloud_run) {
-        builder.event_format(CloudLogging).init();
-    } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+/// The log of this process. What is queued is written when it is dropped, as far as that does not take long.
+#[derive(Debug)]
+pub struct Log {
+    queue: LogQueue,
+}
+
+impl Log {
+    /// Starts logging. Called once.
+    ///
+    /// # Errors
+    /// If there can be no thread that writes.
+    pub fn start(
+        format: LogFormat,
+        filter: Option<&str>,
+        default_filter: &str,
+        on_cloud_run: bool,
+        clock: SharedClock,
+    ) -> io::Result<Self> {
+        let coloured = io::stderr().is_terminal();
+        let form = match format {
+            LogFormat::Json => LogForm::Json,
+            LogFormat::Auto if on_cloud_run => LogForm::Json,
+            LogFormat::Auto | LogFormat::Text => LogForm::Text { coloured },
+        };
+        let queue = LogQueue::start(io::stderr(), form, Arc::clone(&clock))?;
+        let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(default_filter));
+        let lines = Lines(queue.clone());
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || lines.clone());
+        match form {
+            LogForm::Json => builder.event_format(CloudLogging { clock }).init(),
+            LogForm::Text { coloured } => builder.with_ansi(coloured).with_target(false).init(),
+        }
+        std::panic::set_hook(Box::new(|panic| {
+            // The standard hook writes to stderr itself, and waits for whoever reads it.
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let what = panic.payload_as_str().unwrap_or("of no words");
+            tracing::error!(
+                what,
+                place,
+                "a thread panicked, which is a mistake in this program; hint: report it"
+            );
+        }));
+        Ok(Self { queue })
+    }
+
+    /// Where lines go.
+    pub fn queue(&self) -> &LogQueue {
+        &self.queue
     }
 }
 
-/// Cloud Logging's own names for severity and message; every other field as it is.
-struct CloudLogging;
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.finish(LOG_FINISH_TIMEOUT);
+    }
+}
+
+/// Takes whole lines, as `tracing-subscriber` writes them.
+#[derive(Clone)]
+struct Lines(LogQueue);
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.append(line.to_vec(), 1);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Cloud Logging's own names for severity, time and message; every other field as it is.
+struct CloudLogging {
+    clock: SharedClock,
+}
 
 impl<S, N> FormatEvent<S, N> for CloudLogging
 where
@@ -53,7 +121,11 @@ where
             Level::INFO => "INFO",
             Level::DEBUG | Level::TRACE => "DEBUG",
         };
-        let mut fields = Fields(Map::from_iter([("severity".to_owned(), json!(severity))]));
+        let time = rfc_3339(self.clock.since_epoch());
+        let mut fields = Fields(Map::from_iter([
+            ("severity".to_owned(), json!(severity)),
+            ("time".to_owned(), json!(time)),
+        ]));
         event.record(&mut fields);
         writeln!(writer, "{}", Value::Object(fields.0))
     }

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use firegate::commands::{dev, serve};
 use firegate::environment::Environment;
 use firegate::explain;
-use firegate::logging::{self, LogFormat};
+use firegate::logging::{Log, LogFormat};
 use firegate_core::time::{SharedClock, SystemClock};
 
 /// A request makes some hundred small allocations, which this allocator answers faster than the system's.
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let environment = Environment::read()?;
+    let clock: SharedClock = Arc::new(SystemClock);
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
         Command::Dev(_) => "warn,firegate_proxy=info",
@@ -53,11 +54,11 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(_) => "info",
     };
     let filter = environment.log_filter.as_deref();
-    logging::start(arguments.log_format, filter, default_filter, environment.on_cloud_run);
-    let clock: SharedClock = Arc::new(SystemClock);
+    let on_cloud_run = environment.on_cloud_run;
+    let log = Log::start(arguments.log_format, filter, default_filter, on_cloud_run, Arc::clone(&clock))?;
     match arguments.command {
-        Command::Dev(arguments) => dev::run(arguments, &environment, clock),
+        Command::Dev(arguments) => dev::run(arguments, &environment, clock, log.queue()),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
-        Command::Serve(arguments) => serve::run(arguments, environment, clock),
+        Command::Serve(arguments) => serve::run(arguments, environment, clock, log.queue()),
     }
 }

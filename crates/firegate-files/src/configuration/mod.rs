@@ -22,10 +22,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use development::{ConnectThroughError, EmulatorTrustError};
 pub use google::{GoogleEndpoints, is_loopback, join};
 pub use model::{
-    AcceptedToken, Access, AllowedOrigins, Anonymous, AppCheck, AssertionSettings, Backend, Behind,
-    Certificate, Configuration, ConnectionLimits, Cors, Credential, Dialect, EncodedSlash, Endpoint, Enforce,
-    HealthCheck, IdentityHeaders, LimitsStore, Plaintext, PolicyFile, Protocol, Revocation, Route, Routing,
-    StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken, Users,
+    AcceptedToken, Access, AccessLogSettings, AllowedOrigins, Anonymous, AppCheck, AssertionSettings,
+    Backend, Behind, Certificate, Configuration, ConnectionLimits, Cors, Credential, Dialect, EncodedSlash,
+    Endpoint, Enforce, HealthCheck, IdentityHeaders, LimitsStore, Plaintext, PolicyFile, Protocol,
+    Revocation, Route, Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken,
+    Users,
 };
 pub use named_files::{NamedFiles, NoFiles};
 pub use names::{

@@ -36,6 +36,8 @@ pub struct Configuration {
     pub health: Option<SocketAddr>,
     /// The listener for operators.
     pub admin: Option<SocketAddr>,
+    /// Which requests have a line in the log.
+    pub access_log: AccessLogSettings,
     /// TLS on the public listener.
     pub tls: Option<Tls>,
     /// How many connections there may be.
@@ -77,6 +79,43 @@ pub struct Configuration {
     pub warnings: Diagnostics,
     /// Whose tokens are trusted: set by [`Configuration::trust_emulator`] alone.
     pub(super) trust: Trust,
+}
+
+/// Which requests have a line in the log, and what it tells. What was refused, failed or was cut short always has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// The share of the other requests.
+    pub sample: Share,
+    /// Whether the line has the user's ID.
+    pub user_ids: bool,
+}
+
+/// A share of a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share(u32);
+
+impl Share {
+    /// Nothing of it.
+    pub const NOTHING: Self = Self(0);
+
+    /// All of it.
+    pub const ALL: Self = Self(1_000_000);
+
+    /// So many millionths; `None` if that is more than all.
+    pub fn of_million(count: u32) -> Option<Self> {
+        (count <= Self::ALL.0).then_some(Self(count))
+    }
+
+    /// How many millionths it is.
+    pub const fn per_million(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self::ALL
+    }
 }
 
 /// A service behind Firegate.

@@ -1,8 +1,10 @@
-//! Durations and sizes with their units.
+//! Durations, sizes and shares with their units.
 
 use std::time::Duration;
 
-/// Why a text is no duration or size.
+use super::model::Share;
+
+/// Why a text is no duration, size or share.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QuantityError {
     /// It has no unit.
@@ -50,6 +52,18 @@ pub(super) fn size(text: &str) -> Result<u64, QuantityError> {
     number.checked_mul(bytes).ok_or(QuantityError::TooLarge)
 }
 
+/// A share: a number from 0 to 100 with at most four decimal places, and `%`.
+pub(super) fn share(text: &str) -> Result<Share, QuantityError> {
+    let number = text.strip_suffix('%').ok_or(QuantityError::NoUnit)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) || fraction.len() > 4 {
+        return Err(QuantityError::NotANumber);
+    }
+    let per_million = format!("{whole}{fraction:0<4}").parse().map_err(|_| QuantityError::TooLarge)?;
+    Share::of_million(per_million).ok_or(QuantityError::TooLarge)
+}
+
 fn split(text: &str) -> Result<(u64, &str), QuantityError> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
@@ -85,6 +99,25 @@ mod tests {
         check("", Err(QuantityError::NotANumber));
         check("99999999999999999999s", Err(QuantityError::TooLarge));
         check("18446744073709551615h", Err(QuantityError::TooLarge));
+    }
+
+    #[test]
+    fn shares() {
+        let check = |text: &str, expected: Result<u32, QuantityError>| {
+            assert_eq!(share(text).map(Share::per_million), expected, "{text}");
+        };
+        check("100%", Ok(1_000_000));
+        check("10%", Ok(100_000));
+        check("0.5%", Ok(5_000));
+        check("0.0001%", Ok(1));
+        check("0%", Ok(0));
+        check("10", Err(QuantityError::NoUnit));
+        check("%", Err(QuantityError::NotANumber));
+        check("-1%", Err(QuantityError::NotANumber));
+        check("1.%", Err(QuantityError::NotANumber));
+        check("0.00001%", Err(QuantityError::NotANumber));
+        check("100.0001%", Err(QuantityError::TooLarge));
+        check("99999999999%", Err(QuantityError::TooLarge));
     }
 
     #[test]

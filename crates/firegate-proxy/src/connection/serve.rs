@@ -27,7 +27,8 @@ use crate::limits::{
     REQUEST_HEAD_TIMEOUT,
 };
 use crate::requests::HeldBody;
-use crate::stream::{Body, ClientConnection, ConnectionStreams};
+use crate::stream::{ClientConnection, ConnectionStreams};
+use crate::telemetry::ObservedBody;
 
 /// How a client came in.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +155,7 @@ async fn answer(
     streams: ConnectionStreams,
     request: Request<Incoming>,
     arrival: Arrival,
-) -> Result<Response<HeldBody<Body>>, Infallible> {
+) -> Result<Response<HeldBody<ObservedBody>>, Infallible> {
     Ok(door.answer(request, arrival, &streams).await)
 }
 

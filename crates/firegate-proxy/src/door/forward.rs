@@ -15,6 +15,7 @@ use http::{
 };
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Refused, RequestContext, denial, fault};
@@ -23,6 +24,7 @@ use crate::respond::{ErrorForm, full};
 use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace, Side,
 };
+use crate::telemetry::RequestRecord;
 use crate::upstream::{
     FrontRefusal, Handshake, Passage, RequestHeaders, Sending, ServiceBody, peek, strip_hop_by_hop,
 };
@@ -57,7 +59,11 @@ impl RequestContext<'_> {
         parts: &Parts,
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
+        record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
+        if let Some(user) = permit.user() {
+            record.is_of_user(&user.uid);
+        }
         let backend = permit.backend();
         self.note_unchecked(&permit);
         let Some(upstream) = self.generation.upstream(backend) else {
@@ -78,7 +84,10 @@ impl RequestContext<'_> {
             let audience = Arc::clone(passage.audience());
             let google_token = control.google_token(&permit, &audience, &head.facts, None).await?;
             let request = forward.request(&passage, google_token.clone(), body)?;
-            let response = match passage.send(request, &sending).await {
+            record.sending(passage.origin());
+            let sent = passage.send(request, &sending).await;
+            record.sent();
+            let response = match sent {
                 Ok(response) => response,
                 Err(failure) => {
                     (passage, body) = failure.again()?;
@@ -86,7 +95,7 @@ impl RequestContext<'_> {
                 }
             };
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return forward.switch(response, upgrade);
+                return forward.switch(response, upgrade, record);
             }
             if forward.handshake.as_ref().is_some_and(|handshake| handshake.is_misled_by(response.status())) {
                 let detail =
@@ -184,6 +193,7 @@ impl Forward<'_> {
         &self,
         mut response: Response<ServiceBody>,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
+        record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
         let backend = self.permit.backend();
         conceal_token(response.headers_mut(), self.head, backend);
@@ -201,7 +211,9 @@ impl Forward<'_> {
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         let passage = response.into_body().into_passage();
         let (idle, lease) = (backend.settings.timeouts.idle, self.lease.clone());
-        self.context.door.tunnels.join(client, service, idle, lease, passage);
+        let (tunnel, told) = oneshot::channel();
+        record.switches(tunnel);
+        self.context.door.tunnels.join(client, service, idle, lease, passage, told);
         *answer.status_mut() = handshake.answer(answer.headers_mut());
         Ok(answer)
     }

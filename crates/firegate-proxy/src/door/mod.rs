@@ -13,6 +13,7 @@ use firegate_core::decision::{Decision, Need, Outcome, Step, World};
 use firegate_core::forwarded::{self, client};
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::UnixTime;
+use firegate_core::trace::TraceContext;
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request::Parts};
 use hyper::body::Incoming;
@@ -32,11 +33,11 @@ use crate::request_id::RequestIds;
 use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
 use crate::stream::{Body, ClientBody, ConnectionStreams, Tunnels};
+use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 use crate::well_known;
 
 pub(crate) use hints::Hints;
 use own_paths::{PreflightMarker, WELL_KNOWN, preflight};
-use refused::log_refusal;
 pub(crate) use refused::{Refused, denial, fault};
 
 /// What every worker shares.
@@ -104,6 +105,7 @@ pub(crate) struct Door {
     /// Which worker: its connections are its own.
     worker: usize,
     tunnels: Tunnels,
+    telemetry: Arc<Telemetry>,
 }
 
 /// One request on its way, with the configuration that it is served by to its end.
@@ -111,15 +113,18 @@ pub(crate) struct Door {
 pub(crate) struct RequestContext<'a> {
     pub(crate) door: &'a Door,
     pub(crate) generation: Arc<Generation>,
-    pub(crate) arrival: Arrival,
     /// By what the streams of its connection are listed.
     pub(crate) streams: &'a ConnectionStreams,
-    pub(crate) request_id: String,
 }
 
 impl Door {
-    pub(crate) fn new(shared: Arc<Shared>, worker: usize, tunnels: Tunnels) -> Self {
-        Self { shared, worker, tunnels }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        worker: usize,
+        tunnels: Tunnels,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        Self { shared, worker, tunnels, telemetry }
     }
 
     /// Answers one request. What it streams is listed among the connection's streams.
@@ -128,44 +133,41 @@ impl Door {
         mut request: Request<Incoming>,
         arrival: Arrival,
         streams: &ConnectionStreams,
-    ) -> Response<HeldBody<Body>> {
+    ) -> Response<HeldBody<ObservedBody>> {
         let generation = self.shared.generation();
         let place = self.shared.requests.begin(generation.configuration.requests_max);
         let trust = generation.forwarded_trust.as_ref();
         let given = forwarded::request_id(trust, arrival.peer.ip(), request.headers());
         let given = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let request_id = given.unwrap_or_else(|| self.shared.request_ids.next());
-        let context = RequestContext { door: self, generation, arrival, streams, request_id };
+        let context = RequestContext { door: self, generation, streams };
         let form = ErrorForm::of(request.headers());
         let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let (body, mut route) = (ClientBody::new(body), Route::NONE);
-        let RequestContext { generation, request_id, .. } = &context;
-        let served = match &place {
-            None => Err(fault(Code::FiregateOverloaded, Stage::Facts, "`limits.requests_max` is reached")),
-            Some(_) => {
-                let serving = context.serve(&parts, body, upgrade, &mut route);
-                self.shared.panics.catch(serving).await.unwrap_or_else(|panicked| {
-                    tracing::error!(%panicked, request_id, "a request was given up");
-                    Err(fault(Code::Internal, Stage::Facts, panicked))
-                })
-            }
-        };
-        generation.decisions.count(ending(&served, route), route);
-        let mut response = served.unwrap_or_else(|refused| {
-            log_refusal(&refused, request_id, &parts, arrival.peer.ip());
-            refusal(&refused, form, request_id)
+        let generation = &context.generation;
+        let mut record = self.telemetry.begin(generation, request_id, &parts, arrival);
+        let body = ClientBody::new(body, || record.request_bytes());
+        let serving = context.serve(&parts, body, upgrade, place.is_some(), arrival, &mut record);
+        let served = self.shared.panics.catch(serving).await.unwrap_or_else(|panicked| {
+            tracing::error!(%panicked, request_id = record.request_id(), "a request was given up");
+            Err(fault(Code::Internal, Stage::Facts, panicked))
         });
+        let ending = ending(&served, record.route());
+        let mut response = served.unwrap_or_else(|refused| {
+            record.refused(&refused);
+            refusal(&refused, form, record.request_id())
+        });
+        record.answered(response.status(), ending);
         if let Some(cors) = &generation.snapshot.cors
             && response.extensions_mut().remove::<PreflightMarker>().is_none()
         {
             cors.decorate(origin.as_ref(), response.headers_mut());
         }
-        if let Ok(value) = HeaderValue::from_str(request_id) {
+        if let Ok(value) = HeaderValue::from_str(record.request_id()) {
             response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
         }
-        response.map(|body| HeldBody::new(body, place))
+        response.map(|body| HeldBody::new(ObservedBody::new(body, record), place))
     }
 }
 
@@ -175,14 +177,20 @@ impl RequestContext<'_> {
         parts: &Parts,
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
-        route: &mut Route,
+        has_place: bool,
+        arrival: Arrival,
+        record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
+        let Generation { snapshot, decisions, forwarded_trust, .. } = &*self.generation;
+        let client = client(forwarded_trust.as_ref(), arrival.peer.ip(), arrival.scheme(), &parts.headers);
+        record.comes_from(client, TraceContext::of(&parts.headers));
+        if !has_place {
+            let why = "`limits.requests_max` is reached";
+            return Err(fault(Code::FiregateOverloaded, Stage::Facts, why));
+        }
         if let Some(violation) = parts.extensions.get::<Violation>() {
             return Err(denial(violation.reason(), Stage::Facts));
         }
-        let Generation { snapshot, decisions, forwarded_trust, .. } = &*self.generation;
-        let Arrival { peer, .. } = self.arrival;
-        let client = client(forwarded_trust.as_ref(), peer.ip(), self.arrival.scheme(), &parts.headers);
         let facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
         let head = RequestHead { facts, client };
         if self.door.shared.process.is_local && !request::is_local_host(head.facts.host) {
@@ -190,7 +198,7 @@ impl RequestContext<'_> {
             return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
         }
         if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
-            return self.well_known(name, &head, parts, body).await;
+            return self.well_known(name, &head, parts, body, record).await;
         }
         if snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
             return Ok(well_known::only_reads(parts)
@@ -201,9 +209,11 @@ impl RequestContext<'_> {
             Outcome::Permit(permit) => Some(permit.backend()),
             _ => snapshot.routes.select(&head.facts.path).ok(),
         };
-        *route = backend.map_or(Route::NONE, |backend| decisions.route(backend));
+        if let Some(backend) = backend {
+            record.routed(backend, decisions.route(backend));
+        }
         match outcome {
-            Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade).await,
+            Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade, record).await,
             Outcome::Respond(answer) => Ok(preflight(answer)),
             Outcome::Denial(denial) => Err(Refused::Denial(denial)),
             Outcome::Fault(fault) => Err(Refused::Fault(fault)),
@@ -252,7 +262,6 @@ fn ending(served: &Result<Response<Body>, Refused>, route: Route) -> Ending {
         }
         Ok(_) if route == Route::NONE => Ending::Respond,
         Ok(_) => Ending::Permit,
-        Err(Refused::Denial(denial)) => Ending::Refused(denial.reason.code()),
-        Err(Refused::Fault(fault)) => Ending::Refused(fault.code),
+        Err(refused) => Ending::Refused(refused.code()),
     }
 }

@@ -10,6 +10,7 @@ use crate::exchange::TOKEN_ENDPOINT;
 use crate::request::RequestHead;
 use crate::respond::full;
 use crate::stream::{Body, ClientBody};
+use crate::telemetry::RequestRecord;
 use crate::well_known;
 
 /// Paths that are Firegate's own and never routed.
@@ -23,6 +24,7 @@ impl RequestContext<'_> {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
+        record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
         let Snapshot { cors, exchanges_tokens, .. } = &self.generation.snapshot;
         match name {
@@ -31,7 +33,7 @@ impl RequestContext<'_> {
                     let answer = cors.preflight(&head.facts);
                     answer.map(preflight).map_err(|reason| denial(reason, Stage::Cors))
                 }
-                _ => Ok(self.exchange(head, parts, body).await),
+                _ => Ok(self.exchange(head, parts, body, record).await),
             },
             "jwks.json" => Ok(well_known::jwk_set(parts, &self.generation.assertions.keys())),
             "ready" => Ok(well_known::ready(parts, self.door.shared.is_ready())),

@@ -1,11 +1,7 @@
-//! Why a request is not forwarded, and the one line of the log that says so.
-
-use std::net::IpAddr;
+//! Why a request is not forwarded.
 
 use firegate_core::limiter::Count;
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
-use http::header::AUTHORIZATION;
-use http::request::Parts;
 
 /// Why a request is not forwarded, or its answer not handed on.
 #[derive(Debug)]
@@ -14,28 +10,12 @@ pub(crate) enum Refused {
     Fault(Fault),
 }
 
-pub(crate) fn denial(reason: Reason, stage: Stage) -> Refused {
-    Refused::Denial(Denial { reason, stage })
-}
-
-pub(crate) fn fault(code: Code, stage: Stage, detail: impl ToString) -> Refused {
-    Refused::Fault(Fault { code, stage, detail: detail.to_string() })
-}
-
 impl Refused {
-    /// The stable name.
+    /// What the client is told of it.
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Denial(denial) => denial.reason.code(),
             Self::Fault(fault) => fault.code,
-        }
-    }
-
-    /// The HTTP status of the answer.
-    pub(crate) fn status(&self) -> u16 {
-        match self {
-            Self::Denial(denial) => denial.reason.status(),
-            Self::Fault(fault) => fault.code.entry().status,
         }
     }
 
@@ -48,19 +28,10 @@ impl Refused {
     }
 }
 
-/// One line for every refusal, with the evidence that the client does not get.
-pub(super) fn log_refusal(refused: &Refused, request_id: &str, parts: &Parts, peer: IpAddr) {
-    let (method, path, with_token) =
-        (&parts.method, parts.uri.path(), parts.headers.contains_key(AUTHORIZATION));
-    let (code, status, hint) = (refused.code(), refused.status(), refused.code().entry().fix);
-    match refused {
-        Refused::Denial(Denial { reason, stage }) => tracing::info!(
-            %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token,
-            evidence = %reason, hint, "refused"
-        ),
-        Refused::Fault(Fault { stage, detail, .. }) => tracing::warn!(
-            %code, status, stage = stage.as_str(), request_id, %method, path, %peer, with_token, detail, hint,
-            "failed"
-        ),
-    }
+pub(crate) fn denial(reason: Reason, stage: Stage) -> Refused {
+    Refused::Denial(Denial { reason, stage })
+}
+
+pub(crate) fn fault(code: Code, stage: Stage, detail: impl ToString) -> Refused {
+    Refused::Fault(Fault { code, stage, detail: detail.to_string() })
 }

@@ -4,23 +4,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use firegate_core::reason::{Code, Family};
 use firegate_core::snapshot::Backend;
 
-/// Permit and answer, before the codes.
-const ENDINGS_WITHOUT_CODE: usize = 2;
+use super::traffic::{Traffic, TrafficFigures};
+
+/// Permit, answer and a client that left, before the codes.
+const ENDINGS_WITHOUT_CODE: usize = 3;
 
 /// How many ways there are for a request to end.
 const ENDINGS: usize = ENDINGS_WITHOUT_CODE + Code::ALL.len();
 
-/// How an answered request ended.
+/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// It was forwarded, and the service's answer is handed on.
     Permit,
     /// Firegate answered it: a preflight, or a path of its own.
     Respond,
+    /// The client left before the answer.
+    Cancelled,
     /// It was refused, or failed.
     Refused(Code),
 }
@@ -45,11 +50,14 @@ pub(crate) struct Decisions {
 
 /// The counters of one backend.
 #[derive(Debug)]
-struct Counts([AtomicU64; ENDINGS]);
+struct Counts {
+    endings: [AtomicU64; ENDINGS],
+    traffic: Traffic,
+}
 
 impl Default for Counts {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+        Self { endings: std::array::from_fn(|_| AtomicU64::new(0)), traffic: Traffic::default() }
     }
 }
 
@@ -74,19 +82,27 @@ impl Ending {
         match self {
             Self::Permit => 0,
             Self::Respond => 1,
+            Self::Cancelled => 2,
             // The catalogue lists the codes in the order in which the enumeration does.
             Self::Refused(code) => ENDINGS_WITHOUT_CODE + code as usize,
         }
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        [Self::Permit, Self::Respond].into_iter().chain(Code::ALL.iter().map(|code| Self::Refused(*code)))
+        let refused = Code::ALL.iter().map(|code| Self::Refused(*code));
+        [Self::Permit, Self::Respond, Self::Cancelled].into_iter().chain(refused)
+    }
+
+    /// How it ended, in a word.
+    pub(crate) fn outcome(self) -> &'static str {
+        self.labels().0
     }
 
     fn labels(self) -> (&'static str, &'static str) {
         match self {
             Self::Permit => ("permit", ""),
             Self::Respond => ("respond", ""),
+            Self::Cancelled => ("cancelled", ""),
             Self::Refused(code) => match code.entry().family {
                 Family::Denial => ("denial", code.entry().name),
                 Family::Fault => ("fault", code.entry().name),
@@ -99,7 +115,7 @@ impl Ending {
     fn is_always_written(self) -> bool {
         match self {
             Self::Permit => true,
-            Self::Respond => false,
+            Self::Respond | Self::Cancelled => false,
             Self::Refused(code) => code.entry().family == Family::Fault,
         }
     }
@@ -126,17 +142,40 @@ impl Decisions {
         self.backends.binary_search_by(|(name, _)| name.cmp(&backend.name)).map_or(Route::NONE, Route)
     }
 
-    /// Counts an answered request.
+    /// Counts how a request ended.
     pub(crate) fn count(&self, ending: Ending, route: Route) {
-        let count = self.backends.get(route.0).and_then(|(_, counts)| counts.0.get(ending.place()));
+        let count = self.counts(route).and_then(|counts| counts.endings.get(ending.place()));
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
+    /// A request's answer has begun, so long after the request; the service was asked after `overhead`.
+    pub(crate) fn answered(&self, route: Route, latency: Duration, overhead: Option<Duration>) {
+        if let Some(counts) = self.counts(route) {
+            counts.traffic.answered(latency, overhead);
+        }
+    }
+
+    /// A request is over, and so many bytes of bodies went through.
+    pub(crate) fn ended(&self, route: Route, request_bytes: u64, response_bytes: u64, is_cut: bool) {
+        if let Some(counts) = self.counts(route) {
+            counts.traffic.ended(request_bytes, response_bytes, is_cut);
+        }
+    }
+
+    fn counts(&self, route: Route) -> Option<&Counts> {
+        self.backends.get(route.0).map(|(_, counts)| &**counts)
+    }
+
     /// Counts a request that is let through although the user's status could not be had.
     pub(crate) fn count_allowed_on_failure(&self) {
         self.allowed_on_failure.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What passed, by backend.
+    pub(super) fn traffic(&self) -> Vec<(&str, TrafficFigures)> {
+        self.backends.iter().map(|(backend, counts)| (backend.as_str(), counts.traffic.figures())).collect()
     }
 
     pub(super) fn allowed_on_failure(&self) -> u64 {
@@ -146,7 +185,7 @@ impl Decisions {
     /// The counters that are to be written.
     pub(super) fn written(&self) -> impl Iterator<Item = DecisionCount<'_>> {
         self.backends.iter().flat_map(|(backend, counts)| {
-            Ending::all().zip(&counts.0).filter_map(move |(ending, count)| {
+            Ending::all().zip(&counts.endings).filter_map(move |(ending, count)| {
                 let count = count.load(Ordering::Relaxed);
                 let (outcome, code) = ending.labels();
                 let is_written = count > 0 || ending.is_always_written();

@@ -68,7 +68,21 @@ descriptions! {
     CERTIFICATE_EXPIRY Gauge "firegate_tls_certificate_expiry_timestamp_seconds" ["file"]
         "When the certificate that is in use expires."
     DECISIONS Counter "firegate_decisions_total" ["outcome", "code", "backend"]
-        "Requests answered, by how they ended, the reason of a refusal, and the backend that the path is routed to."
+        "Requests, by how they ended, the reason of a refusal, and the backend that the path is routed to."
+    RESPONSE_HEAD_SECONDS Histogram "firegate_response_head_seconds" ["backend"]
+        "From a request's head to the head of its answer."
+    OVERHEAD_SECONDS Histogram "firegate_overhead_seconds" ["backend"]
+        "Firegate's own share of it: from a request's head to the moment at which the service is asked."
+    IN_FLIGHT Gauge "firegate_requests_in_flight" []
+        "Requests whose answer has not ended, WebSockets left out."
+    REQUEST_BYTES Counter "firegate_request_body_bytes_total" ["backend"]
+        "Bytes of the bodies of requests."
+    RESPONSE_BYTES Counter "firegate_response_body_bytes_total" ["backend"]
+        "Bytes of the bodies of answers."
+    CUT Counter "firegate_responses_cut_total" ["backend"]
+        "Answers that did not reach their end: the client left, the service broke off, or a bound was over."
+    LOG_LINES_DROPPED Counter "firegate_log_lines_dropped_total" []
+        "Lines of the log that were dropped, because whoever reads it took them too slowly."
     ALLOWED_ON_FAILURE Counter "firegate_user_status_allowed_on_failure_total" []
         "Requests forwarded without a look at the user's status because it could not be had, by `revocation.on_failure: allow`."
     TOKEN_CACHE_HITS Counter "firegate_token_cache_hits_total" []

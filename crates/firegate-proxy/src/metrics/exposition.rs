@@ -11,14 +11,17 @@ use prometheus_client::registry::Registry;
 
 use super::descriptions::{
     ALLOWED_ON_FAILURE, BUILD, CERTIFICATE_EXPIRY, CERTIFICATES_CURRENT, CONFIGURATION_SINCE,
-    CONNECTIONS_ACCEPTED, CONNECTIONS_OPEN, CONNECTIONS_REFUSED, DECISIONS, Description,
-    GOOGLE_ID_TOKEN_EXPIRY, KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS, KEY_SET_USABLE,
-    PANICS, READY, RELOAD_FAILED, RELOADS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES, TOKEN_CACHE_HITS,
-    TOKEN_CACHE_MISSES, UPSTREAM_CONNECTS, UPSTREAM_EJECTED, UPSTREAM_EJECTIONS, UPSTREAM_FAILURES,
-    UPSTREAM_HEALTHY, UPSTREAM_IDLE, UPSTREAM_REFUSED, UPSTREAM_REPEATS, UPSTREAM_REQUESTS,
-    USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN, USER_STATUS_REFUSALS_KEPT,
-    USER_STATUS_STALENESS,
+    CONNECTIONS_ACCEPTED, CONNECTIONS_OPEN, CONNECTIONS_REFUSED, CUT, DECISIONS, Description,
+    GOOGLE_ID_TOKEN_EXPIRY, IN_FLIGHT, KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS,
+    KEY_SET_USABLE, LOG_LINES_DROPPED, OVERHEAD_SECONDS, PANICS, READY, RELOAD_FAILED, RELOADS,
+    REQUEST_BYTES, RESPONSE_BYTES, RESPONSE_HEAD_SECONDS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES,
+    TOKEN_CACHE_HITS, TOKEN_CACHE_MISSES, UPSTREAM_CONNECTS, UPSTREAM_EJECTED, UPSTREAM_EJECTIONS,
+    UPSTREAM_FAILURES, UPSTREAM_HEALTHY, UPSTREAM_IDLE, UPSTREAM_REFUSED, UPSTREAM_REPEATS,
+    UPSTREAM_REQUESTS, USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN,
+    USER_STATUS_REFUSALS_KEPT, USER_STATUS_STALENESS,
 };
+use super::histogram::HistogramFigures;
+use super::traffic::TrafficFigures;
 use super::{BackendFigures, Decisions, EndpointFigures, Figures, Format};
 use crate::listen::EntranceFigures;
 
@@ -61,10 +64,11 @@ impl Exposition {
 struct Scrape(Box<dyn Source>);
 
 /// The value of a sample, of its metric's type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Value {
     Counter(u64),
     Gauge(i64),
+    Histogram(HistogramFigures),
     Info,
 }
 
@@ -84,6 +88,9 @@ impl Collector for Scrape {
         families.entrance(&figures.process.entrance)?;
         let written = decisions.written().map(|decision| (decision.labels(), decision.count));
         families.all(&DECISIONS, written, Value::Counter)?;
+        families.traffic(&decisions)?;
+        families.one(&IN_FLIGHT, [], Value::Gauge(gauge(figures.process.requests_in_flight)))?;
+        families.one(&LOG_LINES_DROPPED, [], Value::Counter(figures.process.log_lines_dropped))?;
         families.one(&ALLOWED_ON_FAILURE, [], Value::Counter(decisions.allowed_on_failure()))?;
         let verified = figures.verified_tokens;
         families.one(&TOKEN_CACHE_HITS, [], Value::Counter(verified.hits))?;
@@ -122,6 +129,22 @@ impl Families<'_> {
         let expiries = tls.certificates.expiries.iter();
         let expiries = expiries.map(|(file, at)| ([file.as_str()], at.as_seconds()));
         self.all(&CERTIFICATE_EXPIRY, expiries, Value::Gauge)
+    }
+
+    fn traffic(&mut self, decisions: &Decisions) -> fmt::Result {
+        let traffic = decisions.traffic();
+        let of = |figure: fn(&TrafficFigures) -> Value| {
+            traffic.iter().map(move |(backend, figures)| ([*backend], figure(figures)))
+        };
+        self.all(&RESPONSE_HEAD_SECONDS, of(|figures| Value::Histogram(figures.head.clone())), |value| {
+            value
+        })?;
+        // What has no backend has no service either.
+        let overhead = of(|figures| Value::Histogram(figures.overhead.clone()));
+        self.all(&OVERHEAD_SECONDS, overhead.filter(|([backend], _)| !backend.is_empty()), |value| value)?;
+        self.all(&REQUEST_BYTES, of(|figures| Value::Counter(figures.request_bytes)), |value| value)?;
+        self.all(&RESPONSE_BYTES, of(|figures| Value::Counter(figures.response_bytes)), |value| value)?;
+        self.all(&CUT, of(|figures| Value::Counter(figures.cut)), |value| value)
     }
 
     fn key_sets(&mut self, figures: &Figures) -> fmt::Result {
@@ -213,6 +236,10 @@ impl Families<'_> {
                     family.encode_family(&labels)?.encode_counter(&count, NO_EXEMPLAR)?;
                 }
                 Value::Gauge(number) => family.encode_family(&labels)?.encode_gauge(&number)?,
+                Value::Histogram(HistogramFigures { sum, count, buckets }) => {
+                    let mut family = family.encode_family(&labels)?;
+                    family.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+                }
                 Value::Info => family.encode_info(&labels)?,
             }
         }

@@ -73,6 +73,10 @@ pub(crate) struct ProcessFigures {
     pub(crate) entrance: EntranceFigures,
     /// How many panics were caught.
     pub(crate) panics: u64,
+    /// How many requests are under way.
+    pub(crate) requests_in_flight: usize,
+    /// How many lines of the log were dropped.
+    pub(crate) log_lines_dropped: u64,
 }
 
 /// What became of the configurations that were read.

@@ -9,6 +9,8 @@ mod decisions;
 mod descriptions;
 mod exposition;
 mod figures;
+mod histogram;
+mod traffic;
 
 pub(crate) use accept::Format;
 pub(crate) use decisions::{Decisions, Ending, Route};

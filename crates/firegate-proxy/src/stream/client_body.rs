@@ -1,6 +1,8 @@
 //! The body that a client sends, as it comes.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -14,12 +16,15 @@ use crate::limits::{UNWANTED_BODY_BYTES_MAX, UNWANTED_BODY_TIMEOUT};
 /// connection would break while the client still sends, and with it the answer that says why.
 pub(crate) struct ClientBody {
     inner: Option<Incoming>,
+    /// How many bytes came so far, if there are any.
+    bytes: Option<Arc<AtomicU64>>,
 }
 
 impl ClientBody {
-    /// Takes a body as it comes.
-    pub(crate) fn new(inner: Incoming) -> Self {
-        Self { inner: Some(inner) }
+    /// Takes a body as it comes; what it has is counted, unless it is known to have nothing.
+    pub(crate) fn new(inner: Incoming, bytes: impl FnOnce() -> Arc<AtomicU64>) -> Self {
+        let bytes = (!inner.is_end_stream()).then(bytes);
+        Self { inner: Some(inner), bytes }
     }
 }
 
@@ -33,8 +38,13 @@ impl HttpBody for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(inner).poll_frame(context));
-        if !matches!(frame, Some(Ok(_))) {
-            self.inner = None;
+        match (&frame, &self.bytes) {
+            (Some(Ok(frame)), Some(bytes)) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                bytes.fetch_add(length, Ordering::Relaxed);
+            }
+            (Some(Ok(_)), None) => {}
+            _ => self.inner = None,
         }
         Poll::Ready(frame)
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,7 @@ use super::boundary::Boundary;
 use super::lease::{Lease, LeaseEnd};
 use super::web_socket::{CloseCode, WebSocketFraming, close_to_client, close_to_service};
 use crate::limits::{STREAM_ENDING_GRACE, WEB_SOCKET_CLOSE_TIMEOUT};
+use crate::telemetry::RequestRecord;
 use crate::upstream::Passage;
 
 /// How much is read at once in each direction.
@@ -51,8 +53,18 @@ impl TunnelEnd {
     }
 }
 
+/// What went through a tunnel, in bytes, and why it was ended.
+#[derive(Clone, Copy, Debug, Default)]
+struct TunnelRun {
+    to_service: u64,
+    to_client: u64,
+    /// `None` if one of the sides ended it.
+    cut: Option<&'static str>,
+}
+
 impl Tunnels {
-    /// Joins two connections as soon as both have switched, and lets go of `passage` when the tunnel ends.
+    /// Joins two connections as soon as both have switched, and lets go of `passage` when the tunnel ends. Its record is told
+    /// then too, by whatever comes by the channel.
     pub(crate) fn join(
         &self,
         client: OnUpgrade,
@@ -60,19 +72,28 @@ impl Tunnels {
         idle: Duration,
         lease: Lease,
         passage: Passage,
+        record: oneshot::Receiver<Box<RequestRecord>>,
     ) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             // It counts as under way for as long as it lasts.
             let _passage = passage;
             let switched = tokio::select! {
-                switched = async { tokio::try_join!(client, service) } => switched,
-                () = stop.cancelled() => return,
+                switched = async { tokio::try_join!(client, service) } => switched.ok(),
+                () = stop.cancelled() => None,
             };
-            // If either side does not switch after all, both connections close.
-            let Ok((client, service)) = switched else { return };
-            let tunnel = Tunnel::between(TokioIo::new(client), TokioIo::new(service));
-            tunnel.run(idle, &lease, &stop).await;
+            let run = match switched {
+                Some((client, service)) => {
+                    let tunnel = Tunnel::between(TokioIo::new(client), TokioIo::new(service));
+                    tunnel.run(idle, &lease, &stop).await
+                }
+                // If either side does not switch after all, both connections close.
+                None => TunnelRun { cut: Some("the connections did not switch"), ..TunnelRun::default() },
+            };
+            // Whoever left before the answer's head was told of otherwise.
+            if let Ok(mut record) = record.await {
+                record.tunnelled(run.to_service, run.to_client, run.cut);
+            }
         });
     }
 
@@ -105,7 +126,7 @@ where
     }
 
     /// Copies until one side ends or Firegate does.
-    async fn run(mut self, idle: Duration, lease: &Lease, stop: &CancellationToken) {
+    async fn run(mut self, idle: Duration, lease: &Lease, stop: &CancellationToken) -> TunnelRun {
         let moved = AtomicBool::new(false);
         let both = async { tokio::join!(self.to_client.copy(&moved), self.to_service.copy(&moved)) };
         let lease_over = async {
@@ -115,7 +136,7 @@ where
             }
         };
         let end = tokio::select! {
-            _ = both => return,
+            _ = both => return self.so_far(None),
             () = idleness(&moved, idle) => TunnelEnd::Idle,
             end = lease_over => TunnelEnd::LeaseOver(end),
             () = stop.cancelled() => TunnelEnd::Stopping,
@@ -129,6 +150,11 @@ where
             async { tokio::join!(self.to_client.close(&to_client), self.to_service.close(&to_service)) };
         // Whoever is in the middle of a frame for longer, or does not read, is cut off.
         let _ = tokio::time::timeout(STREAM_ENDING_GRACE, closing).await;
+        self.so_far(Some(reason))
+    }
+
+    fn so_far(&self, cut: Option<&'static str>) -> TunnelRun {
+        TunnelRun { to_service: self.to_service.written, to_client: self.to_client.written, cut }
     }
 }
 
@@ -140,12 +166,14 @@ struct Direction<A, B> {
     buffer: Box<[u8]>,
     /// Of what was read, the part that is not written yet.
     unwritten: std::ops::Range<usize>,
+    /// How many bytes went through.
+    written: u64,
 }
 
 impl<A: AsyncRead, B: AsyncWrite> Direction<A, B> {
     fn new(source: ReadHalf<A>, sink: WriteHalf<B>) -> Self {
         let buffer = vec![0; TUNNEL_BUFFER_BYTES].into_boxed_slice();
-        Self { source, sink, frames: Boundary::default(), buffer, unwritten: 0..0 }
+        Self { source, sink, frames: Boundary::default(), buffer, unwritten: 0..0, written: 0 }
     }
 
     /// Copies until the source ends, then closes the sink's direction.
@@ -201,6 +229,7 @@ impl<A: AsyncRead, B: AsyncWrite> Direction<A, B> {
         let Ok(written @ 1..) = self.sink.write(piece).await else { return false };
         self.frames.pass(piece.get(..written).unwrap_or_default());
         self.unwritten.start += written;
+        self.written += written as u64;
         true
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Upstream {
 pub(super) struct Member {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) audience: Arc<str>,
+    /// The URL's origin, as the log tells it.
+    pub(super) origin: Arc<str>,
 }
 
 /// A request's place among those under way to a backend, and the endpoint that was chosen for it. It is held until the
@@ -136,6 +138,11 @@ impl Passage {
     /// The audience of the tokens that the chosen endpoint gets.
     pub(crate) fn audience(&self) -> &Arc<str> {
         &self.member().audience
+    }
+
+    /// The origin of the chosen endpoint.
+    pub(crate) fn origin(&self) -> &Arc<str> {
+        &self.member().origin
     }
 
     /// When the request and its answer have to be over, if ever.

@@ -109,6 +109,7 @@ impl Upstreams {
             members.push(Member {
                 endpoint: self.endpoint(endpoint_settings)?,
                 audience: endpoint.audience.as_str().into(),
+                origin: endpoint.url.origin().ascii_serialization().into(),
             });
         }
         let load = self.load(&backend.name);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anstream::{eprintln, println};
 use firegate_core::time::SharedClock;
+use firegate_proxy::LogQueue;
 
 use super::stop::StopRequests;
 use crate::dev::{Dev, DevContext, welcome};
@@ -19,12 +20,14 @@ pub fn run(
     arguments: DevArguments,
     environment: &Environment,
     clock: SharedClock,
+    log: &LogQueue,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     let context = DevContext {
         clock,
         has_application_credentials: environment.application_credentials.is_some(),
         workers: None,
+        log: log.clone(),
     };
     let ended = runtime.block_on(async {
         let mut requests = StopRequests::listen()?;

@@ -20,7 +20,7 @@ use firegate_emulator::google::{APP_CHECK_DEBUG_TOKEN, GoogleParts};
 use firegate_emulator::service::{EchoOptions, EchoService};
 use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
-use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -48,6 +48,8 @@ pub struct DevContext {
     pub has_application_credentials: bool,
     /// How many workers the front door has; `None` for one per core.
     pub workers: Option<usize>,
+    /// Where the front door's lines about requests go.
+    pub log: LogQueue,
 }
 
 /// The running stack.
@@ -144,6 +146,7 @@ impl Dev {
             lookup_bearer: setup.trusts_emulator.then_some(firegate_google::accounts::EMULATOR_BEARER),
             keeps_data: arguments.data.is_some(),
             // A machine without certificates is no less able to talk to itself.
+            log: context.log,
             roots: Roots::Given(Vec::new()),
             is_local: true,
             drain_timeout: DRAIN_TIMEOUT,

@@ -93,7 +93,7 @@ fn newcomers(arguments: &DevArguments, places: &Places) -> String {
     let service = places.service.as_str().trim_end_matches('/');
     format!(
         "project: {}\nproject_number: '{PROJECT_NUMBER}'\nbackends:\n  service: {{ url: '{service}', credential: default }}\n\
-         allow: [allAuthenticatedUsers]\n",
+         allow: [allAuthenticatedUsers]\naccess_log: refused\n",
         arguments.project
     )
 }

@@ -23,6 +23,8 @@ mod envoy_cve_2021_32779_fragment;
 mod envoy_cve_2022_29226_any_bearer_token;
 mod envoy_cve_2023_27487_internal_headers;
 mod envoy_cve_2024_45806_private_peers;
+#[cfg(unix)]
+mod envoy_cve_2024_45808_log_injection;
 mod envoy_cve_2024_45809_key_fetch_in_a_request;
 mod envoy_cve_2026_26308_multi_value_headers;
 mod envoy_cve_2026_48042_deep_json;

@@ -1,14 +1,11 @@
 //! RFC 6750, section 5.3: a token in the query ends up in every log and in every `Referer`. It counts only for what cannot
 //! send a header, the service never sees it, and no line of Firegate's log holds a token, wherever it stood.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-
 use serde_json::json;
-use url::Url;
 
 use crate::project::{Key, Project, edited, exchange_of, expect, form, seen};
 use crate::stack::Call;
+use crate::stack::binary::Served;
 
 const CONFIGURATION: &str = "\
 backends:
@@ -61,58 +58,18 @@ async fn it_counts_for_event_streams_alone_and_the_service_never_sees_it() {
     gate.close().await;
 }
 
-/// A running `firegate serve`, which ends with the test.
-struct Served {
-    process: std::process::Child,
-    log: std::thread::JoinHandle<String>,
-    url: Url,
-}
-
-impl Served {
-    fn start(configuration: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder").keep();
-        let file = folder.join("firegate.yaml");
-        std::fs::write(&file, configuration).expect("a file");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_firegate"))
-            .args(["serve", "--listen", "127.0.0.1:0", "-c"])
-            .arg(file)
-            .env_clear()
-            .env("FIREGATE_LOG", "debug")
-            .current_dir(folder)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
-        let mut lines = BufReader::new(process.stderr.take().expect("its log")).lines().map_while(Result::ok);
-        let mut log = String::new();
-        let address = loop {
-            let line = lines.next().expect("it listens");
-            log.push_str(&line);
-            if line.contains("the front door listens") {
-                break line.rsplit("address=").next().expect("an address").trim().to_owned();
-            }
-        };
-        let log = std::thread::spawn(move || {
-            for line in lines {
-                log.push_str(&line);
-                log.push('\n');
-            }
-            log
-        });
-        let url = Url::parse(&format!("http://{address}")).expect("a URL");
-        Self { process, log, url }
-    }
-
-    fn log(mut self) -> String {
-        self.process.kill().expect("it ends");
-        self.process.wait().expect("it ends");
-        self.log.join().expect("its log")
-    }
-}
-
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_line_of_the_log_holds_a_token() {
+    for format in ["text", "json"] {
+        no_line_holds_a_token(format).await;
+    }
+}
+
+#[cfg(unix)]
+async fn no_line_holds_a_token(format: &str) {
     let project = Project::open().await;
-    let served = Served::start(&project.configuration(CONFIGURATION));
+    let served = Served::start(&project.configuration(CONFIGURATION), format, "debug");
     let at = |path: &str| served.url.join(path).expect("a path");
     let expired = Key::IdToken.sign(&edited(&project.id_claims(), "exp", json!(project.now() - 1)));
     let (good, session, app) = (project.id_token(), project.session_cookie(), project.app_check_token());
@@ -127,6 +84,11 @@ async fn no_line_of_the_log_holds_a_token() {
             query("/dead").header("accept", "text/event-stream"),
             query("/open").header("accept", "text/event-stream"),
             query("/nowhere%2F"),
+            Call::get(&at(&format!("/open?id_token={token}"))),
+            Call::get(&at(&format!("/open/{token}"))),
+            Call::get(&at("/open")).header("referer", &format!("http://door/open?a=1&access_token={token}")),
+            Call::get(&at("/open")).header("referer", &format!("http://door/open?token={token}")),
+            Call::get(&at("/open")).header("user-agent", token),
             Call::get(&at("/a")).bearer(token),
             Call::get(&at("/a")).bearer(&format!("{token}, {token}")),
             Call::get(&at("/a")).header("cookie", &format!("__session={token}")),
@@ -147,11 +109,14 @@ async fn no_line_of_the_log_holds_a_token() {
         }
         Call::get(&at("/a")).bearer(&good).send().await.ok();
     }
-    let log = served.log();
+    let log = served.stop();
     // The log is the one that would hold them: it has the refusals, with their paths, and the level is debug.
     let last = last.expect("something was refused");
-    assert!(log.contains("refused") && log.contains("DEBUG") && log.contains("/app"), "{log}");
-    assert!(log.contains(&last) || log.contains("a token was not exchanged"), "{log}");
+    for expected in
+        ["refused", "DEBUG", "/app", "/open?id_token=[concealed]", "/open/[concealed]", "/a?a=1", &last]
+    {
+        assert!(log.contains(expected), "{expected} is not in:\n{log}");
+    }
     for token in tokens {
         let (_, secrets) = token.split_once('.').expect("a header");
         for segment in secrets.split('.') {

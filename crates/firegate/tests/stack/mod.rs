@@ -4,6 +4,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod authority;
+#[cfg(unix)]
+pub(crate) mod binary;
+pub(crate) mod log;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -134,7 +137,12 @@ impl Stack {
 }
 
 pub(crate) fn context(clock: &ShiftedClock, has_application_credentials: bool) -> DevContext {
-    DevContext { clock: Arc::new(clock.clone()), has_application_credentials, workers: Some(2) }
+    DevContext {
+        clock: Arc::new(clock.clone()),
+        has_application_credentials,
+        workers: Some(2),
+        log: log::queue(),
+    }
 }
 
 /// A front door of its own, with the given configuration.
@@ -187,6 +195,7 @@ pub(crate) fn options(
         home: None,
         lookup_bearer: None,
         keeps_data: false,
+        log: log::queue(),
         roots: Roots::Given(Vec::new()),
         is_local: false,
         // Longer than any test waits: what would have to be waited for shows.

@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -296,34 +295,4 @@ pub(crate) async fn metric(door: &FrontDoor, name: &str) -> f64 {
     let text = String::from_utf8(answer.body.to_vec()).expect("text");
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{name} is missing:\n{text}")).parse().expect("a number")
-}
-
-/// The log of every door of this process, from the first call on.
-pub(crate) fn log() -> String {
-    let log = LOG.lock().expect("a lock");
-    String::from_utf8_lossy(&log).into_owned()
-}
-
-static LOG: LazyLock<Arc<Mutex<Vec<u8>>>> = LazyLock::new(|| {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let writer = Arc::clone(&log);
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || Recorder(Arc::clone(&writer)))
-        .init();
-    log
-});
-
-struct Recorder(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Recorder {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("a lock").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

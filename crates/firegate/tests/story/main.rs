@@ -5,6 +5,8 @@
 #[path = "../stack/mod.rs"]
 mod stack;
 
+#[cfg(unix)]
+mod access_log;
 mod app_check;
 mod command_line;
 mod credentials;

@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::gate::{PATIENCE, log};
-use crate::stack::{Call, Stack, at, claims, clock, close, door, stranger};
+use crate::gate::PATIENCE;
+use crate::stack::{Call, Stack, at, claims, clock, close, door, log, stranger};
 
 /// A server that answers one document at every path, and can be ended and started again at the same address.
 struct Documents {
@@ -191,7 +191,7 @@ async fn a_service_that_is_gone_is_no_lost_login_and_may_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scenario_21_when_the_clock_steps_tokens_are_judged_by_it_and_nothing_else_is_lost() {
-    log();
+    log::begin();
     let (clock, signer) = (clock(), stranger());
     let keys = Documents::start(([127, 0, 0, 1], 0).into(), key_document(&signer)).await;
     let service = Documents::start(([127, 0, 0, 1], 0).into(), "hello".to_owned()).await;
@@ -226,7 +226,7 @@ async fn scenario_21_when_the_clock_steps_tokens_are_judged_by_it_and_nothing_el
         }
         let told = async {
             let mut answered = 0;
-            while !tells_of_a_step(&log(), step) {
+            while !tells_of_a_step(&log::so_far(), step) {
                 // Who signs in by the clock as it is passes meanwhile: no key and no connection is lost.
                 assert_eq!(send(&token()).await.status.as_u16(), 200, "{step}");
                 answered += 1;

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::gate::{PATIENCE, log, metric, serve};
-use crate::stack::{claims, clock, close, door_of, stranger};
+use crate::gate::{PATIENCE, metric, serve};
+use crate::stack::{claims, clock, close, door_of, log, stranger};
 
 /// A clock that panics once on each kind of thread that it is told of.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Clock for Treacherous {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_is_that_requests_500_and_the_other_requests_of_its_connection_go_on() {
-    log();
+    log::begin();
     let (signer, fetches) = (stranger(), Arc::new(AtomicUsize::new(0)));
     let (keys, counted) = (json!({"keys": [signer.public_jwk()]}).to_string(), Arc::clone(&fetches));
     let publish = move || {
@@ -103,7 +103,8 @@ async fn a_panic_is_that_requests_500_and_the_other_requests_of_its_connection_g
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     assert!(!body.to_string().contains("the clock fell down"), "the client is not told why: {body}");
     let request_id = refused.headers["x-firegate-request-id"].to_str().expect("text");
-    let logged = log();
+    log::line(|line| line.contains("ERROR") && line.contains(request_id)).await;
+    let logged = log::so_far();
     let errors = logged.lines().filter(|line| line.contains("ERROR") && line.contains(request_id));
     let errors = errors.collect::<Vec<_>>();
     assert!(matches!(&errors[..], [line] if line.contains("the clock fell down")), "{errors:?}");

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::gate::{
-    PATIENCE, Site, endless, expect_echo, log, metric, open_web_socket, read_to_end, send_head, web_sockets,
+    PATIENCE, Site, endless, expect_echo, metric, open_web_socket, read_to_end, send_head, web_sockets,
 };
 use crate::reloading::reload;
-use crate::stack::{Answer, Call, at, text};
+use crate::stack::{Answer, Call, at, log, text};
 
 /// The bound on staleness in these tests, and a second.
 const STALE: i64 = 61;
@@ -165,7 +165,7 @@ async fn a_reload_in_an_outage_forgets_no_refusal() {
 async fn an_outage_of_the_identity_server_is_no_lost_login_and_forgets_no_refusal() {
     // How many others come while nobody can be asked.
     const OTHERS: usize = 100;
-    log();
+    log::begin();
     let site = Site::open().await;
     let denying = door(&site, &format!("anonymous: allow, {REQUIRED}")).await;
     let allow = "anonymous: allow, revocation: { check: required, max_staleness: 60s, on_failure: allow }";
@@ -198,10 +198,9 @@ async fn an_outage_of_the_identity_server_is_no_lost_login_and_forgets_no_refusa
     let unchecked = "firegate_user_status_allowed_on_failure_total";
     assert_eq!(metric(&allowing, unchecked).await, (OTHERS + 2) as f64);
     assert_eq!(metric(&denying, unchecked).await, 0.0);
-    let log = log();
-    let line =
-        log.lines().find(|line| line.contains("let in without a look-up") && line.contains(&stranger_uid));
-    assert!(line.is_some_and(|line| line.contains("WARN") && line.contains("backend=\"api\"")), "{line:?}");
+    let unchecked = |line: &str| line.contains("let in without a look-up") && line.contains(&stranger_uid);
+    let line = log::line(unchecked).await;
+    assert!(line.contains("WARN") && line.contains("backend=\"api\""), "{line:?}");
 
     site.lookups.mend();
     let recovered = async {

@@ -4,8 +4,8 @@ use firegate_proxy::FrontDoor;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::gate::{Site, log, mirror, open_web_socket, send_head, web_sockets};
-use crate::stack::{Answer, Call, at, text};
+use crate::gate::{Site, mirror, open_web_socket, send_head, web_sockets};
+use crate::stack::{Answer, Call, at, log, text};
 
 const EVERYWHERE: &str = "token_sources: [authorization, cookie, query, websocket_protocol]";
 const COOKIES: &str = "accept: [id_token, session_cookie]";
@@ -115,7 +115,7 @@ async fn authorization_wins_over_a_cookie_and_the_loser_goes_whoever_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_source_may_have_its_token_in_the_query_and_nothing_else_may() {
-    log();
+    log::begin();
     let site = Site::open().await;
     let door = mirroring(&site).await;
     let token = site.stack.id_token().await;
@@ -140,10 +140,10 @@ async fn an_event_source_may_have_its_token_in_the_query_and_nothing_else_may() 
     let late = get(&target("/drop/x", &token), "text/event-stream").await;
     late.expect_refusal(401, "TOKEN_EXPIRED", "REFRESH_TOKEN");
     let signature = token.rsplit_once('.').expect("a token").1;
-    let (log, address) = (log(), door.address().to_string());
-    let ours = log.lines().filter(|line| line.contains("firegate")).collect::<Vec<_>>();
-    assert!(ours.iter().any(|line| line.contains("TOKEN_EXPIRED") && line.contains("/drop/x")), "{address}");
-    let leak = ours.iter().find(|line| line.contains(signature));
+    let address = door.address().to_string();
+    log::line(|line| line.contains("TOKEN_EXPIRED") && line.contains(&format!("{address}/drop/x"))).await;
+    let log = log::so_far();
+    let leak = log.lines().find(|line| line.contains("firegate") && line.contains(signature));
     assert!(leak.is_none(), "{leak:?}");
     site.close([door]).await;
 }

@@ -5,11 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Checker, Given};
-use crate::configuration::model::{AllowedOrigins, Behind, Certificate, ConnectionLimits, Cors, Tls};
+use crate::configuration::model::{
+    AccessLogSettings, AllowedOrigins, Behind, Certificate, ConnectionLimits, Cors, Share, Tls,
+};
 use crate::configuration::names::Origin;
+use crate::configuration::quantity;
 use crate::configuration::source::{
-    BehindSource, BehindWordSource, ConfigurationSource, CorsSource, HopsSource, LimitsSource, ListenSource,
-    ListenerSource, TlsSource,
+    AccessLogSource, AccessLogWordSource, BehindSource, BehindWordSource, ConfigurationSource, CorsSource,
+    HopsSource, LimitsSource, ListenSource, ListenerSource, TlsSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::limits::{
@@ -155,6 +158,30 @@ impl Checker<'_> {
             Diagnostic::error(code::LISTEN, format!("{} is not an address to listen on", quoted(text)));
         self.report(path, found.hint(hint));
         None
+    }
+
+    pub(super) fn access_log(&mut self, source: Option<AccessLogSource>) -> Option<AccessLogSettings> {
+        let full = match source {
+            None | Some(AccessLogSource::Word(AccessLogWordSource::All)) => {
+                return Some(AccessLogSettings::default());
+            }
+            Some(AccessLogSource::Word(AccessLogWordSource::Refused)) => {
+                return Some(AccessLogSettings { sample: Share::NOTHING, ..AccessLogSettings::default() });
+            }
+            Some(AccessLogSource::Full(full)) => full,
+        };
+        let sample = match full.sample.map(|share| (quantity::share(&share.0), share.0)) {
+            None => Share::ALL,
+            Some((Ok(share), _)) => share,
+            Some((Err(error), text)) => {
+                let found =
+                    Diagnostic::error(code::QUANTITY, format!("{} is not a share: {error}", quoted(&text)))
+                        .hint("write for example `10%` or `0.5%`");
+                self.report(&YamlPath::root().key("access_log").key("sample"), found);
+                return None;
+            }
+        };
+        Some(AccessLogSettings { sample, user_ids: full.user_ids.unwrap_or(false) })
     }
 
     pub(super) fn tls(&mut self, source: TlsSource) -> Option<Tls> {

@@ -122,6 +122,7 @@ impl Checker<'_> {
         let assertion = self.assertion(source.assertion.take());
         let exchange =
             self.exchange(source.exchange.take(), assertion.as_ref(), users.as_ref(), backends.as_ref());
+        let access_log = self.access_log(source.access_log.take());
         let cors = source.cors.take().map(|cors| self.cors(cors));
         let tls = source.tls.take().map(|tls| self.tls(tls));
         let limits = source.limits.take().unwrap_or_default();
@@ -133,6 +134,7 @@ impl Checker<'_> {
             listen: listeners.listen,
             health: listeners.health,
             admin: listeners.admin,
+            access_log: access_log?,
             tls: optional(tls)?,
             limits: limits?,
             requests_max: requests_max?,

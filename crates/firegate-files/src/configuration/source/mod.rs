@@ -38,6 +38,9 @@ pub(crate) struct ConfigurationSource {
     pub health: Option<ListenerSource>,
     /// The listener for operators: `/metrics`. Never the public one.
     pub admin: Option<ListenerSource>,
+    /// Which requests have a line in the log: `all`, `refused`, or the rest by a sample. What was refused, failed or was cut
+    /// short always has one. Default: `all`.
+    pub access_log: Option<AccessLogSource>,
     /// TLS on the public listener.
     pub tls: Option<TlsSource>,
     /// How much is taken in at once.
@@ -114,6 +117,36 @@ pub(crate) struct LimitsSource {
 pub(crate) struct ListenerSource {
     /// The address and port, for example `127.0.0.1:9902`.
     pub listen: Option<String>,
+}
+
+/// Which requests have a line in the log.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum AccessLogSource {
+    /// All, or those alone that did not go well.
+    Word(AccessLogWordSource),
+    /// A sample, and what is told.
+    Full(AccessLogFullSource),
+}
+
+/// Which requests have a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AccessLogWordSource {
+    /// Every request.
+    All,
+    /// Requests that were refused, failed or were cut short.
+    Refused,
+}
+
+/// Which requests have a line in the log, and what it tells.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessLogFullSource {
+    /// The share of the requests that went well. Default: `100%`.
+    pub sample: Option<ShareSource>,
+    /// Whether the line has the user's ID, which is personal data. Default: `false`.
+    pub user_ids: Option<bool>,
 }
 
 /// TLS on the public listener.
@@ -316,6 +349,12 @@ pub(crate) enum DigitsSource {
 #[serde(transparent)]
 #[schemars(title = "a duration such as `5s`, `300ms` or `1m`", extend("pattern" = "^[0-9]+(ms|s|m|h)$"))]
 pub(crate) struct DurationSource(pub String);
+
+/// A share.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "a share such as `10%` or `0.5%`", extend("pattern" = "^[0-9]+(\\.[0-9]+)?%$"))]
+pub(crate) struct ShareSource(pub String);
 
 /// A size in bytes.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -31,6 +31,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert!(!configuration.exchange);
     assert_eq!(configuration.limits_store, LimitsStore::Memory);
     assert_eq!(configuration.verified_tokens_bytes, 64 * 1024 * 1024);
+    assert_eq!(configuration.access_log, AccessLogSettings { sample: Share::ALL, user_ids: false });
     assert_eq!(
         configuration.users,
         Users {
@@ -186,6 +187,8 @@ fn everything_that_is_built_can_be_set() {
     assert_eq!(configuration.health, Some("127.0.0.1:9902".parse().unwrap()));
     assert_eq!(configuration.admin, Some("127.0.0.1:9901".parse().unwrap()));
     assert!(configuration.exchange);
+    let tenth = Share::of_million(100_000).unwrap();
+    assert_eq!(configuration.access_log, AccessLogSettings { sample: tenth, user_ids: true });
     assert_eq!(
         configuration.behind,
         Some(Behind::Hops {

@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use firegate_core::reason::Code;
+use firegate_core::snapshot::Snapshot;
+use firegate_files::configuration;
 use prometheus_client::metrics::MetricType;
 
 use super::super::descriptions::ALL;
@@ -42,6 +45,8 @@ fn figures() -> Figures {
     Figures {
         is_ready: true,
         process: ProcessFigures {
+            requests_in_flight: 1,
+            log_lines_dropped: 31,
             configuration: ConfigurationFigures {
                 successes: 12,
                 failures: 10,
@@ -101,8 +106,16 @@ fn figures() -> Figures {
 }
 
 fn encode(format: Format) -> String {
-    let decisions = Decisions::new([], None);
+    let text = "project: demo-project\nallow: [allUsers]\nbackends: { api: 'https://api.example' }\n";
+    let snapshot = Snapshot::compile(&configuration::parse("firegate.yaml", text).expect("a configuration"));
+    let decisions = Decisions::new(&snapshot.backends, None);
     decisions.count(Ending::Respond, Route::NONE);
+    let api = decisions.route(&snapshot.backends[0]);
+    for (route, milliseconds) in [(api, 2), (api, 40), (Route::NONE, 0)] {
+        let latency = Duration::from_millis(milliseconds);
+        decisions.answered(route, latency, (route == api).then_some(Duration::from_micros(70)));
+        decisions.ended(route, 10, 1000, milliseconds == 40);
+    }
     Exposition::new(Given(figures(), Arc::new(decisions))).encode(format).expect("a text")
 }
 
@@ -131,6 +144,19 @@ fn it_says_what_the_owners_say() {
         "# TYPE firegate_decisions_total counter",
         "firegate_decisions_total{outcome=\"respond\",code=\"\",backend=\"\"} 1",
         "firegate_decisions_total{outcome=\"fault\",code=\"KEYS_UNAVAILABLE\",backend=\"\"} 0",
+        "firegate_response_head_seconds_bucket{backend=\"\",le=\"0.001\"} 1",
+        "firegate_response_head_seconds_bucket{backend=\"api\",le=\"0.001\"} 0",
+        "firegate_response_head_seconds_bucket{backend=\"api\",le=\"0.05\"} 2",
+        "firegate_response_head_seconds_bucket{backend=\"api\",le=\"+Inf\"} 2",
+        "firegate_response_head_seconds_sum{backend=\"api\"} 0.042",
+        "firegate_response_head_seconds_count{backend=\"api\"} 2",
+        "firegate_overhead_seconds_bucket{backend=\"api\",le=\"0.0001\"} 2",
+        "firegate_requests_in_flight 1",
+        "firegate_request_body_bytes_total{backend=\"api\"} 20",
+        "firegate_response_body_bytes_total{backend=\"api\"} 2000",
+        "firegate_responses_cut_total{backend=\"\"} 0",
+        "firegate_responses_cut_total{backend=\"api\"} 1",
+        "firegate_log_lines_dropped_total 31",
         "firegate_token_cache_hits_total 7",
         "firegate_token_cache_misses_total 5",
         "firegate_token_cache_entries 4",
@@ -167,12 +193,23 @@ fn it_says_what_the_owners_say() {
     assert!(!written.contains("firegate_key_set_age_seconds{issuer=\"session_cookie\"}"), "{written}");
 }
 
-/// The formats differ in the names of counters' families, and in the mark of the end.
+/// The formats differ in the names of counters' families, in how they write the bounds of buckets, and in the mark of the end.
 #[test]
 fn both_formats_have_the_same_samples() {
     let (open, plain) = (encode(Format::OpenMetrics), encode(Format::PrometheusText));
     let samples = |text: &str| {
-        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let (mut buckets, mut others) = (Vec::new(), Vec::new());
+        for sample in samples {
+            match sample.split_once("_bucket{") {
+                Some((name, rest)) => {
+                    buckets.push((name.to_owned(), rest.rsplit(' ').next().map(str::to_owned)))
+                }
+                None => others.push(sample.to_owned()),
+            }
+        }
+        others.sort_unstable();
+        (buckets, others)
     };
     assert_eq!(samples(&open), samples(&plain));
     assert!(open.contains("# TYPE firegate_decisions counter\n"), "{open}");

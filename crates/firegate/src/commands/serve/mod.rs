@@ -12,7 +12,7 @@ use firegate_core::time::SharedClock;
 use firegate_files::diagnostic::Style;
 use firegate_google::http::Roots;
 use firegate_proxy::limits::DRAIN_TIMEOUT;
-use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, ReloadError};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue, ReloadError};
 
 use self::origin::Origin;
 use self::reloading::Reloading;
@@ -50,6 +50,7 @@ pub fn run(
     arguments: ServeArguments,
     environment: Environment,
     clock: SharedClock,
+    log: &LogQueue,
 ) -> anyhow::Result<ExitCode> {
     let origin = Origin::of(&arguments, &environment)?;
     let (configuration, named_files) = origin.read();
@@ -83,6 +84,7 @@ pub fn run(
         lookup_bearer: None,
         // There the disk is memory, and gone with the instance.
         keeps_data: !environment.on_cloud_run,
+        log: log.clone(),
         roots: Roots::Platform,
         is_local: false,
         drain_timeout: DRAIN_TIMEOUT,
@@ -90,6 +92,9 @@ pub fn run(
         clock,
         configuration,
     })?;
+    if let Some(address) = door.admin_address() {
+        tracing::info!(%address, "the metrics are told");
+    }
     let scheme = if door.is_tls() { "https://" } else { "" };
     for address in door.addresses() {
         tracing::info!(address = %format_args!("{scheme}{address}"), "the front door listens");

@@ -1,0 +1,177 @@
+//! A line as Cloud Logging reads it: the request in its `httpRequest`, and beside it Firegate's own words
+//! (<https://cloud.google.com/logging/docs/structured-logging>).
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use http::Version;
+
+use super::{AccessLine, Severity, write_number, write_seconds, write_time};
+use crate::limits::LOG_FIELD_BYTES_MAX;
+
+/// Appends a line without its end.
+pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
+    start(line.at, line.severity(), to);
+    if let Some(message) = line.message() {
+        member(",\"message\":", message.as_bytes(), to);
+    }
+    http_request(line, to);
+    if let Some(trace) = line.trace {
+        member(",\"logging.googleapis.com/trace\":", b"projects/", to);
+        // The project's and the trace's ids are of a closed alphabet.
+        to.pop();
+        to.extend_from_slice(line.project.as_bytes());
+        to.extend_from_slice(b"/traces/");
+        to.extend_from_slice(trace.trace_id());
+        to.push(b'"');
+        if let Some(span_id) = trace.span_id() {
+            member(",\"logging.googleapis.com/spanId\":", span_id, to);
+        }
+        to.extend_from_slice(b",\"logging.googleapis.com/trace_sampled\":");
+        to.extend_from_slice(if trace.is_sampled() { b"true" } else { b"false" });
+    }
+    member(",\"request_id\":", line.request_id.as_bytes(), to);
+    member(",\"outcome\":", line.outcome.as_bytes(), to);
+    optional(",\"backend\":", Some(line.backend.as_bytes()).filter(|name| !name.is_empty()), to);
+    if let Some(refusal) = line.refusal {
+        let entry = refusal.code.entry();
+        member(",\"code\":", entry.name.as_bytes(), to);
+        member(",\"stage\":", refusal.stage.as_str().as_bytes(), to);
+        member(",\"evidence\":", refusal.evidence.as_bytes(), to);
+        member(",\"hint\":", entry.fix.as_bytes(), to);
+    }
+    optional(",\"user_id\":", line.user_id.map(str::as_bytes), to);
+    if line.attempts > 0 {
+        to.extend_from_slice(b",\"attempts\":");
+        write_number(line.attempts.into(), to);
+    }
+    optional(",\"endpoint\":", line.endpoint.map(str::as_bytes), to);
+    if let Some(latency) = line.upstream_latency {
+        duration(",\"upstream_latency\":", latency, to);
+    }
+    optional(",\"cut\":", line.cut.map(str::as_bytes), to);
+    to.push(b'}');
+}
+
+/// <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#HttpRequest>, in which numbers of 64 bits are texts.
+fn http_request(line: &AccessLine<'_>, to: &mut Vec<u8>) {
+    to.extend_from_slice(b",\"httpRequest\":{");
+    member("\"requestMethod\":", line.method.as_bytes(), to);
+    to.extend_from_slice(b",\"requestUrl\":\"");
+    to.extend_from_slice(line.scheme.as_bytes());
+    to.extend_from_slice(b"://");
+    escaped(line.host, to);
+    escaped(line.target, to);
+    to.extend_from_slice(b"\",\"status\":");
+    write_number(line.status.into(), to);
+    number(",\"requestSize\":", line.request_bytes, to);
+    number(",\"responseSize\":", line.response_bytes, to);
+    optional(",\"userAgent\":", line.user_agent, to);
+    optional(",\"referer\":", line.referer, to);
+    // Writing to memory does not fail.
+    let _ = write!(to, ",\"remoteIp\":\"{}\"", line.remote);
+    duration(",\"latency\":", line.latency, to);
+    member(",\"protocol\":", protocol(line.protocol), to);
+    to.push(b'}');
+}
+
+/// The line that tells of a gap.
+pub(super) fn write_gap(at: Duration, message: &str, lines: u64, to: &mut Vec<u8>) {
+    start(at, Severity::Warning, to);
+    member(",\"message\":", message.as_bytes(), to);
+    to.extend_from_slice(b",\"lines_dropped\":");
+    write_number(lines, to);
+    to.push(b'}');
+}
+
+fn start(at: Duration, severity: Severity, to: &mut Vec<u8>) {
+    to.extend_from_slice(b"{\"severity\":");
+    to.extend_from_slice(match severity {
+        Severity::Info => b"\"INFO\"".as_slice(),
+        Severity::Warning => b"\"WARNING\"",
+    });
+    to.extend_from_slice(b",\"time\":\"");
+    write_time(at, to);
+    to.push(b'"');
+}
+
+fn protocol(version: Version) -> &'static [u8] {
+    match version {
+        Version::HTTP_10 => b"HTTP/1.0",
+        Version::HTTP_2 => b"HTTP/2",
+        _ => b"HTTP/1.1",
+    }
+}
+
+fn member(name: &str, value: &[u8], to: &mut Vec<u8>) {
+    to.extend_from_slice(name.as_bytes());
+    to.push(b'"');
+    escaped(value, to);
+    to.push(b'"');
+}
+
+fn optional(name: &str, value: Option<&[u8]>, to: &mut Vec<u8>) {
+    if let Some(value) = value {
+        member(name, value, to);
+    }
+}
+
+fn number(name: &str, value: u64, to: &mut Vec<u8>) {
+    to.extend_from_slice(name.as_bytes());
+    to.push(b'"');
+    write_number(value, to);
+    to.push(b'"');
+}
+
+fn duration(name: &str, value: Duration, to: &mut Vec<u8>) {
+    to.extend_from_slice(name.as_bytes());
+    to.push(b'"');
+    write_seconds(value, to);
+    to.push(b'"');
+}
+
+/// Appends a text, at most [`LOG_FIELD_BYTES_MAX`] of it. What would end the text or the line, and whatever a terminal or an
+/// editor obeys instead of showing it, is written by its number; bytes that are no UTF-8 become U+FFFD.
+fn escaped(text: &[u8], to: &mut Vec<u8>) {
+    let kept = text.get(..LOG_FIELD_BYTES_MAX).unwrap_or(text);
+    if kept.iter().all(|byte| is_plain(*byte)) {
+        to.extend_from_slice(kept);
+    } else {
+        for chunk in kept.utf8_chunks() {
+            chunk.valid().chars().for_each(|character| write_escaped(character, to));
+            if !chunk.invalid().is_empty() {
+                to.extend_from_slice("\u{fffd}".as_bytes());
+            }
+        }
+    }
+    if kept.len() < text.len() {
+        to.extend_from_slice("…".as_bytes());
+    }
+}
+
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn write_escaped(character: char, to: &mut Vec<u8>) {
+    let mut bytes = [0; 4];
+    match character {
+        '"' => to.extend_from_slice(b"\\\""),
+        '\\' => to.extend_from_slice(b"\\\\"),
+        _ if is_obeyed(character) => {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                // Writing to memory does not fail.
+                let _ = write!(to, "\\u{unit:04x}");
+            }
+        }
+        _ => to.extend_from_slice(character.encode_utf8(&mut bytes).as_bytes()),
+    }
+}
+
+/// Whether a character does something instead of being seen: controls, separators of lines, and what turns the direction of
+/// writing (<https://trojansource.codes>).
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

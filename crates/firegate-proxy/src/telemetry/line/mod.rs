@@ -1,0 +1,188 @@
+//! Log lines as bytes. Whatever a client chose is escaped here, and nowhere else: no line can be broken, forged or dressed up
+//! by what stands in a request.
+
+mod json;
+mod text;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use firegate_core::reason::{Code, Denial, Fault, Stage};
+use firegate_core::trace::TraceContext;
+use http::Version;
+
+use super::log_queue::LogForm;
+use crate::door::Refused;
+
+/// How bad it is that something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Info,
+    Warning,
+}
+
+/// What is told of one request. Texts are as the client sent them, but without tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccessLine<'a> {
+    /// When it was over, since 1970-01-01.
+    pub(crate) at: Duration,
+    pub(crate) request_id: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) scheme: &'static str,
+    pub(crate) host: &'a [u8],
+    /// Path and query.
+    pub(crate) target: &'a [u8],
+    pub(crate) protocol: Version,
+    pub(crate) user_agent: Option<&'a [u8]>,
+    pub(crate) referer: Option<&'a [u8]>,
+    pub(crate) remote: IpAddr,
+    pub(crate) status: u16,
+    pub(crate) request_bytes: u64,
+    pub(crate) response_bytes: u64,
+    pub(crate) latency: Duration,
+    /// How long the service took to answer, all attempts together.
+    pub(crate) upstream_latency: Option<Duration>,
+    /// How often the request was sent to the service; 0 if it was not.
+    pub(crate) attempts: u32,
+    pub(crate) trace: Option<&'a TraceContext>,
+    pub(crate) project: &'a str,
+    /// The backend's name, empty if the request had none.
+    pub(crate) backend: &'a str,
+    /// Where the service was asked, the last time.
+    pub(crate) endpoint: Option<&'a str>,
+    /// How it ended, as the metrics call it.
+    pub(crate) outcome: &'static str,
+    pub(crate) refusal: Option<&'a Refusal>,
+    pub(crate) user_id: Option<&'a str>,
+    /// Why the answer did not reach its end.
+    pub(crate) cut: Option<&'a str>,
+}
+
+/// Why a request was refused, with the evidence that the client does not get.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) stage: Stage,
+    pub(crate) evidence: String,
+    /// It is a failure, and not the rules' answer.
+    pub(crate) is_fault: bool,
+}
+
+impl Refusal {
+    pub(crate) fn of(refused: &Refused) -> Self {
+        match refused {
+            Refused::Denial(Denial { reason, stage }) => {
+                Self { code: reason.code(), stage: *stage, evidence: reason.to_string(), is_fault: false }
+            }
+            Refused::Fault(Fault { code, stage, detail }) => {
+                Self { code: *code, stage: *stage, evidence: detail.clone(), is_fault: true }
+            }
+        }
+    }
+}
+
+impl AccessLine<'_> {
+    pub(crate) fn severity(&self) -> Severity {
+        let failed = self.refusal.is_some_and(|refusal| refusal.is_fault);
+        if failed || self.cut.is_some() { Severity::Warning } else { Severity::Info }
+    }
+
+    /// The word that stands before a line that somebody ought to read.
+    fn message(&self) -> Option<&'static str> {
+        match (self.refusal, self.cut) {
+            (Some(refusal), _) => Some(if refusal.is_fault { "failed" } else { "refused" }),
+            (None, Some(_)) => Some("cut short"),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Appends one line with its line feed.
+pub(crate) fn write(form: LogForm, line: &AccessLine<'_>, to: &mut Vec<u8>) {
+    match form {
+        LogForm::Json => json::write(line, to),
+        LogForm::Text { coloured } => text::write(line, coloured, to),
+    }
+    to.push(b'\n');
+}
+
+/// The line in the place of those that the sink did not take in time.
+pub(super) fn write_gap(form: LogForm, at: Duration, lines: u64, to: &mut Vec<u8>) {
+    const MESSAGE: &str = "log lines were dropped, because whoever reads the log takes them too slowly";
+    match form {
+        LogForm::Json => json::write_gap(at, MESSAGE, lines, to),
+        LogForm::Text { coloured } => text::write_gap(at, MESSAGE, lines, coloured, to),
+    }
+    to.push(b'\n');
+}
+
+/// A moment since 1970-01-01 as RFC 3339 has it, in UTC and to the microsecond.
+pub fn rfc_3339(at: Duration) -> String {
+    let mut text = Vec::new();
+    write_time(at, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Appends a moment as RFC 3339 has it, in UTC and to the microsecond.
+fn write_time(at: Duration, to: &mut Vec<u8>) {
+    let (year, month, day) = civil_date(at.as_secs() / SECONDS_PER_DAY);
+    let second = at.as_secs() % SECONDS_PER_DAY;
+    write_digits(year, 4, to);
+    for (before, number) in
+        [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
+    {
+        to.push(before);
+        write_digits(number, 2, to);
+    }
+    to.push(b'.');
+    write_digits(at.subsec_micros().into(), 6, to);
+    to.push(b'Z');
+}
+
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+
+/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar
+/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that a leap day is a year's last.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+/// Appends seconds to the microsecond, as Cloud Logging writes durations.
+fn write_seconds(duration: Duration, to: &mut Vec<u8>) {
+    write_number(duration.as_secs(), to);
+    to.push(b'.');
+    write_digits(duration.subsec_micros().into(), 6, to);
+    to.push(b's');
+}
+
+/// Appends a number in decimal digits.
+fn write_number(number: u64, to: &mut Vec<u8>) {
+    write_digits(number, 1, to);
+}
+
+/// Appends a number in at least `width` decimal digits.
+fn write_digits(mut number: u64, width: usize, to: &mut Vec<u8>) {
+    // The longest number has 20 digits.
+    let mut digits = [b'0'; 20];
+    let mut length = 0;
+    for digit in digits.iter_mut().rev() {
+        if number == 0 && length >= width {
+            break;
+        }
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        length += 1;
+    }
+    to.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,170 @@
+use std::net::Ipv4Addr;
+
+use firegate_core::reason::Reason;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::door::denial;
+use crate::limits::LOG_FIELD_BYTES_MAX;
+
+const JSON: LogForm = LogForm::Json;
+const TEXT: LogForm = LogForm::Text { coloured: false };
+
+/// A request that went well.
+fn well() -> AccessLine<'static> {
+    AccessLine {
+        at: Duration::new(1_795_896_000, 123_456_789),
+        request_id: "6f0c",
+        method: "GET",
+        scheme: "https",
+        host: b"door.example",
+        target: b"/items?page=2",
+        protocol: Version::HTTP_2,
+        user_agent: Some(b"curl/8"),
+        referer: None,
+        remote: Ipv4Addr::new(203, 0, 113, 9).into(),
+        status: 200,
+        request_bytes: 0,
+        response_bytes: 512,
+        latency: Duration::from_micros(1234),
+        upstream_latency: Some(Duration::from_micros(1000)),
+        attempts: 1,
+        endpoint: Some("https://api.example"),
+        trace: None,
+        project: "my-project",
+        backend: "api",
+        outcome: "permit",
+        refusal: None,
+        user_id: None,
+        cut: None,
+    }
+}
+
+fn written(form: LogForm, line: &AccessLine<'_>) -> String {
+    let mut bytes = Vec::new();
+    write(form, line, &mut bytes);
+    let text = String::from_utf8(bytes).expect("UTF-8, whatever the client sent");
+    let one = text.strip_suffix('\n').expect("a line feed at the end");
+    assert!(!one.contains(obeyed), "one line, in which nothing is obeyed: {one:?}");
+    one.to_owned()
+}
+
+/// What a terminal, or a reader of lines, does not simply show.
+fn obeyed(character: char) -> bool {
+    character.is_control() || ('\u{2028}'..='\u{202e}').contains(&character)
+}
+
+#[test]
+fn cloud_logging_gets_its_own_form() {
+    let headers = http::HeaderMap::from_iter([(
+        http::HeaderName::from_static("x-cloud-trace-context"),
+        http::HeaderValue::from_static("0af7651916cd43dd8448eb211c80319c/1;o=1"),
+    )]);
+    let trace = TraceContext::of(&headers);
+    let refusal = Refusal::of(&denial(Reason::RouteNotFound, Stage::Route));
+    let line = AccessLine {
+        trace: trace.as_ref(),
+        referer: Some(b"https://app.example/"),
+        refusal: Some(&refusal),
+        user_id: Some("eve"),
+        cut: Some("the client left before the end"),
+        ..well()
+    };
+    let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
+    let expected = json!({
+        "severity": "WARNING", "time": "2026-11-28T20:00:00.123456Z", "message": "refused",
+        "httpRequest": {
+            "requestMethod": "GET", "requestUrl": "https://door.example/items?page=2", "status": 200,
+            "requestSize": "0", "responseSize": "512", "userAgent": "curl/8", "referer": "https://app.example/",
+            "remoteIp": "203.0.113.9", "latency": "0.001234s", "protocol": "HTTP/2",
+        },
+        "logging.googleapis.com/trace": "projects/my-project/traces/0af7651916cd43dd8448eb211c80319c",
+        "logging.googleapis.com/spanId": "0000000000000001", "logging.googleapis.com/trace_sampled": true,
+        "request_id": "6f0c", "outcome": "permit", "backend": "api", "code": "ROUTE_NOT_FOUND", "stage": "route",
+        "evidence": Reason::RouteNotFound.to_string(), "hint": Code::RouteNotFound.entry().fix,
+        "user_id": "eve", "attempts": 1, "upstream_latency": "0.001000s", "cut": "the client left before the end",
+    });
+    assert_eq!(found, expected);
+    assert_eq!(found.to_string(), expected.to_string(), "in this order");
+}
+
+#[test]
+fn a_person_gets_what_happened_first() {
+    let line = well();
+    assert_eq!(
+        written(TEXT, &line),
+        "2026-11-28T20:00:00.123456Z  INFO 200 GET https://door.example/items?page=2 1.234ms 512B from 203.0.113.9 \
+         backend=api request_id=6f0c"
+    );
+    let refusal = Refusal::of(&denial(Reason::RouteNotFound, Stage::Route));
+    let line = AccessLine { status: 404, backend: "", refusal: Some(&refusal), ..well() };
+    let text = written(TEXT, &line);
+    let start = "2026-11-28T20:00:00.123456Z  INFO refused 404 GET https://door.example/items?page=2 ";
+    assert!(
+        text.starts_with(start) && text.contains(" code=ROUTE_NOT_FOUND stage=route evidence=\""),
+        "{text}"
+    );
+    let mut coloured = Vec::new();
+    write(LogForm::Text { coloured: true }, &line, &mut coloured);
+    assert!(String::from_utf8_lossy(&coloured).contains("\u{1b}[32m INFO\u{1b}[0m refused 404"));
+}
+
+#[test]
+fn moments_are_written_as_rfc_3339_has_them() {
+    for (seconds, expected) in [
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (951_782_399, "2000-02-28T23:59:59.000000Z"),
+        (951_782_400, "2000-02-29T00:00:00.000000Z"),
+        (1_709_251_199, "2024-02-29T23:59:59.000000Z"),
+        (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
+    ] {
+        let mut written = Vec::new();
+        write_time(Duration::from_secs(seconds), &mut written);
+        assert_eq!(String::from_utf8_lossy(&written), expected);
+    }
+}
+
+#[test]
+fn a_text_that_is_too_long_is_cut_and_says_so() {
+    let long = vec![b'a'; LOG_FIELD_BYTES_MAX + 1];
+    for form in [JSON, TEXT] {
+        let text = written(form, &AccessLine { target: &long, ..well() });
+        assert_eq!(
+            text.matches('a').count()
+                - written(form, &AccessLine { target: b"", ..well() }).matches('a').count(),
+            LOG_FIELD_BYTES_MAX
+        );
+        assert!(text.contains("a…"), "{text}");
+    }
+}
+
+#[test]
+fn every_number_is_written_whole() {
+    for (number, width, expected) in
+        [(0, 1, "0"), (7, 2, "07"), (120, 2, "120"), (u64::MAX, 1, "18446744073709551615"), (0, 6, "000000")]
+    {
+        let mut written = Vec::new();
+        write_digits(number, width, &mut written);
+        assert_eq!(String::from_utf8_lossy(&written), expected);
+    }
+}
+
+proptest! {
+    /// Whatever stands in a request, the line is one line of JSON that says it, or of text in which nothing is obeyed.
+    #[test]
+    fn no_bytes_of_a_client_break_a_line(bytes in proptest::collection::vec(any::<u8>(), 0..64), word in "\\PC{0,8}[\u{1b}\u{85}\u{202e}\"\\\\\n]\\PC{0,8}") {
+        let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), is_fault: false };
+        let line = AccessLine {
+            method: &word, host: &bytes, target: &bytes, user_agent: Some(&bytes), referer: Some(word.as_bytes()),
+            refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), ..well()
+        };
+        let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
+        prop_assert_eq!(found["user_id"].as_str(), Some(word.as_str()));
+        prop_assert_eq!(found["evidence"].as_str(), Some(word.as_str()));
+        prop_assert_eq!(found["httpRequest"]["userAgent"].as_str(), Some(&*String::from_utf8_lossy(&bytes)));
+        let names = found.as_object().expect("an object").len();
+        prop_assert_eq!(names, 15, "{}", found);
+        written(TEXT, &line);
+    }
+}

@@ -1,0 +1,282 @@
+//! What is known of one request, gathered on its way and told at its end.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use firegate_core::forwarded::Client;
+use firegate_core::snapshot::Backend;
+use firegate_core::time::SharedClock;
+use firegate_core::trace::TraceContext;
+use http::header::{HOST, REFERER, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::access_log::{AccessLog, AccessLogPolicy};
+use super::conceal;
+use super::line::{AccessLine, Refusal};
+use crate::connection::Arrival;
+use crate::door::Refused;
+use crate::generation::{Generation, ProcessOptions};
+use crate::metrics::{Decisions, Ending, Route};
+
+/// The status of a request whose client left before the answer: what nginx writes, and Google's for `CANCELLED`
+/// (<https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Where the records of a worker's requests end up.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    access_log: AccessLog,
+    clock: SharedClock,
+}
+
+/// What is known of one request. It is told, in the log and in the metrics, when it is dropped: whatever becomes of a request,
+/// it is told once.
+#[derive(Debug)]
+pub(crate) struct RequestRecord {
+    telemetry: Arc<Telemetry>,
+    policy: Arc<AccessLogPolicy>,
+    decisions: Arc<Decisions>,
+    began: Instant,
+    request_id: String,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    host: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+    trace: Option<TraceContext>,
+    client: Client,
+    backend: Option<Arc<Backend>>,
+    route: Route,
+    user_id: Option<String>,
+    request_bytes: Option<Arc<AtomicU64>>,
+    sent: Option<Sent>,
+    /// Who tells how a WebSocket went on.
+    tunnel: Option<oneshot::Sender<Box<RequestRecord>>>,
+    answer: Option<Answer>,
+    refusal: Option<Refusal>,
+    pub(super) response_bytes: u64,
+    /// Why the answer did not reach its end.
+    pub(super) cut: Option<Cow<'static, str>>,
+}
+
+/// That the request was sent to its service.
+#[derive(Clone, Debug)]
+struct Sent {
+    at: Instant,
+    attempts: u32,
+    /// The origin of the endpoint that was asked last.
+    endpoint: Arc<str>,
+    /// How long the service took, once it has answered.
+    latency: Option<Duration>,
+}
+
+/// The answer's head.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    status: StatusCode,
+    ending: Ending,
+}
+
+impl Telemetry {
+    pub(crate) fn new(process: &ProcessOptions) -> Self {
+        Self { access_log: AccessLog::new(process.log.clone()), clock: Arc::clone(&process.clock) }
+    }
+
+    /// Hands over what is to be logged when it has become old. Runs on the worker.
+    pub(crate) async fn run(&self) {
+        self.access_log.run().await;
+    }
+
+    /// Begins the record of a request, of which nothing is read yet: its client is whoever has opened the connection.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        generation: &Generation,
+        request_id: String,
+        parts: &Parts,
+        arrival: Arrival,
+    ) -> Box<RequestRecord> {
+        let header = |name| parts.headers.get(name).cloned();
+        Box::new(RequestRecord {
+            telemetry: Arc::clone(self),
+            policy: Arc::clone(&generation.access_log),
+            decisions: Arc::clone(&generation.decisions),
+            began: Instant::now(),
+            request_id,
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            host: header(HOST),
+            user_agent: header(USER_AGENT),
+            referer: header(REFERER),
+            trace: None,
+            client: Client { address: arrival.peer.ip(), scheme: arrival.scheme(), is_vouched_for: false },
+            backend: None,
+            route: Route::NONE,
+            user_id: None,
+            request_bytes: None,
+            sent: None,
+            tunnel: None,
+            answer: None,
+            refusal: None,
+            response_bytes: 0,
+            cut: None,
+        })
+    }
+}
+
+impl RequestRecord {
+    /// By what the bytes of the request's body are counted.
+    pub(crate) fn request_bytes(&mut self) -> Arc<AtomicU64> {
+        Arc::clone(self.request_bytes.get_or_insert_default())
+    }
+
+    /// The headers say who the client is, and which trace the request belongs to.
+    pub(crate) fn comes_from(&mut self, client: Client, trace: Option<TraceContext>) {
+        self.client = client;
+        self.trace = trace;
+    }
+
+    /// The request's path leads to this backend.
+    pub(crate) fn routed(&mut self, backend: &Arc<Backend>, route: Route) {
+        self.backend = Some(Arc::clone(backend));
+        self.route = route;
+    }
+
+    /// The request is about this backend, without being sent there.
+    pub(crate) fn is_for(&mut self, backend: &Arc<Backend>) {
+        self.backend = Some(Arc::clone(backend));
+    }
+
+    /// The request is a user's.
+    pub(crate) fn is_of_user(&mut self, user_id: &str) {
+        if self.policy.tells_user_ids {
+            self.user_id = Some(user_id.to_owned());
+        }
+    }
+
+    /// The request is about to be sent to an endpoint of its service, perhaps once more.
+    pub(crate) fn sending(&mut self, endpoint: &Arc<str>) {
+        let endpoint = Arc::clone(endpoint);
+        self.sent = Some(match self.sent.take() {
+            Some(sent) => Sent { attempts: sent.attempts + 1, endpoint, ..sent },
+            None => Sent { at: Instant::now(), attempts: 1, endpoint, latency: None },
+        });
+    }
+
+    /// The service has answered, or failed to.
+    pub(crate) fn sent(&mut self) {
+        if let Some(sent) = &mut self.sent {
+            sent.latency = Some(sent.at.elapsed());
+        }
+    }
+
+    /// The answer switches protocols; who gets the record at `tunnel` tells what went through until the end.
+    pub(crate) fn switches(&mut self, tunnel: oneshot::Sender<Box<Self>>) {
+        self.tunnel = Some(tunnel);
+    }
+
+    /// The answer is on its way: its body has the record, or, of one that switches protocols, the tunnel.
+    pub(super) fn for_body(mut self: Box<Self>) -> Option<Box<Self>> {
+        let Some(tunnel) = self.tunnel.take() else { return Some(self) };
+        // A tunnel that is over already leaves the record to be told as it is.
+        tunnel.send(self).err().into_iter().for_each(drop);
+        None
+    }
+
+    /// What went through a tunnel, and why it was ended, unless one of the sides ended it.
+    pub(crate) fn tunnelled(&mut self, to_service: u64, to_client: u64, cut: Option<&'static str>) {
+        self.request_bytes().fetch_add(to_service, Ordering::Relaxed);
+        self.response_bytes = to_client;
+        self.cut = cut.map(Cow::Borrowed);
+    }
+
+    /// The request is not forwarded, or its answer not handed on.
+    pub(crate) fn refused(&mut self, refused: &Refused) {
+        self.refusal = Some(Refusal::of(refused));
+    }
+
+    /// The answer's head is there.
+    pub(crate) fn answered(&mut self, status: StatusCode, ending: Ending) {
+        self.answer = Some(Answer { status, ending });
+        self.decisions.count(ending, self.route);
+        let share = self.sent.as_ref().map(|sent| sent.at.duration_since(self.began));
+        self.decisions.answered(self.route, self.began.elapsed(), share);
+    }
+
+    /// What the client and the log know it by.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Where it was routed to.
+    pub(crate) fn route(&self) -> Route {
+        self.route
+    }
+
+    /// Whether the answer ends with its head (RFC 9110, section 6.4.1).
+    pub(super) fn answer_has_no_body(&self) -> bool {
+        let status = self.answer.map(|answer| answer.status);
+        self.method == Method::HEAD
+            || status.is_some_and(|status| {
+                status.is_informational()
+                    || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            })
+    }
+
+    /// Tells what is known, once.
+    fn tell(&self) {
+        let latency = self.began.elapsed();
+        let request_bytes = self.request_bytes.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
+        let ending = self.answer.map_or(Ending::Cancelled, |answer| answer.ending);
+        self.decisions.ended(self.route, request_bytes, self.response_bytes, self.cut.is_some());
+        let target = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let target = conceal::url(target.as_bytes());
+        let host = self.uri.authority().map(|authority| authority.as_str().as_bytes());
+        let host = host.or(self.host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default();
+        let user_agent = self.user_agent.as_ref().map(|value| conceal::tokens(value.as_bytes()));
+        let referer = self.referer.as_ref().map(|value| conceal::url(value.as_bytes()));
+        let line = AccessLine {
+            at: self.telemetry.clock.since_epoch(),
+            request_id: &self.request_id,
+            method: self.method.as_str(),
+            scheme: self.client.scheme,
+            host: &conceal::tokens(host),
+            target: &target,
+            protocol: self.version,
+            user_agent: user_agent.as_deref(),
+            referer: referer.as_deref(),
+            remote: self.client.address,
+            status: self.answer.map_or(CLIENT_CLOSED_REQUEST, |answer| answer.status.as_u16()),
+            request_bytes,
+            response_bytes: self.response_bytes,
+            latency,
+            upstream_latency: self.sent.as_ref().and_then(|sent| sent.latency),
+            attempts: self.sent.as_ref().map_or(0, |sent| sent.attempts),
+            endpoint: self.sent.as_ref().map(|sent| &*sent.endpoint),
+            trace: self.trace.as_ref(),
+            project: &self.policy.project,
+            backend: self.backend.as_ref().map_or("", |backend| backend.name.as_str()),
+            outcome: ending.outcome(),
+            refusal: self.refusal.as_ref(),
+            user_id: self.user_id.as_deref(),
+            cut: self.cut.as_deref(),
+        };
+        self.telemetry.access_log.append(&self.policy, &line);
+    }
+}
+
+impl Drop for RequestRecord {
+    fn drop(&mut self) {
+        if self.answer.is_none() {
+            self.decisions.count(Ending::Cancelled, self.route);
+            self.cut = Some(Cow::Borrowed("the client left before the answer"));
+        }
+        self.tell();
+    }
+}
