@@ -73,14 +73,14 @@ descriptions! {
         "From a request's head to the head of its answer."
     OVERHEAD_SECONDS Histogram "firegate_overhead_seconds" ["backend"]
         "Firegate's own share of it: from a request's head to the moment at which the service is asked."
-    IN_FLIGHT Gauge "firegate_requests_in_flight" []
-        "Requests whose answer has not ended, WebSockets left out."
     REQUEST_BYTES Counter "firegate_request_body_bytes_total" ["backend"]
         "Bytes of the bodies of requests."
     RESPONSE_BYTES Counter "firegate_response_body_bytes_total" ["backend"]
         "Bytes of the bodies of answers."
     CUT Counter "firegate_responses_cut_total" ["backend"]
         "Answers that did not reach their end: the client left, the service broke off, or a bound was over."
+    IN_FLIGHT Gauge "firegate_requests_in_flight" []
+        "Requests whose answer has not ended, WebSockets left out."
     LOG_LINES_DROPPED Counter "firegate_log_lines_dropped_total" []
         "Lines of the log that were dropped, because whoever reads it took them too slowly."
     ALLOWED_ON_FAILURE Counter "firegate_user_status_allowed_on_failure_total" []

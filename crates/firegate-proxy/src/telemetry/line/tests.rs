@@ -83,7 +83,7 @@ fn cloud_logging_gets_its_own_form() {
         "logging.googleapis.com/spanId": "0000000000000001", "logging.googleapis.com/trace_sampled": true,
         "request_id": "6f0c", "outcome": "permit", "backend": "api", "code": "ROUTE_NOT_FOUND", "stage": "route",
         "evidence": Reason::RouteNotFound.to_string(), "hint": Code::RouteNotFound.entry().fix,
-        "user_id": "eve", "attempts": 1, "upstream_latency": "0.001000s", "cut": "the client left before the end",
+        "user_id": "eve", "attempts": 1, "endpoint": "https://api.example", "upstream_latency": "0.001000s", "cut": "the client left before the end",
     });
     assert_eq!(found, expected);
     assert_eq!(found.to_string(), expected.to_string(), "in this order");
@@ -164,7 +164,7 @@ proptest! {
         prop_assert_eq!(found["evidence"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["httpRequest"]["userAgent"].as_str(), Some(&*String::from_utf8_lossy(&bytes)));
         let names = found.as_object().expect("an object").len();
-        prop_assert_eq!(names, 15, "{}", found);
+        prop_assert_eq!(names, 16, "{}", found);
         written(TEXT, &line);
     }
 }
