@@ -19,6 +19,14 @@ impl Refused {
         }
     }
 
+    /// The HTTP status of the answer.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Denial(denial) => denial.reason.status(),
+            Self::Fault(fault) => fault.code.entry().status,
+        }
+    }
+
     /// What the limit came to that refuses the request, if one does.
     pub(crate) fn limit(&self) -> Option<&Count> {
         match self {
