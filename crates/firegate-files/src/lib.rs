@@ -6,11 +6,13 @@
 //! - [`groups`]: who is in which group.
 //! - [`google_file`]: what all files of Google's have in common: fields, how each is treated, and writing them back.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
+//! - [`decision_cases`]: requests, and what a configuration is expected to make of them.
 //! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
 //! - [`yaml`]: the one module that knows the YAML parser.
 #![forbid(unsafe_code)]
 
 pub mod configuration;
+pub mod decision_cases;
 pub mod diagnostic;
 pub mod google_file;
 pub mod groups;

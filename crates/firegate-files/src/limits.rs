@@ -98,3 +98,9 @@ pub const GOOGLE_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How many values a file of Google's may hold.
 pub const GOOGLE_FILE_NODES_MAX: usize = 500_000;
+
+/// How many cases one file of decision cases may have.
+pub const CASES_MAX: usize = 10_000;
+
+/// How often a case may send its request.
+pub const CASE_REPEAT_MAX: u32 = 10_000;

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use firegate_files::configuration::NamedFiles;
-use firegate_files::limits::FILE_BYTES_MAX;
+use firegate_files::limits::GOOGLE_FILE_BYTES_MAX;
 
 /// Files of this machine; a relative name counts from the working directory. It remembers what it was asked for, so that a change
 /// of those files is noticed, and of those too that are not there yet.
@@ -26,7 +26,7 @@ impl NamedFiles for DiskFiles {
     fn read(&self, name: &Path) -> io::Result<String> {
         self.named.borrow_mut().push(name.to_owned());
         let mut text = String::new();
-        File::open(name)?.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+        File::open(name)?.take(GOOGLE_FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
         Ok(text)
     }
 }

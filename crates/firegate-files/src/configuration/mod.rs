@@ -12,8 +12,8 @@ mod named_files;
 mod names;
 mod path_pattern;
 mod quantity;
-mod schema;
-mod shape;
+pub(crate) mod schema;
+pub(crate) mod shape;
 mod source;
 mod unbuilt;
 

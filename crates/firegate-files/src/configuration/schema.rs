@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
@@ -18,13 +19,19 @@ pub fn json_schema() -> Value {
 }
 
 fn generate() -> Value {
-    let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
-    let mut schema = generator.into_root_schema_for::<ConfigurationSource>().to_value();
-    without_null(&mut schema);
-    tidy(&mut schema);
+    let mut schema = schema_of::<ConfigurationSource>();
     if let Value::Object(root) = &mut schema {
         root.insert("title".to_owned(), Value::from("firegate.yaml"));
     }
+    schema
+}
+
+/// The schema of a format of Firegate's own, as [`super::shape`] wants it.
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    without_null(&mut schema);
+    tidy(&mut schema);
     schema
 }
 

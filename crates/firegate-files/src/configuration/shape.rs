@@ -12,7 +12,7 @@ use crate::suggestion::{alternatives, nearest, quoted};
 use crate::yaml::{Document, Entry, Node, Part, Scalar, ScalarKind, Value};
 
 /// What of a file has the right shape.
-pub(super) struct Shaped {
+pub(crate) struct Shaped {
     /// The values.
     pub json: Json,
     /// The paths of the values that were left out.
@@ -20,7 +20,7 @@ pub(super) struct Shaped {
 }
 
 /// Compares a document with `schema`, which is a JSON schema as [`super::schema`] generates it.
-pub(super) fn check(schema: &Json, document: &Document, diagnostics: &mut Diagnostics) -> Shaped {
+pub(crate) fn check(schema: &Json, document: &Document, diagnostics: &mut Diagnostics) -> Shaped {
     let mut checker = Checker { schema, document, diagnostics, refused: BTreeSet::new() };
     let root = YamlPath::root();
     // An empty file is an empty configuration: what it lacks is said key by key.
@@ -76,6 +76,11 @@ impl<'a> Checker<'a> {
             let schema = match (property, schema.get("additionalProperties")) {
                 (Some(property), _) => property,
                 (None, Some(others @ Json::Object(_))) => others,
+                // What is in there is somebody else's affair: a token's claims, for one.
+                (None, Some(Json::Bool(true))) => {
+                    object.insert(entry.key.clone(), anything(&entry.value));
+                    continue;
+                }
                 (None, _) => {
                     let keys = properties.map(|properties| properties.keys().map(String::as_str));
                     self.unknown_key(&entry.key, keys.into_iter().flatten().collect(), &path);
@@ -243,6 +248,27 @@ impl<'a> Checker<'a> {
 
     fn report(&mut self, path: &YamlPath, part: Part, diagnostic: Diagnostic) {
         self.document.report(self.diagnostics, path, part, diagnostic);
+    }
+}
+
+/// The JSON of a value of any shape.
+fn anything(node: &Node) -> Json {
+    match &node.value {
+        Value::Mapping(entries) => {
+            Json::Object(entries.iter().map(|entry| (entry.key.clone(), anything(&entry.value))).collect())
+        }
+        Value::Sequence(nodes) => Json::Array(nodes.iter().map(anything).collect()),
+        Value::Scalar(scalar) => {
+            let text = scalar.text.as_str();
+            match scalar.kind {
+                ScalarKind::Null => Json::Null,
+                ScalarKind::Boolean(value) => Json::Bool(value),
+                ScalarKind::Integer | ScalarKind::Float => {
+                    text.parse::<Number>().map_or_else(|_| Json::from(text), Json::Number)
+                }
+                ScalarKind::Text => Json::from(text),
+            }
+        }
     }
 }
 
