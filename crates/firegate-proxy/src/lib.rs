@@ -34,6 +34,7 @@ pub use assertions::AssertionKeyError;
 pub use connection::framing;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use reload::{FileWatch, ReloadError};
+pub use request::read as read_head;
 pub use start::{FrontDoor, FrontDoorOptions, StartError};
 pub use telemetry::{LogForm, LogQueue, rfc_3339};
 pub use upstream::BackendError;

@@ -25,7 +25,7 @@ pub(crate) struct RequestHead<'a> {
 ///
 /// # Errors
 /// If the head is ambiguous.
-pub(crate) fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, Reason> {
+pub fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, Reason> {
     if parts.headers.len() > REQUEST_HEADERS_MAX {
         // Over HTTP/2 nobody has counted them before.
         let bytes_max = u64::from(REQUEST_HEAD_BYTES_MAX);

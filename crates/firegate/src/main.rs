@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
-use firegate::commands::{dev, serve};
+use firegate::commands::{dev, serve, test};
 use firegate::environment::Environment;
 use firegate::explain;
 use firegate::logging::{Log, LogFormat};
@@ -34,6 +34,8 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Run the front door.
     Serve(serve::ServeArguments),
+    /// Run decision cases: requests, users, and what the configuration is expected to make of them.
+    Test(test::TestArguments),
 }
 
 fn main() -> ExitCode {
@@ -50,7 +52,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
         Command::Dev(_) => "warn,firegate_proxy=info",
-        Command::Explain(_) => "error",
+        Command::Explain(_) | Command::Test(_) => "error",
         Command::Serve(_) => "info",
     };
     let filter = environment.log_filter.as_deref();
@@ -60,5 +62,6 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Dev(arguments) => dev::run(arguments, &environment, clock, log.queue()),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
         Command::Serve(arguments) => serve::run(arguments, environment, clock, log.queue()),
+        Command::Test(arguments) => test::run(&arguments, &clock),
     }
 }

@@ -34,6 +34,14 @@ pub(super) fn cases(
     checker.file(source)
 }
 
+/// What a request says of itself.
+struct Head {
+    method: String,
+    target: Target,
+    headers: Vec<(String, String)>,
+    client: IpAddr,
+}
+
 struct Checker<'a> {
     document: &'a Document,
     refused: &'a BTreeSet<YamlPath>,
@@ -124,7 +132,7 @@ impl Checker<'_> {
             self.report(&path.key("repeat"), found);
             return None;
         }
-        let (method, target, headers, client) = self.request(&request_path, request?)?;
+        let Head { method, target, headers, client } = self.request(&request_path, request?)?;
         let user = match user {
             None => None,
             Some(user) => Some(user?),
@@ -132,11 +140,7 @@ impl Checker<'_> {
         Some(Arrival { at_seconds, method, target, headers, client, user, repeat })
     }
 
-    fn request(
-        &mut self,
-        path: &YamlPath,
-        source: RequestSource,
-    ) -> Option<(String, Target, Vec<(String, String)>, IpAddr)> {
+    fn request(&mut self, path: &YamlPath, source: RequestSource) -> Option<Head> {
         let hint = "write for example `GET https://api.example.com/orders?limit=3`";
         let (full, url_path) = match source {
             RequestSource::Full(full) => (full, path.key("url")),
@@ -180,7 +184,7 @@ impl Checker<'_> {
             let name = name.to_ascii_lowercase();
             values.into_iter().map(move |value| (name.clone(), value))
         });
-        Some((method, target?, fields.collect(), client?))
+        Some(Head { method, target: target?, headers: fields.collect(), client: client? })
     }
 
     fn user(&mut self, path: &YamlPath, source: UserSource) -> Option<CaseUser> {

@@ -3,3 +3,4 @@
 pub mod dev;
 pub mod serve;
 mod stop;
+pub mod test;

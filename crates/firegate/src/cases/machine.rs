@@ -1,0 +1,120 @@
+//! A case's request before the machine of the decision: the head is read as the door reads it, and what the machine needs is
+//! answered as by a Google that has nothing against anybody.
+
+use firegate_core::assertion::plain_headers;
+use firegate_core::decision::{Answer as Fetched, Decision, Need, Outcome, Step, World};
+use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts};
+use firegate_core::permit::Permit;
+use firegate_core::reason::{Code, Reason};
+use firegate_core::snapshot::Snapshot;
+use firegate_core::time::UnixTime;
+use firegate_files::Configuration;
+use firegate_files::decision_cases::{Arrival, DecisionCase};
+use http::Request;
+use http::header::{AUTHORIZATION, HOST};
+
+use super::{Answer, Issuer};
+
+/// The decision of one configuration.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    snapshot: Snapshot,
+    keys: KeyRing,
+    issuer: &'a Issuer,
+}
+
+impl<'a> Machine<'a> {
+    /// The machine of a configuration, which believes `issuer`.
+    ///
+    /// # Errors
+    /// If the issuer's key cannot be read.
+    pub fn new(configuration: &Configuration, issuer: &'a Issuer) -> anyhow::Result<Self> {
+        Ok(Self { snapshot: Snapshot::compile(configuration), keys: issuer.key_ring()?, issuer })
+    }
+
+    /// What becomes of the request of a case. `now` is the time of those that name none.
+    ///
+    /// # Errors
+    /// If a token cannot be signed.
+    pub fn decide(&self, case: &DecisionCase, now: UnixTime) -> anyhow::Result<Answer> {
+        for arrival in case.before.iter() {
+            for _ in 0..arrival.repeat {
+                self.answer(arrival, now)?;
+            }
+        }
+        for _ in 1..case.arrival.repeat {
+            self.answer(&case.arrival, now)?;
+        }
+        self.answer(&case.arrival, now)
+    }
+
+    fn answer(&self, arrival: &Arrival, now: UnixTime) -> anyhow::Result<Answer> {
+        let now = arrival.at_seconds.map_or(now, UnixTime::from_seconds);
+        let mut request = Request::builder()
+            .method(arrival.method.as_str())
+            .uri(arrival.target.path_and_query.as_str())
+            .header(HOST, arrival.target.authority.as_str());
+        for (name, value) in &arrival.headers {
+            request = request.header(name, value);
+        }
+        if let Some(user) = &arrival.user {
+            let token = self.issuer.id_token(user, &self.snapshot.identity.project, now)?;
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        // What the types of HTTP cannot hold, the door refuses before them.
+        let Ok(request) = request.body(()) else { return Ok(refused(Code::RequestMalformed, None)) };
+        let (parts, ()) = request.into_parts();
+        let scheme = if arrival.target.is_https { "https" } else { "http" };
+        let facts = match firegate_proxy::read_head(&parts, scheme) {
+            Ok(facts) => facts,
+            Err(reason) => return Ok(denied(&reason)),
+        };
+        let world = World { snapshot: &self.snapshot, keys: &self.keys, accounts: &NoKnownAccounts, now };
+        let mut step = Decision::start(&facts, &world);
+        let outcome = loop {
+            step = match step {
+                Step::Done(outcome) => break outcome,
+                Step::Need(need, decision) => decision.resume(fetched(&need), &world),
+            };
+        };
+        Ok(match outcome {
+            Outcome::Permit(permit) => passed(&permit, &arrival.target.path_and_query),
+            Outcome::Respond(_) => Answer::Answered { status: 204 },
+            Outcome::Denial(denial) => denied(&denial.reason),
+            Outcome::Fault(fault) => refused(fault.code, Some(fault.detail)),
+        })
+    }
+}
+
+/// What Google says, as far as a case goes: everybody is in order.
+fn fetched(need: &Need) -> Fetched {
+    match need {
+        // The keys are all there: what is not among them is not published.
+        Need::KeyRefresh { .. } => Fetched::Keys,
+        Need::AccountStatus { .. } => {
+            let account = AccountStatus { disabled: false, valid_since: UnixTime::from_seconds(0) };
+            Fetched::Account(Some(account))
+        }
+        Need::AppCheckConsume { .. } => Fetched::AppCheckConsumed { already: false },
+    }
+}
+
+fn passed(permit: &Permit, path_and_query: &str) -> Answer {
+    let fields = plain_headers(permit).into_iter();
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Answer::Passed {
+        to: permit.backend().name.clone(),
+        path_and_query: path_and_query.to_owned(),
+        headers: fields.map(|(name, value)| (name.as_str().to_owned(), text(&value))).collect(),
+        would_be_refused: None,
+    }
+}
+
+fn denied(reason: &Reason) -> Answer {
+    refused(reason.code(), Some(reason.to_string()))
+}
+
+fn refused(code: Code, evidence: Option<String>) -> Answer {
+    let entry = code.entry();
+    Answer::Refused { code: entry.name.to_owned(), status: entry.status, evidence }
+}

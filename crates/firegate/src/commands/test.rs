@@ -1,0 +1,121 @@
+//! `firegate test`: requests, and whether a configuration makes of them what is expected.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use firegate_core::time::{SharedClock, UnixTime};
+use firegate_files::diagnostic::Style;
+use serde::Serialize;
+
+use crate::cases::{CaseFile, CaseFileError, Issuer, Machine, difference};
+
+/// The arguments of `firegate test`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 if every case comes out as expected; 1 if one does not; 2 for bad input."
+)]
+pub struct TestArguments {
+    /// Files of decision cases.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The configuration, for files that name none.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The form of the output.
+    #[arg(long, value_enum, default_value_t = TestOutput::Text)]
+    pub output: TestOutput,
+}
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TestOutput {
+    /// For a person.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// What came of all cases.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    passed: usize,
+    failed: usize,
+    failures: Vec<Failure>,
+}
+
+/// A case that came out otherwise.
+#[derive(Debug, Serialize)]
+struct Failure {
+    file: String,
+    line: usize,
+    name: String,
+    difference: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+}
+
+/// Runs the cases.
+///
+/// # Errors
+/// If a file cannot be read, or there is nowhere to write.
+pub fn run(arguments: &TestArguments, clock: &SharedClock) -> anyhow::Result<ExitCode> {
+    let issuer = Issuer::generate()?;
+    let (mut summary, mut is_bad) = (Summary::default(), false);
+    for path in &arguments.files {
+        match CaseFile::read(path, arguments.config.as_deref()) {
+            Ok(file) => summary.add(&file, &issuer, clock.now())?,
+            Err(CaseFileError::Check(found)) => {
+                let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+                anstream::eprint!("{}", found.render(style));
+                is_bad = true;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    summary.print(arguments.output, &mut std::io::stdout().lock())?;
+    Ok(ExitCode::from(match (is_bad, summary.failed) {
+        (true, _) => 2,
+        (false, 0) => 0,
+        (false, _) => 1,
+    }))
+}
+
+impl Summary {
+    fn add(&mut self, file: &CaseFile, issuer: &Issuer, now: UnixTime) -> anyhow::Result<()> {
+        for case in &file.cases {
+            // A case knows nothing of the others: each has a machine, and what that counts, of its own.
+            let found = Machine::new(&file.configuration, issuer)?.decide(case, now)?;
+            match difference(&case.expected, &found) {
+                None => self.passed += 1,
+                Some(difference) => {
+                    self.failed += 1;
+                    self.failures.push(Failure {
+                        file: file.name.clone(),
+                        line: case.line,
+                        name: case.name.clone(),
+                        difference,
+                        source: case.source.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&self, output: TestOutput, out: &mut dyn Write) -> anyhow::Result<()> {
+        if output == TestOutput::Json {
+            writeln!(out, "{}", serde_json::to_string_pretty(self)?)?;
+            return Ok(());
+        }
+        for failure in &self.failures {
+            let Failure { file, line, name, difference, source } = failure;
+            writeln!(out, "failed: {file}:{line}: {name}\n  {difference}")?;
+            if let Some(source) = source {
+                writeln!(out, "  says {source}")?;
+            }
+        }
+        writeln!(out, "{} passed, {} failed", self.passed, self.failed)?;
+        Ok(())
+    }
+}
