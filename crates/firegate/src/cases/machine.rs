@@ -1,13 +1,18 @@
 //! A case's request before the machine of the decision: the head is read as the door reads it, and what the machine needs is
 //! answered as by a Google that has nothing against anybody.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
 use firegate_core::assertion::plain_headers;
 use firegate_core::decision::{Answer as Fetched, Decision, Need, Outcome, Step, World};
 use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts};
+use firegate_core::limiter::MemoryCounters;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason};
 use firegate_core::snapshot::Snapshot;
-use firegate_core::time::UnixTime;
+use firegate_core::time::{Clock, SharedClock, UnixTime};
 use firegate_files::Configuration;
 use firegate_files::decision_cases::{Arrival, DecisionCase};
 use http::Request;
@@ -21,7 +26,27 @@ pub struct Machine<'a> {
     snapshot: Snapshot,
     keys: KeyRing,
     issuer: &'a Issuer,
+    /// What the counters go by: the time of the request that is decided.
+    clock: Arc<CaseClock>,
+    counters: MemoryCounters,
 }
+
+/// The time of the case.
+#[derive(Debug, Default)]
+struct CaseClock(AtomicI64);
+
+impl Clock for CaseClock {
+    fn now(&self) -> UnixTime {
+        UnixTime::from_seconds(self.0.load(Ordering::Relaxed))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed).try_into().unwrap_or(0))
+    }
+}
+
+/// The secret of counters that nobody but the cases' author fills.
+const COUNTERS_SECRET: [u8; 16] = [0; 16];
 
 impl<'a> Machine<'a> {
     /// The machine of a configuration, which believes `issuer`.
@@ -29,7 +54,15 @@ impl<'a> Machine<'a> {
     /// # Errors
     /// If the issuer's key cannot be read.
     pub fn new(configuration: &Configuration, issuer: &'a Issuer) -> anyhow::Result<Self> {
-        Ok(Self { snapshot: Snapshot::compile(configuration), keys: issuer.key_ring()?, issuer })
+        let clock = Arc::new(CaseClock::default());
+        let counters = MemoryCounters::new(Arc::clone(&clock) as SharedClock, COUNTERS_SECRET);
+        Ok(Self {
+            snapshot: Snapshot::compile(configuration),
+            keys: issuer.key_ring()?,
+            issuer,
+            clock,
+            counters,
+        })
     }
 
     /// What becomes of the request of a case. `now` is the time of those that name none.
@@ -50,6 +83,7 @@ impl<'a> Machine<'a> {
 
     fn answer(&self, arrival: &Arrival, now: UnixTime) -> anyhow::Result<Answer> {
         let now = arrival.at_seconds.map_or(now, UnixTime::from_seconds);
+        self.clock.0.store(now.as_seconds(), Ordering::Relaxed);
         let mut request = Request::builder()
             .method(arrival.method.as_str())
             .uri(arrival.target.path_and_query.as_str())
@@ -69,7 +103,13 @@ impl<'a> Machine<'a> {
             Ok(facts) => facts,
             Err(reason) => return Ok(denied(&reason)),
         };
-        let world = World { snapshot: &self.snapshot, keys: &self.keys, accounts: &NoKnownAccounts, now };
+        let world = World {
+            snapshot: &self.snapshot,
+            keys: &self.keys,
+            accounts: &NoKnownAccounts,
+            counters: &self.counters,
+            now,
+        };
         let mut step = Decision::start(&facts, &world);
         let outcome = loop {
             step = match step {
@@ -95,6 +135,8 @@ fn fetched(need: &Need) -> Fetched {
             let account = AccountStatus { disabled: false, valid_since: UnixTime::from_seconds(0) };
             Fetched::Account(Some(account))
         }
+        // Every case counts for itself.
+        Need::SharedCount(_) => Fetched::Unavailable,
         Need::AppCheckConsume { .. } => Fetched::AppCheckConsumed { already: false },
     }
 }

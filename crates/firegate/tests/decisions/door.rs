@@ -1,6 +1,7 @@
 //! A real front door for each case: with the case's configuration, but for keys that the test publishes, a local service in the place
 //! of every backend, and a proxy before it that says where a client is.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use firegate_files::Configuration;
 use firegate_files::configuration::{Behind, Credential};
 use firegate_files::decision_cases::{Arrival, DecisionCase};
 use firegate_google::http::Roots;
-use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue};
 use http::header::{AUTHORIZATION, HOST, LOCATION};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Empty};
@@ -30,6 +31,7 @@ pub(crate) struct Doors<'a> {
     issuer: &'a Issuer,
     configuration: Configuration,
     clock: ShiftedClock,
+    log: LogQueue,
 }
 
 impl<'a> Doors<'a> {
@@ -53,7 +55,8 @@ impl<'a> Doors<'a> {
         configuration.google.id_token_keys = keys(issuer).await;
         let loopback = "127.0.0.0/8".parse().expect("a range");
         configuration.behind.get_or_insert(Behind::Hops { count: 1, peers: vec![loopback] });
-        Self { issuer, configuration, clock }
+        let log = LogQueue::start(io::sink(), LogForm::Text { coloured: false }, Arc::new(clock.clone()));
+        Self { issuer, configuration, clock, log: log.expect("a thread") }
     }
 
     /// What a front door, which has served nobody before, makes of a case.
@@ -155,6 +158,7 @@ impl<'a> Doors<'a> {
             home: None,
             lookup_bearer: None,
             keeps_data: false,
+            log: self.log.clone(),
             roots: Roots::Given(Vec::new()),
             is_local: false,
             drain_timeout: Duration::from_secs(60),
