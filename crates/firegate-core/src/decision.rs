@@ -278,7 +278,8 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
         return Err(denied_at(Stage::Identity)(Reason::TokenMissing));
     }
     // A service account runs on no phone: it proves what it is by its own token.
-    let is_spared = matches!(&identified, Some(Identified { principal: Principal::GoogleAccount(_), .. }));
+    let is_account = |identified: &Identified| matches!(*identified.principal, Principal::GoogleAccount(_));
+    let is_spared = identified.as_ref().is_some_and(is_account);
     let app = if is_spared {
         None
     } else {
@@ -322,8 +323,10 @@ fn identity<'a>(
     }
     let identified = match judge(token.text) {
         // Where everyone may pass, a service account that no member names is nobody in particular: anyone can make one.
-        Ok(Identified { principal: Principal::GoogleAccount(account), .. })
-            if backend.admits_everyone() && !backend.bindings.name_account(&account) =>
+        Ok(Identified { principal, .. })
+            if let Principal::GoogleAccount(account) = &*principal
+                && backend.admits_everyone()
+                && !backend.bindings.name_account(account) =>
         {
             return Ok((None, Some(token)));
         }

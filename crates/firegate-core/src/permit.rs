@@ -13,7 +13,7 @@ use crate::token_source::{PresentedToken, TokenRemoval};
 #[derive(Debug)]
 pub struct Permit {
     backend: Arc<Backend>,
-    principal: Option<Principal>,
+    principal: Option<Arc<Principal>>,
     token_source: Option<TokenSource>,
     removal: TokenRemoval,
     is_unchecked: bool,
@@ -32,7 +32,7 @@ impl Permit {
     /// Made by [`crate::iam::authorize`] alone, whose answer it is.
     pub(crate) fn new(
         backend: Arc<Backend>,
-        principal: Option<Principal>,
+        principal: Option<Arc<Principal>>,
         token: Option<&PresentedToken<'_>>,
     ) -> Self {
         // A token that names nobody here is the client's own affair, on a backend that everyone may call.
@@ -71,12 +71,12 @@ impl Permit {
 
     /// Who calls; nobody on a backend that is open to everyone.
     pub fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
+        self.principal.as_deref()
     }
 
     /// The verified user; none if nobody calls, or a Google account.
     pub fn user(&self) -> Option<&User> {
-        self.principal.as_ref().and_then(Principal::user)
+        self.principal().and_then(Principal::user)
     }
 
     /// Where the principal's token was read.
@@ -108,7 +108,7 @@ impl Permit {
 
     /// How long the stream may last.
     pub fn lease(&self) -> Lease<'_> {
-        let principal = self.principal.as_ref().filter(|_| self.backend.ends_streams_at_token_expiry());
+        let principal = self.principal().filter(|_| self.backend.ends_streams_at_token_expiry());
         Lease {
             until: principal.map(Principal::expires_at),
             revocable: self.user().filter(|_| self.backend.ends_streams_at_revocation()),

@@ -266,6 +266,9 @@ pub const REFUSAL_PEEK_BYTES_MAX: usize = 1024;
 /// How long the first bytes of such an answer may take.
 pub const REFUSAL_PEEK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How much memory the tokens take that were read lately, in bytes.
+pub const READ_TOKENS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// How many signed assertions are kept, in bytes.
 pub const ASSERTION_CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

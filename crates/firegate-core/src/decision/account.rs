@@ -21,7 +21,7 @@ pub(super) struct AccountRule {
 impl AccountRule {
     /// The rule for a principal, if there is one. Google's accounts are not Identity Platform's.
     pub(super) fn of(identified: &Identified, snapshot: &Snapshot) -> Option<Self> {
-        let Principal::User(_) = &identified.principal else { return None };
+        let Principal::User(_) = &*identified.principal else { return None };
         if identified.is_unsigned && snapshot.identity.trust == Trust::Emulator {
             return Some(Self { max_staleness: None, allow_on_failure: false });
         }

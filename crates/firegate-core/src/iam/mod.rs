@@ -80,11 +80,11 @@ impl Bindings {
 /// A caller without a token is asked for one; a user whom no member matches is refused.
 pub fn authorize(
     backend: &Arc<Backend>,
-    principal: Option<Principal>,
+    principal: Option<Arc<Principal>>,
     token: Option<&PresentedToken<'_>>,
 ) -> Result<Permit, Reason> {
     let bindings = &backend.bindings;
-    if bindings.admit(principal.as_ref()) {
+    if bindings.admit(principal.as_deref()) {
         return Ok(Permit::new(Arc::clone(backend), principal, token));
     }
     let Some(principal) = principal else { return Err(Reason::TokenMissing) };
@@ -93,7 +93,7 @@ pub fn authorize(
         near: near(bindings, &principal),
         members: shown.map(Member::to_string).collect(),
         more: bindings.members.len().saturating_sub(MEMBERS_SHOWN_MAX),
-        principal: match &principal {
+        principal: match &*principal {
             Principal::User(user) => bindings.directory.pool().principal(user),
             Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),
         },

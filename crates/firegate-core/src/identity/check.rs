@@ -1,6 +1,9 @@
+use std::cell::Cell;
+
 use firegate_files::configuration::{Anonymous, Tenants, Trust};
 use serde_json::Value;
 
+use super::keys::SignatureVerdict;
 use super::{IdentityRules, KeyRing, KeyState, TokenKind};
 use crate::app_check::APP_CHECK_ISSUER_PREFIX;
 use crate::assertion::EXCHANGED_TOKEN_TYPE;
@@ -38,6 +41,8 @@ pub struct Examined<'a> {
     pub now: UnixTime,
     /// The kind of token, by its issuer. Nothing of it is believed yet; it only chooses what to check it against.
     kind: Result<TokenKind, Obstacle>,
+    /// Whether the signature turned out to have been found good before.
+    signature_is_remembered: Cell<bool>,
 }
 
 /// The audiences of the backend that a request is for: those of all its endpoints, because an exchanged token is for the
@@ -228,7 +233,8 @@ impl<'a> Examined<'a> {
         now: UnixTime,
     ) -> Self {
         let kind = kind_of(jws, rules).map_err(Obstacle::Denied);
-        Self { jws, rules, audiences: audiences.into(), keys, now, kind }
+        let audiences = audiences.into();
+        Self { jws, rules, audiences, keys, now, kind, signature_is_remembered: Cell::new(false) }
     }
 
     /// The kind of token, if it is one that is accepted.
@@ -248,6 +254,10 @@ impl<'a> Examined<'a> {
             && self.jws.header_text("alg") == Some("none")
             && self.jws.signature().is_empty()
             && self.kind.as_ref().is_ok_and(|kind| TokenKind::FIREBASE.contains(kind))
+    }
+
+    pub(super) fn signature_is_remembered(&self) -> bool {
+        self.signature_is_remembered.get()
     }
 
     fn found_claim(&self, name: &str) -> String {
@@ -498,10 +508,15 @@ fn signature(examined: &Examined<'_>) -> Result<(), Obstacle> {
         return Err(Obstacle::KeysMissing { kind });
     };
     let key_id = examined.jws.header_text("kid").unwrap_or_default();
-    match keys.find(key_id) {
-        None => Err(Obstacle::KeyUnknown { kind, key_id: key_id.to_owned() }),
-        Some(key) if examined.keys.verifies(keys, key, examined.jws) => Ok(()),
-        Some(_) => deny(Reason::TokenSignatureInvalid),
+    let Some(key) = keys.find(key_id) else {
+        return Err(Obstacle::KeyUnknown { kind, key_id: key_id.to_owned() });
+    };
+    match examined.keys.verify(keys, key, examined.jws) {
+        SignatureVerdict::Bad => deny(Reason::TokenSignatureInvalid),
+        verdict => {
+            examined.signature_is_remembered.set(verdict == SignatureVerdict::Remembered);
+            Ok(())
+        }
     }
 }
 

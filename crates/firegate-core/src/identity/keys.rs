@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::TokenKind;
+use super::{ReadTokens, TokenKind};
 use crate::jose::{CompactJws, KeySet, PublicKey};
 
 /// What is known of one issuer's keys at this moment.
@@ -39,6 +39,17 @@ pub struct KeyRing {
     pub app_check: KeyState,
     /// The signatures that were found good with these keys before, if that is remembered.
     pub verified: Option<Arc<dyn VerifiedSignatures>>,
+    /// The tokens that were read before, if that is remembered.
+    pub read: Option<Arc<dyn ReadTokens>>,
+}
+
+/// What is found of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignatureVerdict {
+    /// It was found good before.
+    Remembered,
+    Good,
+    Bad,
 }
 
 impl KeyRing {
@@ -55,15 +66,21 @@ impl KeyRing {
 
     /// Whether `key`, one of `keys`, made the token's signature.
     pub(crate) fn verifies(&self, keys: &KeySet, key: &PublicKey, token: &CompactJws<'_>) -> bool {
-        let Some(verified) = &self.verified else { return key.verifies(token) };
+        self.verify(keys, key, token) != SignatureVerdict::Bad
+    }
+
+    /// The same, telling whether it was known before.
+    pub(crate) fn verify(&self, keys: &KeySet, key: &PublicKey, token: &CompactJws<'_>) -> SignatureVerdict {
+        let verify = || if key.verifies(token) { SignatureVerdict::Good } else { SignatureVerdict::Bad };
+        let Some(verified) = &self.verified else { return verify() };
         let digest = keys.digest_of(token);
         if verified.contains(&digest) {
-            return true;
+            return SignatureVerdict::Remembered;
         }
-        let is_good = key.verifies(token);
-        if is_good {
+        let verdict = verify();
+        if verdict == SignatureVerdict::Good {
             verified.insert(digest);
         }
-        is_good
+        verdict
     }
 }

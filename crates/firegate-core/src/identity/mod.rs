@@ -9,6 +9,7 @@ mod accounts;
 mod check;
 mod keys;
 mod principal;
+mod read_token;
 mod token_kind;
 mod user;
 
@@ -20,8 +21,11 @@ pub(crate) use check::forbidden_header_member;
 pub use check::{Audiences, CHECKS, Check, Examined, Obstacle};
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
 pub use principal::{GoogleAccount, Principal};
+pub use read_token::{ReadToken, ReadTokens};
 pub use token_kind::TokenKind;
 pub use user::User;
+
+use std::sync::Arc;
 
 use firegate_files::configuration::{Trust, Users};
 
@@ -47,7 +51,7 @@ pub struct IdentityRules {
 #[derive(Debug)]
 pub struct Identified {
     /// Who it is.
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     /// The token is unsigned and counts only after a look-up of the account.
     pub is_unsigned: bool,
 }
@@ -65,12 +69,46 @@ pub fn identify<'a>(
     now: UnixTime,
 ) -> Result<Identified, Obstacle> {
     let audiences: Audiences<'_> = audiences.into();
+    if let Some(read) = keys.read.as_ref().and_then(|tokens| tokens.get(token)) {
+        let judged = judge(&read.jws, rules, audiences, keys, now)?;
+        let principal = match read.principal(judged.kind, &rules.project) {
+            Some(principal) => Arc::clone(principal),
+            None => Arc::new(Principal::from_verified(judged.kind, &rules.project, read.jws.clone())?),
+        };
+        return Ok(Identified { principal, is_unsigned: judged.is_unsigned });
+    }
     let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
-    let examined = Examined::new(&jws, rules, audiences, keys, now);
+    let Judged { kind, is_unsigned, signature_is_remembered } = judge(&jws, rules, audiences, keys, now)?;
+    let kept = keys.read.as_ref().filter(|_| signature_is_remembered).map(|tokens| (tokens, jws.clone()));
+    let principal = Arc::new(Principal::from_verified(kind, &rules.project, jws)?);
+    if let Some((tokens, jws)) = kept {
+        let read = ReadToken::new(jws, kind, &rules.project, Arc::clone(&principal));
+        tokens.insert(Arc::new(read));
+    }
+    Ok(Identified { principal, is_unsigned })
+}
+
+/// What the checks found of a token that passed them all.
+struct Judged {
+    kind: TokenKind,
+    is_unsigned: bool,
+    signature_is_remembered: bool,
+}
+
+fn judge(
+    jws: &CompactJws<'_>,
+    rules: &IdentityRules,
+    audiences: Audiences<'_>,
+    keys: &KeyRing,
+    now: UnixTime,
+) -> Result<Judged, Obstacle> {
+    let examined = Examined::new(jws, rules, audiences, keys, now);
     for check in CHECKS {
         (check.run)(&examined)?;
     }
-    let is_unsigned = examined.is_unsigned();
-    let kind = examined.kind()?;
-    Ok(Identified { principal: Principal::from_verified(kind, &rules.project, jws)?, is_unsigned })
+    Ok(Judged {
+        kind: examined.kind()?,
+        is_unsigned: examined.is_unsigned(),
+        signature_is_remembered: examined.signature_is_remembered(),
+    })
 }

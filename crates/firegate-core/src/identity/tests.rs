@@ -283,3 +283,78 @@ fn a_good_signature_is_remembered_for_this_very_token_and_these_very_keys() {
     let rotated = remembering(KeyRing { id_token: keys, ..KeyRing::default() });
     assert_eq!(at(&token, &rotated, NOW), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
 }
+
+/// Tokens that are remembered, and how often one was found.
+#[derive(Debug, Default)]
+struct Tokens {
+    tokens: Mutex<Vec<Arc<ReadToken>>>,
+    found: AtomicUsize,
+}
+
+impl ReadTokens for Tokens {
+    fn get(&self, text: &str) -> Option<Arc<ReadToken>> {
+        let found = self.tokens.lock().expect("a lock").iter().find(|token| token.text() == text).cloned();
+        self.found.fetch_add(usize::from(found.is_some()), Ordering::Relaxed);
+        found
+    }
+
+    fn insert(&self, token: Arc<ReadToken>) {
+        self.tokens.lock().expect("a lock").push(token);
+    }
+}
+
+#[test]
+fn a_token_that_was_read_before_is_judged_anew_all_the_same() {
+    let memory = Arc::new(Tokens::default());
+    let remembering = KeyRing {
+        verified: Some(Arc::new(Memory::default())),
+        read: Some(Arc::clone(&memory) as Arc<dyn ReadTokens>),
+        ..ring()
+    };
+    let token = SIGNER.sign(&payload()).expect("a token");
+    let judge = |rules: &IdentityRules, keys: &KeyRing, at: i64| {
+        let judged = identify(&token, rules, AUDIENCE, keys, UnixTime::from_seconds(at));
+        judged.map(|identified| identified.principal)
+    };
+    let first = judge(&rules(), &remembering, NOW).expect("a user");
+    assert!(memory.tokens.lock().expect("a lock").is_empty(), "whoever comes once is not kept");
+    assert_eq!(judge(&rules(), &remembering, NOW).as_ref(), Ok(&first));
+    assert_eq!(judge(&rules(), &remembering, NOW).as_ref(), Ok(&first));
+    assert_eq!(memory.found.load(Ordering::Relaxed), 1);
+
+    let expired = judge(&rules(), &remembering, NOW + 3600);
+    assert!(matches!(expired, Err(Obstacle::Denied(Reason::TokenExpired { .. }))), "{expired:?}");
+    let other = IdentityRules { project: "other".to_owned(), ..rules() };
+    let elsewhere = judge(&other, &remembering, NOW);
+    assert!(matches!(elsewhere, Err(Obstacle::Denied(Reason::TokenWrongProject { .. }))), "{elsewhere:?}");
+    let without_keys = KeyRing { id_token: KeyState::Missing, ..remembering.clone() };
+    assert!(matches!(judge(&rules(), &without_keys, NOW), Err(Obstacle::KeysMissing { .. })));
+    let stranger = RsaSigner::generate().expect("a key");
+    let document = json!({"keys": [stranger.public_jwk()]}).to_string();
+    let others = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
+    let rotated = KeyRing { id_token: KeyState::Usable(others), ..remembering.clone() };
+    assert!(matches!(judge(&rules(), &rotated, NOW), Err(Obstacle::KeyUnknown { .. })));
+    assert_eq!(memory.found.load(Ordering::Relaxed), 5, "each time it was read from memory, and judged");
+}
+
+#[test]
+fn a_forged_token_is_never_kept() {
+    let memory = Arc::new(Tokens::default());
+    let remembering = KeyRing {
+        verified: Some(Arc::new(Memory::default())),
+        read: Some(Arc::clone(&memory) as Arc<dyn ReadTokens>),
+        ..ring()
+    };
+    let (good, other) =
+        (SIGNER.sign(&payload()), SIGNER.sign(&payload_with(json!({"sub": "eve", "user_id": "eve"}))));
+    let (good, other) = (good.expect("a token"), other.expect("a token"));
+    let ((_, signature), (words, _)) =
+        (good.rsplit_once('.').expect("parts"), other.rsplit_once('.').expect("parts"));
+    let forged = format!("{words}.{signature}");
+    for _ in 0..3 {
+        assert!(identify(&good, &rules(), AUDIENCE, &remembering, UnixTime::from_seconds(NOW)).is_ok());
+        let judged = identify(&forged, &rules(), AUDIENCE, &remembering, UnixTime::from_seconds(NOW));
+        assert_eq!(judged.map(drop), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
+    }
+    assert_eq!(memory.tokens.lock().expect("a lock").len(), 1);
+}

@@ -1,5 +1,6 @@
 //! The compact serialisation of RFC 7515, section 7.1, read strictly.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use aws_lc_rs::digest::{Digest, SHA256, digest};
@@ -14,7 +15,7 @@ use crate::limits::{TOKEN_BYTES_MAX, TOKEN_MEMBERS_MAX, TOKEN_VALUES_MAX};
 /// A compact JWS taken apart: syntax is proven, the signature is not.
 #[derive(Clone, Debug)]
 pub struct CompactJws<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     header: Members,
     payload: Members,
     signature: Vec<u8>,
@@ -62,7 +63,7 @@ impl<'a> CompactJws<'a> {
                 .map_err(|_| CompactJwsError::Json(name))
         };
         Ok(Self {
-            text,
+            text: Cow::Borrowed(text),
             header: object(header, "header")?,
             payload: object(payload, "payload")?,
             signature: decode_base64url(signature).ok_or(CompactJwsError::Base64("signature"))?,
@@ -73,8 +74,15 @@ impl<'a> CompactJws<'a> {
     }
 
     /// The whole token as it came.
-    pub fn text(&self) -> &'a str {
-        self.text
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same with a text of its own.
+    pub(crate) fn into_owned(self) -> CompactJws<'static> {
+        let Self { text, header, payload, signature, signing_input_bytes, signed_digest, digest } = self;
+        let text = Cow::Owned(text.into_owned());
+        CompactJws { text, header, payload, signature, signing_input_bytes, signed_digest, digest }
     }
 
     /// Names the whole token by SHA-256, made once: the hash of what is signed, which the signature needs too, and of the
@@ -119,12 +127,12 @@ impl<'a> CompactJws<'a> {
     }
 
     /// `header.payload`, the bytes under the signature.
-    pub fn signing_input(&self) -> &'a str {
+    pub fn signing_input(&self) -> &str {
         &self.text[..self.signing_input_bytes]
     }
 
     /// The payload's segment as it stands in the token.
-    pub fn payload_segment(&self) -> &'a str {
+    pub fn payload_segment(&self) -> &str {
         self.signing_input().split_once('.').map_or("", |(_, payload)| payload)
     }
 

@@ -57,6 +57,7 @@ pub(crate) fn every_key() -> KeyRing {
         app_check: rsa_keys(&APP_CHECK),
         exchanged_token: KeyState::Usable(Arc::new(KeySet::parse_es256(own.as_bytes()).expect("a key set"))),
         verified: None,
+        read: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use firegate_core::identity::{KeyRing, KeyState, TokenKind, VerifiedSignatures};
+use firegate_core::identity::{KeyRing, KeyState, ReadTokens, TokenKind, VerifiedSignatures};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::{AppCheck, Configuration, Trust};
 use firegate_google::key_sets::{KeySetCache, KeySetSource, KeySnapshot};
@@ -64,9 +64,14 @@ impl KeySets {
     }
 
     /// The keys that may be used now. Takes no lock.
-    pub(super) fn ring(&self, now: UnixTime, verified: Arc<dyn VerifiedSignatures>) -> Keys {
+    pub(super) fn ring(
+        &self,
+        now: UnixTime,
+        verified: Arc<dyn VerifiedSignatures>,
+        read: Arc<dyn ReadTokens>,
+    ) -> Keys {
         let mut keys = Keys {
-            ring: KeyRing { verified: Some(verified), ..KeyRing::default() },
+            ring: KeyRing { verified: Some(verified), read: Some(read), ..KeyRing::default() },
             generations: [0; TokenKind::ALL.len()],
         };
         for (kind, cache) in &self.published {

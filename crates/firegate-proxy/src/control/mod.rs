@@ -6,6 +6,7 @@ mod app_check;
 mod figures;
 mod identities;
 mod keys;
+mod read_tokens;
 mod tended;
 mod users;
 mod verified;
@@ -15,7 +16,9 @@ use std::thread::JoinHandle;
 
 use firegate_core::decision::Answer;
 use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{KnownAccounts, NoKnownAccounts, TokenKind, User, VerifiedSignatures};
+use firegate_core::identity::{
+    KnownAccounts, NoKnownAccounts, ReadTokens, TokenKind, User, VerifiedSignatures,
+};
 use firegate_core::limiter::{Counters, MemoryCounters, StoreQuestion};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
@@ -38,6 +41,7 @@ use self::app_check::AppCheck;
 use self::identities::{Identities, IdentityFault};
 use self::keys::KeySets;
 pub(crate) use self::keys::Keys;
+use self::read_tokens::RecentTokens;
 pub(crate) use self::tended::Tended;
 use self::users::UserStatus;
 pub(crate) use self::users::Watch;
@@ -88,6 +92,7 @@ struct Inner {
     /// An emulator's unsigned tokens need no keys.
     needs_keys: bool,
     verified: Arc<VerifiedTokens>,
+    read: Arc<RecentTokens>,
     identities: Identities,
     /// What is known of users, if they are looked up.
     user_status: Option<UserStatus>,
@@ -211,6 +216,7 @@ impl Inner {
             ),
             needs_keys: configuration.trust() == Trust::Google,
             verified,
+            read: Arc::new(RecentTokens::new()),
             user_status: UserStatus::new(
                 control,
                 options,
@@ -231,7 +237,8 @@ impl ControlHandle {
     /// The keys that may be used now. Takes no lock.
     pub(crate) fn key_ring(&self) -> Keys {
         let verified = Arc::clone(&self.inner.verified) as Arc<dyn VerifiedSignatures>;
-        self.inner.key_sets.ring(self.inner.clock.now(), verified)
+        let read = Arc::clone(&self.inner.read) as Arc<dyn ReadTokens>;
+        self.inner.key_sets.ring(self.inner.clock.now(), verified, read)
     }
 
     /// What is known of users.

@@ -41,5 +41,6 @@ pub(super) fn keys_that_believe(token: &str) -> KeyRing {
         exchanged_token: state,
         app_check: KeyState::Missing,
         verified: Some(Arc::new(EverySignature)),
+        read: None,
     }
 }

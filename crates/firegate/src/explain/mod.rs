@@ -19,6 +19,8 @@ mod pasted;
 mod render;
 mod summary;
 
+use std::sync::Arc;
+
 use firegate_core::identity::{
     Audiences, Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, User, identify,
 };
@@ -110,7 +112,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         },
     );
     let principal = principal(token, audiences, &snapshot, &believing, &input);
-    let user = principal.as_ref().and_then(Principal::user).cloned();
+    let user = principal.as_deref().and_then(Principal::user).cloned();
     let (path, backend, firegate) = match NormalPath::parse(input.path) {
         Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
         Ok(path) => {
@@ -129,12 +131,12 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         configuration_file: input.configuration_file,
         snapshot: &snapshot,
         backend,
-        principal: principal.as_ref(),
+        principal: principal.as_deref(),
         firegate: &firegate,
         cloud_run: cloud_run.as_ref(),
     };
     let (advice, command) = (situation.advice(), situation.command());
-    let compare = |backend: &Backend| members::compare(backend, &snapshot.directory, principal.as_ref());
+    let compare = |backend: &Backend| members::compare(backend, &snapshot.directory, principal.as_deref());
     let members = backend.map(compare).unwrap_or_default();
     // Cloud Run's answer goes by Google's keys too, and says no more than that they are missing. Firegate's says why.
     let is_untold = summary.form == TokenForm::GoogleIdToken && firegate.verdict != DoorVerdict::Depends;
@@ -200,7 +202,7 @@ fn principal(
     snapshot: &Snapshot,
     believing: &KeyRing,
     input: &ExplainInput<'_>,
-) -> Option<Principal> {
+) -> Option<Arc<Principal>> {
     let judge = |keys: &KeyRing| identify(token, &snapshot.identity, audiences, keys, input.now);
     match judge(input.keys) {
         Ok(Identified { principal, .. }) => Some(principal),
