@@ -78,9 +78,9 @@ pub const HTTP2_STREAMS_MAX: u32 = 256;
 /// How many streams that a client opened and reset again may wait to be looked at (rapid reset, CVE-2023-44487).
 pub const HTTP2_PENDING_RESETS_MAX: usize = 32;
 
-/// How many streams of one connection are reset for a client's errors before the connection is (MadeYouReset,
-/// CVE-2025-8671).
-pub const HTTP2_LOCAL_RESETS_MAX: usize = 64;
+/// How many streams of one connection, in all its time, are reset for a client's errors before the connection is
+/// (MadeYouReset, CVE-2025-8671). A load balancer's serves many clients.
+pub const HTTP2_LOCAL_RESETS_MAX: usize = 256;
 
 /// How many frames that do nothing an HTTP/2 client may send at once: SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA.
 pub const HTTP2_IDLE_FRAMES_BURST: u32 = 1000;
