@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use firegate_core::limits::{ASSERTION_LIFETIME_MAX, CLOCK_SKEW_MAX};
 
+// Requests, as clients send them.
+
 /// How long a client may take to send a request's head.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -154,6 +156,8 @@ pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// told yet is still answered.
 pub const IDLE_CONNECTION_GRACE: Duration = Duration::from_secs(1);
 
+// The listeners that are not for the public.
+
 /// How many connections the probes' and the operators' listeners each have open at once.
 pub const PRIVATE_CONNECTIONS_MAX: usize = 64;
 
@@ -269,6 +273,8 @@ pub const REFUSAL_PEEK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much memory the tokens take that were read lately, in bytes.
 pub const READ_TOKENS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+// Assertions, and the exchange of tokens.
+
 /// How many signed assertions are kept, in bytes.
 pub const ASSERTION_CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -318,6 +324,8 @@ pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How long a task of the control runtime rests after a panic before it is run again.
 pub const TASK_RESTART_PAUSE: Duration = Duration::from_secs(1);
 
+// The log.
+
 /// How many bytes of log lines wait for whoever reads the log.
 pub const LOG_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -338,6 +346,8 @@ pub const LOG_SINK_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the end of the process waits for the log to be written.
 pub const LOG_FINISH_TIMEOUT: Duration = Duration::from_secs(1);
+
+// The end of the process, and of a request.
 
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
