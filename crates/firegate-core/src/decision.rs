@@ -23,6 +23,7 @@ use crate::identity::{
 };
 use crate::jose::decode_base64_freely;
 use crate::limiter::{Counters, SharedCount, StoreQuestion};
+use crate::observed::Observed;
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
 use crate::snapshot::{Backend, Snapshot};
@@ -30,8 +31,10 @@ use crate::time::UnixTime;
 use crate::token_source::{PresentedToken, check_cookie_origin, presented_token};
 
 mod account;
+mod observing;
 
 use account::AccountRule;
+use observing::Observing;
 
 /// What a decision is made by, at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,8 @@ pub struct World<'a> {
 pub enum Outcome {
     /// It is forwarded.
     Permit(Box<Permit>),
+    /// It is forwarded although it would be refused, because its backend is only observed.
+    Observed(Box<Observed>),
     /// It is a preflight and answered here.
     Respond(PreflightAnswer),
     /// The rules refuse it.
@@ -122,6 +127,8 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Decision<'a> {
     waiting: Waiting<'a>,
+    /// The backend is only observed.
+    observing: Option<Observing<'a>>,
 }
 
 #[derive(Debug)]
@@ -172,17 +179,20 @@ impl<'a> Decision<'a> {
             Ok(backend) => backend,
             Err(reason) => return deny(reason, Stage::Route),
         };
-        if let Some(cors) = &world.snapshot.cors
-            && CorsPolicy::is_preflight(facts)
-        {
-            return match cors.preflight(facts) {
-                Ok(answer) => Step::Done(Outcome::Respond(answer)),
-                Err(reason) => deny(reason, Stage::Cors),
-            };
-        }
         let (backend, purpose) = (Arc::clone(backend), Purpose::Forward);
         let asked = Asked { facts, backend, purpose, cookie_is_nobodys: false };
-        decide(asked, Vec::new(), world)
+        let observing = Observing::of(&asked);
+        let step = match &world.snapshot.cors {
+            Some(cors) if CorsPolicy::is_preflight(facts) => match cors.preflight(facts) {
+                Ok(answer) => Step::Done(Outcome::Respond(answer)),
+                Err(reason) => deny(reason, Stage::Cors),
+            },
+            _ => decide(asked, Vec::new(), world),
+        };
+        match observing {
+            Some(observing) => observing.let_through(step),
+            None => step,
+        }
     }
 
     /// Decides whether a token may be exchanged for one for `backend`, the [target](ExchangeRequest::target): by the rules of a
@@ -199,27 +209,41 @@ impl<'a> Decision<'a> {
 
     /// Goes on with an answer, in a world that may have changed since.
     pub fn resume(self, answer: Answer, world: &World<'_>) -> Step<'a> {
-        match (self.waiting, answer) {
-            (Waiting::Keys(asked, refreshed), Answer::Keys) => decide(asked, refreshed, world),
+        let step = self.waiting.resume(answer, world);
+        match self.observing {
+            Some(observing) => observing.let_through(step),
+            None => step,
+        }
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn until_answered(self, need: Need) -> Step<'a> {
+        Step::Need(need, Box::new(Decision { waiting: self, observing: None }))
+    }
+
+    fn resume(self, answer: Answer, world: &World<'_>) -> Step<'a> {
+        match (self, answer) {
+            (Self::Keys(asked, refreshed), Answer::Keys) => decide(asked, refreshed, world),
             (_, Answer::Overloaded) => {
                 fault(Code::Overloaded, Stage::Identity, "too many requests wait for the same answer")
             }
-            (Waiting::Keys(_, refreshed), Answer::Unavailable) => keys_unavailable(refreshed.last().copied()),
-            (Waiting::Account(admitted), Answer::Account(account)) => {
+            (Self::Keys(_, refreshed), Answer::Unavailable) => keys_unavailable(refreshed.last().copied()),
+            (Self::Account(admitted), Answer::Account(account)) => {
                 account::judge(admitted, account.as_ref(), world)
             }
-            (Waiting::Account(admitted), Answer::Unavailable) => account::unavailable(admitted, world),
-            (Waiting::Consume(admitted), Answer::AppCheckConsumed { already: false }) => {
+            (Self::Account(admitted), Answer::Unavailable) => account::unavailable(admitted, world),
+            (Self::Consume(admitted), Answer::AppCheckConsumed { already: false }) => {
                 permit(admitted, world.now)
             }
-            (Waiting::Consume(_), Answer::AppCheckConsumed { already: true }) => {
+            (Self::Consume(_), Answer::AppCheckConsumed { already: true }) => {
                 deny(Reason::AppCheckTokenConsumed, Stage::AppCheck)
             }
-            (Waiting::Consume(_), Answer::AppCheckRefused) => {
+            (Self::Consume(_), Answer::AppCheckRefused) => {
                 let why = "was refused when it was to be consumed".to_owned();
                 deny(Reason::AppCheckTokenInvalid { part: "text", why }, Stage::AppCheck)
             }
-            (Waiting::Consume(_), Answer::Unavailable) => {
+            (Self::Consume(_), Answer::Unavailable) => {
                 fault(Code::AppCheckUnavailable, Stage::AppCheck, "the token could not be consumed")
             }
             _ => fault(Code::Internal, Stage::Identity, "the answer is to another question"),
@@ -241,7 +265,7 @@ fn decide<'a>(asked: Asked<'a>, mut refreshed: Vec<TokenKind>, world: &World<'_>
     if !refreshed.contains(&kind) {
         refreshed.push(kind);
         let need = Need::KeyRefresh { kind, unknown_key_id };
-        return Step::Need(need, Box::new(Decision { waiting: Waiting::Keys(asked, refreshed) }));
+        return Waiting::Keys(asked, refreshed).until_answered(need);
     }
     match (kind, unknown_key_id) {
         (_, None) => keys_unavailable(Some(kind)),
@@ -388,7 +412,7 @@ fn consume<'a>(admitted: Admitted<'a>, now: UnixTime) -> Step<'a> {
         None => permit(admitted, now),
         Some(token) => {
             let need = Need::AppCheckConsume { token: token.to_owned() };
-            Step::Need(need, Box::new(Decision { waiting: Waiting::Consume(admitted) }))
+            Waiting::Consume(admitted).until_answered(need)
         }
     }
 }

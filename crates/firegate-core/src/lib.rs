@@ -17,6 +17,7 @@ pub mod identity;
 pub mod jose;
 pub mod limiter;
 pub mod limits;
+pub mod observed;
 pub mod path;
 pub mod permit;
 pub mod reason;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use firegate_files::configuration::{
-    self, AllowedOrigins, AppCheck, Configuration, Credential, Endpoint, IdentityHeaders, Routing,
+    self, AllowedOrigins, AppCheck, Configuration, Credential, Endpoint, Enforce, IdentityHeaders, Routing,
     StreamsUntil, TokenSource, UserToken,
 };
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -158,6 +158,11 @@ impl Backend {
         self.bindings.admit_everyone()
     }
 
+    /// Whether it also gets the requests that would be refused.
+    pub fn observes(&self) -> bool {
+        self.settings.enforce == Enforce::Observe
+    }
+
     /// How Firegate identifies itself to it.
     pub fn credential(&self) -> &Credential {
         &self.settings.credential
@@ -185,11 +190,12 @@ impl Backend {
 
     /// Whether its streams end when their user is found to be revoked.
     pub fn ends_streams_at_revocation(&self) -> bool {
-        self.settings.streams_until == StreamsUntil::Revocation
+        !self.observes() && self.settings.streams_until == StreamsUntil::Revocation
     }
 
     /// Whether its streams end with the token that opened them.
     pub fn ends_streams_at_token_expiry(&self) -> bool {
-        matches!(self.settings.streams_until, StreamsUntil::TokenExpiry | StreamsUntil::Revocation)
+        !self.observes()
+            && matches!(self.settings.streams_until, StreamsUntil::TokenExpiry | StreamsUntil::Revocation)
     }
 }

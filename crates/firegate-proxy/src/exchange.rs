@@ -101,8 +101,9 @@ impl RequestContext<'_> {
             Outcome::Permit(permit) => permit,
             Outcome::Denial(denial) => return Err(refuse(Refused::Denial(denial))),
             Outcome::Fault(fault) => return Err(refuse(Refused::Fault(fault))),
-            Outcome::Respond(_) => {
-                return Err(refuse(fault(Code::Internal, Stage::Exchange, "nobody asked for a preflight")));
+            Outcome::Observed(_) | Outcome::Respond(_) => {
+                let detail = "an exchange is neither observed nor a preflight";
+                return Err(refuse(fault(Code::Internal, Stage::Exchange, detail)));
             }
         };
         self.note_unchecked(&permit);

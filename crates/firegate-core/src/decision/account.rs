@@ -1,8 +1,8 @@
 //! Whether the user may still be one: the stage that looks at the account.
 
 use super::{
-    AccountStatus, Admitted, Code, Decision, Identified, Need, Principal, Reason, Revocation, Stage, Step,
-    Trust, UnixTime, Waiting, World, consume, deny, fault, judge_account,
+    AccountStatus, Admitted, Code, Identified, Need, Principal, Reason, Revocation, Stage, Step, Trust,
+    UnixTime, Waiting, World, consume, deny, fault, judge_account,
 };
 use crate::identity::{KnownAccount, User};
 use crate::snapshot::Snapshot;
@@ -52,7 +52,7 @@ pub(super) fn check<'a>(admitted: Admitted<'a>, world: &World<'_>) -> Step<'a> {
         }
         _ => {
             let need = Need::AccountStatus { tenant: tenant.map(str::to_owned), uid: uid.to_owned() };
-            Step::Need(need, Box::new(Decision { waiting: Waiting::Account(admitted) }))
+            Waiting::Account(admitted).until_answered(need)
         }
     }
 }

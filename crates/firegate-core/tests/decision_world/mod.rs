@@ -271,6 +271,7 @@ impl Verdict {
     pub(crate) fn code(&self) -> Result<(), Code> {
         match &self.outcome {
             Outcome::Permit(_) | Outcome::Respond(_) => Ok(()),
+            Outcome::Observed(observed) => panic!("it is only observed: {:?}", observed.refusal()),
             Outcome::Denial(denial) => Err(denial.reason.code()),
             Outcome::Fault(fault) => Err(fault.code),
         }

@@ -33,7 +33,6 @@ const UNBUILT: &[Unbuilt] = &[
     Unbuilt { path: &["limits_store"], unless: Unless::Word(&["memory"]) },
     Unbuilt { path: &["backends", "*", "iam_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "security_policy"], unless: Unless::Absent },
-    Unbuilt { path: &["backends", "*", "enforce"], unless: Unless::Word(&["on"]) },
 ];
 
 /// What stands in a configuration and cannot be had yet, with its path.

@@ -1,8 +1,9 @@
-//! From a permit to the service and back: the request that the service gets, and what the client gets of its answer.
+//! From a decision to forward to the service and back: the request that the service gets, and what the client gets of its answer.
 
 use std::sync::Arc;
 
 use firegate_core::assertion::{AssertionForm, plain_headers};
+use firegate_core::observed::Forwarding;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::snapshot::Backend;
@@ -29,10 +30,10 @@ use crate::upstream::{
     FrontRefusal, Handshake, Passage, RequestHeaders, Sending, ServiceBody, peek, strip_hop_by_hop,
 };
 
-/// A permitted request on its way.
+/// A request on its way.
 struct Forward<'a> {
     context: &'a RequestContext<'a>,
-    permit: &'a Permit,
+    forwarding: &'a Forwarding,
     head: &'a RequestHead<'a>,
     parts: &'a Parts,
     /// The WebSocket that the client asked for.
@@ -51,38 +52,45 @@ struct RefusedByFront {
 }
 
 impl RequestContext<'_> {
-    /// Sends a permitted request to its service.
+    /// Sends a request to its service: with the leave's credentials, or with none if the backend is only observed.
     pub(super) async fn forward(
         &self,
-        permit: Permit,
+        forwarding: Forwarding,
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
-        if let Some(user) = permit.user() {
-            record.is_of_user(&user.uid);
+        let backend = forwarding.backend();
+        if let Some(permit) = forwarding.permit() {
+            if let Some(user) = permit.user() {
+                record.is_of_user(&user.uid);
+            }
+            self.note_unchecked(permit);
         }
-        let backend = permit.backend();
-        self.note_unchecked(&permit);
         let Some(upstream) = self.generation.upstream(backend) else {
             return Err(fault(Code::Internal, Stage::Upstream, "the backend is not open"));
         };
         let mut passage = upstream.enter(self.door.worker)?;
-        let lease = self.lease(&permit);
+        let lease = self.lease(&forwarding);
         let (mut body, progress) =
             bounded_request_body(body, backend, parts, &lease, passage.deadline(), self.streams)?;
         let is_without_body = body.is_end_stream();
         let wants_upgrade = head.facts.is_web_socket;
         let handshake = wants_upgrade.then(|| Handshake::begin(parts.version)).transpose()?;
-        let sending = Sending { target: target(head, &permit)?, wants_upgrade, progress: progress.clone() };
-        let forward = Forward { context: self, permit: &permit, head, parts, handshake, lease, progress };
+        let sending =
+            Sending { target: target(head, &forwarding)?, wants_upgrade, progress: progress.clone() };
+        let forward =
+            Forward { context: self, forwarding: &forwarding, head, parts, handshake, lease, progress };
         let control = &self.generation.control;
         let mut has_reminted = false;
         loop {
             let audience = Arc::clone(passage.audience());
-            let google_token = control.google_token(&permit, &audience, &head.facts, None).await?;
+            let google_token = match forwarding.permit() {
+                Some(permit) => control.google_token(permit, &audience, &head.facts, None).await?,
+                None => None,
+            };
             let request = forward.request(&passage, google_token.clone(), body)?;
             record.sending(passage.origin());
             let sent = passage.send(request, &sending).await;
@@ -151,9 +159,9 @@ impl RequestContext<'_> {
         Ok(headers)
     }
 
-    /// How long the stream that this permit opens lasts.
-    fn lease(&self, permit: &Permit) -> Lease {
-        let lease = permit.lease();
+    /// How long the stream that is opened lasts.
+    fn lease(&self, forwarding: &Forwarding) -> Lease {
+        let lease = forwarding.lease();
         Lease {
             until: lease.until.map(|until| Instant::now() + until.since(self.door.shared.now())),
             watch: lease.revocable.and_then(|user| self.generation.control.watch(user)).map(Arc::new),
@@ -169,8 +177,11 @@ impl Forward<'_> {
         google_token: Option<HeaderValue>,
         body: Body,
     ) -> Result<Request<Body>, Refused> {
-        let Self { context, permit, head, parts, .. } = self;
-        let identity = context.identity_headers(permit, passage.audience())?;
+        let Self { context, forwarding, head, parts, .. } = self;
+        let identity = match forwarding.permit() {
+            Some(permit) => context.identity_headers(permit, passage.audience())?,
+            None => Vec::new(),
+        };
         let mut request = Request::new(body);
         *request.method_mut() = head.facts.method.clone();
         *request.headers_mut() = parts.headers.clone();
@@ -178,8 +189,8 @@ impl Forward<'_> {
             client: head.client,
             host: head.facts.host,
             version: parts.version,
-            removal: permit.removal(),
-            copies_authorization: permit.copies_authorization(),
+            removal: forwarding.removal(),
+            copies_authorization: forwarding.permit().is_some_and(Permit::copies_authorization),
             handshake: self.handshake.as_ref(),
             identity,
             google_token,
@@ -195,7 +206,7 @@ impl Forward<'_> {
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
-        let backend = self.permit.backend();
+        let backend = self.forwarding.backend();
         conceal_token(response.headers_mut(), self.head, backend);
         // Nothing is copied before the service has confirmed the very protocol that the client asked for.
         let (Some(client), Some(handshake)) = (upgrade, &self.handshake) else {
@@ -224,7 +235,7 @@ impl Forward<'_> {
         response: Response<ServiceBody>,
         sent_google_token: bool,
     ) -> Result<Response<Body>, RefusedByFront> {
-        let backend = self.permit.backend();
+        let backend = self.forwarding.backend();
         let (mut parts, body) = response.into_parts();
         let (lease, idle) = (self.lease.clone(), Some(backend.settings.timeouts.idle));
         let watched = (!body.is_end_stream()).then(|| self.context.streams.open(&lease, idle));
@@ -248,7 +259,9 @@ impl Forward<'_> {
                 BoundedBody::new(body, bounds).boxed_unsync()
             }
         };
-        if parts.status == StatusCode::UNAUTHORIZED && self.permit.drops_token() {
+        if parts.status == StatusCode::UNAUTHORIZED
+            && self.forwarding.permit().is_some_and(Permit::drops_token)
+        {
             self.context.door.shared.hints.user_token_dropped(&backend.name);
         }
         strip_hop_by_hop(&mut parts.headers);
@@ -261,9 +274,10 @@ impl Forward<'_> {
 }
 
 /// The path and query as they are forwarded: the path that was matched, and the query without the user's token.
-fn target(head: &RequestHead<'_>, permit: &Permit) -> Result<PathAndQuery, Refused> {
+fn target(head: &RequestHead<'_>, forwarding: &Forwarding) -> Result<PathAndQuery, Refused> {
     let path = head.facts.path.as_str();
-    let without_token = head.facts.query.filter(|_| permit.removal().query).map(query_without_access_token);
+    let without_token =
+        head.facts.query.filter(|_| forwarding.removal().query).map(query_without_access_token);
     let target = match without_token.unwrap_or_else(|| head.facts.query.map(str::to_owned)) {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

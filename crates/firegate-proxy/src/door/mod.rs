@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use firegate_core::decision::{Decision, Need, Outcome, Step, World};
 use firegate_core::forwarded::{self, client};
+use firegate_core::observed::Forwarding;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::UnixTime;
 use firegate_core::trace::TraceContext;
@@ -153,7 +154,7 @@ impl Door {
             tracing::error!(%panicked, request_id = record.request_id(), "a request was given up");
             Err(fault(Code::Internal, Stage::Facts, panicked))
         });
-        let ending = ending(&served, record.route());
+        let ending = ending(&served, &record);
         let mut response = served.unwrap_or_else(|refused| {
             record.refused(&refused);
             refusal(&refused, form, record.request_id())
@@ -207,13 +208,20 @@ impl RequestContext<'_> {
         let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
         let backend = match &outcome {
             Outcome::Permit(permit) => Some(permit.backend()),
+            Outcome::Observed(observed) => Some(observed.backend()),
             _ => snapshot.routes.select(&head.facts.path).ok(),
         };
         if let Some(backend) = backend {
             record.routed(backend, decisions.route(backend));
         }
         match outcome {
-            Outcome::Permit(permit) => self.forward(*permit, &head, parts, body, upgrade, record).await,
+            Outcome::Permit(permit) => {
+                self.forward(Forwarding::Permitted(permit), &head, parts, body, upgrade, record).await
+            }
+            Outcome::Observed(observed) => {
+                record.would_be_refused(observed.refusal());
+                self.forward(Forwarding::Observed(observed), &head, parts, body, upgrade, record).await
+            }
             Outcome::Respond(answer) => Ok(preflight(answer)),
             Outcome::Denial(denial) => Err(Refused::Denial(denial)),
             Outcome::Fault(fault) => Err(Refused::Fault(fault)),
@@ -254,13 +262,14 @@ fn the_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderVa
 }
 
 /// How a request ended, for the counters.
-fn ending(served: &Result<Response<Body>, Refused>, route: Route) -> Ending {
+fn ending(served: &Result<Response<Body>, Refused>, record: &RequestRecord) -> Ending {
     match served {
         Ok(response) if response.extensions().get::<PreflightMarker>().is_some() => Ending::Respond,
         Ok(response) if let Some(ExchangeRefused(code)) = response.extensions().get() => {
             Ending::Refused(*code)
         }
-        Ok(_) if route == Route::NONE => Ending::Respond,
+        Ok(_) if let Some(code) = record.observed() => Ending::WouldRefuse(code),
+        Ok(_) if record.route() == Route::NONE => Ending::Respond,
         Ok(_) => Ending::Permit,
         Err(refused) => Ending::Refused(refused.code()),
     }

@@ -14,8 +14,8 @@ use super::traffic::{Traffic, TrafficFigures};
 /// Permit, answer and a client that left, before the codes.
 const ENDINGS_WITHOUT_CODE: usize = 3;
 
-/// How many ways there are for a request to end.
-const ENDINGS: usize = ENDINGS_WITHOUT_CODE + Code::ALL.len();
+/// How many ways there are for a request to end: each code as a refusal, and as what would have been one.
+const ENDINGS: usize = ENDINGS_WITHOUT_CODE + 2 * Code::ALL.len();
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) enum Ending {
     Cancelled,
     /// It was refused, or failed.
     Refused(Code),
+    /// It was forwarded, and would have been refused if its backend were not only observed.
+    WouldRefuse(Code),
 }
 
 /// Which backend a request's path is routed to: a place among the counters.
@@ -85,12 +87,14 @@ impl Ending {
             Self::Cancelled => 2,
             // The catalogue lists the codes in the order in which the enumeration does.
             Self::Refused(code) => ENDINGS_WITHOUT_CODE + code as usize,
+            Self::WouldRefuse(code) => ENDINGS_WITHOUT_CODE + Code::ALL.len() + code as usize,
         }
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        let refused = Code::ALL.iter().map(|code| Self::Refused(*code));
-        [Self::Permit, Self::Respond, Self::Cancelled].into_iter().chain(refused)
+        let of_each = |ending: fn(Code) -> Self| Code::ALL.iter().map(move |code| ending(*code));
+        let without = [Self::Permit, Self::Respond, Self::Cancelled].into_iter();
+        without.chain(of_each(Self::Refused)).chain(of_each(Self::WouldRefuse))
     }
 
     /// How it ended, in a word.
@@ -103,6 +107,7 @@ impl Ending {
             Self::Permit => ("permit", ""),
             Self::Respond => ("respond", ""),
             Self::Cancelled => ("cancelled", ""),
+            Self::WouldRefuse(code) => ("would_refuse", code.entry().name),
             Self::Refused(code) => match code.entry().family {
                 Family::Denial => ("denial", code.entry().name),
                 Family::Fault => ("fault", code.entry().name),
@@ -115,7 +120,7 @@ impl Ending {
     fn is_always_written(self) -> bool {
         match self {
             Self::Permit => true,
-            Self::Respond | Self::Cancelled => false,
+            Self::Respond | Self::Cancelled | Self::WouldRefuse(_) => false,
             Self::Refused(code) => code.entry().family == Family::Fault,
         }
     }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use firegate_core::forwarded::Client;
+use firegate_core::observed;
+use firegate_core::reason::Code;
 use firegate_core::snapshot::Backend;
 use firegate_core::time::SharedClock;
 use firegate_core::trace::TraceContext;
@@ -199,6 +201,16 @@ impl RequestRecord {
     /// The request is not forwarded, or its answer not handed on.
     pub(crate) fn refused(&mut self, refused: &Refused) {
         self.refusal = Some(Refusal::of(refused));
+    }
+
+    /// The request is forwarded although it would be refused.
+    pub(crate) fn would_be_refused(&mut self, refusal: &observed::Refusal) {
+        self.refusal = Some(Refusal::observed(refusal));
+    }
+
+    /// What the request would have been refused for, and is not, because its backend is only observed.
+    pub(crate) fn observed(&self) -> Option<Code> {
+        self.refusal.as_ref().filter(|refusal| refusal.is_observed).map(|refusal| refusal.code)
     }
 
     /// The answer's head is there.

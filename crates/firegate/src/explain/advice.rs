@@ -32,8 +32,10 @@ impl Situation<'_> {
     /// One sentence.
     pub(super) fn advice(&self) -> String {
         match self.firegate.verdict {
-            DoorVerdict::Passes | DoorVerdict::Depends => self.of_a_token_that_passes(),
-            DoorVerdict::Refused => self.of_a_refused_token(),
+            DoorVerdict::Passes | DoorVerdict::Depends if self.firegate.code.is_none() => {
+                self.of_a_token_that_passes()
+            }
+            DoorVerdict::Passes | DoorVerdict::Depends | DoorVerdict::Refused => self.of_a_refused_token(),
         }
     }
 

@@ -6,6 +6,7 @@ use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts, Principal, TokenKind};
 use firegate_core::limiter::NoCounters;
+use firegate_core::observed::{Observed, Refusal};
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Action, Code, Denial, Fault, Reason, Stage};
@@ -35,7 +36,8 @@ pub struct FiregateAnswer {
     pub verdict: DoorVerdict,
     /// The HTTP status of a refusal.
     pub status: Option<u16>,
-    /// The stable name of the refusal.
+    /// The stable name of the refusal; of a request that passes, what it would be refused with if its backend were not only
+    /// observed.
     pub code: Option<&'static str>,
     /// Where on the request's way it is refused.
     pub stage: Option<&'static str>,
@@ -151,25 +153,46 @@ impl FiregateAnswer {
             (Outcome::Respond(_), _) => {
                 Self::unrefused(DoorVerdict::Passes, "answered by Firegate itself: a preflight".to_owned())
             }
-            (Outcome::Denial(denial), _) => {
-                // The members stand in lines of their own.
-                let evidence = match &denial.reason {
-                    Reason::NoInvokerBinding { principal, .. } => {
-                        let is_account = principal.starts_with("serviceAccount:");
-                        let caller = if is_account { "the caller" } else { "the user" };
-                        format!("none of the members names {caller}, who is {principal}")
-                    }
-                    reason => reason.to_string(),
-                };
-                Self::refused(denial.reason.code(), denial.stage, evidence)
-            }
-            (Outcome::Fault(fault), _) => Self::refused(fault.code, fault.stage, fault.detail.clone()),
+            (Outcome::Observed(observed), _) => Self::observed(observed),
+            (Outcome::Denial(denial), _) => Self::denied(denial),
+            (Outcome::Fault(fault), _) => Self::failed(fault),
         }
     }
 
     /// The answer to a path that cannot be read in one way.
     pub(super) fn malformed_path(why: &'static str) -> Self {
         Self::refused(Code::RequestMalformed, Stage::Facts, why.to_owned())
+    }
+
+    fn denied(denial: &Denial) -> Self {
+        // The members stand in lines of their own.
+        let evidence = match &denial.reason {
+            Reason::NoInvokerBinding { principal, .. } => {
+                let is_account = principal.starts_with("serviceAccount:");
+                let caller = if is_account { "the caller" } else { "the user" };
+                format!("none of the members names {caller}, who is {principal}")
+            }
+            reason => reason.to_string(),
+        };
+        Self::refused(denial.reason.code(), denial.stage, evidence)
+    }
+
+    fn failed(fault: &Fault) -> Self {
+        Self::refused(fault.code, fault.stage, fault.detail.clone())
+    }
+
+    /// What would be refused goes on, without a word about the user.
+    fn observed(observed: &Observed) -> Self {
+        let refused = match observed.refusal() {
+            Refusal::Denial(denial) => Self::denied(denial),
+            Refusal::Fault(fault) => Self::failed(fault),
+        };
+        let (url, entry) = (&observed.backend().endpoint().url, observed.refusal().code().entry());
+        let message = format!(
+            "goes on to {url} without a user, because `enforce` is `observe`; enforced it would be refused with {} {}: {}",
+            entry.status, entry.name, entry.message
+        );
+        Self { verdict: DoorVerdict::Passes, status: None, message, ..refused }
     }
 
     fn unrefused(verdict: DoorVerdict, message: String) -> Self {

@@ -23,6 +23,7 @@ mod killed;
 mod listening;
 mod local_google;
 mod metrics;
+mod observing;
 mod outages;
 mod panics;
 #[cfg(unix)]

@@ -129,7 +129,7 @@ impl Checker<'_> {
             None | Some(PlaintextSource::Refuse) => Plaintext::Refuse,
             Some(PlaintextSource::Allow) => Plaintext::Allow,
         };
-        let enforce = self.enforce(path, source.enforce, credential.as_ref());
+        let enforce = self.enforce(path, source.enforce, credential.as_ref(), source.user_token);
         let streams_until =
             self.streams(path, source.streams.take().and_then(|streams| streams.until), whole.users);
         let token_sources = self.token_sources(path, source.token_sources.take(), whole.users);
@@ -318,12 +318,22 @@ impl Checker<'_> {
         path: &YamlPath,
         enforce: Option<EnforceSource>,
         credential: Option<&Credential>,
+        user_token: Option<UserTokenSource>,
     ) -> Option<Enforce> {
         match enforce {
             None | Some(EnforceSource::On) => Some(Enforce::On),
             Some(EnforceSource::Observe) => {
                 // A credential would carry refused requests through the check of the service.
                 if credential.is_none_or(|credential| *credential == Credential::None) {
+                    if user_token.is_none() {
+                        let message = "the service is only observed, and sees no token of its users";
+                        let hint = "add `user_token: forward` while the service itself checks tokens; else add `user_token: drop` \
+                                    to say that it does not";
+                        self.report(
+                            &path.key("enforce"),
+                            Diagnostic::warning(code::ENFORCE, message).hint(hint),
+                        );
+                    }
                     return Some(Enforce::Observe);
                 }
                 let found = Diagnostic::error(

@@ -295,8 +295,11 @@ fn what_federation_opens_and_what_it_cannot_take() {
 #[test]
 fn enforcement_and_streams() {
     let file = |lines: &str| backend(&format!("url: https://a.run.app\n{lines}"));
-    check(&file("enforce: observe"), &["FG010 backends.api.enforce", "FG125 backends.api.enforce"]);
-    check(&file("enforce: observe\ncredential: none"), &["FG010 backends.api.enforce"]);
+    check(&file("enforce: observe"), &["FG125 backends.api.enforce"]);
+    assert!(parse("firegate.yaml", &file("enforce: observe")).is_err(), "never with a credential");
+    check(&file("enforce: observe\ncredential: none"), &["FG125 backends.api.enforce"]);
+    check(&file("enforce: observe\ncredential: none\nuser_token: forward"), &[]);
+    check(&file("enforce: observe\ncredential: none\nuser_token: drop"), &[]);
     check(&file("streams: { until: revocation }"), &["FG126 backends.api.streams.until"]);
     let until_revocation = file("streams: { until: revocation }");
     check(&format!("{until_revocation}users: {{ revocation: {{ check: required }} }}\n"), &[]);

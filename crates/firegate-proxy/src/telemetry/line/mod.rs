@@ -7,6 +7,7 @@ mod text;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use firegate_core::observed;
 use firegate_core::reason::{Code, Denial, Fault, Stage};
 use firegate_core::trace::TraceContext;
 use http::Version;
@@ -66,17 +67,31 @@ pub(crate) struct Refusal {
     pub(crate) evidence: String,
     /// It is a failure, and not the rules' answer.
     pub(crate) is_fault: bool,
+    /// The request is forwarded all the same, because its backend is only observed.
+    pub(crate) is_observed: bool,
 }
 
 impl Refusal {
     pub(crate) fn of(refused: &Refused) -> Self {
         match refused {
             Refused::Denial(Denial { reason, stage }) => {
-                Self { code: reason.code(), stage: *stage, evidence: reason.to_string(), is_fault: false }
+                let (code, evidence) = (reason.code(), reason.to_string());
+                Self { code, stage: *stage, evidence, is_fault: false, is_observed: false }
             }
             Refused::Fault(Fault { code, stage, detail }) => {
-                Self { code: *code, stage: *stage, evidence: detail.clone(), is_fault: true }
+                let evidence = detail.clone();
+                Self { code: *code, stage: *stage, evidence, is_fault: true, is_observed: false }
             }
+        }
+    }
+
+    pub(crate) fn observed(refusal: &observed::Refusal) -> Self {
+        Self {
+            code: refusal.code(),
+            stage: refusal.stage(),
+            evidence: refusal.evidence(),
+            is_fault: matches!(refusal, observed::Refusal::Fault(_)),
+            is_observed: true,
         }
     }
 }
@@ -90,6 +105,7 @@ impl AccessLine<'_> {
     /// The word that stands before a line that somebody ought to read.
     fn message(&self) -> Option<&'static str> {
         match (self.refusal, self.cut) {
+            (Some(refusal), _) if refusal.is_observed => Some("would be refused"),
             (Some(refusal), _) => Some(if refusal.is_fault { "failed" } else { "refused" }),
             (None, Some(_)) => Some("cut short"),
             (None, None) => None,

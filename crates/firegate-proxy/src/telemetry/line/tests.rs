@@ -154,7 +154,7 @@ proptest! {
     /// Whatever stands in a request, the line is one line of JSON that says it, or of text in which nothing is obeyed.
     #[test]
     fn no_bytes_of_a_client_break_a_line(bytes in proptest::collection::vec(any::<u8>(), 0..64), word in "\\PC{0,8}[\u{1b}\u{85}\u{202e}\"\\\\\n]\\PC{0,8}") {
-        let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), is_fault: false };
+        let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), is_fault: false, is_observed: false };
         let line = AccessLine {
             method: &word, host: &bytes, target: &bytes, user_agent: Some(&bytes), referer: Some(word.as_bytes()),
             refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), ..well()
