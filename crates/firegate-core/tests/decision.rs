@@ -80,6 +80,7 @@ fn outcome(snapshot: &Snapshot, method: Method, path: &str, pairs: &[(&str, &str
 fn code(outcome: &Outcome) -> Result<(), Code> {
     match outcome {
         Outcome::Permit(_) | Outcome::Respond(_) => Ok(()),
+        Outcome::Observed(observed) => panic!("it is only observed: {:?}", observed.refusal()),
         Outcome::Denial(denial) => Err(denial.reason.code()),
         Outcome::Fault(fault) => Err(fault.code),
     }

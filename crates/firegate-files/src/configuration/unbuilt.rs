@@ -153,8 +153,8 @@ mod tests {
         check(json!({"roles": {"r": []}}), &["roles"]);
         check(json!({"url_map": "u", "geo": {"mmdb": "a"}}), &["url_map", "geo"]);
         check(
-            json!({"backends": {"a": "https://example.com", "b": {"enforce": "observe"}}}),
-            &["backends.b.enforce"],
+            json!({"backends": {"a": "https://example.com", "b": {"security_policy": "p"}}}),
+            &["backends.b.security_policy"],
         );
     }
 }

@@ -11,6 +11,7 @@ use firegate_core::path::NormalPath;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
 use firegate_files::Configuration;
+use firegate_files::configuration::Enforce;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use proptest::prelude::*;
@@ -68,6 +69,14 @@ fn accepting_every_kind() -> Configuration {
     ))
 }
 
+/// A backend that refuses nobody.
+fn observing() -> Configuration {
+    file(&format!(
+        "project: my-project\nbackends: {{ api: {{ url: {SERVICE}, credential: none, enforce: observe }} }}\n\
+         allow: ['user:ada@example.com']\n"
+    ))
+}
+
 #[test]
 fn without_keys_nothing_passes_and_no_good_token_is_refused() {
     let configuration = accepting_every_kind();
@@ -104,6 +113,7 @@ fn decided(token: &str, snapshot: &Snapshot, keys: &KeyRing) -> Option<&'static 
     loop {
         step = match step {
             Step::Done(Outcome::Permit(_) | Outcome::Respond(_)) => return None,
+            Step::Done(Outcome::Observed(observed)) => return Some(observed.refusal().code().entry().name),
             Step::Done(Outcome::Denial(denial)) => return Some(denial.reason.code().entry().name),
             Step::Done(Outcome::Fault(fault)) => return Some(fault.code.entry().name),
             Step::Need(Need::KeyRefresh { .. }, decision) => decision.resume(Answer::Keys, &world),
@@ -116,14 +126,16 @@ fn decided(token: &str, snapshot: &Snapshot, keys: &KeyRing) -> Option<&'static 
 fn the_explanation_agrees_with_the_decision_and_with_its_own_checks() {
     let keys = ring();
     let members = [&["allAuthenticatedUsers"][..], &["user:ada@example.com"], &["allUsers"]];
-    for configuration in members.map(minimal).into_iter().chain([accepting_every_kind()]) {
+    for configuration in members.map(minimal).into_iter().chain([accepting_every_kind(), observing()]) {
         let members = &configuration.backends;
         let snapshot = Snapshot::compile(&configuration);
         for token in corpus() {
             let explanation = explain(input(&token, &configuration, &keys));
             let pasted = token.replace(' ', "");
             assert_eq!(explanation.firegate.code, decided(&pasted, &snapshot, &keys), "{members:?} {token}");
-            assert_eq!(explanation.passes(), explanation.firegate.code.is_none(), "{members:?} {token}");
+            let observes = members.values().all(|backend| backend.enforce == Enforce::Observe);
+            let passes = observes || explanation.firegate.code.is_none();
+            assert_eq!(explanation.passes(), passes, "{members:?} {token}");
             let failed = explanation.checks.iter().find(|check| check.verdict == CheckVerdict::Failed);
             let refused =
                 match identify(&pasted, &snapshot.identity, SERVICE, &keys, UnixTime::from_seconds(NOW)) {
