@@ -190,7 +190,9 @@ impl FiregateAnswer {
         let (url, entry) = (&observed.backend().endpoint().url, observed.refusal().code().entry());
         let message = format!(
             "goes on to {url} without a user, because `enforce` is `observe`; enforced it would be refused with {} {}: {}",
-            entry.status, entry.name, entry.message
+            observed.refusal().status(),
+            entry.name,
+            entry.message
         );
         Self { verdict: DoorVerdict::Passes, status: None, message, ..refused }
     }
