@@ -1,11 +1,11 @@
 //! A team puts Firegate before a service that is open today, looks at what would be refused, and refuses nothing.
 
-use crate::gate::{Site, log, metric, mirror};
-use crate::stack::{Call, at, text};
+use crate::gate::{Site, metric, mirror};
+use crate::stack::{Call, at, log, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_be_refused_is_logged_counted_and_let_through() {
-    log();
+    log::begin();
     let site = Site::open().await;
     let open = mirror().await;
     let door = site
@@ -25,13 +25,10 @@ async fn what_would_be_refused_is_logged_counted_and_let_through() {
     };
     assert!((count("TOKEN_MISSING").await - 1.0).abs() < f64::EPSILON);
     assert!((count("NO_INVOKER_BINDING").await - 2.0).abs() < f64::EPSILON);
-    let log = log();
-    let line = |path: &str| {
-        let line = log.lines().find(|line| line.contains("would be refused") && line.contains(path));
-        line.unwrap_or_else(|| panic!("{path} is not in the log:\n{log}")).to_owned()
-    };
-    assert!(line("/no-token").contains("TOKEN_MISSING"), "{log}");
-    let near = line("/no-binding");
-    assert!(near.contains("NO_INVOKER_BINDING") && near.contains("user:root@example.com"), "{near}");
+    let would_be_refused = |line: &str, path: &str| line.contains("would be refused") && line.contains(path);
+    let line = log::line(|line| would_be_refused(line, "/no-token")).await;
+    assert!(line.contains("TOKEN_MISSING"), "{line}");
+    let line = log::line(|line| would_be_refused(line, "/no-binding")).await;
+    assert!(line.contains("NO_INVOKER_BINDING") && line.contains("user:root@example.com"), "{line}");
     site.close([door]).await;
 }
