@@ -119,6 +119,12 @@ impl<'a> Machine<'a> {
         };
         Ok(match outcome {
             Outcome::Permit(permit) => passed(&permit, &arrival.target.path_and_query),
+            Outcome::Observed(observed) => Answer::Passed {
+                to: observed.backend().name.clone(),
+                path_and_query: arrival.target.path_and_query.clone(),
+                headers: Vec::new(),
+                would_be_refused: Some(observed.refusal().code().entry().name.to_owned()),
+            },
             Outcome::Respond(_) => Answer::Answered { status: 204 },
             Outcome::Denial(denial) => denied(&denial.reason),
             Outcome::Fault(fault) => refused(fault.code, Some(fault.detail)),
