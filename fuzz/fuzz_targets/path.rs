@@ -4,9 +4,11 @@
 
 use std::sync::LazyLock;
 
+use firegate_core::facts::RequestFacts;
 use firegate_core::path::NormalPath;
 use firegate_core::route::Routes;
 use firegate_core::snapshot::Snapshot;
+use http::{HeaderMap, Method};
 use libfuzzer_sys::fuzz_target;
 
 const CONFIGURATION: &str = "project: demo-project\nallow: [allUsers]\nbackends:\n  \
@@ -33,7 +35,10 @@ fuzz_target!(|data: &[u8]| {
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
         assert!(!matches!(name, b"." | b".."), "a dot segment in {text}");
     }
-    let Ok(backend) = ROUTES.select(&normal) else { return };
+    let headers = HeaderMap::new();
+    let facts = RequestFacts::of(&Method::GET, normal.clone(), &headers);
+    let Ok(routed) = ROUTES.select(&facts) else { return };
+    let backend = routed.entry().expect("no route is a redirect").backend();
     let by_prefix = |path: &[u8]| match path {
         path if path.starts_with(b"/files/") => "files",
         path if path.starts_with(b"/admin/") => "admin",

@@ -8,6 +8,7 @@ use crate::workspace::root;
 /// Every generated file: its path from the top folder, and what it has to hold.
 fn files() -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
+        ("docs/compat.md", firegate_files::compat::markdown()),
         ("docs/firegate.schema.json", format!("{:#}\n", firegate_files::configuration::json_schema())),
         ("docs/limits.md", limits::markdown()?),
         ("docs/reasons.md", firegate_core::reason::catalogue_markdown()),

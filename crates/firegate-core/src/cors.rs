@@ -7,17 +7,18 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use regex::bytes::Regex;
 use url::{Host, Url};
 
 use crate::facts::RequestFacts;
 use crate::reason::Reason;
 
 /// What a browser may keep of a preflight's answer, in seconds: short enough for a change to be seen.
-const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
+const PREFLIGHT_MAX_AGE_SECONDS: u32 = 600;
 
 /// What pages may read of an answer beyond the headers that are always readable.
-const EXPOSED_HEADERS: HeaderValue =
-    HeaderValue::from_static("retry-after, www-authenticate, x-firegate-reason, x-firegate-request-id");
+const EXPOSED_HEADERS: [&str; 4] =
+    ["retry-after", "www-authenticate", "x-firegate-reason", "x-firegate-request-id"];
 
 /// The headers of a backend's answer that Firegate's replace.
 const CORS_HEADERS: [HeaderName; 6] = [
@@ -34,12 +35,18 @@ const CORS_HEADERS: [HeaderName; 6] = [
 pub struct CorsPolicy {
     /// Exact origins, as browsers write them; `*` stands for every one.
     pub origins: Vec<String>,
+    /// Origins the whole of which matches one of these.
+    pub origin_patterns: Vec<Regex>,
     /// Also pages of localhost and of private addresses, on any port: `firegate dev` alone.
     pub local_network_origins: bool,
     /// Methods a page may use.
     pub methods: Vec<Method>,
     /// Request headers a page may set.
     pub headers: Vec<HeaderName>,
+    /// What pages may read of an answer, beyond what they always may and what Firegate says of itself.
+    pub exposed_headers: Vec<HeaderName>,
+    /// What a browser may keep of a preflight's answer, in seconds; none for 600.
+    pub max_age_seconds: Option<u32>,
     /// Whether pages may send cookies.
     pub credentials: bool,
 }
@@ -88,7 +95,8 @@ impl CorsPolicy {
         headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, join(self.methods.iter().map(Method::as_str)));
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, join(self.headers.iter().map(HeaderName::as_str)));
-        headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE_SECONDS);
+        let max_age_seconds = self.max_age_seconds.unwrap_or(PREFLIGHT_MAX_AGE_SECONDS);
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(max_age_seconds));
         headers.append(
             VARY,
             HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
@@ -117,7 +125,8 @@ impl CorsPolicy {
         if self.credentials {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        let exposed = EXPOSED_HEADERS.into_iter().chain(self.exposed_headers.iter().map(HeaderName::as_str));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, join(exposed));
         // The answer differs by origin, whoever is allowed, and a cache has to know.
         headers.append(VARY, HeaderValue::from_static("origin"));
     }
@@ -128,6 +137,7 @@ impl CorsPolicy {
             return false;
         }
         self.origins.iter().any(|allowed| allowed == origin || allowed == "*")
+            || self.origin_patterns.iter().any(|pattern| pattern.is_match(origin.as_bytes()))
             || (self.local_network_origins && is_local_network(origin))
     }
 }

@@ -26,6 +26,7 @@ use crate::limiter::{Counters, SharedCount, StoreQuestion};
 use crate::observed::Observed;
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
+use crate::route::{RedirectAnswer, RouteEntry, Routed};
 use crate::snapshot::{Backend, Snapshot};
 use crate::time::UnixTime;
 use crate::token_source::{PresentedToken, check_cookie_origin, presented_token};
@@ -58,12 +59,21 @@ pub enum Outcome {
     Permit(Box<Permit>),
     /// It is forwarded although it would be refused, because its backend is only observed.
     Observed(Box<Observed>),
-    /// It is a preflight and answered here.
-    Respond(PreflightAnswer),
+    /// It is answered here.
+    Respond(Respond),
     /// The rules refuse it.
     Denial(Denial),
     /// It could not be decided.
     Fault(Fault),
+}
+
+/// What is answered without a service.
+#[derive(Debug)]
+pub enum Respond {
+    /// A preflight that is allowed.
+    Preflight(PreflightAnswer),
+    /// The way to somewhere else.
+    Redirect(RedirectAnswer),
 }
 
 /// The machine's next step.
@@ -144,6 +154,8 @@ enum Waiting<'a> {
 struct Asked<'a> {
     facts: &'a RequestFacts<'a>,
     backend: Arc<Backend>,
+    /// How the request goes there; none if it is not to be forwarded.
+    route: Option<RouteEntry>,
     purpose: Purpose<'a>,
     /// The cookie was judged, and is nobody's.
     cookie_is_nobodys: bool,
@@ -175,20 +187,26 @@ struct Stop {
 impl<'a> Decision<'a> {
     /// Decides about a request, or says what is needed to.
     pub fn start(facts: &'a RequestFacts<'a>, world: &World<'_>) -> Step<'a> {
-        let backend = match world.snapshot.routes.select(&facts.path) {
-            Ok(backend) => backend,
+        let routed = match world.snapshot.routes.select(facts) {
+            Ok(routed) => routed,
             Err(reason) => return deny(reason, Stage::Route),
         };
-        let (backend, purpose) = (Arc::clone(backend), Purpose::Forward);
-        let asked = Asked { facts, backend, purpose, cookie_is_nobodys: false };
-        let observing = Observing::of(&asked);
-        let step = match &world.snapshot.cors {
-            Some(cors) if CorsPolicy::is_preflight(facts) => match cors.preflight(facts) {
-                Ok(answer) => Step::Done(Outcome::Respond(answer)),
-                Err(reason) => deny(reason, Stage::Cors),
-            },
-            _ => decide(asked, Vec::new(), world),
+        let preflight = world.snapshot.cors_of(Some(&routed)).filter(|_| CorsPolicy::is_preflight(facts));
+        let preflight = preflight.map(|cors| match cors.preflight(facts) {
+            Ok(answer) => Step::Done(Outcome::Respond(Respond::Preflight(answer))),
+            Err(reason) => deny(reason, Stage::Cors),
+        });
+        let route = match routed {
+            Routed::To(route) => route,
+            Routed::Redirect(answer) => {
+                let redirect = Step::Done(Outcome::Respond(Respond::Redirect(answer)));
+                return preflight.unwrap_or(redirect);
+            }
         };
+        let (backend, purpose) = (Arc::clone(route.backend()), Purpose::Forward);
+        let asked = Asked { facts, backend, route: Some(route), purpose, cookie_is_nobodys: false };
+        let observing = Observing::of(&asked);
+        let step = preflight.unwrap_or_else(|| decide(asked, Vec::new(), world));
         match observing {
             Some(observing) => observing.let_through(step),
             None => step,
@@ -204,7 +222,8 @@ impl<'a> Decision<'a> {
         world: &World<'_>,
     ) -> Step<'a> {
         let (backend, purpose) = (Arc::clone(backend), Purpose::Exchange(asked));
-        decide(Asked { facts, backend, purpose, cookie_is_nobodys: false }, Vec::new(), world)
+        let asked = Asked { facts, backend, route: None, purpose, cookie_is_nobodys: false };
+        decide(asked, Vec::new(), world)
     }
 
     /// Goes on with an answer, in a world that may have changed since.
@@ -317,7 +336,7 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
     let account = identified.as_ref().and_then(|identified| AccountRule::of(identified, world.snapshot));
     let principal = identified.map(|identified| identified.principal);
     let authorized = iam::authorize(&asked.backend, principal, token.as_ref());
-    let permit = authorized.map_err(denied_at(Stage::Iam))?;
+    let permit = authorized.map_err(denied_at(Stage::Iam))?.along(asked.route.clone());
     Ok(Admitted { permit, account, app_check_token: app.and_then(|app| app.to_be_consumed) })
 }
 
@@ -326,7 +345,7 @@ fn identity<'a>(
     asked: &Asked<'a>,
     world: &World<'_>,
 ) -> Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle> {
-    let Asked { facts, backend, purpose, cookie_is_nobodys } = asked;
+    let Asked { facts, backend, purpose, cookie_is_nobodys, .. } = asked;
     let judge = |text| identify(text, &world.snapshot.identity, &**backend, world.keys, world.now);
     let token = match purpose {
         Purpose::Exchange(asked) => {

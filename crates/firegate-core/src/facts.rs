@@ -23,6 +23,8 @@ pub struct RequestFacts<'a> {
     pub host: &'a str,
     /// The request opens a WebSocket (RFC 6455, section 4.1).
     pub is_web_socket: bool,
+    /// A random number of this request's own, by which chance chooses among weighted services.
+    pub random: u64,
 }
 
 /// What stands in the Authorization header.
@@ -39,7 +41,7 @@ pub enum Authorization<'a> {
 impl<'a> RequestFacts<'a> {
     /// The facts of a plain request by `http`, without a query.
     pub fn of(method: &'a Method, path: NormalPath, headers: &'a HeaderMap) -> Self {
-        Self { method, path, query: None, headers, scheme: "http", host: "", is_web_socket: false }
+        Self { method, path, query: None, headers, scheme: "http", host: "", is_web_socket: false, random: 0 }
     }
 
     /// Reads the one Authorization header.

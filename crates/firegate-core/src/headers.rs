@@ -1,65 +1,18 @@
-//! Which of the client's headers are believed: none that speaks of identity, of Google or of the way a request took.
-//! They are recognised by folded name, because servers read `X_Firegate_User_Id`, `X.Firegate.User.Id` and
-//! `x-firegate-user-id` as the same variable.
+//! Which of the client's headers are believed: none that speaks of identity, of Google or of the way a request took. The
+//! names are those of [`firegate_files::header_names`], which no file may set either.
 
+use firegate_files::header_names;
 use http::HeaderName;
-
-/// Families of headers that only Firegate, Google's front ends or the gateways it stands in for may set.
-const PROTECTED_PREFIXES: [&str; 8] = [
-    "x-firegate-",
-    "x-forwarded-",
-    "x-goog-",
-    "x-endpoint-api-",
-    "x-apigateway-",
-    "x-envoy-",
-    "x-serverless-",
-    "x-appengine-",
-];
-
-const PROTECTED_NAMES: [&str; 10] = [
-    "forwarded",
-    "proxy-authorization",
-    "true-client-ip",
-    "via",
-    "x-client-ip",
-    "x-client-request-url",
-    "x-forwarded",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
 
 /// Whether the client's header of this name is deleted before Firegate sets its own.
 pub fn is_protected(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    // Almost every header of almost every request takes this way out.
-    if !matches!(name.as_bytes().first(), Some(b'x' | b'f' | b'p' | b't' | b'v')) {
-        return false;
-    }
-    PROTECTED_NAMES.iter().any(|protected| folded_eq(name, protected))
-        || PROTECTED_PREFIXES
-            .iter()
-            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| folded_eq(start, prefix)))
+    header_names::is_protected(name.as_str())
 }
-
-/// Headers whose look-alikes could be taken for them.
-const UNMISTAKABLE_NAMES: [&str; 5] =
-    ["authorization", "connection", "content-length", "host", "transfer-encoding"];
 
 /// Whether a server might take the header of this name for one that frames, addresses or authorises the request, although
 /// it is none: `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    name.bytes().any(|byte| matches!(byte, b'_' | b'.'))
-        && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
-}
-
-fn folded_eq(name: &str, protected: &str) -> bool {
-    name.len() == protected.len()
-        && name.bytes().zip(protected.bytes()).all(|(found, expected)| {
-            let folded = if matches!(found, b'_' | b'.') { b'-' } else { found.to_ascii_lowercase() };
-            folded == expected
-        })
+    header_names::is_look_alike(name.as_str())
 }
 
 #[cfg(test)]

@@ -82,3 +82,6 @@ pub const LIMITER_SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 
 /// For how many rules of rate limits there are counters of their own in the metrics; the others share one.
 pub const LIMITER_LABELS_MAX: usize = 1000;
+
+/// The longest host that is looked for among a URL map's wildcards: a name (RFC 1035, section 2.3.4) and a port.
+pub const HOST_BYTES_MAX: usize = 255 + 6;

@@ -9,6 +9,7 @@ use firegate_files::configuration::{AppCheck, TokenSource};
 use crate::facts::RequestFacts;
 use crate::permit::{Lease, Permit};
 use crate::reason::{Code, Denial, Fault, Stage};
+use crate::route::RouteEntry;
 use crate::snapshot::Backend;
 use crate::token_source::{PresentedToken, TokenRemoval, presented_token};
 
@@ -18,6 +19,7 @@ pub struct Observed {
     backend: Arc<Backend>,
     refusal: Refusal,
     removal: TokenRemoval,
+    route: Option<RouteEntry>,
 }
 
 /// Why a request would not be forwarded.
@@ -42,7 +44,7 @@ impl Observed {
     /// Made by the decision alone. `is_callers_own` says whether a token in the place of the user's is none that Firegate
     /// judges, a webhook's for instance, and goes on as it came.
     pub(crate) fn new(
-        backend: Arc<Backend>,
+        (backend, route): (Arc<Backend>, Option<RouteEntry>),
         facts: &RequestFacts<'_>,
         refusal: Refusal,
         is_callers_own: impl Fn(&PresentedToken<'_>) -> bool,
@@ -64,7 +66,7 @@ impl Observed {
             }
             Err(_) => TokenRemoval::default(),
         };
-        Self { backend, refusal, removal: TokenRemoval { app_check, ..removal } }
+        Self { backend, refusal, removal: TokenRemoval { app_check, ..removal }, route }
     }
 
     /// Why it would be refused.
@@ -75,6 +77,11 @@ impl Observed {
     /// The backend that it goes to.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend
+    }
+
+    /// How it goes there.
+    pub fn route(&self) -> Option<&RouteEntry> {
+        self.route.as_ref()
     }
 }
 
@@ -126,6 +133,14 @@ impl Forwarding {
         match self {
             Self::Permitted(permit) => permit.backend(),
             Self::Observed(observed) => observed.backend(),
+        }
+    }
+
+    /// How the request goes there.
+    pub fn route(&self) -> Option<&RouteEntry> {
+        match self {
+            Self::Permitted(permit) => permit.route(),
+            Self::Observed(observed) => observed.route(),
         }
     }
 

@@ -34,7 +34,7 @@ impl NormalPath {
 
     /// Takes every segment of a path that begins with a slash into its hands.
     fn parse_thoroughly(path: &str) -> Result<Self, &'static str> {
-        let escaped = normalise_escapes(path)?;
+        let escaped = normal_escapes(path)?;
         let text = resolve(&escaped)?;
         let has_encoded_separator = ENCODED_SEPARATORS.iter().any(|encoded| text.contains(encoded));
         if has_encoded_separator && decoded_segments(&text).any(is_dot_segment) {
@@ -135,7 +135,7 @@ fn dots(segment: &str) -> Option<usize> {
 
 /// Refuses every escape that servers are known to read differently, and writes the others in their normal form
 /// (RFC 3986, sections 6.2.2.1 and 6.2.2.2): an unreserved character stands for itself, digits are upper case.
-fn normalise_escapes(path: &str) -> Result<String, &'static str> {
+pub(crate) fn normal_escapes(path: &str) -> Result<String, &'static str> {
     let bytes = path.as_bytes();
     let mut normal = String::with_capacity(path.len());
     let mut at = 0;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use firegate_files::configuration::{AppCheck, IdentityHeaders, TokenSource};
 
 use crate::identity::{Principal, User};
+use crate::route::RouteEntry;
 use crate::snapshot::Backend;
 use crate::time::UnixTime;
 use crate::token_source::{PresentedToken, TokenRemoval};
@@ -17,6 +18,7 @@ pub struct Permit {
     token_source: Option<TokenSource>,
     removal: TokenRemoval,
     is_unchecked: bool,
+    route: Option<RouteEntry>,
 }
 
 /// How long a forwarded stream may last.
@@ -50,7 +52,14 @@ impl Permit {
             backend,
             principal,
             is_unchecked: false,
+            route: None,
         }
+    }
+
+    /// The same, on the way that the routes say. It leads to the permit's backend.
+    pub(crate) fn along(self, route: Option<RouteEntry>) -> Self {
+        let route = route.filter(|route| Arc::ptr_eq(route.backend(), &self.backend));
+        Self { route, ..self }
     }
 
     /// The same, noting that the user could not be looked up and is let in all the same.
@@ -67,6 +76,11 @@ impl Permit {
     /// The backend that the request goes to. Its audience and credential are the permit's.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend
+    }
+
+    /// How the request goes to its backend; none if it is not to be forwarded.
+    pub fn route(&self) -> Option<&RouteEntry> {
+        self.route.as_ref()
     }
 
     /// Who calls; nobody on a backend that is open to everyone.

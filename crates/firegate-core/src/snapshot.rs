@@ -13,7 +13,7 @@ use http::{HeaderName, Method};
 use crate::cors::CorsPolicy;
 use crate::iam::{Bindings, Directory, IdentityPool};
 use crate::identity::IdentityRules;
-use crate::route::Routes;
+use crate::route::{Routed, Routes};
 
 /// The methods a page may use if `cors.methods` names none.
 const USUAL_METHODS: [Method; 6] =
@@ -73,16 +73,10 @@ impl Snapshot {
             })
         });
         let backends = backends.collect::<Vec<_>>();
-        let mut routes = Routes::default();
-        // A URL map is refused as not built; without routes nothing is routed.
-        if let Routing::Routes(configured) = &configuration.routing {
-            for route in configured {
-                if let Some(backend) = backends.iter().find(|backend| backend.name == route.backend.as_str())
-                {
-                    routes.add(&route.path, Arc::clone(backend));
-                }
-            }
-        }
+        let routes = match &configuration.routing {
+            Routing::Routes(configured) => Routes::of_short_form(configured, &backends),
+            Routing::UrlMap(map) => Routes::of_url_map(map, &backends),
+        };
         Self {
             identity: IdentityRules {
                 project: configuration.project.to_string(),
@@ -97,6 +91,12 @@ impl Snapshot {
             cors: configuration.cors.as_ref().map(cors_policy),
             directory,
         }
+    }
+
+    /// Which pages of other origins may make a request: as its route says, else as the configuration does.
+    pub fn cors_of<'a>(&'a self, routed: Option<&'a Routed>) -> Option<&'a CorsPolicy> {
+        let of_route = routed.and_then(Routed::entry).and_then(|entry| entry.cors());
+        of_route.or(self.cors.as_ref())
     }
 
     /// Also lets pages of localhost and of private addresses call, on any port: for `firegate dev`.
@@ -135,7 +135,10 @@ fn cors_policy(cors: &configuration::Cors) -> CorsPolicy {
             AllowedOrigins::Any => vec!["*".to_owned()],
             AllowedOrigins::Listed(origins) => origins.iter().map(ToString::to_string).collect(),
         },
+        origin_patterns: Vec::new(),
         local_network_origins: false,
+        exposed_headers: Vec::new(),
+        max_age_seconds: None,
         methods: if methods.is_empty() { USUAL_METHODS.to_vec() } else { methods },
         headers: USUAL_HEADERS.into_iter().chain(headers).collect(),
         credentials: cors.credentials,

@@ -2,22 +2,28 @@
 //!
 //! Nothing here does input or output: a file arrives as text with a name, and leaves as a model or as [`Diagnostics`].
 //!
+//! - [`compat`]: what becomes of every field of Google's files, for the documentation.
 //! - [`configuration`]: `firegate.yaml`, the front door's own configuration.
 //! - [`groups`]: who is in which group.
 //! - [`google_file`]: what all files of Google's have in common: fields, how each is treated, and writing them back.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`decision_cases`]: requests, and what a configuration is expected to make of them.
 //! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
+//! - [`url_map`]: URL maps of Google's load balancers.
+//! - [`header_names`]: which headers no file and no client may set.
 //! - [`yaml`]: the one module that knows the YAML parser.
 #![forbid(unsafe_code)]
 
+pub mod compat;
 pub mod configuration;
 pub mod decision_cases;
 pub mod diagnostic;
 pub mod google_file;
 pub mod groups;
+pub mod header_names;
 pub mod limits;
 pub mod members;
+pub mod url_map;
 pub mod yaml;
 
 pub(crate) use firegate_expr::suggestion;

@@ -104,3 +104,30 @@ pub const CASES_MAX: usize = 10_000;
 
 /// How often a case may send its request.
 pub const CASE_REPEAT_MAX: u32 = 10_000;
+
+/// How many wildcards and variables a path template of a URL map may have (the Compute API's `pathTemplateMatch`).
+pub const URL_MAP_TEMPLATE_OPERATORS_MAX: usize = 5;
+
+/// The longest path, prefix, template or redirect of a URL map, in characters (the Compute API).
+pub const URL_MAP_TEXT_CHARACTERS_MAX: usize = 1_024;
+
+/// The longest host of a URL map, in characters (the Compute API's `hostRedirect`).
+pub const URL_MAP_HOST_CHARACTERS_MAX: usize = 255;
+
+/// The largest weight of a service (the Compute API).
+pub const URL_MAP_WEIGHT_MAX: u32 = 1_000;
+
+/// How many tests a URL map may have (the Compute API).
+pub const URL_MAP_TESTS_MAX: usize = 100;
+
+/// How often a URL map may let a request be tried again. Each try is a request to a service that may be in trouble.
+pub const URL_MAP_RETRIES_MAX: u32 = 25;
+
+/// How many regular expressions a URL map may have: those of paths are tried one by one.
+pub const URL_MAP_REGEXES_MAX: usize = 500;
+
+/// How many bytes one regular expression of a URL map may take when it is compiled.
+pub const URL_MAP_REGEX_BYTES_MAX: usize = 256 * 1024;
+
+/// How many route rules of one path matcher are compared with each other, to find those that are never reached.
+pub const URL_MAP_SHADOWING_RULES_MAX: usize = 500;

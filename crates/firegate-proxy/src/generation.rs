@@ -5,6 +5,7 @@
 //! former one are not fetched again, and what nobody holds any more stops by itself.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use firegate_core::forwarded::ForwardedTrust;
 use firegate_core::limiter::MemoryCounters;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
-use firegate_files::configuration::{Behind, Configuration, IdentityHeaders};
+use firegate_files::configuration::{Behind, Configuration, IdentityHeaders, Routing};
 
 use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
@@ -71,6 +72,7 @@ impl Generation {
         former: Option<&Self>,
     ) -> Result<Self, StartError> {
         let mut snapshot = Snapshot::compile(&configuration);
+        test_url_map(&configuration, &snapshot)?;
         if process.is_local {
             snapshot = snapshot.with_local_network_origins();
         }
@@ -104,6 +106,23 @@ impl Generation {
     pub(crate) fn upstream(&self, backend: &Backend) -> Option<&Arc<Upstream>> {
         self.upstreams.get(&backend.name)
     }
+}
+
+/// Runs the URL map's own tests. Google refuses an update of a map of which one fails, and so does Firegate.
+fn test_url_map(configuration: &Configuration, snapshot: &Snapshot) -> Result<(), StartError> {
+    let Routing::UrlMap(map) = &configuration.routing else { return Ok(()) };
+    let failures = snapshot.routes.run_tests(map);
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let mut text = format!("{} of the URL map's {} tests fail", failures.len(), map.tests.len());
+    for failure in failures {
+        let (file, line) = (&map.file, failure.place.line);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n  {file}:{line}: {}", failure.message);
+    }
+    text.push_str("\nhint: change the rule or what its test expects");
+    Err(StartError::UrlMapTests(text))
 }
 
 /// The ways to the backends. The connections that are open to endpoints that stay the same go on.

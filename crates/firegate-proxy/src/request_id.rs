@@ -32,6 +32,12 @@ impl RequestIds {
         let digit = |place: u32| char::from(DIGITS[(id >> (124 - 4 * place)) as usize & 0xf]);
         (0..32).map(digit).collect()
     }
+
+    /// A number that no client can foresee, for what chance decides about a request.
+    pub(crate) fn random(&self) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.hidden.hash_one((number, self.process))
+    }
 }
 
 #[cfg(test)]

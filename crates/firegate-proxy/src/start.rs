@@ -99,6 +99,9 @@ pub enum StartError {
     /// A thread or a runtime could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[source] io::Error),
+    /// Tests of the URL map fail.
+    #[error("{0}")]
+    UrlMapTests(String),
     /// There is no usable assertion key.
     #[error(transparent)]
     AssertionKey(#[from] AssertionKeyError),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Asked, Outcome, Purpose, Step, is_foreign};
 use crate::facts::RequestFacts;
 use crate::observed::{Observed, Refusal};
+use crate::route::RouteEntry;
 use crate::snapshot::Backend;
 use crate::token_source::PresentedToken;
 
@@ -13,13 +14,15 @@ use crate::token_source::PresentedToken;
 pub(super) struct Observing<'a> {
     facts: &'a RequestFacts<'a>,
     backend: Arc<Backend>,
+    route: Option<RouteEntry>,
 }
 
 impl<'a> Observing<'a> {
     /// The same as `asked`, if its backend is observed. A token is never exchanged for one who may not have it.
     pub(super) fn of(asked: &Asked<'a>) -> Option<Self> {
         let observes = asked.backend.observes() && matches!(asked.purpose, Purpose::Forward);
-        observes.then(|| Self { facts: asked.facts, backend: Arc::clone(&asked.backend) })
+        let (facts, route) = (asked.facts, asked.route.clone());
+        observes.then(|| Self { facts, backend: Arc::clone(&asked.backend), route })
     }
 
     /// Lets a refused request through, and sees to it that the same is done with one that waits.
@@ -37,7 +40,7 @@ impl<'a> Observing<'a> {
             Refusal::Denial(denial) => is_foreign(&denial.reason, token.text),
             Refusal::Fault(_) => false,
         };
-        let observed = Observed::new(self.backend, self.facts, refusal.clone(), is_callers_own);
+        let observed = Observed::new((self.backend, self.route), self.facts, refusal.clone(), is_callers_own);
         Step::Done(Outcome::Observed(Box::new(observed)))
     }
 }

@@ -104,6 +104,16 @@ catalogue! {
         "No route of the configuration matches the request's path."
         "add a route for the path, or `/*` for everything that no other route names"
     }
+    FaultInjected "FAULT_INJECTED" Denial 503 None {
+        "the request was given up on purpose"
+        "The URL map's `faultInjectionPolicy` answers a share of the requests by itself, to try what clients do when a service fails. The status is the one that the policy says."
+        "remove `faultInjectionPolicy.abort` from the URL map when the experiment is over"
+    }
+    RedirectLoop "REDIRECT_LOOP" Denial 500 None {
+        "the redirect for this address leads to the same address"
+        "A redirect of the URL map leads to the very URL that was asked for, so a browser would follow it for ever. `httpsRedirect` does that to requests that came by https."
+        "use a URL map with `httpsRedirect` for plain http alone, or let the redirect change host or path"
+    }
     CorsOriginNotAllowed "CORS_ORIGIN_NOT_ALLOWED" Denial 403 None {
         "cross-origin requests from this origin are not allowed"
         "A browser asked, by a preflight request, whether a page of another origin may call the service, and the configuration does not allow that origin, method or header."

@@ -58,6 +58,11 @@ pub enum Reason {
     },
     /// See [`Code::CredentialAmbiguous`].
     CredentialAmbiguous,
+    /// See [`Code::FaultInjected`].
+    FaultInjected {
+        /// The status that the URL map says.
+        status: u16,
+    },
     /// See [`Code::FederationRefused`].
     FederationRefused {
         /// Google's answer.
@@ -78,6 +83,8 @@ pub enum Reason {
     },
     /// See [`Code::RateLimited`] and, if the key is banned, [`Code::RateLimitBanned`].
     RateLimited(Box<Exceeded>),
+    /// See [`Code::RedirectLoop`].
+    RedirectLoop,
     /// See [`Code::RequestHeadTimedOut`].
     RequestHeadTimedOut {
         /// How long it was waited for.
@@ -221,6 +228,8 @@ impl Reason {
             Self::RequestHeadTooLarge { .. } => Code::RequestHeadTooLarge,
             Self::RequestMalformed { .. } => Code::RequestMalformed,
             Self::RequestTargetTooLong { .. } => Code::RequestTargetTooLong,
+            Self::FaultInjected { .. } => Code::FaultInjected,
+            Self::RedirectLoop => Code::RedirectLoop,
             Self::RouteNotFound => Code::RouteNotFound,
             Self::TenantNotAccepted { .. } => Code::TenantNotAccepted,
             Self::TokenAlgorithmNotAllowed { .. } => Code::TokenAlgorithmNotAllowed,
@@ -251,6 +260,7 @@ impl Reason {
     pub fn status(&self) -> u16 {
         match self {
             Self::RateLimited(exceeded) => exceeded.status.as_u16(),
+            Self::FaultInjected { status } => *status,
             _ => self.code().entry().status,
         }
     }
@@ -335,6 +345,8 @@ impl fmt::Display for Reason {
             | Self::CookieOriginNotAllowed
             | Self::CredentialAmbiguous
             | Self::LeaseOver
+            | Self::FaultInjected { .. }
+            | Self::RedirectLoop
             | Self::RouteNotFound
             | Self::TokenIsAppCheckToken
             | Self::TokenIsCustomToken

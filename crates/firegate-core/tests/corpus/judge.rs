@@ -78,6 +78,7 @@ impl Door {
             scheme: "https",
             host: "api.example.com",
             is_web_socket: false,
+            random: 0,
         };
         let rules = AppCheckRules {
             project: &self.identity.project,

@@ -328,6 +328,7 @@ impl Request {
             scheme: "https",
             host: "door.example.com",
             is_web_socket: self.is_web_socket,
+            random: 0,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::path_pattern::PathPattern;
 use crate::diagnostic::Diagnostics;
 use crate::groups::Groups;
 use crate::members::Member;
+use crate::url_map::UrlMap;
 
 /// A checked configuration of the front door.
 ///
@@ -350,12 +351,12 @@ impl Default for Timeouts {
 }
 
 /// Which paths go to which backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Routing {
     /// These routes; a path that none names is not found. No two have the same pattern.
     Routes(Vec<Route>),
-    /// A Google Cloud URL map.
-    UrlMap(PolicyFile),
+    /// A Google Cloud URL map, whose services are all backends.
+    UrlMap(Arc<UrlMap>),
 }
 
 /// A path and the backend that answers it.

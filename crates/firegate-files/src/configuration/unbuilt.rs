@@ -26,7 +26,6 @@ enum Unless {
 }
 
 const UNBUILT: &[Unbuilt] = &[
-    Unbuilt { path: &["url_map"], unless: Unless::Absent },
     Unbuilt { path: &["roles"], unless: Unless::Empty },
     Unbuilt { path: &["deny_policies"], unless: Unless::Empty },
     Unbuilt { path: &["geo"], unless: Unless::Absent },
@@ -151,7 +150,7 @@ mod tests {
         check(json!({"limits_store": "memory", "roles": {}, "deny_policies": []}), &[]);
         check(json!({"limits_store": "redis://localhost"}), &["limits_store"]);
         check(json!({"roles": {"r": []}}), &["roles"]);
-        check(json!({"url_map": "u", "geo": {"mmdb": "a"}}), &["url_map", "geo"]);
+        check(json!({"geo": {"mmdb": "a"}}), &["geo"]);
         check(
             json!({"backends": {"a": "https://example.com", "b": {"security_policy": "p"}}}),
             &["backends.b.security_policy"],

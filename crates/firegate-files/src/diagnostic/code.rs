@@ -124,6 +124,45 @@ codes! {
     /// A health check that cannot be made, or would not say how the service does.
     HEALTH_CHECK = "FG161";
 
+    /// A host of a URL map cannot be read, or stands in two host rules.
+    URL_MAP_HOST = "FG301";
+    /// A path matcher of a URL map has no name of its own, does not exist, or no host rule leads to it.
+    URL_MAP_PATH_MATCHER = "FG302";
+    /// The rules of a path matcher do not go together.
+    URL_MAP_RULES = "FG303";
+    /// The path of a path rule cannot be read, or stands in two rules.
+    URL_MAP_PATH = "FG304";
+    /// The condition of a route rule cannot be read.
+    URL_MAP_MATCH = "FG305";
+    /// A path template cannot be read.
+    URL_MAP_TEMPLATE = "FG306";
+    /// A regular expression cannot be read, or may not stand in this map.
+    URL_MAP_REGEX = "FG307";
+    /// It is not said, or said twice, where requests go.
+    URL_MAP_TARGET = "FG308";
+    /// A service of a URL map is no backend of the configuration.
+    URL_MAP_SERVICE = "FG309";
+    /// A header cannot be read, is not the map's to change, or has a variable that is empty here.
+    URL_MAP_HEADER = "FG310";
+    /// A rewrite cannot be made, or makes another path than was probably meant.
+    URL_MAP_REWRITE = "FG311";
+    /// A redirect cannot be read, or leads to itself.
+    URL_MAP_REDIRECT = "FG312";
+    /// Weights, time-outs, retries, faults or cross-origin rules are out of their ranges.
+    URL_MAP_ROUTE_ACTION = "FG313";
+    /// A test of a URL map cannot be read, or fails.
+    URL_MAP_TEST = "FG314";
+    /// A URL map holds more than Google takes.
+    URL_MAP_LIMIT = "FG315";
+    /// A rule or pattern of a URL map is never reached.
+    URL_MAP_UNREACHABLE = "FG316";
+    /// `/video/*` does not match `/video`.
+    URL_MAP_BARE_PREFIX = "FG317";
+    /// A condition that an alternative of the same rule makes optional.
+    URL_MAP_OPTIONAL_CONDITION = "FG318";
+    /// A condition on a header of which nothing is believed.
+    URL_MAP_CLIENT_HEADER = "FG319";
+
     /// The file of groups is inconsistent.
     GROUPS = "FG420";
     /// Nothing says who is in a group that is named.

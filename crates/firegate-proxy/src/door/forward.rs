@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use firegate_core::assertion::{AssertionForm, plain_headers};
 use firegate_core::observed::Forwarding;
+use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
+use firegate_core::route::{HeaderActions, HeaderFacts, RouteEntry};
 use firegate_core::snapshot::Backend;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
 use firegate_files::configuration::TokenSource;
@@ -69,10 +71,17 @@ impl RequestContext<'_> {
             }
             self.note_unchecked(permit);
         }
+        if let Some(delay) = forwarding.route().and_then(RouteEntry::delay) {
+            tokio::time::sleep(delay).await;
+        }
+        if let Some(status) = forwarding.route().and_then(RouteEntry::abort) {
+            return Err(denial(Reason::FaultInjected { status }, Stage::Route));
+        }
         let Some(upstream) = self.generation.upstream(backend) else {
             return Err(fault(Code::Internal, Stage::Upstream, "the backend is not open"));
         };
-        let mut passage = upstream.enter(self.door.worker)?;
+        let timeout = forwarding.route().and_then(RouteEntry::timeout);
+        let mut passage = upstream.enter(self.door.worker, timeout)?;
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
             bounded_request_body(body, backend, parts, &lease, passage.deadline(), self.streams)?;
@@ -80,7 +89,7 @@ impl RequestContext<'_> {
         let wants_upgrade = head.facts.is_web_socket;
         let handshake = wants_upgrade.then(|| Handshake::begin(parts.version)).transpose()?;
         let sending =
-            Sending { target: target(head, &forwarding)?, wants_upgrade, progress: progress.clone() };
+            Sending { target: service_target(head, &forwarding)?, wants_upgrade, progress: progress.clone() };
         let forward =
             Forward { context: self, forwarding: &forwarding, head, parts, handshake, lease, progress };
         let control = &self.generation.control;
@@ -191,12 +200,37 @@ impl Forward<'_> {
             version: parts.version,
             removal: forwarding.removal(),
             copies_authorization: forwarding.permit().is_some_and(Permit::copies_authorization),
+            actions: self.header_actions(),
+            original_path: self.original_path(),
             handshake: self.handshake.as_ref(),
             identity,
             google_token,
         }
         .apply(request.headers_mut());
         Ok(request)
+    }
+
+    /// What the route does to headers, and what is known for their variables.
+    fn header_actions(&self) -> Option<(&HeaderActions, HeaderFacts)> {
+        let actions = self.forwarding.route()?.headers()?;
+        let facts = HeaderFacts {
+            client_address: self.head.client.address,
+            is_encrypted: self.head.facts.scheme == "https",
+            protocol: match self.parts.version {
+                Version::HTTP_2 => "HTTP/2",
+                Version::HTTP_10 => "HTTP/1.0",
+                _ => "HTTP/1.1",
+            },
+        };
+        Some((actions, facts))
+    }
+
+    /// The path that was asked for, if the service gets another one, with the query as the service gets it.
+    fn original_path(&self) -> Option<HeaderValue> {
+        self.forwarding.route().filter(|route| route.is_rewritten())?;
+        let asked = &self.head.facts.path;
+        let target = target(self.head, self.forwarding, asked).ok()?;
+        HeaderValue::from_str(target.as_str()).ok()
     }
 
     /// Joins the two connections of a WebSocket.
@@ -265,6 +299,9 @@ impl Forward<'_> {
             self.context.door.shared.hints.user_token_dropped(&backend.name);
         }
         strip_hop_by_hop(&mut parts.headers);
+        if let Some((actions, facts)) = self.header_actions() {
+            actions.change_response(&mut parts.headers, &facts);
+        }
         if parts.status == StatusCode::NO_CONTENT {
             // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
             parts.headers.remove(CONTENT_LENGTH);
@@ -273,9 +310,20 @@ impl Forward<'_> {
     }
 }
 
-/// The path and query as they are forwarded: the path that was matched, and the query without the user's token.
-fn target(head: &RequestHead<'_>, forwarding: &Forwarding) -> Result<PathAndQuery, Refused> {
-    let path = head.facts.path.as_str();
+/// The path and query as they are forwarded: the path that was matched, or what the route makes of it, and the query without
+/// the user's token.
+fn service_target(head: &RequestHead<'_>, forwarding: &Forwarding) -> Result<PathAndQuery, Refused> {
+    let asked = &head.facts.path;
+    target(head, forwarding, forwarding.route().map_or(asked, |route| route.path(asked)))
+}
+
+/// A path, with the query without the user's token.
+fn target(
+    head: &RequestHead<'_>,
+    forwarding: &Forwarding,
+    path: &NormalPath,
+) -> Result<PathAndQuery, Refused> {
+    let path = path.as_str();
     let without_token =
         head.facts.query.filter(|_| forwarding.removal().query).map(query_without_access_token);
     let target = match without_token.unwrap_or_else(|| head.facts.query.map(str::to_owned)) {

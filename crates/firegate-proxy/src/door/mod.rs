@@ -9,10 +9,11 @@ mod refused;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use firegate_core::decision::{Decision, Need, Outcome, Step, World};
+use firegate_core::decision::{Decision, Need, Outcome, Respond, Step, World};
 use firegate_core::forwarded::{self, client};
 use firegate_core::observed::Forwarding;
 use firegate_core::reason::{Code, Reason, Stage};
+use firegate_core::route::{RouteEntry, Routed};
 use firegate_core::time::UnixTime;
 use firegate_core::trace::TraceContext;
 use http::header::ORIGIN;
@@ -38,7 +39,7 @@ use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 use crate::well_known;
 
 pub(crate) use hints::Hints;
-use own_paths::{PreflightMarker, WELL_KNOWN, preflight};
+use own_paths::{PreflightMarker, WELL_KNOWN, preflight, redirect};
 pub(crate) use refused::{Refused, denial, fault};
 
 /// What every worker shares.
@@ -149,7 +150,9 @@ impl Door {
         let generation = &context.generation;
         let mut record = self.telemetry.begin(generation, request_id, &parts, arrival);
         let body = ClientBody::new(body, || record.request_bytes());
-        let serving = context.serve(&parts, body, upgrade, place.is_some(), arrival, &mut record);
+        let mut cors_entry = None;
+        let serving =
+            context.serve(&parts, body, upgrade, place.is_some(), arrival, (&mut record, &mut cors_entry));
         let served = self.shared.panics.catch(serving).await.unwrap_or_else(|panicked| {
             tracing::error!(%panicked, request_id = record.request_id(), "a request was given up");
             Err(fault(Code::Internal, Stage::Facts, panicked))
@@ -160,7 +163,8 @@ impl Door {
             refusal(&refused, form, record.request_id())
         });
         record.answered(response.status(), ending);
-        if let Some(cors) = &generation.snapshot.cors
+        let of_route = cors_entry.as_ref().and_then(RouteEntry::cors);
+        if let Some(cors) = of_route.or(generation.snapshot.cors.as_ref())
             && response.extensions_mut().remove::<PreflightMarker>().is_none()
         {
             cors.decorate(origin.as_ref(), response.headers_mut());
@@ -180,7 +184,7 @@ impl RequestContext<'_> {
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         has_place: bool,
         arrival: Arrival,
-        record: &mut RequestRecord,
+        (record, cors_entry): (&mut RequestRecord, &mut Option<RouteEntry>),
     ) -> Result<Response<Body>, Refused> {
         let Generation { snapshot, decisions, forwarded_trust, .. } = &*self.generation;
         let client = client(forwarded_trust.as_ref(), arrival.peer.ip(), arrival.scheme(), &parts.headers);
@@ -192,7 +196,8 @@ impl RequestContext<'_> {
         if let Some(violation) = parts.extensions.get::<Violation>() {
             return Err(denial(violation.reason(), Stage::Facts));
         }
-        let facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
+        let mut facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
+        facts.random = self.door.shared.request_ids.random();
         let head = RequestHead { facts, client };
         if self.door.shared.process.is_local && !request::is_local_host(head.facts.host) {
             let why = "the host is none of this machine's: a page may have pointed its own name here";
@@ -206,14 +211,19 @@ impl RequestContext<'_> {
                 .unwrap_or_else(|| exchange::metadata(&snapshot.identity.issuer)));
         }
         let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
-        let backend = match &outcome {
-            Outcome::Permit(permit) => Some(permit.backend()),
-            Outcome::Observed(observed) => Some(observed.backend()),
-            _ => snapshot.routes.select(&head.facts.path).ok(),
+        let routed = match &outcome {
+            Outcome::Permit(_) | Outcome::Observed(_) => None,
+            _ => snapshot.routes.select(&head.facts).ok(),
         };
-        if let Some(backend) = backend {
-            record.routed(backend, decisions.route(backend));
+        let entry = match &outcome {
+            Outcome::Permit(permit) => permit.route(),
+            Outcome::Observed(observed) => observed.route(),
+            _ => routed.as_ref().and_then(Routed::entry),
+        };
+        if let Some(entry) = entry {
+            record.routed(entry.backend(), decisions.route(entry.backend()));
         }
+        *cors_entry = entry.filter(|entry| entry.cors().is_some()).cloned();
         match outcome {
             Outcome::Permit(permit) => {
                 self.forward(Forwarding::Permitted(permit), &head, parts, body, upgrade, record).await
@@ -222,7 +232,8 @@ impl RequestContext<'_> {
                 record.would_be_refused(observed.refusal());
                 self.forward(Forwarding::Observed(observed), &head, parts, body, upgrade, record).await
             }
-            Outcome::Respond(answer) => Ok(preflight(answer)),
+            Outcome::Respond(Respond::Preflight(answer)) => Ok(preflight(answer)),
+            Outcome::Respond(Respond::Redirect(answer)) => Ok(redirect(answer)),
             Outcome::Denial(denial) => Err(Refused::Denial(denial)),
             Outcome::Fault(fault) => Err(Refused::Fault(fault)),
         }

@@ -2,7 +2,9 @@
 
 use firegate_core::cors::{CorsPolicy, PreflightAnswer};
 use firegate_core::reason::{Reason, Stage};
+use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::Snapshot;
+use http::header::LOCATION;
 use http::{Response, StatusCode, request::Parts};
 
 use super::{Refused, RequestContext, denial};
@@ -48,6 +50,14 @@ pub(super) fn preflight(answer: PreflightAnswer) -> Response<Body> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     *response.headers_mut() = answer.headers;
     response.extensions_mut().insert(PreflightMarker);
+    response
+}
+
+/// The way to somewhere else.
+pub(super) fn redirect(answer: RedirectAnswer) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    *response.status_mut() = answer.status;
+    response.headers_mut().insert(LOCATION, answer.location);
     response
 }
 

@@ -3,6 +3,7 @@
 
 use firegate_core::forwarded::{Client, rewrite};
 use firegate_core::headers::is_protected;
+use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::token_source::TokenRemoval;
 use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE,
@@ -15,6 +16,8 @@ use super::handshake::Handshake;
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// The path before it was rewritten, where Google's load balancers leave it.
+const ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
 const FORWARDED_AUTHORIZATION: HeaderName = HeaderName::from_static("x-forwarded-authorization");
 
@@ -42,6 +45,10 @@ pub(crate) struct RequestHeaders<'a> {
     pub(crate) removal: TokenRemoval,
     /// The Authorization header is copied to where API Gateway leaves it.
     pub(crate) copies_authorization: bool,
+    /// What the route does to headers.
+    pub(crate) actions: Option<(&'a HeaderActions, HeaderFacts)>,
+    /// The path and query that were asked for, if the service gets another path.
+    pub(crate) original_path: Option<HeaderValue>,
     /// The WebSocket that the client asked for.
     pub(crate) handshake: Option<&'a Handshake>,
     /// Who the user is.
@@ -60,6 +67,13 @@ impl RequestHeaders<'_> {
         headers.remove(HOST);
         self.removal.apply(headers);
         join_cookies(headers);
+        // After what a client may not say is gone, and before Firegate says anything: what it says stands in any case.
+        if let Some((actions, facts)) = self.actions {
+            actions.change_request(headers, &facts);
+        }
+        if let Some(path) = self.original_path {
+            headers.insert(ENVOY_ORIGINAL_PATH, path);
+        }
         // gRPC servers refuse requests that do not say so, and it promises nothing that is not kept.
         if wants_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -132,6 +146,8 @@ mod tests {
             version: Version::HTTP_11,
             removal: TokenRemoval { authorization, ..TokenRemoval::default() },
             copies_authorization: false,
+            actions: None,
+            original_path: None,
             handshake: None,
             identity,
             google_token,

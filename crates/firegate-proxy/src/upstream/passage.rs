@@ -58,6 +58,8 @@ pub(crate) struct Passage {
     attempts: usize,
     /// Whether it has a place among the requests that are sent once more.
     is_repeat: bool,
+    /// How long the whole answer may take from the end of the request, if the route says so.
+    timeout: Option<Duration>,
     deadline: Option<Instant>,
     /// The client's, from the first time that the request is sent: a body that is held back is so each time.
     expectation: Option<Expectation>,
@@ -96,11 +98,16 @@ impl Upstream {
         }
     }
 
-    /// Lets a request of a worker in, and chooses its endpoint.
+    /// Lets a request of a worker in, and chooses its endpoint. `timeout` is how long the whole answer may take from the end
+    /// of the request, instead of what the backend says of its head.
     ///
     /// # Errors
     /// If too many are under way: then waiting would only make more of them fail.
-    pub(crate) fn enter(self: &Arc<Self>, worker: usize) -> Result<Passage, Refused> {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        worker: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Passage, Refused> {
         if !self.load.requests.enter_below(self.requests_max) {
             self.load.count_refused();
             let detail = format!(
@@ -116,6 +123,7 @@ impl Upstream {
             tried: Tried::default(),
             attempts: 0,
             is_repeat: false,
+            timeout,
             deadline: self.total_timeout.map(|total| Instant::now() + total),
             expectation: None,
         };
@@ -213,7 +221,7 @@ impl Passage {
     /// Sends by a connection. The time for the answer runs from the end of the request: while its body moves on, nobody is
     /// late.
     async fn exchange(
-        &self,
+        &mut self,
         connection: &mut Connection,
         request: Request<Body>,
         progress: &BodyProgress,
@@ -227,10 +235,16 @@ impl Passage {
         let mut answer = std::pin::pin!(answer);
         loop {
             let now = Instant::now();
-            let end = now + self.upstream.response_headers_timeout;
+            let end = now + self.timeout.unwrap_or(self.upstream.response_headers_timeout);
             let end = self.deadline.map_or(end, |deadline| deadline.min(end));
             match timeout_at(end, &mut answer).await {
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(response)) => {
+                    if self.timeout.take().is_some() {
+                        // What is left of it is for the answer's body, and for whatever is sent once more.
+                        self.deadline = Some(end);
+                    }
+                    return Ok(response);
+                }
                 Ok(Err(mut error)) => {
                     return Err(match error.take_message() {
                         Some(unsent) => Unanswered::Unsent(Box::new(unsent), error.into_error()),

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use firegate_core::assertion::plain_headers;
-use firegate_core::decision::{Answer as Fetched, Decision, Need, Outcome, Step, World};
+use firegate_core::decision::{Answer as Fetched, Decision, Need, Outcome, Respond, Step, World};
+use firegate_core::facts::RequestFacts;
+use firegate_core::headers::is_protected;
 use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts};
 use firegate_core::limiter::MemoryCounters;
-use firegate_core::permit::Permit;
+use firegate_core::observed::Forwarding;
 use firegate_core::reason::{Code, Reason};
+use firegate_core::route::{HeaderFacts, RouteEntry};
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::{Clock, SharedClock, UnixTime};
 use firegate_files::Configuration;
@@ -118,14 +121,13 @@ impl<'a> Machine<'a> {
             };
         };
         Ok(match outcome {
-            Outcome::Permit(permit) => passed(&permit, &arrival.target.path_and_query),
-            Outcome::Observed(observed) => Answer::Passed {
-                to: observed.backend().name.clone(),
-                path_and_query: arrival.target.path_and_query.clone(),
-                headers: Vec::new(),
-                would_be_refused: Some(observed.refusal().code().entry().name.to_owned()),
+            Outcome::Permit(permit) => passed(&Forwarding::Permitted(permit), arrival, &facts),
+            Outcome::Observed(observed) => passed(&Forwarding::Observed(observed), arrival, &facts),
+            Outcome::Respond(Respond::Preflight(_)) => Answer::Answered { status: 204 },
+            Outcome::Respond(Respond::Redirect(answer)) => Answer::Redirected {
+                to: answer.location.to_str().unwrap_or_default().to_owned(),
+                status: answer.status.as_u16(),
             },
-            Outcome::Respond(_) => Answer::Answered { status: 204 },
             Outcome::Denial(denial) => denied(&denial.reason),
             Outcome::Fault(fault) => refused(fault.code, Some(fault.detail)),
         })
@@ -147,19 +149,45 @@ fn fetched(need: &Need) -> Fetched {
     }
 }
 
-fn passed(permit: &Permit, path_and_query: &str) -> Answer {
-    let fields = plain_headers(permit).into_iter();
+/// What the service sees. A permit that fault injection takes is none.
+fn passed(forwarding: &Forwarding, arrival: &Arrival, facts: &RequestFacts<'_>) -> Answer {
+    let route = forwarding.route();
+    if let Some(status) = route.and_then(RouteEntry::abort) {
+        return denied(&Reason::FaultInjected { status });
+    }
+    let path = route.map_or(&facts.path, |route| route.path(&facts.path)).as_str();
+    let path_and_query = facts.query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut headers = facts.headers.clone();
+    let names = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
+    for name in names {
+        headers.remove(name);
+    }
+    if let Some(actions) = route.and_then(RouteEntry::headers) {
+        let (client_address, is_encrypted) = (arrival.client, arrival.target.is_https);
+        actions.change_request(
+            &mut headers,
+            &HeaderFacts { client_address, is_encrypted, protocol: "HTTP/1.1" },
+        );
+    }
+    let fields = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .chain(forwarding.permit().map(plain_headers).into_iter().flatten());
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Answer::Passed {
-        to: permit.backend().name.clone(),
-        path_and_query: path_and_query.to_owned(),
+        to: forwarding.backend().name.clone(),
+        path_and_query,
         headers: fields.map(|(name, value)| (name.as_str().to_owned(), text(&value))).collect(),
-        would_be_refused: None,
+        would_be_refused: match forwarding {
+            Forwarding::Permitted(_) => None,
+            Forwarding::Observed(observed) => Some(observed.refusal().code().entry().name.to_owned()),
+        },
     }
 }
 
 fn denied(reason: &Reason) -> Answer {
-    refused(reason.code(), Some(reason.to_string()))
+    let evidence = Some(reason.to_string());
+    Answer::Refused { code: reason.code().entry().name.to_owned(), status: reason.status(), evidence }
 }
 
 fn refused(code: Code, evidence: Option<String>) -> Answer {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use firegate_core::decision::{Answer, Decision, Need, Outcome, Step, World};
+use firegate_core::decision::{Answer, Decision, Need, Outcome, Respond, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts, Principal, TokenKind};
 use firegate_core::limiter::NoCounters;
@@ -150,8 +150,13 @@ impl FiregateAnswer {
             }
             (Outcome::Permit(permit), None) => Self::unrefused(DoorVerdict::Passes, passed(permit)),
             // A question has no preflight.
-            (Outcome::Respond(_), _) => {
+            (Outcome::Respond(Respond::Preflight(_)), _) => {
                 Self::unrefused(DoorVerdict::Passes, "answered by Firegate itself: a preflight".to_owned())
+            }
+            (Outcome::Respond(Respond::Redirect(answer)), _) => {
+                let location = answer.location.to_str().unwrap_or_default();
+                let message = format!("answered by Firegate itself: a redirect to {location}, whoever calls");
+                Self::unrefused(DoorVerdict::Passes, message)
             }
             (Outcome::Observed(observed), _) => Self::observed(observed),
             (Outcome::Denial(denial), _) => Self::denied(denial),

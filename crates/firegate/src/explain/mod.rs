@@ -21,6 +21,7 @@ mod summary;
 
 use std::sync::Arc;
 
+use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{
     Audiences, Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, User, identify,
 };
@@ -29,6 +30,7 @@ use firegate_core::path::NormalPath;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::{AppCheck, Configuration, Revocation, TokenSource};
+use http::{HeaderMap, Method};
 use serde::Serialize;
 
 pub use calendar::Instant;
@@ -90,6 +92,13 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
+/// The backend that a GET of this path would go to, without any header.
+fn backend_at(snapshot: &Snapshot, path: &NormalPath) -> Option<Arc<Backend>> {
+    let headers = HeaderMap::new();
+    let routed = snapshot.routes.select(&RequestFacts::of(&Method::GET, path.clone(), &headers)).ok()?;
+    routed.entry().map(|entry| Arc::clone(entry.backend()))
+}
+
 /// Explains a token.
 pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let pasted = pasted::unwrap(input.token);
@@ -97,8 +106,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let alone = of_a_token_alone(input.configuration);
     let snapshot = Snapshot::compile(&alone);
     let believing = believed::keys_that_believe(token);
-    let selected =
-        NormalPath::parse(input.path).ok().and_then(|path| snapshot.routes.select(&path).ok().cloned());
+    let selected = NormalPath::parse(input.path).ok().and_then(|path| backend_at(&snapshot, &path));
     let audiences = selected.as_deref().map_or(Audiences::One(""), Audiences::Of);
 
     let parsed = CompactJws::parse(token);
@@ -119,7 +127,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
             let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
             let question = Question { token, path: &path, snapshot, keys, believing, now: input.now };
             let answer = FiregateAnswer::of(&question.ask(), problem);
-            (path.as_str().to_owned(), snapshot.routes.select(&path).ok().cloned(), answer)
+            (path.as_str().to_owned(), backend_at(snapshot, &path), answer)
         }
     };
     let backend = backend.as_deref();

@@ -40,4 +40,5 @@ mod tls;
 mod token_sources;
 mod tokens;
 mod upstreams;
+mod url_map;
 mod welcome;

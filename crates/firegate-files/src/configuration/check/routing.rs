@@ -1,15 +1,17 @@
 //! Routes: which path goes to which backend.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Checker;
-use crate::configuration::model::{Backend, Route, Routing};
+use crate::configuration::model::{Backend, PolicyFile, Route, Routing};
 use crate::configuration::names::BackendName;
 use crate::configuration::path_pattern::PathPattern;
 use crate::configuration::source::{FileSource, RouteSource};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::limits::ROUTES_MAX;
 use crate::suggestion::{alternatives, nearest, quoted};
+use crate::url_map::{self, UrlMap};
 use crate::yaml::Part;
 
 impl Checker<'_> {
@@ -28,7 +30,7 @@ impl Checker<'_> {
                 self.report_part(&root.key("url_map"), Part::Key, found);
                 None
             }
-            (None, Some(file)) => self.policy_file(&root.key("url_map"), file).map(Routing::UrlMap),
+            (None, Some(file)) => self.url_map(&root.key("url_map"), file, backends).map(Routing::UrlMap),
             (Some(routes), None) => self.routes(routes, backends).map(Routing::Routes),
             (None, None)
                 if self.was_refused(&root.key("routes")) || self.was_refused(&root.key("url_map")) =>
@@ -37,6 +39,29 @@ impl Checker<'_> {
             }
             (None, None) => self.default_route(backends?),
         }
+    }
+
+    /// The URL map, whose services are backends by their names.
+    fn url_map(
+        &mut self,
+        path: &YamlPath,
+        file: FileSource,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+    ) -> Option<Arc<UrlMap>> {
+        let PolicyFile { file, text, dialect, .. } = self.policy_file(path, file)?;
+        let known = self.backend_names(backends);
+        let known = (!known.is_empty()).then_some(known.as_slice());
+        let map = url_map::parse(&file.display().to_string(), &text, dialect, known, self.diagnostics)?;
+        for name in backends.into_iter().flat_map(BTreeMap::keys) {
+            if !map.services().any(|service| service.as_str() == name.as_str()) {
+                let message = format!("no rule of the URL map leads to the backend `{name}`");
+                let found = Diagnostic::warning(code::ROUTE_BACKEND, message);
+                let found =
+                    found.hint("a backend service is the backend with its name; remove what is not used");
+                self.report_part(&YamlPath::root().key("backends").key(name.as_str()), Part::Key, found);
+            }
+        }
+        Some(Arc::new(map))
     }
 
     /// All paths go to the only backend.

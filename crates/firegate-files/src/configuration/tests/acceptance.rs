@@ -117,7 +117,6 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
         [
             "backends.api.iam_policy",
             "backends.api.security_policy",
-            "url_map",
             "roles",
             "deny_policies",
             "geo",

@@ -344,12 +344,9 @@ fn routes() {
     check(&routes("{ path: /.well-known/firegate/x, backend: api }"), &["FG130 routes[2].path"]);
     check(&format!("{two}routes: []\n"), &["FG132 routes"]);
     check(&format!("{two}routes: [ {{ path: /*, backend: api }} ]\n"), &["FG131 backends.web"]);
-    check(
-        &with("routes: [ { path: /a, backend: api } ]\nurl_map: m.yaml\n"),
-        &["FG113 url_map", "FG010 url_map"],
-    );
-    check(&with("url_map: { file: m.yaml }\n"), &["FG010 url_map"]);
-    check(&with("url_map: { dialect: gcloud }\n"), &["FG008 url_map.file", "FG010 url_map"]);
+    check(&with("routes: [ { path: /a, backend: api } ]\nurl_map: m.yaml\n"), &["FG113 url_map"]);
+    check(&with("url_map: { file: m.yaml }\n"), &["FG005 "]);
+    check(&with("url_map: { dialect: gcloud }\n"), &["FG008 url_map.file"]);
     // The names of backends that did not pass are known all the same.
     check(
         "project: my-project\nallow: [allUsers]\nbackends: { api: a.run.app }\nroutes: [ { path: /*, backend: api } ]\n",

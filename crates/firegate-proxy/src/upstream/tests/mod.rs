@@ -83,7 +83,7 @@ impl Site {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Result<Response<ServiceBody>, Refused> {
-        let mut passage = self.upstream.enter(0)?;
+        let mut passage = self.upstream.enter(0, None)?;
         let sending = Sending {
             target: "/a?b=c".parse().expect("a target"),
             wants_upgrade: false,

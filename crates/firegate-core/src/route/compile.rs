@@ -1,0 +1,183 @@
+//! From the routes of a configuration, in either form, to the one structure that requests are routed by.
+
+use std::sync::Arc;
+
+use firegate_files::configuration::{self, PathPattern};
+use firegate_files::url_map::{
+    self, HeaderAction, RouteAction, RouteMatch, RulePath, Rules, ServiceName, UrlMap,
+};
+use http::{HeaderName, Method};
+
+use super::conditions::HeaderCondition;
+use super::header_action::{HeaderActions, Level};
+use super::hosts::Hosts;
+use super::paths::{Index, Pattern, normal};
+use super::redirect::Redirect;
+use super::rewrite::PathRewrite;
+use super::rule::{Choice, Rule, RulePlaceInFile, Services, Target};
+use super::{Candidate, Order, PathMatcher, Routes};
+use crate::cors::CorsPolicy;
+use crate::snapshot::Backend;
+
+impl Routes {
+    /// Compiles the short form. Routes to backends that do not exist were refused with the configuration; here they are
+    /// left out.
+    pub fn of_short_form(routes: &[configuration::Route], backends: &[Arc<Backend>]) -> Self {
+        let (mut candidates, mut rules) = (Vec::new(), Vec::new());
+        for (number, route) in routes.iter().enumerate() {
+            let Some(backend) = backends.iter().find(|backend| backend.name == route.backend.as_str()) else {
+                continue;
+            };
+            let choice =
+                Choice { backend: Arc::clone(backend), weight: 1, headers: HeaderActions::default() };
+            let services = Services { choices: vec![choice], ..Services::default() };
+            let place = RulePlaceInFile { file: None, path: format!("routes[{number}]"), line: None };
+            let path = match &route.path {
+                PathPattern::Exact(path) => RulePath::Exact(path.clone()),
+                PathPattern::Prefix(prefix) => RulePath::Prefix(prefix.clone()),
+            };
+            candidates.push(Candidate::of_path(&path, rules.len()));
+            rules.push(Arc::new(Rule { place, target: Target::Services(Box::new(services)) }));
+        }
+        let mut hosts = Hosts::default();
+        hosts.add(&url_map::HostPattern::Any, 0);
+        let matcher = PathMatcher::new(Order::MostSpecific, candidates, rules, None);
+        Self { hosts, matchers: vec![matcher], default: None }
+    }
+
+    /// Compiles a URL map. Services that are no backends were refused with the configuration; here they get no request.
+    pub fn of_url_map(map: &UrlMap, backends: &[Arc<Backend>]) -> Self {
+        let compiler = Compiler { map, backends, of_map: Level::of(&map.header_action) };
+        let mut hosts = Hosts::default();
+        for rule in &map.host_rules {
+            rule.hosts.iter().for_each(|host| hosts.add(host, rule.path_matcher));
+        }
+        Self {
+            hosts,
+            matchers: map.path_matchers.iter().map(|matcher| compiler.matcher(matcher)).collect(),
+            default: Some(compiler.rule(&map.default, &[])),
+        }
+    }
+}
+
+impl PathMatcher {
+    fn new(
+        order: Order,
+        candidates: Vec<Candidate>,
+        rules: Vec<Arc<Rule>>,
+        default: Option<Arc<Rule>>,
+    ) -> Self {
+        let patterns = candidates.iter().map(|candidate| &candidate.pattern);
+        let index = Index::new((0..).zip(patterns));
+        Self { index, order, candidates, rules, default }
+    }
+}
+
+impl Candidate {
+    fn of_path(path: &RulePath, rule: usize) -> Self {
+        Self { pattern: Pattern::of_rule(path), headers: Vec::new(), query: Vec::new(), rule }
+    }
+
+    fn of_match(found: &RouteMatch, rule: usize) -> Self {
+        let pattern = match &found.path {
+            url_map::PathMatch::Prefix { prefix, ignore_case: false } => Pattern::Prefix(normal(prefix)),
+            url_map::PathMatch::Prefix { prefix, ignore_case: true } => {
+                Pattern::PrefixIgnoringCase(normal(prefix))
+            }
+            url_map::PathMatch::Full { path, ignore_case: false } => Pattern::Full(normal(path)),
+            url_map::PathMatch::Full { path, ignore_case: true } => Pattern::FullIgnoringCase(normal(path)),
+            url_map::PathMatch::Template(template) => Pattern::Template(template.clone()),
+            url_map::PathMatch::Regex(regex) => Pattern::Regex(regex.clone()),
+        };
+        let headers = found.headers.iter().map(HeaderCondition::of).collect();
+        Self { pattern, headers, query: found.query.clone(), rule }
+    }
+}
+
+struct Compiler<'a> {
+    map: &'a UrlMap,
+    backends: &'a [Arc<Backend>],
+    of_map: Option<Arc<Level>>,
+}
+
+impl Compiler<'_> {
+    fn matcher(&self, matcher: &url_map::PathMatcher) -> PathMatcher {
+        let of_matcher = Level::of(&matcher.header_action);
+        let (mut candidates, mut rules) = (Vec::new(), Vec::new());
+        let order = match &matcher.rules {
+            Rules::Paths(path_rules) => {
+                for rule in path_rules {
+                    candidates.extend(rule.paths.iter().map(|path| Candidate::of_path(path, rules.len())));
+                    rules.push(self.rule(&rule.action, &[of_matcher.as_ref()]));
+                }
+                Order::MostSpecific
+            }
+            Rules::Routes(route_rules) => {
+                for rule in route_rules {
+                    candidates
+                        .extend(rule.matches.iter().map(|found| Candidate::of_match(found, rules.len())));
+                    let of_rule = Level::of(&rule.header_action);
+                    rules.push(self.rule(&rule.action, &[of_rule.as_ref(), of_matcher.as_ref()]));
+                }
+                Order::First
+            }
+        };
+        let default = Some(self.rule(&matcher.default, &[of_matcher.as_ref()]));
+        PathMatcher::new(order, candidates, rules, default)
+    }
+
+    /// A rule, with what is done to headers between its services and the map.
+    fn rule(&self, action: &url_map::Action, levels: &[Option<&Arc<Level>>]) -> Arc<Rule> {
+        let place = RulePlaceInFile::in_map(&self.map.file, &action.place);
+        let target = match &action.target {
+            url_map::Target::Redirect(redirect) => Target::Redirect(Redirect::of(redirect)),
+            url_map::Target::Services(action) => Target::Services(Box::new(self.services(action, levels))),
+        };
+        Arc::new(Rule { place, target })
+    }
+
+    fn services(&self, action: &RouteAction, levels: &[Option<&Arc<Level>>]) -> Services {
+        let choice = |service: &url_map::WeightedService| {
+            Some(Choice {
+                backend: self.backend(&service.service)?,
+                weight: service.weight,
+                headers: self.headers(&service.header_action, levels),
+            })
+        };
+        let mirror = action.mirror.as_ref();
+        Services {
+            choices: action.services.iter().filter_map(choice).collect(),
+            rewrite: action.rewrite.path.as_ref().map(PathRewrite::of),
+            host: action.rewrite.host.clone(),
+            timeout: action.timeout,
+            retry: action.retry.clone(),
+            cors: action.cors.as_ref().map(cors),
+            delay: action.fault.delay,
+            abort: action.fault.abort,
+            mirror: mirror.and_then(|mirror| Some((self.backend(&mirror.service)?, mirror.share))),
+        }
+    }
+
+    fn headers(&self, of_service: &HeaderAction, levels: &[Option<&Arc<Level>>]) -> HeaderActions {
+        let between = levels.iter().map(|level| level.cloned());
+        HeaderActions::new([Level::of(of_service)].into_iter().chain(between).chain([self.of_map.clone()]))
+    }
+
+    fn backend(&self, service: &ServiceName) -> Option<Arc<Backend>> {
+        self.backends.iter().find(|backend| backend.name == service.as_str()).cloned()
+    }
+}
+
+/// A rule's own policy. A method or header that is no word of HTTP can be in no request.
+fn cors(policy: &url_map::CorsPolicy) -> CorsPolicy {
+    CorsPolicy {
+        origins: policy.origins.clone(),
+        origin_patterns: policy.origin_patterns.clone(),
+        local_network_origins: false,
+        methods: policy.methods.iter().filter_map(|method| method.parse::<Method>().ok()).collect(),
+        headers: policy.headers.iter().filter_map(|name| name.parse::<HeaderName>().ok()).collect(),
+        exposed_headers: policy.exposed_headers.iter().filter_map(|name| name.parse().ok()).collect(),
+        max_age_seconds: policy.max_age_seconds,
+        credentials: policy.credentials,
+    }
+}

@@ -1,0 +1,166 @@
+//! What a route rule asks of headers and query.
+
+use std::borrow::Cow;
+
+use firegate_files::url_map::{HeaderMatch, QueryMatch, ValueMatch};
+use http::HeaderName;
+
+use super::hosts::port;
+use crate::facts::RequestFacts;
+use crate::headers::is_protected;
+
+/// A condition on a header.
+#[derive(Debug)]
+pub(super) struct HeaderCondition {
+    subject: Subject,
+    value: ValueMatch,
+    invert: bool,
+}
+
+/// What of a request is looked at.
+#[derive(Debug)]
+enum Subject {
+    Header(HeaderName),
+    /// `:authority`, `host` and `x-forwarded-host`: the one host of the request.
+    Host,
+    /// `:method`.
+    Method,
+    /// `port`: that of the host.
+    Port,
+    /// `:scheme` and `x-forwarded-proto`: as somebody trustworthy vouches for it.
+    Scheme,
+    /// A header that nobody may set but Firegate and Google: what the client says there is not believed.
+    Nothing,
+}
+
+impl HeaderCondition {
+    pub(super) fn of(found: &HeaderMatch) -> Self {
+        let subject = match found.name.as_str() {
+            ":authority" | "host" | "x-forwarded-host" => Subject::Host,
+            ":method" => Subject::Method,
+            ":scheme" | "x-forwarded-proto" => Subject::Scheme,
+            "port" => Subject::Port,
+            name => match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) if !is_protected(&name) => Subject::Header(name),
+                _ => Subject::Nothing,
+            },
+        };
+        Self { subject, value: found.value.clone(), invert: found.invert }
+    }
+
+    pub(super) fn holds(&self, facts: &RequestFacts<'_>) -> bool {
+        let value = match &self.subject {
+            Subject::Header(name) => header(facts, name),
+            Subject::Host => Some(Cow::Borrowed(facts.host.as_bytes())),
+            Subject::Method => Some(Cow::Borrowed(facts.method.as_str().as_bytes())),
+            Subject::Port => port(facts.host).map(|port| Cow::Borrowed(port.as_bytes())),
+            Subject::Scheme => Some(Cow::Borrowed(facts.scheme.as_bytes())),
+            Subject::Nothing => None,
+        };
+        // An absent header fulfils nothing, and so it fulfils what is inverted.
+        value.is_some_and(|value| is_like(&self.value, &value)) != self.invert
+    }
+}
+
+/// A header's value; of several, their list.
+fn header<'a>(facts: &RequestFacts<'a>, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+    let mut values = facts.headers.get_all(name).iter();
+    let first = values.next()?.as_bytes();
+    let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
+    let mut list = [first, b",", second.as_bytes()].concat();
+    for value in values {
+        list.push(b',');
+        list.extend_from_slice(value.as_bytes());
+    }
+    Some(Cow::Owned(list))
+}
+
+/// Whether a query has a parameter that is like this. Nothing is decoded, and of several with one name the first counts.
+pub(super) fn query_holds(condition: &QueryMatch, query: Option<&str>) -> bool {
+    let mut parameters = query.unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty());
+    let found = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        (name == condition.name).then_some(value)
+    });
+    found.is_some_and(|value| is_like(&condition.value, value.as_bytes()))
+}
+
+fn is_like(expected: &ValueMatch, value: &[u8]) -> bool {
+    match expected {
+        ValueMatch::Exact(text) => value == text.as_bytes(),
+        ValueMatch::Prefix(text) => value.starts_with(text.as_bytes()),
+        ValueMatch::Suffix(text) => value.ends_with(text.as_bytes()),
+        ValueMatch::Present => true,
+        ValueMatch::Range { start, end } => {
+            let number = str::from_utf8(value).ok().and_then(|text| text.trim().parse::<i64>().ok());
+            number.is_some_and(|number| (*start..*end).contains(&number))
+        }
+        ValueMatch::Regex(regex) => regex.is_match(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+
+    use super::*;
+    use crate::path::NormalPath;
+
+    fn holds(name: &str, value: ValueMatch, invert: bool, pairs: &[(&str, &str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            headers.append(name, value.parse().expect("a value"));
+        }
+        let path = NormalPath::parse("/").expect("a path");
+        let facts =
+            RequestFacts { host: "api.example.com:8443", ..RequestFacts::of(&Method::POST, path, &headers) };
+        HeaderCondition::of(&HeaderMatch { name: name.to_owned(), value, invert }).holds(&facts)
+    }
+
+    #[test]
+    fn headers_are_compared_as_the_map_says() {
+        let check = |name: &str, value: ValueMatch, pairs: &[(&str, &str)], expected: bool| {
+            assert_eq!(holds(name, value.clone(), false, pairs), expected, "{name} {value:?} {pairs:?}");
+            assert_eq!(holds(name, value.clone(), true, pairs), !expected, "not {name} {value:?} {pairs:?}");
+        };
+        let exact = |text: &str| ValueMatch::Exact(text.to_owned());
+        check("x-a", exact("1"), &[("X-A", "1")], true);
+        check("x-a", exact("1"), &[("X-A", "2")], false);
+        check("x-a", exact("1"), &[], false);
+        check("x-a", exact("1,2"), &[("X-A", "1"), ("X-A", "2")], true);
+        check("x-a", exact("1"), &[("X-A", "1"), ("X-A", "2")], false);
+        check("x-a", ValueMatch::Prefix("ab".to_owned()), &[("X-A", "abc")], true);
+        check("x-a", ValueMatch::Suffix("bc".to_owned()), &[("X-A", "abc")], true);
+        check("x-a", ValueMatch::Present, &[("X-A", "")], true);
+        check("x-a", ValueMatch::Present, &[], false);
+        check("x-a", ValueMatch::Range { start: 1, end: 3 }, &[("X-A", "1")], true);
+        check("x-a", ValueMatch::Range { start: 1, end: 3 }, &[("X-A", "3")], false);
+        check("x-a", ValueMatch::Range { start: -3, end: 0 }, &[("X-A", "-2")], true);
+        check("x-a", ValueMatch::Range { start: 1, end: 3 }, &[("X-A", "one")], false);
+        check(":method", exact("POST"), &[], true);
+        check(":authority", exact("api.example.com:8443"), &[], true);
+        check("port", exact("8443"), &[], true);
+        check("x-forwarded-proto", exact("https"), &[("X-Forwarded-Proto", "https")], false);
+        check("x-forwarded-proto", exact("http"), &[("X-Forwarded-Proto", "https")], true);
+        check("x-forwarded-for", ValueMatch::Present, &[("X-Forwarded-For", "10.0.0.1")], false);
+        check("x-firegate-user-id", exact("eve"), &[("X-Firegate-User-Id", "eve")], false);
+    }
+
+    #[test]
+    fn of_several_parameters_the_first_counts() {
+        let check = |name: &str, value: &ValueMatch, query: Option<&str>, expected: bool| {
+            let condition = QueryMatch { name: name.to_owned(), value: value.clone() };
+            assert_eq!(query_holds(&condition, query), expected, "{name} {value:?} {query:?}");
+        };
+        let one = ValueMatch::Exact("1".to_owned());
+        check("a", &one, Some("a=1"), true);
+        check("a", &one, Some("b=2&a=1"), true);
+        check("a", &one, Some("a=2&a=1"), false);
+        check("a", &one, Some("aa=1"), false);
+        check("a", &ValueMatch::Present, Some("a"), true);
+        check("a", &ValueMatch::Present, Some("a="), true);
+        check("a", &ValueMatch::Present, Some("b"), false);
+        check("a", &ValueMatch::Present, None, false);
+    }
+}

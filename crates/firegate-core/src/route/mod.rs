@@ -1,0 +1,179 @@
+//! Where a request goes: the routes of the configuration, in their short form or as a Google Cloud URL map. Both compile to
+//! the same: hosts lead to path matchers, path matchers have rules, and a rule leads to services or is a redirect.
+//!
+//! Hosts: exact, else the longest wildcard, else `*`. Path rules: an exact path, else the longest `/*` prefix; `/video/*`
+//! matches `/video/` and everything below, not `/video`. Route rules: the first that matches, by priority.
+
+mod compile;
+mod conditions;
+mod draw;
+mod header_action;
+mod hosts;
+mod map_tests;
+mod paths;
+mod redirect;
+mod rewrite;
+mod rule;
+
+use std::sync::Arc;
+
+use firegate_files::configuration::EncodedSlash;
+use firegate_files::url_map::QueryMatch;
+
+pub use header_action::{HeaderActions, HeaderFacts};
+pub use map_tests::TestFailure;
+pub use redirect::RedirectAnswer;
+pub use rule::{RouteEntry, Rule, RulePlaceInFile};
+
+use crate::facts::RequestFacts;
+use crate::path::NormalPath;
+use crate::reason::Reason;
+use conditions::{HeaderCondition, query_holds};
+use hosts::Hosts;
+use paths::{Index, MatchedBytes, Pattern};
+use rule::Target;
+
+/// The routes of a configuration.
+#[derive(Debug, Default)]
+pub struct Routes {
+    hosts: Hosts,
+    matchers: Vec<PathMatcher>,
+    /// For hosts that no pattern names; none if they are not found.
+    default: Option<Arc<Rule>>,
+}
+
+/// The rules for the paths of some hosts.
+#[derive(Debug)]
+struct PathMatcher {
+    index: Index,
+    order: Order,
+    candidates: Vec<Candidate>,
+    rules: Vec<Arc<Rule>>,
+    default: Option<Arc<Rule>>,
+}
+
+/// Which of several rules decides.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// The one with the exact path, else the one with the longest prefix.
+    MostSpecific,
+    /// The first.
+    First,
+}
+
+/// One of the alternatives for which a rule decides.
+#[derive(Debug)]
+struct Candidate {
+    pattern: Pattern,
+    headers: Vec<HeaderCondition>,
+    query: Vec<QueryMatch>,
+    /// The position of its rule.
+    rule: usize,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub enum Routed {
+    /// To a service.
+    To(RouteEntry),
+    /// Elsewhere, by itself.
+    Redirect(RedirectAnswer),
+}
+
+impl Routed {
+    /// How the request goes to its service, if it goes to one.
+    pub fn entry(&self) -> Option<&RouteEntry> {
+        match self {
+            Self::To(entry) => Some(entry),
+            Self::Redirect(_) => None,
+        }
+    }
+}
+
+/// A rule that was found, and what of it matched.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    rule: &'a Arc<Rule>,
+    matched: Option<(&'a Pattern, MatchedBytes)>,
+}
+
+impl Routes {
+    /// Selects where a request goes.
+    ///
+    /// # Errors
+    /// If no route names its path; if the path holds an encoded slash, and the backend does not take such paths or a server
+    /// that decodes it would choose another route; if the path that the route makes of it has no one reading.
+    pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Routed, Reason> {
+        let found = self.find(facts, &facts.path).ok_or(Reason::RouteNotFound)?;
+        let services = match &found.rule.target {
+            Target::Services(services) => services,
+            Target::Redirect(redirect) => {
+                let matched = found.matched.map(|(_, bytes)| bytes);
+                return redirect.answer(facts, matched).map(Routed::Redirect);
+            }
+        };
+        let (position, choice) = services.draw(facts.random).ok_or(Reason::RouteNotFound)?;
+        let encoded_slash = choice.backend.settings.encoded_slash;
+        self.check_encoded_separators(facts, found, encoded_slash)?;
+        let rewritten = services.rewrite.as_ref();
+        let rewritten =
+            rewritten.map(|rewrite| rewrite.apply(&facts.path, found.matched, encoded_slash)).transpose()?;
+        let chosen = (position, Arc::clone(&choice.backend));
+        Ok(Routed::To(RouteEntry::new(Arc::clone(found.rule), chosen, rewritten, facts.random)))
+    }
+
+    fn check_encoded_separators(
+        &self,
+        facts: &RequestFacts<'_>,
+        found: Found<'_>,
+        encoded_slash: EncodedSlash,
+    ) -> Result<(), Reason> {
+        if !facts.path.has_encoded_separator() {
+            return Ok(());
+        }
+        if encoded_slash == EncodedSlash::Refuse {
+            return Err(Reason::RequestMalformed { why: "the path holds an encoded slash or backslash" });
+        }
+        let is_this =
+            |other: Option<Found<'_>>| other.is_some_and(|other| Arc::ptr_eq(other.rule, found.rule));
+        if !facts.path.decoded_readings().all(|reading| is_this(self.find(facts, &reading))) {
+            let why = "the path's encoded slash would lead to another route if it were decoded";
+            return Err(Reason::RequestMalformed { why });
+        }
+        Ok(())
+    }
+
+    /// The rule of a request, if it had this path.
+    fn find(&self, facts: &RequestFacts<'_>, path: &NormalPath) -> Option<Found<'_>> {
+        match self.hosts.find(facts.host).and_then(|number| self.matchers.get(number)) {
+            Some(matcher) => matcher.find(facts, path.as_str()),
+            None => self.default.as_ref().map(|rule| Found { rule, matched: None }),
+        }
+    }
+}
+
+impl PathMatcher {
+    fn find(&self, facts: &RequestFacts<'_>, path: &str) -> Option<Found<'_>> {
+        let number = match self.order {
+            Order::MostSpecific => self.index.most_specific(path),
+            Order::First => self
+                .index
+                .first(path, |number| self.fulfilled(number, facts, path))
+                .map(|(number, ())| number),
+        };
+        let candidate = number.and_then(|number| self.candidates.get(number as usize));
+        let Some(candidate) = candidate else {
+            return self.default.as_ref().map(|rule| Found { rule, matched: None });
+        };
+        let matched = candidate.pattern.find(path).map(|bytes| (&candidate.pattern, bytes));
+        Some(Found { rule: self.rules.get(candidate.rule)?, matched })
+    }
+
+    fn fulfilled(&self, number: u32, facts: &RequestFacts<'_>, path: &str) -> Option<()> {
+        let candidate = self.candidates.get(number as usize)?;
+        let fits = candidate.pattern.find(path).is_some()
+            && candidate.headers.iter().all(|condition| condition.holds(facts))
+            && candidate.query.iter().all(|condition| query_holds(condition, facts.query));
+        fits.then_some(())
+    }
+}

@@ -1,0 +1,195 @@
+//! Patterns of paths, so kept that a path finds its own without trying them all: exact paths in a table, prefixes sorted,
+//! with the next shorter one beside each.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use firegate_files::url_map::{PathTemplate, RulePath};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+use regex::bytes::Regex;
+
+use crate::path::normal_escapes;
+
+/// What a path must be like, in the form in which paths are matched.
+#[derive(Debug)]
+pub(super) enum Pattern {
+    Full(String),
+    Prefix(String),
+    FullIgnoringCase(String),
+    PrefixIgnoringCase(String),
+    Template(PathTemplate),
+    Regex(Regex),
+}
+
+/// How much of a path a pattern is about, in bytes, for rewriting.
+pub(super) type MatchedBytes = usize;
+
+/// A pattern's text in the form in which paths are matched: characters beyond ASCII are escaped, and escapes are normal.
+pub(super) fn normal(text: &str) -> String {
+    let escaped = utf8_percent_encode(text, CONTROLS).to_string();
+    // A pattern that no path can be like matches nothing.
+    normal_escapes(&escaped).unwrap_or(escaped)
+}
+
+impl Pattern {
+    pub(super) fn of_rule(path: &RulePath) -> Self {
+        match path {
+            RulePath::Exact(path) => Self::Full(normal(path)),
+            RulePath::Prefix(prefix) => Self::Prefix(normal(prefix)),
+        }
+    }
+
+    /// How much of `path` is matched, if it is like this.
+    pub(super) fn find(&self, path: &str) -> Option<MatchedBytes> {
+        let begins = |prefix: &str| {
+            let start = path.get(..prefix.len())?;
+            start.eq_ignore_ascii_case(prefix).then_some(prefix.len())
+        };
+        match self {
+            Self::Full(full) => (full == path).then_some(path.len()),
+            Self::Prefix(prefix) => path.starts_with(prefix.as_str()).then_some(prefix.len()),
+            Self::FullIgnoringCase(full) => full.eq_ignore_ascii_case(path).then_some(path.len()),
+            Self::PrefixIgnoringCase(prefix) => begins(prefix),
+            Self::Template(template) => template.is_match(path).then_some(path.len()),
+            Self::Regex(regex) => regex.is_match(path.as_bytes()).then_some(path.len()),
+        }
+    }
+}
+
+/// Numbered patterns. Each has a number of its own, and what has a smaller one comes first.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    exact: HashMap<Box<str>, Vec<u32>>,
+    prefixes: Vec<Prefix>,
+    /// Those that have to be tried.
+    others: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Prefix {
+    text: Box<str>,
+    /// The longest other prefix that this one begins with.
+    shorter: Option<usize>,
+    numbers: Vec<u32>,
+}
+
+impl Index {
+    /// Patterns with their numbers, in the order of these.
+    pub(super) fn new<'a>(patterns: impl Iterator<Item = (u32, &'a Pattern)>) -> Self {
+        let mut index = Self::default();
+        let mut prefixes: HashMap<Cow<'a, str>, Vec<u32>> = HashMap::new();
+        for (number, pattern) in patterns {
+            match pattern {
+                Pattern::Full(path) => index.exact.entry(path.as_str().into()).or_default().push(number),
+                Pattern::Prefix(prefix) => prefixes.entry(prefix.into()).or_default().push(number),
+                Pattern::Template(template) => {
+                    prefixes.entry(normal(template.literal_prefix()).into()).or_default().push(number);
+                }
+                Pattern::FullIgnoringCase(_) | Pattern::PrefixIgnoringCase(_) | Pattern::Regex(_) => {
+                    index.others.push(number);
+                }
+            }
+        }
+        let mut sorted = prefixes.into_iter().collect::<Vec<_>>();
+        sorted.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        for (text, numbers) in sorted {
+            let shorter = index.longest_below(index.prefixes.len(), &text);
+            index.prefixes.push(Prefix { text: text.into(), shorter, numbers });
+        }
+        index
+    }
+
+    /// The number of the first pattern for which `accepts` gives something. Only patterns that may match are tried, and of
+    /// those none behind one that was accepted.
+    pub(super) fn first<T>(&self, path: &str, mut accepts: impl FnMut(u32) -> Option<T>) -> Option<(u32, T)> {
+        let mut found: Option<(u32, T)> = None;
+        let mut search = |numbers: &[u32]| {
+            for &number in numbers {
+                if found.as_ref().is_some_and(|(best, _)| *best < number) {
+                    return;
+                }
+                if let Some(value) = accepts(number) {
+                    found = Some((number, value));
+                    return;
+                }
+            }
+        };
+        search(self.exact.get(path).map_or(&[], Vec::as_slice));
+        self.prefixes_of(path).for_each(|prefix| search(&prefix.numbers));
+        search(&self.others);
+        found
+    }
+
+    /// The number of the exact path, else of the longest prefix.
+    pub(super) fn most_specific(&self, path: &str) -> Option<u32> {
+        let exact = self.exact.get(path).and_then(|numbers| numbers.first());
+        exact.or_else(|| self.prefixes_of(path).next()?.numbers.first()).copied()
+    }
+
+    /// The prefixes of `path`, the longest first.
+    fn prefixes_of(&self, path: &str) -> impl Iterator<Item = &Prefix> {
+        let end = self.prefixes.partition_point(|prefix| *prefix.text <= *path);
+        let longest = self.longest_below(end, path);
+        let at = |at: usize| self.prefixes.get(at);
+        std::iter::successors(longest.and_then(at), move |prefix| prefix.shorter.and_then(at))
+    }
+
+    /// The longest of the first `end` prefixes that `text` begins with, if they all are not behind `text`. What lies between
+    /// a prefix of the text and the text begins with that prefix too, so it is the last one, or one that the last one
+    /// begins with.
+    fn longest_below(&self, end: usize, text: &str) -> Option<usize> {
+        let mut at = end.checked_sub(1)?;
+        loop {
+            let prefix = self.prefixes.get(at)?;
+            if text.starts_with(&*prefix.text) {
+                return Some(at);
+            }
+            at = prefix.shorter?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn index(patterns: &[Pattern]) -> Index {
+        Index::new((0..).zip(patterns))
+    }
+
+    #[test]
+    fn an_exact_path_comes_before_the_longest_prefix() {
+        let patterns = ["/a/", "/a/b/", "/a/bc/", "/"].map(|prefix| Pattern::Prefix(prefix.to_owned()));
+        let mut patterns = Vec::from(patterns);
+        patterns.push(Pattern::Full("/a/b/".to_owned()));
+        let index = index(&patterns);
+        let check =
+            |path: &str, expected: u32| assert_eq!(index.most_specific(path), Some(expected), "{path}");
+        check("/a/b/", 4);
+        check("/a/b/c", 1);
+        check("/a/bb", 0);
+        check("/a/bc/", 2);
+        check("/b", 3);
+        check("/a", 3);
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_trying_all_finds(
+            prefixes in proptest::collection::vec("/[ab/]{0,4}", 0..12),
+            path in "/[ab/]{0,6}",
+        ) {
+            let patterns = prefixes.iter().cloned().map(Pattern::Prefix).collect::<Vec<_>>();
+            let index = index(&patterns);
+            let all = (0_u32..).zip(&patterns).filter(|(_, pattern)| pattern.find(&path).is_some());
+            let longest = all.clone().map(|(_, pattern)| pattern.find(&path)).max().flatten();
+            let found = index.most_specific(&path).and_then(|number| patterns.get(number as usize));
+            prop_assert_eq!(found.and_then(|pattern| pattern.find(&path)), longest);
+            let mut first = all.map(|(number, _)| number);
+            let accepts = |number: u32| patterns.get(number as usize)?.find(&path);
+            prop_assert_eq!(index.first(&path, accepts).map(|(number, _)| number), first.next());
+        }
+    }
+}

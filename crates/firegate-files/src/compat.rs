@@ -1,0 +1,40 @@
+//! docs/compat.md: what becomes of every field of Google's files, made of the tables by which the files are read.
+
+use std::fmt::Write as _;
+
+use crate::google_file::{MessageType, Treatment};
+use crate::url_map::URL_MAP;
+
+/// The formats: a title, the command that writes such a file, the table.
+const FORMATS: &[(&str, &str, &MessageType)] = &[("URL map", "gcloud compute url-maps export", &URL_MAP)];
+
+const INTRODUCTION: &str = "\
+# Google's files, field by field
+
+<!-- Made from the code by `cargo xtask generate`. -->
+
+What becomes of every field of the files that Firegate reads. *Evaluated*: it means what Google's documentation says. *Kept*: it
+is for people or for Google alone, and is written back. *Noted*: it has no effect here, and a note says so with its place.
+*Refused*: the file would mean something else without it. *Google's*: Google sets it; it is accepted, and left out when the file
+is written back. Fields that are not listed are kept and noted.
+";
+
+/// The page.
+pub fn markdown() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for (title, command, format) in FORMATS {
+        // Writing to a String cannot fail.
+        let _ = write!(page, "\n## {title}\n\nWritten by `{command}`.\n\n| field | |\n|---|---|\n");
+        for (path, field) in format.all_fields() {
+            let becomes = match field.treatment {
+                Treatment::Evaluated => "evaluated".to_owned(),
+                Treatment::Kept => "kept".to_owned(),
+                Treatment::WithoutEffect(why) => format!("noted: {why}"),
+                Treatment::OutputOnly => "Google's".to_owned(),
+                Treatment::Refused(why) => format!("refused: {why}"),
+            };
+            let _ = writeln!(page, "| `{path}` | {becomes} |");
+        }
+    }
+    page
+}

@@ -1,0 +1,90 @@
+//! Which headers are nobody's to set but Firegate's: none that speaks of identity, of Google or of the way a request took.
+//! They are recognised by folded name, because servers read `X_Firegate_User_Id`, `X.Firegate.User.Id` and
+//! `x-firegate-user-id` as the same variable.
+
+/// Families of headers that only Firegate, Google's front ends or the gateways it stands in for may set.
+const PROTECTED_PREFIXES: [&str; 8] = [
+    "x-firegate-",
+    "x-forwarded-",
+    "x-goog-",
+    "x-endpoint-api-",
+    "x-apigateway-",
+    "x-envoy-",
+    "x-serverless-",
+    "x-appengine-",
+];
+
+const PROTECTED_NAMES: [&str; 10] = [
+    "forwarded",
+    "proxy-authorization",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-client-request-url",
+    "x-forwarded",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+/// Headers whose look-alikes could be taken for them.
+const UNMISTAKABLE_NAMES: [&str; 5] =
+    ["authorization", "connection", "content-length", "host", "transfer-encoding"];
+
+/// Headers that say who calls, that belong to one connection, or that frame, address or switch it.
+const RESERVED_NAMES: [&str; 14] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-firebase-appcheck",
+];
+
+/// Whether the client's header of this name is deleted before Firegate sets its own. Letters of both cases are the same.
+pub fn is_protected(name: &str) -> bool {
+    // Almost every header of almost every request takes this way out.
+    if !matches!(
+        name.as_bytes().first(),
+        Some(b'x' | b'f' | b'p' | b't' | b'v' | b'X' | b'F' | b'P' | b'T' | b'V')
+    ) {
+        return false;
+    }
+    PROTECTED_NAMES.iter().any(|protected| folded_eq(name, protected))
+        || PROTECTED_PREFIXES
+            .iter()
+            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| folded_eq(start, prefix)))
+}
+
+/// Whether a server might take the header of this name for one that frames, addresses or authorises the request, although
+/// it is none: `Content_Length`, `Transfer.Encoding`.
+pub fn is_look_alike(name: &str) -> bool {
+    name.bytes().any(|byte| matches!(byte, b'_' | b'.'))
+        && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
+}
+
+/// Whether no file may set or remove the header of this name: it speaks of identity, of Google or of the way a request took,
+/// or it belongs to the connection.
+pub fn is_reserved(name: &str) -> bool {
+    let is_of_a_web_socket = name.get(..14).is_some_and(|start| folded_eq(start, "sec-websocket-"));
+    is_protected(name)
+        || is_look_alike(name)
+        || is_of_a_web_socket
+        || RESERVED_NAMES.iter().any(|reserved| folded_eq(name, reserved))
+}
+
+fn folded_eq(name: &str, protected: &str) -> bool {
+    name.len() == protected.len()
+        && name.bytes().zip(protected.bytes()).all(|(found, expected)| {
+            let folded = if matches!(found, b'_' | b'.') { b'-' } else { found.to_ascii_lowercase() };
+            folded == expected
+        })
+}

@@ -1,0 +1,556 @@
+//! What is done with a request: services, redirects, and what happens on the way.
+
+use std::time::Duration;
+
+use super::super::format::{REDIRECT_CODES, RETRY_CONDITIONS};
+use super::super::model::{
+    Action, CorsPolicy, FaultInjection, MirrorPolicy, PathRewrite, RedirectPath, RetryCondition, RetryPolicy,
+    RouteAction, Share, Target, UrlRedirect, UrlRewrite, WeightedService,
+};
+use super::super::path_template::{PathTemplate, TemplateRewrite};
+use super::super::service::ServiceName;
+use super::{Checker, Fields, place};
+use crate::diagnostic::code;
+use crate::google_file::Located;
+use crate::limits::{TIMEOUT_MAX, URL_MAP_HOST_CHARACTERS_MAX, URL_MAP_RETRIES_MAX, URL_MAP_WEIGHT_MAX};
+use crate::suggestion::{nearest, quoted};
+
+impl Checker<'_> {
+    /// What is done with what no rule takes.
+    pub(super) fn default_action(&mut self, message: &Located<'_>) -> Option<Action> {
+        self.action(message, &Fields::DEFAULT)
+    }
+
+    /// What a rule or a default does: exactly one of a service, weighted services and a redirect.
+    pub(super) fn action(&mut self, message: &Located<'_>, fields: &Fields) -> Option<Action> {
+        let Fields { service, redirect, action } = fields;
+        let (given_service, given_redirect) = (message.get(service), message.get(redirect));
+        let given_action = message.get(action);
+        let weighted =
+            given_action.as_ref().map(|action| action.list("weightedBackendServices").collect::<Vec<_>>());
+        let weighted = weighted.unwrap_or_default();
+        let count = [given_service.is_some(), given_redirect.is_some(), !weighted.is_empty()];
+        if count.iter().filter(|given| **given).count() != 1 {
+            let what = if count.contains(&true) { "more than one of" } else { "none of" };
+            let text =
+                format!("{what} `{service}`, `{redirect}` and `{action}.weightedBackendServices` is given");
+            self.error_in(
+                message,
+                service,
+                code::URL_MAP_TARGET,
+                text,
+                "exactly one of them says where requests go",
+            );
+            return None;
+        }
+        let place = match (&given_service, &given_redirect, &given_action) {
+            // A default has no place of its own in the file but that of its field.
+            (Some(given), ..) | (None, Some(given), _) | (None, None, Some(given))
+                if *service == "defaultService" =>
+            {
+                place(given)
+            }
+            _ => place(message),
+        };
+        let target = match given_redirect {
+            Some(redirect) => Target::Redirect(self.redirect(&redirect)?),
+            None => {
+                let services = match &given_service {
+                    Some(service) => vec![WeightedService {
+                        service: self.service(service)?,
+                        weight: 1,
+                        header_action: Default::default(),
+                    }],
+                    None => self.weighted(&weighted)?,
+                };
+                Target::Services(Box::new(self.route_action(message, given_action.as_ref(), services)?))
+            }
+        };
+        Some(Action { place, target })
+    }
+
+    pub(super) fn service(&mut self, service: &Located<'_>) -> Option<ServiceName> {
+        let reference = service.text().unwrap_or_default();
+        let name = ServiceName::of(reference);
+        let Some(name) = name else {
+            let message = format!("{} names no backend service", quoted(service.text().unwrap_or_default()));
+            self.error(
+                service,
+                code::URL_MAP_SERVICE,
+                message,
+                "write its name, or its URL, whose last segment is the name",
+            );
+            return None;
+        };
+        let Some(backends) = self.backends else { return Some(name) };
+        if backends.iter().any(|backend| backend == name.as_str()) {
+            return Some(name);
+        }
+        let known = backends.iter().map(String::as_str);
+        let hint = match nearest(name.as_str(), known) {
+            _ if reference.contains("backendBuckets/") => {
+                "a backend bucket is Cloud Storage, which Firegate does not serve: let the rule lead to a service".to_owned()
+            }
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("a backend service is the backend of the configuration with its name: add `{name}: URL` to `backends`"),
+        };
+        self.error(
+            service,
+            code::URL_MAP_SERVICE,
+            format!("there is no backend {}", quoted(name.as_str())),
+            hint,
+        );
+        None
+    }
+
+    fn weighted(&mut self, weighted: &[Located<'_>]) -> Option<Vec<WeightedService>> {
+        let mut services = Some(Vec::new());
+        for one in weighted {
+            let weight = one.get("weight").map_or(Some(0), |weight| weight.integer());
+            let weight = weight
+                .and_then(|weight| u32::try_from(weight).ok())
+                .filter(|weight| *weight <= URL_MAP_WEIGHT_MAX);
+            if weight.is_none() {
+                self.error_in(
+                    one,
+                    "weight",
+                    code::URL_MAP_ROUTE_ACTION,
+                    "the weight is out of range",
+                    format!("from 0 to {URL_MAP_WEIGHT_MAX}"),
+                );
+            }
+            let service = one.get("backendService");
+            if service.is_none() {
+                self.error_in(
+                    one,
+                    "backendService",
+                    code::URL_MAP_SERVICE,
+                    "the weighted service has no `backendService`",
+                    "add its name or URL",
+                );
+            }
+            let service = service.and_then(|service| self.service(&service));
+            let header_action = self.header_action(one.get("headerAction"));
+            match (&mut services, service, weight) {
+                (Some(services), Some(service), Some(weight)) => {
+                    services.push(WeightedService { service, weight, header_action });
+                }
+                _ => services = None,
+            }
+        }
+        let services = services?;
+        if services.iter().all(|service| service.weight == 0) {
+            let first = weighted.first()?;
+            self.error_in(
+                first,
+                "weight",
+                code::URL_MAP_ROUTE_ACTION,
+                "no service has a weight, so none would get a request",
+                "give one of them a weight from 1 to 1000",
+            );
+            return None;
+        }
+        Some(services)
+    }
+
+    fn route_action(
+        &mut self,
+        rule: &Located<'_>,
+        action: Option<&Located<'_>>,
+        services: Vec<WeightedService>,
+    ) -> Option<RouteAction> {
+        let Some(action) = action else { return Some(RouteAction { services, ..RouteAction::default() }) };
+        for name in ["retryPolicy", "requestMirrorPolicy"] {
+            if let Some(unbuilt) = action.get(name).filter(|_| self.backends.is_some()) {
+                let message = format!("`{name}` is understood but not built yet in this version");
+                self.error(&unbuilt, code::NOT_BUILT_YET, message, "remove it");
+            }
+        }
+        let rewrite = action.get("urlRewrite").map(|rewrite| self.rewrite(rule, &rewrite));
+        let timeout = action.get("timeout").map(|timeout| self.span(&timeout));
+        let retry = action.get("retryPolicy").map(|policy| self.retry(&policy));
+        let mirror = action.get("requestMirrorPolicy").map(|policy| self.mirror(&policy));
+        let cors = action.get("corsPolicy").map(|policy| self.cors(&policy));
+        let fault = action.get("faultInjectionPolicy").map(|policy| self.fault(&policy));
+        Some(RouteAction {
+            services,
+            rewrite: rewrite.map_or(Some(UrlRewrite::default()), |rewrite| rewrite)?,
+            timeout: given(timeout)?,
+            retry: given(retry)?,
+            mirror: given(mirror)?,
+            cors: given(cors)?.filter(|_| !is_true(action.get("corsPolicy").as_ref(), "disabled")),
+            fault: fault.map_or(Some(FaultInjection::default()), |fault| fault)?,
+        })
+    }
+
+    /// A duration from above 0 to an hour.
+    fn span(&mut self, located: &Located<'_>) -> Option<Duration> {
+        // What is no duration at all was reported when the shape was checked.
+        let span = located.duration().filter(|_| located.entries().next().is_some())?;
+        if span > Duration::ZERO && span <= TIMEOUT_MAX {
+            return Some(span);
+        }
+        self.error(
+            located,
+            code::URL_MAP_ROUTE_ACTION,
+            "the duration is out of range",
+            format!("above 0 and at most {} seconds", TIMEOUT_MAX.as_secs()),
+        );
+        None
+    }
+
+    fn rewrite(&mut self, rule: &Located<'_>, rewrite: &Located<'_>) -> Option<UrlRewrite> {
+        let (prefix, template, regex) = (
+            rewrite.get("pathPrefixRewrite"),
+            rewrite.get("pathTemplateRewrite"),
+            rewrite.get("regexRewrite"),
+        );
+        let path = match (prefix, template, regex) {
+            (None, None, None) => None,
+            (Some(prefix), None, None) => Some(self.prefix_rewrite(rule, &prefix)?),
+            (None, Some(template), None) => Some(self.template_rewrite(rule, &template)?),
+            (None, None, Some(regex)) => Some(self.regex_rewrite(&regex)?),
+            _ => {
+                self.error(
+                    rewrite,
+                    code::URL_MAP_REWRITE,
+                    "the path is rewritten in more than one way",
+                    "keep one of `pathPrefixRewrite`, `pathTemplateRewrite` and `regexRewrite`",
+                );
+                return None;
+            }
+        };
+        let host = rewrite.get("hostRewrite").and_then(|host| host.text()).map(str::to_owned);
+        Some(UrlRewrite { host, path })
+    }
+
+    fn prefix_rewrite(&mut self, rule: &Located<'_>, prefix: &Located<'_>) -> Option<PathRewrite> {
+        let text = self.made_path(prefix, code::URL_MAP_REWRITE)?;
+        let matched = rule.list("paths").filter_map(|path| path.text()).find(|path| path.ends_with("/*"));
+        if let Some(path) = matched.filter(|_| !text.ends_with('/')) {
+            let base = path.trim_end_matches('*');
+            let message =
+                format!("`{base}x` becomes `{text}x`: what matched is {}, with its slash", quoted(base));
+            let finding = crate::diagnostic::Diagnostic::warning(code::URL_MAP_REWRITE, message);
+            prefix.report(
+                self.diagnostics,
+                crate::google_file::Part::Value,
+                finding.hint(format!("write `{text}/`")),
+            );
+        }
+        Some(PathRewrite::Prefix(text))
+    }
+
+    fn template_rewrite(&mut self, rule: &Located<'_>, rewrite: &Located<'_>) -> Option<PathRewrite> {
+        let text = self.made_path(rewrite, code::URL_MAP_REWRITE)?;
+        let templates =
+            rule.list("matchRules").map(|rule| rule.get("pathTemplateMatch").and_then(|text| text.text()));
+        let templates = templates.collect::<Option<Vec<_>>>().unwrap_or_default();
+        if templates.is_empty() {
+            self.error(
+                rewrite,
+                code::URL_MAP_REWRITE,
+                "there is no template whose variables it could be made of",
+                "every match rule of the rule needs a `pathTemplateMatch`",
+            );
+            return None;
+        }
+        let mut made = None;
+        for template in templates {
+            // A template that cannot be read is reported where it stands.
+            let template = PathTemplate::parse(template).ok()?;
+            match TemplateRewrite::parse(&text, &template) {
+                Ok(rewrite) => made = made.or(Some(rewrite)),
+                Err(error) => {
+                    self.error(
+                        rewrite,
+                        code::URL_MAP_REWRITE,
+                        format!("{} cannot be made: {error}", quoted(&text)),
+                        "only variables of `pathTemplateMatch` stand in it, as `{name}`",
+                    );
+                    return None;
+                }
+            }
+        }
+        made.map(PathRewrite::Template)
+    }
+
+    fn regex_rewrite(&mut self, rewrite: &Located<'_>) -> Option<PathRewrite> {
+        let (pattern, substitution) = (rewrite.get("pathPattern"), rewrite.get("pathSubstitution"));
+        let Some(pattern) = pattern else {
+            self.error_in(
+                rewrite,
+                "pathPattern",
+                code::URL_MAP_REWRITE,
+                "the rewrite has no `pathPattern`",
+                "add the regular expression of what is replaced",
+            );
+            return None;
+        };
+        let text = pattern.text()?;
+        let pattern = self.regex(&pattern, text)?;
+        let substitution = substitution.and_then(|text| text.text()).unwrap_or_default();
+        Some(PathRewrite::Regex { pattern, substitution: with_groups(substitution) })
+    }
+
+    /// A path that a service or client is sent to, as far as it is written in the file.
+    fn made_path(&mut self, located: &Located<'_>, code: &'static str) -> Option<String> {
+        let text = located.text()?;
+        let path = text.split('?').next().unwrap_or_default();
+        let is_dot = |segment: &str| matches!(segment, "." | "..");
+        let (why, hint) = if !text.starts_with('/') {
+            ("it does not begin with `/`", "write a path such as `/v2/`")
+        } else if self.is_too_long(text) {
+            ("it is too long", "a path has 1024 characters at most")
+        } else if path.split(['/', '\\']).any(is_dot) || path.contains('\\') {
+            ("it holds `.`, `..` or `\\`", "write the path that is meant")
+        } else if path.contains('#') || text.chars().any(|c| c.is_control() || c == ' ') {
+            ("it holds what no path has", "escape it, for example a space as `%20`")
+        } else if path.starts_with(crate::configuration::RESERVED_PREFIX) {
+            ("Firegate answers there itself", "write another path")
+        } else {
+            return Some(text.to_owned());
+        };
+        self.error(located, code, format!("{} is not a path to go to: {why}", quoted(text)), hint);
+        None
+    }
+
+    fn redirect(&mut self, redirect: &Located<'_>) -> Option<UrlRedirect> {
+        let host = redirect.get("hostRedirect").map(|host| self.redirect_host(&host));
+        let path = match (redirect.get("pathRedirect"), redirect.get("prefixRedirect")) {
+            (None, None) => Some(RedirectPath::Kept),
+            (Some(path), None) => self.made_path(&path, code::URL_MAP_REDIRECT).map(RedirectPath::Whole),
+            (None, Some(prefix)) => self.made_path(&prefix, code::URL_MAP_REDIRECT).map(RedirectPath::Prefix),
+            (Some(_), Some(prefix)) => {
+                self.error(
+                    &prefix,
+                    code::URL_MAP_REDIRECT,
+                    "`pathRedirect` and `prefixRedirect` exclude each other",
+                    "keep one of them",
+                );
+                None
+            }
+        };
+        let word = redirect.get("redirectResponseCode").and_then(|word| word.word(&REDIRECT_CODES));
+        let status = match word {
+            Some("FOUND") => 302,
+            Some("SEE_OTHER") => 303,
+            Some("TEMPORARY_REDIRECT") => 307,
+            Some("PERMANENT_REDIRECT") => 308,
+            _ => 301,
+        };
+        let (https, strip_query) =
+            (is_true(Some(redirect), "httpsRedirect"), is_true(Some(redirect), "stripQuery"));
+        let redirected = UrlRedirect { host: given(host)?, path: path?, https, strip_query, status };
+        let changes_nothing =
+            redirected.host.is_none() && redirected.path == RedirectPath::Kept && !https && !strip_query;
+        if changes_nothing {
+            self.error(
+                redirect,
+                code::URL_MAP_REDIRECT,
+                "the redirect leads to where the client is",
+                "add `httpsRedirect`, `hostRedirect`, `pathRedirect` or `prefixRedirect`",
+            );
+            return None;
+        }
+        Some(redirected)
+    }
+
+    fn redirect_host(&mut self, host: &Located<'_>) -> Option<String> {
+        let text = host.text()?;
+        let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+        let is_name = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+        if is_name && is_port && text.len() <= URL_MAP_HOST_CHARACTERS_MAX {
+            return Some(text.to_owned());
+        }
+        self.error(
+            host,
+            code::URL_MAP_REDIRECT,
+            format!("{} is not a host", quoted(text)),
+            "write for example `www.example.com`",
+        );
+        None
+    }
+
+    fn retry(&mut self, policy: &Located<'_>) -> Option<RetryPolicy> {
+        let retries = policy.get("numRetries").map_or(Some(1), |number| number.integer());
+        let retries = retries.and_then(|number| u32::try_from(number).ok());
+        let retries = retries.filter(|number| (1..=URL_MAP_RETRIES_MAX).contains(number));
+        if retries.is_none() {
+            self.error_in(
+                policy,
+                "numRetries",
+                code::URL_MAP_ROUTE_ACTION,
+                "the number of retries is out of range",
+                format!("from 1 to {URL_MAP_RETRIES_MAX}"),
+            );
+        }
+        let per_try_timeout = policy.get("perTryTimeout").map(|timeout| self.span(&timeout));
+        let conditions =
+            policy.list("retryConditions").filter_map(|word| condition(word.word(&RETRY_CONDITIONS)?));
+        Some(RetryPolicy {
+            retries: retries?,
+            per_try_timeout: given(per_try_timeout)?,
+            conditions: conditions.collect(),
+        })
+    }
+
+    fn mirror(&mut self, policy: &Located<'_>) -> Option<MirrorPolicy> {
+        let Some(service) = policy.get("backendService") else {
+            self.error_in(
+                policy,
+                "backendService",
+                code::URL_MAP_SERVICE,
+                "the mirror has no `backendService`",
+                "add its name or URL",
+            );
+            return None;
+        };
+        let service = self.service(&service);
+        let share = self.share(policy, "mirrorPercent", Share::ALL);
+        Some(MirrorPolicy { service: service?, share: share? })
+    }
+
+    fn fault(&mut self, policy: &Located<'_>) -> Option<FaultInjection> {
+        let delay = policy.get("delay").map(|delay| {
+            let span = delay.get("fixedDelay").and_then(|span| self.span(&span));
+            let share = self.share(&delay, "percentage", Share::NONE);
+            span.zip(share)
+        });
+        let abort = policy.get("abort").map(|abort| {
+            let status = abort.get("httpStatus").and_then(|status| status.integer());
+            let status = status
+                .and_then(|status| u16::try_from(status).ok())
+                .filter(|status| (200..=599).contains(status));
+            if status.is_none() {
+                self.error_in(
+                    &abort,
+                    "httpStatus",
+                    code::URL_MAP_ROUTE_ACTION,
+                    "the status is out of range",
+                    "from 200 to 599",
+                );
+            }
+            status.zip(self.share(&abort, "percentage", Share::NONE))
+        });
+        Some(FaultInjection { delay: given(delay)?, abort: given(abort)? })
+    }
+
+    fn share(&mut self, message: &Located<'_>, name: &str, default: Share) -> Option<Share> {
+        let Some(percent) = message.get(name) else { return Some(default) };
+        let share = percent.number().and_then(Share::of_percent);
+        if share.is_none() {
+            self.error(
+                &percent,
+                code::URL_MAP_ROUTE_ACTION,
+                "the percentage is out of range",
+                "from 0.0 to 100.0",
+            );
+        }
+        share
+    }
+
+    fn cors(&mut self, policy: &Located<'_>) -> Option<CorsPolicy> {
+        let texts = |name: &str| {
+            policy.list(name).filter_map(|text| text.text()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let origin_patterns =
+            policy.list("allowOriginRegexes").map(|text| self.whole_regex(&text)).collect::<Option<Vec<_>>>();
+        let max_age = policy
+            .get("maxAge")
+            .map(|seconds| seconds.integer().and_then(|seconds| u32::try_from(seconds).ok()));
+        if max_age == Some(None) {
+            self.error_in(
+                policy,
+                "maxAge",
+                code::URL_MAP_ROUTE_ACTION,
+                "the age is out of range",
+                "write a number of seconds from 0",
+            );
+        }
+        let cors = CorsPolicy {
+            origins: texts("allowOrigins"),
+            origin_patterns: origin_patterns?,
+            methods: texts("allowMethods"),
+            headers: texts("allowHeaders"),
+            exposed_headers: texts("exposeHeaders"),
+            max_age_seconds: given(max_age)?,
+            credentials: is_true(Some(policy), "allowCredentials"),
+        };
+        let admits_all = cors.origins.iter().any(|origin| origin == "*");
+        if cors.credentials && admits_all {
+            self.error(
+                policy,
+                code::URL_MAP_ROUTE_ACTION,
+                "every page of the Internet could call with its visitors' cookies",
+                "list the origins, or remove `allowCredentials`",
+            );
+            return None;
+        }
+        Some(cors)
+    }
+}
+
+/// `None` if what was given did not pass; else what was given, if anything.
+fn given<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
+    match checked {
+        None => Some(None),
+        Some(None) => None,
+        Some(Some(value)) => Some(Some(value)),
+    }
+}
+
+fn is_true(message: Option<&Located<'_>>, name: &str) -> bool {
+    message.and_then(|message| message.get(name)?.boolean()).unwrap_or(false)
+}
+
+fn condition(word: &str) -> Option<RetryCondition> {
+    Some(match word {
+        "5xx" => RetryCondition::Any5xx,
+        "gateway-error" => RetryCondition::GatewayError,
+        "connect-failure" => RetryCondition::ConnectFailure,
+        "retriable-4xx" => RetryCondition::Retriable4xx,
+        "refused-stream" => RetryCondition::RefusedStream,
+        "cancelled" => RetryCondition::Cancelled,
+        "deadline-exceeded" => RetryCondition::DeadlineExceeded,
+        "internal" => RetryCondition::Internal,
+        "resource-exhausted" => RetryCondition::ResourceExhausted,
+        "unavailable" => RetryCondition::Unavailable,
+        _ => return None,
+    })
+}
+
+/// A substitution of RE2 (`\1`) in the spelling of the `regex` crate (`${1}`).
+fn with_groups(substitution: &str) -> String {
+    let mut text = String::new();
+    let mut characters = substitution.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '$' => text.push_str("$$"),
+            '\\' => match characters.next() {
+                Some(digit) if digit.is_ascii_digit() => {
+                    text.push_str("${");
+                    text.push(digit);
+                    text.push('}');
+                }
+                Some(other) => text.push(other),
+                None => text.push('\\'),
+            },
+            _ => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_groups;
+
+    #[test]
+    fn groups_are_spelt_as_the_engine_reads_them() {
+        assert_eq!(with_groups(r"/a/\1-\2"), "/a/${1}-${2}");
+        assert_eq!(with_groups(r"/$1/\\x"), r"/$$1/\x");
+    }
+}

@@ -1,0 +1,22 @@
+//! URL maps, as `gcloud compute url-maps export` writes them: which host and path goes to which backend service, and how.
+
+mod check;
+mod format;
+mod model;
+mod path_template;
+mod service;
+
+pub use check::parse;
+pub use format::URL_MAP;
+pub use model::{
+    Action, AddedHeader, CorsPolicy, FaultInjection, HeaderAction, HeaderMatch, HeaderValueTemplate,
+    HeaderVariable, HostPattern, HostRule, MapTest, MirrorPolicy, PathMatch, PathMatcher, PathRewrite,
+    PathRule, QueryMatch, RedirectPath, RetryCondition, RetryPolicy, RouteAction, RouteMatch, RouteRule,
+    RulePath, RulePlace, Rules, Share, Target, UrlMap, UrlRedirect, UrlRewrite, ValueMatch, ValuePart,
+    WeightedService,
+};
+pub use path_template::{PathTemplate, TemplateError, TemplateRewrite};
+pub use service::ServiceName;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! A URL map in force: redirects, rewrites, header actions, cross-origin rules, faults, and the map's own tests.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use firegate_files::Configuration;
+use firegate_files::configuration::{NamedFiles, parse_with_files};
+use firegate_proxy::{FrontDoor, StartError};
+use http::Method;
+use serde_json::Value;
+
+use crate::gate::mirror;
+use crate::stack::{Answer, Call, at, clock, close, door_of, options};
+
+struct TheFile(String);
+
+impl NamedFiles for TheFile {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        Ok(self.0.clone())
+    }
+}
+
+/// A configuration with two services that show what they got, both open to everyone.
+fn configuration(map: &str, services: [&str; 2]) -> Configuration {
+    let [web, api] = services;
+    let text = format!(
+        "project: demo-project\nallow: [allUsers]\nurl_map: map.yaml\ncors: {{ origins: ['https://usual.example'] }}\n\
+         backends: {{ web: '{web}', api: '{api}' }}\n"
+    );
+    let map = format!("name: m\ndefaultService: global/backendServices/web\n{map}");
+    parse_with_files("firegate.yaml", &text, &TheFile(map)).unwrap_or_else(|found| panic!("{found}"))
+}
+
+async fn door(map: &str) -> FrontDoor {
+    let (web, api) = (mirror().await, mirror().await);
+    door_of(configuration(map, [&web, &api]), Arc::new(clock()), None)
+}
+
+/// A map with one path matcher for all hosts.
+fn matcher(lines: &str) -> String {
+    let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "hostRules:\n- hosts: ['*']\n  pathMatcher: pm\npathMatchers:\n- name: pm\n  defaultService: web\n{lines}"
+    )
+}
+
+async fn get(door: &FrontDoor, path: &str) -> Answer {
+    Call::get(&at(door, path)).send().await
+}
+
+/// What the service got, of a request that reached it.
+fn seen(answer: &Answer) -> Value {
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    answer.json()
+}
+
+#[tokio::test]
+async fn a_redirect_is_answered_without_a_service() {
+    let door = door(&matcher(
+        "pathRules:\n- paths: [/old/*]\n  urlRedirect: {hostRedirect: www.example.com, prefixRedirect: /new/, redirectResponseCode: FOUND}\n\
+         - paths: [/secure/*]\n  urlRedirect: {httpsRedirect: true}\n",
+    ))
+    .await;
+    let answer = get(&door, "/old/a?b=c").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (302, Some("http://www.example.com/new/a?b=c"))
+    );
+    let answer = get(&door, "/secure/x").await;
+    let expected = format!("https://{}/secure/x", door.address());
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (301, Some(expected.as_str())));
+    close(door).await;
+}
+
+#[tokio::test]
+async fn the_service_gets_the_path_that_the_map_makes() {
+    let door = door(&matcher(
+        "routeRules:\n- priority: 1\n  service: api\n  matchRules: [{pathTemplateMatch: '/v1/{user}/{rest=**}'}]\n  routeAction: {urlRewrite: {pathTemplateRewrite: '/users/{user}/{rest}'}}\n",
+    ))
+    .await;
+    let got = seen(&get(&door, "/v1/ada/files/a%20b?q=1").await);
+    assert_eq!(got["path"], "/users/ada/files/a%20b?q=1");
+    assert_eq!(got["headers"]["x-envoy-original-path"], "/v1/ada/files/a%20b?q=1");
+    let spoof = Call::get(&at(&door, "/x")).header("x-envoy-original-path", "/v1/eve/x").send().await;
+    let got = seen(&spoof);
+    assert_eq!(got["path"], "/x");
+    assert_eq!(got["headers"]["x-envoy-original-path"], Value::Null);
+    let answer = get(&door, "/v1/..%2fx/y").await;
+    answer.expect_refusal(400, "REQUEST_MALFORMED", "NONE");
+    close(door).await;
+}
+
+#[tokio::test]
+async fn headers_are_changed_as_the_map_says() {
+    let door = door(&format!(
+        "headerAction:\n  requestHeadersToAdd: [{{headerName: X-Client, headerValue: '{{client_ip_address}};{{client_protocol}}', replace: true}}]\n  \
+         requestHeadersToRemove: [X-Secret]\n  responseHeadersToAdd: [{{headerName: Strict-Transport-Security, headerValue: max-age=1}}]\n  responseHeadersToRemove: [Content-Type]\n{}",
+        matcher("")
+    ))
+    .await;
+    let call = Call::get(&at(&door, "/")).header("x-secret", "1").header("x-client", "eve");
+    let answer = call.send().await;
+    let got = seen(&answer);
+    assert_eq!(got["headers"]["x-client"], "127.0.0.1;HTTP/1.1");
+    assert_eq!(got["headers"]["x-secret"], Value::Null);
+    assert_eq!(answer.header("strict-transport-security"), Some("max-age=1"));
+    assert_eq!(answer.header("content-type"), None);
+    close(door).await;
+}
+
+#[tokio::test]
+async fn a_rules_cross_origin_policy_takes_the_place_of_the_configurations() {
+    let door = door(&matcher(
+        "pathRules:\n- paths: [/api/*]\n  service: api\n  routeAction: {corsPolicy: {allowOrigins: ['https://app.example'], allowMethods: [PUT], exposeHeaders: [X-Total]}}\n",
+    ))
+    .await;
+    let origin_of = |path: &'static str, origin: &'static str| {
+        let call = Call::get(&at(&door, path)).header("origin", origin);
+        async move { call.send().await.header("access-control-allow-origin").map(str::to_owned) }
+    };
+    assert_eq!(origin_of("/api/x", "https://app.example").await.as_deref(), Some("https://app.example"));
+    assert_eq!(origin_of("/api/x", "https://usual.example").await, None);
+    assert_eq!(origin_of("/x", "https://usual.example").await.as_deref(), Some("https://usual.example"));
+    assert_eq!(origin_of("/x", "https://app.example").await, None);
+    let preflight = Call::new(Method::OPTIONS, &at(&door, "/api/x")).header("origin", "https://app.example");
+    let answer = preflight.header("access-control-request-method", "PUT").send().await;
+    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-methods")), (204, Some("PUT")));
+    close(door).await;
+}
+
+#[tokio::test]
+async fn faults_are_injected_into_the_share_that_the_map_says() {
+    let door = door(&matcher(
+        "pathRules:\n- paths: [/abort]\n  service: api\n  routeAction: {faultInjectionPolicy: {abort: {httpStatus: 555, percentage: 100}}}\n\
+         - paths: [/none]\n  service: api\n  routeAction: {faultInjectionPolicy: {abort: {httpStatus: 555, percentage: 0}, delay: {fixedDelay: {nanos: 1000000}, percentage: 100}}}\n",
+    ))
+    .await;
+    let answer = get(&door, "/abort").await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-firegate-reason")), (555, Some("FAULT_INJECTED")));
+    assert_eq!(get(&door, "/none").await.status, 200);
+    close(door).await;
+}
+
+#[tokio::test]
+async fn a_map_of_which_a_test_fails_is_not_put_in_force() {
+    let (web, api) = (mirror().await, mirror().await);
+    let map = "tests:\n- {host: a.example, path: /x, service: api}\n";
+    let configuration = configuration(map, [&web, &api]);
+    let started = FrontDoor::start(options(configuration, Arc::new(clock()), None));
+    let Err(StartError::UrlMapTests(text)) = started else { panic!("it starts") };
+    assert!(text.contains("map.yaml:4: expected the service `api`, and it goes to web"), "{text}");
+}
