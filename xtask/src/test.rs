@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::dev::DevServer;
 use crate::process::{observe, progress};
 use crate::tally::Tally;
-use crate::tools::{install_client_libraries, install_curl, install_nginx, install_node};
+use crate::tools::{install_client_libraries, install_curl, install_nginx, install_node, install_redis};
 use crate::workspace::{client_tests, root, scratch};
 
 /// Some of the tests.
@@ -65,6 +65,7 @@ fn rust() -> Result<Tally> {
     // Two servers that read paths beside Firegate.
     install_nginx()?;
     install_node()?;
+    install_redis()?;
     let mut tally = Tally::default();
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root());

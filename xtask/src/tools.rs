@@ -27,6 +27,11 @@ pub(crate) fn install_nginx() -> Result<()> {
     if has_tool("nginx") { Ok(()) } else { apt_install(&["nginx-light"]) }
 }
 
+/// Makes sure of Redis: rate limits are counted in it.
+pub(crate) fn install_redis() -> Result<()> {
+    if has_tool("redis-server") { Ok(()) } else { apt_install(&["redis-server"]) }
+}
+
 /// Makes sure of a C++ compiler: libFuzzer is written in it.
 pub(crate) fn install_cpp_compiler() -> Result<()> {
     // By this name build scripts call it.

@@ -13,6 +13,7 @@ mod exchange;
 mod generation;
 mod health;
 pub mod limits;
+mod limits_store;
 mod listen;
 mod metrics;
 mod panics;
@@ -32,6 +33,7 @@ mod worker;
 pub use assertions::AssertionKeyError;
 #[doc(hidden)]
 pub use connection::framing;
+pub use limits_store::LimitsStoreError;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use reload::{FileWatch, ReloadError};
 pub use request::read as read_head;

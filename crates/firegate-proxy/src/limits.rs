@@ -313,6 +313,26 @@ pub const EXCHANGES_MAX: usize = 1024;
 /// How long the token endpoint waits for a form.
 pub const EXCHANGE_FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
+// The store in which several processes count rate limits.
+
+/// How long a request waits for the store of rate limits. Then, or when it fails, each process counts by itself.
+pub const LIMITS_STORE_ANSWER_TIMEOUT: Duration = Duration::from_millis(75);
+
+/// How long connecting to the store of rate limits may take.
+pub const LIMITS_STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the store of rate limits is left alone after it could not be connected to.
+pub const LIMITS_STORE_RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the store of rate limits is asked whether it is there.
+pub const LIMITS_STORE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many requests may wait for the store of rate limits; others are counted as if it were away.
+pub const LIMITS_STORE_WAITERS_MAX: usize = 4096;
+
+/// How large the file with its password, or with the roots of its certificate, may be, in bytes.
+pub const LIMITS_STORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
 // The configuration in force.
 
 /// How often the configuration's files are looked at. A change is read when two looks have found the same.
@@ -357,6 +377,12 @@ pub const RETRY_AFTER_SECONDS: u16 = 2;
 
 // What ends by itself is not cut off meanwhile.
 const _: () = assert!(STREAM_OVERDUE_GRACE.as_secs() > STREAM_ENDING_GRACE.as_secs());
+
+// When the store is away, the local windows take over within 100 ms, and it is back within 5 s.
+const _: () = {
+    assert!(LIMITS_STORE_ANSWER_TIMEOUT.as_millis() < 100);
+    assert!(LIMITS_STORE_CONNECT_TIMEOUT.as_millis() + LIMITS_STORE_RETRY_PAUSE.as_millis() < 2500);
+};
 
 // What is under way gets most of the time that there is for a stop.
 const _: () = assert!(IDLE_CONNECTION_GRACE.as_millis() * 4 <= DRAIN_TIMEOUT.as_millis());

@@ -23,6 +23,7 @@ use crate::assertions::AssertionKeyError;
 use crate::control::{Control, ControlRuntime};
 use crate::door::Shared;
 use crate::generation::{Generation, ProcessOptions};
+use crate::limits_store::LimitsStoreError;
 use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
 use crate::metrics::{Decisions, Exposition, Figures, ProcessFigures, Source};
 use crate::private_listener::Private;
@@ -121,6 +122,9 @@ pub enum StartError {
     /// A backend cannot be called at all.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The store of rate limits cannot be used.
+    #[error(transparent)]
+    LimitsStore(#[from] LimitsStoreError),
     /// The cryptographic library does not work.
     #[error(transparent)]
     SelfTest(#[from] SelfTestError),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+pub use firegate_files::configuration::{CountAlgorithm as Algorithm, OnStoreFailure};
+
 use super::figures::RuleFigures;
 use super::{Count, CountOutcome};
 
@@ -67,18 +69,6 @@ impl Ban {
     }
 }
 
-/// How the requests of an interval are counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Algorithm {
-    /// An interval begins with a key's first request and with the first one after its end. Exact.
-    #[default]
-    Fixed,
-    /// The requests of the last interval's length are estimated by those of two intervals: the former one's count weighs as
-    /// much as is left of the present one. An estimate, which takes the former's requests as evenly spread; it spares services
-    /// the burst of twice the count around the end of an interval.
-    Sliding,
-}
-
 /// What is counted, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -88,18 +78,6 @@ pub struct Limits {
     pub ban: Option<Ban>,
     /// How it is counted.
     pub algorithm: Algorithm,
-}
-
-/// What holds for a rule whose shared store cannot be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnStoreFailure {
-    /// Each process counts for itself.
-    #[default]
-    Local,
-    /// Every request conforms.
-    Open,
-    /// No request passes: the fault is ours, and is answered so.
-    Closed,
 }
 
 /// Which rule it is, for operators.

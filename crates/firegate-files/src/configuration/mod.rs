@@ -12,6 +12,7 @@ mod named_files;
 mod names;
 mod path_pattern;
 mod quantity;
+mod rate_limits;
 pub(crate) mod schema;
 pub(crate) mod shape;
 mod source;
@@ -24,9 +25,8 @@ pub use google::{GoogleEndpoints, is_loopback, join};
 pub use model::{
     AcceptedToken, Access, AccessLogSettings, AllowedOrigins, Anonymous, AppCheck, AssertionSettings,
     Backend, Behind, Certificate, Configuration, ConnectionLimits, Cors, Credential, Dialect, EncodedSlash,
-    Endpoint, Enforce, HealthCheck, IdentityHeaders, LimitsStore, Plaintext, PolicyFile, Protocol,
-    Revocation, Route, Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken,
-    Users,
+    Endpoint, Enforce, HealthCheck, IdentityHeaders, Plaintext, PolicyFile, Protocol, Revocation, Route,
+    Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken, Users,
 };
 pub use named_files::{NamedFiles, NoFiles};
 pub use names::{
@@ -34,6 +34,9 @@ pub use names::{
     WorkloadIdentityProvider,
 };
 pub use path_pattern::{PathPattern, RESERVED_PREFIX};
+pub use rate_limits::{
+    CountAlgorithm, LimitsStore, OnStoreFailure, Password, RateLimitSettings, RateLimits, RedisServer,
+};
 pub use schema::json_schema;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
@@ -124,10 +127,17 @@ impl Configuration {
         finish(configuration, diagnostics)
     }
 
-    /// The files of keys that it names and that are read when it is put in force. Certificates are not among them: they have a
+    /// The files of keys and passwords that it names and that are read when it is put in force. Certificates are not among them: they have a
     /// life of their own.
     pub fn key_files(&self) -> impl Iterator<Item = &std::path::Path> {
-        self.assertion.key.iter().chain(&self.assertion.previous_keys).map(std::path::PathBuf::as_path)
+        let server = match &self.limits_store {
+            LimitsStore::Redis(server) => Some(server),
+            LimitsStore::Memory => None,
+        };
+        let server =
+            server.into_iter().flat_map(|server| server.password_file.iter().chain(&server.ca_certificates));
+        let assertion = self.assertion.key.iter().chain(&self.assertion.previous_keys);
+        assertion.chain(server).map(std::path::PathBuf::as_path)
     }
 
     /// Whose tokens are trusted.

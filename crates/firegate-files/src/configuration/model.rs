@@ -17,6 +17,7 @@ use super::names::{
     BackendName, Origin, ProjectId, ProjectNumber, ServiceAccountEmail, TenantId, WorkloadIdentityProvider,
 };
 use super::path_pattern::PathPattern;
+use super::rate_limits::{LimitsStore, RateLimits};
 use crate::diagnostic::Diagnostics;
 use crate::groups::Groups;
 use crate::members::Member;
@@ -132,6 +133,8 @@ pub struct Backend {
     pub access: Access,
     /// Its Cloud Armor policy.
     pub security_policy: Option<PolicyFile>,
+    /// How the rules of that policy count.
+    pub rate_limits: RateLimits,
     /// Whether refusals are enforced.
     pub enforce: Enforce,
     /// What becomes of the user's token.
@@ -535,15 +538,6 @@ pub enum Trust {
     Google,
     /// A local emulator's, unsigned ones included.
     Emulator,
-}
-
-/// Where limits are counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LimitsStore {
-    /// In this process.
-    Memory,
-    /// In a Redis or Valkey server. The URL has no password: that is not the configuration's to keep.
-    Redis(Url),
 }
 
 impl Backend {

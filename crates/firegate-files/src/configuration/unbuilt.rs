@@ -29,7 +29,6 @@ const UNBUILT: &[Unbuilt] = &[
     Unbuilt { path: &["roles"], unless: Unless::Empty },
     Unbuilt { path: &["deny_policies"], unless: Unless::Empty },
     Unbuilt { path: &["geo"], unless: Unless::Absent },
-    Unbuilt { path: &["limits_store"], unless: Unless::Word(&["memory"]) },
     Unbuilt { path: &["backends", "*", "iam_policy"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "security_policy"], unless: Unless::Absent },
 ];
@@ -147,8 +146,7 @@ mod tests {
             let found: Vec<String> = find(&configuration).iter().map(|(path, _)| path.to_string()).collect();
             assert_eq!(found, expected, "{configuration}");
         };
-        check(json!({"limits_store": "memory", "roles": {}, "deny_policies": []}), &[]);
-        check(json!({"limits_store": "redis://localhost"}), &["limits_store"]);
+        check(json!({"limits_store": "redis://localhost", "roles": {}, "deny_policies": []}), &[]);
         check(json!({"roles": {"r": []}}), &["roles"]);
         check(json!({"geo": {"mmdb": "a"}}), &["geo"]);
         check(

@@ -36,6 +36,8 @@ impl ControlHandle {
             google_id_tokens: backends.iter().filter_map(token).collect(),
             endpoints: upstreams.endpoint_figures(),
             backends: upstreams.backend_figures(),
+            limiter: inner.rate_limits.limiter(),
+            limits_store: inner.rate_limits.store(),
         }
     }
 }

@@ -19,7 +19,7 @@ use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{
     KnownAccounts, NoKnownAccounts, ReadTokens, TokenKind, User, VerifiedSignatures,
 };
-use firegate_core::limiter::{Counters, MemoryCounters, StoreQuestion};
+use firegate_core::limiter::{Counters, StoreQuestion};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::snapshot::Backend;
@@ -50,6 +50,7 @@ use crate::assertions::SharedAssertions;
 use crate::door::{Refused, denial, fault};
 use crate::generation::ProcessOptions;
 use crate::limits::{RUNTIME_SHUTDOWN_TIMEOUT, TASK_RESTART_PAUSE};
+use crate::limits_store::RateLimits;
 use crate::panics::Panics;
 use crate::start::StartError;
 
@@ -65,6 +66,7 @@ pub(crate) struct Control {
 pub(crate) struct ControlRuntime {
     handle: Handle,
     http: HttpClient,
+    roots: Roots,
     stop: CancellationToken,
     panics: Arc<Panics>,
 }
@@ -97,7 +99,7 @@ struct Inner {
     /// What is known of users, if they are looked up.
     user_status: Option<UserStatus>,
     app_check: AppCheck,
-    counters: Arc<MemoryCounters>,
+    rate_limits: RateLimits,
 }
 
 impl Control {
@@ -106,7 +108,7 @@ impl Control {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let handle = runtime.handle().clone();
-        let http = HttpClient::new(handle.clone(), roots)?;
+        let http = HttpClient::new(handle.clone(), roots.clone())?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let run = move || {
@@ -117,7 +119,7 @@ impl Control {
         let thread = std::thread::Builder::new().name("firegate-control".to_owned()).spawn(run);
         let thread = thread.map_err(StartError::Thread)?;
         let panics = Arc::default();
-        Ok(Self { thread, runtime: ControlRuntime { handle, http, stop, panics } })
+        Ok(Self { thread, runtime: ControlRuntime { handle, http, roots, stop, panics } })
     }
 
     pub(crate) fn runtime(&self) -> &ControlRuntime {
@@ -180,6 +182,11 @@ impl ControlRuntime {
         tended
     }
 
+    /// Whom TLS towards others trusts.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
     /// The panics of this process.
     pub(crate) fn panics(&self) -> &Arc<Panics> {
         &self.panics
@@ -207,7 +214,13 @@ impl Inner {
         };
         Ok(Self {
             clock: Arc::clone(&process.clock),
-            counters: Arc::clone(&process.counters),
+            rate_limits: RateLimits::new(
+                control,
+                &configuration.limits_store,
+                configuration.project.as_ref(),
+                &process.counters,
+                former.map(|former| &former.rate_limits),
+            )?,
             key_sets: KeySets::new(
                 control,
                 options,
@@ -304,12 +317,12 @@ impl ControlHandle {
 
     /// What requests are counted by.
     pub(crate) fn counters(&self) -> &dyn Counters {
-        &*self.inner.counters
+        self.inner.rate_limits.counters()
     }
 
     /// Counts a request where all processes count.
-    pub(crate) async fn shared_count(&self, _question: &StoreQuestion) -> Answer {
-        Answer::Unavailable
+    pub(crate) async fn shared_count(&self, question: &StoreQuestion) -> Answer {
+        self.inner.rate_limits.ask(question).await
     }
 
     /// Watches over a user for as long as a stream of theirs is open.

@@ -131,4 +131,20 @@ descriptions! {
         "Requests that could be sent once more: `sent`, or `unaffordable` when too many already were."
     UPSTREAM_REFUSED Counter "firegate_upstream_refused_total" ["backend"]
         "Requests refused because too many were under way: to the backend, or to all."
+    RATE_LIMIT_REQUESTS Counter "firegate_rate_limit_requests_total" ["backend", "policy", "priority", "outcome"]
+        "Requests that a rule of a security policy counted, those of rules in preview included."
+    RATE_LIMIT_OVERFLOW Counter "firegate_rate_limit_overflow_total" ["backend", "policy", "priority"]
+        "Requests that were counted together with those of other keys, because there was no place for one more key."
+    RATE_LIMIT_KEYS Gauge "firegate_rate_limit_keys" []
+        "Keys that are counted in this process, some of whose intervals may be over."
+    RATE_LIMIT_KEYS_MAX Gauge "firegate_rate_limit_keys_max" []
+        "For how many keys there is a place."
+    RATE_LIMIT_WITHOUT_STORE Counter "firegate_rate_limit_without_store_total" ["backend", "policy", "priority", "on_failure"]
+        "Requests that were to be counted in `limits_store` while it could not be asked, by what held for them."
+    LIMITS_STORE_UP Gauge "firegate_limits_store_up" []
+        "1 while the server of `limits_store` answers in time."
+    LIMITS_STORE_LOSSES Counter "firegate_limits_store_losses_total" []
+        "How often the server of `limits_store` went away: it was slow, gone, or answered with an error."
+    LIMITS_STORE_QUESTIONS Counter "firegate_limits_store_questions_total" ["result"]
+        "Requests that were to be counted in `limits_store`, by what became of asking it."
 }

@@ -1,5 +1,7 @@
 //! Counters and figures, written in the text formats of Prometheus.
 
+mod rate_limits;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -102,7 +104,8 @@ impl Collector for Scrape {
         let tokens = tokens.map(|token| ([token.backend.as_str()], timestamp(token.expires_at)));
         families.all(&GOOGLE_ID_TOKEN_EXPIRY, tokens, Value::Gauge)?;
         families.endpoints(&figures.endpoints)?;
-        families.backends(&figures.backends)
+        families.backends(&figures.backends)?;
+        families.rate_limits(&figures.limiter, figures.limits_store.as_ref())
     }
 }
 

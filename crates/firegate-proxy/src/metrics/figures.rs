@@ -1,8 +1,10 @@
 //! What is read from its owners when somebody asks, and never counted twice.
 
+use firegate_core::limiter::LimiterFigures;
 use firegate_core::time::UnixTime;
 use firegate_google::key_sets::KeySnapshot;
 
+use crate::limits_store::LimitsStoreFigures;
 use crate::listen::EntranceFigures;
 
 /// The owners' figures of one moment.
@@ -24,6 +26,10 @@ pub(crate) struct Figures {
     pub(crate) endpoints: Vec<EndpointFigures>,
     /// One for each backend.
     pub(crate) backends: Vec<BackendFigures>,
+    /// The windows of rate limits.
+    pub(crate) limiter: LimiterFigures,
+    /// The store in which they are shared, if they are.
+    pub(crate) limits_store: Option<LimitsStoreFigures>,
 }
 
 /// An endpoint of a backend.

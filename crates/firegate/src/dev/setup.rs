@@ -8,7 +8,9 @@ use firegate_emulator::cloud_run::{
     CloudRunService, DisputedStatuses, Ingress, PublicServiceToken, RefusalStatus,
 };
 use firegate_emulator::member::Member;
-use firegate_files::configuration::{self, Configuration, Endpoint, GoogleEndpoints, PathPattern, Routing};
+use firegate_files::configuration::{
+    self, Configuration, Endpoint, GoogleEndpoints, LimitsStore, PathPattern, Routing,
+};
 use firegate_files::diagnostic::{Diagnostics, Style};
 use url::Url;
 
@@ -54,6 +56,8 @@ pub(super) fn prepare(arguments: &DevArguments, places: &Places) -> anyhow::Resu
     // Whoever is on this machine may have a token here. With production's key it would be good there, too.
     configuration.assertion.key = None;
     configuration.assertion.previous_keys = Vec::new();
+    // Nor does anything count with production's processes.
+    configuration.limits_store = LimitsStore::Memory;
     // Nor are the certificates of a file: what is local is called by `http`.
     configuration.tls = None;
     if let Some(data) = &arguments.data {

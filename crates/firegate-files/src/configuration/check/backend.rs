@@ -113,6 +113,9 @@ impl Checker<'_> {
         let endpoints = self.endpoints(path, &mut source, whole.project);
         let credential = self.credential(path, &source, endpoints.as_deref(), whole.users);
         let access = self.access(path, &mut source, inherited);
+        let (rate_limits, has_policy) = (source.rate_limits.take(), source.security_policy.is_some());
+        let rate_limits =
+            self.rate_limits(&path.key("rate_limits"), rate_limits, whole.on_store_failure, has_policy);
         let security_policy =
             source.security_policy.take().map(|file| self.policy_file(&path.key("security_policy"), file));
         let user_token = match source.user_token {
@@ -158,6 +161,7 @@ impl Checker<'_> {
             credential: credential?,
             access: access?,
             security_policy: super::optional(security_policy)?,
+            rate_limits: rate_limits?,
             enforce: enforce?,
             user_token,
             token_sources: token_sources?,

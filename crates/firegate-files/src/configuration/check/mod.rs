@@ -9,6 +9,7 @@ mod exchange;
 mod google;
 mod google_callers;
 mod members;
+mod rate_limits;
 mod routing;
 mod tokens;
 mod url;
@@ -22,10 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::members::InPlace;
-use super::model::{AppCheck, Configuration, Dialect, LimitsStore, PolicyFile, Trust, Users};
+use super::model::{AppCheck, Configuration, Dialect, PolicyFile, Trust, Users};
 use super::named_files::NamedFiles;
 use super::names::{NameError, ProjectId, ProjectNumber};
 use super::quantity;
+use super::rate_limits::OnStoreFailure;
 use super::source::{
     AssumeSource, ConfigurationSource, DialectSource, DigitsSource, DurationSource, FileFullSource,
     FileSource, SizeSource, TrustSource,
@@ -67,6 +69,7 @@ pub(super) fn configuration(
 /// What the whole configuration says that a backend is judged by; what did not pass is absent.
 #[derive(Clone, Copy)]
 struct Whole<'a> {
+    on_store_failure: OnStoreFailure,
     project: Option<&'a ProjectId>,
     project_number: Option<&'a ProjectNumber>,
     users: Option<&'a Users>,
@@ -91,7 +94,9 @@ impl Checker<'_> {
         let app_check_path = root.key("users").key("app_check");
         let app_check = self.app_check(&app_check_path, users.app_check.take(), project_number.as_ref());
         let users = self.users(users);
+        let limits_store = self.limits_store(source.limits_store.take());
         let whole = Whole {
+            on_store_failure: limits_store.as_ref().map(|checked| checked.on_failure).unwrap_or_default(),
             project: project.as_ref(),
             project_number: project_number.as_ref(),
             users: users.as_ref(),
@@ -127,7 +132,6 @@ impl Checker<'_> {
         let tls = source.tls.take().map(|tls| self.tls(tls));
         let limits = source.limits.take().unwrap_or_default();
         let (limits, requests_max) = (self.limits(&limits), self.requests_max(&limits));
-        let limits_store = self.limits_store(source.limits_store.take());
         Some(Configuration {
             project: project?,
             project_number,
@@ -151,7 +155,7 @@ impl Checker<'_> {
             deny_policies: deny_policies?,
             geo: optional(geo)?,
             google: google?,
-            limits_store: limits_store?,
+            limits_store: limits_store?.store,
             verified_tokens_bytes: verified_tokens_bytes?,
             warnings: Diagnostics::new(),
             trust: Trust::Google,
@@ -194,25 +198,6 @@ impl Checker<'_> {
             let found = Diagnostic::error(code::TRUST, "a file cannot make Firegate trust an emulator")
                 .hint("emulators sign nothing, so anyone could sign in: only `firegate dev` trusts one; remove the line");
             self.report(&YamlPath::root().key("trust"), found);
-        }
-    }
-
-    fn limits_store(&mut self, store: Option<String>) -> Option<LimitsStore> {
-        let path = YamlPath::root().key("limits_store");
-        match store.as_deref() {
-            None | Some("memory") => Some(LimitsStore::Memory),
-            Some(text) => match ::url::Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "redis" | "rediss") && !self::url::has_password(text) => {
-                    Some(LimitsStore::Redis(url))
-                }
-                _ => {
-                    let found = Diagnostic::error(code::UNKNOWN_VALUE, "this is no place to count limits in")
-                        .hint("write `memory`, or `redis://HOST:PORT` without user name and password");
-                    let found = if self::url::has_password(text) { found.conceal() } else { found };
-                    self.report(&path, found);
-                    None
-                }
-            },
         }
     }
 

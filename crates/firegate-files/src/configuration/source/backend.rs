@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{AppCheckSource, DurationSource, FileSource, SizeSource};
+use super::{AppCheckSource, DurationSource, FileSource, RateLimitsSource, SizeSource};
 
 /// A backend: the origin of its URL, or the long form.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,6 +43,8 @@ pub(crate) struct BackendFullSource {
     pub iam_policy: Option<FileSource>,
     /// A Cloud Armor security policy.
     pub security_policy: Option<FileSource>,
+    /// What holds for the rate limits of that policy beside what it says itself.
+    pub rate_limits: Option<RateLimitsSource>,
     /// Whether refusals are enforced, or logged and counted only. Default: `on`.
     pub enforce: Option<EnforceSource>,
     /// Whether the service sees the user's own token. Default: `drop`.

@@ -5,6 +5,7 @@
 //! a `title` is the noun phrase of messages ("expected a duration such as …").
 
 mod backend;
+mod rate_limits;
 mod users;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,10 @@ pub(crate) use backend::{
     BackendFullSource, BackendSource, CredentialSource, EncodedSlashSource, EndpointSource, EnforceSource,
     HealthCheckSource, IdentityHeadersSource, PlaintextSource, ProtocolSource, RouteSource,
     StreamsUntilSource, TimeoutsSource, TokenSourceSource, UrlSource, UserTokenSource,
+};
+pub(crate) use rate_limits::{
+    CountAlgorithmSource, LimitsStoreFullSource, LimitsStoreSource, OnStoreFailureSource,
+    RateLimitRuleSource, RateLimitsSource,
 };
 pub(crate) use users::{
     AcceptSource, AnonymousSource, AppCheckFullSource, AppCheckSource, OnFailureSource, RevocationSource,
@@ -80,7 +85,7 @@ pub(crate) struct ConfigurationSource {
     /// The Google endpoints, for emulators, private universes and tests. Default: Google's.
     pub google: Option<GoogleSource>,
     /// Where rate limits are counted: `memory`, or the URL of a Redis or Valkey server. Default: `memory`.
-    pub limits_store: Option<String>,
+    pub limits_store: Option<LimitsStoreSource>,
     /// Sizes of the caches.
     pub cache: Option<CacheSource>,
 }

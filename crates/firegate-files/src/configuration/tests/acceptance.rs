@@ -120,7 +120,6 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
             "roles",
             "deny_policies",
             "geo",
-            "limits_store",
         ]
     );
 }

@@ -1,5 +1,6 @@
 mod acceptance;
 mod named_files;
+mod rate_limits;
 mod rendering;
 mod rules;
 mod tokens;

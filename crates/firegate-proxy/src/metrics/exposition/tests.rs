@@ -1,8 +1,14 @@
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use firegate_core::limiter::{
+    Algorithm, Event, LimiterFigures, Limits, MemoryCounters, OnStoreFailure, RateLimit,
+    RateLimitDescription, RuleLabel, Threshold,
+};
 use firegate_core::reason::Code;
 use firegate_core::snapshot::Snapshot;
+use firegate_core::time::SystemClock;
 use firegate_files::configuration;
 use prometheus_client::metrics::MetricType;
 
@@ -12,6 +18,7 @@ use super::super::{
     UserStatusFigures, VerifiedTokenFigures,
 };
 use super::*;
+use crate::limits_store::{LimitsStoreFigures, Question};
 use crate::listen::{CertificateFigures, ConnectionFigures, TlsFigures};
 
 #[derive(Debug)]
@@ -102,7 +109,36 @@ fn figures() -> Figures {
             repeats: 28,
             unaffordable_repeats: 29,
         }],
+        limiter: limiter(),
+        limits_store: Some(LimitsStoreFigures {
+            is_there: true,
+            losses: 30,
+            questions: [
+                (Question::Answered, 31),
+                (Question::Failed, 32),
+                (Question::Away, 33),
+                (Question::Overloaded, 34),
+            ],
+        }),
     }
+}
+
+fn limiter() -> LimiterFigures {
+    let label = RuleLabel { backend: "api".to_owned(), policy: "edge".to_owned(), priority: 1000 };
+    let threshold = Threshold::new(NonZeroU32::MIN, Duration::from_secs(60));
+    let rule = Arc::new(RateLimit::new(&RateLimitDescription {
+        label: &label,
+        limits: Limits { threshold, ban: None, algorithm: Algorithm::Fixed },
+        rule: b"",
+        preview: false,
+        on_store_failure: OnStoreFailure::Local,
+    }));
+    let counters = MemoryCounters::new(Arc::new(SystemClock), [0; 16]);
+    counters.go_by(&[Arc::clone(&rule)]);
+    for (place, event) in Event::ALL.into_iter().enumerate() {
+        (0..=place).for_each(|_| rule.figures().add(event));
+    }
+    LimiterFigures { keys: 35, ..counters.figures() }
 }
 
 fn encode(format: Format) -> String {
@@ -127,6 +163,15 @@ fn it_says_what_the_owners_say() {
         "# TYPE firegate_ready gauge",
         "firegate_ready 1",
         "firegate_panics_total 11",
+        "firegate_rate_limit_requests_total{backend=\"api\",policy=\"edge\",priority=\"1000\",outcome=\"conform\"} 1",
+        "firegate_rate_limit_requests_total{backend=\"api\",policy=\"edge\",priority=\"1000\",outcome=\"banned\"} 3",
+        "firegate_rate_limit_overflow_total{backend=\"api\",policy=\"edge\",priority=\"1000\"} 4",
+        "firegate_rate_limit_without_store_total{backend=\"api\",policy=\"edge\",priority=\"1000\",on_failure=\"closed\"} 7",
+        "firegate_rate_limit_keys 35",
+        "firegate_rate_limit_keys_max 1146880",
+        "firegate_limits_store_up 1",
+        "firegate_limits_store_losses_total 30",
+        "firegate_limits_store_questions_total{result=\"overloaded\"} 34",
         "firegate_configuration_reload_failed 1",
         "firegate_configuration_reloads_total{result=\"success\"} 12",
         "firegate_configuration_reloads_total{result=\"failure\"} 10",

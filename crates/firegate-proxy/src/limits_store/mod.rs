@@ -1,0 +1,344 @@
+//! The store in which several processes count their requests together: a Redis or Valkey server.
+//!
+//! It is asked in one round trip, and never waited for longer than a moment. When it is slow or gone, each process counts by
+//! itself until it answers again; who asks then does not wait at all. The connection is tended on the control runtime.
+
+mod connection;
+mod script;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use aws_lc_rs::digest::{Context, SHA256};
+use firegate_core::decision::Answer;
+use firegate_core::limiter::{Counters, LimiterFigures, MemoryCounters, SharedCounters, StoreQuestion};
+use firegate_files::configuration::{LimitsStore as StoreSetting, Password, RedisServer};
+use firegate_google::http::Roots;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::connection::{Address, Connection};
+use crate::control::{ControlRuntime, Tended};
+use crate::limits::{
+    LIMITS_STORE_ANSWER_TIMEOUT, LIMITS_STORE_CONNECT_TIMEOUT, LIMITS_STORE_FILE_BYTES_MAX,
+    LIMITS_STORE_PROBE_INTERVAL, LIMITS_STORE_RETRY_PAUSE, LIMITS_STORE_WAITERS_MAX,
+};
+
+/// What requests are counted by, under one configuration.
+#[derive(Debug)]
+pub(crate) struct RateLimits {
+    memory: Arc<MemoryCounters>,
+    counters: Arc<dyn Counters>,
+    store: Option<Arc<Tended<LimitsStore>>>,
+}
+
+/// The shared store.
+pub(crate) struct LimitsStore {
+    address: Address,
+    secret: [u8; 32],
+    answer_timeout: Duration,
+    /// None while it is away.
+    connection: ArcSwapOption<Connection>,
+    /// Whether there is a connection, for whoever waits for a change.
+    is_there: watch::Sender<bool>,
+    waiters: Semaphore,
+    questions: [AtomicU64; Question::ALL.len()],
+    losses: AtomicU64,
+}
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// It was answered.
+    Answered,
+    /// It was not, or not in time.
+    Failed,
+    /// It was not put, because the store was away.
+    Away,
+    /// It was not put, because too many were waiting.
+    Overloaded,
+}
+
+/// What there is to know of the store.
+#[derive(Clone, Debug)]
+pub(crate) struct LimitsStoreFigures {
+    /// Whether it can be asked.
+    pub(crate) is_there: bool,
+    /// How often it went away.
+    pub(crate) losses: u64,
+    /// What became of the questions.
+    pub(crate) questions: [(Question, u64); Question::ALL.len()],
+}
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitsStoreError {
+    /// A file that the configuration names cannot be read.
+    #[error("{0}")]
+    File(String),
+}
+
+impl Question {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Answered, Self::Failed, Self::Away, Self::Overloaded];
+
+    /// The word of the metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Away => "away",
+            Self::Overloaded => "overloaded",
+        }
+    }
+}
+
+impl RateLimits {
+    /// Counts as the configuration says. A store that is the same as before goes on.
+    ///
+    /// # Errors
+    /// If a file that it needs cannot be read.
+    pub(crate) fn new(
+        control: &ControlRuntime,
+        setting: &StoreSetting,
+        project: &str,
+        memory: &Arc<MemoryCounters>,
+        former: Option<&Self>,
+    ) -> Result<Self, LimitsStoreError> {
+        let StoreSetting::Redis(server) = setting else {
+            let memory = Arc::clone(memory);
+            return Ok(Self { counters: Arc::clone(&memory) as _, memory, store: None });
+        };
+        let store =
+            LimitsStore::new((**server).clone(), project, control.roots(), LIMITS_STORE_ANSWER_TIMEOUT)?;
+        let counters = Arc::new(SharedCounters::new(Arc::clone(memory), store.secret));
+        let former = former.and_then(|former| former.store.as_ref());
+        let store = match former.filter(|former| former.is_same(&store)) {
+            Some(former) => Arc::clone(former),
+            None => control.tend(Arc::new(store), LimitsStore::run),
+        };
+        Ok(Self { memory: Arc::clone(memory), counters, store: Some(store) })
+    }
+
+    pub(crate) fn counters(&self) -> &dyn Counters {
+        &*self.counters
+    }
+
+    /// Counts a request in the store.
+    pub(crate) async fn ask(&self, question: &StoreQuestion) -> Answer {
+        match &self.store {
+            Some(store) => store.ask(question).await,
+            None => Answer::Unavailable,
+        }
+    }
+
+    /// What there is to know of the windows of this process.
+    pub(crate) fn limiter(&self) -> LimiterFigures {
+        self.memory.figures()
+    }
+
+    /// What there is to know of the store, if there is one.
+    pub(crate) fn store(&self) -> Option<LimitsStoreFigures> {
+        self.store.as_ref().map(|store| store.figures())
+    }
+}
+
+impl LimitsStore {
+    fn new(
+        server: RedisServer,
+        project: &str,
+        roots: &Roots,
+        answer_timeout: Duration,
+    ) -> Result<Self, LimitsStoreError> {
+        let password = match &server.password_file {
+            Some(path) => {
+                let text = String::from_utf8(read_file(path)?);
+                let text =
+                    text.map_err(|_| LimitsStoreError::File(format!("{} is no text", path.display())))?;
+                Some(Password::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            None => server.password.clone(),
+        };
+        let certificates = server.ca_certificates.as_deref().map(read_file).transpose()?;
+        Ok(Self {
+            secret: secret(project, password.as_ref()),
+            address: Address::new(server, password, certificates, roots),
+            answer_timeout,
+            connection: ArcSwapOption::empty(),
+            is_there: watch::Sender::new(false),
+            waiters: Semaphore::new(LIMITS_STORE_WAITERS_MAX),
+            questions: Default::default(),
+            losses: AtomicU64::new(0),
+        })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.secret == other.secret && self.address.is_same(&other.address)
+    }
+
+    /// Puts a question, and waits for a moment.
+    async fn ask(&self, question: &StoreQuestion) -> Answer {
+        let Some(connection) = self.connection.load_full() else {
+            return self.unanswered(Question::Away);
+        };
+        // Never closed: what fails is that there is no place.
+        let Ok(_place) = self.waiters.try_acquire() else {
+            return self.unanswered(Question::Overloaded);
+        };
+        match tokio::time::timeout(self.answer_timeout, connection.count(question)).await {
+            Ok(Ok(count)) => {
+                self.tally(Question::Answered);
+                Answer::SharedCount(count)
+            }
+            Ok(Err(error)) => {
+                self.lose(&connection, &error);
+                self.unanswered(Question::Failed)
+            }
+            Err(_) => {
+                self.lose(&connection, &"it did not answer in time");
+                self.unanswered(Question::Failed)
+            }
+        }
+    }
+
+    fn unanswered(&self, question: Question) -> Answer {
+        self.tally(question);
+        Answer::Unavailable
+    }
+
+    fn tally(&self, question: Question) {
+        if let Some(counter) = self.questions.get(question as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks this connection nothing any more. Of all who notice it the first one says so.
+    fn lose(&self, connection: &Arc<Connection>, why: &dyn fmt::Display) {
+        let former = self.connection.compare_and_swap(&Some(Arc::clone(connection)), None);
+        if former.as_ref().is_some_and(|former| Arc::ptr_eq(former, connection)) {
+            self.losses.fetch_add(1, Ordering::Relaxed);
+            self.tell_away(why);
+            self.is_there.send_replace(false);
+        }
+    }
+
+    fn tell_away(&self, why: &dyn fmt::Display) {
+        let server = self.address.server();
+        tracing::warn!(
+            %server, %why,
+            "the store of rate limits is away: each process counts by itself, unless `on_failure` says otherwise\nhint: check \
+             that the server of `limits_store` runs, is near, and takes the password"
+        );
+    }
+
+    /// Keeps a connection open until `stop`.
+    async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut is_there = self.is_there.subscribe();
+        let mut is_told = false;
+        loop {
+            match self.connection.load_full() {
+                Some(connection) => {
+                    let lost = is_there.wait_for(|is_there| !is_there);
+                    let lost = tokio::time::timeout(LIMITS_STORE_PROBE_INTERVAL, lost);
+                    let Some(lost) = stop.run_until_cancelled(lost).await.map(|lost| lost.is_ok()) else {
+                        return;
+                    };
+                    if !lost && let Err(why) = self.probe(&connection).await {
+                        self.lose(&connection, &why);
+                    }
+                }
+                None => {
+                    let Some(connected) = stop.run_until_cancelled(self.connect()).await else { return };
+                    match connected {
+                        Ok(connection) => {
+                            tracing::info!(server = %self.address.server(), "the store of rate limits is there");
+                            self.connection.store(Some(Arc::new(connection)));
+                            self.is_there.send_replace(true);
+                            is_told = true;
+                            continue;
+                        }
+                        Err(why) if !is_told => self.tell_away(&why),
+                        Err(why) => tracing::debug!(%why, "the store of rate limits is still away"),
+                    }
+                    is_told = true;
+                    let pause = tokio::time::sleep(LIMITS_STORE_RETRY_PAUSE);
+                    if stop.run_until_cancelled(pause).await.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A connection over which the server has answered in time.
+    async fn connect(&self) -> Result<Connection, String> {
+        let connecting = self.address.connect(LIMITS_STORE_CONNECT_TIMEOUT, self.answer_timeout);
+        let connection = tokio::time::timeout(LIMITS_STORE_CONNECT_TIMEOUT, connecting).await;
+        let connection = match connection {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("it cannot be connected to in time".to_owned()),
+        };
+        self.probe(&connection).await?;
+        Ok(connection)
+    }
+
+    async fn probe(&self, connection: &Connection) -> Result<(), String> {
+        match tokio::time::timeout(self.answer_timeout, connection.probe()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("it did not answer in time".to_owned()),
+        }
+    }
+
+    fn figures(&self) -> LimitsStoreFigures {
+        let count = |question: Question| {
+            let counter = self.questions.get(question as usize);
+            (question, counter.map_or(0, |counter| counter.load(Ordering::Relaxed)))
+        };
+        LimitsStoreFigures {
+            is_there: self.connection.load().is_some(),
+            losses: self.losses.load(Ordering::Relaxed),
+            questions: Question::ALL.map(count),
+        }
+    }
+}
+
+/// What keys are hashed with: the same in all processes that share the store, and with a password nobody else's to know.
+fn secret(project: &str, password: Option<&Password>) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    context.update(b"firegate limits_store\0");
+    context.update(project.as_bytes());
+    context.update(b"\0");
+    context.update(password.map_or("", Password::reveal).as_bytes());
+    let mut secret = [0; 32];
+    secret.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    secret
+}
+
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LimitsStoreError> {
+    use std::io::Read as _;
+
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(LIMITS_STORE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 <= LIMITS_STORE_FILE_BYTES_MAX => Ok(bytes),
+        Ok(_) => Err(LimitsStoreError::File(format!("{} is too large", path.display()))),
+        Err(error) => Err(LimitsStoreError::File(format!(
+            "{} of `limits_store` cannot be read: {error}\nhint: mount it, or correct its name",
+            path.display()
+        ))),
+    }
+}
+
+impl fmt::Debug for LimitsStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LimitsStore").field("server", &self.address.server()).finish_non_exhaustive()
+    }
+}
