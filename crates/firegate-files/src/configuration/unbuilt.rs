@@ -19,8 +19,6 @@ struct Unbuilt {
 enum Unless {
     /// Never.
     Absent,
-    /// When it is one of these words.
-    Word(&'static [&'static str]),
     /// When it is an empty list or mapping.
     Empty,
 }
@@ -39,7 +37,7 @@ pub(super) fn find(configuration: &Json) -> Vec<(YamlPath, Diagnostic)> {
     for unbuilt in UNBUILT {
         visit(configuration, unbuilt.path, &YamlPath::root(), &mut |path, value| {
             if !unbuilt.unless.holds(value) {
-                found.push((path.clone(), refusal(unbuilt, value)));
+                found.push((path.clone(), refusal(unbuilt)));
             }
         });
     }
@@ -74,7 +72,6 @@ impl Unless {
     fn holds(&self, value: &Json) -> bool {
         match self {
             Self::Absent => false,
-            Self::Word(words) => value.as_str().is_some_and(|text| words.contains(&text)),
             Self::Empty => match value {
                 Json::Array(array) => array.is_empty(),
                 Json::Object(object) => object.is_empty(),
@@ -84,23 +81,10 @@ impl Unless {
     }
 }
 
-fn refusal(unbuilt: &Unbuilt, value: &Json) -> Diagnostic {
+fn refusal(unbuilt: &Unbuilt) -> Diagnostic {
     let key = unbuilt.path.iter().rev().find(|step| **step != "*").unwrap_or(&"");
-    let (what, hint) = match (&unbuilt.unless, value) {
-        // A long text is no word, and may hold what should not be repeated.
-        (Unless::Word(words), Json::String(text)) if !text.contains(':') => {
-            let default = words.first().unwrap_or(&"");
-            (format!("`{key}: {text}`"), format!("write `{default}`, or remove it"))
-        }
-        _ => (format!("`{key}`"), "remove it".to_owned()),
-    };
-    let found = Diagnostic::error(
-        code::NOT_BUILT_YET,
-        format!("{what} is understood but not built yet in this version"),
-    );
-    let has_password =
-        matches!(unbuilt.unless, Unless::Word(_)) && value.as_str().is_some_and(|text| text.contains('@'));
-    if has_password { found.hint(hint).conceal() } else { found.hint(hint) }
+    let message = format!("`{key}` is understood but not built yet in this version");
+    Diagnostic::error(code::NOT_BUILT_YET, message).hint("remove it")
 }
 
 #[cfg(test)]

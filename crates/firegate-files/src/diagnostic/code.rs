@@ -128,6 +128,7 @@ codes! {
     LIMITS_STORE = "FG170";
     /// `rate_limits` is about rules that there are not.
     RATE_LIMITS = "FG171";
+
     /// A host of a URL map cannot be read, or stands in two host rules.
     URL_MAP_HOST = "FG301";
     /// A path matcher of a URL map has no name of its own, does not exist, or no host rule leads to it.

@@ -114,13 +114,7 @@ fn every_documented_key_is_read_or_refused_as_not_built_yet() {
         found.iter().filter(|found| found.code == code::NOT_BUILT_YET).map(|found| &*found.path).collect();
     assert_eq!(
         unbuilt,
-        [
-            "backends.api.iam_policy",
-            "backends.api.security_policy",
-            "roles",
-            "deny_policies",
-            "geo",
-        ]
+        ["backends.api.iam_policy", "backends.api.security_policy", "roles", "deny_policies", "geo",]
     );
 }
 
