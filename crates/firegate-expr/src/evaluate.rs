@@ -59,7 +59,10 @@ impl<'a> Evaluation<'a> {
         match &node.operation {
             Operation::Constant(constant) => Ok(constant.value()),
             Operation::Attribute(attribute) => self.attribute(node, *attribute),
-            Operation::Unknown(name) => Err(Stop::Unknown(name)),
+            Operation::Unknown(name) => match self.attributes.unevaluated(name) {
+                Fact::Known(value) => typed(node, value),
+                Fact::Absent | Fact::Unavailable => Err(Stop::Unknown(name)),
+            },
             Operation::Header(name) => self.header(node, name),
             Operation::HeaderOf(name) => {
                 let name = self.text(name)?;

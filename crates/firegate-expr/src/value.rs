@@ -157,6 +157,11 @@ impl Timestamp {
         Self(seconds as i128 * NANOSECONDS_PER_SECOND)
     }
 
+    /// Reads a time as RFC 3339 has it: `2027-01-31T23:59:59Z`.
+    pub fn parse(text: &str) -> Option<Self> {
+        crate::functions::time::timestamp(text.as_bytes())
+    }
+
     pub(crate) fn from_nanoseconds(nanoseconds: i128) -> Option<Self> {
         (TIMESTAMP_MIN..=TIMESTAMP_MAX).contains(&nanoseconds).then_some(Self(nanoseconds))
     }
@@ -167,7 +172,7 @@ impl Timestamp {
     }
 
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
-    pub(crate) fn seconds(self) -> i64 {
+    pub fn seconds(self) -> i64 {
         i64::try_from(self.0.div_euclid(NANOSECONDS_PER_SECOND)).unwrap_or(i64::MAX)
     }
 

@@ -8,6 +8,7 @@
 //! - [`google_file`]: what all files of Google's have in common: fields, how each is treated, and writing them back.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`decision_cases`]: requests, and what a configuration is expected to make of them.
+//! - [`expression_suite`]: tests of an expression, in the format of Google's own tool.
 //! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
 //! - [`url_map`]: URL maps of Google's load balancers.
 //! - [`header_names`]: which headers no file and no client may set.
@@ -18,6 +19,7 @@ pub mod compat;
 pub mod configuration;
 pub mod decision_cases;
 pub mod diagnostic;
+pub mod expression_suite;
 pub mod google_file;
 pub mod groups;
 pub mod header_names;

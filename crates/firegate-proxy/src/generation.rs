@@ -55,7 +55,7 @@ pub(crate) struct Generation {
 }
 
 /// On Cloud Run nothing tells the load balancer's requests from those that come to the service's own URL.
-const INGRESS_ADVICE: &str = "`behind: google-lb` on Cloud Run believes what every request says of its client's address; hint: \
+pub(crate) const INGRESS_ADVICE: &str = "`behind: google-lb` on Cloud Run believes what every request says of its client's address; hint: \
     let nothing but the load balancer reach the service: gcloud run services update SERVICE --ingress \
     internal-and-cloud-load-balancing";
 
@@ -149,8 +149,10 @@ fn assertions(
         None if process.on_cloud_run => KeySource::None,
         None => KeySource::Generated(data_dir),
     };
-    if matches!(source, KeySource::None) {
-        check_without_key(snapshot)?;
+    if matches!(source, KeySource::None)
+        && let Some(advice) = check_without_key(snapshot)?
+    {
+        tracing::warn!("{advice}");
     }
     let previous = settings.previous_keys.iter().map(|path| read_public_key(path));
     let previous = previous.collect::<Result<Vec<_>, _>>()?;
@@ -164,20 +166,21 @@ fn assertions(
     Ok(control.tend(Arc::new(assertions), move |assertions, stop| assertions.run(Arc::clone(&clock), stop)))
 }
 
-/// Whether it can do without a key of its own.
-fn check_without_key(snapshot: &Snapshot) -> Result<(), StartError> {
+/// What no assertion is sent for, and how to change that.
+const KEY_ADVICE: &str = "no assertion about the user is sent: every instance would sign with a key of its own\nhint: openssl \
+    genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; gcloud secrets create firegate-assertion \
+    --data-file=assertion.pem; mount it, and set `assertion: { key: /secrets/assertion.pem }`";
+
+/// Whether it can do without a key of its own, and what is missing then.
+///
+/// # Errors
+/// If it cannot.
+pub(crate) fn check_without_key(snapshot: &Snapshot) -> Result<Option<&'static str>, StartError> {
     if snapshot.exchanges_tokens {
         return Err(StartError::ExchangeWithoutKey);
     }
     let sends = |backend: &Arc<Backend>| {
         matches!(backend.identity_headers(), IdentityHeaders::Firegate | IdentityHeaders::Iap)
     };
-    if snapshot.backends.iter().any(sends) {
-        tracing::warn!(
-            "no assertion about the user is sent: every instance would sign with a key of its own\nhint: openssl genpkey \
-             -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; gcloud secrets create firegate-assertion \
-             --data-file=assertion.pem; mount it, and set `assertion: {{ key: /secrets/assertion.pem }}`"
-        );
-    }
-    Ok(())
+    Ok(snapshot.backends.iter().any(sends).then_some(KEY_ADVICE))
 }

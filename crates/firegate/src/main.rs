@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
-use firegate::commands::{dev, serve, test};
+use firegate::commands::{check, dev, serve, test};
 use firegate::environment::Environment;
 use firegate::explain;
 use firegate::logging::{Log, LogFormat};
@@ -28,6 +28,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a configuration and every file that it names, and report all problems at once.
+    Check(check::CheckArguments),
     /// Bring everything up on this machine: identity server, Google parts, a private service, and the front door.
     Dev(dev::DevArguments),
     /// Say why a token is refused, check by check, and by which hop: Firegate or Cloud Run's IAM.
@@ -52,13 +54,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
         Command::Dev(_) => "warn,firegate_proxy=info",
-        Command::Explain(_) | Command::Test(_) => "error",
+        Command::Check(_) | Command::Explain(_) | Command::Test(_) => "error",
         Command::Serve(_) => "info",
     };
     let filter = environment.log_filter.as_deref();
     let on_cloud_run = environment.on_cloud_run;
     let log = Log::start(arguments.log_format, filter, default_filter, on_cloud_run, Arc::clone(&clock))?;
     match arguments.command {
+        Command::Check(arguments) => check::run(arguments, &environment, &clock),
         Command::Dev(arguments) => dev::run(arguments, &environment, clock, log.queue()),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
         Command::Serve(arguments) => serve::run(arguments, environment, clock, log.queue()),

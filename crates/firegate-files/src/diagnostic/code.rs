@@ -119,6 +119,11 @@ codes! {
     /// `cors` is inconsistent, or an origin cannot be read.
     CORS = "FG150";
 
+    /// A file of keys or certificates cannot be used, or is missing.
+    KEY_FILE = "FG151";
+    /// What a front door that starts with it would advise.
+    START = "FG152";
+
     /// The HTTP version does not go with a URL's scheme.
     PROTOCOL = "FG160";
     /// A health check that cannot be made, or would not say how the service does.

@@ -1,5 +1,7 @@
 //! `firegate test`: requests, and whether a configuration makes of them what is expected.
 
+mod expressions;
+
 use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,8 +19,11 @@ use crate::cases::{CaseFile, CaseFileError, Issuer, Machine, difference};
 )]
 pub struct TestArguments {
     /// Files of decision cases.
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "expr")]
     pub files: Vec<PathBuf>,
+    /// A file of tests of one expression, in the format of Google's own tool for Cloud Armor's rules. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub expr: Vec<PathBuf>,
     /// The configuration, for files that name none.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -72,6 +77,9 @@ pub fn run(arguments: &TestArguments, clock: &SharedClock) -> anyhow::Result<Exi
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    for path in &arguments.expr {
+        is_bad |= !expressions::run(path, &mut summary)?;
     }
     summary.print(arguments.output, &mut std::io::stdout().lock())?;
     Ok(ExitCode::from(match (is_bad, summary.failed) {

@@ -13,6 +13,7 @@ mod credentials;
 mod cross_origin;
 mod emulator_trust;
 mod exchange;
+mod files_checked;
 mod forwarded_headers;
 mod forwarding;
 mod gate;

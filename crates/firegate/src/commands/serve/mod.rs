@@ -1,6 +1,6 @@
 //! `firegate serve`: the front door, for production.
 
-mod origin;
+pub(super) mod origin;
 mod reloading;
 
 use std::io::IsTerminal;

@@ -14,7 +14,7 @@ use crate::named_files::DiskFiles;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
+pub(in crate::commands) struct Origin {
     source: Source,
     /// The metadata server, unless the configuration names another.
     metadata: Option<Url>,
@@ -34,7 +34,10 @@ enum Source {
 
 impl Origin {
     /// What the arguments say, and else the environment.
-    pub(super) fn of(arguments: &ServeArguments, environment: &Environment) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn of(
+        arguments: &ServeArguments,
+        environment: &Environment,
+    ) -> anyhow::Result<Self> {
         let metadata = |host: &String| {
             let url = format!("http://{host}").parse();
             url.with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))
@@ -60,7 +63,7 @@ impl Origin {
     }
 
     /// The file, if it is one: nothing else changes while the process runs.
-    pub(super) fn file(&self) -> Option<&Path> {
+    pub(in crate::commands) fn file(&self) -> Option<&Path> {
         match &self.source {
             Source::File(file) => Some(file),
             Source::Inline(_) | Source::Flags { .. } => None,
@@ -68,7 +71,7 @@ impl Origin {
     }
 
     /// Reads the configuration, and says which files it names, whether or not it checks.
-    pub(super) fn read(&self) -> (Result<Configuration, ReloadError>, Vec<PathBuf>) {
+    pub(in crate::commands) fn read(&self) -> (Result<Configuration, ReloadError>, Vec<PathBuf>) {
         let files = DiskFiles::default();
         let configuration = self.configuration(&files);
         let mut named = files.into_names();

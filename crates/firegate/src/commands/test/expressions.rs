@@ -1,0 +1,40 @@
+//! Tests of expressions, in the format of Google's own tool.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_files::expression_suite::{ExpressionSuite, Verdict};
+
+use super::{Failure, Summary};
+
+/// Runs the tests of a file; false if it cannot be used, and then it has been said why.
+pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("{file} cannot be read"))?;
+    let mut diagnostics = Diagnostics::new();
+    let suite = ExpressionSuite::parse(&file, &text, &mut diagnostics);
+    if !diagnostics.is_empty() {
+        let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+        anstream::eprint!("{}", diagnostics.render(style));
+    }
+    let Some(suite) = suite else { return Ok(false) };
+    for case in suite.cases() {
+        match suite.judge(case) {
+            Verdict::Passed => summary.passed += 1,
+            Verdict::Failed(why) => {
+                summary.failed += 1;
+                let parts = suite.explain(case).join("\n    ");
+                summary.failures.push(Failure {
+                    file: file.clone(),
+                    line: case.line(),
+                    name: format!("{}/{}", suite.name(), case.name()),
+                    difference: format!("{why}\n    {parts}"),
+                    source: None,
+                });
+            }
+        }
+    }
+    Ok(true)
+}
