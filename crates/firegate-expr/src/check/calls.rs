@@ -110,6 +110,9 @@ impl Checker {
                 (Type::Int, Operation::Size(Box::new(node)))
             }
             Function::ToInt => {
+                if first?.text().is_some_and(|text| text.parse::<i64>().is_err()) {
+                    return self.refuse(syntax, code::ARGUMENT, "this text is no whole number of 64 bits");
+                }
                 let node = self.node(first?)?;
                 if !matches!(node.kind, Type::Text | Type::Int | Type::Dynamic) {
                     let message =

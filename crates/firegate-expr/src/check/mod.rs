@@ -37,7 +37,7 @@ pub struct UnknownPart {
     pub name: &'static str,
     /// The bytes of the expression where it stands.
     pub span: Range<usize>,
-    /// Whether it stands under `!`, or is compared: what is unknown would have to be false for the expression to match.
+    /// Whether it stands under `!`, or is compared with a truth value: it might have to be false for the expression to match.
     pub negated: bool,
 }
 
@@ -236,11 +236,13 @@ impl Checker {
         if let Some(node) = self.signed_in(syntax, operator, operands) {
             return Some(node);
         }
-        self.negations += 1;
-        let nodes = self.pair(operands);
-        self.negations -= 1;
-        let nodes = nodes?;
+        let known = self.unknown.len();
+        let nodes = self.pair(operands)?;
         let [left, right] = nodes.each_ref().map(|node| node.kind);
+        if left == Type::Bool {
+            // `x == false` is `!x`.
+            self.unknown.iter_mut().skip(known).for_each(|part| part.negated = true);
+        }
         let is_plain = |kind| matches!(kind, Type::Bool | Type::Int | Type::Double | Type::Text);
         let is_time = |kind| matches!(kind, Type::Timestamp | Type::Duration);
         let dynamic = left == Type::Dynamic || right == Type::Dynamic;
@@ -256,10 +258,7 @@ impl Checker {
     }
 
     fn order(&mut self, syntax: &Syntax, operator: Operator, operands: &[Syntax; 2]) -> Option<Node> {
-        self.negations += 1;
-        let nodes = self.pair(operands);
-        self.negations -= 1;
-        let nodes = nodes?;
+        let nodes = self.pair(operands)?;
         let [left, right] = nodes.each_ref().map(|node| node.kind);
         let is_ordered = |kind| match kind {
             Type::Int | Type::Double | Type::Dynamic => true,

@@ -162,18 +162,25 @@ impl Parser<'_> {
         Ok(left)
     }
 
+    /// Signs before an operand. Two alike cancel each other, as in Google's parser.
     fn unary(&mut self) -> Read<Syntax> {
         let mut operators: Vec<(bool, usize)> = Vec::new();
+        let mut count = 0;
         loop {
             let start = self.span.start;
-            if self.accept("!")? {
-                operators.push((true, start));
+            let is_not = if self.accept("!")? {
+                true
             } else if self.accept("-")? {
-                operators.push((false, start));
+                false
             } else {
                 break;
+            };
+            match operators.last() {
+                Some((last, _)) if *last == is_not => drop(operators.pop()),
+                _ => operators.push((is_not, start)),
             }
-            if operators.len() > DEPTH_MAX {
+            count += 1;
+            if count > DEPTH_MAX {
                 let message = format!("more than {DEPTH_MAX} signs in a row");
                 return Err(ExpressionError::new(self.span.clone(), code::TOO_LARGE, message));
             }

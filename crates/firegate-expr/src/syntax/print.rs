@@ -70,13 +70,15 @@ fn write(out: &mut String, syntax: &Syntax, least: u8) {
         }
         Kind::Not(operand) => {
             out.push('!');
-            write(out, operand, own);
+            // Two in a row would cancel each other.
+            write(out, operand, if matches!(operand.kind, Kind::Not(_)) { 8 } else { own });
         }
         Kind::Negate(operand) => {
             out.push('-');
-            // A minus before a number would become its sign.
-            let is_number = matches!(operand.kind, Kind::Literal(Literal::Int(_) | Literal::Double(_)));
-            write(out, operand, if is_number { 8 } else { own });
+            // A minus before a number would become its sign, and two in a row would cancel each other.
+            let is_own =
+                matches!(operand.kind, Kind::Literal(Literal::Int(_) | Literal::Double(_)) | Kind::Negate(_));
+            write(out, operand, if is_own { 8 } else { own });
         }
         Kind::And(operands) => separated(out, " && ", operands, own + 1),
         Kind::Or(operands) => separated(out, " || ", operands, own + 1),

@@ -82,6 +82,11 @@ fn traps_are_found() {
         "!evaluatePreconfiguredWaf('x')",
         &[(code::NOT_EVALUATED, "unknown"), (code::UNKNOWN_NEGATED, "have to be false")],
     );
+    check("token.recaptcha_action.score >= 0.8", &[(code::NOT_EVALUATED, "token.recaptcha_action.score")]);
+    check(
+        "token.recaptcha_action.valid == false",
+        &[(code::NOT_EVALUATED, "unknown"), (code::UNKNOWN_NEGATED, "have to be false")],
+    );
     check_in(Language::IamCondition, "request.auth.token.role == 'a'", &[(has, "auth.token.role")]);
     check_in(Language::IamCondition, "request.host == 'https://a/b'", &[(code::NEVER_EQUAL, "no path")]);
 }

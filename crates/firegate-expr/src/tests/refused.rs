@@ -101,6 +101,7 @@ fn arguments_that_can_be_known_to_be_wrong_are_refused() {
     armor("request.path.matches(request.query)", code::REGULAR_EXPRESSION, "written down");
     armor("evaluatePreconfiguredWaf('a', {'sensitivity': 5})", code::ARGUMENT, "0 to 4");
     armor("evaluatePreconfiguredWaf('a', ['x'])", code::ARGUMENT, "options are a map");
+    armor("int('12x') == 1", code::ARGUMENT, "whole number");
     armor("evaluateThreatIntelligence(5)", code::ARGUMENT, "texts");
     iam("request.time < timestamp('2027-01-01')", code::ARGUMENT, "RFC 3339");
     iam("duration('1') > duration('1s')", code::ARGUMENT, "length of time");

@@ -134,7 +134,8 @@ fn truth(choices: &mut Choices<'_>, depth: usize) -> String {
             let function = choices.one(&["contains", "startsWith", "endsWith"]);
             format!("{}.{function}({})", text(choices, below), text(choices, below))
         }
-        10 | 11 => format!("{}.matches({})", text(choices, below), choices.one(&PATTERNS)),
+        10 => format!("{}.matches({})", text(choices, below), choices.one(&PATTERNS)),
+        11 => format!("{}.matches(r'{}')", text(choices, below), pattern(choices)),
         12 => format!("inIpRange({}, {})", text(choices, below), choices.one(&RANGES)),
         13 => choices
             .one(&[
@@ -186,6 +187,53 @@ fn number(choices: &mut Choices<'_>, depth: usize) -> String {
             number(choices, depth - 1)
         ),
     }
+}
+
+/// A regular expression, sound or not.
+fn pattern(choices: &mut Choices<'_>) -> String {
+    const PIECES: [&str; 40] = [
+        "a",
+        "b",
+        ".",
+        "/",
+        "e",
+        "G",
+        "7",
+        r"\d",
+        r"\w",
+        r"\s",
+        r"\D",
+        r"\b",
+        r"\B",
+        r"\.",
+        r"\-",
+        r"\x41",
+        r"\101",
+        r"\Q.*\E",
+        r"\_",
+        "[a-e]",
+        "[^a]",
+        "[[:digit:]]",
+        "[[:^alpha:]-]",
+        "[]a]",
+        "[a&&b]",
+        r"[\d.]",
+        "(?:",
+        "(?i:",
+        "(?i)",
+        ")",
+        "|",
+        "*",
+        "+",
+        "?",
+        "{2}",
+        "{1,3}",
+        "{,2}",
+        "^",
+        "$",
+        "{",
+    ];
+    (0..choices.below(8) + 1).map(|_| choices.one(&PIECES)).collect()
 }
 
 /// What is no sound expression, mostly.
