@@ -6,7 +6,8 @@ use crate::google_file::{MessageType, Treatment};
 use crate::url_map::URL_MAP;
 
 /// The formats: a title, the command that writes such a file, the table.
-const FORMATS: &[(&str, &str, &MessageType)] = &[("URL map", "gcloud compute url-maps export", &URL_MAP)];
+pub(crate) const FORMATS: &[(&str, &str, &MessageType)] =
+    &[("URL map", "gcloud compute url-maps export", &URL_MAP)];
 
 const INTRODUCTION: &str = "\
 # Google's files, field by field

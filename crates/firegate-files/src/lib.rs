@@ -5,6 +5,7 @@
 //! - [`compat`]: what becomes of every field of Google's files, for the documentation.
 //! - [`configuration`]: `firegate.yaml`, the front door's own configuration.
 //! - [`groups`]: who is in which group.
+//! - [`export`]: a file of Google's, written back as its import takes it.
 //! - [`google_file`]: what all files of Google's have in common: fields, how each is treated, and writing them back.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`decision_cases`]: requests, and what a configuration is expected to make of them.
@@ -19,6 +20,7 @@ pub mod compat;
 pub mod configuration;
 pub mod decision_cases;
 pub mod diagnostic;
+pub mod export;
 pub mod expression_suite;
 pub mod google_file;
 pub mod groups;

@@ -131,3 +131,6 @@ pub const URL_MAP_REGEX_BYTES_MAX: usize = 256 * 1024;
 
 /// How many route rules of one path matcher are compared with each other, to find those that are never reached.
 pub const URL_MAP_SHADOWING_RULES_MAX: usize = 500;
+
+/// How many more of a file's keys have to be fields of a format than not, for the file to be taken for one of it.
+pub const FORMAT_TELLTALES_MIN: i64 = 2;

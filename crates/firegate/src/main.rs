@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
-use firegate::commands::{check, dev, serve, test};
+use firegate::commands::{check, dev, export, serve, test};
 use firegate::environment::Environment;
 use firegate::explain;
 use firegate::logging::{Log, LogFormat};
@@ -34,6 +34,8 @@ enum Command {
     Dev(dev::DevArguments),
     /// Say why a token is refused, check by check, and by which hop: Firegate or Cloud Run's IAM.
     Explain(explain::ExplainArguments),
+    /// Write a file of Google's as its import takes it.
+    Export(export::ExportArguments),
     /// Run the front door.
     Serve(serve::ServeArguments),
     /// Run decision cases: requests, users, and what the configuration is expected to make of them.
@@ -54,7 +56,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
         Command::Dev(_) => "warn,firegate_proxy=info",
-        Command::Check(_) | Command::Explain(_) | Command::Test(_) => "error",
+        Command::Check(_) | Command::Explain(_) | Command::Export(_) | Command::Test(_) => "error",
         Command::Serve(_) => "info",
     };
     let filter = environment.log_filter.as_deref();
@@ -64,6 +66,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(arguments, &environment, &clock),
         Command::Dev(arguments) => dev::run(arguments, &environment, clock, log.queue()),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments, environment, clock, log.queue()),
         Command::Test(arguments) => test::run(&arguments, &clock),
     }

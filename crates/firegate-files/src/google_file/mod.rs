@@ -49,7 +49,8 @@ use crate::limits::{GOOGLE_FILE_BYTES_MAX, GOOGLE_FILE_NODES_MAX};
 use crate::yaml::{self, Bounds, Document, Value};
 
 /// How much a file of Google's may hold.
-const BOUNDS: Bounds = Bounds { bytes_max: GOOGLE_FILE_BYTES_MAX, nodes_max: GOOGLE_FILE_NODES_MAX };
+pub(crate) const BOUNDS: Bounds =
+    Bounds { bytes_max: GOOGLE_FILE_BYTES_MAX, nodes_max: GOOGLE_FILE_NODES_MAX };
 
 /// A file of Google's, compared with its format.
 #[derive(Clone, Debug)]

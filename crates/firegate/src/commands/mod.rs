@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod dev;
+pub mod export;
 pub mod serve;
 mod stop;
 pub mod test;

@@ -73,3 +73,22 @@ fn what_is_wrong_in_a_file_is_said_with_its_place() {
     let files = [files[0], ("cases.yaml", cases.as_str())];
     check(&files, &["cases.yaml"], 2, "0 passed, 0 failed\n", "there is no backend to forward to");
 }
+
+#[test]
+fn a_file_of_googles_is_written_as_its_import_takes_it() {
+    let directory = TempDir::new().expect("a directory");
+    let map = "kind: compute#urlMap\nid: '77'\nname: m\ndefaultService: web\nfuture: 1\n";
+    std::fs::write(directory.path().join("map.yaml"), map).expect("a file");
+    let export = |file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+        command.args(["export", file]).current_dir(directory.path()).env_clear();
+        command.output().expect("firegate runs")
+    };
+    let output = export("map.yaml");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "name: m\ndefaultService: web\nfuture: 1\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("map.yaml:5:1"), "the unknown field is told of");
+    assert!(output.status.success());
+    std::fs::write(directory.path().join("other.yaml"), "a: 1\n").expect("a file");
+    let output = export("other.yaml");
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true));
+}

@@ -1,0 +1,120 @@
+//! Writing a file of Google's back, so that Google's import takes it: which format it is, is found out.
+
+use crate::compat::FORMATS;
+use crate::diagnostic::{Diagnostic, Diagnostics, code};
+use crate::google_file::{Form, GoogleFile, MessageType};
+use crate::limits::FORMAT_TELLTALES_MIN;
+use crate::yaml::{self, Node, Value};
+
+/// A file of Google's, written back.
+#[derive(Debug)]
+pub struct Exported {
+    /// The text: unknown fields are kept, and what Google sets is left out.
+    pub text: String,
+    /// The format, for example `UrlMap`.
+    pub format: &'static str,
+    /// What is to be known of it: fields that nobody knows.
+    pub notes: Diagnostics,
+}
+
+/// Reads a file of Google's and writes it as its import takes it.
+///
+/// # Errors
+///
+/// If it is none of the formats, or does not conform to its own.
+pub fn export(name: &str, text: &str, form: Form) -> Result<Exported, Diagnostics> {
+    let mut diagnostics = Diagnostics::new();
+    let Some(format) = recognise(name, text, &mut diagnostics) else { return Err(diagnostics) };
+    let file = GoogleFile::parse(name, text, format, &mut diagnostics);
+    diagnostics.sort();
+    match file {
+        Some(file) if !diagnostics.has_errors() => {
+            Ok(Exported { text: file.export(form), format: format.name, notes: diagnostics })
+        }
+        _ => Err(diagnostics),
+    }
+}
+
+/// The format that the file names as its `kind`, or else the one most of whose fields it has.
+fn recognise(name: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<&'static MessageType> {
+    let mut unread = Diagnostics::new();
+    let document = yaml::parse_within(name, text, crate::google_file::BOUNDS, &mut unread);
+    let Some(document) = document else {
+        *diagnostics = unread;
+        return None;
+    };
+    let root = match &document.root.value {
+        Value::Sequence(nodes) => nodes.first().unwrap_or(&document.root),
+        _ => &document.root,
+    };
+    let kind = root.get("kind").and_then(word);
+    let formats = || FORMATS.iter().map(|(.., format)| *format);
+    if let Some(format) = formats().find(|format| kind.is_some() && format.kind == kind) {
+        return Some(format);
+    }
+    let ranked = formats().map(|format| (score(format, root), format));
+    let best = ranked.max_by_key(|(score, _)| *score).filter(|(score, _)| *score >= FORMAT_TELLTALES_MIN);
+    if best.is_none() {
+        let titles = FORMATS.iter().map(|(title, ..)| *title).collect::<Vec<_>>().join(", ");
+        let found = Diagnostic::error(code::OTHER_KIND, "this is none of Google's files that Firegate reads")
+            .hint(format!("it reads these, as gcloud writes them: {titles}"));
+        diagnostics.push(found);
+    }
+    best.map(|(_, format)| format)
+}
+
+/// How many of the file's keys are fields of a format, less those that are not.
+fn score(format: &MessageType, root: &Node) -> i64 {
+    let Value::Mapping(entries) = &root.value else { return 0 };
+    entries.iter().map(|entry| if format.field(&entry.key).is_some() { 1 } else { -1 }).sum()
+}
+
+fn word(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Scalar(scalar) => Some(scalar.text.as_str()),
+        Value::Sequence(_) | Value::Mapping(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, format: &str, expected: &str) {
+        let exported = export("a.yaml", text, Form::Yaml).expect("it is written");
+        assert_eq!((exported.format, exported.text.as_str()), (format, expected), "{text}");
+    }
+
+    #[test]
+    fn what_google_sets_is_left_out_and_what_nobody_knows_is_kept() {
+        check(
+            "kind: compute#urlMap\nid: '77'\nname: m\nfingerprint: abc=\ndefaultService: web\nfutureField: { a: [1] }\n",
+            "UrlMap",
+            "name: m\nfingerprint: abc=\ndefaultService: web\nfutureField:\n  a:\n  - 1\n",
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_kind_is_known_by_its_fields() {
+        let text = "name: m\ndefaultService: web\nhostRules: []\n";
+        check(text, "UrlMap", text);
+    }
+
+    #[test]
+    fn what_is_written_is_written_the_same_again() {
+        let text = "name: m\ndefaultService: web\npathMatchers:\n- name: p\n  defaultService: web\n";
+        let once = export("a.yaml", text, Form::Json).expect("it is written").text;
+        assert_eq!(export("a.json", &once, Form::Json).expect("it is written").text, once);
+        assert_eq!(export("a.json", &once, Form::Yaml).expect("it is written").text, text);
+    }
+
+    #[test]
+    fn another_file_is_refused() {
+        for text in ["a: 1\n", "", "- 1\n- 2\n", "project: demo\nbackends: {}\n"] {
+            let found = export("a.yaml", text, Form::Yaml).expect_err("it is refused");
+            assert!(found.to_string().contains("FG016"), "{text}: {found}");
+        }
+        assert!(export("a.yaml", "a: [", Form::Yaml).is_err());
+    }
+}
