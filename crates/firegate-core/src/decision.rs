@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use firegate_files::configuration::{Credential, Revocation, TokenSource, Trust};
+use firegate_files::configuration::{AppCheck, Credential, Revocation, TokenSource, Trust};
 
 use crate::app_check::{AppCheckRules, verify_app};
 use crate::cors::{CorsPolicy, PreflightAnswer};
@@ -335,9 +335,31 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
     };
     let account = identified.as_ref().and_then(|identified| AccountRule::of(identified, world.snapshot));
     let principal = identified.map(|identified| identified.principal);
+    let mirror = mirror(asked, principal.as_ref(), token.as_ref());
     let authorized = iam::authorize(&asked.backend, principal, token.as_ref());
-    let permit = authorized.map_err(denied_at(Stage::Iam))?.along(asked.route.clone());
+    let permit = authorized.map_err(denied_at(Stage::Iam))?.along(asked.route.clone()).mirrored(mirror);
     Ok(Admitted { permit, account, app_check_token: app.and_then(|app| app.to_be_consumed) })
+}
+
+/// Leave to send a copy of the request to the service that its route mirrors it to. That is a backend of its own: its own
+/// bindings have to admit the caller, and if it asks for anything else that was not judged here, it gets nothing.
+fn mirror(
+    asked: &Asked<'_>,
+    principal: Option<&Arc<Principal>>,
+    token: Option<&PresentedToken<'_>>,
+) -> Option<Permit> {
+    let backend = asked.route.as_ref()?.mirror()?;
+    let judged_alike = *backend.app_check() == AppCheck::Off && backend.settings.security_policy.is_none();
+    // A token for one audience says nothing to the services of another.
+    let is_for_all = principal.is_none_or(|principal| {
+        principal
+            .user()
+            .is_some_and(|user| matches!(user.kind, TokenKind::IdToken | TokenKind::SessionCookie))
+    });
+    if !judged_alike || !is_for_all {
+        return None;
+    }
+    iam::authorize(backend, principal.cloned(), token).ok()
 }
 
 /// Who calls, and where their token stands.

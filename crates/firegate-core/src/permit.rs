@@ -19,6 +19,7 @@ pub struct Permit {
     removal: TokenRemoval,
     is_unchecked: bool,
     route: Option<RouteEntry>,
+    mirror: Option<Arc<Permit>>,
 }
 
 /// How long a forwarded stream may last.
@@ -53,6 +54,7 @@ impl Permit {
             principal,
             is_unchecked: false,
             route: None,
+            mirror: None,
         }
     }
 
@@ -60,6 +62,11 @@ impl Permit {
     pub(crate) fn along(self, route: Option<RouteEntry>) -> Self {
         let route = route.filter(|route| Arc::ptr_eq(route.backend(), &self.backend));
         Self { route, ..self }
+    }
+
+    /// The same, with leave to send a copy to another backend.
+    pub(crate) fn mirrored(self, mirror: Option<Self>) -> Self {
+        Self { mirror: mirror.map(Arc::new), ..self }
     }
 
     /// The same, noting that the user could not be looked up and is let in all the same.
@@ -81,6 +88,11 @@ impl Permit {
     /// How the request goes to its backend; none if it is not to be forwarded.
     pub fn route(&self) -> Option<&RouteEntry> {
         self.route.as_ref()
+    }
+
+    /// Leave to send a copy of the request to the service that its route mirrors it to.
+    pub fn mirror(&self) -> Option<&Arc<Self>> {
+        self.mirror.as_ref()
     }
 
     /// Who calls; nobody on a backend that is open to everyone.

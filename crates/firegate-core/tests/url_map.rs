@@ -401,3 +401,33 @@ fn the_maps_own_tests_are_run() {
         ]
     );
 }
+
+#[test]
+fn a_copy_goes_where_the_mirrors_own_bindings_let_it_and_nowhere_else() {
+    let mirrored = |service: &str, percent: u8| {
+        let map = Map::of(&format!(
+            "defaultRouteAction: {{requestMirrorPolicy: {{backendService: {service}, mirrorPercent: {percent}}}}}\n"
+        ));
+        Asked::get("a/x").with_facts(|facts| {
+            let keys = KeyRing::default();
+            let now = UnixTime::from_seconds(0);
+            let world = World {
+                snapshot: &map.0,
+                keys: &keys,
+                accounts: &NoKnownAccounts,
+                counters: &NoCounters,
+                now,
+            };
+            match Decision::start(facts, &world) {
+                Step::Done(Outcome::Permit(permit)) => permit.mirror().map(|mirror| {
+                    assert!(mirror.route().is_none() && mirror.mirror().is_none());
+                    mirror.backend().endpoint().audience.clone()
+                }),
+                step => panic!("{step:?}"),
+            }
+        })
+    };
+    assert_eq!(mirrored("api", 100).as_deref(), Some("https://api.example.com"));
+    assert_eq!(mirrored("api", 0), None);
+    assert_eq!(mirrored("secret", 100), None, "nobody in particular may call it");
+}

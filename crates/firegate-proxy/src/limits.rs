@@ -401,3 +401,15 @@ const _: () = {
                 + CLOCK_SKEW_MAX.as_secs()
     );
 };
+
+/// How long to wait before a request is tried again by a URL map's `retryPolicy`; twice as long before the next time.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(25);
+
+/// The longest of these pauses.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(250);
+
+/// How many copies of requests may be under way to the services that a URL map mirrors them to; what is beyond is not copied.
+pub const MIRRORED_REQUESTS_MAX: usize = 256;
+
+/// How long a copy may take.
+pub const MIRRORED_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,14 +1,17 @@
 //! From a decision to forward to the service and back: the request that the service gets, and what the client gets of its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use firegate_core::assertion::{AssertionForm, plain_headers};
+use firegate_core::forwarded::Client;
 use firegate_core::observed::Forwarding;
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::route::{HeaderActions, HeaderFacts, RouteEntry};
 use firegate_core::snapshot::Backend;
+use firegate_core::time::UnixTime;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
 use firegate_files::configuration::TokenSource;
 use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
@@ -21,7 +24,9 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::mirror::Mirrored;
 use super::{Refused, RequestContext, denial, fault};
+use crate::generation::Generation;
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
 use crate::stream::{
@@ -29,7 +34,8 @@ use crate::stream::{
 };
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
-    FrontRefusal, Handshake, Passage, RequestHeaders, Sending, ServiceBody, peek, strip_hop_by_hop,
+    FrontRefusal, Handshake, Passage, RequestHeaders, Retries, Sending, ServiceBody, TimeLimits, peek,
+    strip_hop_by_hop,
 };
 
 /// A request on its way.
@@ -71,17 +77,12 @@ impl RequestContext<'_> {
             }
             self.note_unchecked(permit);
         }
-        if let Some(delay) = forwarding.route().and_then(RouteEntry::delay) {
-            tokio::time::sleep(delay).await;
-        }
-        if let Some(status) = forwarding.route().and_then(RouteEntry::abort) {
-            return Err(denial(Reason::FaultInjected { status }, Stage::Route));
-        }
-        let Some(upstream) = self.generation.upstream(backend) else {
-            return Err(fault(Code::Internal, Stage::Upstream, "the backend is not open"));
-        };
-        let timeout = forwarding.route().and_then(RouteEntry::timeout);
-        let mut passage = upstream.enter(self.door.worker, timeout)?;
+        let route = forwarding.route();
+        inject_faults(route).await?;
+        let mut retries = route.and_then(RouteEntry::retry).map(Retries::new);
+        let per_try = retries.as_ref().and_then(Retries::per_try_timeout);
+        let limits = TimeLimits { whole: route.and_then(RouteEntry::timeout), per_try };
+        let mut passage = self.enter(backend, limits, body.is_end_stream())?;
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
             bounded_request_body(body, backend, parts, &lease, passage.deadline(), self.streams)?;
@@ -92,6 +93,9 @@ impl RequestContext<'_> {
             Sending { target: service_target(head, &forwarding)?, wants_upgrade, progress: progress.clone() };
         let forward =
             Forward { context: self, forwarding: &forwarding, head, parts, handshake, lease, progress };
+        if is_without_body && !wants_upgrade {
+            forward.mirror(&sending.target);
+        }
         let control = &self.generation.control;
         let mut has_reminted = false;
         loop {
@@ -107,7 +111,10 @@ impl RequestContext<'_> {
             let response = match sent {
                 Ok(response) => response,
                 Err(failure) => {
-                    (passage, body) = failure.again()?;
+                    (passage, body) = match &mut retries {
+                        Some(retries) => failure.again_by(retries).await?,
+                        None => failure.again()?,
+                    };
                     continue;
                 }
             };
@@ -119,6 +126,15 @@ impl RequestContext<'_> {
                     format!("the service answered a WebSocket's handshake with {}", response.status());
                 return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
             }
+            let response =
+                match again(response, retries.as_mut().filter(|_| is_without_body && !wants_upgrade)) {
+                    Ok((pause, next)) => {
+                        tokio::time::sleep(pause).await;
+                        (passage, body) = (next, full(""));
+                        continue;
+                    }
+                    Err(response) => response,
+                };
             let refused = match forward.hand_back(response, google_token.is_some()).await {
                 Ok(response) => return Ok(response),
                 Err(refused) => refused,
@@ -135,6 +151,23 @@ impl RequestContext<'_> {
         }
     }
 
+    /// A request's place among those under way to a backend.
+    fn enter(
+        &self,
+        backend: &Backend,
+        limits: TimeLimits,
+        is_without_body: bool,
+    ) -> Result<Passage, Refused> {
+        let Some(upstream) = self.generation.upstream(backend) else {
+            return Err(fault(Code::Internal, Stage::Upstream, "the backend is not open"));
+        };
+        let mut passage = upstream.enter(self.door.worker, limits)?;
+        if is_without_body {
+            passage.request_ended();
+        }
+        Ok(passage)
+    }
+
     /// A user who could not be looked up and is let in all the same is counted and named.
     pub(crate) fn note_unchecked(&self, permit: &Permit) {
         if let Some(user) = permit.user().filter(|_| permit.is_unchecked()) {
@@ -146,26 +179,6 @@ impl RequestContext<'_> {
                 "let in without a look-up, because `revocation.on_failure` is `allow`"
             );
         }
-    }
-
-    /// Who the user is, for the services of this audience.
-    fn identity_headers(
-        &self,
-        permit: &Permit,
-        audience: &str,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
-        let mut headers = plain_headers(permit);
-        let form = AssertionForm::of(permit.backend().identity_headers());
-        if let (Some(principal), Some(form)) = (permit.principal(), form) {
-            let assertion =
-                self.generation.assertions.assertion(form, principal, audience, self.door.shared.now());
-            match assertion {
-                Ok(Some(value)) => headers.push((form.header(), value)),
-                Ok(None) => {}
-                Err(error) => return Err(fault(Code::Internal, Stage::Credential, error)),
-            }
-        }
-        Ok(headers)
     }
 
     /// How long the stream that is opened lasts.
@@ -188,7 +201,10 @@ impl Forward<'_> {
     ) -> Result<Request<Body>, Refused> {
         let Self { context, forwarding, head, parts, .. } = self;
         let identity = match forwarding.permit() {
-            Some(permit) => context.identity_headers(permit, passage.audience())?,
+            Some(permit) => {
+                let now = context.door.shared.now();
+                identity_headers(&context.generation, now, permit, passage.audience())?
+            }
             None => Vec::new(),
         };
         let mut request = Request::new(body);
@@ -210,19 +226,31 @@ impl Forward<'_> {
         Ok(request)
     }
 
+    /// Sends a copy of a request without a body to the service that its route mirrors it to, whatever comes of it.
+    fn mirror(&self, target: &PathAndQuery) {
+        let Self { context, forwarding, head, parts, .. } = self;
+        let Some(permit) = forwarding.permit().and_then(Permit::mirror) else { return };
+        Mirrored {
+            shared: Arc::clone(&context.door.shared),
+            generation: Arc::clone(&context.generation),
+            worker: context.door.worker,
+            permit: Arc::clone(permit),
+            route: forwarding.route().cloned(),
+            client: head.client,
+            host: head.facts.host.to_owned(),
+            method: head.facts.method.clone(),
+            version: parts.version,
+            path: head.facts.path.clone(),
+            headers: parts.headers.clone(),
+            target: target.clone(),
+        }
+        .send();
+    }
+
     /// What the route does to headers, and what is known for their variables.
     fn header_actions(&self) -> Option<(&HeaderActions, HeaderFacts)> {
         let actions = self.forwarding.route()?.headers()?;
-        let facts = HeaderFacts {
-            client_address: self.head.client.address,
-            is_encrypted: self.head.facts.scheme == "https",
-            protocol: match self.parts.version {
-                Version::HTTP_2 => "HTTP/2",
-                Version::HTTP_10 => "HTTP/1.0",
-                _ => "HTTP/1.1",
-            },
-        };
-        Some((actions, facts))
+        Some((actions, header_facts(&self.head.client, self.parts.version)))
     }
 
     /// The path that was asked for, if the service gets another one, with the query as the service gets it.
@@ -308,6 +336,62 @@ impl Forward<'_> {
         }
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// What is known for the variables in the values of headers.
+pub(super) fn header_facts(client: &Client, version: Version) -> HeaderFacts {
+    HeaderFacts {
+        client_address: client.address,
+        is_encrypted: client.scheme == "https",
+        protocol: match version {
+            Version::HTTP_2 => "HTTP/2",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => "HTTP/1.1",
+        },
+    }
+}
+
+/// Who the user is, for the services of this audience.
+pub(super) fn identity_headers(
+    generation: &Generation,
+    now: UnixTime,
+    permit: &Permit,
+    audience: &str,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
+    let mut headers = plain_headers(permit);
+    let form = AssertionForm::of(permit.backend().identity_headers());
+    if let (Some(principal), Some(form)) = (permit.principal(), form) {
+        match generation.assertions.assertion(form, principal, audience, now) {
+            Ok(Some(value)) => headers.push((form.header(), value)),
+            Ok(None) => {}
+            Err(error) => return Err(fault(Code::Internal, Stage::Credential, error)),
+        }
+    }
+    Ok(headers)
+}
+
+/// Lets a request wait, or come to nothing, as the URL map's fault injection says.
+async fn inject_faults(route: Option<&RouteEntry>) -> Result<(), Refused> {
+    if let Some(delay) = route.and_then(RouteEntry::delay) {
+        tokio::time::sleep(delay).await;
+    }
+    match route.and_then(RouteEntry::abort) {
+        Some(status) => Err(denial(Reason::FaultInjected { status }, Stage::Route)),
+        None => Ok(()),
+    }
+}
+
+/// The way and the pause before it, if the request is sent once more because of its answer; else the answer.
+fn again(
+    mut response: Response<ServiceBody>,
+    retries: Option<&mut Retries>,
+) -> Result<(Duration, Passage), Response<ServiceBody>> {
+    let covers = |retries: &&mut Retries| retries.cover_answer(response.status(), response.headers());
+    let Some(retries) = retries.filter(covers) else { return Err(response) };
+    if !response.body_mut().begin_repeat() {
+        return Err(response);
+    }
+    Ok((retries.spend(), response.into_body().into_passage().once_more()))
 }
 
 /// The path and query as they are forwarded: the path that was matched, or what the route makes of it, and the query without

@@ -3,6 +3,7 @@
 
 mod forward;
 mod hints;
+mod mirror;
 mod own_paths;
 mod refused;
 
@@ -25,7 +26,7 @@ use crate::connection::Arrival;
 use crate::connection::framing::Violation;
 use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
 use crate::generation::{Generation, ProcessOptions};
-use crate::limits::EXCHANGES_MAX;
+use crate::limits::{EXCHANGES_MAX, MIRRORED_REQUESTS_MAX};
 use crate::listen::Entrance;
 use crate::metrics::{Ending, Route};
 use crate::panics::Panics;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     request_ids: RequestIds,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
+    /// The places of copies under way.
+    mirrors: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -76,6 +79,7 @@ impl Shared {
             hints: Hints::default(),
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
+            mirrors: Arc::new(Semaphore::new(MIRRORED_REQUESTS_MAX)),
         }
     }
 

@@ -20,17 +20,19 @@ mod passage;
 mod refusal;
 mod registry;
 mod resolve;
+mod retries;
 mod service_body;
 mod transport;
 mod unanswered;
 
 pub(crate) use handshake::Handshake;
 pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
-pub(crate) use passage::{Passage, Sending, Upstream};
+pub(crate) use passage::{Passage, Sending, TimeLimits, Upstream};
 pub(crate) use refusal::{FrontRefusal, peek};
 pub use registry::BackendError;
 pub(crate) use registry::Upstreams;
 pub(crate) use resolve::SystemResolver;
+pub(crate) use retries::Retries;
 pub(crate) use service_body::ServiceBody;
 
 #[cfg(test)]

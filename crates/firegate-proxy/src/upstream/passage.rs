@@ -18,6 +18,7 @@ use super::connections::Connection;
 use super::endpoint::{Endpoint, Obtained};
 use super::expectation::Expectation;
 use super::load::Load;
+use super::retries::{Miss, Retries};
 use super::service_body::ServiceBody;
 use super::unanswered::Unanswered;
 use crate::door::Refused;
@@ -58,11 +59,19 @@ pub(crate) struct Passage {
     attempts: usize,
     /// Whether it has a place among the requests that are sent once more.
     is_repeat: bool,
-    /// How long the whole answer may take from the end of the request, if the route says so.
-    timeout: Option<Duration>,
+    limits: TimeLimits,
     deadline: Option<Instant>,
     /// The client's, from the first time that the request is sent: a body that is held back is so each time.
     expectation: Option<Expectation>,
+}
+
+/// How long a request may take, as far as its route says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TimeLimits {
+    /// From the end of the request to the end of its answer, instead of what the backend says of the answer's head.
+    pub(crate) whole: Option<Duration>,
+    /// For each try.
+    pub(crate) per_try: Option<Duration>,
 }
 
 /// What is to be sent, beside the request itself.
@@ -82,6 +91,9 @@ pub(crate) struct Failure {
     body: Option<Body>,
     /// Whether only another endpoint can help.
     needs_another: bool,
+    miss: Miss,
+    /// Whether it has no body, and so can be sent again if its route says so.
+    is_without_body: bool,
 }
 
 impl Upstream {
@@ -98,16 +110,11 @@ impl Upstream {
         }
     }
 
-    /// Lets a request of a worker in, and chooses its endpoint. `timeout` is how long the whole answer may take from the end
-    /// of the request, instead of what the backend says of its head.
+    /// Lets a request of a worker in, and chooses its endpoint.
     ///
     /// # Errors
     /// If too many are under way: then waiting would only make more of them fail.
-    pub(crate) fn enter(
-        self: &Arc<Self>,
-        worker: usize,
-        timeout: Option<Duration>,
-    ) -> Result<Passage, Refused> {
+    pub(crate) fn enter(self: &Arc<Self>, worker: usize, limits: TimeLimits) -> Result<Passage, Refused> {
         if !self.load.requests.enter_below(self.requests_max) {
             self.load.count_refused();
             let detail = format!(
@@ -123,7 +130,7 @@ impl Upstream {
             tried: Tried::default(),
             attempts: 0,
             is_repeat: false,
-            timeout,
+            limits,
             deadline: self.total_timeout.map(|total| Instant::now() + total),
             expectation: None,
         };
@@ -151,6 +158,13 @@ impl Passage {
     /// The origin of the chosen endpoint.
     pub(crate) fn origin(&self) -> &Arc<str> {
         &self.member().origin
+    }
+
+    /// Takes note that the request has ended, or has nothing that could: from now on its answer is waited for.
+    pub(crate) fn request_ended(&mut self) {
+        if let Some(whole) = self.limits.whole {
+            self.end_by(Instant::now() + whole);
+        }
     }
 
     /// When the request and its answer have to be over, if ever.
@@ -235,13 +249,14 @@ impl Passage {
         let mut answer = std::pin::pin!(answer);
         loop {
             let now = Instant::now();
-            let end = now + self.timeout.unwrap_or(self.upstream.response_headers_timeout);
+            let end = now + self.limits.whole.unwrap_or(self.upstream.response_headers_timeout);
+            let end = self.limits.per_try.map_or(end, |per_try| end.min(now + per_try));
             let end = self.deadline.map_or(end, |deadline| deadline.min(end));
             match timeout_at(end, &mut answer).await {
                 Ok(Ok(response)) => {
-                    if self.timeout.take().is_some() {
+                    if let Some(whole) = self.limits.whole {
                         // What is left of it is for the answer's body, and for whatever is sent once more.
-                        self.deadline = Some(end);
+                        self.end_by(now + whole);
                     }
                     return Ok(response);
                 }
@@ -289,11 +304,14 @@ impl Passage {
             self.endpoint().failed();
         }
         let refused = fault(code, error.to_string());
+        let miss = if is_endpoints { Miss::NoConnection } else { Miss::Clients };
         Box::new(Failure {
             refused,
             passage: self,
+            is_without_body: body.is_end_stream(),
             body: Some(body).filter(|_| is_endpoints),
             needs_another: true,
+            miss,
         })
     }
 
@@ -312,7 +330,7 @@ impl Passage {
                 BodyFailure::TooSlow => Reason::BodyTooSlow,
             };
             let refused = Refused::Denial(Denial { reason, stage: Stage::Upstream });
-            return Box::new(Failure { refused, passage: self, body: None, needs_another: false });
+            return self.failure(refused, None, Miss::Clients, false);
         }
         if !unanswered.is_clients() {
             self.endpoint().failed();
@@ -322,12 +340,28 @@ impl Passage {
         let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let code = if is_late { Code::UpstreamTimedOut } else { unanswered.code() };
         let refused = fault(code, unanswered.to_string());
+        let miss = match &unanswered {
+            unanswered if unanswered.is_clients() => Miss::Clients,
+            unanswered if unanswered.was_not_processed() => Miss::NotProcessed,
+            Unanswered::TimedOut => Miss::TimedOut,
+            _ => Miss::Broken,
+        };
         let body = match unanswered {
             Unanswered::Unsent(request, _) => Some(request.into_body()),
             _ if may_repeat => Some(full("")),
             _ => None,
         };
-        Box::new(Failure { refused, passage: self, body, needs_another: false })
+        self.failure(refused, body, miss, !has_body)
+    }
+
+    fn failure(
+        self,
+        refused: Refused,
+        body: Option<Body>,
+        miss: Miss,
+        is_without_body: bool,
+    ) -> Box<Failure> {
+        Box::new(Failure { refused, passage: self, body, needs_another: false, miss, is_without_body })
     }
 
     /// Lets go of a connection whose answer has ended, so that the next request may use it.
@@ -340,6 +374,25 @@ impl Passage {
     /// Takes note that an answer broke off before its end.
     pub(super) fn broke_off(&self) {
         self.endpoint().failed();
+    }
+
+    /// Takes a place among the requests that are sent once more; `false` if there is none, or no time.
+    pub(super) fn begin_repeat(&mut self) -> bool {
+        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        self.is_repeat = !is_late && (self.is_repeat || self.upstream.load.begin_repeat());
+        self.is_repeat
+    }
+
+    /// The same request's place at the endpoint that is chosen for the next try.
+    pub(crate) fn once_more(mut self) -> Self {
+        self.attempts += 1;
+        self.endpoint().requests.leave();
+        self.choose();
+        self
+    }
+
+    fn end_by(&mut self, end: Instant) {
+        self.deadline = Some(self.deadline.map_or(end, |deadline| deadline.min(end)));
     }
 
     fn choose(&mut self) {
@@ -373,27 +426,45 @@ impl Drop for Passage {
 }
 
 impl Failure {
+    /// Why there is no answer.
+    pub(crate) fn refused(self) -> Refused {
+        self.refused
+    }
+
     /// What is to be sent once more, and where. Nothing of the request was sent, or it has no body and sending it twice does
     /// what sending it once does (RFC 9110, section 9.2.2), or the service said that it did nothing with it.
     ///
     /// # Errors
     /// Why there is no answer, if it may not be sent once more.
     pub(crate) fn again(self) -> Result<(Passage, Body), Refused> {
-        let Self { refused, mut passage, body, needs_another } = self;
+        let Self { refused, passage, body, needs_another, .. } = self;
         let has_another = passage.attempts + 1 < passage.upstream.members.len();
-        let Some(body) = body.filter(|_| has_another || !needs_another) else { return Err(refused) };
-        let is_late = passage.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if is_late || passage.attempts + 1 >= UPSTREAM_ATTEMPTS_MAX {
-            return Err(refused);
+        let may = (has_another || !needs_another) && passage.attempts + 1 < UPSTREAM_ATTEMPTS_MAX;
+        Self::repeat(refused, passage, body.filter(|_| may))
+    }
+
+    /// The same as [`Self::again`], for a request whose route says when it is tried again.
+    ///
+    /// # Errors
+    /// Why there is no answer, if it may not be sent once more.
+    pub(crate) async fn again_by(self, retries: &mut Retries) -> Result<(Passage, Body), Refused> {
+        let may_resend = self.body.is_some() || self.is_without_body;
+        if !may_resend || !retries.cover(self.miss) {
+            return self.again();
         }
-        if !passage.is_repeat && !passage.upstream.load.begin_repeat() {
-            return Err(refused);
-        }
-        passage.is_repeat = true;
-        passage.attempts += 1;
-        passage.endpoint().requests.leave();
-        passage.choose();
-        Ok((passage, body))
+        let pause = retries.spend();
+        let Self { refused, passage, body, .. } = self;
+        tokio::time::sleep(pause).await;
+        Self::repeat(refused, passage, Some(body.unwrap_or_else(|| full(""))))
+    }
+
+    fn repeat(
+        refused: Refused,
+        mut passage: Passage,
+        body: Option<Body>,
+    ) -> Result<(Passage, Body), Refused> {
+        let Some(body) = body else { return Err(refused) };
+        if passage.begin_repeat() { Ok((passage.once_more(), body)) } else { Err(refused) }
     }
 }
 

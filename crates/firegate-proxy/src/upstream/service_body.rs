@@ -40,6 +40,11 @@ impl ServiceBody {
         self.passage.deadline()
     }
 
+    /// Takes a place among the requests that are sent once more; `false` if there is none, or no time.
+    pub(crate) fn begin_repeat(&mut self) -> bool {
+        self.passage.begin_repeat()
+    }
+
     /// The request's place, without the answer.
     pub(crate) fn into_passage(self) -> Passage {
         self.passage

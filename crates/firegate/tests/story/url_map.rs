@@ -3,14 +3,23 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::routing::any;
+use bytes::Bytes;
 
 use firegate_files::Configuration;
 use firegate_files::configuration::{NamedFiles, parse_with_files};
 use firegate_proxy::{FrontDoor, StartError};
-use http::Method;
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
-use crate::gate::mirror;
+use crate::gate::{endless, mirror, serve};
 use crate::stack::{Answer, Call, at, clock, close, door_of, options};
 
 struct TheFile(String);
@@ -150,4 +159,70 @@ async fn a_map_of_which_a_test_fails_is_not_put_in_force() {
     let started = FrontDoor::start(options(configuration, Arc::new(clock()), None));
     let Err(StartError::UrlMapTests(text)) = started else { panic!("it starts") };
     assert!(text.contains("map.yaml:4: expected the service `api`, and it goes to web"), "{text}");
+}
+
+/// A service that fails as often as it is told before it answers, and says how often it was asked.
+async fn failing(failures: usize, status: u16) -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let answer = move || {
+        let number = counted.fetch_add(1, Ordering::SeqCst);
+        let status = if number < failures { status } else { 200 };
+        async move { StatusCode::from_u16(status).expect("a status") }
+    };
+    (serve(Router::new().fallback(any(answer))).await, asked)
+}
+
+#[tokio::test]
+async fn requests_are_tried_again_as_the_map_says_and_no_oftener() {
+    let policy = |retries: u32, condition: &str| {
+        format!(
+            "defaultRouteAction: {{retryPolicy: {{numRetries: {retries}, retryConditions: [{condition}]}}}}\n"
+        )
+    };
+    for (failures, status, map, body, expected, times) in [
+        (2, 503, policy(2, "gateway-error"), "", 200, 3),
+        (2, 503, policy(1, "gateway-error"), "", 503, 2),
+        (1, 500, policy(2, "gateway-error"), "", 500, 1),
+        (1, 409, policy(2, "retriable-4xx"), "", 200, 2),
+        (1, 503, policy(2, "5xx"), "body", 503, 1),
+        (1, 503, String::new(), "", 503, 1),
+    ] {
+        let (web, asked) = failing(failures, status).await;
+        let door = door_of(configuration(&map, [&web, &web]), Arc::new(clock()), None);
+        let answer = Call::new(Method::POST, &at(&door, "/")).body(body).send().await;
+        assert_eq!((answer.status.as_u16(), asked.load(Ordering::SeqCst)), (expected, times), "{map} {body}");
+        close(door).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rules_timeout_holds_for_the_whole_answer() {
+    let web = endless().await;
+    let map = "defaultRouteAction: {timeout: {nanos: 50000000}}\n";
+    let door = door_of(configuration(map, [&web, &web]), Arc::new(clock()), None);
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let url = at(&door, "/").as_str().parse().expect("a URL");
+    let answer = client.get(url).await.expect("a head");
+    assert!(answer.into_body().collect().await.is_err(), "an answer that never ends is cut off");
+    close(door).await;
+}
+
+#[tokio::test]
+async fn a_copy_goes_to_the_mirror_and_its_answer_to_nobody() {
+    let (seen, mut copies) = mpsc::unbounded_channel();
+    let answer = move |request: axum::extract::Request| {
+        let sent = seen.send(format!("{} {}", request.method(), request.uri()));
+        async move { (StatusCode::IM_A_TEAPOT, format!("{sent:?}")) }
+    };
+    let (web, api) = (mirror().await, serve(Router::new().fallback(any(answer))).await);
+    let map = "defaultRouteAction: {requestMirrorPolicy: {backendService: api}, urlRewrite: {pathPrefixRewrite: /v2}}\n";
+    let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+    assert_eq!(seen_path(&get(&door, "/x?y=1").await), "/v2/x?y=1");
+    assert_eq!(copies.recv().await.as_deref(), Some("GET /v2/x?y=1"));
+    close(door).await;
+}
+
+fn seen_path(answer: &Answer) -> String {
+    seen(answer)["path"].as_str().expect("a path").to_owned()
 }

@@ -160,12 +160,6 @@ impl Checker<'_> {
         services: Vec<WeightedService>,
     ) -> Option<RouteAction> {
         let Some(action) = action else { return Some(RouteAction { services, ..RouteAction::default() }) };
-        for name in ["retryPolicy", "requestMirrorPolicy"] {
-            if let Some(unbuilt) = action.get(name).filter(|_| self.backends.is_some()) {
-                let message = format!("`{name}` is understood but not built yet in this version");
-                self.error(&unbuilt, code::NOT_BUILT_YET, message, "remove it");
-            }
-        }
         let rewrite = action.get("urlRewrite").map(|rewrite| self.rewrite(rule, &rewrite));
         let timeout = action.get("timeout").map(|timeout| self.span(&timeout));
         let retry = action.get("retryPolicy").map(|policy| self.retry(&policy));

@@ -27,7 +27,7 @@ use tokio::runtime::Handle;
 
 use super::endpoint::Endpoint;
 use super::resolve::{Resolve, Resolving};
-use super::{Sending, ServiceBody, Upstream, Upstreams};
+use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
 use crate::door::Refused;
 use crate::respond::full;
 use crate::stream::{Body, BodyProgress};
@@ -83,7 +83,7 @@ impl Site {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Result<Response<ServiceBody>, Refused> {
-        let mut passage = self.upstream.enter(0, None)?;
+        let mut passage = self.upstream.enter(0, TimeLimits::default())?;
         let sending = Sending {
             target: "/a?b=c".parse().expect("a target"),
             wants_upgrade: false,
