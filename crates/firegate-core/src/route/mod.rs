@@ -17,7 +17,7 @@ mod rule;
 
 use std::sync::Arc;
 
-use firegate_files::configuration::EncodedSlash;
+use firegate_files::configuration::{EncodedSlash, RESERVED_PREFIX};
 use firegate_files::url_map::QueryMatch;
 
 pub use header_action::{HeaderActions, HeaderFacts};
@@ -101,9 +101,12 @@ impl Routes {
     /// Selects where a request goes.
     ///
     /// # Errors
-    /// If no route names its path; if the path holds an encoded slash, and the backend does not take such paths or a server
+    /// If no route names its path, or it is one of Firegate's own; if the path holds an encoded slash, and the backend does not take such paths or a server
     /// that decodes it would choose another route; if the path that the route makes of it has no one reading.
     pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Routed, Reason> {
+        if facts.path.as_str().starts_with(RESERVED_PREFIX) {
+            return Err(Reason::RouteNotFound);
+        }
         let found = self.find(facts, &facts.path).ok_or(Reason::RouteNotFound)?;
         let services = match &found.rule.target {
             Target::Services(services) => services,
