@@ -43,18 +43,21 @@ pub(crate) fn base64(text: &[u8]) -> Vec<u8> {
 
 /// `urlDecode`: `%XX` and `+`; what is no such sequence stays.
 pub(crate) fn url(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    decoded(text, |rest| percent(rest).map(|byte| (vec![byte], 3)))
+    decoded(text, |rest, out| percent(rest).map(|byte| out.push(byte)).map(|()| 3))
 }
 
 /// `urlDecodeUni`: `%uXXXX` beside them, which becomes UTF-8.
 pub(crate) fn url_unicode(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    decoded(text, |rest| {
+    decoded(text, |rest, out| {
         let unicode = rest.get(1).is_some_and(|letter| matches!(letter, b'u' | b'U'));
         let character =
             unicode.then(|| rest.get(2..6).and_then(hexadecimal).and_then(char::from_u32)).flatten();
         match character {
-            Some(character) => Some((character.encode_utf8(&mut [0; 4]).as_bytes().to_vec(), 6)),
-            None => percent(rest).map(|byte| (vec![byte], 3)),
+            Some(character) => {
+                out.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
+                Some(6)
+            }
+            None => percent(rest).map(|byte| out.push(byte)).map(|()| 3),
         }
     })
 }
@@ -78,24 +81,25 @@ pub(crate) fn utf8_to_unicode(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Replaces `+` by a space and every `%…` that `sequence` can read: what it becomes, and how many bytes it takes.
-fn decoded<'a>(text: Cow<'a, [u8]>, sequence: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Cow<'a, [u8]> {
+/// Replaces `+` by a space and every `%…` that `sequence` can read: it writes what it becomes, and says how many bytes it took.
+fn decoded<'a>(
+    text: Cow<'a, [u8]>,
+    sequence: impl Fn(&[u8], &mut Vec<u8>) -> Option<usize>,
+) -> Cow<'a, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return text;
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = &*text;
     while let Some((&first, after)) = rest.split_first() {
-        match (first, (first == b'%').then(|| sequence(rest)).flatten()) {
-            (_, Some((bytes, length))) => {
-                out.extend(bytes);
-                rest = rest.get(length..).unwrap_or_default();
-                continue;
+        let taken = if first == b'%' { sequence(rest, &mut out) } else { None };
+        rest = match taken {
+            Some(length) => rest.get(length..).unwrap_or_default(),
+            None => {
+                out.push(if first == b'+' { b' ' } else { first });
+                after
             }
-            (b'+', None) => out.push(b' '),
-            (byte, None) => out.push(byte),
-        }
-        rest = after;
+        };
     }
     Cow::Owned(out)
 }
