@@ -55,6 +55,17 @@ impl Hasher for KeyHasher {
     }
 }
 
+/// A table has a byte beside each of its places, and their number is a power of two.
+const TABLES_BYTES_MAX: usize = LIMITER_SHARDS
+    * (LIMITER_KEYS_PER_SHARD_MAX * 8 / 7).next_power_of_two()
+    * (size_of::<(LocalKey, Window)>() + 1);
+
+// A million keys and more lie within 128 MiB, a table included that grows at the moment.
+const _: () = {
+    assert!(LIMITER_SHARDS * LIMITER_KEYS_PER_SHARD_MAX > 1_000_000);
+    assert!(TABLES_BYTES_MAX < 96 * 1024 * 1024);
+};
+
 /// What came of a look at a key before the shared store is asked.
 #[derive(Debug)]
 pub(super) enum Foreseen {

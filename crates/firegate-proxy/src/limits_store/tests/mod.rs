@@ -16,6 +16,7 @@ use firegate_core::limiter::{
 };
 use firegate_core::time::SystemClock;
 use firegate_files::configuration::{self, LimitsStore as StoreSetting};
+use redis::aio::MultiplexedConnection;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
@@ -96,4 +97,13 @@ fn throttle(count: u32, interval: Duration) -> Arc<RateLimit> {
         preview: false,
         on_store_failure: OnStoreFailure::Local,
     }))
+}
+
+impl server::RedisServer {
+    /// A connection that waits as long as it takes.
+    pub(super) async fn connection(&self) -> MultiplexedConnection {
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+        let client = redis::Client::open(self.url()).expect("a URL");
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection")
+    }
 }

@@ -1,16 +1,15 @@
-//! A Redis server of a test's own.
+//! A Redis server of a test's own. The stories of the binary use it too.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use redis::aio::MultiplexedConnection;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A process of `redis-server`, on loopback.
-pub(in crate::limits_store) struct RedisServer {
+pub(crate) struct RedisServer {
     port: u16,
     arguments: Vec<String>,
     directory: TempDir,
@@ -19,13 +18,13 @@ pub(in crate::limits_store) struct RedisServer {
 
 impl RedisServer {
     /// Starts one, and waits until it takes connections. `PORT` in an argument is its port, `DIR` its directory.
-    pub(in crate::limits_store) fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let directory = TempDir::new().expect("a directory");
         Self::start_in(directory, arguments)
     }
 
     /// The same, with files that are there.
-    pub(in crate::limits_store) fn start_in(directory: TempDir, arguments: &[&str]) -> Self {
+    pub(crate) fn start_in(directory: TempDir, arguments: &[&str]) -> Self {
         // Somebody else may take the port before the server does; then it is another one.
         for _ in 0..20 {
             let port = free_port();
@@ -37,38 +36,31 @@ impl RedisServer {
         panic!("redis-server does not start: is it installed? `cargo xtask test` installs it");
     }
 
-    pub(in crate::limits_store) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(in crate::limits_store) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// A connection that waits as long as it takes.
-    pub(in crate::limits_store) async fn connection(&self) -> MultiplexedConnection {
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
-        let client = redis::Client::open(self.url()).expect("a URL");
-        client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection")
-    }
-
-    pub(in crate::limits_store) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
 
     /// Starts it again on the same port, without what it knew.
-    pub(in crate::limits_store) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.child =
             spawn(self.port, self.directory.path(), &self.arguments).expect("the port is still free");
     }
 
     /// It neither answers nor closes a connection.
-    pub(in crate::limits_store) fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    pub(in crate::limits_store) fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
