@@ -108,7 +108,7 @@ impl RequestContext<'_> {
             record.sending(passage.origin());
             let sent = passage.send(request, &sending).await;
             record.sent();
-            let response = match sent {
+            let mut response = match sent {
                 Ok(response) => response,
                 Err(failure) => {
                     (passage, body) = match &mut retries {
@@ -126,15 +126,12 @@ impl RequestContext<'_> {
                     format!("the service answered a WebSocket's handshake with {}", response.status());
                 return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
             }
-            let response =
-                match again(response, retries.as_mut().filter(|_| is_without_body && !wants_upgrade)) {
-                    Ok((pause, next)) => {
-                        tokio::time::sleep(pause).await;
-                        (passage, body) = (next, full(""));
-                        continue;
-                    }
-                    Err(response) => response,
-                };
+            let may_retry = is_without_body && !wants_upgrade;
+            if let Some(pause) = pause_before_retry(&mut response, retries.as_mut().filter(|_| may_retry)) {
+                tokio::time::sleep(pause).await;
+                (passage, body) = (response.into_body().into_passage().once_more(), full(""));
+                continue;
+            }
             let refused = match forward.hand_back(response, google_token.is_some()).await {
                 Ok(response) => return Ok(response),
                 Err(refused) => refused,
@@ -381,17 +378,13 @@ async fn inject_faults(route: Option<&RouteEntry>) -> Result<(), Refused> {
     }
 }
 
-/// The way and the pause before it, if the request is sent once more because of its answer; else the answer.
-fn again(
-    mut response: Response<ServiceBody>,
+/// How long to wait before the request is sent once more because of its answer, if it is.
+fn pause_before_retry(
+    response: &mut Response<ServiceBody>,
     retries: Option<&mut Retries>,
-) -> Result<(Duration, Passage), Response<ServiceBody>> {
-    let covers = |retries: &&mut Retries| retries.cover_answer(response.status(), response.headers());
-    let Some(retries) = retries.filter(covers) else { return Err(response) };
-    if !response.body_mut().begin_repeat() {
-        return Err(response);
-    }
-    Ok((retries.spend(), response.into_body().into_passage().once_more()))
+) -> Option<Duration> {
+    let retries = retries.filter(|retries| retries.cover_answer(response.status(), response.headers()))?;
+    response.body_mut().begin_repeat().then(|| retries.spend())
 }
 
 /// The path and query as they are forwarded: the path that was matched, or what the route makes of it, and the query without
