@@ -3,8 +3,11 @@
 //! is decided here alone: never an allow, but where `revocation.on_failure` says so.
 //!
 //! ```text
-//! facts → route → (preflight) → token source → identity → app check → iam → account status → consume → Permit
+//! facts → route → armor ⇄ identity → (preflight) → token source → identity → app check → iam → account status → consume → Permit
 //! ```
+//!
+//! A security policy that asks for the user has them identified on its way; what was found then is what the identity stage goes
+//! by. Armor refuses, or leaves everything to the stages after it: nothing in it grants.
 //!
 //! What costs a call stands at the end: it is made only for those whom everything else lets pass.
 
@@ -12,7 +15,7 @@ use std::sync::Arc;
 
 use firegate_files::configuration::{AppCheck, Credential, Revocation, TokenSource, Trust};
 
-use crate::app_check::{AppCheckRules, verify_app};
+use crate::app_check::{AppCheckRules, VerifiedApp, verify_app};
 use crate::cors::{CorsPolicy, PreflightAnswer};
 use crate::exchange::ExchangeRequest;
 use crate::facts::RequestFacts;
@@ -22,7 +25,7 @@ use crate::identity::{
     judge_account,
 };
 use crate::jose::decode_base64_freely;
-use crate::limiter::{Counters, SharedCount, StoreQuestion};
+use crate::limiter::{Count, Counters, SharedCount, StoreQuestion};
 use crate::observed::Observed;
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
@@ -33,9 +36,11 @@ use crate::token_source::{PresentedToken, check_cookie_origin, presented_token};
 
 mod account;
 mod observing;
+mod screen;
 
 use account::AccountRule;
 use observing::Observing;
+use screen::ScreeningState;
 
 /// What a decision is made by, at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -145,12 +150,14 @@ pub struct Decision<'a> {
 enum Waiting<'a> {
     /// For keys; with the kinds that were asked for already.
     Keys(Asked<'a>, Vec<TokenKind>),
+    /// For the count of a limit.
+    Count(Asked<'a>, Vec<TokenKind>, Box<StoreQuestion>),
     Account(Admitted<'a>),
     Consume(Admitted<'a>),
 }
 
 /// What the route stage hands on.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Asked<'a> {
     facts: &'a RequestFacts<'a>,
     backend: Arc<Backend>,
@@ -159,6 +166,16 @@ struct Asked<'a> {
     purpose: Purpose<'a>,
     /// The cookie was judged, and is nobody's.
     cookie_is_nobodys: bool,
+    screening: ScreeningState,
+    /// Who calls, if the security policy has asked for it.
+    known_caller: Option<KnownCaller<'a>>,
+}
+
+/// Who calls, as far as anybody is known.
+#[derive(Debug)]
+struct KnownCaller<'a> {
+    identity: Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle>,
+    app_id: Option<String>,
 }
 
 /// What is asked for.
@@ -191,22 +208,18 @@ impl<'a> Decision<'a> {
             Ok(routed) => routed,
             Err(reason) => return deny(reason, Stage::Route),
         };
-        let preflight = world.snapshot.cors_of(Some(&routed)).filter(|_| CorsPolicy::is_preflight(facts));
-        let preflight = preflight.map(|cors| match cors.preflight(facts) {
-            Ok(answer) => Step::Done(Outcome::Respond(Respond::Preflight(answer))),
-            Err(reason) => deny(reason, Stage::Cors),
-        });
         let route = match routed {
             Routed::To(route) => route,
+            // No service is asked, and so no policy of one; a preflight is answered all the same.
             Routed::Redirect(answer) => {
                 let redirect = Step::Done(Outcome::Respond(Respond::Redirect(answer)));
-                return preflight.unwrap_or(redirect);
+                return preflight(facts, world.snapshot.cors.as_ref()).unwrap_or(redirect);
             }
         };
-        let (backend, purpose) = (Arc::clone(route.backend()), Purpose::Forward);
-        let asked = Asked { facts, backend, route: Some(route), purpose, cookie_is_nobodys: false };
+        let backend = Arc::clone(route.backend());
+        let asked = Asked { route: Some(route), ..Asked::new(facts, &backend, Purpose::Forward) };
         let observing = Observing::of(&asked);
-        let step = preflight.unwrap_or_else(|| decide(asked, Vec::new(), world));
+        let step = decide(asked, Vec::new(), None, world);
         match observing {
             Some(observing) => observing.let_through(step),
             None => step,
@@ -221,9 +234,7 @@ impl<'a> Decision<'a> {
         asked: &'a ExchangeRequest,
         world: &World<'_>,
     ) -> Step<'a> {
-        let (backend, purpose) = (Arc::clone(backend), Purpose::Exchange(asked));
-        let asked = Asked { facts, backend, route: None, purpose, cookie_is_nobodys: false };
-        decide(asked, Vec::new(), world)
+        decide(Asked::new(facts, backend, Purpose::Exchange(asked)), Vec::new(), None, world)
     }
 
     /// Goes on with an answer, in a world that may have changed since.
@@ -243,7 +254,14 @@ impl<'a> Waiting<'a> {
 
     fn resume(self, answer: Answer, world: &World<'_>) -> Step<'a> {
         match (self, answer) {
-            (Self::Keys(asked, refreshed), Answer::Keys) => decide(asked, refreshed, world),
+            (Self::Keys(asked, refreshed), Answer::Keys) => decide(asked, refreshed, None, world),
+            (Self::Count(asked, refreshed, question), Answer::SharedCount(count)) => {
+                screen::counted(asked, refreshed, &question, Some(&count), world)
+            }
+            // Too many wait for the store, or it is away: either way it cannot be asked.
+            (Self::Count(asked, refreshed, question), Answer::Unavailable | Answer::Overloaded) => {
+                screen::counted(asked, refreshed, &question, None, world)
+            }
             (_, Answer::Overloaded) => {
                 fault(Code::Overloaded, Stage::Identity, "too many requests wait for the same answer")
             }
@@ -270,9 +288,23 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Everything up to the first call that is needed.
-fn decide<'a>(asked: Asked<'a>, mut refreshed: Vec<TokenKind>, world: &World<'_>) -> Step<'a> {
-    let Stop { obstacle, stage } = match admit(&asked, world) {
+/// Everything up to the first call that is needed. `counted` is what the limit came to that was waited for.
+fn decide<'a>(
+    asked: Asked<'a>,
+    refreshed: Vec<TokenKind>,
+    counted: Option<Count>,
+    world: &World<'_>,
+) -> Step<'a> {
+    let (mut asked, mut refreshed) = match screen::screen(asked, refreshed, counted, world) {
+        Ok(passed) => passed,
+        Err(step) => return step,
+    };
+    if matches!(asked.purpose, Purpose::Forward)
+        && let Some(answered) = preflight(asked.facts, asked.cors(world))
+    {
+        return answered;
+    }
+    let Stop { obstacle, stage } = match admit(&mut asked, world) {
         Ok(admitted) => return account::check(admitted, world),
         Err(stop) => stop,
     };
@@ -293,13 +325,30 @@ fn decide<'a>(asked: Asked<'a>, mut refreshed: Vec<TokenKind>, world: &World<'_>
             deny(Reason::AppCheckTokenInvalid { part: "`kid`", why }, stage)
         }
         (_, Some(_)) if asked.may_ignore_cookie() => {
-            decide(Asked { cookie_is_nobodys: true, ..asked }, refreshed, world)
+            decide(Asked { cookie_is_nobodys: true, known_caller: None, ..asked }, refreshed, None, world)
         }
         (_, Some(key_id)) => deny(Reason::TokenKeyUnknown { key_id }, stage),
     }
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(facts: &'a RequestFacts<'a>, backend: &Arc<Backend>, purpose: Purpose<'a>) -> Self {
+        Self {
+            facts,
+            screening: ScreeningState::of(backend),
+            backend: Arc::clone(backend),
+            route: None,
+            purpose,
+            cookie_is_nobodys: false,
+            known_caller: None,
+        }
+    }
+
+    /// Which pages of other origins may make the request: as its route says, else as the configuration does.
+    fn cors<'b>(&'b self, world: &World<'b>) -> Option<&'b CorsPolicy> {
+        self.route.as_ref().and_then(RouteEntry::cors).or(world.snapshot.cors.as_ref())
+    }
+
     /// Whether it is a cookie that fails, on a backend that everyone may call: a browser sends the cookie of a session that is
     /// over by itself, and the page that would renew it has to load.
     fn may_ignore_cookie(&self) -> bool {
@@ -311,11 +360,22 @@ impl Asked<'_> {
     }
 }
 
+/// The answer to a preflight. It comes after the security policy, as at Google, and before anybody is asked for a token.
+fn preflight<'a>(facts: &RequestFacts<'_>, cors: Option<&CorsPolicy>) -> Option<Step<'a>> {
+    let cors = cors.filter(|_| CorsPolicy::is_preflight(facts))?;
+    Some(match cors.preflight(facts) {
+        Ok(answer) => Step::Done(Outcome::Respond(Respond::Preflight(answer))),
+        Err(reason) => deny(reason, Stage::Cors),
+    })
+}
+
 /// The stages that need nothing but what is here.
-fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop> {
+fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop> {
     let at = |stage| move |obstacle| Stop { obstacle, stage };
     let denied_at = |stage| move |reason| Stop { obstacle: Obstacle::Denied(reason), stage };
-    let (identified, token) = identity(asked, world).map_err(at(Stage::Identity))?;
+    let known = asked.known_caller.take().map(|known| known.identity);
+    let identity = known.unwrap_or_else(|| identity(asked, world));
+    let (identified, token) = identity.map_err(at(Stage::Identity))?;
     if identified.is_none() && !asked.backend.admits_everyone() {
         // Nobody was judged yet, neither a user nor an app: whoever calls lacks the user's token first.
         return Err(denied_at(Stage::Identity)(Reason::TokenMissing));
@@ -323,16 +383,7 @@ fn admit<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop>
     // A service account runs on no phone: it proves what it is by its own token.
     let is_account = |identified: &Identified| matches!(*identified.principal, Principal::GoogleAccount(_));
     let is_spared = identified.as_ref().is_some_and(is_account);
-    let app = if is_spared {
-        None
-    } else {
-        let rules = AppCheckRules {
-            project: &world.snapshot.identity.project,
-            setting: asked.backend.app_check(),
-            clock_skew: world.snapshot.identity.users.clock_skew,
-        };
-        verify_app(asked.facts, &rules, world.keys, world.now).map_err(at(Stage::AppCheck))?
-    };
+    let app = if is_spared { None } else { app(asked, world).map_err(at(Stage::AppCheck))? };
     let account = identified.as_ref().and_then(|identified| AccountRule::of(identified, world.snapshot));
     let principal = identified.map(|identified| identified.principal);
     let mirror = mirror(asked, principal.as_ref(), token.as_ref());
@@ -360,6 +411,16 @@ fn mirror(
         return None;
     }
     iam::authorize(backend, principal.cloned(), token).ok()
+}
+
+/// Which app calls, if the backend requires that it proves it.
+fn app<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Option<VerifiedApp<'a>>, Obstacle> {
+    let rules = AppCheckRules {
+        project: &world.snapshot.identity.project,
+        setting: asked.backend.app_check(),
+        clock_skew: world.snapshot.identity.users.clock_skew,
+    };
+    verify_app(asked.facts, &rules, world.keys, world.now)
 }
 
 /// Who calls, and where their token stands.

@@ -1,8 +1,12 @@
 //! What a decision knows of a request. Every door gathers the same facts; nothing is read from the wire after this.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::OnceLock;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::armor::Screened;
 use crate::path::NormalPath;
 use crate::reason::Reason;
 
@@ -25,6 +29,12 @@ pub struct RequestFacts<'a> {
     pub is_web_socket: bool,
     /// A random number of this request's own, by which chance chooses among weighted services.
     pub random: u64,
+    /// The client's address, as far as somebody trustworthy vouches for it, else that of whom the request came from.
+    pub client: IpAddr,
+    /// Whether whom the request came from may speak for others.
+    pub is_vouched_for: bool,
+    /// What the backend's security policy did: noted by the decision for logs and explanations.
+    pub screened: OnceLock<Box<Screened>>,
 }
 
 /// What stands in the Authorization header.
@@ -41,7 +51,19 @@ pub enum Authorization<'a> {
 impl<'a> RequestFacts<'a> {
     /// The facts of a plain request by `http`, without a query.
     pub fn of(method: &'a Method, path: NormalPath, headers: &'a HeaderMap) -> Self {
-        Self { method, path, query: None, headers, scheme: "http", host: "", is_web_socket: false, random: 0 }
+        Self {
+            method,
+            path,
+            query: None,
+            headers,
+            scheme: "http",
+            host: "",
+            is_web_socket: false,
+            random: 0,
+            client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            is_vouched_for: false,
+            screened: OnceLock::new(),
+        }
     }
 
     /// Reads the one Authorization header.

@@ -5,6 +5,7 @@
 //! [`assertion`], driven by [`decision`]. [`exchange`] asks the same machine for a token instead of a forwarded request.
 
 pub mod app_check;
+pub mod armor;
 pub mod assertion;
 pub mod cors;
 pub mod decision;

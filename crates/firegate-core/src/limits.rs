@@ -85,3 +85,12 @@ pub const LIMITER_LABELS_MAX: usize = 1000;
 
 /// The longest host that is looked for among a URL map's wildcards: a name (RFC 1035, section 2.3.4) and a port.
 pub const HOST_BYTES_MAX: usize = 255 + 6;
+
+/// How many bytes of a header, cookie or path a limit counts by, as in Cloud Armor.
+pub const RATE_LIMIT_KEY_BYTES_MAX: usize = 128;
+
+/// How many characters of a key Google's logs show.
+pub const RATE_LIMIT_KEY_LOGGED_BYTES_MAX: usize = 36;
+
+/// How many strange things about a security policy's rules are noted of one request.
+pub const ARMOR_NOTES_MAX: usize = 8;

@@ -10,6 +10,7 @@ use firegate_files::configuration::{
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method};
 
+use crate::armor::{Geography, Policy};
 use crate::cors::CorsPolicy;
 use crate::iam::{Bindings, Directory, IdentityPool};
 use crate::identity::IdentityRules;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub directory: Arc<Directory>,
     /// Whether the token exchange answers.
     pub exchanges_tokens: bool,
+    /// Where addresses are, if a database says so.
+    pub geography: Option<Arc<dyn Geography>>,
 }
 
 /// A service that requests are forwarded to.
@@ -55,6 +58,8 @@ pub struct Backend {
     pub settings: configuration::Backend,
     /// Who may call it.
     pub bindings: Bindings,
+    /// What it refuses whoever calls.
+    pub security_policy: Option<Arc<Policy>>,
 }
 
 impl Snapshot {
@@ -69,6 +74,10 @@ impl Snapshot {
             Arc::new(Backend {
                 name: name.to_string(),
                 bindings: Bindings::new(settings.members(), &directory),
+                security_policy: settings
+                    .security_policy
+                    .as_ref()
+                    .map(|policy| Arc::new(Policy::compile(policy, name.as_str(), &settings.rate_limits))),
                 settings: settings.clone(),
             })
         });
@@ -90,6 +99,7 @@ impl Snapshot {
             backends,
             cors: configuration.cors.as_ref().map(cors_policy),
             directory,
+            geography: None,
         }
     }
 
@@ -97,6 +107,17 @@ impl Snapshot {
     pub fn cors_of<'a>(&'a self, routed: Option<&'a Routed>) -> Option<&'a CorsPolicy> {
         let of_route = routed.and_then(Routed::entry).and_then(|entry| entry.cors());
         of_route.or(self.cors.as_ref())
+    }
+
+    /// With a database that says where addresses are.
+    #[must_use]
+    pub fn with_geography(self, geography: Option<Arc<dyn Geography>>) -> Self {
+        Self { geography, ..self }
+    }
+
+    /// The policies of all backends.
+    pub fn security_policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.backends.iter().filter_map(|backend| backend.security_policy.as_ref())
     }
 
     /// Also lets pages of localhost and of private addresses call, on any port: for `firegate dev`.

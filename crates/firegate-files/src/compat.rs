@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 
 use crate::google_file::{MessageType, Treatment};
+use crate::security_policy::SECURITY_POLICY;
 use crate::url_map::URL_MAP;
 
 /// The formats: a title, the command that writes such a file, the table.
-pub(crate) const FORMATS: &[(&str, &str, &MessageType)] =
-    &[("URL map", "gcloud compute url-maps export", &URL_MAP)];
+pub(crate) const FORMATS: &[(&str, &str, &MessageType)] = &[
+    ("Security policy", "gcloud compute security-policies export", &SECURITY_POLICY),
+    ("URL map", "gcloud compute url-maps export", &URL_MAP),
+];
 
 const INTRODUCTION: &str = "\
 # Google's files, field by field

@@ -10,6 +10,7 @@
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`decision_cases`]: requests, and what a configuration is expected to make of them.
 //! - [`expression_suite`]: tests of an expression, in the format of Google's own tool.
+//! - [`security_policy`]: Cloud Armor's security policies.
 //! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
 //! - [`url_map`]: URL maps of Google's load balancers.
 //! - [`header_names`]: which headers no file and no client may set.
@@ -27,6 +28,7 @@ pub mod groups;
 pub mod header_names;
 pub mod limits;
 pub mod members;
+pub mod security_policy;
 pub mod url_map;
 pub mod yaml;
 

@@ -134,3 +134,34 @@ pub const URL_MAP_SHADOWING_RULES_MAX: usize = 500;
 
 /// How many more of a file's keys have to be fields of a format than not, for the file to be taken for one of it.
 pub const FORMAT_TELLTALES_MIN: i64 = 2;
+
+/// How many rules a security policy may have.
+pub const SECURITY_POLICY_RULES_MAX: usize = 10_000;
+
+/// How many keys a rate limit may count by; Google takes three.
+pub const RATE_LIMIT_KEYS_MAX: usize = 8;
+
+/// The longest interval of a rate limit, and the longest ban.
+pub const RATE_LIMIT_INTERVAL_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// The highest count of a rate limit in dialect `firegate`.
+pub const RATE_LIMIT_COUNT_MAX: u32 = 1_000_000_000;
+
+/// How many ranges of addresses the rules of a policy may hold in all.
+pub const SOURCE_RANGES_MAX: usize = 100_000;
+
+/// Cloud Armor: how many ranges of addresses a rule may have.
+/// <https://cloud.google.com/armor/quotas>
+pub const GOOGLE_SOURCE_RANGES_MAX: usize = 10;
+
+/// Cloud Armor: how many keys `enforceOnKeyConfigs` may hold.
+/// <https://cloud.google.com/armor/docs/rate-limiting-overview>
+pub const GOOGLE_RATE_LIMIT_KEYS_MAX: usize = 3;
+
+/// Cloud Armor: the highest count of a `throttle` rule, and of a `rate_based_ban` rule.
+pub const GOOGLE_THROTTLE_COUNT_MAX: u32 = 1_000_000;
+/// See [`GOOGLE_THROTTLE_COUNT_MAX`].
+pub const GOOGLE_BAN_COUNT_MAX: u32 = 10_000;
+
+/// Cloud Armor: the longest description of a rule, in characters.
+pub const GOOGLE_DESCRIPTION_CHARACTERS_MAX: usize = 2_048;

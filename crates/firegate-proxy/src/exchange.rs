@@ -96,6 +96,9 @@ impl RequestContext<'_> {
         let backend = asked.target(&self.generation.snapshot)?;
         record.is_for(backend);
         let outcome = self.decide(|world| Decision::exchange(&head.facts, backend, &asked, world)).await;
+        if let Some(screened) = head.facts.screened.get() {
+            record.screened(screened);
+        }
         let mut refuse = |refused: Refused| refuse(&refused, record);
         let permit = match outcome {
             Outcome::Permit(permit) => permit,

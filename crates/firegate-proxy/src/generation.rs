@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use firegate_core::armor::Geography;
 use firegate_core::forwarded::ForwardedTrust;
 use firegate_core::limiter::MemoryCounters;
 use firegate_core::snapshot::{Backend, Snapshot};
@@ -17,6 +18,7 @@ use firegate_files::configuration::{Behind, Configuration, IdentityHeaders, Rout
 
 use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
+use crate::geography::Database;
 use crate::metrics::Decisions;
 use crate::start::StartError;
 use crate::telemetry::{AccessLogPolicy, LogQueue};
@@ -76,6 +78,11 @@ impl Generation {
         if process.is_local {
             snapshot = snapshot.with_local_network_origins();
         }
+        let geography = configuration.geo.as_deref().map(Database::open).transpose()?;
+        snapshot =
+            snapshot.with_geography(geography.map(|database| Arc::new(database) as Arc<dyn Geography>));
+        let limits = snapshot.security_policies().flat_map(|policy| policy.rate_limits()).cloned();
+        process.counters.go_by(&limits.collect::<Vec<_>>());
         let assertions = assertions(&configuration, &snapshot, process, control, former)?;
         let handle = control.handle(&ControlOptions {
             configuration: &configuration,

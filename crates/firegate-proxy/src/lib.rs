@@ -11,6 +11,7 @@ mod control;
 mod door;
 mod exchange;
 mod generation;
+mod geography;
 mod health;
 pub mod limits;
 mod limits_store;

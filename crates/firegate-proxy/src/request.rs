@@ -44,7 +44,7 @@ fn read_head<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<
     let host = host(parts)?;
     let path = NormalPath::parse(parts.uri.path())?;
     let (query, is_web_socket) = (parts.uri.query(), upgrade(parts)?);
-    Ok(RequestFacts { method, path, query, headers, scheme, host, is_web_socket, random: 0 })
+    Ok(RequestFacts { query, scheme, host, is_web_socket, ..RequestFacts::of(method, path, headers) })
 }
 
 /// The method of a WebSocket's handshake (RFC 6455, section 4.1).

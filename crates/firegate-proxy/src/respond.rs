@@ -142,7 +142,9 @@ fn challenge(code: Code, entry: Entry) -> Option<HeaderValue> {
         }
         (401, _) => "invalid_token",
         // Neither has to do with who the user is.
-        (403, Code::CorsOriginNotAllowed | Code::RateLimited | Code::RateLimitBanned) => return None,
+        (403, Code::ArmorDenied | Code::CorsOriginNotAllowed | Code::RateLimited | Code::RateLimitBanned) => {
+            return None;
+        }
         (403, _) => "insufficient_scope",
         (400, Code::CredentialAmbiguous) => "invalid_request",
         _ => return None,

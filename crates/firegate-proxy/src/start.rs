@@ -23,6 +23,7 @@ use crate::assertions::AssertionKeyError;
 use crate::control::{Control, ControlRuntime};
 use crate::door::Shared;
 use crate::generation::{Generation, ProcessOptions};
+use crate::geography::GeographyError;
 use crate::limits_store::LimitsStoreError;
 use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
 use crate::metrics::{Decisions, Exposition, Figures, ProcessFigures, Source};
@@ -103,6 +104,9 @@ pub enum StartError {
     /// Tests of the URL map fail.
     #[error("{0}")]
     UrlMapTests(String),
+    /// The database of addresses cannot be used.
+    #[error(transparent)]
+    Geography(#[from] GeographyError),
     /// There is no usable assertion key.
     #[error(transparent)]
     AssertionKey(#[from] AssertionKeyError),

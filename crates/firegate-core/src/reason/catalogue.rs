@@ -119,6 +119,11 @@ catalogue! {
         "A browser asked, by a preflight request, whether a page of another origin may call the service, and the configuration does not allow that origin, method or header."
         "add the page's origin to `cors.origins`, its method to `cors.methods` and its headers to `cors.headers`"
     }
+    ArmorDenied "ARMOR_DENIED" Denial 403 None {
+        "the request is not allowed"
+        "A rule of the backend's security policy refuses the request, whoever the user is. The status is that of the rule: 403, 404, 429 or 502."
+        "the log names the policy, the rule's priority, and the file and line in which it begins; `firegate explain` shows which part of it matched"
+    }
     RateLimited "RATE_LIMITED" Denial 429 RetryLater {
         "too many requests"
         "A `throttle` rule of the backend's security policy, or a `rate_based_ban` rule before it bans, counts more requests than it allows in its interval. The status is that of the rule's `exceedAction`."

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
 
+use crate::armor::ArmorDenied;
 use crate::jose::CompactJwsError;
 use crate::limiter::{CountOutcome, Exceeded};
 use crate::time::UnixTime;
@@ -42,6 +43,8 @@ pub enum Reason {
     },
     /// See [`Code::AppCheckTokenMissing`].
     AppCheckTokenMissing,
+    /// See [`Code::ArmorDenied`].
+    ArmorDenied(Box<ArmorDenied>),
     /// See [`Code::BodyTooLarge`].
     BodyTooLarge {
         /// The backend's limit in bytes.
@@ -212,6 +215,7 @@ impl Reason {
             Self::AppCheckTokenExpired { .. } => Code::AppCheckTokenExpired,
             Self::AppCheckTokenInvalid { .. } => Code::AppCheckTokenInvalid,
             Self::AppCheckTokenMissing => Code::AppCheckTokenMissing,
+            Self::ArmorDenied(_) => Code::ArmorDenied,
             Self::BodyTooLarge { .. } => Code::BodyTooLarge,
             Self::BodyTooSlow => Code::BodyTooSlow,
             Self::CookieOriginNotAllowed => Code::CookieOriginNotAllowed,
@@ -259,6 +263,7 @@ impl Reason {
     /// The HTTP status of the answer: the catalogue's, unless the rule that refuses says another one.
     pub fn status(&self) -> u16 {
         match self {
+            Self::ArmorDenied(denied) => denied.status.code(),
             Self::RateLimited(exceeded) => exceeded.status.as_u16(),
             Self::FaultInjected { status } => *status,
             _ => self.code().entry().status,
@@ -280,6 +285,7 @@ impl fmt::Display for Reason {
             Self::AppCheckTokenInvalid { part, why } => {
                 write!(formatter, "the App Check token's {part} {why}")
             }
+            Self::ArmorDenied(denied) => denied.fmt(formatter),
             Self::BodyTooLarge { bytes_max } => {
                 write!(formatter, "the body is longer than {bytes_max} bytes")
             }
@@ -371,6 +377,8 @@ pub enum Stage {
     Route,
     /// While a preflight was answered.
     Cors,
+    /// While the security policy was evaluated.
+    Armor,
     /// While the user was identified.
     Identity,
     /// While the app was identified.
@@ -392,6 +400,7 @@ impl Stage {
             Self::Facts => "facts",
             Self::Route => "route",
             Self::Cors => "cors",
+            Self::Armor => "armor",
             Self::Identity => "identity",
             Self::AppCheck => "app_check",
             Self::Iam => "iam",

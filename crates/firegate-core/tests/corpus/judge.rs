@@ -70,15 +70,11 @@ impl Door {
         // What is no header's value never gets as far as here.
         let Ok(value) = HeaderValue::from_str(token) else { return Err("NO_HEADER_VALUE") };
         let headers = HeaderMap::from_iter([(FIREBASE_APP_CHECK, value)]);
+        let path = NormalPath::parse("/").expect("a path");
         let facts = RequestFacts {
-            method: &Method::GET,
-            path: NormalPath::parse("/").expect("a path"),
-            query: None,
-            headers: &headers,
             scheme: "https",
             host: "api.example.com",
-            is_web_socket: false,
-            random: 0,
+            ..RequestFacts::of(&Method::GET, path, &headers)
         };
         let rules = AppCheckRules {
             project: &self.identity.project,

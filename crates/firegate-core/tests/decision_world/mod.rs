@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -13,12 +14,13 @@ use firegate_core::exchange::{ExchangeRequest, RequestedToken};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{AccountStatus, KeyRing, KeyState, KnownAccount, KnownAccounts};
 use firegate_core::jose::{EcdsaP256Signer, KeySet, RsaSigner, encode_base64url};
-use firegate_core::limiter::NoCounters;
+use firegate_core::limiter::{Counters, NoCounters};
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::Code;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
+use firegate_files::configuration::NamedFiles;
 use http::{HeaderMap, HeaderName, Method};
 use serde_json::{Value, json};
 
@@ -168,7 +170,17 @@ pub(crate) struct Parts {
     pub(crate) snapshot: Snapshot,
     pub(crate) keys: KeyRing,
     pub(crate) accounts: Accounts,
+    pub(crate) counters: Box<dyn Counters>,
     pub(crate) now: i64,
+}
+
+/// One file, by whatever name it is asked for.
+struct OneFile<'a>(&'a str);
+
+impl NamedFiles for OneFile<'_> {
+    fn read(&self, _: &std::path::Path) -> std::io::Result<String> {
+        Ok(self.0.to_owned())
+    }
 }
 
 impl Parts {
@@ -183,19 +195,26 @@ impl Parts {
     }
 
     pub(crate) fn of(text: &str) -> Self {
-        let configuration = firegate_files::configuration::parse("firegate.yaml", text)
-            .unwrap_or_else(|error| panic!("{error:?}\n{text}"));
-        let snapshot = Snapshot::compile(&configuration);
-        Self { snapshot, keys: every_key(), accounts: Accounts::default(), now: NOW }
+        Self::with_file(text, "")
     }
 
-    fn world(&self) -> World<'_> {
+    /// The same, with a text for every file that is named.
+    pub(crate) fn with_file(text: &str, file: &str) -> Self {
+        let configuration =
+            firegate_files::configuration::parse_with_files("firegate.yaml", text, &OneFile(file))
+                .unwrap_or_else(|error| panic!("{error}\n{text}\n{file}"));
+        let snapshot = Snapshot::compile(&configuration);
+        let (keys, counters) = (every_key(), Box::new(NoCounters));
+        Self { snapshot, keys, accounts: Accounts::default(), counters, now: NOW }
+    }
+
+    pub(crate) fn world(&self) -> World<'_> {
         let now = UnixTime::from_seconds(self.now);
         World {
             snapshot: &self.snapshot,
             keys: &self.keys,
             accounts: &self.accounts,
-            counters: &NoCounters,
+            counters: &*self.counters,
             now,
         }
     }
@@ -292,11 +311,34 @@ pub(crate) struct Request {
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) is_web_socket: bool,
+    pub(crate) path: String,
+    pub(crate) client: IpAddr,
+    pub(crate) is_vouched_for: bool,
 }
 
 impl Request {
     pub(crate) fn new() -> Self {
-        Self { method: Method::GET, query: None, headers: HeaderMap::new(), is_web_socket: false }
+        Self {
+            method: Method::GET,
+            query: None,
+            headers: HeaderMap::new(),
+            is_web_socket: false,
+            path: "/".to_owned(),
+            client: IpAddr::from([198, 51, 100, 1]),
+            is_vouched_for: false,
+        }
+    }
+
+    /// From this address.
+    pub(crate) fn from(mut self, client: &str) -> Self {
+        self.client = client.parse().expect("an address");
+        self
+    }
+
+    /// For this path.
+    pub(crate) fn path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
     }
 
     pub(crate) fn bearing(token: &str) -> Self {
@@ -319,16 +361,15 @@ impl Request {
         self
     }
 
-    fn facts(&self) -> RequestFacts<'_> {
+    pub(crate) fn facts(&self) -> RequestFacts<'_> {
         RequestFacts {
-            method: &self.method,
-            path: NormalPath::parse("/").expect("a path"),
             query: self.query.as_deref(),
-            headers: &self.headers,
             scheme: "https",
             host: "door.example.com",
             is_web_socket: self.is_web_socket,
-            random: 0,
+            client: self.client,
+            is_vouched_for: self.is_vouched_for,
+            ..RequestFacts::of(&self.method, NormalPath::parse(&self.path).expect("a path"), &self.headers)
         }
     }
 }

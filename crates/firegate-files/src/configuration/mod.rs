@@ -127,8 +127,8 @@ impl Configuration {
         finish(configuration, diagnostics)
     }
 
-    /// The files of keys and passwords that it names and that are read when it is put in force. Certificates are not among them: they have a
-    /// life of their own.
+    /// The files of keys and passwords, and the database of addresses, that it names and that are read when it is put in force.
+    /// Certificates are not among them: they have a life of their own.
     pub fn key_files(&self) -> impl Iterator<Item = &std::path::Path> {
         let server = match &self.limits_store {
             LimitsStore::Redis(server) => Some(server),
@@ -137,7 +137,7 @@ impl Configuration {
         let server =
             server.into_iter().flat_map(|server| server.password_file.iter().chain(&server.ca_certificates));
         let assertion = self.assertion.key.iter().chain(&self.assertion.previous_keys);
-        assertion.chain(server).map(std::path::PathBuf::as_path)
+        assertion.chain(server).chain(&self.geo).map(std::path::PathBuf::as_path)
     }
 
     /// Whose tokens are trusted.

@@ -21,6 +21,7 @@ use super::rate_limits::{LimitsStore, RateLimits};
 use crate::diagnostic::Diagnostics;
 use crate::groups::Groups;
 use crate::members::Member;
+use crate::security_policy::SecurityPolicy;
 use crate::url_map::UrlMap;
 
 /// A checked configuration of the front door.
@@ -132,7 +133,7 @@ pub struct Backend {
     /// Who may call it.
     pub access: Access,
     /// Its Cloud Armor policy.
-    pub security_policy: Option<PolicyFile>,
+    pub security_policy: Option<Arc<SecurityPolicy>>,
     /// How the rules of that policy count.
     pub rate_limits: RateLimits,
     /// Whether refusals are enforced.

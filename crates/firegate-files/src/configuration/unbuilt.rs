@@ -1,7 +1,7 @@
 //! What is understood and not built yet. To build a feature, delete its line here.
 //!
 //! A key whose feature does not exist is refused by its name. It is never ignored: an operator who writes
-//! `security_policy` must not believe to be protected by it.
+//! `iam_policy` must not believe to be protected by it.
 
 use serde_json::Value as Json;
 
@@ -26,9 +26,7 @@ enum Unless {
 const UNBUILT: &[Unbuilt] = &[
     Unbuilt { path: &["roles"], unless: Unless::Empty },
     Unbuilt { path: &["deny_policies"], unless: Unless::Empty },
-    Unbuilt { path: &["geo"], unless: Unless::Absent },
     Unbuilt { path: &["backends", "*", "iam_policy"], unless: Unless::Absent },
-    Unbuilt { path: &["backends", "*", "security_policy"], unless: Unless::Absent },
 ];
 
 /// What stands in a configuration and cannot be had yet, with its path.
@@ -132,10 +130,9 @@ mod tests {
         };
         check(json!({"limits_store": "redis://localhost", "roles": {}, "deny_policies": []}), &[]);
         check(json!({"roles": {"r": []}}), &["roles"]);
-        check(json!({"geo": {"mmdb": "a"}}), &["geo"]);
         check(
-            json!({"backends": {"a": "https://example.com", "b": {"security_policy": "p"}}}),
-            &["backends.b.security_policy"],
+            json!({"backends": {"a": "https://example.com", "b": {"iam_policy": "p"}}}),
+            &["backends.b.iam_policy"],
         );
     }
 }

@@ -177,6 +177,50 @@ codes! {
     GROUPS = "FG420";
     /// Nothing says who is in a group that is named.
     GROUP_UNKNOWN = "FG421";
+
+    /// A security policy is of a kind that Firegate does not evaluate, or has no usable name.
+    SECURITY_POLICY = "FG201";
+    /// A rule's priority is missing, out of range or another rule's.
+    RULE_PRIORITY = "FG202";
+    /// A rule does not say which requests it is for, or says it twice.
+    RULE_MATCH = "FG203";
+    /// A rule's action is missing, unknown or written in an old form.
+    RULE_ACTION = "FG204";
+    /// A range of addresses cannot be read.
+    SOURCE_RANGE = "FG205";
+    /// A redirect is incomplete.
+    REDIRECT = "FG206";
+    /// The options of a rate limit are missing, inconsistent or out of range.
+    RATE_LIMIT = "FG207";
+    /// What a rate limit counts by cannot be read.
+    RATE_LIMIT_KEY = "FG208";
+    /// A header that a rule sets cannot be set.
+    HEADER_ACTION = "FG209";
+    /// More than Google accepts.
+    GOOGLE_LIMIT = "FG210";
+    /// Something that Firegate has and Google refuses.
+    FIREGATE_ONLY = "FG211";
+    /// A name in `userIpRequestHeaders` is no header's.
+    USER_IP_HEADER = "FG212";
+
+    /// A policy has no default rule: what no rule matches is allowed.
+    DEFAULT_RULE = "FG220";
+    /// A rule that no request reaches.
+    RULE_SHADOWED = "FG221";
+    /// A limit allows what conforms, so that the rules below it never see those requests.
+    LIMIT_ALLOWS = "FG222";
+    /// Clients that lack what a limit counts by share one count.
+    KEY_SHARED = "FG223";
+    /// Clients can write the address that is believed.
+    CLIENT_WRITES_ADDRESS = "FG224";
+    /// A rule depends on something that Firegate does not evaluate.
+    RULE_NOT_EVALUATED = "FG225";
+    /// A rule redirects to reCAPTCHA, which is refused here.
+    RECAPTCHA = "FG226";
+    /// A limit that the load balancer before Firegate has already counted.
+    COUNTED_UPSTREAM = "FG228";
+    /// A policy asks where clients are, and no database says so.
+    REGIONS_MISSING = "FG229";
 }
 
 #[cfg(test)]

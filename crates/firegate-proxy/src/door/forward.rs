@@ -216,6 +216,7 @@ impl Forward<'_> {
             actions: self.header_actions(),
             original_path: self.original_path(),
             handshake: self.handshake.as_ref(),
+            screened: head.facts.screened.get().map_or(&[], |screened| screened.request_headers()),
             identity,
             google_token,
         }

@@ -84,6 +84,8 @@ impl Mirrored {
             actions: actions.map(|actions| (actions, header_facts(&self.client, self.version))),
             original_path: None,
             handshake: None,
+            // They are the policy's of the other backend.
+            screened: &[],
             identity,
             google_token,
         }

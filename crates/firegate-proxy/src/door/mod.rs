@@ -202,6 +202,7 @@ impl RequestContext<'_> {
         }
         let mut facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
         facts.random = self.door.shared.request_ids.random();
+        (facts.client, facts.is_vouched_for) = (client.address, client.is_vouched_for);
         let head = RequestHead { facts, client };
         if self.door.shared.process.is_local && !request::is_local_host(head.facts.host) {
             let why = "the host is none of this machine's: a page may have pointed its own name here";
@@ -219,6 +220,9 @@ impl RequestContext<'_> {
             Outcome::Permit(_) | Outcome::Observed(_) => None,
             _ => snapshot.routes.select(&head.facts).ok(),
         };
+        if let Some(screened) = head.facts.screened.get() {
+            record.screened(screened);
+        }
         let entry = match &outcome {
             Outcome::Permit(permit) => permit.route(),
             Outcome::Observed(observed) => observed.route(),

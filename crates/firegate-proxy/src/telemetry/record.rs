@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use firegate_core::armor::Screened;
 use firegate_core::forwarded::Client;
 use firegate_core::observed;
 use firegate_core::reason::Code;
@@ -62,6 +63,7 @@ pub(crate) struct RequestRecord {
     tunnel: Option<oneshot::Sender<Box<RequestRecord>>>,
     answer: Option<Answer>,
     refusal: Option<Refusal>,
+    screened: Option<Screened>,
     pub(super) response_bytes: u64,
     /// Why the answer did not reach its end.
     pub(super) cut: Option<Cow<'static, str>>,
@@ -126,6 +128,7 @@ impl Telemetry {
             tunnel: None,
             answer: None,
             refusal: None,
+            screened: None,
             response_bytes: 0,
             cut: None,
         })
@@ -153,6 +156,11 @@ impl RequestRecord {
     /// The request is about this backend, without being sent there.
     pub(crate) fn is_for(&mut self, backend: &Arc<Backend>) {
         self.backend = Some(Arc::clone(backend));
+    }
+
+    /// A security policy has looked at the request.
+    pub(crate) fn screened(&mut self, screened: &Screened) {
+        self.screened = Some(screened.clone());
     }
 
     /// The request is a user's.
@@ -276,6 +284,7 @@ impl RequestRecord {
             backend: self.backend.as_ref().map_or("", |backend| backend.name.as_str()),
             outcome: ending.outcome(),
             refusal: self.refusal.as_ref(),
+            screened: self.screened.as_ref(),
             user_id: self.user_id.as_deref(),
             cut: self.cut.as_deref(),
         };

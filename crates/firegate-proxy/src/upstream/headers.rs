@@ -51,6 +51,8 @@ pub(crate) struct RequestHeaders<'a> {
     pub(crate) original_path: Option<HeaderValue>,
     /// The WebSocket that the client asked for.
     pub(crate) handshake: Option<&'a Handshake>,
+    /// What the security policy sets.
+    pub(crate) screened: &'a [(HeaderName, HeaderValue)],
     /// Who the user is.
     pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
     /// `Bearer` and the Google ID token for the service.
@@ -85,6 +87,10 @@ impl RequestHeaders<'_> {
             && let Some(authorization) = headers.get(AUTHORIZATION).cloned()
         {
             headers.insert(FORWARDED_AUTHORIZATION, authorization);
+        }
+        // Nothing that Firegate sets itself can be set by a policy in its stead.
+        for (name, value) in self.screened {
+            headers.insert(name, value.clone());
         }
         for (name, value) in self.identity {
             headers.insert(name, value);
@@ -149,6 +155,7 @@ mod tests {
             actions: None,
             original_path: None,
             handshake: None,
+            screened: &[],
             identity,
             google_token,
         }

@@ -102,10 +102,12 @@ impl<'a> Machine<'a> {
         let Ok(request) = request.body(()) else { return Ok(refused(Code::RequestMalformed, None)) };
         let (parts, ()) = request.into_parts();
         let scheme = if arrival.target.is_https { "https" } else { "http" };
-        let facts = match firegate_proxy::read_head(&parts, scheme) {
+        let mut facts = match firegate_proxy::read_head(&parts, scheme) {
             Ok(facts) => facts,
             Err(reason) => return Ok(denied(&reason)),
         };
+        // Somebody who may speak for the client says where it is.
+        (facts.client, facts.is_vouched_for) = (arrival.client, true);
         let world = World {
             snapshot: &self.snapshot,
             keys: &self.keys,
@@ -168,6 +170,9 @@ fn passed(forwarding: &Forwarding, arrival: &Arrival, facts: &RequestFacts<'_>) 
             &mut headers,
             &HeaderFacts { client_address, is_encrypted, protocol: "HTTP/1.1" },
         );
+    }
+    for (name, value) in facts.screened.get().map_or(&[][..], |screened| screened.request_headers()) {
+        headers.insert(name, value.clone());
     }
     let fields = headers
         .iter()

@@ -179,7 +179,8 @@ impl FiregateAnswer {
             }
             reason => reason.to_string(),
         };
-        Self::refused(denial.reason.code(), denial.stage, evidence)
+        let status = Some(denial.reason.status());
+        Self { status, ..Self::refused(denial.reason.code(), denial.stage, evidence) }
     }
 
     fn failed(fault: &Fault) -> Self {

@@ -116,8 +116,10 @@ impl Checker<'_> {
         let (rate_limits, has_policy) = (source.rate_limits.take(), source.security_policy.is_some());
         let rate_limits =
             self.rate_limits(&path.key("rate_limits"), rate_limits, whole.on_store_failure, has_policy);
-        let security_policy =
-            source.security_policy.take().map(|file| self.policy_file(&path.key("security_policy"), file));
+        let security_policy = source
+            .security_policy
+            .take()
+            .map(|file| self.security_policy(&path.key("security_policy"), file));
         let user_token = match source.user_token {
             None | Some(UserTokenSource::Drop) => UserToken::Drop,
             Some(UserTokenSource::Forward) => UserToken::Forward,

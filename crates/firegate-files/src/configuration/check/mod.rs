@@ -11,6 +11,7 @@ mod google_callers;
 mod members;
 mod rate_limits;
 mod routing;
+mod security_policy;
 mod tokens;
 mod url;
 mod users;
@@ -123,6 +124,7 @@ impl Checker<'_> {
             .map(|(index, file)| self.policy_file(&root.key("deny_policies").index(index), file))
             .collect();
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
+        self.security_policies(backends.as_ref(), behind.as_ref(), geo.is_some());
         let google = self.google(source.google.take().unwrap_or_default());
         let assertion = self.assertion(source.assertion.take());
         let exchange =

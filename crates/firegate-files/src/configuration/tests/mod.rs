@@ -17,16 +17,32 @@ backends:
 allow: [allAuthenticatedUsers]
 ";
 
-/// Files that are there, whatever their names, and empty; but for `missing.yaml`.
+/// Files that are there, whatever their names, and empty; but for `missing.yaml` and some security policies.
 struct EmptyFiles;
+
+/// A security policy of one rule before the default rule.
+fn security_policy(rule: &str) -> String {
+    format!(
+        "rules:\n- {{priority: 1, {rule}}}\n- {{priority: 2147483647, action: allow, match: {{versionedExpr: SRC_IPS_V1, config: \
+         {{srcIpRanges: ['*']}}}}}}\n"
+    )
+}
 
 impl NamedFiles for EmptyFiles {
     fn read(&self, name: &Path) -> io::Result<String> {
-        if name == Path::new("missing.yaml") {
-            Err(io::ErrorKind::NotFound.into())
-        } else {
-            Ok(String::new())
-        }
+        let expression = |action: &str, text: &str| {
+            security_policy(&format!("action: {action}, match: {{expr: {{expression: \"{text}\"}}}}"))
+        };
+        let limit = "throttle, rateLimitOptions: {rateLimitThreshold: {count: 1, intervalSec: 60}, exceedAction: deny(429), \
+            enforceOnKey: IP}";
+        Ok(match name.to_str().unwrap_or_default() {
+            "missing.yaml" => return Err(io::ErrorKind::NotFound.into()),
+            "armor.yaml" | "api-armor.yaml" => expression("deny(403)", "request.path == '/closed'"),
+            "regions.yaml" => expression("deny(403)", "origin.region_code == 'AQ'"),
+            "limits.yaml" => expression(limit, "request.path == '/sign-in'"),
+            "users.yaml" => expression("deny(403)", "auth.uid == 'mallory'"),
+            _ => String::new(),
+        })
     }
 }
 

@@ -107,12 +107,12 @@ fn misspelled_member() {
 
 #[test]
 fn feature_not_built_yet() {
-    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\nsecurity_policy: armor.yaml")), @r"
-        error[FG010]: `security_policy` is understood but not built yet in this version
-         --> firegate.yaml:6:22
+    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\niam_policy: iam.yaml")), @r"
+        error[FG010]: `iam_policy` is understood but not built yet in this version
+         --> firegate.yaml:6:17
           |
-        6 |     security_policy: armor.yaml
-          |                      ^^^^^^^^^^
+        6 |     iam_policy: iam.yaml
+          |                 ^^^^^^^^
           |
           = hint: remove it
         ");

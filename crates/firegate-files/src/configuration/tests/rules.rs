@@ -305,11 +305,24 @@ fn enforcement_and_streams() {
     check(&format!("{until_revocation}users: {{ revocation: {{ check: required }} }}\n"), &[]);
     check(&file("streams: { until: token_expiry }"), &[]);
     check(&file("streams: { until: never }"), &[]);
-    check(
-        &file("security_policy: missing.yaml"),
-        &["FG010 backends.api.security_policy", "FG012 backends.api.security_policy"],
-    );
-    check(&file("security_policy: armor.yaml"), &["FG010 backends.api.security_policy"]);
+}
+
+#[test]
+fn security_policies_are_read_with_the_configuration() {
+    let file = |policy: &str| backend(&format!("url: https://a.run.app\nsecurity_policy: {policy}"));
+    let at = "backends.api.security_policy";
+    check(&file("armor.yaml"), &[]);
+    check(&file("missing.yaml"), &[&format!("FG012 {at}")]);
+    check(&file("empty.yaml"), &["FG005 "]);
+    // What of a policy is wrong is said with its own file's place.
+    check(&file("users.yaml"), &["FG507 rules[0].match.expr.expression"]);
+    check(&file("{ file: users.yaml, dialect: firegate }"), &[]);
+    check(&file("regions.yaml"), &[&format!("FG229 {at}")]);
+    check(&format!("{}geo: {{ mmdb: places.mmdb }}\n", file("regions.yaml")), &[]);
+    check(&file("limits.yaml"), &[]);
+    check(&format!("{}behind: google-lb\n", file("limits.yaml")), &[&format!("FG228 {at}")]);
+    let upstream = file("{ file: limits.yaml, assume: evaluated_upstream }");
+    check(&format!("{upstream}behind: google-lb\n"), &[]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Version;
 
-use super::{AccessLine, Severity, write_number, write_seconds, write_time};
+use super::{AccessLine, Severity, security_policy, write_number, write_seconds, write_time};
 use crate::limits::LOG_FIELD_BYTES_MAX;
 
 /// Appends a line without its end.
@@ -39,6 +39,9 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
         member(",\"stage\":", refusal.stage.as_str().as_bytes(), to);
         member(",\"evidence\":", refusal.evidence.as_bytes(), to);
         member(",\"hint\":", entry.fix.as_bytes(), to);
+    }
+    if let Some(screened) = line.screened {
+        security_policy::write(screened, to);
     }
     optional(",\"user_id\":", line.user_id.map(str::as_bytes), to);
     if line.attempts > 0 {
@@ -103,7 +106,7 @@ fn protocol(version: Version) -> &'static [u8] {
     }
 }
 
-fn member(name: &str, value: &[u8], to: &mut Vec<u8>) {
+pub(super) fn member(name: &str, value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(name.as_bytes());
     to.push(b'"');
     escaped(value, to);

@@ -2,11 +2,13 @@
 //! by what stands in a request.
 
 mod json;
+mod security_policy;
 mod text;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use firegate_core::armor::Screened;
 use firegate_core::observed;
 use firegate_core::reason::{Code, Denial, Fault, Stage};
 use firegate_core::trace::TraceContext;
@@ -54,6 +56,8 @@ pub(crate) struct AccessLine<'a> {
     /// How it ended, as the metrics call it.
     pub(crate) outcome: &'static str,
     pub(crate) refusal: Option<&'a Refusal>,
+    /// What the backend's security policy did.
+    pub(crate) screened: Option<&'a Screened>,
     pub(crate) user_id: Option<&'a str>,
     /// Why the answer did not reach its end.
     pub(crate) cut: Option<&'a str>,

@@ -36,6 +36,7 @@ fn well() -> AccessLine<'static> {
         backend: "api",
         outcome: "permit",
         refusal: None,
+        screened: None,
         user_id: None,
         cut: None,
     }

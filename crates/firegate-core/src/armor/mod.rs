@@ -1,0 +1,39 @@
+//! What a backend's security policy says of a request, as Cloud Armor would: rules in the order of their priorities, the first
+//! that matches decides. Beyond Cloud Armor, rules may ask for the verified user; whoever drives the [`Screening`] identifies
+//! the user at the first rule that does, and evaluation goes on with that rule.
+//!
+//! Nothing here grants anything: that a policy allows a request means no more than that it does not refuse it.
+//!
+//! What is done where Cloud Armor's documentation is silent, or would be unsafe: a rule whose answer is unknown does not match,
+//! and neither does one whose expression fails, but in dialect `firegate`, where a rule that refuses or limits then refuses. A
+//! key of the verified user falls back to the client's address, never to everybody.
+
+mod compile;
+mod key;
+mod record;
+mod screening;
+mod source_index;
+mod subject;
+
+use std::fmt;
+use std::net::IpAddr;
+
+pub use compile::{Policy, PolicyRule};
+pub use record::{ArmorDenied, Note, NoteKind, RateLimitRecord, RuleOutcome, RuleRecord, Screened};
+pub use screening::{Progress, Screening, Verdict};
+pub use subject::{Subject, UserFacts};
+
+/// Where addresses are: a database that the operator names.
+pub trait Geography: fmt::Debug + Send + Sync {
+    /// What is known of an address.
+    fn locate(&self, address: IpAddr) -> Location;
+}
+
+/// Where an address is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// The country, as ISO 3166-1 alpha-2 in upper case.
+    pub region: Option<[u8; 2]>,
+    /// The number of the autonomous system.
+    pub asn: Option<u32>,
+}

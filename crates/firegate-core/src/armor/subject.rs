@@ -1,0 +1,147 @@
+//! What a policy may ask about a request, and the answers.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+use firegate_expr::{Attribute, Attributes, Fact, Value};
+use http::HeaderName;
+
+use super::{Geography, Location, Policy};
+use crate::facts::RequestFacts;
+use crate::identity::User;
+
+/// `X-Forwarded-For`, of which nobody can say which elements the client wrote itself; what `behind` vouches for is the client's
+/// address already.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The verified user and app, as far as there are any.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UserFacts<'a> {
+    /// The user.
+    pub user: Option<&'a User>,
+    /// The app's ID, by App Check.
+    pub app_id: Option<&'a str>,
+}
+
+/// A request as a policy sees it.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    pub(super) facts: &'a RequestFacts<'a>,
+    pub(super) user_ip: IpAddr,
+    geography: Option<&'a dyn Geography>,
+    location: OnceCell<Location>,
+    /// None as long as nobody has tried to identify anybody.
+    pub(super) identified: Option<UserFacts<'a>>,
+}
+
+impl<'a> Subject<'a> {
+    /// A request, before or after its user was identified.
+    pub fn new(
+        facts: &'a RequestFacts<'a>,
+        policy: &Policy,
+        geography: Option<&'a dyn Geography>,
+        identified: Option<UserFacts<'a>>,
+    ) -> Self {
+        let user_ip = user_ip(facts, &policy.user_ip_headers);
+        Self { facts, user_ip, geography, location: OnceCell::new(), identified }
+    }
+
+    pub(super) fn user(&self) -> Option<&'a User> {
+        self.identified.and_then(|identified| identified.user)
+    }
+
+    pub(super) fn app_id(&self) -> Option<&'a str> {
+        self.identified.and_then(|identified| identified.app_id)
+    }
+
+    /// Where the client is; `None` without a database.
+    pub(super) fn location(&self) -> Option<&Location> {
+        let geography = self.geography?;
+        Some(self.location.get_or_init(|| geography.locate(self.facts.client)))
+    }
+
+    fn of_user(&self, attribute: Attribute) -> Fact<'_> {
+        let Some(user) = self.user() else { return Fact::Absent };
+        Fact::Known(match attribute {
+            Attribute::AuthUid => Value::text(&user.uid),
+            Attribute::AuthEmail => return Fact::from(user.email.as_ref().map(Value::text)),
+            Attribute::AuthEmailVerified => Value::Bool(user.email_verified),
+            Attribute::AuthTenant => Value::text(user.tenant.as_deref().unwrap_or_default()),
+            Attribute::AuthProvider => Value::text(&user.sign_in_provider),
+            Attribute::AuthAnonymous => Value::Bool(user.is_anonymous()),
+            _ => return Fact::Absent,
+        })
+    }
+}
+
+/// `origin.user_ip`: the first configured header that holds one address and nothing else, if whoever the request came from may
+/// speak for others; else the client's address.
+fn user_ip(facts: &RequestFacts<'_>, names: &[HeaderName]) -> IpAddr {
+    if !facts.is_vouched_for {
+        return facts.client;
+    }
+    let named = names.iter().find_map(|name| {
+        if *name == X_FORWARDED_FOR {
+            return facts.headers.contains_key(name).then_some(facts.client);
+        }
+        let value = facts.header(name.clone())?.trim();
+        value.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    });
+    named.unwrap_or(facts.client)
+}
+
+impl Attributes for Subject<'_> {
+    fn attribute(&self, attribute: Attribute) -> Fact<'_> {
+        let facts = self.facts;
+        match attribute {
+            Attribute::OriginIp => Fact::Known(Value::Address(facts.client)),
+            Attribute::OriginUserIp => Fact::Known(Value::Address(self.user_ip)),
+            Attribute::OriginRegionCode => match self.location() {
+                None => Fact::Unavailable,
+                Some(location) => Fact::from(location.region.as_ref().map(Value::text)),
+            },
+            Attribute::OriginAsn => match self.location() {
+                None => Fact::Unavailable,
+                Some(location) => Fact::Known(Value::Int(location.asn.unwrap_or(0).into())),
+            },
+            Attribute::OriginTlsJa3Fingerprint | Attribute::OriginTlsJa4Fingerprint => Fact::Unavailable,
+            Attribute::RequestMethod => Fact::Known(Value::text(facts.method.as_str())),
+            Attribute::RequestPath => Fact::Known(Value::text(facts.path.as_str())),
+            Attribute::RequestScheme => Fact::Known(Value::text(facts.scheme)),
+            Attribute::RequestQuery => Fact::Known(Value::text(facts.query.unwrap_or_default())),
+            Attribute::AuthAppId => Fact::from(self.app_id().map(Value::text)),
+            of_user if of_user.is_of_user() => self.of_user(of_user),
+            _ => Fact::Absent,
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let mut values = self.facts.headers.get_all(name).iter();
+        let first = values.next()?.as_bytes();
+        let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
+        let mut joined = first.to_vec();
+        for value in std::iter::once(second).chain(values) {
+            joined.push(b',');
+            joined.extend_from_slice(value.as_bytes());
+        }
+        Some(Cow::Owned(joined))
+    }
+
+    fn has_user(&self) -> bool {
+        self.user().is_some()
+    }
+
+    fn claim(&self, name: &str) -> Fact<'_> {
+        let Some(user) = self.user() else { return Fact::Absent };
+        match name {
+            "sub" | "user_id" => Fact::Known(Value::text(&user.uid)),
+            "email" => Fact::from(user.email.as_ref().map(Value::text)),
+            "email_verified" => Fact::Known(Value::Bool(user.email_verified)),
+            "firebase" => Fact::Known(Value::Object(&user.firebase)),
+            "auth_time" => Fact::Known(Value::Int(user.auth_time.as_seconds())),
+            "exp" => Fact::Known(Value::Int(user.expires_at.as_seconds())),
+            custom => Fact::from(user.claims.get(custom).map(Value::from)),
+        }
+    }
+}
