@@ -391,17 +391,19 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// All elements are evaluated, as CEL makes a list before it looks into it: one without a value decides.
     fn in_elements(&self, element: &'a Node, elements: &'a [Node]) -> Evaluated<'a> {
-        let sought = self.value(element)?;
-        let mut undecided: Option<Stop> = None;
+        let sought = self.value(element);
+        let mut found = false;
+        let mut stopped = sought.as_ref().err().copied();
         for element in elements {
-            match self.value(element) {
-                Ok(value) if value.equals(&sought) => return Ok(Value::Bool(true)),
-                Ok(_) => {}
-                Err(stop) => undecided = Some(undecided.map_or(stop, |first| first.or(stop))),
+            match (self.value(element), &sought) {
+                (Ok(value), Ok(sought)) => found |= value.equals(sought),
+                (Ok(_), Err(_)) => {}
+                (Err(stop), _) => stopped = Some(stopped.map_or(stop, |first| first.or(stop))),
             }
         }
-        undecided.map_or(Ok(Value::Bool(false)), Err)
+        stopped.map_or(Ok(Value::Bool(found)), Err)
     }
 
     fn has_only(&self, node: &Node, list: &'a Node, allowed: &'a [Node]) -> Evaluated<'a> {

@@ -107,7 +107,9 @@ pub(crate) fn zone(text: &str) -> Option<TimeZone> {
 /// A field of a time, as it is in a zone. Months, days of the month and of the year count from 0, `getDate` from 1, and a
 /// week begins with Sunday.
 pub(crate) fn field(time: Timestamp, field: Calendar, zone: &TimeZone) -> Option<i64> {
-    let offset = zone.to_offset(jiff::Timestamp::from_second(time.seconds()).ok()?).seconds();
+    // The database's times end a day before ours, so that every offset fits; no zone changes its offset there.
+    let seconds = time.seconds().clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+    let offset = zone.to_offset(jiff::Timestamp::from_second(seconds).ok()?).seconds();
     let local = time.seconds() + i64::from(offset);
     let (days, second) = (local.div_euclid(SECONDS_PER_DAY), local.rem_euclid(SECONDS_PER_DAY));
     let (year, month, day) = civil_from_days(days);
@@ -274,6 +276,8 @@ mod tests {
         check(time, "UTC", Calendar::FullYear, 2026);
         check("2024-12-31T00:00:00Z", "UTC", Calendar::DayOfYear, 365);
         check("0001-01-01T00:00:00Z", "UTC", Calendar::FullYear, 1);
+        check("9999-12-31T23:59:59Z", "UTC", Calendar::Hours, 23);
+        check("9999-12-31T23:59:59Z", "+01:00", Calendar::FullYear, 10_000);
         assert!(zone("Europe/Atlantis").is_none() && zone("25:00").is_none() && zone("+1:00").is_none());
     }
 

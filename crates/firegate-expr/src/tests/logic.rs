@@ -68,6 +68,7 @@ fn not_binds_tighter_than_and_and_and_tighter_than_or() {
     check("7 / 2 == 3 && -7 / 2 == -3 && -7 % 3 == -1", "true");
     check("1 / 0 == 1", "error");
     check("!!true && --1 == 1 && ---1 == -1 && !!!false", "true");
+    check("1 in [1, 1 / 0]", "error");
     check("0x10 == 16", "true");
     check("-9223372036854775808 < 0", "true");
 }
