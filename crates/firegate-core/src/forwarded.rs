@@ -52,8 +52,6 @@ pub struct Client {
     pub address: IpAddr,
     /// `http` or `https`, as the client sent it.
     pub scheme: &'static str,
-    /// Whether whom the request came from may speak for others.
-    pub is_vouched_for: bool,
 }
 
 impl ForwardedTrust {
@@ -94,7 +92,7 @@ pub fn client(
 ) -> Client {
     let peer = peer.to_canonical();
     let Some(trust) = trust.filter(|trust| trust.trusts(peer)) else {
-        return Client { address: peer, scheme, is_vouched_for: false };
+        return Client { address: peer, scheme };
     };
     let mut schemes = headers.get_all(X_FORWARDED_PROTO).iter().map(HeaderValue::as_bytes);
     let scheme = match (schemes.next(), schemes.next()) {
@@ -108,7 +106,7 @@ pub fn client(
         .flat_map(|value| value.to_str().unwrap_or_default().split(','));
     // Too few elements, or one that is no address: somebody is not where the configuration says.
     let address = elements.rev().nth(trust.position.saturating_sub(1)).and_then(address);
-    Client { address: address.unwrap_or(peer), scheme, is_vouched_for: true }
+    Client { address: address.unwrap_or(peer), scheme }
 }
 
 /// What a proxy of the operator's own calls the request: `X-Firegate-Request-Id`, else `X-Request-Id`. Whoever could choose it
@@ -140,7 +138,7 @@ fn address(element: &str) -> Option<IpAddr> {
 /// what the client named, and `version` what it spoke.
 pub fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
     trace::drop_malformed(headers);
-    let via = via(headers, client, version);
+    let via = via(version);
     let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
     for name in protected {
         headers.remove(name);
@@ -161,8 +159,9 @@ pub fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Ve
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme));
 }
 
-/// RFC 9110, section 7.6.3: what those said who are believed, and then this hop.
-fn via(headers: &HeaderMap, client: &Client, version: Version) -> String {
+/// RFC 9110, section 7.6.3: this hop alone. Google's front ends hand on what a client wrote there, and nothing tells it from
+/// what a trusted hop did.
+fn via(version: Version) -> String {
     let received = match version {
         Version::HTTP_09 => "0.9",
         Version::HTTP_10 => "1.0",
@@ -170,12 +169,7 @@ fn via(headers: &HeaderMap, client: &Client, version: Version) -> String {
         Version::HTTP_3 => "3",
         _ => "1.1",
     };
-    let mut hops = Vec::new();
-    if client.is_vouched_for {
-        hops.extend(headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned));
-    }
-    hops.push(format!("{received} {PSEUDONYM}"));
-    hops.join(", ")
+    format!("{received} {PSEUDONYM}")
 }
 
 /// RFC 7239, section 4: addresses of IPv6 are in brackets, and what has brackets or a colon is quoted.
@@ -291,24 +285,17 @@ mod tests {
         check(hops(1), false, "10.1.1.1", &["unknown"], "10.1.1.1");
     }
 
-    fn rewritten(
-        address: &str,
-        is_vouched_for: bool,
-        host: &str,
-        version: Version,
-        via: &[&str],
-    ) -> HeaderMap {
+    fn rewritten(address: &str, host: &str, version: Version, via: &[&str]) -> HeaderMap {
         let pairs = via.iter().map(|value| ("via", *value)).collect::<Vec<_>>();
         let mut headers = fields(&pairs);
-        let client =
-            Client { address: address.parse().expect("an address"), scheme: "https", is_vouched_for };
+        let client = Client { address: address.parse().expect("an address"), scheme: "https" };
         rewrite(&mut headers, &client, host, version);
         headers
     }
 
     #[test]
     fn the_way_is_told_anew() {
-        let headers = rewritten("203.0.113.9", false, "door.example:8080", Version::HTTP_11, &["1.0 liar"]);
+        let headers = rewritten("203.0.113.9", "door.example:8080", Version::HTTP_11, &["1.0 liar"]);
         assert_eq!(headers["x-forwarded-for"], "203.0.113.9");
         assert_eq!(headers["x-forwarded-host"], "door.example:8080");
         assert_eq!(headers["x-forwarded-proto"], "https");
@@ -316,17 +303,16 @@ mod tests {
         let expected = "by=_firegate;for=203.0.113.9;host=\"door.example:8080\";proto=https";
         assert_eq!(headers["forwarded"], expected);
 
-        let headers =
-            rewritten("2001:db8::1", true, "door.example", Version::HTTP_2, &["1.1 a", "1.1 google"]);
-        assert_eq!(headers["via"], "1.1 a, 1.1 google, 2 firegate");
+        let headers = rewritten("2001:db8::1", "door.example", Version::HTTP_2, &["1.1 a", "1.1 google"]);
+        assert_eq!(headers["via"], "2 firegate", "a client may have written the rest, whoever handed it on");
         let expected = "by=_firegate;for=\"[2001:db8::1]\";host=door.example;proto=https";
         assert_eq!(headers["forwarded"], expected);
 
-        let headers = rewritten("203.0.113.9", true, "", Version::HTTP_10, &[]);
+        let headers = rewritten("203.0.113.9", "", Version::HTTP_10, &[]);
         assert!(!headers.contains_key("x-forwarded-host"));
         assert_eq!(headers["via"], "1.0 firegate");
         assert_eq!(headers["forwarded"], "by=_firegate;for=203.0.113.9;proto=https");
-        let headers = rewritten("203.0.113.9", true, "[2001:db8::2]:443", Version::HTTP_11, &[]);
+        let headers = rewritten("203.0.113.9", "[2001:db8::2]:443", Version::HTTP_11, &[]);
         let expected = "by=_firegate;for=203.0.113.9;host=\"[2001:db8::2]:443\";proto=https";
         assert_eq!(headers["forwarded"], expected);
     }

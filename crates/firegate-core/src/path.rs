@@ -54,6 +54,11 @@ impl NormalPath {
         self.has_encoded_separator
     }
 
+    /// Whether a server that decodes its separators would read a path in this folder, which ends with a slash.
+    pub fn may_be_read_in(&self, folder: &str) -> bool {
+        self.decoded_readings().any(|reading| reading.text.starts_with(folder))
+    }
+
     /// The paths that servers might make of the encoded separators: each may be decoded or not, and empty segments
     /// dropped or not.
     pub(crate) fn decoded_readings(&self) -> impl Iterator<Item = Self> + '_ {

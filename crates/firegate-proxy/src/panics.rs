@@ -17,12 +17,17 @@ pub(crate) struct Panicked(String);
 
 impl Panics {
     /// Does `work`, and counts a panic in it. What it shares with others has to bear that: it is atomic, or behind locks that
-    /// are held for a few assignments and of which nobody minds the poison.
-    pub(crate) async fn catch<T>(&self, work: impl Future<Output = T>) -> Result<T, Panicked> {
-        let caught = AssertUnwindSafe(work).catch_unwind().await;
-        caught.map_err(|payload| {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Panicked(message(&*payload).to_owned())
+    /// are held for a few assignments and of which nobody minds the poison. This is no `async fn`, which would have room for
+    /// `work` twice: as its argument, and where it is awaited.
+    pub(crate) fn catch<W: Future>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<W::Output, Panicked>> + use<'_, W> {
+        AssertUnwindSafe(work).catch_unwind().map(|caught| {
+            caught.map_err(|payload| {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                Panicked(message(&*payload).to_owned())
+            })
         })
     }
 

@@ -211,6 +211,10 @@ impl RequestContext<'_> {
         if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
             return self.well_known(name, &head, parts, body, record).await;
         }
+        if head.facts.path.may_be_read_in(WELL_KNOWN) {
+            let why = "the path's encoded slash would lead to Firegate's own paths if it were decoded";
+            return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
+        }
         if snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
             return Ok(well_known::only_reads(parts)
                 .unwrap_or_else(|| exchange::metadata(&snapshot.identity.issuer)));

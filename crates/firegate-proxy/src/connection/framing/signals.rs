@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
-use http::Request;
 use http::header::UPGRADE;
+use http::{Request, Version};
 
 use super::head::names_web_socket;
 use super::violation::Violation;
@@ -43,7 +43,8 @@ impl Signals {
     /// The service: whether the stream waits for the answer to this request before it reads on.
     pub(crate) fn awaits_answer<B>(request: &Request<B>) -> bool {
         let mut values = request.headers().get_all(UPGRADE).iter();
-        values.any(|value| names_web_socket(value.as_bytes()))
+        // HTTP/1.0 has no upgrades, and the scanner knows: an answer that it does not wait for would count for the next one.
+        request.version() == Version::HTTP_11 && values.any(|value| names_web_socket(value.as_bytes()))
     }
 
     /// The service: the request is answered.
@@ -71,5 +72,24 @@ impl Signals {
             NOTHING_ASKED | ASKED => Poll::Pending,
             answer => Poll::Ready(answer == SWITCHED),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(version: Version, upgrade: &str, expected: bool) {
+        let request =
+            Request::builder().version(version).header(UPGRADE, upgrade).body(()).expect("a request");
+        assert_eq!(Signals::awaits_answer(&request), expected, "{version:?} {upgrade}");
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_where_the_scanner_asked_for_one() {
+        check(Version::HTTP_11, "websocket", true);
+        check(Version::HTTP_11, "WebSocket", true);
+        check(Version::HTTP_11, "h2c", false);
+        check(Version::HTTP_10, "websocket", false);
     }
 }
