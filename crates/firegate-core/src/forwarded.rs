@@ -52,6 +52,8 @@ pub struct Client {
     pub address: IpAddr,
     /// `http` or `https`, as the client sent it.
     pub scheme: &'static str,
+    /// Whether whom the request came from may speak for others.
+    pub is_vouched_for: bool,
 }
 
 impl ForwardedTrust {
@@ -92,7 +94,7 @@ pub fn client(
 ) -> Client {
     let peer = peer.to_canonical();
     let Some(trust) = trust.filter(|trust| trust.trusts(peer)) else {
-        return Client { address: peer, scheme };
+        return Client { address: peer, scheme, is_vouched_for: false };
     };
     let mut schemes = headers.get_all(X_FORWARDED_PROTO).iter().map(HeaderValue::as_bytes);
     let scheme = match (schemes.next(), schemes.next()) {
@@ -106,7 +108,7 @@ pub fn client(
         .flat_map(|value| value.to_str().unwrap_or_default().split(','));
     // Too few elements, or one that is no address: somebody is not where the configuration says.
     let address = elements.rev().nth(trust.position.saturating_sub(1)).and_then(address);
-    Client { address: address.unwrap_or(peer), scheme }
+    Client { address: address.unwrap_or(peer), scheme, is_vouched_for: true }
 }
 
 /// What a proxy of the operator's own calls the request: `X-Firegate-Request-Id`, else `X-Request-Id`. Whoever could choose it
@@ -288,7 +290,8 @@ mod tests {
     fn rewritten(address: &str, host: &str, version: Version, via: &[&str]) -> HeaderMap {
         let pairs = via.iter().map(|value| ("via", *value)).collect::<Vec<_>>();
         let mut headers = fields(&pairs);
-        let client = Client { address: address.parse().expect("an address"), scheme: "https" };
+        let client =
+            Client { address: address.parse().expect("an address"), scheme: "https", is_vouched_for: true };
         rewrite(&mut headers, &client, host, version);
         headers
     }

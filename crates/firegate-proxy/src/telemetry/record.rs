@@ -119,7 +119,7 @@ impl Telemetry {
             user_agent: header(USER_AGENT),
             referer: header(REFERER),
             trace: None,
-            client: Client { address: arrival.peer.ip(), scheme: arrival.scheme() },
+            client: Client { address: arrival.peer.ip(), scheme: arrival.scheme(), is_vouched_for: false },
             backend: None,
             route: Route::NONE,
             user_id: None,

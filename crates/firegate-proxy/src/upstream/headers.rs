@@ -143,7 +143,7 @@ mod tests {
                 value.parse().expect("a value"),
             );
         }
-        let client = Client { address: [203, 0, 113, 9].into(), scheme: "https" };
+        let client = Client { address: [203, 0, 113, 9].into(), scheme: "https", is_vouched_for: false };
         let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
         let google_token = Some(HeaderValue::from_static("Bearer google"));
         RequestHeaders {
