@@ -21,6 +21,8 @@ mod google_callers;
 mod kept_data;
 #[cfg(unix)]
 mod killed;
+#[cfg(unix)]
+mod limits;
 mod listening;
 mod local_google;
 mod metrics;
@@ -29,6 +31,10 @@ mod outages;
 mod panics;
 #[cfg(unix)]
 mod process;
+#[cfg(unix)]
+#[allow(dead_code, reason = "the tests of the store itself use all of it")]
+#[path = "../../../firegate-proxy/src/limits_store/tests/server.rs"]
+mod redis_server;
 mod refused_by_whom;
 mod reloading;
 mod requests;
