@@ -14,7 +14,7 @@ use firegate_core::forwarded::ForwardedTrust;
 use firegate_core::limiter::MemoryCounters;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::SharedClock;
-use firegate_files::configuration::{Behind, Configuration, IdentityHeaders, Routing};
+use firegate_files::configuration::{Behind, Configuration, IdentityHeaders, LimitsStore, Routing};
 
 use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
@@ -61,6 +61,10 @@ pub(crate) const INGRESS_ADVICE: &str = "`behind: google-lb` on Cloud Run believ
     let nothing but the load balancer reach the service: gcloud run services update SERVICE --ingress \
     internal-and-cloud-load-balancing";
 
+/// On Cloud Run there are as many instances as it likes.
+const PER_INSTANCE_ADVICE: &str = "rate limits are counted per instance, of which Cloud Run starts as many as it needs; hint: let \
+    them count together: `limits_store: rediss://HOST:PORT`, or run one: gcloud run services update SERVICE --max-instances 1";
+
 impl Generation {
     /// Compiles a configuration, reads the keys and credentials that it names, and begins to fetch what it needs. What it has
     /// in common with `former` is taken over from there.
@@ -82,7 +86,11 @@ impl Generation {
         snapshot =
             snapshot.with_geography(geography.map(|database| Arc::new(database) as Arc<dyn Geography>));
         let limits = snapshot.security_policies().flat_map(|policy| policy.rate_limits()).cloned();
-        process.counters.go_by(&limits.collect::<Vec<_>>());
+        let limits = limits.collect::<Vec<_>>();
+        process.counters.go_by(&limits);
+        if process.on_cloud_run && !limits.is_empty() && configuration.limits_store == LimitsStore::Memory {
+            tracing::warn!("{PER_INSTANCE_ADVICE}");
+        }
         let assertions = assertions(&configuration, &snapshot, process, control, former)?;
         let handle = control.handle(&ControlOptions {
             configuration: &configuration,

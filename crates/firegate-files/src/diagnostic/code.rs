@@ -133,6 +133,8 @@ codes! {
     LIMITS_STORE = "FG170";
     /// `rate_limits` is about rules that there are not.
     RATE_LIMITS = "FG171";
+    /// Limits are counted by each of several instances for itself.
+    LIMITS_PER_INSTANCE = "FG172";
 
     /// A host of a URL map cannot be read, or stands in two host rules.
     URL_MAP_HOST = "FG301";

@@ -125,6 +125,7 @@ impl Checker<'_> {
             .collect();
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
         self.security_policies(backends.as_ref(), behind.as_ref(), geo.is_some());
+        self.limits_per_instance(backends.as_ref(), behind.as_ref(), limits_store.as_ref());
         let google = self.google(source.google.take().unwrap_or_default());
         let assertion = self.assertion(source.assertion.take());
         let exchange =

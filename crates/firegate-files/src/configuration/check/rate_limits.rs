@@ -1,9 +1,13 @@
 //! Where limits are counted, and how the rules of a backend's policy count.
 
+use std::collections::BTreeMap;
+
 use url::{Host, Url};
 
 use super::Checker;
 use super::url::has_password;
+use crate::configuration::model::{Backend, Behind};
+use crate::configuration::names::BackendName;
 use crate::configuration::rate_limits::{
     CountAlgorithm, LimitsStore, OnStoreFailure, Password, RateLimitSettings, RateLimits, RedisServer,
 };
@@ -20,6 +24,10 @@ const PORT_DEFAULT: u16 = 6379;
 
 /// The highest priority that a rule has: that of the default rule.
 const PRIORITY_MAX: u32 = i32::MAX as u32;
+
+/// What makes limits of several instances one.
+const PER_INSTANCE_HINT: &str = "let them count together: `limits_store: rediss://HOST:PORT`; or run one instance: gcloud run services update SERVICE \
+     --max-instances 1";
 
 /// What `limits_store` says.
 pub(super) struct CheckedStore {
@@ -87,6 +95,30 @@ impl Checker<'_> {
         (server.password_file, server.ca_certificates) = (password_file?, ca_certificates?);
         let on_failure = on_failure.map_or_else(OnStoreFailure::default, on_store_failure);
         Some(CheckedStore { store: LimitsStore::Redis(Box::new(server)), on_failure })
+    }
+
+    /// On Cloud Run there are as many instances as it likes.
+    pub(super) fn limits_per_instance(
+        &mut self,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+        behind: Option<&Option<Behind>>,
+        store: Option<&CheckedStore>,
+    ) {
+        let counts_alone = store.is_some_and(|checked| checked.store == LimitsStore::Memory);
+        if !counts_alone || behind.is_none_or(|behind| *behind != Some(Behind::CloudRun)) {
+            return;
+        }
+        let limits = |backend: &Backend| {
+            let policy = backend.security_policy.as_ref();
+            policy.is_some_and(|policy| policy.rules.iter().any(|rule| rule.action.rate_limit().is_some()))
+        };
+        let mut backends = backends.into_iter().flatten();
+        if let Some((name, _)) = backends.find(|(_, backend)| limits(backend)) {
+            let path = YamlPath::root().key("backends").key(name.as_str()).key("security_policy");
+            let message = "the limits of the policy are counted per instance, of which Cloud Run starts as many as it needs";
+            let found = Diagnostic::note(code::LIMITS_PER_INSTANCE, message);
+            self.report(&path, found.hint(PER_INSTANCE_HINT));
+        }
     }
 
     /// The server that a URL names. The text is never repeated: it may hold a password.

@@ -77,3 +77,13 @@ fn rate_limits_are_for_a_backend_with_a_policy() {
         &["FG010 backends.api.security_policy", "FG006 backends.api.rate_limits.rules.1000.algorithm"],
     );
 }
+
+#[test]
+fn limits_that_each_instance_counts_for_itself_are_told() {
+    let limits = backend("url: https://example.com\nsecurity_policy: limits.yaml");
+    check(&limits, &[]);
+    check(&format!("{limits}behind: cloud-run\n"), &["FG172 backends.api.security_policy"]);
+    check(&format!("{limits}behind: cloud-run\nlimits_store: redis://h\n"), &[]);
+    let none = backend("url: https://example.com\nsecurity_policy: armor.yaml");
+    check(&format!("{none}behind: cloud-run\n"), &[]);
+}
