@@ -76,7 +76,8 @@ mod tests {
         bytes.extend_from_slice(b"\xab\xcd\xefMaxMind.com");
         let number = |name: &str, value: u8| [text(name), vec![0xa1, value]].concat();
         let members = [
-            number("node_count", 1),
+            // The count is a uint32, the others are uint16.
+            [text("node_count"), vec![0xc1, 1]].concat(),
             number("record_size", 24),
             number("ip_version", 4),
             number("binary_format_major_version", 2),
