@@ -19,7 +19,7 @@ use crate::app_check::{AppCheckRules, VerifiedApp, verify_app};
 use crate::cors::{CorsPolicy, PreflightAnswer};
 use crate::exchange::ExchangeRequest;
 use crate::facts::RequestFacts;
-use crate::iam;
+use crate::iam::{self, IamRequest};
 use crate::identity::{
     AccountStatus, Identified, KeyRing, KnownAccounts, Obstacle, Principal, TokenKind, User, identify,
     judge_account,
@@ -192,6 +192,8 @@ enum Purpose<'a> {
 struct Admitted<'a> {
     permit: Permit,
     account: Option<AccountRule>,
+    /// Everyone may send this request, with or without a token.
+    admits_everyone: bool,
     app_check_token: Option<&'a str>,
 }
 
@@ -324,7 +326,7 @@ fn decide<'a>(
             let why = format!("names {key_id:?}, which is no published key");
             deny(Reason::AppCheckTokenInvalid { part: "`kid`", why }, stage)
         }
-        (_, Some(_)) if asked.may_ignore_cookie() => {
+        (_, Some(_)) if asked.may_ignore_cookie(world.now) => {
             decide(Asked { cookie_is_nobodys: true, known_caller: None, ..asked }, refreshed, None, world)
         }
         (_, Some(key_id)) => deny(Reason::TokenKeyUnknown { key_id }, stage),
@@ -349,13 +351,26 @@ impl<'a> Asked<'a> {
         self.route.as_ref().and_then(RouteEntry::cors).or(world.snapshot.cors.as_ref())
     }
 
+    /// The request as IAM's conditions see it.
+    fn iam_request(&self, now: UnixTime) -> IamRequest<'_> {
+        match self.purpose {
+            Purpose::Forward => IamRequest::of(self.facts, now),
+            Purpose::Exchange(_) => IamRequest::of_exchange(now),
+        }
+    }
+
+    /// Whether everyone may send this request, with or without a token.
+    fn admits_everyone(&self, now: UnixTime) -> bool {
+        self.backend.bindings.admit_everyone(&self.iam_request(now))
+    }
+
     /// Whether it is a cookie that fails, on a backend that everyone may call: a browser sends the cookie of a session that is
     /// over by itself, and the page that would renew it has to load.
-    fn may_ignore_cookie(&self) -> bool {
+    fn may_ignore_cookie(&self, now: UnixTime) -> bool {
         let token = presented_token(self.facts, self.backend.token_sources()).ok().flatten();
         matches!(self.purpose, Purpose::Forward)
             && !self.cookie_is_nobodys
-            && self.backend.admits_everyone()
+            && self.admits_everyone(now)
             && token.is_some_and(|token| token.source == TokenSource::Cookie)
     }
 }
@@ -373,10 +388,11 @@ fn preflight<'a>(facts: &RequestFacts<'_>, cors: Option<&CorsPolicy>) -> Option<
 fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, Stop> {
     let at = |stage| move |obstacle| Stop { obstacle, stage };
     let denied_at = |stage| move |reason| Stop { obstacle: Obstacle::Denied(reason), stage };
+    let admits_everyone = asked.admits_everyone(world.now);
     let known = asked.known_caller.take().map(|known| known.identity);
     let identity = known.unwrap_or_else(|| identity(asked, world));
     let (identified, token) = identity.map_err(at(Stage::Identity))?;
-    if identified.is_none() && !asked.backend.admits_everyone() {
+    if identified.is_none() && !admits_everyone {
         // Nobody was judged yet, neither a user nor an app: whoever calls lacks the user's token first.
         return Err(denied_at(Stage::Identity)(Reason::TokenMissing));
     }
@@ -386,16 +402,18 @@ fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admitted<'a>, S
     let app = if is_spared { None } else { app(asked, world).map_err(at(Stage::AppCheck))? };
     let account = identified.as_ref().and_then(|identified| AccountRule::of(identified, world.snapshot));
     let principal = identified.map(|identified| identified.principal);
-    let mirror = mirror(asked, principal.as_ref(), token.as_ref());
-    let authorized = iam::authorize(&asked.backend, principal, token.as_ref());
+    let request = asked.iam_request(world.now);
+    let mirror = mirror(asked, &request, principal.as_ref(), token.as_ref());
+    let authorized = iam::authorize(&asked.backend, &request, principal, token.as_ref());
     let permit = authorized.map_err(denied_at(Stage::Iam))?.along(asked.route.clone()).mirrored(mirror);
-    Ok(Admitted { permit, account, app_check_token: app.and_then(|app| app.to_be_consumed) })
+    Ok(Admitted { permit, account, admits_everyone, app_check_token: app.and_then(|app| app.to_be_consumed) })
 }
 
 /// Leave to send a copy of the request to the service that its route mirrors it to. That is a backend of its own: its own
 /// bindings have to admit the caller, and if it asks for anything else that was not judged here, it gets nothing.
 fn mirror(
     asked: &Asked<'_>,
+    request: &IamRequest<'_>,
     principal: Option<&Arc<Principal>>,
     token: Option<&PresentedToken<'_>>,
 ) -> Option<Permit> {
@@ -410,7 +428,7 @@ fn mirror(
     if !judged_alike || !is_for_all {
         return None;
     }
-    iam::authorize(backend, principal.cloned(), token).ok()
+    iam::authorize(backend, request, principal.cloned(), token).ok()
 }
 
 /// Which app calls, if the backend requires that it proves it.
@@ -450,18 +468,20 @@ fn identity<'a>(
     let identified = match judge(token.text) {
         // Where everyone may pass, a service account that no member names is nobody in particular: anyone can make one.
         Ok(Identified { principal, .. })
-            if let Principal::GoogleAccount(account) = &*principal
-                && backend.admits_everyone()
-                && !backend.bindings.name_account(account) =>
+            if matches!(*principal, Principal::GoogleAccount(_))
+                && asked.admits_everyone(world.now)
+                && !backend.bindings.name_account(&principal) =>
         {
             return Ok((None, Some(token)));
         }
         Ok(identified) => identified,
         // A webhook's own bearer token is none of Firegate's business where everyone may pass.
-        Err(Obstacle::Denied(reason)) if backend.admits_everyone() && is_foreign(&reason, token.text) => {
+        Err(Obstacle::Denied(reason))
+            if asked.admits_everyone(world.now) && is_foreign(&reason, token.text) =>
+        {
             return Ok((None, Some(token)));
         }
-        Err(Obstacle::Denied(_)) if asked.may_ignore_cookie() => return Ok((None, Some(nobody))),
+        Err(Obstacle::Denied(_)) if asked.may_ignore_cookie(world.now) => return Ok((None, Some(nobody))),
         Err(obstacle) => return Err(obstacle),
     };
     if token.source == TokenSource::Cookie {

@@ -12,7 +12,7 @@ use http::{HeaderName, Method};
 
 use crate::armor::{Geography, Policy};
 use crate::cors::CorsPolicy;
-use crate::iam::{Bindings, Directory, IdentityPool};
+use crate::iam::{Bindings, DenyRules, Directory, IdentityPool};
 use crate::identity::IdentityRules;
 use crate::route::{Routed, Routes};
 
@@ -70,10 +70,11 @@ impl Snapshot {
             project_number: configuration.project_number.as_ref().map(ToString::to_string),
         };
         let directory = Arc::new(Directory::new(pool, &configuration.groups));
+        let denials = Arc::new(DenyRules::new(&configuration.deny_policies, &directory));
         let backends = configuration.backends.iter().map(|(name, settings)| {
             Arc::new(Backend {
                 name: name.to_string(),
-                bindings: Bindings::new(settings.members(), &directory),
+                bindings: Bindings::new(settings.grants(), &denials, &directory),
                 security_policy: settings
                     .security_policy
                     .as_ref()
@@ -175,11 +176,6 @@ impl Backend {
     /// The audiences of all its endpoints.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
         self.settings.endpoints().map(|endpoint| endpoint.audience.as_str())
-    }
-
-    /// Whether everyone may call it, with or without a token.
-    pub fn admits_everyone(&self) -> bool {
-        self.bindings.admit_everyone()
     }
 
     /// Whether it also gets the requests that would be refused.

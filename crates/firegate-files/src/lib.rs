@@ -6,6 +6,7 @@
 //! - [`configuration`]: `firegate.yaml`, the front door's own configuration.
 //! - [`groups`]: who is in which group.
 //! - [`export`]: a file of Google's, written back as its import takes it.
+//! - [`iam_policy`]: IAM policies of Cloud Run services, and deny policies.
 //! - [`google_file`]: what all files of Google's have in common: fields, how each is treated, and writing them back.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`decision_cases`]: requests, and what a configuration is expected to make of them.
@@ -26,6 +27,7 @@ pub mod expression_suite;
 pub mod google_file;
 pub mod groups;
 pub mod header_names;
+pub mod iam_policy;
 pub mod limits;
 pub mod members;
 pub mod security_policy;

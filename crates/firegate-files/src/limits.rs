@@ -44,6 +44,12 @@ pub const MEMBERS_MAX: usize = 1_500;
 /// The longest member, in bytes.
 pub const MEMBER_BYTES_MAX: usize = 1_024;
 
+/// How many members an IAM policy may have at Google, over all bindings (<https://cloud.google.com/iam/quotas#limits>).
+pub const POLICY_PRINCIPALS_MAX: usize = 1_500;
+
+/// How many of them may be groups.
+pub const POLICY_GROUPS_MAX: usize = 250;
+
 /// The longest name of a claim, in bytes.
 pub const CLAIM_NAME_BYTES_MAX: usize = 128;
 

@@ -86,9 +86,7 @@ pub(super) fn unavailable<'a>(admitted: Admitted<'a>, world: &World<'_>) -> Step
 
 /// Refuses a user; where everyone may pass, one whom a cookie names is nobody instead, as with any other cookie that fails.
 fn refuse<'a>(admitted: Admitted<'a>, reason: Reason, world: &World<'_>) -> Step<'a> {
-    if admitted.permit.token_source() == Some(TokenSource::Cookie)
-        && admitted.permit.backend().admits_everyone()
-    {
+    if admitted.permit.token_source() == Some(TokenSource::Cookie) && admitted.admits_everyone {
         let permit = admitted.permit.without_principal();
         return consume(Admitted { permit, ..admitted }, world.now);
     }

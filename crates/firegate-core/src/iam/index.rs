@@ -65,6 +65,11 @@ impl MemberIndex {
         push(&mut self.subjects, Cow::Borrowed(uid), position);
     }
 
+    /// The positions of those that name everyone.
+    pub(super) fn everyone(&self) -> &[u32] {
+        &self.everyone
+    }
+
     /// Calls `found` with the position of each member that names the caller, but for groups.
     pub(super) fn each(
         &self,

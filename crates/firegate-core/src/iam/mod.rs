@@ -1,19 +1,28 @@
-//! Who may pass: the bindings of a backend against the caller. The only place that makes a [`Permit`].
+//! Who may pass: deny policies first, then the bindings of a backend, against the caller. The only place that makes a [`Permit`].
 
+mod denial;
 mod directory;
 mod index;
 mod member;
 mod near;
+mod request;
 
 use std::sync::Arc;
 
+use firegate_files::diagnostic::Place;
+use firegate_files::iam_policy::Grant;
 use firegate_files::members::Member;
 
+/// What a condition says of a request.
+pub use firegate_expr::Outcome as ConditionOutcome;
+
+pub use denial::DenyRules;
 pub use directory::{Directory, IdentityPool};
 pub use index::AddressReading;
 pub use member::matches;
+pub use request::IamRequest;
 
-use crate::identity::{GoogleAccount, Principal};
+use crate::identity::Principal;
 use crate::limits::MEMBERS_SHOWN_MAX;
 use crate::permit::Permit;
 use crate::reason::Reason;
@@ -25,79 +34,109 @@ use near::near;
 /// Who may call a backend.
 #[derive(Debug)]
 pub struct Bindings {
-    members: Box<[Member]>,
+    grants: Arc<[Grant]>,
     index: MemberIndex,
+    denials: Arc<DenyRules>,
     directory: Arc<Directory>,
 }
 
 impl Bindings {
-    /// Compiles the members of a backend.
-    pub fn new(members: &[Member], directory: &Arc<Directory>) -> Self {
+    /// Compiles the grants of a backend.
+    pub fn new(grants: Arc<[Grant]>, denials: &Arc<DenyRules>, directory: &Arc<Directory>) -> Self {
         let mut index = MemberIndex::default();
-        for (position, member) in (0..).zip(members) {
-            index.insert(position, member, directory.pool());
+        for (position, grant) in (0..).zip(grants.iter()) {
+            index.insert(position, &grant.member, directory.pool());
         }
-        Self { members: members.into(), index, directory: Arc::clone(directory) }
+        Self { grants, index, denials: Arc::clone(denials), directory: Arc::clone(directory) }
     }
 
-    /// Every member, in the order of the file.
-    pub fn members(&self) -> &[Member] {
-        &self.members
+    /// Every grant, in the order of the file.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
     }
 
-    /// Whether everyone may call, with or without a token.
-    pub fn admit_everyone(&self) -> bool {
-        self.members.contains(&Member::AllUsers)
+    /// Whether everyone may send this request, with or without a token.
+    pub fn admit_everyone(&self, request: &IamRequest<'_>) -> bool {
+        if self.index.everyone().is_empty() || self.denials.denying(request, None).is_some() {
+            return false;
+        }
+        let everyone =
+            self.index.everyone().iter().filter_map(|position| self.grants.get(*position as usize));
+        everyone.into_iter().any(|grant| holds(grant, request, None))
     }
 
-    fn admit(&self, principal: Option<&Principal>) -> bool {
-        let mut is_named = false;
-        let found = &mut |_| is_named = true;
-        self.index.each_with_groups(principal, &self.directory, AddressReading::Verified, found);
-        is_named
+    /// Whether a grant names the caller, and holds for this request. One without a condition is looked for first.
+    fn admit(&self, request: &IamRequest<'_>, principal: Option<&Principal>) -> bool {
+        let (mut admits, mut conditional) = (false, Vec::new());
+        self.each(principal, &mut |grant| match grant.condition {
+            None => admits = true,
+            Some(_) => conditional.push(grant),
+        });
+        admits || conditional.into_iter().any(|grant| holds(grant, request, principal))
+    }
+
+    fn each<'a>(&'a self, principal: Option<&Principal>, found: &mut dyn FnMut(&'a Grant)) {
+        let (directory, reading) = (&self.directory, AddressReading::Verified);
+        self.index.each_with_groups(principal, directory, reading, &mut |position| {
+            self.grants.get(position as usize).into_iter().for_each(&mut *found);
+        });
     }
 
     /// Whether a member names this very Google account, by itself or by a group.
-    pub fn name_account(&self, account: &GoogleAccount) -> bool {
-        let principal = Principal::GoogleAccount(Box::new(account.clone()));
+    pub fn name_account(&self, principal: &Principal) -> bool {
         let mut is_named = false;
-        self.index.each_with_groups(
-            Some(&principal),
-            &self.directory,
-            AddressReading::Verified,
-            &mut |position| {
-                is_named |=
-                    self.members.get(position as usize).is_some_and(|member| *member != Member::AllUsers);
-            },
-        );
+        self.each(Some(principal), &mut |grant| is_named |= grant.member != Member::AllUsers);
         is_named
     }
 }
 
-/// Lets the caller pass if a member of the backend's bindings matches them.
+/// Whether a grant's condition is true. One that cannot be evaluated grants nothing.
+pub fn holds(grant: &Grant, request: &IamRequest<'_>, principal: Option<&Principal>) -> bool {
+    grant.condition.as_ref().is_none_or(|condition| request.evaluate(condition, principal).is_true())
+}
+
+/// Lets the caller pass if no deny rule names them, and a grant does.
 ///
 /// # Errors
-/// A caller without a token is asked for one; a user whom no member matches is refused.
+/// Whoever is denied is refused; a caller without a token is asked for one; a user whom no grant names is refused.
 pub fn authorize(
     backend: &Arc<Backend>,
+    request: &IamRequest<'_>,
     principal: Option<Arc<Principal>>,
     token: Option<&PresentedToken<'_>>,
 ) -> Result<Permit, Reason> {
     let bindings = &backend.bindings;
-    if bindings.admit(principal.as_deref()) {
+    if let Some(rule) = bindings.denials.denying(request, principal.as_deref()) {
+        let principal =
+            principal.map_or_else(|| "nobody".to_owned(), |principal| bindings.name_of(&principal));
+        return Err(Reason::DeniedByIamPolicy { principal, rule });
+    }
+    if bindings.admit(request, principal.as_deref()) {
         return Ok(Permit::new(Arc::clone(backend), principal, token));
     }
     let Some(principal) = principal else { return Err(Reason::TokenMissing) };
-    let shown = bindings.members.iter().take(MEMBERS_SHOWN_MAX);
+    let shown = bindings.grants.iter().take(MEMBERS_SHOWN_MAX);
     Err(Reason::NoInvokerBinding {
-        near: near(bindings, &principal),
-        members: shown.map(Member::to_string).collect(),
-        more: bindings.members.len().saturating_sub(MEMBERS_SHOWN_MAX),
-        principal: match &*principal {
-            Principal::User(user) => bindings.directory.pool().principal(user),
-            Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),
-        },
+        near: near(bindings, request, &principal),
+        members: shown.map(|grant| format!("{}{}", grant.member, line_of(grant.place.as_ref()))).collect(),
+        more: bindings.grants.len().saturating_sub(MEMBERS_SHOWN_MAX),
+        principal: bindings.name_of(&principal),
     })
+}
+
+impl Bindings {
+    /// The caller as a member would name them.
+    fn name_of(&self, principal: &Principal) -> String {
+        match principal {
+            Principal::User(user) => self.directory.pool().principal(user),
+            Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),
+        }
+    }
+}
+
+/// Where something stands in a file, if it is known.
+fn line_of(place: Option<&Place>) -> String {
+    place.map(|place| format!(" ({}:{})", place.file, place.line)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,14 +1,37 @@
 //! What was near: the members that would name a refused caller if one thing about the caller were different.
 
-use super::Bindings;
+use firegate_expr::Outcome;
+use firegate_files::iam_policy::Grant;
+
 use super::index::AddressReading::{Claimed, Verified};
+use super::{Bindings, IamRequest, line_of};
 use crate::identity::{Principal, User};
 use crate::limits::NEAR_SHOWN_MAX;
 
 /// What was near, a sentence each, for the operator.
-pub(super) fn near(bindings: &Bindings, principal: &Principal) -> Vec<String> {
-    let Principal::User(user) = principal else { return Vec::new() };
+pub(super) fn near(bindings: &Bindings, request: &IamRequest<'_>, principal: &Principal) -> Vec<String> {
     let mut near = Vec::new();
+    bindings.each(Some(principal), &mut |grant| {
+        let outcome = grant
+            .condition
+            .as_ref()
+            .map(|condition| (condition, request.evaluate(condition, Some(principal))));
+        if let Some((condition, outcome)) = outcome {
+            let title = &condition.title;
+            push(
+                &mut near,
+                grant,
+                &match outcome {
+                    Outcome::Error(error) => format!("the condition {title:?} cannot be evaluated: {error}"),
+                    Outcome::Unknown(name) => {
+                        format!("the condition {title:?} asks for {name}, which is not known here")
+                    }
+                    Outcome::True | Outcome::False => format!("the condition {title:?} is false"),
+                },
+            );
+        }
+    });
+    let Principal::User(user) = principal else { return near };
     match &user.tenant {
         Some(tenant) => {
             let why =
@@ -30,12 +53,13 @@ pub(super) fn near(bindings: &Bindings, principal: &Principal) -> Vec<String> {
 fn tell(bindings: &Bindings, user: User, reading: super::AddressReading, why: &str, near: &mut Vec<String>) {
     let principal = Principal::User(Box::new(user));
     bindings.index.each_with_groups(Some(&principal), &bindings.directory, reading, &mut |position| {
-        let member = bindings.members.get(position as usize);
-        if let Some(member) = member.filter(|_| near.len() < NEAR_SHOWN_MAX) {
-            let line = format!("{member} would match, but {why}");
-            if !near.contains(&line) {
-                near.push(line);
-            }
-        }
+        bindings.grants.get(position as usize).into_iter().for_each(|grant| push(near, grant, why));
     });
+}
+
+fn push(near: &mut Vec<String>, grant: &Grant, why: &str) {
+    let line = format!("{}{} would match, but {why}", grant.member, line_of(grant.place.as_ref()));
+    if near.len() < NEAR_SHOWN_MAX && !near.contains(&line) {
+        near.push(line);
+    }
 }

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use firegate_files::groups::{self, Groups};
+use firegate_files::iam_policy::Grant;
 use firegate_files::members::Member;
 use firegate_files::{Diagnostics, yaml};
 use proptest::prelude::{Just, Strategy, any, proptest};
 use proptest::{collection, option, prop_assert_eq, prop_oneof};
 use serde_json::{Map, Value, json};
 
-use super::{AddressReading, Bindings, Directory, IdentityPool, matches};
+use super::{AddressReading, Bindings, DenyRules, Directory, IamRequest, IdentityPool, matches};
 use crate::identity::{GoogleAccount, Principal, TokenKind, User};
 use crate::time::UnixTime;
 
@@ -65,6 +66,16 @@ fn member(text: &str) -> Member {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+fn bindings(members: &[Member], directory: &Arc<Directory>) -> Bindings {
+    let grant = |member: &Member| Grant { member: member.clone(), condition: None, place: None };
+    let denials = Arc::new(DenyRules::new(&[], directory));
+    Bindings::new(members.iter().map(grant).collect(), &denials, directory)
+}
+
+fn anything() -> IamRequest<'static> {
+    IamRequest::of_exchange(UnixTime::from_seconds(0))
+}
+
 const GROUPS: &str = "claim: teams\ngroups:\n  \
     staff@example.com: [ada@example.com, zoe, 'group:night@example.com']\n  \
     night@example.com: ['group:staff@example.com', 'domain:night.example']\n  \
@@ -108,9 +119,9 @@ fn a_group_has_whom_the_file_or_the_claim_says_and_nobody_else() {
 #[test]
 fn what_was_near_is_told_and_of_others_nothing() {
     let members = ["user:ada@example.com", "domain:example.com", "user:zoe@example.com"].map(member);
-    let bindings = Bindings::new(&members, &directory("groups: {}"));
+    let bindings = bindings(&members, &directory("groups: {}"));
     let check = |differences: Value, expected: &[&str]| {
-        assert_eq!(super::near(&bindings, &user(&differences)), expected, "{differences}");
+        assert_eq!(super::near(&bindings, &anything(), &user(&differences)), expected, "{differences}");
     };
     check(
         json!({"email_verified": false}),
@@ -191,7 +202,7 @@ proptest! {
     fn the_index_finds_whom_a_member_names(members in collection::vec(some_member(), 0..6), caller in some_caller()) {
         let directory = directory(GROUPS);
         let members: Vec<Member> = members.iter().map(|text| member(text)).collect();
-        let bindings = Bindings::new(&members, &directory);
+        let bindings = bindings(&members, &directory);
         let mut found = Vec::new();
         bindings.index.each_with_groups(caller.as_ref(), &directory, AddressReading::Verified, &mut |at| found.push(at));
         found.sort_unstable();

@@ -12,6 +12,7 @@ mod principal;
 mod read_token;
 mod token_kind;
 mod user;
+mod user_facts;
 
 #[cfg(test)]
 mod tests;

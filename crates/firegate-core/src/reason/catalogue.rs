@@ -284,6 +284,11 @@ catalogue! {
         "The user signed in anonymously, and `users.anonymous` is `deny`, as by default."
         "let the user sign in with a provider, or set `users: { anonymous: allow }`"
     }
+    DeniedByIamPolicy "DENIED_BY_IAM_POLICY" Denial 403 None {
+        "the user is not allowed to call this service"
+        "A rule of an IAM deny policy names the user, and not as an exception. Deny policies come before every binding."
+        "the log names the rule with its file and line; add the user to its `exceptionPrincipals`, or change the rule"
+    }
     NoInvokerBinding "NO_INVOKER_BINDING" Denial 403 None {
         "the user is not allowed to call this service"
         "The user is signed in, and no member of the backend's `allow` matches them."

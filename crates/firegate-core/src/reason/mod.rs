@@ -66,6 +66,13 @@ pub enum Reason {
         /// The status that the URL map says.
         status: u16,
     },
+    /// See [`Code::DeniedByIamPolicy`].
+    DeniedByIamPolicy {
+        /// The user as a member would name them.
+        principal: String,
+        /// The rule, with its file and line, and why its condition holds.
+        rule: String,
+    },
     /// See [`Code::FederationRefused`].
     FederationRefused {
         /// Google's answer.
@@ -221,6 +228,7 @@ impl Reason {
             Self::CookieOriginNotAllowed => Code::CookieOriginNotAllowed,
             Self::CorsOriginNotAllowed { .. } => Code::CorsOriginNotAllowed,
             Self::CredentialAmbiguous => Code::CredentialAmbiguous,
+            Self::DeniedByIamPolicy { .. } => Code::DeniedByIamPolicy,
             Self::FederationRefused { .. } => Code::FederationRefused,
             Self::LeaseOver => Code::LeaseOver,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
@@ -292,6 +300,7 @@ impl fmt::Display for Reason {
             Self::CorsOriginNotAllowed { part } => {
                 write!(formatter, "`cors` does not allow the request's {part}")
             }
+            Self::DeniedByIamPolicy { principal, rule } => write!(formatter, "{rule} denies {principal:?}"),
             Self::FederationRefused { answer } => {
                 write!(formatter, "the user's token was not exchanged: {answer:?}")
             }

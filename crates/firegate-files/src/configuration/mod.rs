@@ -1,8 +1,7 @@
 //! `firegate.yaml`: the configuration of the front door.
 //!
-//! A file goes through four steps, each of which reports everything it finds: [`crate::yaml`] makes a tree with
-//! places, `shape` compares the tree with the schema, `unbuilt` refuses what this version does not have, and
-//! `check` makes the model. The flags of the command line enter at the last step, so that the same checks hold.
+//! A file goes through three steps, each of which reports everything it finds: [`crate::yaml`] makes a tree with
+//! places, `shape` compares the tree with the schema, and `check` makes the model. The flags of the command line enter at the last step, so that the same checks hold.
 
 mod check;
 mod development;
@@ -16,7 +15,6 @@ mod rate_limits;
 pub(crate) mod schema;
 pub(crate) mod shape;
 mod source;
-mod unbuilt;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,9 +72,6 @@ pub fn parse_with_files(
         return Err(diagnostics);
     };
     let shaped = shape::check(&schema::SCHEMA, &document, &mut diagnostics);
-    for (path, diagnostic) in unbuilt::find(&shaped.json) {
-        document.report(&mut diagnostics, &path, yaml::Part::Value, diagnostic);
-    }
     if shaped.refused.contains(&YamlPath::root()) {
         return Err(diagnostics);
     }

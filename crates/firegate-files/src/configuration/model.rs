@@ -20,6 +20,7 @@ use super::path_pattern::PathPattern;
 use super::rate_limits::{LimitsStore, RateLimits};
 use crate::diagnostic::Diagnostics;
 use crate::groups::Groups;
+use crate::iam_policy::{DenyPolicy, Grant};
 use crate::members::Member;
 use crate::security_policy::SecurityPolicy;
 use crate::url_map::UrlMap;
@@ -66,10 +67,8 @@ pub struct Configuration {
     pub cors: Option<Cors>,
     /// Who is in which group.
     pub groups: Groups,
-    /// Custom roles and their permissions.
-    pub roles: BTreeMap<String, Vec<String>>,
-    /// The files of IAM deny policies.
-    pub deny_policies: Vec<PolicyFile>,
+    /// Who may call no backend, whoever lets them in.
+    pub deny_policies: Vec<DenyPolicy>,
     /// The MaxMind database.
     pub geo: Option<PathBuf>,
     /// The Google endpoints.
@@ -202,12 +201,17 @@ pub enum Credential {
 }
 
 /// Who may call a backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Access {
     /// These members; an empty list is nobody.
     Members(Vec<Member>),
-    /// Whom this IAM policy names.
-    Policy(PolicyFile),
+    /// Whom an IAM policy names.
+    Policy {
+        /// The file.
+        file: PathBuf,
+        /// Its bindings of roles for callers.
+        grants: Arc<[Grant]>,
+    },
 }
 
 /// A file in one of Google's formats.
@@ -551,7 +555,18 @@ impl Backend {
     pub fn members(&self) -> &[Member] {
         match &self.access {
             Access::Members(members) => members,
-            Access::Policy(_) => &[],
+            Access::Policy { .. } => &[],
+        }
+    }
+
+    /// Who may call it, and when.
+    pub fn grants(&self) -> Arc<[Grant]> {
+        match &self.access {
+            Access::Members(members) => {
+                let grant = |member: &Member| Grant { member: member.clone(), condition: None, place: None };
+                members.iter().map(grant).collect()
+            }
+            Access::Policy { grants, .. } => Arc::clone(grants),
         }
     }
 }

@@ -30,8 +30,6 @@ codes! {
     MISSING_KEY = "FG008";
     /// YAML that these files do not use: tags, several documents, keys that are not text.
     YAML_FEATURE = "FG009";
-    /// A key or value that is understood, and whose feature this version does not have.
-    NOT_BUILT_YET = "FG010";
     /// A duration or a size that cannot be read, or is out of its range.
     QUANTITY = "FG011";
     /// A file that the configuration names cannot be read.
@@ -174,6 +172,29 @@ codes! {
     URL_MAP_OPTIONAL_CONDITION = "FG318";
     /// A condition on a header of which nothing is believed.
     URL_MAP_CLIENT_HEADER = "FG319";
+
+    /// A binding's condition was lost when the policy was read.
+    IAM_CONDITION_LOST = "FG401";
+    /// A condition where none may stand, or that is not whole.
+    IAM_CONDITION = "FG402";
+    /// A role of which it is not known what it carries.
+    IAM_ROLE_UNKNOWN = "FG403";
+    /// A member that IAM knows and that is never a user of the project.
+    IAM_MEMBER_FOREIGN = "FG404";
+    /// The policy is larger than Google takes.
+    IAM_POLICY_TOO_LARGE = "FG405";
+    /// The policy's version does not go with its conditions.
+    IAM_VERSION = "FG406";
+    /// The policy opens a backend to everyone, and the configuration does not say so.
+    IAM_EVERYONE = "FG407";
+    /// No member of the policy can match a user.
+    IAM_NOBODY = "FG408";
+    /// A word of the policy means something else here than at Google.
+    IAM_OTHER_MEANING = "FG409";
+    /// A role of the configuration cannot be read.
+    IAM_ROLES = "FG410";
+    /// A deny rule cannot be read, or does not deny as it is written.
+    DENY_RULE = "FG411";
 
     /// The file of groups is inconsistent.
     GROUPS = "FG420";

@@ -4,7 +4,7 @@ use firegate_core::identity::{Principal, User};
 use firegate_core::reason::Code;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_files::configuration::{AcceptedToken, Configuration, Credential};
-use firegate_files::members::Member;
+use firegate_files::iam_policy::Grant;
 
 use super::cloud_run::CloudRunAnswer;
 use super::firegate_door::{DoorVerdict, FiregateAnswer};
@@ -70,8 +70,8 @@ impl Situation<'_> {
         }
         let project = &self.configuration.project;
         let url = backend.endpoint().url.origin().ascii_serialization();
-        let member = |member: &Member| format!(" --allow {}", shell_word(&member.to_string()));
-        let allow = backend.bindings.members().iter().map(member).collect::<String>();
+        let member = |grant: &Grant| format!(" --allow {}", shell_word(&grant.member.to_string()));
+        let allow = backend.bindings.grants().iter().map(member).collect::<String>();
         format!("firegate serve --project {project} --backend {url}{allow}")
     }
 

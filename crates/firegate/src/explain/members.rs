@@ -1,8 +1,9 @@
 //! Each member of a backend's bindings against the user: whether it names them, and why not.
 
-use firegate_core::iam::{self, AddressReading, Directory, IdentityPool};
+use firegate_core::iam::{self, AddressReading, ConditionOutcome, Directory, IamRequest, IdentityPool};
 use firegate_core::identity::{Principal, User};
 use firegate_core::snapshot::Backend;
+use firegate_files::iam_policy::Grant;
 use firegate_files::members::{Member, Pool};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,9 +23,11 @@ pub struct MemberLine {
 pub(super) fn compare(
     backend: &Backend,
     directory: &Directory,
+    request: &IamRequest<'_>,
     principal: Option<&Principal>,
 ) -> Vec<MemberLine> {
-    let line = |member: &Member| {
+    let line = |grant: &Grant| {
+        let member = &grant.member;
         let (matches, why) = match (member, principal) {
             (Member::AllUsers, _) => (Some(true), "everyone, with or without a token".to_owned()),
             (_, None) => (
@@ -45,9 +48,32 @@ pub(super) fn compare(
                 },
             ),
         };
-        MemberLine { member: member.to_string(), matches, why }
+        let place = grant.place.as_ref().map(|place| format!(" ({}:{})", place.file, place.line));
+        let (matches, why) = under_condition(grant, request, principal, (matches, why));
+        MemberLine { member: format!("{member}{}", place.unwrap_or_default()), matches, why }
     };
-    backend.bindings.members().iter().map(line).collect()
+    backend.bindings.grants().iter().map(line).collect()
+}
+
+/// The same for a member that is let in under a condition.
+fn under_condition(
+    grant: &Grant,
+    request: &IamRequest<'_>,
+    principal: Option<&Principal>,
+    (matches, why): (Option<bool>, String),
+) -> (Option<bool>, String) {
+    let Some(condition) = &grant.condition else { return (matches, why) };
+    let (title, text) = (&condition.title, condition.expression.text());
+    let says = match request.evaluate(condition, principal) {
+        ConditionOutcome::True => "is true".to_owned(),
+        ConditionOutcome::False => "is false".to_owned(),
+        ConditionOutcome::Unknown(name) => {
+            format!("asks for {name}, which is not known here, and lets nobody in")
+        }
+        ConditionOutcome::Error(error) => format!("cannot be evaluated ({error}), and lets nobody in"),
+    };
+    let holds = iam::holds(grant, request, principal);
+    (matches.map(|matches| matches && holds), format!("{why}; the condition {title:?}, `{text}`, {says}"))
 }
 
 fn why(member: &Member, pool: &IdentityPool, user: &User) -> String {

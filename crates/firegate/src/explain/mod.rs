@@ -22,6 +22,7 @@ mod summary;
 use std::sync::Arc;
 
 use firegate_core::facts::RequestFacts;
+use firegate_core::iam::IamRequest;
 use firegate_core::identity::{
     Audiences, Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, User, identify,
 };
@@ -144,7 +145,10 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         cloud_run: cloud_run.as_ref(),
     };
     let (advice, command) = (situation.advice(), situation.command());
-    let compare = |backend: &Backend| members::compare(backend, &snapshot.directory, principal.as_deref());
+    // The question names no host.
+    let request = IamRequest::of_path(&path, input.now);
+    let compare =
+        |backend: &Backend| members::compare(backend, &snapshot.directory, &request, principal.as_deref());
     let members = backend.map(compare).unwrap_or_default();
     // Cloud Run's answer goes by Google's keys too, and says no more than that they are missing. Firegate's says why.
     let is_untold = summary.form == TokenForm::GoogleIdToken && firegate.verdict != DoorVerdict::Depends;

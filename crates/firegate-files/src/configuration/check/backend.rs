@@ -13,6 +13,7 @@ use crate::configuration::source::{
     IdentityHeadersSource, PlaintextSource, UserTokenSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::iam_policy::Roles;
 use crate::limits::{BACKENDS_MAX, BODY_BYTES_MAX, ENDPOINTS_MAX};
 use crate::members::Member;
 use crate::suggestion::quoted;
@@ -112,7 +113,7 @@ impl Checker<'_> {
     ) -> Option<Backend> {
         let endpoints = self.endpoints(path, &mut source, whole.project);
         let credential = self.credential(path, &source, endpoints.as_deref(), whole.users);
-        let access = self.access(path, &mut source, inherited);
+        let access = self.access(path, &mut source, inherited, whole.roles);
         let (rate_limits, has_policy) = (source.rate_limits.take(), source.security_policy.is_some());
         let rate_limits =
             self.rate_limits(&path.key("rate_limits"), rate_limits, whole.on_store_failure, has_policy);
@@ -289,16 +290,11 @@ impl Checker<'_> {
         path: &YamlPath,
         source: &mut BackendFullSource,
         inherited: Option<Option<Vec<Member>>>,
+        roles: &Roles,
     ) -> Option<Access> {
         match (source.allow.take(), source.iam_policy.take()) {
             (Some(allow), None) => self.members(&path.key("allow"), allow).map(Access::Members),
-            (None, Some(policy)) => self.policy_file(&path.key("iam_policy"), policy).map(Access::Policy),
-            (Some(_), Some(_)) => {
-                let found = Diagnostic::error(code::EITHER_OR, "`allow` and `iam_policy` exclude each other")
-                    .hint("keep one of them; the policy names its members itself");
-                self.report_part(&path.key("iam_policy"), Part::Key, found);
-                None
-            }
+            (allow, Some(policy)) => self.iam_policy(path, policy, allow, roles),
             (None, None) => match inherited {
                 Some(members) => members.map(Access::Members),
                 None => {

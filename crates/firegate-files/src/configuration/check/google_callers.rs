@@ -104,7 +104,9 @@ impl Checker<'_> {
             Access::Members(members) => {
                 members.iter().any(|member| matches!(member, Member::ServiceAccount(_)))
             }
-            Access::Policy(_) => true,
+            Access::Policy { grants, .. } => {
+                grants.iter().any(|grant| matches!(grant.member, Member::ServiceAccount(_)))
+            }
         };
         if !backends.values().any(may_name_one) {
             let message = "`google_id_token` is accepted, and no member names a service account: nobody could pass by it";

@@ -88,7 +88,7 @@ pub(super) struct InPlace<'a> {
 
 impl InPlace<'_> {
     /// Why a member can match nobody, if so, and what to do about it.
-    fn matches_nobody(&self, member: &Member) -> Option<(String, String)> {
+    pub(super) fn matches_nobody(&self, member: &Member) -> Option<(String, String)> {
         if let (Member::Group(address), Some(groups)) = (member, self.groups)
             && !groups.knows(address)
         {

@@ -8,6 +8,7 @@ mod edge;
 mod exchange;
 mod google;
 mod google_callers;
+mod iam;
 mod members;
 mod rate_limits;
 mod routing;
@@ -34,10 +35,10 @@ use super::source::{
     FileSource, SizeSource, TrustSource,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
-use crate::groups::{self, Groups};
+use crate::iam_policy::Roles;
 use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
 use crate::suggestion::quoted;
-use crate::yaml::{self, Document, Part};
+use crate::yaml::{Document, Part};
 
 /// Where a configuration came from, for what is said about it.
 pub(super) enum Given<'a> {
@@ -71,6 +72,7 @@ pub(super) fn configuration(
 #[derive(Clone, Copy)]
 struct Whole<'a> {
     on_store_failure: OnStoreFailure,
+    roles: &'a Roles,
     project: Option<&'a ProjectId>,
     project_number: Option<&'a ProjectNumber>,
     users: Option<&'a Users>,
@@ -96,7 +98,9 @@ impl Checker<'_> {
         let app_check = self.app_check(&app_check_path, users.app_check.take(), project_number.as_ref());
         let users = self.users(users);
         let limits_store = self.limits_store(source.limits_store.take());
+        let roles = self.roles(source.roles.take());
         let whole = Whole {
+            roles: &roles,
             on_store_failure: limits_store.as_ref().map(|checked| checked.on_failure).unwrap_or_default(),
             project: project.as_ref(),
             project_number: project_number.as_ref(),
@@ -111,6 +115,9 @@ impl Checker<'_> {
             groups: groups.as_ref(),
         };
         self.members_in_place(backends.as_ref(), judged);
+        if let Some(backends) = &backends {
+            self.policies_in_place(backends, judged);
+        }
         self.google_callers(backends.as_ref(), users.as_ref());
         let routing = self.routing(source.routes.take(), source.url_map.take(), backends.as_ref());
         let listeners = self.listeners(&source);
@@ -119,10 +126,7 @@ impl Checker<'_> {
         let path = root.key("cache").key("verified_tokens_bytes");
         let verified_tokens_bytes =
             self.size(&path, verified_tokens_bytes, 64 * 1024 * 1024, 1..=CACHE_BYTES_MAX);
-        let deny_policies = source.deny_policies.take().unwrap_or_default().into_iter().enumerate();
-        let deny_policies: Option<Vec<PolicyFile>> = deny_policies
-            .map(|(index, file)| self.policy_file(&root.key("deny_policies").index(index), file))
-            .collect();
+        let deny_policies = self.deny_policies(source.deny_policies.take(), groups.as_ref());
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
         self.security_policies(backends.as_ref(), behind.as_ref(), geo.is_some());
         self.limits_per_instance(backends.as_ref(), behind.as_ref(), limits_store.as_ref());
@@ -154,7 +158,6 @@ impl Checker<'_> {
             exchange,
             cors: optional(cors)?,
             groups: groups?,
-            roles: source.roles.unwrap_or_default(),
             deny_policies: deny_policies?,
             geo: optional(geo)?,
             google: google?,
@@ -163,16 +166,6 @@ impl Checker<'_> {
             warnings: Diagnostics::new(),
             trust: Trust::Google,
         })
-    }
-
-    /// Who is in which group: nobody in any, if no file says.
-    fn groups(&mut self, file: Option<String>) -> Option<Groups> {
-        let path = YamlPath::root().key("groups");
-        let Some(file) = file else { return Some(Groups::default()) };
-        let name = self.file_name(&path, Some(file))?;
-        let text = self.read_file(&path, &name)?;
-        let document = yaml::parse(&name.display().to_string(), &text, self.diagnostics)?;
-        Some(groups::read(&document, self.diagnostics))
     }
 
     fn project(&mut self, project: Option<String>) -> Option<ProjectId> {

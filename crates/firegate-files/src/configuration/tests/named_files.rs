@@ -68,3 +68,72 @@ fn a_group_of_which_nothing_is_said_matches_nobody_and_that_is_told() {
     let without = WITH_GROUPS.replace("groups: groups.yaml\n", "");
     assert_eq!(findings_in(&without, &[]), ["FG112 firegate.yaml:3"]);
 }
+
+fn with_policy(more: &str) -> String {
+    format!(
+        "project: my-project\nbackends:\n  api: {{ url: 'https://api-abc123-uc.a.run.app', iam_policy: iam.yaml{more} }}\n"
+    )
+}
+
+fn policy(members: &str) -> String {
+    format!("bindings:\n- role: roles/run.invoker\n  members: [{members}]\n")
+}
+
+/// The exported policy names Firegate's own service account, or everyone: neither says which users may pass.
+#[test]
+fn an_exported_policy_is_compared_with_the_users_that_may_pass() {
+    let check = |more: &str, members: &str, starts: bool, expected: &[&str]| {
+        let files = [("iam.yaml", &*policy(members))];
+        assert_eq!(findings_in(&with_policy(more), &files), expected, "{more} {members}");
+        assert_eq!(read(&with_policy(more), &files).is_ok(), starts, "{more} {members}");
+    };
+    check("", "'user:ada@example.com'", true, &[]);
+    check("", "allAuthenticatedUsers", true, &["FG409 iam.yaml:3"]);
+    check("", "allUsers", false, &["FG407 firegate.yaml:3"]);
+    check(", allow: [allUsers]", "allUsers", true, &[]);
+    check(", allow: [allUsers]", "'user:ada@example.com'", false, &["FG407 firegate.yaml:3"]);
+    check(", allow: [allAuthenticatedUsers]", "allUsers", false, &["FG113 firegate.yaml:3"]);
+    check(", allow: [allUsers, 'user:a@example.com']", "allUsers", false, &["FG113 firegate.yaml:3"]);
+    check(", allow: []", "'user:ada@example.com'", false, &["FG113 firegate.yaml:3"]);
+    let door = "'serviceAccount:door@my-project.iam.gserviceaccount.com'";
+    check("", door, false, &["FG408 firegate.yaml:3", "FG112 iam.yaml:3"]);
+    check("", "", false, &["FG408 firegate.yaml:3"]);
+    check("", &format!("'user:ada@example.com', {door}"), true, &["FG112 iam.yaml:3"]);
+    check("", "'group:staff@example.com'", false, &["FG408 firegate.yaml:3", "FG112 iam.yaml:3"]);
+    // The top-level `allow` confirms nothing: it says nothing of this backend.
+    let text = format!("{}allow: [allUsers]\n", with_policy(""));
+    assert!(read(&text, &[("iam.yaml", &*policy("allUsers"))]).is_err());
+    // Service accounts pass where their tokens are accepted.
+    let google = "users: { accept: [id_token, google_id_token], google_audiences: [x] }\n";
+    let text = format!("{}{google}", with_policy(""));
+    let accounts = [("iam.yaml", &*policy(door))];
+    assert_eq!(findings_in(&text, &accounts), ["FG408 firegate.yaml:3"]);
+    assert!(read(&text, &accounts).is_ok(), "a warning");
+}
+
+#[test]
+fn roles_and_deny_policies_are_read_with_the_configuration() {
+    let check = |more: &str, files: &[(&str, &str)], expected: &[&str]| {
+        let text = format!("{MINIMAL}{more}");
+        assert_eq!(findings_in(&text, files), expected, "{more}");
+    };
+    check("roles: { projects/p/roles/caller: [run.routes.invoke] }\n", &[], &[]);
+    check("roles: { roles/run.invoker: [] }\n", &[], &["FG410 firegate.yaml:5"]);
+    check("roles: { caller: [run.routes.invoke] }\n", &[], &["FG410 firegate.yaml:5"]);
+    check("roles: { roles/caller: [run.googleapis.com/routes.invoke] }\n", &[], &["FG410 firegate.yaml:5"]);
+    let rule = |principal: &str| {
+        format!(
+            "rules:\n- denyRule: {{deniedPrincipals: ['{principal}'], deniedPermissions: [run.googleapis.com/routes.invoke]}}\n"
+        )
+    };
+    let group = rule("principalSet://goog/group/banned@example.com");
+    let files = [("deny.yaml", &*group), ("groups.yaml", "groups: { banned@example.com: [eve] }")];
+    check("deny_policies: [deny.yaml]\n", &files, &["FG421 deny.yaml:2"]);
+    check("deny_policies: [deny.yaml]\ngroups: groups.yaml\n", &files, &[]);
+    check("deny_policies: [missing.yaml]\n", &files, &["FG012 firegate.yaml:5"]);
+    check(
+        "deny_policies: [{ file: deny.yaml, assume: evaluated_upstream }]\ngroups: groups.yaml\n",
+        &files,
+        &["FG113 firegate.yaml:5"],
+    );
+}

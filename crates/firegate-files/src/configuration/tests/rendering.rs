@@ -106,19 +106,6 @@ fn misspelled_member() {
 }
 
 #[test]
-fn feature_not_built_yet() {
-    insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\niam_policy: iam.yaml")), @r"
-        error[FG010]: `iam_policy` is understood but not built yet in this version
-         --> firegate.yaml:6:17
-          |
-        6 |     iam_policy: iam.yaml
-          |                 ^^^^^^^^
-          |
-          = hint: remove it
-        ");
-}
-
-#[test]
 fn unknown_backend_in_a_route() {
     insta::assert_snapshot!(rendered(&with("routes:\n  - { path: /public*, backend: api }\n  - { path: /*, backend: apj }\n")), @r"
         error[FG130]: `/public*` is not the path of a route: `*` stands only at the end, after `/`

@@ -87,10 +87,7 @@ fn allow() {
     let partial = "project: my-project\nbackends:\n  a: { url: https://a.run.app, allow: [allUsers] }\n  b: https://b.run.app\nroutes: [ { path: /*, backend: a }, { path: /b, backend: b } ]\n";
     check(partial, &["FG110 backends.b"]);
     check(&format!("{partial}allow: [allUsers]\n"), &[]);
-    check(
-        &backend("url: https://a.run.app\nallow: [allUsers]\niam_policy: p.yaml\n"),
-        &["FG113 backends.api.iam_policy", "FG010 backends.api.iam_policy"],
-    );
+    check(&backend("url: https://a.run.app\nallow: [allUsers]\niam_policy: p.yaml\n"), &["FG005 "]);
     check(&backend("url: https://a.run.app\niam_policy: p.yaml\n"), &["FG010 backends.api.iam_policy"]);
 }
 

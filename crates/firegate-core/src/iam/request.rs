@@ -1,0 +1,93 @@
+//! What a condition may ask, and the answers.
+
+use std::borrow::Cow;
+
+use firegate_expr::{Attribute, Attributes, Fact, Outcome, Value};
+use firegate_files::iam_policy::Condition;
+
+use crate::facts::RequestFacts;
+use crate::identity::{Principal, User};
+use crate::time::UnixTime;
+
+/// <https://cloud.google.com/iam/docs/conditions-attribute-reference#resource-type>
+const RESOURCE_TYPE: &str = "run.googleapis.com/Service";
+const RESOURCE_SERVICE: &str = "run.googleapis.com";
+
+/// A request as conditions see it: the path as it was matched, before anything rewrites it.
+#[derive(Clone, Copy, Debug)]
+pub struct IamRequest<'a> {
+    path: Option<&'a str>,
+    host: Option<&'a str>,
+    now: UnixTime,
+}
+
+impl<'a> IamRequest<'a> {
+    /// A request that is to be forwarded.
+    pub fn of(facts: &'a RequestFacts<'a>, now: UnixTime) -> Self {
+        Self { path: Some(facts.path.as_str()), host: Some(facts.host), now }
+    }
+
+    /// A request for a path that names no host.
+    pub fn of_path(path: &'a str, now: UnixTime) -> Self {
+        Self { path: Some(path), host: Some(""), now }
+    }
+
+    /// A token is asked for, and nobody knows yet for which requests: neither path nor host can be told.
+    pub fn of_exchange(now: UnixTime) -> Self {
+        Self { path: None, host: None, now }
+    }
+
+    /// What a condition says of this request, whoever sent it.
+    pub fn evaluate(&self, condition: &Condition, principal: Option<&Principal>) -> Outcome {
+        let asked = Asked { request: *self, user: principal.and_then(Principal::user) };
+        condition.expression.evaluate(&asked)
+    }
+}
+
+struct Asked<'a> {
+    request: IamRequest<'a>,
+    user: Option<&'a User>,
+}
+
+impl Attributes for Asked<'_> {
+    fn attribute(&self, attribute: Attribute) -> Fact<'_> {
+        match attribute {
+            Attribute::RequestPath => {
+                self.request.path.map_or(Fact::Unavailable, |path| Fact::Known(Value::text(path)))
+            }
+            Attribute::RequestHost => {
+                let host = self.request.host.map(host_name);
+                host.map_or(Fact::Unavailable, |host| Fact::Known(Value::Text(host)))
+            }
+            Attribute::RequestTime => Fact::Known(Value::time(self.request.now.as_seconds())),
+            Attribute::ResourceType => Fact::Known(Value::text(RESOURCE_TYPE)),
+            Attribute::ResourceService => Fact::Known(Value::text(RESOURCE_SERVICE)),
+            of_user if of_user.is_of_user() => self.user.map_or(Fact::Absent, |user| user.fact(of_user)),
+            // The service's name, access levels, where the request arrives: nothing here knows them.
+            _ => Fact::Unavailable,
+        }
+    }
+
+    fn header(&self, _: &str) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn has_user(&self) -> bool {
+        self.user.is_some()
+    }
+
+    fn claim(&self, name: &str) -> Fact<'_> {
+        self.user.map_or(Fact::Absent, |user| user.claim(name))
+    }
+}
+
+/// The name without a port, in lower case.
+fn host_name(host: &str) -> Cow<'_, [u8]> {
+    let port = host.rfind(':').filter(|at| !host.get(*at..).unwrap_or_default().contains(']'));
+    let name = port.and_then(|at| host.get(..at)).unwrap_or(host);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase().into_bytes())
+    } else {
+        Cow::Borrowed(name.as_bytes())
+    }
+}
