@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::google_file::{MessageType, Treatment};
+use crate::iam_policy::{DENY_POLICY, POLICY};
 use crate::security_policy::SECURITY_POLICY;
 use crate::url_map::URL_MAP;
 
@@ -10,6 +11,8 @@ use crate::url_map::URL_MAP;
 pub(crate) const FORMATS: &[(&str, &str, &MessageType)] = &[
     ("Security policy", "gcloud compute security-policies export", &SECURITY_POLICY),
     ("URL map", "gcloud compute url-maps export", &URL_MAP),
+    ("IAM policy of a Cloud Run service", "gcloud run services get-iam-policy", &POLICY),
+    ("IAM deny policy", "gcloud iam policies get --kind=denypolicies", &DENY_POLICY),
 ];
 
 const INTRODUCTION: &str = "\

@@ -1,8 +1,10 @@
 //! Writing a file of Google's back, so that Google's import takes it: which format it is, is found out.
 
 use crate::compat::FORMATS;
+use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{Form, GoogleFile, MessageType};
+use crate::iam_policy::{IamPolicy, POLICY, Roles};
 use crate::limits::FORMAT_TELLTALES_MIN;
 use crate::yaml::{self, Node, Value};
 
@@ -28,10 +30,28 @@ pub fn export(name: &str, text: &str, form: Form) -> Result<Exported, Diagnostic
     let file = GoogleFile::parse(name, text, format, &mut diagnostics);
     diagnostics.sort();
     match file {
+        Some(_) if std::ptr::eq(format, &POLICY) => export_policy(name, text, form),
         Some(file) if !diagnostics.has_errors() => {
             Ok(Exported { text: file.export(form), format: format.name, notes: diagnostics })
         }
         _ => Err(diagnostics),
+    }
+}
+
+/// An IAM policy is written for Google only if it means the same there.
+fn export_policy(name: &str, text: &str, form: Form) -> Result<Exported, Diagnostics> {
+    let mut notes = Diagnostics::new();
+    let policy = IamPolicy::read(name, text, Dialect::Firegate, &Roles::new(), &mut notes);
+    notes.sort();
+    let Some(policy) = policy.filter(|_| !notes.has_errors()) else { return Err(notes) };
+    match policy.export(form) {
+        Ok(text) => Ok(Exported { text, format: POLICY.name, notes }),
+        Err(refused) => {
+            let found = Diagnostic::error(code::IAM_NOT_FOR_GOOGLE, refused.to_string())
+                .hint("keep this file for Firegate, and give the Cloud Run service a policy that names Firegate's service account");
+            notes.push(found);
+            Err(notes)
+        }
     }
 }
 
@@ -107,6 +127,20 @@ mod tests {
         let once = export("a.yaml", text, Form::Json).expect("it is written").text;
         assert_eq!(export("a.json", &once, Form::Json).expect("it is written").text, once);
         assert_eq!(export("a.json", &once, Form::Yaml).expect("it is written").text, text);
+    }
+
+    #[test]
+    fn an_iam_policy_that_means_more_at_google_is_not_written() {
+        let with = |members: &str| {
+            format!(
+                "bindings:\n- members:\n  - {members}\n  role: roles/run.invoker\netag: abc=\nversion: 1\n"
+            )
+        };
+        let text = with("allUsers");
+        check(&text, "Policy", &text);
+        let found =
+            export("iam.yaml", &with("allAuthenticatedUsers"), Form::Json).expect_err("it is refused");
+        assert!(found.to_string().contains("FG412"), "{found}");
     }
 
     #[test]

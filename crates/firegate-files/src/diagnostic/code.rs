@@ -195,6 +195,8 @@ codes! {
     IAM_ROLES = "FG410";
     /// A deny rule cannot be read, or does not deny as it is written.
     DENY_RULE = "FG411";
+    /// The policy would let in others at Google, or be refused there.
+    IAM_NOT_FOR_GOOGLE = "FG412";
 
     /// The file of groups is inconsistent.
     GROUPS = "FG420";

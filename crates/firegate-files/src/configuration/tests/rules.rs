@@ -88,7 +88,7 @@ fn allow() {
     check(partial, &["FG110 backends.b"]);
     check(&format!("{partial}allow: [allUsers]\n"), &[]);
     check(&backend("url: https://a.run.app\nallow: [allUsers]\niam_policy: p.yaml\n"), &["FG005 "]);
-    check(&backend("url: https://a.run.app\niam_policy: p.yaml\n"), &["FG010 backends.api.iam_policy"]);
+    check(&backend("url: https://a.run.app\niam_policy: p.yaml\n"), &["FG005 "]);
 }
 
 #[test]
