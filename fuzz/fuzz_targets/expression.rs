@@ -53,7 +53,8 @@ fuzz_target!(|data: &[u8]| {
         };
         let said = expression.evaluate(&Request { is_blind: false });
         let printed = expression.to_string();
-        let again = Expression::parse(&printed, language, Dialect::Firegate).expect("what is printed can be read");
+        let again =
+            Expression::parse(&printed, language, Dialect::Firegate).expect("what is printed can be read");
         assert_eq!(again.to_string(), printed);
         let kind = |outcome: Outcome| std::mem::discriminant(&outcome);
         assert_eq!(kind(again.evaluate(&Request { is_blind: false })), kind(said), "{text} is not {printed}");

@@ -21,7 +21,11 @@ type Seen = (String, String, Vec<(String, Vec<u8>)>, Option<Vec<u8>>);
 fuzz_target!(|input: &[u8]| {
     let Some((size, bytes)) = input.split_first() else { return };
     let (clean, then) = scan([bytes]);
-    assert_eq!((clean, then), scan(bytes.chunks(usize::from(*size).max(1))), "cut otherwise, judged otherwise");
+    assert_eq!(
+        (clean, then),
+        scan(bytes.chunks(usize::from(*size).max(1))),
+        "cut otherwise, judged otherwise"
+    );
     let clean = &bytes[..clean];
     let expected = requests(clean);
     let seen = by_hyper(clean);
@@ -59,7 +63,8 @@ fn requests(mut bytes: &[u8]) -> Vec<Seen> {
     while !bytes.is_empty() {
         let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").expect("a whole head") + 4;
         let text = &bytes[..head - 4];
-        let mut lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut lines =
+            text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let line = String::from_utf8(lines.next().expect("a line").to_vec()).expect("UTF-8");
         let mut parts = line.split(' ');
         let (method, target) = (parts.next().expect("a method"), parts.next().expect("a target"));
