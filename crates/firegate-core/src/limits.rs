@@ -73,7 +73,7 @@ pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Among how many locks the windows of rate limits are spread.
 pub const LIMITER_SHARDS: usize = 640;
 
-/// How many keys of rate limits are held under one of these locks: 1,146,880 in all, in about 70 MiB. What a table of 2,048
+/// How many keys of rate limits are held under one of these locks: 1,146,880 in all, in about 120 MiB. What a table of 2,048
 /// places takes without growing.
 pub const LIMITER_KEYS_PER_SHARD_MAX: usize = 1792;
 
