@@ -55,9 +55,15 @@ pub(crate) fn install_measuring_tools() -> Result<()> {
     if packages.is_empty() { Ok(()) } else { apt_install(&packages) }
 }
 
-/// Makes sure of Node, and of the client libraries that `package-lock.json` names.
+/// Makes sure of Node and of the client libraries that `package-lock.json` names; of curl and a browser, which are clients
+/// too; and of OpenSSL, which makes the certificate that curl believes.
 pub(crate) fn install_client_libraries() -> Result<()> {
     install_node()?;
+    let programs = ["curl", "openssl", "chromium"];
+    let missing = programs.into_iter().filter(|program| !has_tool(program)).collect::<Vec<_>>();
+    if !missing.is_empty() {
+        apt_install(&missing)?;
+    }
     install_node_packages(&client_tests())
 }
 

@@ -48,7 +48,7 @@ pub struct DevArguments {
     /// How the identity server signs: `none` makes the unsigned tokens of the Firebase Auth emulator.
     #[arg(long, value_enum, default_value_t = Signing::Rs256)]
     pub token_signing: Signing,
-    /// How the local Cloud Run behaves: `allUsers`, `ingress=internal`, or where reports about the real one disagree:
+    /// How the local Cloud Run behaves: `allUsers`, `ingress=internal`, `use-http2` (for gRPC), or where reports about the real one disagree:
     /// `missing-invoker=401`, `wrong-audience=403`, `foreign-issuer=403`, `public-token=refuse`,
     /// `trailing-slash=forgive`. May be repeated.
     #[arg(long, value_name = "SETTING")]
@@ -102,6 +102,8 @@ pub enum CloudRunSetting {
     PublicTokenRefused,
     /// A slash at the end of the audience is forgiven.
     TrailingSlashForgiven,
+    /// The service is spoken to in HTTP/2 without TLS, as `gcloud run deploy --use-http2` makes it: for gRPC.
+    UseHttp2,
     /// A token for another audience is answered 403.
     WrongAudienceForbidden,
 }
@@ -117,6 +119,7 @@ impl FromStr for CloudRunSetting {
             "missing-invoker=401" => Self::MissingInvokerUnauthorized,
             "public-token=refuse" => Self::PublicTokenRefused,
             "trailing-slash=forgive" => Self::TrailingSlashForgiven,
+            "use-http2" => Self::UseHttp2,
             "wrong-audience=403" => Self::WrongAudienceForbidden,
             _ => {
                 return Err(format!(

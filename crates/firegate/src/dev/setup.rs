@@ -95,8 +95,9 @@ fn endpoints(places: &Places) -> anyhow::Result<GoogleEndpoints> {
 /// What a newcomer would write, with the local service in the place of the one on Cloud Run.
 fn newcomers(arguments: &DevArguments, places: &Places) -> String {
     let service = places.service.as_str().trim_end_matches('/');
+    let protocol = if arguments.cloud_run.contains(&CloudRunSetting::UseHttp2) { "h2c" } else { "auto" };
     format!(
-        "project: {}\nproject_number: '{PROJECT_NUMBER}'\nbackends:\n  service: {{ url: '{service}', credential: default }}\n\
+        "project: {}\nproject_number: '{PROJECT_NUMBER}'\nbackends:\n  service: {{ url: '{service}', credential: default, protocol: {protocol} }}\n\
          allow: [allAuthenticatedUsers]\naccess_log: refused\n",
         arguments.project
     )
@@ -158,7 +159,7 @@ impl Setup {
             ingress: if is_set(CloudRunSetting::IngressInternal) { Ingress::Internal } else { Ingress::All },
             invoker_iam_check: true,
             container: container.clone(),
-            use_http2: false,
+            use_http2: is_set(CloudRunSetting::UseHttp2),
         };
         let backends = self.configuration.backends.iter();
         match &arguments.config {
@@ -215,7 +216,7 @@ pub(super) fn statuses(arguments: &DevArguments) -> DisputedStatuses {
     let mut statuses = DisputedStatuses::default();
     for setting in &arguments.cloud_run {
         match setting {
-            CloudRunSetting::AllUsers | CloudRunSetting::IngressInternal => {}
+            CloudRunSetting::AllUsers | CloudRunSetting::IngressInternal | CloudRunSetting::UseHttp2 => {}
             CloudRunSetting::ForeignIssuerForbidden => statuses.foreign_issuer = RefusalStatus::Forbidden,
             CloudRunSetting::MissingInvokerUnauthorized => {
                 statuses.missing_invoker = RefusalStatus::Unauthorized
