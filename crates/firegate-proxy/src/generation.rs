@@ -124,7 +124,7 @@ impl Generation {
 }
 
 /// Runs the URL map's own tests. Google refuses an update of a map of which one fails, and so does Firegate.
-fn test_url_map(configuration: &Configuration, snapshot: &Snapshot) -> Result<(), StartError> {
+pub(crate) fn test_url_map(configuration: &Configuration, snapshot: &Snapshot) -> Result<(), StartError> {
     let Routing::UrlMap(map) = &configuration.routing else { return Ok(()) };
     let failures = snapshot.routes.run_tests(map);
     if failures.is_empty() {

@@ -1,12 +1,12 @@
 //! What can be told of a configuration before a front door is opened with it: the files of keys and certificates that it names,
-//! and what opening it would say. No call is made and nothing is kept.
+//! the tests of its URL map, and what opening it would say. No call is made and nothing is kept.
 
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{Behind, Configuration};
 
 use crate::assertions::{read_key, read_public_key};
-use crate::generation::{INGRESS_ADVICE, check_without_key};
+use crate::generation::{INGRESS_ADVICE, check_without_key, test_url_map};
 use crate::listen::Certificates;
 use crate::start::StartError;
 
@@ -38,8 +38,12 @@ pub fn preflight(configuration: &Configuration, on_cloud_run: bool, clock: &Shar
     {
         found.errors.push(("tls.certificates", error.into()));
     }
+    let snapshot = Snapshot::compile(configuration);
+    if let Err(error) = test_url_map(configuration, &snapshot) {
+        found.errors.push(("url_map", error));
+    }
     if on_cloud_run && settings.key.is_none() {
-        match check_without_key(&Snapshot::compile(configuration)) {
+        match check_without_key(&snapshot) {
             Ok(Some(advice)) => found.advice.push(("assertion", advice)),
             Ok(None) => {}
             Err(error) => found.errors.push(("exchange.enabled", error)),

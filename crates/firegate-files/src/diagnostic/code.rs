@@ -172,6 +172,8 @@ codes! {
     URL_MAP_OPTIONAL_CONDITION = "FG318";
     /// A condition on a header of which nothing is believed.
     URL_MAP_CLIENT_HEADER = "FG319";
+    /// One of the URL map's own tests fails.
+    URL_MAP_TEST_FAILS = "FG320";
 
     /// A binding's condition was lost when the policy was read.
     IAM_CONDITION_LOST = "FG401";

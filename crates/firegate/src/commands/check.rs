@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use firegate_core::time::SharedClock;
 use firegate_files::diagnostic::{Diagnostic, Diagnostics, Severity, Style, YamlPath, code};
 use firegate_files::yaml::{self, Document, Part};
-use firegate_proxy::{ReloadError, preflight};
+use firegate_proxy::{ReloadError, StartError, preflight};
 
 use super::serve::ServeArguments;
 use super::serve::origin::Origin;
@@ -64,10 +64,20 @@ pub fn run(
             let found = preflight(&configuration, on_cloud_run, clock);
             let document = document(&serve, environment);
             for (path, error) in found.errors {
-                report(&mut diagnostics, document.as_ref(), path, told(Severity::Error, &error.to_string()));
+                report(
+                    &mut diagnostics,
+                    document.as_ref(),
+                    path,
+                    told(Severity::Error, code_of(&error), &error.to_string()),
+                );
             }
             for (path, advice) in found.advice {
-                report(&mut diagnostics, document.as_ref(), path, told(Severity::Warning, advice));
+                report(
+                    &mut diagnostics,
+                    document.as_ref(),
+                    path,
+                    told(Severity::Warning, code::START, advice),
+                );
             }
             diagnostics
         }
@@ -88,15 +98,23 @@ fn document(arguments: &ServeArguments, environment: &Environment) -> Option<Doc
     yaml::parse(&name, &text, &mut Diagnostics::new())
 }
 
+/// The code of what keeps a front door from opening.
+fn code_of(error: &StartError) -> &'static str {
+    match error {
+        StartError::UrlMapTests(_) => code::URL_MAP_TEST_FAILS,
+        _ => code::KEY_FILE,
+    }
+}
+
 /// A message of the front door's as a finding: what follows `hint: ` is its hint.
-fn told(severity: Severity, message: &str) -> Diagnostic {
+fn told(severity: Severity, code: &'static str, message: &str) -> Diagnostic {
     let (message, hint) = match message.split_once("hint: ") {
         Some((message, hint)) => (message.trim_end_matches([' ', '\n', ';']), Some(hint)),
         None => (message, None),
     };
     let finding = match severity {
-        Severity::Error => Diagnostic::error(code::KEY_FILE, message),
-        Severity::Warning | Severity::Note => Diagnostic::warning(code::START, message),
+        Severity::Error => Diagnostic::error(code, message),
+        Severity::Warning | Severity::Note => Diagnostic::warning(code, message),
     };
     finding.hint_if(hint)
 }

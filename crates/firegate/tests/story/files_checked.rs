@@ -73,6 +73,23 @@ fn check_tells_what_a_front_door_would_say_of_its_keys() {
     check(&[("firegate.yaml", &text)], &["check", "--on-cloud-run"], 1, &expected);
 }
 
+#[test]
+fn check_runs_the_tests_of_the_url_map() {
+    let text = format!("{SOUND}url_map: map.yaml\n");
+    let map = |service: &str| {
+        format!(
+            "name: m\ndefaultService: api\ntests:\n- {{ host: api.example.com, path: /a, service: {service} }}\n"
+        )
+    };
+    let files = |map: &str| {
+        check(&[("firegate.yaml", &text), ("map.yaml", map)], &["check"], 0, &["the configuration is sound"])
+    };
+    files(&map("api"));
+    let other = "project: demo-project\nallow: [allAuthenticatedUsers]\nurl_map: map.yaml\nbackends:\n  api: https://a.run.app\n  web: https://b.run.app\n";
+    let expected = ["1 of the URL map's 1 tests fail", "map.yaml:4", "change the rule"];
+    check(&[("firegate.yaml", other), ("map.yaml", &map("web"))], &["check"], 1, &expected);
+}
+
 const SUITE: &str = "name: admin\nexpr: >\n  request.path.startsWith('/admin/') &&\n  !inIpRange(origin.ip, '10.0.0.0/8')\n\
     tests:\n  - name: from outside\n    expect: true\n    when:\n      request: { path: /admin/users }\n      origin: { ip: 203.0.113.9 }\n\
     \x20 - name: from inside\n    expect: false\n    when:\n      request: { path: /admin/users }\n      origin: { ip: 10.1.2.3 }\n\
