@@ -60,19 +60,6 @@ impl<'a> Subject<'a> {
         let geography = self.geography?;
         Some(self.location.get_or_init(|| geography.locate(self.facts.client)))
     }
-
-    fn of_user(&self, attribute: Attribute) -> Fact<'_> {
-        let Some(user) = self.user() else { return Fact::Absent };
-        Fact::Known(match attribute {
-            Attribute::AuthUid => Value::text(&user.uid),
-            Attribute::AuthEmail => return Fact::from(user.email.as_ref().map(Value::text)),
-            Attribute::AuthEmailVerified => Value::Bool(user.email_verified),
-            Attribute::AuthTenant => Value::text(user.tenant.as_deref().unwrap_or_default()),
-            Attribute::AuthProvider => Value::text(&user.sign_in_provider),
-            Attribute::AuthAnonymous => Value::Bool(user.is_anonymous()),
-            _ => return Fact::Absent,
-        })
-    }
 }
 
 /// `origin.user_ip`: the first configured header that holds one address and nothing else, if whoever the request came from may
@@ -111,8 +98,7 @@ impl Attributes for Subject<'_> {
             Attribute::RequestScheme => Fact::Known(Value::text(facts.scheme)),
             Attribute::RequestQuery => Fact::Known(Value::text(facts.query.unwrap_or_default())),
             Attribute::AuthAppId => Fact::from(self.app_id().map(Value::text)),
-            of_user if of_user.is_of_user() => self.of_user(of_user),
-            _ => Fact::Absent,
+            of_user => self.user().map_or(Fact::Absent, |user| user.fact(of_user)),
         }
     }
 
@@ -133,15 +119,6 @@ impl Attributes for Subject<'_> {
     }
 
     fn claim(&self, name: &str) -> Fact<'_> {
-        let Some(user) = self.user() else { return Fact::Absent };
-        match name {
-            "sub" | "user_id" => Fact::Known(Value::text(&user.uid)),
-            "email" => Fact::from(user.email.as_ref().map(Value::text)),
-            "email_verified" => Fact::Known(Value::Bool(user.email_verified)),
-            "firebase" => Fact::Known(Value::Object(&user.firebase)),
-            "auth_time" => Fact::Known(Value::Int(user.auth_time.as_seconds())),
-            "exp" => Fact::Known(Value::Int(user.expires_at.as_seconds())),
-            custom => Fact::from(user.claims.get(custom).map(Value::from)),
-        }
+        self.user().map_or(Fact::Absent, |user| user.claim(name))
     }
 }

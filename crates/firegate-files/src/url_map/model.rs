@@ -401,7 +401,6 @@ impl Share {
     /// A share in hundredths, from 0.0 to 100.0.
     pub fn of_percent(percent: f64) -> Option<Self> {
         // Rounding loses what nobody can measure; the range is checked before.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         (0.0..=100.0).contains(&percent).then(|| Self((percent * 10_000.0).round() as u32))
     }
 
