@@ -1,5 +1,6 @@
 //! `cargo xtask bench door`: the whole front door over sockets, beside nginx, HAProxy and Envoy, in turns.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -98,6 +99,8 @@ const fn compare(
 /// All rounds of one case.
 #[derive(Default)]
 struct Figures {
+    /// Why there are none.
+    not_run: Option<String>,
     microseconds: Rounds,
     rate: Rounds,
     p50_ms: Rounds,
@@ -109,22 +112,23 @@ struct Figures {
 pub(super) fn run(arguments: &BenchArguments) -> Result<bool> {
     let mut site = Site::prepare()?;
     site.install_envoy()?;
-    let is_wanted = |part: &str| arguments.only.is_empty() || part.contains(&arguments.only);
     let origin = site.start_origin(Place::Other)?;
     let mut all_well = tokens(&site, &origin, arguments)?;
-    if is_wanted("latency") {
-        all_well &= latency::run(&site, arguments)?;
-    }
-    if is_wanted("http2") {
-        all_well &= http2::run(&site, arguments)?;
-    }
-    if is_wanted("memory") {
-        all_well &= memory::run(&site)?;
-    }
+    let mut measure = |part: &str, run: &dyn Fn() -> Result<bool>| {
+        if !part.contains(&arguments.only) {
+            return;
+        }
+        // A part that cannot be measured takes none of the others along.
+        all_well &= run().unwrap_or_else(|error| {
+            println!("\n{part}: not run: {error:#}");
+            false
+        });
+    };
+    measure("latency", &|| latency::run(&site, arguments));
+    measure("http2", &|| http2::run(&site, arguments));
+    measure("memory", &|| memory::run(&site));
     drop(origin);
-    if is_wanted("workers") {
-        all_well &= http2::workers(&site, arguments)?;
-    }
+    measure("workers", &|| http2::workers(&site, arguments));
     Ok(all_well)
 }
 
@@ -171,12 +175,12 @@ impl Case {
 }
 
 /// One load after a warm-up: what came of it, the processor time for each request in µs, and the memory in its midst.
-fn measure(site: &Site, case: Case, origin: &Running, seconds: u32) -> Result<(Outcome, f64, f64)> {
-    let proxy = case.party.map(|party| site.start(party, 1)).transpose()?;
-    let (measured, address) = match &proxy {
-        Some(proxy) => (proxy, site.proxy()),
-        None => (origin, site.origin()),
-    };
+fn measure(
+    site: &Site,
+    case: Case,
+    (measured, address): (&Running, SocketAddr),
+    seconds: u32,
+) -> Result<(Outcome, f64, f64)> {
     let tokens = case.traffic.tokens().map(|file| site.folder.join(file));
     let load = |seconds| Wrk::start(address, case.traffic.path(), tokens.as_deref(), seconds, Place::Other);
     load(WARM_UP_SECONDS)?.finish()?;
@@ -192,9 +196,7 @@ fn measure(site: &Site, case: Case, origin: &Running, seconds: u32) -> Result<(O
 
 /// Rows 1 to 4: what a request costs, by whom and by what kind of token.
 fn tokens(site: &Site, origin: &Running, arguments: &BenchArguments) -> Result<bool> {
-    let cases = CASES.iter().filter(|case| {
-        case.name().contains(&arguments.only) && case.party.is_none_or(|party| site.has(party))
-    });
+    let cases = CASES.iter().filter(|case| case.name().contains(&arguments.only));
     let cases = cases.copied().collect::<Vec<_>>();
     if cases.is_empty() {
         return Ok(true);
@@ -204,7 +206,24 @@ fn tokens(site: &Site, origin: &Running, arguments: &BenchArguments) -> Result<b
     for round in 1..=arguments.rounds {
         progress(&format!("tokens: round {round} of {}", arguments.rounds));
         for (case, (name, figures)) in cases.iter().zip(&mut figures) {
-            let (outcome, microseconds, memory_mib) = measure(site, *case, origin, arguments.seconds)?;
+            if figures.not_run.is_some() {
+                continue;
+            }
+            let proxy = match case.party.map(|party| (party, site.start(party, 1))) {
+                None => None,
+                Some((_, Ok(proxy))) => Some(proxy),
+                Some((party, Err(error))) if party.is_firegate() => return Err(error),
+                Some((_, Err(error))) => {
+                    println!("{name}: not run: {error:#}");
+                    figures.not_run = Some(format!("{error:#}"));
+                    continue;
+                }
+            };
+            let measured = match &proxy {
+                Some(proxy) => (proxy, site.proxy()),
+                None => (origin, site.origin()),
+            };
+            let (outcome, microseconds, memory_mib) = measure(site, *case, measured, arguments.seconds)?;
             let rate = outcome.requests as f64 / outcome.seconds;
             println!(
                 "{name:34} {microseconds:6.1} µs {rate:8.0}/s p50 {:6.2} ms p99 {:6.2} ms {memory_mib:6.1} MiB",
@@ -234,20 +253,33 @@ fn print(figures: &[(String, Figures)]) {
     );
     println!("|---|---:|---:|---:|---:|---:|");
     for (name, figures) in figures {
-        let Figures { microseconds, rate, p50_ms, p99_ms, memory_mib } = figures;
-        println!(
-            "| {name} | {microseconds:.1} | {:.0} | {:.1} | {p99_ms:.1} | {:.1} |",
-            rate.median(),
-            p50_ms.median(),
-            memory_mib.median()
-        );
+        println!("{}", figures.row(name));
     }
     let find = |name: &str| figures.iter().find(|(found, _)| found == name).map(|(_, figures)| figures);
     println!("\n| row | of | by | processor time, times | goal |");
     println!("|---|---|---|---:|---|");
     for Comparison { row, ours, theirs, goal } in COMPARISONS {
         let (Some(our), Some(their)) = (find(ours), find(theirs)) else { continue };
-        print_ratio(row, ours, theirs, (&our.microseconds, &their.microseconds), goal);
+        match our.not_run.as_ref().or(their.not_run.as_ref()) {
+            Some(why) => println!("| {row} | {ours} | {theirs} | not run: {why} | |"),
+            None => print_ratio(row, ours, theirs, (&our.microseconds, &their.microseconds), goal),
+        }
+    }
+}
+
+impl Figures {
+    /// The row of a table that they make.
+    fn row(&self, name: &str) -> String {
+        let Self { not_run, microseconds, rate, p50_ms, p99_ms, memory_mib } = self;
+        if let Some(why) = not_run {
+            return format!("| {name} | not run: {why} | | | | |");
+        }
+        format!(
+            "| {name} | {microseconds:.1} | {:.0} | {:.1} | {p99_ms:.1} | {:.1} |",
+            rate.median(),
+            p50_ms.median(),
+            memory_mib.median()
+        )
     }
 }
 
@@ -268,4 +300,28 @@ pub(super) fn print_ratio(
 /// The one hot token.
 pub(super) fn hot_token(folder: &Path) -> Result<String> {
     Ok(std::fs::read_to_string(folder.join("hot.txt"))?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_why_it_has_no_figures() {
+        let mut figures = Figures::default();
+        for rounds in [
+            &mut figures.microseconds,
+            &mut figures.rate,
+            &mut figures.p50_ms,
+            &mut figures.p99_ms,
+            &mut figures.memory_mib,
+        ] {
+            rounds.push(2.0);
+        }
+        let row = figures.row("haproxy/hot");
+        assert_eq!(row, "| haproxy/hot | 2.0 (2.0–2.0) | 2 | 2.0 | 2.0 (2.0–2.0) | 2.0 |");
+        figures.not_run = Some("haproxy ended with exit status: 1".to_owned());
+        let row = figures.row("haproxy/hot");
+        assert_eq!(row, "| haproxy/hot | not run: haproxy ended with exit status: 1 | | | | |");
+    }
 }

@@ -5,6 +5,7 @@ mod check;
 mod crowd;
 mod door;
 mod http2;
+mod in_process;
 mod latency;
 mod load;
 mod memory;
@@ -23,6 +24,14 @@ use clap::ValueEnum;
 pub(crate) enum Kind {
     /// The check of one token, in process, beside OpenSSL's bare RSA
     Check,
+    /// A decision under Google's files, a few rules and as many as a large team has
+    Policies,
+    /// Counting a request for a rate limit, and the memory that a million keys take
+    Limiter,
+    /// Reading and evaluating expressions
+    Expressions,
+    /// Checking a configuration of 10,000 lines
+    Files,
     /// The whole front door over sockets, beside nginx, HAProxy and Envoy
     Door,
     /// Clients that hold connections by being slow, and what honest ones notice of them
@@ -58,6 +67,10 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
     ensure!(arguments.seconds > 0 && arguments.minutes > 0, "no time, no figures");
     match arguments.kind {
         Some(Kind::Check) => check::run(arguments.rounds),
+        Some(Kind::Policies) => in_process::run("firegate-core", "policies", arguments.rounds),
+        Some(Kind::Limiter) => in_process::run("firegate-core", "limiter", arguments.rounds),
+        Some(Kind::Expressions) => in_process::run("firegate-expr", "evaluate", arguments.rounds),
+        Some(Kind::Files) => in_process::run("firegate-files", "check", arguments.rounds),
         Some(Kind::Door) => door::run(arguments),
         Some(Kind::Slow) => slow::run(),
         Some(Kind::Soak) => soak::run(arguments.minutes),

