@@ -198,15 +198,15 @@ async fn clients_behind_a_trusted_proxy_are_not_counted_by_its_address() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn descriptors_bound_the_connections_that_are_let_in() {
-    use crate::process::Process;
+    use crate::stack::binary::Served;
 
     const DESCRIPTORS: usize = 400;
 
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("firegate.yaml"), open_to_all(hello().await, "")).expect("a file");
     let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
-    let serve = Process::start_with_descriptors(DESCRIPTORS, &arguments, folder.path());
-    let address = serve.address.parse().expect("an address");
+    let serve = Served::start_with_descriptors(DESCRIPTORS, folder.path(), &arguments);
+    let address = serve.address;
     let mut clients = Vec::new();
     while let Some(client) = keep_open(address).await {
         clients.push(client);
@@ -227,7 +227,7 @@ async fn descriptors_bound_the_connections_that_are_let_in() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_idle_connections_cost_little_and_those_beyond_the_limit_are_refused() {
-    use crate::process::Process;
+    use crate::stack::binary::Served;
 
     const IDLE: usize = 1000;
     const KIB_MAX: u64 = 64;
@@ -238,8 +238,8 @@ async fn a_thousand_idle_connections_cost_little_and_those_beyond_the_limit_are_
     );
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("firegate.yaml"), text).expect("a file");
-    let serve = Process::start(&["-c", "firegate.yaml", "--listen", "127.0.0.1:0"], folder.path());
-    let address = serve.address.parse().expect("an address");
+    let serve = Served::start_in(folder.path(), &["-c", "firegate.yaml", "--listen", "127.0.0.1:0"]);
+    let address = serve.address;
     let mut warm = keep_open(address).await.expect("a place");
     let before = serve.resident_kib();
     let places = Arc::new(tokio::sync::Semaphore::new(50));

@@ -30,7 +30,6 @@ mod observing;
 mod outages;
 mod panics;
 #[cfg(unix)]
-mod process;
 #[cfg(unix)]
 #[allow(dead_code, reason = "the tests of the store itself use all of it")]
 #[path = "../../../firegate-proxy/src/limits_store/tests/server.rs"]

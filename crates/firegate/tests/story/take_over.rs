@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::gate::PATIENCE;
-use crate::process::Process;
+use crate::stack::binary::Served;
 use crate::stack::{Answer, Call};
 use crate::stopping::{Held, exchange};
 
@@ -57,8 +57,8 @@ impl Sockets {
         self.public.local_addr().expect("an address")
     }
 
-    fn start(&self) -> Process {
-        Process::start_inheriting(&self.public, &self.health, &["-c", "firegate.yaml"], self.folder.path())
+    fn start(&self) -> Served {
+        Served::start_inheriting(&self.public, &self.health, self.folder.path(), &["-c", "firegate.yaml"])
     }
 
     async fn probe(&self) -> Answer {
@@ -67,7 +67,7 @@ impl Sockets {
     }
 }
 
-async fn stop(process: Process) {
+async fn stop(process: Served) {
     process.signal("TERM");
     let ended = tokio::task::spawn_blocking(move || process.end());
     assert!(ended.await.expect("it ends").success());
@@ -78,7 +78,7 @@ async fn a_socket_goes_from_one_process_to_the_next_and_no_request_fails() {
     let sockets = Sockets::new(Held::start().await.address);
     let address = sockets.address();
     let former = sockets.start();
-    assert_eq!(former.address, address.to_string(), "the socket takes the place of `listen`");
+    assert_eq!(former.address, address, "the socket takes the place of `listen`");
     let over = Arc::new(AtomicBool::new(false));
     let client = || {
         let over = Arc::clone(&over);
@@ -121,8 +121,8 @@ async fn probes_are_answered_by_the_next_process_while_the_former_one_finishes()
     let next = sockets.start();
     held.keys_fetched(2).await;
     former.signal("TERM");
-    former.wait_for("stopping");
     // What the former one has accepted before is answered by it, and nothing after.
+    former.next_line("a private listener is left to whoever else listens").await;
     let answered = async { while sockets.probe().await.status.as_u16() != 200 {} };
     tokio::time::timeout(PATIENCE, answered).await.expect("the next one is ready");
     for _ in 0..REQUESTS {
