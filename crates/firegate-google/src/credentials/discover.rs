@@ -16,6 +16,23 @@ pub struct Environment {
     pub app_data: Option<PathBuf>,
 }
 
+impl Environment {
+    /// The files that [`discover`] looks for, in its order. The first one that is there is the identity.
+    pub fn files(&self) -> Vec<PathBuf> {
+        const FILE: &str = "application_default_credentials.json";
+        if let Some(named) = self.named() {
+            return vec![named.to_owned()];
+        }
+        let of_home = self.home.as_ref().map(|home| home.join(".config/gcloud").join(FILE));
+        let of_app_data = self.app_data.as_ref().map(|app_data| app_data.join("gcloud").join(FILE));
+        [of_home, of_app_data].into_iter().flatten().collect()
+    }
+
+    fn named(&self) -> Option<&Path> {
+        self.google_application_credentials.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
 /// Why a credential file is no identity.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
@@ -71,15 +88,10 @@ pub enum ContentError {
 /// # Errors
 /// If the named file is missing, or a file is no credential file that is supported.
 pub fn discover(environment: &Environment) -> Result<CredentialSource, CredentialError> {
-    if let Some(path) =
-        environment.google_application_credentials.as_deref().filter(|path| !path.as_os_str().is_empty())
-    {
+    if let Some(path) = environment.named() {
         return CredentialSource::from_file(path);
     }
-    const FILE: &str = "application_default_credentials.json";
-    let of_home = environment.home.as_ref().map(|home| home.join(".config/gcloud").join(FILE));
-    let of_app_data = environment.app_data.as_ref().map(|app_data| app_data.join("gcloud").join(FILE));
-    for path in [of_home, of_app_data].into_iter().flatten() {
+    for path in environment.files() {
         match CredentialSource::from_file(&path) {
             Err(CredentialError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             found => return found,

@@ -295,13 +295,16 @@ fn credentials_are_found_in_googles_order() {
         home: Some(home.clone()),
         app_data: None,
     };
+    let kept = home.join(".config/gcloud/application_default_credentials.json");
+    assert_eq!(environment(None).files(), [kept.as_path()], "where a change would be one of the identity");
+    assert_eq!(environment(Some(&named)).files(), [named.as_path()]);
     assert!(matches!(discover(&environment(None)), Ok(CredentialSource::Metadata)));
     assert!(matches!(discover(&environment(Some(Path::new("")))), Ok(CredentialSource::Metadata)));
     assert!(
         matches!(discover(&environment(Some(&named))), Err(CredentialError::Read { .. })),
         "a named file has to be there"
     );
-    write(&home.join(".config/gcloud/application_default_credentials.json"), user);
+    write(&kept, user);
     assert!(matches!(discover(&environment(None)), Ok(CredentialSource::AuthorizedUser(_))));
     write(&named, &key_file("https://oauth2.googleapis.com/token").to_string());
     assert!(matches!(discover(&environment(Some(&named))), Ok(CredentialSource::ServiceAccountKey(_))));

@@ -384,7 +384,7 @@ mod binary {
     use std::path::Path;
 
     use super::*;
-    use crate::process::Process;
+    use crate::stack::binary::Served;
 
     fn configuration(service: &str) -> String {
         format!(
@@ -393,7 +393,7 @@ mod binary {
     }
 
     /// Which of the services answers.
-    async fn host(process: &Process) -> String {
+    async fn host(process: &Served) -> String {
         let url = format!("http://{}/", process.address).parse().expect("a URL");
         text(&Call::get(&url).send().await.ok()["headers"]["host"])
     }
@@ -412,25 +412,44 @@ mod binary {
         let services = [mirror().await, mirror().await];
         write(&file, &configuration(&services[0]));
         let arguments = ["-c", file.to_str().expect("text"), "--listen", "127.0.0.1:0"];
-        let mut process = Process::start(&arguments, folder.path());
+        let mut process = Served::start_in(folder.path(), &arguments);
         assert!(services[0].ends_with(&host(&process).await));
 
         write(&file, &configuration(&services[1]));
-        process.wait_for("another configuration is in force");
+        process.next_line("another configuration is in force").await;
         assert!(services[1].ends_with(&host(&process).await));
 
         write(&file, &configuration(&services[0]).replace("allow:", "alow:"));
-        let line = process.wait_for("the configuration is not reloaded");
+        let line = process.next_line("the configuration is not reloaded").await;
         assert!(line.contains("alow"), "{line}");
         assert!(services[1].ends_with(&host(&process).await));
 
         // It may be in force by the file's change or by the signal, whichever comes first; and then it is in force.
         write(&file, &configuration(&services[0]));
         process.signal("HUP");
-        process.wait_for("another configuration is in force");
+        process.next_line("another configuration is in force").await;
         assert!(services[0].ends_with(&host(&process).await));
         process.signal("HUP");
-        process.wait_for("another configuration is in force");
+        process.next_line("another configuration is in force").await;
+        process.signal("TERM");
+        assert!(process.end().success());
+    }
+
+    /// What `gcloud auth application-default login` writes is an identity like one that the environment names.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_credential_file_at_home_is_watched_before_it_is_there() {
+        let home = tempfile::tempdir().expect("a folder");
+        let text = "project: demo-project\nbackends: { api: 'https://api-abc123-uc.a.run.app' }\nallow: [allUsers]\n";
+        write(&home.path().join("firegate.yaml"), text);
+        let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
+        let mut process = Served::start_at_home(home.path(), &arguments);
+        let folder = home.path().join(".config/gcloud");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        write(&folder.join("application_default_credentials.json"), "no credentials");
+        let line = process.next_line("the configuration is not reloaded").await;
+        assert!(line.contains("application_default_credentials.json"), "{line}");
+        std::fs::remove_file(folder.join("application_default_credentials.json")).expect("it is removed");
+        process.next_line("another configuration is in force").await;
         process.signal("TERM");
         assert!(process.end().success());
     }
@@ -449,9 +468,9 @@ mod binary {
             "--listen",
             "127.0.0.1:0",
         ];
-        let mut process = Process::start(&arguments, folder.path());
+        let mut process = Served::start_in(folder.path(), &arguments);
         process.signal("HUP");
-        process.wait_for("there is nothing to reload");
+        process.next_line("there is nothing to reload").await;
         let url = format!("http://{}/", process.address).parse().expect("a URL");
         assert_ne!(Call::get(&url).send().await.status.as_u16(), 0, "it still answers");
         process.signal("TERM");

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use firegate_core::time::SharedClock;
 use firegate_files::diagnostic::Style;
+use firegate_google::credentials::Environment as Credentials;
 use firegate_google::http::Roots;
 use firegate_proxy::limits::DRAIN_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue, ReloadError};
@@ -69,9 +70,13 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Whoever reads that it listens may ask it to stop.
     let mut requests = runtime.block_on(async { StopRequests::listen() })?;
-    let credentials = environment.application_credentials.clone();
+    let credentials = Credentials {
+        google_application_credentials: environment.application_credentials.clone(),
+        home: environment.home.clone(),
+        app_data: None,
+    };
     // Before the files of keys are read: what changes after that is noticed.
-    let reloading = runtime.block_on(Reloading::new(origin, credentials, named_files))?;
+    let reloading = runtime.block_on(Reloading::new(origin, credentials.files(), named_files))?;
     let mut door = FrontDoor::start(FrontDoorOptions {
         listen: [arguments.listen, configuration.listen.clone()]
             .into_iter()

@@ -14,21 +14,21 @@ use crate::commands::stop::StopRequests;
 #[derive(Debug)]
 pub(super) struct Reloading {
     origin: Origin,
-    /// The credential file, if the environment names one.
-    credentials: Option<PathBuf>,
+    /// Where a credential file is, or may come.
+    credentials: Vec<PathBuf>,
     watch: FileWatch,
     #[cfg(unix)]
     hangup: tokio::signal::unix::Signal,
 }
 
 impl Reloading {
-    /// Watches the configuration's file and those that it names, which have just been read. Needs a runtime.
+    /// Watches the configuration's file, those that it names, which have just been read, and those of credentials. Needs a runtime.
     ///
     /// # Errors
     /// If the system does not let the process listen for SIGHUP.
     pub(super) async fn new(
         origin: Origin,
-        credentials: Option<PathBuf>,
+        credentials: Vec<PathBuf>,
         named_files: Vec<PathBuf>,
     ) -> io::Result<Self> {
         let mut reloading = Self {
