@@ -77,6 +77,13 @@ pub const REVOCATION_STALENESS_MAX: Duration = Duration::from_secs(3_600);
 /// The largest `body_bytes_max`, 64 GiB.
 pub const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 
+/// How many bytes of a body a client has to send in a second, on average, unless the backend's `body_bytes_per_second_min`
+/// says otherwise. Messages of gRPC, and what a client sends while it is answered already, are excepted.
+pub const BODY_BYTES_PER_SECOND_MIN_DEFAULT: u64 = 240;
+
+/// The largest `body_bytes_per_second_min`, 1 MiB.
+pub const BODY_BYTES_PER_SECOND_MIN_MAX: u64 = 1024 * 1024;
+
 /// The largest `verified_tokens_bytes` of the cache, 16 GiB.
 pub const CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 

@@ -28,10 +28,7 @@ pub const STREAM_OVERDUE_GRACE: Duration = Duration::from_secs(6);
 /// How long a client may take nothing of what is written to it.
 pub const CLIENT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How many bytes of a body a client has to send in a second, on average, after the grace. Streams of gRPC are excepted.
-pub const REQUEST_BODY_BYTES_PER_SECOND_MIN: u64 = 240;
-
-/// How long a client may be waited for in all before its average counts.
+/// How long a client may be waited for in all before it counts how many bytes of a body it sends in a second.
 pub const REQUEST_BODY_PACE_GRACE: Duration = Duration::from_secs(10);
 
 /// How much of a body that nobody wants any more is still read, so that the client gets to read the answer.
@@ -191,6 +188,12 @@ pub const UPSTREAM_HTTP2_CONNECTIONS_MAX: usize = 16;
 
 /// How many requests are under way on one HTTP/2 connection to an endpoint, if it allows as many.
 pub const UPSTREAM_HTTP2_STREAMS_MAX: usize = 100;
+
+/// How long after it was connected to an HTTP/2 endpoint is waited for to say whether it takes WebSockets.
+pub const UPSTREAM_SETTINGS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether it has.
+pub const UPSTREAM_SETTINGS_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How much of an answer an HTTP/2 endpoint may send ahead of the client's reading, in bytes.
 pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 128 * 1024;

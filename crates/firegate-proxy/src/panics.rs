@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
@@ -23,16 +24,36 @@ impl Panics {
         &self,
         work: W,
     ) -> impl Future<Output = Result<W::Output, Panicked>> + use<'_, W> {
-        AssertUnwindSafe(work).catch_unwind().map(|caught| {
-            caught.map_err(|payload| {
-                self.0.fetch_add(1, Ordering::Relaxed);
-                Panicked(message(&*payload).to_owned())
-            })
+        AssertUnwindSafe(work).catch_unwind().map(|caught| caught.map_err(|payload| self.caught(&*payload)))
+    }
+
+    /// Does `work` now, and counts a panic in it. The same holds for what it shares with others.
+    pub(crate) fn catch_now<T>(&self, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+        std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| self.caught(&*payload))
+    }
+
+    /// Does the `work` of a task of its own: a panic in it is counted and logged as what is over with it.
+    pub(crate) fn contain<W: Future<Output = ()>>(
+        self: &Arc<Self>,
+        what: &'static str,
+        work: W,
+    ) -> impl Future<Output = ()> + use<W> {
+        let panics = Arc::clone(self);
+        AssertUnwindSafe(work).catch_unwind().map(move |caught| {
+            if let Err(payload) = caught {
+                let panicked = panics.caught(&*payload);
+                tracing::error!(%panicked, "{what}");
+            }
         })
     }
 
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    fn caught(&self, payload: &(dyn Any + Send)) -> Panicked {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Panicked(message(payload).to_owned())
     }
 }
 

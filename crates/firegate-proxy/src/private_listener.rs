@@ -22,6 +22,7 @@ use crate::limits::{
     PRIVATE_HEADERS_MAX, REQUEST_HEAD_TIMEOUT,
 };
 use crate::listen::{Listener, bind};
+use crate::panics::Panics;
 use crate::respond::full;
 use crate::stream::Body;
 
@@ -46,20 +47,33 @@ impl Private {
     }
 
     /// Gives `answer` to every request. Accepts until `stop`; what it accepted it serves until `end`.
-    pub(crate) async fn serve<A>(self, stop: CancellationToken, end: CancellationToken, answer: A)
-    where
+    pub(crate) async fn serve<A>(
+        self,
+        stop: CancellationToken,
+        end: CancellationToken,
+        panics: Arc<Panics>,
+        answer: A,
+    ) where
         A: Fn(&Parts) -> Response<Body> + Send + Sync + 'static,
     {
-        let address = self.address();
+        let (address, is_inherited) = (self.address(), self.is_inherited());
         match TcpListener::from_std(self.0.into_socket()) {
-            Ok(listener) => accept(listener, stop, end, answer).await,
+            Ok(listener) => accept(listener, stop, end, panics, answer).await,
             Err(error) => tracing::error!(%error, %address, "a private listener failed"),
+        }
+        if is_inherited {
+            tracing::info!(%address, "a private listener is left to whoever else listens on its socket");
         }
     }
 }
 
-async fn accept<A>(listener: TcpListener, stop: CancellationToken, end: CancellationToken, answer: A)
-where
+async fn accept<A>(
+    listener: TcpListener,
+    stop: CancellationToken,
+    end: CancellationToken,
+    panics: Arc<Panics>,
+    answer: A,
+) where
     A: Fn(&Parts) -> Response<Body> + Send + Sync + 'static,
 {
     let answer = Arc::new(answer);
@@ -68,15 +82,23 @@ where
         let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else {
             return;
         };
-        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { return };
+        // What waits to be accepted when the stop comes is for whoever inherits the socket.
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             continue;
         };
-        let answer = Arc::clone(&answer);
+        let (answer, counter) = (Arc::clone(&answer), Arc::clone(&panics));
         let service = service_fn(move |request: Request<Incoming>| {
             let (parts, _) = request.into_parts();
-            let response = answer(&parts);
+            let response = counter.catch_now(|| answer(&parts)).unwrap_or_else(|panicked| {
+                tracing::error!(%panicked, "a private listener gave a request up");
+                text(StatusCode::INTERNAL_SERVER_ERROR, "a fault of Firegate's own; its log says more\n")
+            });
             async move { Ok::<_, Infallible>(response) }
         });
         let connection = http1::Builder::new()
@@ -88,11 +110,11 @@ where
             .serve_connection(TokioIo::new(stream), service);
         let bounded = tokio::time::timeout(PRIVATE_CONNECTION_TIMEOUT, connection);
         let end = end.clone();
-        tokio::spawn(async move {
+        tokio::spawn(panics.contain("a connection of a private listener was given up", async move {
             // A client that breaks off, or is too slow, has itself to blame.
             let _ = end.run_until_cancelled(bounded).await;
             drop(place);
-        });
+        }));
     }
 }
 

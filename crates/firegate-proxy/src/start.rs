@@ -326,17 +326,17 @@ fn serve_private(
         true => shared.entrance.stop_token().clone(),
         false => control.stop_token(),
     };
+    let (end, panics) = (control.stop_token(), Arc::clone(control.panics()));
     if let Some(listener) = health {
         let (shared, stop) = (Arc::clone(shared), stop(&listener));
-        control.spawn(
-            listener.serve(stop, control.stop_token(), move |parts: &Parts| health::answer(parts, &shared)),
-        );
+        let answer = move |parts: &Parts| health::answer(parts, &shared);
+        control.spawn(listener.serve(stop, end.clone(), Arc::clone(&panics), answer));
     }
     if let Some(listener) = admin {
         let exposition = Exposition::new(InForce(Arc::clone(shared)));
         let admin = Admin::new(exposition, listener.address().ip().is_loopback());
         let stop = stop(&listener);
-        control.spawn(listener.serve(stop, control.stop_token(), move |parts: &Parts| admin.answer(parts)));
+        control.spawn(listener.serve(stop, end, panics, move |parts: &Parts| admin.answer(parts)));
     }
 }
 
@@ -347,12 +347,13 @@ struct InForce(Arc<Shared>);
 impl Source for InForce {
     fn figures(&self) -> Figures {
         let generation = self.0.generation();
-        let Shared { reloads, entrance, panics, requests, process, .. } = &*self.0;
+        let Shared { reloads, entrance, panics, requests, cut_connections, process, .. } = &*self.0;
         let own = ProcessFigures {
             configuration: reloads.figures(),
             entrance: entrance.figures(),
             panics: panics.count(),
             requests_in_flight: requests.count(),
+            cut_connections: cut_connections.figures(),
             log_lines_dropped: process.log.lines_dropped(),
         };
         generation.control.figures(own, &generation.snapshot.backends, &process.upstreams)

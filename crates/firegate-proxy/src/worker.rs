@@ -17,6 +17,9 @@ use crate::listen::{ClientStream, Incoming, Tls};
 use crate::stream::{OpenStreams, Tunnels};
 use crate::telemetry::Telemetry;
 
+/// What is logged when serving a connection panics: the connection is closed, and the worker goes on.
+const GIVEN_UP: &str = "a connection was given up";
+
 /// What a worker is started with.
 pub(crate) struct Start {
     pub(crate) index: usize,
@@ -32,12 +35,15 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
         runtime.block_on(async move {
-            let tunnels = Tunnels::default();
+            let tunnels = Tunnels::new(Arc::clone(&shared.panics));
             let (connections, drain) = (TaskTracker::new(), Drain::new(shared.entrance.stop_token()));
             let tls = shared.entrance.tls().cloned();
-            let telemetry = Arc::new(Telemetry::new(&shared.process));
+            let telemetry = Arc::new(Telemetry::new(&shared.process, Arc::clone(&shared.panics)));
             let handing_over = Arc::clone(&telemetry);
-            tokio::spawn(async move { handing_over.run().await });
+            let hand_over = async move { handing_over.run().await };
+            tokio::spawn(
+                shared.panics.contain("a worker's lines of the log are not written any more", hand_over),
+            );
             let door = Door::new(shared, index, tunnels.clone(), telemetry);
             take(incoming, &connections, &door, tls.as_ref(), &drain).await;
             connections.close();
@@ -63,9 +69,11 @@ async fn take(
     tls: Option<&Arc<Tls>>,
     drain: &Drain,
 ) {
-    let open = OpenStreams::default();
+    let panics = &door.shared.panics;
+    let open = OpenStreams::new(Arc::clone(&door.shared.cut_connections));
     let watching = open.clone();
-    tokio::spawn(async move { watching.watch().await });
+    let watch = async move { watching.watch().await };
+    tokio::spawn(panics.contain("a worker does not look after overdue streams any more", watch));
     while let Some(Incoming { stream, peer, place }) = incoming.recv().await {
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
@@ -78,16 +86,17 @@ async fn take(
         let _ = stream.set_nodelay(true);
         let (door, watch, drain) = (door.clone(), open.connection(), drain.clone());
         match tls.cloned() {
-            Some(tls) => connections.spawn(async move {
+            Some(tls) => connections.spawn(panics.contain(GIVEN_UP, async move {
                 // A handshake's state is large, and gone when it is over.
                 let Some((stream, protocol)) = Box::pin(tls.accept(stream)).await else { return };
                 let arrival = Arrival { peer, agreed: Some(protocol), is_tls: true };
                 connection::serve(ClientStream::tls(stream, place), arrival, door, watch, drain).await;
-            }),
+            })),
             None => {
                 let arrival = Arrival { peer, agreed: None, is_tls: false };
                 let stream = ClientStream::plain(stream, place);
-                connections.spawn(connection::serve(stream, arrival, door, watch, drain))
+                let served = connection::serve(stream, arrival, door, watch, drain);
+                connections.spawn(panics.contain(GIVEN_UP, served))
             }
         };
     }

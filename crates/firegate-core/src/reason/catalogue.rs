@@ -306,8 +306,8 @@ catalogue! {
     }
     BodyTooSlow "BODY_TOO_SLOW" Denial 408 RetryLater {
         "the request's body came too slowly"
-        "The client sent too little of the body in too much time, or nothing more for the backend's `timeouts.idle`."
-        "send the body as fast as the network allows, and in smaller pieces where it is slow; the log names the bound"
+        "The client sent less of the body in a second than the backend's `body_bytes_per_second_min`, or nothing more for its `timeouts.idle`."
+        "send the body as fast as the network allows, and in smaller pieces where it is slow; for streams that are meant to be sparse set `body_bytes_per_second_min: 0`"
     }
     LeaseOver "LEASE_OVER" Denial 401 RefreshToken {
         "the user's token ended while the request was under way"
@@ -368,6 +368,11 @@ catalogue! {
         "the service sent an answer that is not valid HTTP"
         "The service's answer could not be read as HTTP, or it switched protocols without being asked."
         "look at the service's own log, and at the backend's `protocol`"
+    }
+    UpstreamWithoutWebSockets "UPSTREAM_WITHOUT_WEB_SOCKETS" Fault 502 None {
+        "the service takes no WebSockets over HTTP/2"
+        "The backend's `protocol` is `h2` or `h2c`, and the service did not say that it takes the extended CONNECT of RFC 8441, by which a WebSocket comes over HTTP/2."
+        "set `protocol: auto` or `http1` if the service takes WebSockets over HTTP/1.1, or have it send SETTINGS_ENABLE_CONNECT_PROTOCOL"
     }
     LimitsStoreUnavailable "LIMITS_STORE_UNAVAILABLE" Fault 503 RetryLater {
         "requests cannot be counted at the moment; the user is still signed in"

@@ -159,6 +159,8 @@ pub struct Backend {
     pub encoded_slash: EncodedSlash,
     /// The largest request body, in bytes.
     pub body_bytes_max: u64,
+    /// How many bytes of a body a client has to send in a second, on average; 0 for as few as it likes.
+    pub body_bytes_per_second_min: u64,
     /// What ends long streams.
     pub streams_until: StreamsUntil,
     /// How long it is waited for.

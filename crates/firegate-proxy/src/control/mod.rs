@@ -150,12 +150,7 @@ impl ControlRuntime {
 
     /// Runs a task. If it panics, that is logged and counted, and the task is over.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let panics = Arc::clone(&self.panics);
-        self.handle.spawn(async move {
-            if let Err(panicked) = panics.catch(task).await {
-                tracing::error!(%panicked, "a task of the control runtime is over");
-            }
-        });
+        self.handle.spawn(self.panics.contain("a task of the control runtime is over", task));
     }
 
     /// Runs what keeps `value` up to date for as long as anybody holds it. If it panics, it is run again.

@@ -30,12 +30,12 @@ use crate::generation::Generation;
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
 use crate::stream::{
-    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ConnectionStreams, Ending, Lease, Pace, Side,
+    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side,
 };
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
-    FrontRefusal, Handshake, Passage, RequestHeaders, Retries, Sending, ServiceBody, TimeLimits, peek,
-    strip_hop_by_hop,
+    FrontRefusal, Handshake, Passage, RequestHeaders, Retries, Sending, ServiceBody, TimeLimits, is_switched,
+    peek, strip_hop_by_hop,
 };
 
 /// A request on its way.
@@ -85,10 +85,14 @@ impl RequestContext<'_> {
         let mut passage = self.enter(backend, limits, body.is_end_stream())?;
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
-            bounded_request_body(body, backend, parts, &lease, passage.deadline(), self.streams)?;
+            self.bounded_request_body(body, backend, parts, &lease, passage.deadline())?;
         let is_without_body = body.is_end_stream();
         let wants_upgrade = head.facts.is_web_socket;
-        let handshake = wants_upgrade.then(|| Handshake::begin(parts.version)).transpose()?;
+        let handshake = wants_upgrade.then(|| Handshake::begin(parts.version, &parts.headers)).transpose()?;
+        if passage.upgrades_over_http2() && handshake.as_ref().is_some_and(|asked| !asked.can_be_answered()) {
+            let why = "the WebSocket's handshake has no key, or more than one";
+            return Err(denial(Reason::RequestMalformed { why }, Stage::Upstream));
+        }
         let sending =
             Sending { target: service_target(head, &forwarding)?, wants_upgrade, progress: progress.clone() };
         let forward =
@@ -118,7 +122,7 @@ impl RequestContext<'_> {
                     continue;
                 }
             };
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            if is_switched(&response, wants_upgrade) {
                 return forward.switch(response, upgrade, record);
             }
             if forward.handshake.as_ref().is_some_and(|handshake| handshake.is_misled_by(response.status())) {
@@ -163,6 +167,49 @@ impl RequestContext<'_> {
             passage.request_ended();
         }
         Ok(passage)
+    }
+
+    /// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
+    fn bounded_request_body(
+        &self,
+        body: ClientBody,
+        backend: &Backend,
+        asked: &Parts,
+        lease: &Lease,
+        deadline: Option<Instant>,
+    ) -> Result<(Body, BodyProgress), Refused> {
+        let bytes_max = backend.settings.body_bytes_max;
+        let announced =
+            asked.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > bytes_max) {
+            return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
+        }
+        let progress = BodyProgress::default();
+        let idle = Some(backend.settings.timeouts.idle);
+        // Messages of gRPC come when there is something to say.
+        let is_grpc = asked.version == Version::HTTP_2 && ErrorForm::of(&asked.headers) == ErrorForm::Grpc;
+        let has_body = !body.is_end_stream();
+        let bounds = Bounds {
+            bytes_max: Some(bytes_max),
+            idle,
+            deadline,
+            pace: Pace::at_least(backend.settings.body_bytes_per_second_min).filter(|_| !is_grpc),
+            lease: lease.clone(),
+            ending: Ending::Withhold,
+            side: Side::Request,
+            progress: progress.clone(),
+            // If nothing moves in it, that shows in the answer or in the wait for it.
+            watched: has_body.then(|| self.streams.open(lease, None)),
+            ..Bounds::default()
+        };
+        let bounded = BoundedBody::new(body, bounds);
+        let body = if has_body {
+            let panics = Arc::clone(&self.door.shared.panics);
+            ContainedBody::new(bounded, progress.clone(), panics).boxed_unsync()
+        } else {
+            bounded.boxed_unsync()
+        };
+        Ok((body, progress))
     }
 
     /// A user who could not be looked up and is let in all the same is counted and named.
@@ -273,7 +320,8 @@ impl Forward<'_> {
             let detail = "the service switched protocols unasked";
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         };
-        if !handshake.is_confirmed_by(response.headers()) {
+        let version = response.version();
+        if !handshake.is_confirmed_by(version, response.headers()) {
             let detail = "the service switched to another protocol, or to another WebSocket";
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         }
@@ -285,7 +333,7 @@ impl Forward<'_> {
         let (tunnel, told) = oneshot::channel();
         record.switches(tunnel);
         self.context.door.tunnels.join(client, service, idle, lease, passage, told);
-        *answer.status_mut() = handshake.answer(answer.headers_mut());
+        *answer.status_mut() = handshake.answer(version, answer.headers_mut());
         Ok(answer)
     }
 
@@ -302,7 +350,9 @@ impl Forward<'_> {
         let ending = Ending::of(&parts.headers, self.parts.version);
         let deadline = body.deadline();
         let progress = self.progress.clone();
-        let bounds = Bounds { idle, deadline, lease, ending, watched, progress, ..Bounds::default() };
+        let _answering = watched.is_some().then(|| progress.answering());
+        let bounds =
+            Bounds { idle, deadline, lease, ending, watched, progress, _answering, ..Bounds::default() };
         let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
         let body = match suspicion {
             None => BoundedBody::new(body, bounds).boxed_unsync(),
@@ -424,38 +474,4 @@ fn conceal_token(answered: &mut HeaderMap, head: &RequestHead<'_>, backend: &Bac
     if answered.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(names) {
         answered.remove(SEC_WEBSOCKET_PROTOCOL);
     }
-}
-
-/// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
-fn bounded_request_body(
-    body: ClientBody,
-    backend: &Backend,
-    asked: &Parts,
-    lease: &Lease,
-    deadline: Option<Instant>,
-    streams: &ConnectionStreams,
-) -> Result<(Body, BodyProgress), Refused> {
-    let bytes_max = backend.settings.body_bytes_max;
-    let announced =
-        asked.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > bytes_max) {
-        return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
-    }
-    let progress = BodyProgress::default();
-    let idle = Some(backend.settings.timeouts.idle);
-    // Messages of gRPC come when there is something to say.
-    let is_grpc = asked.version == Version::HTTP_2 && ErrorForm::of(&asked.headers) == ErrorForm::Grpc;
-    let bounds = Bounds {
-        bytes_max: Some(bytes_max),
-        idle,
-        deadline,
-        pace: (!is_grpc).then(Pace::default),
-        lease: lease.clone(),
-        ending: Ending::Withhold,
-        side: Side::Request,
-        progress: progress.clone(),
-        // If nothing moves in it, that shows in the answer or in the wait for it.
-        watched: (!body.is_end_stream()).then(|| streams.open(lease, None)),
-    };
-    Ok((BoundedBody::new(body, bounds).boxed_unsync(), progress))
 }

@@ -50,7 +50,8 @@ impl Mirrored {
             );
             return;
         };
-        tokio::spawn(async move {
+        let panics = Arc::clone(&self.shared.panics);
+        tokio::spawn(panics.contain("a copy of a request was given up", async move {
             let sent = tokio::time::timeout(MIRRORED_REQUEST_TIMEOUT, self.exchange()).await;
             drop(place);
             match sent {
@@ -58,7 +59,7 @@ impl Mirrored {
                 Ok(Err(refused)) => tracing::debug!(backend = backend.name, ?refused, "a copy failed"),
                 Err(_) => tracing::debug!(backend = backend.name, "a copy was not answered in time"),
             }
-        });
+        }));
     }
 
     async fn exchange(mut self) -> Result<StatusCode, Refused> {

@@ -35,7 +35,7 @@ use crate::request::{self, RequestHead};
 use crate::request_id::RequestIds;
 use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
-use crate::stream::{Body, ClientBody, ConnectionStreams, Tunnels};
+use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Tunnels};
 use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 use crate::well_known;
 
@@ -54,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) reloads: Reloads,
     pub(crate) panics: Arc<Panics>,
     pub(crate) requests: RequestsUnderWay,
+    pub(crate) cut_connections: Arc<CutConnections>,
     pub(crate) hints: Hints,
     request_ids: RequestIds,
     /// The places of token exchanges under way.
@@ -76,6 +77,7 @@ impl Shared {
             entrance,
             panics,
             requests: RequestsUnderWay::default(),
+            cut_connections: Arc::default(),
             hints: Hints::default(),
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),

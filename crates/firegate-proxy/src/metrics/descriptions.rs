@@ -48,7 +48,7 @@ descriptions! {
     READY Gauge "firegate_ready" []
         "1 while requests may come: there are usable keys for every kind of token that is accepted, and no stop was asked for."
     PANICS Counter "firegate_panics_total" []
-        "Panics: faults of Firegate's own. Each ended one request, or one task that was run again."
+        "Panics: faults of Firegate's own. Each ended one request, one connection, or one task that was run again."
     RELOAD_FAILED Gauge "firegate_configuration_reload_failed" []
         "1 while the configuration that was read last is not in force because it cannot be used."
     RELOADS Counter "firegate_configuration_reloads_total" ["result"]
@@ -61,6 +61,8 @@ descriptions! {
         "Connections that were let in."
     CONNECTIONS_REFUSED Counter "firegate_connections_refused_total" ["limit"]
         "Connections that were closed at once, by the limit that was reached."
+    CONNECTIONS_CUT Counter "firegate_connections_cut_total" ["reason"]
+        "Connections that were cut: they held a stream whose time was over, or took nothing of what was to be written."
     TLS_HANDSHAKES Counter "firegate_tls_handshakes_total" ["result"]
         "Handshakes of clients, where Firegate speaks TLS."
     CERTIFICATES_CURRENT Gauge "firegate_tls_certificates_current" []

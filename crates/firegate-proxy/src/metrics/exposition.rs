@@ -13,10 +13,10 @@ use prometheus_client::registry::Registry;
 
 use super::descriptions::{
     ALLOWED_ON_FAILURE, BUILD, CERTIFICATE_EXPIRY, CERTIFICATES_CURRENT, CONFIGURATION_SINCE,
-    CONNECTIONS_ACCEPTED, CONNECTIONS_OPEN, CONNECTIONS_REFUSED, CUT, DECISIONS, Description,
-    GOOGLE_ID_TOKEN_EXPIRY, IN_FLIGHT, KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS, KEY_SET_LAST_SUCCESS,
-    KEY_SET_USABLE, LOG_LINES_DROPPED, OVERHEAD_SECONDS, PANICS, READY, RELOAD_FAILED, RELOADS,
-    REQUEST_BYTES, RESPONSE_BYTES, RESPONSE_HEAD_SECONDS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES,
+    CONNECTIONS_ACCEPTED, CONNECTIONS_CUT, CONNECTIONS_OPEN, CONNECTIONS_REFUSED, CUT, DECISIONS,
+    Description, GOOGLE_ID_TOKEN_EXPIRY, IN_FLIGHT, KEY_SET_AGE, KEY_SET_FETCHES, KEY_SET_KEYS,
+    KEY_SET_LAST_SUCCESS, KEY_SET_USABLE, LOG_LINES_DROPPED, OVERHEAD_SECONDS, PANICS, READY, RELOAD_FAILED,
+    RELOADS, REQUEST_BYTES, RESPONSE_BYTES, RESPONSE_HEAD_SECONDS, TLS_HANDSHAKES, TOKEN_CACHE_ENTRIES,
     TOKEN_CACHE_HITS, TOKEN_CACHE_MISSES, UPSTREAM_CONNECTS, UPSTREAM_EJECTED, UPSTREAM_EJECTIONS,
     UPSTREAM_FAILURES, UPSTREAM_HEALTHY, UPSTREAM_IDLE, UPSTREAM_REFUSED, UPSTREAM_REPEATS,
     UPSTREAM_REQUESTS, USER_STATUS_ENTRIES, USER_STATUS_LOOKUPS, USER_STATUS_REFUSALS_FORGOTTEN,
@@ -24,7 +24,7 @@ use super::descriptions::{
 };
 use super::histogram::HistogramFigures;
 use super::traffic::TrafficFigures;
-use super::{BackendFigures, Decisions, EndpointFigures, Figures, Format};
+use super::{BackendFigures, Decisions, EndpointFigures, Figures, Format, ProcessFigures};
 use crate::listen::EntranceFigures;
 
 /// Whoever owns the figures.
@@ -87,7 +87,8 @@ impl Collector for Scrape {
         families.all(&RELOADS, reloads, Value::Counter)?;
         let since = Value::Gauge(configuration.in_force_since.as_seconds());
         families.one(&CONFIGURATION_SINCE, [], since)?;
-        families.entrance(&figures.process.entrance)?;
+        families.connections(&figures.process)?;
+        families.tls(&figures.process.entrance)?;
         let written = decisions.written().map(|decision| (decision.labels(), decision.count));
         families.all(&DECISIONS, written, Value::Counter)?;
         families.traffic(&decisions)?;
@@ -112,8 +113,8 @@ impl Collector for Scrape {
 struct Families<'a>(DescriptorEncoder<'a>);
 
 impl Families<'_> {
-    fn entrance(&mut self, entrance: &EntranceFigures) -> fmt::Result {
-        let connections = &entrance.connections;
+    fn connections(&mut self, process: &ProcessFigures) -> fmt::Result {
+        let connections = &process.entrance.connections;
         let open = connections.open.iter().enumerate();
         let open = open.map(|(worker, open)| (worker.to_string(), gauge(*open))).collect::<Vec<_>>();
         let open = open.iter().map(|(worker, open)| ([worker.as_str()], *open));
@@ -124,6 +125,12 @@ impl Families<'_> {
             (["connections_per_address_max"], connections.refused_by_client),
         ];
         self.all(&CONNECTIONS_REFUSED, refused, Value::Counter)?;
+        let cut = process.cut_connections;
+        let cut = [(["stream_overdue"], cut.stream_overdue), (["write_stalled"], cut.write_stalled)];
+        self.all(&CONNECTIONS_CUT, cut, Value::Counter)
+    }
+
+    fn tls(&mut self, entrance: &EntranceFigures) -> fmt::Result {
         let Some(tls) = &entrance.tls else { return Ok(()) };
         let handshakes =
             [(["success"], tls.completed), (["failure"], tls.failed), (["timeout"], tls.timed_out)];

@@ -6,6 +6,7 @@ use firegate_google::key_sets::KeySnapshot;
 
 use crate::limits_store::LimitsStoreFigures;
 use crate::listen::EntranceFigures;
+use crate::stream::CutFigures;
 
 /// The owners' figures of one moment.
 #[derive(Clone, Debug)]
@@ -81,6 +82,8 @@ pub(crate) struct ProcessFigures {
     pub(crate) panics: u64,
     /// How many requests are under way.
     pub(crate) requests_in_flight: usize,
+    /// How many connections were cut.
+    pub(crate) cut_connections: CutFigures,
     /// How many lines of the log were dropped.
     pub(crate) log_lines_dropped: u64,
 }

@@ -39,6 +39,8 @@ pub(crate) enum BodyError {
     TooSlow,
     #[error("the service has answered without it")]
     Unwanted,
+    #[error("a fault of Firegate's own")]
+    Panicked,
     #[error("the other side broke off: {0}")]
     Transport(#[from] hyper::Error),
 }
@@ -62,6 +64,8 @@ pub(crate) struct Bounds {
     pub(crate) side: Side,
     /// How far the exchange is, which its two bodies share.
     pub(crate) progress: BodyProgress,
+    /// That the answer has begun, until it is over: held, not read.
+    pub(crate) _answering: Option<Answering>,
     /// The watch over it while nobody asks for more of it.
     pub(crate) watched: Option<OpenStream>,
 }
@@ -84,6 +88,8 @@ pub(crate) enum BodyFailure {
     Malformed,
     TooLarge,
     TooSlow,
+    /// Firegate's own fault.
+    Panicked,
 }
 
 /// How far the bodies of an exchange are.
@@ -96,18 +102,43 @@ struct Progress {
     /// Whether a piece of the request went through since the answer missed one, and the other way round.
     request_moved: AtomicBool,
     answer_moved: AtomicBool,
+    /// Whether the answer has begun and is not over.
+    is_answering: AtomicBool,
     /// [`BodyFailure`], as its place in [`FAILURES`]; 0 is none.
     failure: AtomicU8,
 }
 
-const FAILURES: [(u8, BodyFailure); 4] = [
+const FAILURES: [(u8, BodyFailure); 5] = [
     (1, BodyFailure::LeaseOver),
     (2, BodyFailure::TooLarge),
     (3, BodyFailure::TooSlow),
     (4, BodyFailure::Malformed),
+    (5, BodyFailure::Panicked),
 ];
 
+/// Held by the body of an answer: its request is answered meanwhile.
+#[derive(Debug)]
+pub(crate) struct Answering(BodyProgress);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.0.is_answering.store(false, Ordering::Relaxed);
+    }
+}
+
 impl BodyProgress {
+    /// Takes note that the answer begins.
+    pub(crate) fn answering(&self) -> Answering {
+        self.0.is_answering.store(true, Ordering::Relaxed);
+        Answering(self.clone())
+    }
+
+    /// Whether both directions are open. A client that sends now and then is then one side of a conversation, which the
+    /// service takes part in, and no upload that it waits for.
+    fn is_answering(&self) -> bool {
+        self.0.is_answering.load(Ordering::Relaxed)
+    }
+
     /// Whether a piece of the request went through since this was asked last.
     pub(crate) fn take_moved(&self) -> bool {
         self.0.moved.swap(false, Ordering::Relaxed)
@@ -138,11 +169,12 @@ impl BodyProgress {
         other.swap(false, Ordering::Relaxed)
     }
 
-    fn note_failure(&self, error: &BodyError) {
+    pub(super) fn note_failure(&self, error: &BodyError) {
         let failure = match error {
             BodyError::LeaseOver(_) => BodyFailure::LeaseOver,
             BodyError::TooLarge => BodyFailure::TooLarge,
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
+            BodyError::Panicked => BodyFailure::Panicked,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
             BodyError::TooLong | BodyError::Unwanted | BodyError::Transport(_) => return,
         };
@@ -249,6 +281,10 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
                 self.stop_waiting();
                 self.poll_waiting(context)
             }
+            Due::TooSlow if self.bounds.progress.is_answering() => {
+                self.stop_waiting();
+                self.poll_waiting(context)
+            }
             Due::Idle => Poll::Ready(Some(Err(BodyError::Idle))),
             Due::TooLong => Poll::Ready(Some(Err(BodyError::TooLong))),
             Due::TooSlow => Poll::Ready(Some(Err(BodyError::TooSlow))),
@@ -259,6 +295,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
     fn stop_waiting(&mut self) {
         if let Some(waiting) = self.waiting.take()
             && let Some(pace) = &mut self.bounds.pace
+            && !self.bounds.progress.is_answering()
         {
             pace.waited(waiting.since.elapsed());
         }
@@ -269,7 +306,8 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
         let lease = self.bounds.lease.until.map(|until| (until, Due::LeaseOver));
         let idle = self.bounds.idle.map(|idle| (now + idle, Due::Idle));
         let deadline = self.bounds.deadline.map(|deadline| (deadline, Due::TooLong));
-        let pace = self.bounds.pace.map(|pace| (now + pace.patience(), Due::TooSlow));
+        let pace = self.bounds.pace.filter(|_| !self.bounds.progress.is_answering());
+        let pace = pace.map(|pace| (now + pace.patience(), Due::TooSlow));
         [lease, deadline, pace, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 

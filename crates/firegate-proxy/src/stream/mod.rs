@@ -4,6 +4,7 @@
 mod body;
 mod boundary;
 mod client_body;
+mod contained_body;
 mod ending;
 mod grpc;
 mod lease;
@@ -14,8 +15,9 @@ mod web_socket;
 
 pub(crate) use body::{Body, BodyError, BodyFailure, BodyProgress, BoundedBody, Bounds, Side};
 pub(crate) use client_body::ClientBody;
+pub(crate) use contained_body::ContainedBody;
 pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;
-pub(crate) use overdue::{ClientConnection, ConnectionStreams, OpenStreams};
+pub(crate) use overdue::{ClientConnection, ConnectionStreams, CutConnections, CutFigures, OpenStreams};
 pub(crate) use pace::Pace;
 pub(crate) use tunnel::Tunnels;

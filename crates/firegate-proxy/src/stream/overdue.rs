@@ -5,7 +5,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -26,6 +26,33 @@ pub(crate) struct OpenStreams(Arc<Mutex<Open>>);
 struct Open {
     streams: Slab<Stream>,
     connections: Slab<Stalling>,
+    cut: Arc<CutConnections>,
+}
+
+/// How many connections were cut in this process, by what their clients did.
+#[derive(Debug, Default)]
+pub(crate) struct CutConnections {
+    stream_overdue: AtomicU64,
+    write_stalled: AtomicU64,
+}
+
+/// The same at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CutFigures {
+    /// They held a stream whose time was over.
+    pub(crate) stream_overdue: u64,
+    /// They took nothing of what was to be written.
+    pub(crate) write_stalled: u64,
+}
+
+impl CutConnections {
+    /// How many there were so far.
+    pub(crate) fn figures(&self) -> CutFigures {
+        CutFigures {
+            stream_overdue: self.stream_overdue.load(Ordering::Relaxed),
+            write_stalled: self.write_stalled.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// One body that is under way.
@@ -58,6 +85,11 @@ struct Connection {
 }
 
 impl OpenStreams {
+    /// Nothing yet. What is cut is counted in `cut`, with what other workers cut.
+    pub(crate) fn new(cut: Arc<CutConnections>) -> Self {
+        Self(Arc::new(Mutex::new(Open { cut, ..Open::default() })))
+    }
+
     /// Lists a client's connection while the guard lives.
     pub(crate) fn connection(&self) -> ClientConnection {
         let connection = Arc::new(Connection::default());
@@ -89,12 +121,14 @@ impl Open {
                 tracing::info!(
                     "a connection was cut: it holds a stream whose time is over, and reads no more"
                 );
+                self.cut.stream_overdue.fetch_add(1, Ordering::Relaxed);
                 stream.connection.cut.cancel();
             }
         }
         for (_, stalling) in &mut self.connections {
             if stalling.is_overdue(now) && !stalling.connection.cut.is_cancelled() {
                 tracing::info!("a connection was cut: it took nothing of what was to be written");
+                self.cut.write_stalled.fetch_add(1, Ordering::Relaxed);
                 stalling.connection.cut.cancel();
             }
         }
@@ -282,10 +316,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_nobody_asks_for_more_ends_with_its_lease_and_takes_the_connection_along() {
-        let open = OpenStreams::default();
+        let cut = Arc::new(CutConnections::default());
+        let open = OpenStreams::new(Arc::clone(&cut));
         let (late, other) = (open.connection(), open.connection());
         let lease = Lease { until: Some(Instant::now() + Duration::from_secs(10)), watch: None };
-        let _late_stream = late.streams().open(&lease, None);
+        let _late_streams = [late.streams().open(&lease, None), late.streams().open(&lease, None)];
         let _endless = other.streams().open(&Lease::default(), None);
         let grace = STREAM_OVERDUE_GRACE.as_secs();
         pass(&open, 10 + grace - 1).await;
@@ -293,6 +328,8 @@ mod tests {
         pass(&open, 1).await;
         assert!(is_cut(&late) && !is_cut(&other));
         late.cut().await;
+        pass(&open, 5).await;
+        assert_eq!(cut.figures(), CutFigures { stream_overdue: 1, write_stalled: 0 }, "a connection, once");
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,7 +348,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_cut_though_no_stream_is_open() {
-        let open = OpenStreams::default();
+        let cut = Arc::new(CutConnections::default());
+        let open = OpenStreams::new(Arc::clone(&cut));
         let connection = open.connection();
         let (ours, mut theirs) = tokio::io::duplex(8);
         let mut writes = connection.watched(ours);
@@ -330,6 +368,7 @@ mod tests {
         assert!(!is_cut(&connection));
         pass(&open, 2).await;
         assert!(is_cut(&connection));
+        assert_eq!(cut.figures(), CutFigures { stream_overdue: 0, write_stalled: 1 });
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! WebSockets: after both sides have switched, bytes are copied until one side ends, nothing has moved for the idle time,
 //! the user's lease is over, or the worker stops. What Firegate ends, it ends with a Close frame to both sides.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::boundary::Boundary;
 use super::lease::{Lease, LeaseEnd};
 use super::web_socket::{CloseCode, WebSocketFraming, close_to_client, close_to_service};
 use crate::limits::{STREAM_ENDING_GRACE, WEB_SOCKET_CLOSE_TIMEOUT};
+use crate::panics::Panics;
 use crate::telemetry::RequestRecord;
 use crate::upstream::Passage;
 
@@ -22,10 +24,11 @@ use crate::upstream::Passage;
 const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
 
 /// The tunnels of a worker. hyper forgets a connection once it is upgraded, so they are tracked here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tunnels {
     tasks: TaskTracker,
     stop: CancellationToken,
+    panics: Arc<Panics>,
 }
 
 /// Why Firegate ends a tunnel.
@@ -34,6 +37,7 @@ enum TunnelEnd {
     Idle,
     LeaseOver(LeaseEnd),
     Stopping,
+    Panicked,
 }
 
 impl TunnelEnd {
@@ -41,6 +45,7 @@ impl TunnelEnd {
         match self {
             Self::Idle | Self::Stopping => CloseCode::GoingAway,
             Self::LeaseOver(_) => CloseCode::PolicyViolation,
+            Self::Panicked => CloseCode::InternalError,
         }
     }
 
@@ -49,6 +54,7 @@ impl TunnelEnd {
             Self::Idle => "nothing was sent for too long",
             Self::LeaseOver(end) => end.as_str(),
             Self::Stopping => "the proxy is stopping",
+            Self::Panicked => "a fault of the proxy's own",
         }
     }
 }
@@ -63,6 +69,11 @@ struct TunnelRun {
 }
 
 impl Tunnels {
+    /// None yet.
+    pub(crate) fn new(panics: Arc<Panics>) -> Self {
+        Self { tasks: TaskTracker::new(), stop: CancellationToken::new(), panics }
+    }
+
     /// Joins two connections as soon as both have switched, and lets go of `passage` when the tunnel ends. Its record is told
     /// then too, by whatever comes by the channel.
     pub(crate) fn join(
@@ -74,8 +85,8 @@ impl Tunnels {
         passage: Passage,
         record: oneshot::Receiver<Box<RequestRecord>>,
     ) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        let (stop, panics) = (self.stop.clone(), Arc::clone(&self.panics));
+        self.tasks.spawn(self.panics.contain("a tunnel was given up", async move {
             // It counts as under way for as long as it lasts.
             let _passage = passage;
             let switched = tokio::select! {
@@ -85,7 +96,7 @@ impl Tunnels {
             let run = match switched {
                 Some((client, service)) => {
                     let tunnel = Tunnel::between(TokioIo::new(client), TokioIo::new(service));
-                    tunnel.run(idle, &lease, &stop).await
+                    tunnel.run(idle, &lease, &stop, &panics).await
                 }
                 // If either side does not switch after all, both connections close.
                 None => TunnelRun { cut: Some("the connections did not switch"), ..TunnelRun::default() },
@@ -94,7 +105,7 @@ impl Tunnels {
             if let Ok(mut record) = record.await {
                 record.tunnelled(run.to_service, run.to_client, run.cut);
             }
-        });
+        }));
     }
 
     /// Ends every tunnel and waits until all have.
@@ -126,7 +137,13 @@ where
     }
 
     /// Copies until one side ends or Firegate does.
-    async fn run(mut self, idle: Duration, lease: &Lease, stop: &CancellationToken) -> TunnelRun {
+    async fn run(
+        mut self,
+        idle: Duration,
+        lease: &Lease,
+        stop: &CancellationToken,
+        panics: &Panics,
+    ) -> TunnelRun {
         let moved = AtomicBool::new(false);
         let both = async { tokio::join!(self.to_client.copy(&moved), self.to_service.copy(&moved)) };
         let lease_over = async {
@@ -135,11 +152,21 @@ where
                 None => std::future::pending().await,
             }
         };
-        let end = tokio::select! {
-            _ = both => return self.so_far(None),
-            () = idleness(&moved, idle) => TunnelEnd::Idle,
-            end = lease_over => TunnelEnd::LeaseOver(end),
-            () = stop.cancelled() => TunnelEnd::Stopping,
+        let copied = panics.catch(async {
+            tokio::select! {
+                _ = both => None,
+                () = idleness(&moved, idle) => Some(TunnelEnd::Idle),
+                end = lease_over => Some(TunnelEnd::LeaseOver(end)),
+                () = stop.cancelled() => Some(TunnelEnd::Stopping),
+            }
+        });
+        let end = match copied.await {
+            Ok(None) => return self.so_far(None),
+            Ok(Some(end)) => end,
+            Err(panicked) => {
+                tracing::error!(%panicked, "a WebSocket was given up");
+                TunnelEnd::Panicked
+            }
         };
         if let TunnelEnd::LeaseOver(end) = end {
             tracing::info!(why = end.as_str(), "a WebSocket ended with its user's lease");
@@ -246,5 +273,63 @@ async fn idleness(moved: &AtomicBool, idle: Duration) {
         if !moved.swap(false, Ordering::Relaxed) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{DuplexStream, ReadBuf, duplex};
+
+    use super::*;
+
+    /// A connection that panics when it is read.
+    struct Treacherous(DuplexStream);
+
+    impl AsyncRead for Treacherous {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            panic!("the connection fell down")
+        }
+    }
+
+    impl AsyncWrite for Treacherous {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(context, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(context)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(context)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_counted_and_the_client_gets_a_close_frame() {
+        let panics = Arc::new(Panics::default());
+        let (ours, mut client) = duplex(1024);
+        let (theirs, _service) = duplex(1024);
+        let tunnels = Tunnels::new(Arc::clone(&panics));
+        let tunnel = Tunnel::between(ours, Treacherous(theirs));
+        let lease = Lease::default();
+        let task = tunnels.panics.contain("a tunnel was given up", async move {
+            tunnel.run(Duration::from_secs(60), &lease, &CancellationToken::new(), &panics).await;
+        });
+        let run = tokio::spawn(task);
+        let mut frame = [0; 4];
+        client.read_exact(&mut frame).await.expect("a frame");
+        assert_eq!((frame[0], &frame[2..]), (0x88, &1011_u16.to_be_bytes()[..]));
+        drop(client);
+        run.await.expect("it ends");
+        assert!(tunnels.panics.count() >= 1);
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum CloseCode {
     GoingAway,
     /// What goes on here is against the rules.
     PolicyViolation,
+    /// Something is wrong with the endpoint itself.
+    InternalError,
 }
 
 impl CloseCode {
@@ -47,6 +49,7 @@ impl CloseCode {
         match self {
             Self::GoingAway => 1001,
             Self::PolicyViolation => 1008,
+            Self::InternalError => 1011,
         }
     }
 }

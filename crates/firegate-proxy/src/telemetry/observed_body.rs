@@ -2,32 +2,50 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::record::RequestRecord;
+use super::record::{RequestRecord, Telemetry};
+use crate::respond::full;
 use crate::stream::{Body, BodyError};
 
-/// A body that tells its request's record how many bytes went through, and whether all did.
+/// A body that tells its request's record how many bytes went through, and whether all did. A panic in it is counted, and
+/// breaks the answer off as any other fault does: no client takes it for the whole.
 #[derive(Debug)]
 pub(crate) struct ObservedBody {
     inner: Body,
+    telemetry: Arc<Telemetry>,
     /// Until the end. A tunnel's is not here.
     record: Option<Box<RequestRecord>>,
 }
 
 impl ObservedBody {
     pub(crate) fn new(inner: Body, record: Box<RequestRecord>) -> Self {
-        Self { inner, record: record.for_body() }
+        Self { inner, telemetry: record.telemetry(), record: record.for_body() }
     }
 
     /// Ends the record, which tells what it knows as it is dropped.
     fn end(&mut self, cut: Option<Cow<'static, str>>) {
-        if let Some(mut record) = self.record.take() {
-            record.cut = cut;
+        let Some(mut record) = self.record.take() else { return };
+        record.cut = cut;
+        if let Err(panicked) = self.telemetry.panics().catch_now(|| drop(record)) {
+            tracing::error!(%panicked, "a request was not told of");
         }
+    }
+
+    fn poll_inner(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let inner = &mut self.inner;
+        let polled = self.telemetry.panics().catch_now(|| Pin::new(inner).poll_frame(context));
+        polled.unwrap_or_else(|panicked| {
+            let request_id = self.record.as_ref().map(|record| record.request_id());
+            tracing::error!(%panicked, request_id, "an answer was broken off");
+            // Whatever it was in the middle of is not asked again.
+            self.inner = full("");
+            Poll::Ready(Some(Err(BodyError::Panicked)))
+        })
     }
 }
 
@@ -39,7 +57,7 @@ impl HttpBody for ObservedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let frame = ready!(self.poll_inner(context));
         match &frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);

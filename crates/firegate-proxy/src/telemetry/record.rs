@@ -25,6 +25,7 @@ use crate::connection::Arrival;
 use crate::door::Refused;
 use crate::generation::{Generation, ProcessOptions};
 use crate::metrics::{Decisions, Ending, Route};
+use crate::panics::Panics;
 
 /// The status of a request whose client left before the answer: what nginx writes, and Google's for `CANCELLED`
 /// (<https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>).
@@ -35,6 +36,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub(crate) struct Telemetry {
     access_log: AccessLog,
     clock: SharedClock,
+    panics: Arc<Panics>,
 }
 
 /// What is known of one request. It is told, in the log and in the metrics, when it is dropped: whatever becomes of a request,
@@ -88,8 +90,13 @@ struct Answer {
 }
 
 impl Telemetry {
-    pub(crate) fn new(process: &ProcessOptions) -> Self {
-        Self { access_log: AccessLog::new(process.log.clone()), clock: Arc::clone(&process.clock) }
+    pub(crate) fn new(process: &ProcessOptions, panics: Arc<Panics>) -> Self {
+        Self { access_log: AccessLog::new(process.log.clone()), clock: Arc::clone(&process.clock), panics }
+    }
+
+    /// The panics of this process.
+    pub(super) fn panics(&self) -> &Panics {
+        &self.panics
     }
 
     /// Hands over what is to be logged when it has become old. Runs on the worker.
@@ -189,6 +196,11 @@ impl RequestRecord {
     /// The answer switches protocols; who gets the record at `tunnel` tells what went through until the end.
     pub(crate) fn switches(&mut self, tunnel: oneshot::Sender<Box<Self>>) {
         self.tunnel = Some(tunnel);
+    }
+
+    /// Where it ends up.
+    pub(super) fn telemetry(&self) -> Arc<Telemetry> {
+        Arc::clone(&self.telemetry)
     }
 
     /// The answer is on its way: its body has the record, or, of one that switches protocols, the tunnel.

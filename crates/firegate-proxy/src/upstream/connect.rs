@@ -44,6 +44,8 @@ pub(super) enum ConnectErrorKind {
     TimedOut,
     /// The two sides do not speak the same protocol.
     Protocol,
+    /// The service's, which takes no WebSockets: that says nothing of other requests.
+    NoWebSockets,
     /// This machine's: it has no descriptors left, which says nothing of the service.
     OutOfDescriptors,
 }
@@ -261,6 +263,7 @@ async fn http2_connection(
         let driven = std::future::poll_fn(|context| {
             let ended = std::pin::Pin::new(&mut connection).poll(context);
             told.allow(connection.current_max_send_streams());
+            told.allow_extended_connect(connection.is_extended_connect_protocol_enabled(), context.waker());
             ended
         });
         if let Err(error) = driven.await {

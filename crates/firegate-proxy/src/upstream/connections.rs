@@ -5,16 +5,19 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
+use futures_util::task::AtomicWaker;
 use hyper::client::conn::{http1, http2};
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{SetOnce, watch};
+use tokio::time::{Instant, timeout};
 
 use super::connect::ConnectError;
 use super::resolve::Addresses;
 use crate::limits::{
     UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_IDLE_BUSY_MAX,
-    UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT,
+    UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT, UPSTREAM_SETTINGS_LOOK_INTERVAL,
+    UPSTREAM_SETTINGS_TIMEOUT,
 };
 use crate::stream::Body;
 
@@ -56,26 +59,23 @@ pub(super) struct SharedConnection {
     idle_since: Option<Instant>,
 }
 
-/// How many requests are under way on an HTTP/2 connection, and how many the service allows.
+/// How many requests are under way on an HTTP/2 connection, and what the service allows.
 #[derive(Debug)]
 pub(super) struct Streams {
     open: AtomicUsize,
     max: AtomicUsize,
+    /// Set when the service has said that it takes extended CONNECTs, by which WebSockets are opened (RFC 8441, section 3).
+    extended_connect: SetOnce<()>,
+    since: Instant,
+    /// Who knows: what the service says wakes another task, which does not pass it on.
+    driver: AtomicWaker,
 }
 
 /// A connection that a request is sent by.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Http1 {
-        dispatch: Dispatch,
-        address: SocketAddr,
-        epoch: u64,
-    },
-    /// The place is held, not read.
-    Http2 {
-        dispatch: http2::SendRequest<Body>,
-        _place: StreamPlace,
-    },
+    Http1 { dispatch: Dispatch, address: SocketAddr, epoch: u64 },
+    Http2 { dispatch: http2::SendRequest<Body>, place: StreamPlace },
 }
 
 /// A request's place on an HTTP/2 connection, for as long as it is under way.
@@ -84,7 +84,13 @@ pub(super) struct StreamPlace(Arc<Streams>);
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { open: AtomicUsize::new(0), max: AtomicUsize::new(UPSTREAM_HTTP2_STREAMS_MAX) }
+        Self {
+            open: AtomicUsize::new(0),
+            max: AtomicUsize::new(UPSTREAM_HTTP2_STREAMS_MAX),
+            extended_connect: SetOnce::new(),
+            since: Instant::now(),
+            driver: AtomicWaker::new(),
+        }
     }
 }
 
@@ -92,6 +98,26 @@ impl Streams {
     /// Takes note of how many streams the service allows.
     pub(super) fn allow(&self, max: usize) {
         self.max.store(max.min(UPSTREAM_HTTP2_STREAMS_MAX), Ordering::Relaxed);
+    }
+
+    /// Takes note whether the service takes extended CONNECTs, which it says once and for all; `driver` looks again when it is
+    /// woken.
+    pub(super) fn allow_extended_connect(&self, is_allowed: bool, driver: &Waker) {
+        self.driver.register(driver);
+        if is_allowed && !self.extended_connect.initialized() {
+            let _ = self.extended_connect.set(());
+        }
+    }
+
+    /// Whether the service takes extended CONNECTs. It says so in its first frame, which may not have come yet.
+    async fn takes_extended_connect(&self) -> bool {
+        loop {
+            self.driver.wake();
+            let said = timeout(UPSTREAM_SETTINGS_LOOK_INTERVAL, self.extended_connect.wait()).await;
+            if said.is_ok() || self.since.elapsed() >= UPSTREAM_SETTINGS_TIMEOUT {
+                return said.is_ok();
+            }
+        }
     }
 
     fn open(&self) -> usize {
@@ -114,6 +140,16 @@ impl Drop for StreamPlace {
     }
 }
 
+impl Connection {
+    /// Whether a WebSocket can be opened on it.
+    pub(super) async fn takes_web_sockets(&self) -> bool {
+        match self {
+            Self::Http1 { .. } => true,
+            Self::Http2 { place, .. } => place.0.takes_extended_connect().await,
+        }
+    }
+}
+
 impl SharedConnection {
     pub(super) fn new(
         dispatch: http2::SendRequest<Body>,
@@ -132,7 +168,7 @@ impl SharedConnection {
     /// A place on it.
     pub(super) fn take(&mut self) -> Connection {
         self.idle_since = None;
-        Connection::Http2 { dispatch: self.dispatch.clone(), _place: self.streams.enter() }
+        Connection::Http2 { dispatch: self.dispatch.clone(), place: self.streams.enter() }
     }
 
     fn is_over(&mut self, now: Instant) -> bool {

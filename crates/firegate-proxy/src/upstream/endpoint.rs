@@ -234,19 +234,36 @@ impl Endpoint {
         }
     }
 
-    /// A new HTTP/1 connection that is nobody else's, for an upgrade.
+    /// A connection for a WebSocket: one with HTTP/1 that is nobody else's, or a place on one with HTTP/2 if the backend speaks
+    /// that alone.
     ///
     /// # Errors
-    /// If there is none, or the backend speaks HTTP/2 alone.
-    pub(super) async fn obtain_for_upgrade(&self) -> Result<Connection, ConnectError> {
-        if matches!(self.settings.protocol, Protocol::H2 | Protocol::H2c) {
-            let what = "the backend's `protocol` is HTTP/2, which has no upgrades";
-            return Err(ConnectError::new(ConnectErrorKind::Protocol, what));
+    /// If there is none, or the service takes no WebSockets over HTTP/2.
+    pub(super) async fn obtain_for_upgrade(
+        self: &Arc<Self>,
+        worker: usize,
+        may_reuse: bool,
+    ) -> Result<Obtained, ConnectError> {
+        if self.upgrades_over_http2() {
+            let obtained = self.obtain(worker, may_reuse).await?;
+            if obtained.connection.takes_web_sockets().await {
+                return Ok(obtained);
+            }
+            let what = "the service did not say that it takes WebSockets over HTTP/2 (RFC 8441)";
+            return Err(ConnectError::new(ConnectErrorKind::NoWebSockets, what));
         }
         match self.connect_by(&self.upgrades).await? {
-            Opened::Http1 { dispatch, address, epoch } => Ok(Connection::Http1 { dispatch, address, epoch }),
+            Opened::Http1 { dispatch, address, epoch } => {
+                let connection = Connection::Http1 { dispatch, address, epoch };
+                Ok(Obtained { connection, is_reused: false })
+            }
             Opened::Http2(_) => Err(ConnectError::new(ConnectErrorKind::Protocol, "HTTP/2 has no upgrades")),
         }
+    }
+
+    /// Whether a WebSocket is opened there by HTTP/2.
+    pub(super) fn upgrades_over_http2(&self) -> bool {
+        matches!(self.settings.protocol, Protocol::H2 | Protocol::H2c)
     }
 
     /// A connection of the configured versions, for whoever asks for it.

@@ -25,7 +25,7 @@ mod service_body;
 mod transport;
 mod unanswered;
 
-pub(crate) use handshake::Handshake;
+pub(crate) use handshake::{Handshake, is_switched};
 pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
 pub(crate) use passage::{Passage, Sending, TimeLimits, Upstream};
 pub(crate) use refusal::{FrontRefusal, peek};

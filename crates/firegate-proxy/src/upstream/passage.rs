@@ -17,6 +17,7 @@ use super::connect::{ConnectError, ConnectErrorKind};
 use super::connections::Connection;
 use super::endpoint::{Endpoint, Obtained};
 use super::expectation::Expectation;
+use super::handshake::ask_over_http2;
 use super::load::Load;
 use super::retries::{Miss, Retries};
 use super::service_body::ServiceBody;
@@ -63,6 +64,8 @@ pub(crate) struct Passage {
     deadline: Option<Instant>,
     /// The client's, from the first time that the request is sent: a body that is held back is so each time.
     expectation: Option<Expectation>,
+    /// The HTTP/2 connection that a WebSocket has its place on.
+    tunnel: Option<Connection>,
 }
 
 /// How long a request may take, as far as its route says.
@@ -133,6 +136,7 @@ impl Upstream {
             limits,
             deadline: self.total_timeout.map(|total| Instant::now() + total),
             expectation: None,
+            tunnel: None,
         };
         passage.choose();
         Ok(passage)
@@ -153,6 +157,11 @@ impl Passage {
     /// The audience of the tokens that the chosen endpoint gets.
     pub(crate) fn audience(&self) -> &Arc<str> {
         &self.member().audience
+    }
+
+    /// Whether a WebSocket is asked for by an extended CONNECT there.
+    pub(crate) fn upgrades_over_http2(&self) -> bool {
+        self.endpoint().upgrades_over_http2()
     }
 
     /// The origin of the chosen endpoint.
@@ -195,11 +204,18 @@ impl Passage {
                 Ok(obtained) => obtained,
                 Err(error) => return Err(self.unconnected(&error, request.into_body())),
             };
-            address(&mut request, &connection, self.endpoint(), &sending.target);
+            address(&mut request, &connection, self.endpoint(), sending);
             let unanswered = match self.exchange(&mut connection, request, &sending.progress).await {
                 Ok(response) => {
-                    // A connection on which an upgrade was asked for carries nothing else, whatever came of it.
-                    let connection = Some(connection).filter(|_| !sending.wants_upgrade);
+                    // An HTTP/1 connection on which an upgrade was asked for carries nothing else, whatever came of it.
+                    let connection = match connection {
+                        Connection::Http1 { .. } if sending.wants_upgrade => None,
+                        connection @ Connection::Http2 { .. } if sending.wants_upgrade => {
+                            self.tunnel = Some(connection);
+                            None
+                        }
+                        connection => Some(connection),
+                    };
                     return Ok(self.answered(response, connection));
                 }
                 Err(unanswered) => unanswered,
@@ -219,8 +235,7 @@ impl Passage {
         let endpoint = self.endpoint();
         let obtaining = async {
             if wants_upgrade {
-                let connection = endpoint.obtain_for_upgrade().await?;
-                return Ok(Obtained { connection, is_reused: false });
+                return endpoint.obtain_for_upgrade(self.worker, may_reuse).await;
             }
             endpoint.obtain(self.worker, may_reuse).await
         };
@@ -297,9 +312,11 @@ impl Passage {
             ConnectErrorKind::Unreachable => Code::UpstreamUnreachable,
             ConnectErrorKind::TimedOut => Code::UpstreamConnectTimedOut,
             ConnectErrorKind::Protocol => Code::UpstreamProtocol,
+            ConnectErrorKind::NoWebSockets => Code::UpstreamWithoutWebSockets,
             ConnectErrorKind::OutOfDescriptors => Code::Overloaded,
         };
-        let is_endpoints = error.kind != ConnectErrorKind::OutOfDescriptors;
+        let is_endpoints =
+            !matches!(error.kind, ConnectErrorKind::OutOfDescriptors | ConnectErrorKind::NoWebSockets);
         if is_endpoints {
             self.endpoint().failed();
         }
@@ -324,6 +341,10 @@ impl Passage {
     ) -> Box<Failure> {
         if let Some(failure) = sending.progress.failure() {
             let reason = match failure {
+                BodyFailure::Panicked => {
+                    let refused = fault(Code::Internal, "the request's body was broken off".to_owned());
+                    return self.failure(refused, None, Miss::Clients, false);
+                }
                 BodyFailure::LeaseOver => Reason::LeaseOver,
                 BodyFailure::Malformed => Reason::RequestMalformed { why: "the body is malformed" },
                 BodyFailure::TooLarge => Reason::BodyTooLarge { bytes_max: self.upstream.body_bytes_max },
@@ -469,9 +490,9 @@ impl Failure {
 }
 
 /// Writes where a request goes in the form of the connection's version.
-fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endpoint, target: &PathAndQuery) {
+fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endpoint, sending: &Sending) {
     let mut uri = http::uri::Parts::default();
-    uri.path_and_query = Some(target.clone());
+    uri.path_and_query = Some(sending.target.clone());
     match connection {
         Connection::Http1 { .. } => {
             request.headers_mut().insert(header::HOST, endpoint.host.clone());
@@ -482,6 +503,9 @@ fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endp
             *request.version_mut() = Version::HTTP_2;
             uri.scheme = Some(endpoint.scheme.clone());
             uri.authority = Some(endpoint.authority.clone());
+            if sending.wants_upgrade {
+                ask_over_http2(request);
+            }
         }
     }
     // All parts are there that belong together.

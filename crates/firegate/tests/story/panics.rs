@@ -1,23 +1,27 @@
 //! A fault of Firegate's own that nobody foresaw: a clock that panics stands for it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use firegate_core::time::{Clock, ShiftedClock, UnixTime};
 use firegate_files::configuration;
+use futures_util::{StreamExt, stream};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::gate::{PATIENCE, metric, serve};
-use crate::stack::{claims, clock, close, door_of, log, stranger};
+use crate::stack::{Call, claims, clock, close, door_of, log, stranger};
 
 /// A clock that panics once on each kind of thread that it is told of.
 #[derive(Debug)]
@@ -25,6 +29,19 @@ struct Treacherous {
     clock: ShiftedClock,
     on_a_worker: AtomicBool,
     on_control: AtomicBool,
+    /// How often it has panicked.
+    times: AtomicUsize,
+}
+
+impl Treacherous {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            clock: clock(),
+            on_a_worker: AtomicBool::new(false),
+            on_control: AtomicBool::new(false),
+            times: AtomicUsize::new(0),
+        })
+    }
 }
 
 impl Clock for Treacherous {
@@ -35,7 +52,10 @@ impl Clock for Treacherous {
             Some("firegate-control") => &self.on_control,
             _ => return self.clock.now(),
         };
-        assert!(!armed.swap(false, Ordering::SeqCst), "the clock fell down");
+        if armed.swap(false, Ordering::SeqCst) {
+            self.times.fetch_add(1, Ordering::SeqCst);
+            panic!("the clock fell down");
+        }
         self.clock.now()
     }
 
@@ -65,11 +85,7 @@ async fn a_panic_is_that_requests_500_and_the_other_requests_of_its_connection_g
         .route("/slow", any(slow))
         .fallback(any(|| async { "hello" }));
     let service = serve(router).await;
-    let treacherous = Arc::new(Treacherous {
-        clock: clock(),
-        on_a_worker: AtomicBool::new(false),
-        on_control: AtomicBool::new(false),
-    });
+    let treacherous = Treacherous::new();
     let text = format!(
         "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nallow: [allAuthenticatedUsers]\n\
          backends: {{ api: {{ url: '{service}', credential: none }} }}\ngoogle: {{ id_token_keys: '{service}/keys' }}\n"
@@ -131,5 +147,84 @@ async fn a_panic_is_that_requests_500_and_the_other_requests_of_its_connection_g
     tokio::time::timeout(PATIENCE, noticed).await.expect("the keys are fetched again");
     assert_eq!(metric(&door, "firegate_panics_total").await, 2.0);
     drop(client);
+    close(door).await;
+}
+
+/// What is told of a request is told when its answer has ended: then the clock is asked for the line of the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_after_the_answer_began_is_counted_and_takes_nothing_along() {
+    let (end, ended) = watch::channel(false);
+    let streamed = move || {
+        let mut ended = ended.clone();
+        let rest = async move {
+            ended.wait_for(|ended| *ended).await.expect("the test goes on");
+            Ok::<_, Infallible>(Bytes::from_static(b"end"))
+        };
+        async {
+            Body::from_stream(stream::iter([Ok(Bytes::from_static(b"begin "))]).chain(stream::once(rest)))
+        }
+    };
+    let service =
+        serve(Router::new().route("/streamed", get(streamed)).fallback(any(|| async { "hello" }))).await;
+    let treacherous = Treacherous::new();
+    let text = format!(
+        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nallow: [allUsers]\nbackends: {{ api: '{service}' }}\n"
+    );
+    let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
+    let door = door_of(configuration, Arc::clone(&treacherous) as _, None);
+    let mut stream = TcpStream::connect(door.address()).await.expect("a connection");
+    let head = format!("GET /streamed HTTP/1.1\r\nHost: {}\r\n\r\n", door.address());
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"begin \r\n") {
+        assert_ne!(stream.read_buf(&mut answer).await.expect("an answer"), 0);
+    }
+    treacherous.on_a_worker.store(true, Ordering::SeqCst);
+    end.send_replace(true);
+    while !answer.ends_with(b"0\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut answer).await.expect("the rest"), 0, "it ends as it should");
+    }
+    assert_eq!(treacherous.times.load(Ordering::SeqCst), 1);
+    assert_eq!(metric(&door, "firegate_panics_total").await, 1.0);
+    // The connection goes on.
+    stream.write_all(head.replace("/streamed", "/").as_bytes()).await.expect("it is sent");
+    while !answer.ends_with(b"hello") {
+        assert_ne!(stream.read_buf(&mut answer).await.expect("another answer"), 0);
+    }
+    close(door).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_on_the_probes_listener_is_that_probes_500() {
+    let signer = stranger();
+    let keys = json!({"keys": [signer.public_jwk()]}).to_string();
+    let service = serve(Router::new().route("/keys", get(|| async { keys }))).await;
+    let treacherous = Treacherous::new();
+    let text = format!(
+        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nhealth: {{ listen: 127.0.0.1:0 }}\n\
+         allow: [allAuthenticatedUsers]\nbackends: {{ api: {{ url: '{service}', credential: none }} }}\n\
+         google: {{ id_token_keys: '{service}/keys' }}\n"
+    );
+    let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
+    let door = door_of(configuration, Arc::clone(&treacherous) as _, None);
+    door.ready().await;
+    let address = door.health_address().expect("a health listener");
+    let url = format!("http://{address}/readyz").parse().expect("a URL");
+    let refused = async {
+        // Whoever else looks at the clock there may be the first to fall over it.
+        loop {
+            treacherous.on_control.store(true, Ordering::SeqCst);
+            let answer = Call::get(&url).send().await;
+            if answer.status.as_u16() == 500 {
+                return answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, refused).await.expect("a probe falls over the clock");
+    assert!(!String::from_utf8_lossy(&answer.body).contains("the clock fell down"), "{:?}", answer.body);
+    treacherous.on_control.store(false, Ordering::SeqCst);
+    assert_eq!(Call::get(&url).send().await.status.as_u16(), 200, "the listener goes on");
+    let times = treacherous.times.load(Ordering::SeqCst) as f64;
+    assert_eq!(metric(&door, "firegate_panics_total").await, times);
     close(door).await;
 }

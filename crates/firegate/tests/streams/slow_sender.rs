@@ -107,3 +107,83 @@ async fn an_upload_that_outlives_its_token_is_told_so() {
     assert!(!is_whole);
     site.close().await;
 }
+
+/// For how long a client sends a byte now and then: longer than the least average leaves it time for.
+const DRIP_SECONDS: u64 = 14;
+
+/// Sends an upload of a byte in each half second, and then its end, if it gets that far.
+async fn sparse_upload(stream: &mut TcpStream) -> Vec<u8> {
+    let (mut reader, mut writer) = stream.split();
+    let upload = async {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(500));
+        for _ in 0..2 * DRIP_SECONDS {
+            ticks.tick().await;
+            if writer.write_all(b"1\r\nx\r\n").await.is_err() {
+                return;
+            }
+        }
+        let _ = writer.write_all(b"0\r\n\r\n").await;
+    };
+    let ((), answer) = tokio::join!(upload, read_rest(&mut reader));
+    answer
+}
+
+/// Takes an upload; `early` is sent before it and `late` after it.
+async fn take_upload(listener: TcpListener, early: &str, late: &str) {
+    let (mut stream, _) = in_time(listener.accept()).await.expect("a connection");
+    read_head(&mut stream).await;
+    stream.write_all(early.as_bytes()).await.expect("it is sent");
+    let mut body = Vec::new();
+    while !body.ends_with(b"0\r\n\r\n") {
+        match in_time(stream.read_buf(&mut body)).await {
+            Ok(1..) => {}
+            _ => return,
+        }
+    }
+    stream.write_all(late.as_bytes()).await.expect("it is sent");
+}
+
+/// A stream whose client speaks now and then is no slow upload where the backend says so, or the service speaks too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_now_and_then_is_let_alone_where_that_is_what_it_is_for() {
+    const CHUNKED: &str = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
+    const CONVERSATION: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n";
+    const WHOLE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let case = async |settings: &str, early: &'static str, late: &'static str, expected: &str| {
+        let (listener, url) = listen().await;
+        let site = Site::open(&url, &format!("user_token: drop{settings}")).await;
+        let mut client = site.send("POST /a", CHUNKED, 3000).await;
+        let service = take_upload(listener, early, late);
+        let (answer, ()) = tokio::join!(sparse_upload(&mut client), service);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with(expected), "{settings}: {answer}");
+        site.close().await;
+        answer
+    };
+    let (upload, conversation, waited_for) = tokio::join!(
+        case(", body_bytes_per_second_min: 0", "", WHOLE, "HTTP/1.1 200 "),
+        case("", CONVERSATION, "0\r\n\r\n", "HTTP/1.1 200 "),
+        case("", "", WHOLE, "HTTP/1.1 408 "),
+    );
+    assert!(upload.ends_with("ok"), "{upload}");
+    assert!(conversation.ends_with("hi\r\n0\r\n\r\n"), "{conversation}");
+    assert!(waited_for.contains("\"BODY_TOO_SLOW\""), "{waited_for}");
+}
+
+/// Whoever was answered has nothing more to say: what is left of the upload is held to the average again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_answer_is_over_is_not_dripped_on() {
+    let (listener, url) = listen().await;
+    let site = Site::open(&url, "user_token: drop").await;
+    let mut client = site.send("POST /a", "Transfer-Encoding: chunked\r\n\r\n1000\r\nx", 3000).await;
+    let service = async {
+        let (mut stream, _) = in_time(listener.accept()).await.expect("a connection");
+        read_head(&mut stream).await;
+        let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        stream.write_all(answer).await.expect("it is sent");
+        read_rest(&mut stream).await
+    };
+    let (_, body) = tokio::join!(drip(&mut client), service);
+    assert!(body.len() < 200, "{} bytes came", body.len());
+    site.close().await;
+}

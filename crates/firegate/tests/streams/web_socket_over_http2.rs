@@ -1,4 +1,6 @@
-//! WebSockets over HTTP/2 (RFC 8441): an extended CONNECT of the client's, an upgrade at the service.
+//! WebSockets over HTTP/2 (RFC 8441): an extended CONNECT of the client's, an upgrade at the service, and the other way round.
+
+use std::convert::Infallible;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
@@ -6,9 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::ext::Protocol;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 use crate::site::{Site, TestBody, empty, in_time, listen, read_head, read_rest};
 
@@ -123,5 +127,108 @@ async fn it_is_judged_like_any_other_request_and_no_other_connect_is() {
     assert_eq!(expired.status(), StatusCode::UNAUTHORIZED);
     let other = send(&site, handshake(&site, Some("connect-udp"), 3000)).await;
     assert_eq!(other.status(), StatusCode::BAD_REQUEST);
+    site.close().await;
+}
+
+/// A service that speaks HTTP/2 alone. It takes WebSockets if it says so, tells what it was asked, and sends back what it gets.
+async fn serve_http2(takes_web_sockets: bool) -> (String, mpsc::UnboundedReceiver<Request<()>>) {
+    let (listener, url) = listen().await;
+    let (told, asked) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let told = told.clone();
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                let upgrade = hyper::upgrade::on(&mut request);
+                let is_web_socket = request.method() == Method::CONNECT;
+                // The test may have seen enough.
+                let _ = told.send(request.map(drop));
+                if is_web_socket {
+                    tokio::spawn(async move {
+                        let mut socket = TokioIo::new(upgrade.await.expect("a tunnel"));
+                        let mut bytes = [0; 64];
+                        while let Ok(count @ 1..) = socket.read(&mut bytes).await {
+                            socket.write_all(&bytes[..count]).await.expect("it is sent");
+                        }
+                    });
+                }
+                let answer = Response::builder().header("sec-websocket-protocol", "chat.v2").body(empty());
+                async { Ok::<_, Infallible>(answer.expect("an answer")) }
+            });
+            let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            if takes_web_sockets {
+                builder.enable_connect_protocol();
+            }
+            tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    (url, asked)
+}
+
+async fn expect_echo(socket: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    socket.write_all(b"\x81\x82\0\0\0\0hi").await.expect("it is sent");
+    let mut echo = [0; 8];
+    in_time(socket.read_exact(&mut echo)).await.expect("it comes");
+    assert_eq!(&echo, b"\x81\x82\0\0\0\0hi");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_speaks_http_2_is_asked_by_an_extended_connect_whatever_its_client_speaks() {
+    let (url, mut asked) = serve_http2(true).await;
+    let site = Site::open(&url, "user_token: drop, protocol: h2c").await;
+
+    let answered = send(&site, handshake(&site, Some("websocket"), 3000)).await;
+    assert_eq!(answered.status(), StatusCode::OK);
+    assert_eq!(answered.headers()["sec-websocket-protocol"], "chat.v2");
+    let mut over_http2 = TokioIo::new(in_time(hyper::upgrade::on(answered)).await.expect("a tunnel"));
+    expect_echo(&mut over_http2).await;
+
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let mut over_http1 = site.send("GET /socket?room=7", &format!("{upgrade}{key}"), 4).await;
+    let head = read_head(&mut over_http1).await.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 101 "), "{head}");
+    for field in ["upgrade: websocket", "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="] {
+        assert!(head.contains(field), "{field}: {head}");
+    }
+    expect_echo(&mut over_http1).await;
+
+    for _ in 0..2 {
+        let request = in_time(asked.recv()).await.expect("a request");
+        assert_eq!(request.method(), Method::CONNECT);
+        assert_eq!(request.extensions().get::<Protocol>().map(Protocol::as_str), Some("websocket"));
+        assert_eq!(
+            request.uri().path_and_query().map(ToString::to_string),
+            Some("/socket?room=7".to_owned())
+        );
+        assert_eq!(request.headers()["x-firegate-user-id"], "eve");
+        assert_eq!(request.headers()["sec-websocket-version"], "13");
+        for name in ["sec-websocket-key", "upgrade", "connection", "authorization"] {
+            assert!(!request.headers().contains_key(name), "{name}: {:?}", request.headers());
+        }
+    }
+
+    let mut without_key = site.send("GET /socket", upgrade, 3000).await;
+    assert!(read_head(&mut without_key).await.starts_with("HTTP/1.1 400 "), "nothing could answer it");
+
+    // The lease ends one, and the other goes on by the same connection.
+    let closed = read_rest(&mut over_http1).await;
+    assert!(closed.starts_with(b"\x88\x1a\x03\xf0the user's token expired"), "{closed:?}");
+    expect_echo(&mut over_http2).await;
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_does_not_say_so_is_not_asked_and_is_no_failing_endpoint() {
+    let (url, mut asked) = serve_http2(false).await;
+    let site = Site::open(&url, "user_token: drop, protocol: h2c").await;
+    // More often than failures in a row eject an endpoint.
+    for _ in 0..8 {
+        let answered = send(&site, handshake(&site, Some("websocket"), 3000)).await;
+        assert_eq!(answered.status(), StatusCode::BAD_GATEWAY);
+        assert_eq!(answered.headers()["x-firegate-reason"], "UPSTREAM_WITHOUT_WEB_SOCKETS");
+    }
+    let mut plain = site.send("GET /plain", "Connection: close\r\n", 3000).await;
+    assert!(read_head(&mut plain).await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(in_time(asked.recv()).await.expect("a request").uri().path(), "/plain");
     site.close().await;
 }

@@ -14,7 +14,10 @@ use crate::configuration::source::{
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::iam_policy::Roles;
-use crate::limits::{BACKENDS_MAX, BODY_BYTES_MAX, ENDPOINTS_MAX};
+use crate::limits::{
+    BACKENDS_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_BYTES_PER_SECOND_MIN_MAX,
+    ENDPOINTS_MAX,
+};
 use crate::members::Member;
 use crate::suggestion::quoted;
 use crate::yaml::Part;
@@ -146,6 +149,12 @@ impl Checker<'_> {
         let body_path = path.key("body_bytes_max");
         let body_bytes_max =
             self.size(&body_path, source.body_bytes_max.take(), BODY_BYTES_MAX_DEFAULT, 1..=BODY_BYTES_MAX);
+        let body_bytes_per_second_min = self.size(
+            &path.key("body_bytes_per_second_min"),
+            source.body_bytes_per_second_min.take(),
+            BODY_BYTES_PER_SECOND_MIN_DEFAULT,
+            0..=BODY_BYTES_PER_SECOND_MIN_MAX,
+        );
         let timeouts = self.timeouts(&path.key("timeouts"), source.timeouts.take());
         let protocol = self.protocol(path, source.protocol, endpoints.as_deref());
         let ca_certificates = source
@@ -180,6 +189,7 @@ impl Checker<'_> {
                 Some(EncodedSlashSource::Forward) => EncodedSlash::Forward,
             },
             body_bytes_max: body_bytes_max?,
+            body_bytes_per_second_min: body_bytes_per_second_min?,
             streams_until: streams_until?,
             timeouts: timeouts?,
             connect_through: None,

@@ -69,6 +69,8 @@ pub(crate) struct BackendFullSource {
     pub encoded_slash: Option<EncodedSlashSource>,
     /// The largest request body. Default: 32MiB.
     pub body_bytes_max: Option<SizeSource>,
+    /// How many bytes of a body a client has to send in a second, on average; 0 lets it send now and then. Default: 240.
+    pub body_bytes_per_second_min: Option<SizeSource>,
     /// When long streams are ended.
     pub streams: Option<StreamsSource>,
     /// How long Firegate waits for the service.

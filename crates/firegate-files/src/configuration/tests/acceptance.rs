@@ -57,7 +57,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(backend.protocol, Protocol::Auto);
     assert_eq!(backend.plaintext, Plaintext::Refuse);
     assert_eq!(backend.encoded_slash, EncodedSlash::Refuse);
-    assert_eq!(backend.body_bytes_max, 32 * 1024 * 1024);
+    assert_eq!((backend.body_bytes_max, backend.body_bytes_per_second_min), (32 * 1024 * 1024, 240));
     assert_eq!(backend.streams_until, StreamsUntil::TokenExpiry);
     let seconds = |connect, response_headers, idle| Timeouts {
         connect: Duration::from_secs(connect),
@@ -191,7 +191,7 @@ fn everything_that_is_built_can_be_set() {
     assert_eq!(orders.identity_headers, IdentityHeaders::ApiGateway);
     assert_eq!(orders.protocol, Protocol::Http1);
     assert_eq!(orders.encoded_slash, EncodedSlash::Forward);
-    assert_eq!(orders.body_bytes_max, 1_000_000);
+    assert_eq!((orders.body_bytes_max, orders.body_bytes_per_second_min), (1_000_000, 0));
     assert_eq!(orders.streams_until, StreamsUntil::Revocation);
     let sources =
         [TokenSource::Authorization, TokenSource::Cookie, TokenSource::WebsocketProtocol, TokenSource::Query];

@@ -330,6 +330,7 @@ fn quantities() {
     refused("body_bytes_max: 32M", "body_bytes_max");
     refused("body_bytes_max: 0", "body_bytes_max");
     refused("body_bytes_max: 1000GiB", "body_bytes_max");
+    refused("body_bytes_per_second_min: 2MiB", "body_bytes_per_second_min");
     refused("timeouts: { connect: 0s }", "timeouts.connect");
     refused("timeouts: { idle: 2h }", "timeouts.idle");
     refused("timeouts: { response_headers: soon }", "timeouts.response_headers");

@@ -20,6 +20,7 @@ use super::super::{
 use super::*;
 use crate::limits_store::{LimitsStoreFigures, Question};
 use crate::listen::{CertificateFigures, ConnectionFigures, TlsFigures};
+use crate::stream::CutFigures;
 
 #[derive(Debug)]
 struct Given(Figures, Arc<Decisions>);
@@ -79,6 +80,7 @@ fn figures() -> Figures {
                 }),
             },
             panics: 11,
+            cut_connections: CutFigures { stream_overdue: 36, write_stalled: 37 },
         },
         key_sets: vec![held, missing],
         user_status: Some(UserStatusFigures {
@@ -181,6 +183,8 @@ fn it_says_what_the_owners_say() {
         "firegate_connections_accepted_total 21",
         "firegate_connections_refused_total{limit=\"connections_max\"} 4",
         "firegate_connections_refused_total{limit=\"connections_per_address_max\"} 6",
+        "firegate_connections_cut_total{reason=\"stream_overdue\"} 36",
+        "firegate_connections_cut_total{reason=\"write_stalled\"} 37",
         "firegate_tls_handshakes_total{result=\"success\"} 19",
         "firegate_tls_handshakes_total{result=\"failure\"} 2",
         "firegate_tls_handshakes_total{result=\"timeout\"} 1",
