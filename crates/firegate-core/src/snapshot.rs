@@ -1,11 +1,12 @@
 //! The configuration, compiled for the decision: immutable, shared, and with nothing left to parse or to check on the
 //! way of a request.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use firegate_files::configuration::{
-    self, AllowedOrigins, AppCheck, Configuration, Credential, Endpoint, Enforce, IdentityHeaders, Routing,
-    StreamsUntil, TokenSource, UserToken,
+    self, AllowedOrigins, AppCheck, BackendName, Configuration, Credential, Endpoint, Enforce,
+    IdentityHeaders, Routing, StreamsUntil, TokenSource, UserToken,
 };
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method};
@@ -14,7 +15,7 @@ use crate::armor::{Geography, Policy};
 use crate::cors::CorsPolicy;
 use crate::iam::{Bindings, DenyRules, Directory, IdentityPool};
 use crate::identity::IdentityRules;
-use crate::route::{Routed, Routes};
+use crate::route::{Destinations, Routed, Routes};
 
 /// The methods a page may use if `cors.methods` names none.
 const USUAL_METHODS: [Method; 6] =
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub routes: Routes,
     /// Every backend, in the order of their names.
     pub backends: Vec<Arc<Backend>>,
+    /// The policies of all backends, each once.
+    pub security_policies: Vec<Arc<Policy>>,
     /// Which pages of other origins may call; `None`: cross-origin requests are the services' own affair.
     pub cors: Option<CorsPolicy>,
     /// The pages of other origins that may use a user's cookie: `cors.origins` with `cors.credentials`.
@@ -71,22 +74,34 @@ impl Snapshot {
         };
         let directory = Arc::new(Directory::new(pool, &configuration.groups));
         let denials = Arc::new(DenyRules::new(&configuration.deny_policies, &directory));
-        let backends = configuration.backends.iter().map(|(name, settings)| {
-            Arc::new(Backend {
+        // The services that a URL mask leads to are one backend service, whose limits count together.
+        let named = configuration
+            .masked
+            .iter()
+            .flat_map(|(name, masked)| masked.backends.values().map(move |backend| (backend, name)));
+        let services: HashMap<&BackendName, &BackendName> = named.collect();
+        let mut policies: HashMap<&BackendName, Arc<Policy>> = HashMap::new();
+        let mut backends = Vec::with_capacity(configuration.backends.len());
+        for (name, settings) in &configuration.backends {
+            let service = services.get(name).copied().unwrap_or(name);
+            let security_policy = settings.security_policy.as_ref().map(|policy| {
+                let compile = || Arc::new(Policy::compile(policy, service.as_str(), &settings.rate_limits));
+                Arc::clone(policies.entry(service).or_insert_with(compile))
+            });
+            backends.push(Arc::new(Backend {
                 name: name.to_string(),
                 bindings: Bindings::new(settings.grants(), &denials, &directory),
-                security_policy: settings
-                    .security_policy
-                    .as_ref()
-                    .map(|policy| Arc::new(Policy::compile(policy, name.as_str(), &settings.rate_limits))),
+                security_policy,
                 settings: settings.clone(),
-            })
-        });
-        let backends = backends.collect::<Vec<_>>();
+            }));
+        }
+        let masked = configuration.masked.iter().map(|(name, masked)| (name.as_str(), masked));
+        let destinations = Destinations::new(&backends, masked);
         let routes = match &configuration.routing {
-            Routing::Routes(configured) => Routes::of_short_form(configured, &backends),
-            Routing::UrlMap(map) => Routes::of_url_map(map, &backends),
+            Routing::Routes(configured) => Routes::of_short_form(configured, &destinations),
+            Routing::UrlMap(map) => Routes::of_url_map(map, &destinations),
         };
+        let security_policies = policies.into_values().collect();
         Self {
             identity: IdentityRules {
                 project: configuration.project.to_string(),
@@ -98,6 +113,7 @@ impl Snapshot {
             exchanges_tokens: configuration.exchange,
             routes,
             backends,
+            security_policies,
             cors: configuration.cors.as_ref().map(cors_policy),
             directory,
             geography: None,
@@ -114,11 +130,6 @@ impl Snapshot {
     #[must_use]
     pub fn with_geography(self, geography: Option<Arc<dyn Geography>>) -> Self {
         Self { geography, ..self }
-    }
-
-    /// The policies of all backends.
-    pub fn security_policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
-        self.backends.iter().filter_map(|backend| backend.security_policy.as_ref())
     }
 
     /// Also lets pages of localhost and of private addresses call, on any port: for `firegate dev`.

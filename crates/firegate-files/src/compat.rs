@@ -4,13 +4,24 @@ use std::fmt::Write as _;
 
 use crate::google_file::{MessageType, Treatment};
 use crate::iam_policy::{DENY_POLICY, POLICY};
+use crate::load_balancer::{BACKEND_SERVICE, CLOUD_RUN_SERVICE, NETWORK_ENDPOINT_GROUP};
 use crate::security_policy::SECURITY_POLICY;
 use crate::url_map::URL_MAP;
+
+/// The formats of which a file may hold a list.
+pub(crate) const LISTED: [&MessageType; 3] = [&BACKEND_SERVICE, &NETWORK_ENDPOINT_GROUP, &CLOUD_RUN_SERVICE];
 
 /// The formats: a title, the command that writes such a file, the table.
 pub(crate) const FORMATS: &[(&str, &str, &MessageType)] = &[
     ("Security policy", "gcloud compute security-policies export", &SECURITY_POLICY),
     ("URL map", "gcloud compute url-maps export", &URL_MAP),
+    ("Backend service", "gcloud compute backend-services export", &BACKEND_SERVICE),
+    (
+        "Network endpoint group",
+        "gcloud compute network-endpoint-groups describe --format=yaml",
+        &NETWORK_ENDPOINT_GROUP,
+    ),
+    ("Cloud Run service", "gcloud run services list --format=json", &CLOUD_RUN_SERVICE),
     ("IAM policy of a Cloud Run service", "gcloud run services get-iam-policy", &POLICY),
     ("IAM deny policy", "gcloud iam policies get --kind=denypolicies", &DENY_POLICY),
 ];

@@ -1,6 +1,6 @@
 //! Writing a file of Google's back, so that Google's import takes it: which format it is, is found out.
 
-use crate::compat::FORMATS;
+use crate::compat::{FORMATS, LISTED};
 use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{Form, GoogleFile, MessageType};
@@ -27,7 +27,9 @@ pub struct Exported {
 pub fn export(name: &str, text: &str, form: Form) -> Result<Exported, Diagnostics> {
     let mut diagnostics = Diagnostics::new();
     let Some(format) = recognise(name, text, &mut diagnostics) else { return Err(diagnostics) };
-    let file = GoogleFile::parse(name, text, format, &mut diagnostics);
+    let is_listed = LISTED.iter().any(|listed| std::ptr::eq(*listed, format));
+    let parse = if is_listed { GoogleFile::parse_list } else { GoogleFile::parse };
+    let file = parse(name, text, format, &mut diagnostics);
     diagnostics.sort();
     match file {
         Some(_) if std::ptr::eq(format, &POLICY) => export_policy(name, text, form),
@@ -58,7 +60,7 @@ fn export_policy(name: &str, text: &str, form: Form) -> Result<Exported, Diagnos
 /// The format that the file names as its `kind`, or else the one most of whose fields it has.
 fn recognise(name: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<&'static MessageType> {
     let mut unread = Diagnostics::new();
-    let document = yaml::parse_within(name, text, crate::google_file::BOUNDS, &mut unread);
+    let document = yaml::parse_stream(name, text, crate::google_file::BOUNDS, &mut unread);
     let Some(document) = document else {
         *diagnostics = unread;
         return None;

@@ -8,6 +8,7 @@
 //! - [`export`]: a file of Google's, written back as its import takes it.
 //! - [`iam_policy`]: IAM policies of Cloud Run services, and deny policies.
 //! - [`google_file`]: what all files of Google's have in common: fields, how each is treated, and writing them back.
+//! - [`load_balancer`]: what stands behind a URL map: backend services, network endpoint groups, Cloud Run services.
 //! - [`members`]: IAM members (`allAuthenticatedUsers`, `user:…`, `principal://…`), in Google's spelling.
 //! - [`decision_cases`]: requests, and what a configuration is expected to make of them.
 //! - [`expression_suite`]: tests of an expression, in the format of Google's own tool.
@@ -29,6 +30,7 @@ pub mod groups;
 pub mod header_names;
 pub mod iam_policy;
 pub mod limits;
+pub mod load_balancer;
 pub mod members;
 pub mod security_policy;
 pub mod url_map;

@@ -20,6 +20,9 @@ pub const SOURCE_LINE_BYTES_MAX: usize = 500;
 /// How many backends a configuration may have.
 pub const BACKENDS_MAX: usize = 1_000;
 
+/// How many Cloud Run services, or tags of them, the URL mask of one backend service may lead to: each becomes a backend.
+pub const MASKED_SERVICES_MAX: usize = 1_000;
+
 /// How many endpoints a backend may have: each request to it looks at them all.
 pub const ENDPOINTS_MAX: usize = 32;
 

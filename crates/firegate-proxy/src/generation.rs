@@ -85,7 +85,7 @@ impl Generation {
         let geography = configuration.geo.as_deref().map(Database::open).transpose()?;
         snapshot =
             snapshot.with_geography(geography.map(|database| Arc::new(database) as Arc<dyn Geography>));
-        let limits = snapshot.security_policies().flat_map(|policy| policy.rate_limits()).cloned();
+        let limits = snapshot.security_policies.iter().flat_map(|policy| policy.rate_limits()).cloned();
         let limits = limits.collect::<Vec<_>>();
         process.counters.go_by(&limits);
         if process.on_cloud_run && !limits.is_empty() && configuration.limits_store == LimitsStore::Memory {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use firegate_files::configuration::{self, PathPattern};
-use firegate_files::url_map::{
-    self, HeaderAction, RouteAction, RouteMatch, RulePath, Rules, ServiceName, UrlMap,
-};
+use firegate_files::url_map::{self, HeaderAction, RouteAction, RouteMatch, RulePath, Rules, UrlMap};
 use http::{HeaderName, Method};
 
 use super::conditions::HeaderCondition;
+use super::destination::{Destination, Destinations};
 use super::header_action::{HeaderActions, Level};
 use super::hosts::Hosts;
 use super::paths::{Index, Pattern, normal};
@@ -17,19 +16,16 @@ use super::rewrite::PathRewrite;
 use super::rule::{Choice, Rule, RulePlaceInFile, Services, Target};
 use super::{Candidate, Order, PathMatcher, Routes};
 use crate::cors::CorsPolicy;
-use crate::snapshot::Backend;
 
 impl Routes {
     /// Compiles the short form. Routes to backends that do not exist were refused with the configuration; here they are
     /// left out.
-    pub fn of_short_form(routes: &[configuration::Route], backends: &[Arc<Backend>]) -> Self {
+    pub fn of_short_form(routes: &[configuration::Route], destinations: &Destinations) -> Self {
         let (mut candidates, mut rules) = (Vec::new(), Vec::new());
         for (number, route) in routes.iter().enumerate() {
-            let Some(backend) = backends.iter().find(|backend| backend.name == route.backend.as_str()) else {
-                continue;
-            };
-            let choice =
-                Choice { backend: Arc::clone(backend), weight: 1, headers: HeaderActions::default() };
+            let Some(destination) = destinations.find(route.backend.as_str()) else { continue };
+            let headers = HeaderActions::new([level_of_service(&destination)]);
+            let choice = Choice { destination, weight: 1, headers };
             let services = Services { choices: vec![choice], ..Services::default() };
             let place = RulePlaceInFile { file: None, path: format!("routes[{number}]"), line: None };
             let path = match &route.path {
@@ -46,8 +42,8 @@ impl Routes {
     }
 
     /// Compiles a URL map. Services that are no backends were refused with the configuration; here they get no request.
-    pub fn of_url_map(map: &UrlMap, backends: &[Arc<Backend>]) -> Self {
-        let compiler = Compiler { map, backends, of_map: Level::of(&map.header_action) };
+    pub fn of_url_map(map: &UrlMap, destinations: &Destinations) -> Self {
+        let compiler = Compiler { map, destinations, of_map: Level::of(&map.header_action) };
         let mut hosts = Hosts::default();
         for rule in &map.host_rules {
             rule.hosts.iter().for_each(|host| hosts.add(host, rule.path_matcher));
@@ -96,7 +92,7 @@ impl Candidate {
 
 struct Compiler<'a> {
     map: &'a UrlMap,
-    backends: &'a [Arc<Backend>],
+    destinations: &'a Destinations,
     of_map: Option<Arc<Level>>,
 }
 
@@ -138,11 +134,9 @@ impl Compiler<'_> {
 
     fn services(&self, action: &RouteAction, levels: &[Option<&Arc<Level>>]) -> Services {
         let choice = |service: &url_map::WeightedService| {
-            Some(Choice {
-                backend: self.backend(&service.service)?,
-                weight: service.weight,
-                headers: self.headers(&service.header_action, levels),
-            })
+            let destination = self.destinations.find(service.service.as_str())?;
+            let headers = self.headers(&service.header_action, levels, level_of_service(&destination));
+            Some(Choice { destination, weight: service.weight, headers })
         };
         let mirror = action.mirror.as_ref();
         Services {
@@ -154,18 +148,26 @@ impl Compiler<'_> {
             cors: action.cors.as_ref().map(cors),
             delay: action.fault.delay,
             abort: action.fault.abort,
-            mirror: mirror.and_then(|mirror| Some((self.backend(&mirror.service)?, mirror.share))),
+            mirror: mirror
+                .and_then(|mirror| Some((self.destinations.backend(mirror.service.as_str())?, mirror.share))),
         }
     }
 
-    fn headers(&self, of_service: &HeaderAction, levels: &[Option<&Arc<Level>>]) -> HeaderActions {
+    fn headers(
+        &self,
+        of_weighted: &HeaderAction,
+        levels: &[Option<&Arc<Level>>],
+        of_service: Option<Arc<Level>>,
+    ) -> HeaderActions {
         let between = levels.iter().map(|level| level.cloned());
-        HeaderActions::new([Level::of(of_service)].into_iter().chain(between).chain([self.of_map.clone()]))
+        let last = [self.of_map.clone(), of_service];
+        HeaderActions::new([Level::of(of_weighted)].into_iter().chain(between).chain(last))
     }
+}
 
-    fn backend(&self, service: &ServiceName) -> Option<Arc<Backend>> {
-        self.backends.iter().find(|backend| backend.name == service.as_str()).cloned()
-    }
+/// What the backend service itself does to headers.
+fn level_of_service(destination: &Destination) -> Option<Arc<Level>> {
+    Level::of(&destination.representative()?.settings.header_action)
 }
 
 /// A rule's own policy. A method or header that is no word of HTTP can be in no request.

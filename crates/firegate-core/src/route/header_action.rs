@@ -20,7 +20,7 @@ pub struct HeaderFacts {
 }
 
 /// What is done to the headers of a request and of its answer, level by level: the weighted service's, the route rule's, the
-/// path matcher's, the map's.
+/// path matcher's, the map's, the backend service's own.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderActions {
     levels: Vec<Arc<Level>>,

@@ -73,7 +73,7 @@ impl Routes {
 
     fn compare_service(test: &MapTest, facts: &RequestFacts<'_>, found: Found<'_>) -> Result<(), String> {
         let Target::Services(services) = &found.rule.target else { return Ok(()) };
-        let names = services.choices.iter().map(|choice| choice.backend.name.as_str()).collect::<Vec<_>>();
+        let names = services.choices.iter().map(|choice| choice.destination.name()).collect::<Vec<_>>();
         if let Some(status) = test.redirect_status {
             return Err(format!("expected a redirect with {status}, and it goes to {}", names.join(", ")));
         }
@@ -83,8 +83,9 @@ impl Routes {
             return Err(format!("expected the service `{expected}`, and it goes to {}", names.join(", ")));
         }
         let Some(expected) = &test.output_url else { return Ok(()) };
-        let Some(choice) = services.choices.first() else { return Err("it goes to no service".to_owned()) };
-        let encoded_slash = choice.backend.settings.encoded_slash;
+        let backend = services.choices.first().and_then(|choice| choice.destination.representative());
+        let Some(backend) = backend else { return Err("it goes to no service".to_owned()) };
+        let encoded_slash = backend.settings.encoded_slash;
         let rewritten = services.rewrite.as_ref();
         let rewritten =
             rewritten.map(|rewrite| rewrite.apply(&facts.path, found.matched, encoded_slash)).transpose();

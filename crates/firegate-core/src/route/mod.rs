@@ -6,6 +6,7 @@
 
 mod compile;
 mod conditions;
+mod destination;
 mod draw;
 mod header_action;
 mod hosts;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use firegate_files::configuration::{EncodedSlash, RESERVED_PREFIX};
 use firegate_files::url_map::QueryMatch;
 
+pub use destination::Destinations;
 pub use header_action::{HeaderActions, HeaderFacts};
 pub use map_tests::TestFailure;
 pub use redirect::RedirectAnswer;
@@ -28,7 +30,9 @@ pub use rule::{RouteEntry, Rule, RulePlaceInFile};
 use crate::facts::RequestFacts;
 use crate::path::NormalPath;
 use crate::reason::Reason;
+use crate::snapshot::Backend;
 use conditions::{HeaderCondition, query_holds};
+use destination::Destination;
 use hosts::Hosts;
 use paths::{Index, MatchedBytes, Pattern};
 use rule::Target;
@@ -101,7 +105,7 @@ impl Routes {
     /// Selects where a request goes.
     ///
     /// # Errors
-    /// If no route names its path, or it is one of Firegate's own; if the path holds an encoded slash, and the backend does not take such paths or a server
+    /// If no route names its path, or its URL names no service by the mask of the one that does, or it is one of Firegate's own; if the path holds an encoded slash, and the backend does not take such paths or a server
     /// that decodes it would choose another route; if the path that the route makes of it has no one reading.
     pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Routed, Reason> {
         if facts.path.as_str().starts_with(RESERVED_PREFIX) {
@@ -116,12 +120,13 @@ impl Routes {
             }
         };
         let (position, choice) = services.draw(facts.random).ok_or(Reason::RouteNotFound)?;
-        let encoded_slash = choice.backend.settings.encoded_slash;
-        self.check_encoded_separators(facts, found, encoded_slash)?;
+        let backend = choice.destination.backend(facts.host, &facts.path).ok_or(Reason::RouteNotFound)?;
+        let encoded_slash = backend.settings.encoded_slash;
+        self.check_encoded_separators(facts, found, &choice.destination, backend)?;
         let rewritten = services.rewrite.as_ref();
         let rewritten =
             rewritten.map(|rewrite| rewrite.apply(&facts.path, found.matched, encoded_slash)).transpose()?;
-        let chosen = (position, Arc::clone(&choice.backend));
+        let chosen = (position, Arc::clone(backend));
         Ok(Routed::To(RouteEntry::new(Arc::clone(found.rule), chosen, rewritten, facts.random)))
     }
 
@@ -129,17 +134,22 @@ impl Routes {
         &self,
         facts: &RequestFacts<'_>,
         found: Found<'_>,
-        encoded_slash: EncodedSlash,
+        destination: &Destination,
+        backend: &Arc<Backend>,
     ) -> Result<(), Reason> {
         if !facts.path.has_encoded_separator() {
             return Ok(());
         }
-        if encoded_slash == EncodedSlash::Refuse {
+        if backend.settings.encoded_slash == EncodedSlash::Refuse {
             return Err(Reason::RequestMalformed { why: "the path holds an encoded slash or backslash" });
         }
         let is_this =
             |other: Option<Found<'_>>| other.is_some_and(|other| Arc::ptr_eq(other.rule, found.rule));
-        if !facts.path.decoded_readings().all(|reading| is_this(self.find(facts, &reading))) {
+        let is_its = |reading: &NormalPath| {
+            destination.backend(facts.host, reading).is_some_and(|other| Arc::ptr_eq(other, backend))
+        };
+        let leads_there = |reading: NormalPath| is_this(self.find(facts, &reading)) && is_its(&reading);
+        if !facts.path.decoded_readings().all(leads_there) {
             let why = "the path's encoded slash would lead to another route if it were decoded";
             return Err(Reason::RequestMalformed { why });
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use firegate_files::url_map::{RetryPolicy, RulePlace, Share};
 
+use super::destination::Destination;
 use super::draw::{Lot, below, is_in};
 use super::header_action::HeaderActions;
 use super::redirect::Redirect;
@@ -56,7 +57,7 @@ pub(super) struct Services {
 /// One of several services.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) backend: Arc<Backend>,
+    pub(super) destination: Destination,
     pub(super) weight: u32,
     pub(super) headers: HeaderActions,
 }

@@ -23,8 +23,9 @@ pub use google::{GoogleEndpoints, is_loopback, join};
 pub use model::{
     AcceptedToken, Access, AccessLogSettings, AllowedOrigins, Anonymous, AppCheck, AssertionSettings,
     Backend, Behind, Certificate, Configuration, ConnectionLimits, Cors, Credential, Dialect, EncodedSlash,
-    Endpoint, Enforce, HealthCheck, IdentityHeaders, Plaintext, PolicyFile, Protocol, Revocation, Route,
-    Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken, Users,
+    Endpoint, Enforce, HealthCheck, IdentityHeaders, MaskedBackend, Plaintext, PolicyFile, Protocol,
+    Revocation, Route, Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken,
+    Users,
 };
 pub use named_files::{NamedFiles, NoFiles};
 pub use names::{

@@ -21,9 +21,10 @@ use super::rate_limits::{LimitsStore, RateLimits};
 use crate::diagnostic::Diagnostics;
 use crate::groups::Groups;
 use crate::iam_policy::{DenyPolicy, Grant};
+use crate::load_balancer::UrlMask;
 use crate::members::Member;
 use crate::security_policy::SecurityPolicy;
-use crate::url_map::UrlMap;
+use crate::url_map::{HeaderAction, UrlMap};
 
 /// A checked configuration of the front door.
 ///
@@ -54,6 +55,8 @@ pub struct Configuration {
     pub data_dir: PathBuf,
     /// The services, at least one.
     pub backends: BTreeMap<BackendName, Backend>,
+    /// Backend services that are none of the backends themselves: their requests name the backend that they are for.
+    pub masked: BTreeMap<BackendName, MaskedBackend>,
     /// Which paths go where.
     pub routing: Routing,
     /// Who counts as a signed-in user.
@@ -135,6 +138,8 @@ pub struct Backend {
     pub security_policy: Option<Arc<SecurityPolicy>>,
     /// How the rules of that policy count.
     pub rate_limits: RateLimits,
+    /// What its backend service does to headers, after everything that the URL map does.
+    pub header_action: HeaderAction,
     /// Whether refusals are enforced.
     pub enforce: Enforce,
     /// What becomes of the user's token.
@@ -168,6 +173,15 @@ pub struct Backend {
     /// A local address to connect to instead of the endpoint's host; `Host` and audience stay the backend's. Never in
     /// a file: `firegate dev --map` alone sets it, by [`Configuration::connect_through`].
     pub connect_through: Option<Url>,
+}
+
+/// A backend service with a URL mask.
+#[derive(Clone, Debug)]
+pub struct MaskedBackend {
+    /// How requests name the service that they are for.
+    pub mask: UrlMask,
+    /// The backends, by what the URLs of their requests begin with; a request that has another beginning goes nowhere.
+    pub backends: BTreeMap<String, BackendName>,
 }
 
 /// An origin of a service.
@@ -365,7 +379,7 @@ impl Default for Timeouts {
 pub enum Routing {
     /// These routes; a path that none names is not found. No two have the same pattern.
     Routes(Vec<Route>),
-    /// A Google Cloud URL map, whose services are all backends.
+    /// A Google Cloud URL map, whose services are all backends, or masked ones.
     UrlMap(Arc<UrlMap>),
 }
 
@@ -374,7 +388,7 @@ pub enum Routing {
 pub struct Route {
     /// The paths.
     pub path: PathPattern,
-    /// The backend, which exists.
+    /// The backend, which exists, perhaps as a masked one.
     pub backend: BackendName,
 }
 

@@ -119,6 +119,14 @@ impl FromStr for ProjectNumber {
     }
 }
 
+impl BackendName {
+    /// The name of a backend of this name whose requests name a service, and perhaps a tag of it. No other backend has a dot.
+    pub(crate) fn of_service(&self, service: &str, tag: Option<&str>) -> Self {
+        let tag = tag.map(|tag| format!(".{tag}")).unwrap_or_default();
+        Self(format!("{self}.{service}{tag}"))
+    }
+}
+
 impl FromStr for BackendName {
     type Err = NameError;
 

@@ -6,16 +6,25 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, code};
 use crate::suggestion::{alternatives, nearest, quoted};
 use crate::yaml::{Part, Scalar, ScalarKind, Value};
 
-/// Compares a file with its format; `false` if it holds no message at all.
+/// Compares a file with its format; `false` if it holds what is no message of it at all.
 pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> bool {
-    let root = file.root();
+    let mut all = true;
+    for root in file.messages() {
+        all &= is_message(file.format, &root, diagnostics);
+    }
+    if all {
+        file.messages().for_each(|root| message(file.format, &root, diagnostics));
+    }
+    all
+}
+
+fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagnostics) -> bool {
     if !matches!(root.node().value, Value::Mapping(_)) {
-        let message =
-            format!("this file is no `{}`: expected a mapping, found {}", file.format.name, found(&root));
+        let message = format!("this file is no `{}`: expected a mapping, found {}", format.name, found(root));
         root.report(diagnostics, Part::Value, Diagnostic::error(code::WRONG_TYPE, message));
         return false;
     }
-    if let (Some(kind), Some(given)) = (file.format.kind, root.get("kind"))
+    if let (Some(kind), Some(given)) = (format.kind, root.get("kind"))
         && given.text().is_some_and(|text| text != kind)
     {
         let found = given.text().unwrap_or_default();
@@ -23,7 +32,6 @@ pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> bool {
         given.report(diagnostics, Part::Value, Diagnostic::error(code::OTHER_KIND, message));
         return false;
     }
-    message(file.format, &root, diagnostics);
     true
 }
 
@@ -41,6 +49,8 @@ fn field(field: &Field, located: &Located<'_>, diagnostics: &mut Diagnostics) {
         Treatment::Evaluated | Treatment::Kept => value(&field.shape, field.treatment, located, diagnostics),
         // What Google sets, and what nobody reads, may have any shape.
         Treatment::OutputOnly => {}
+        // An export writes out what is switched off too, and nobody misses that.
+        Treatment::WithoutEffect(_) if is_off(&located.node().value) => {}
         Treatment::WithoutEffect(why) => {
             let message = format!("`{}` has no effect here: {why}", field.name);
             let note = Diagnostic::note(code::FIELD_WITHOUT_EFFECT, message);
@@ -50,6 +60,20 @@ fn field(field: &Field, located: &Located<'_>, diagnostics: &mut Diagnostics) {
             let message = format!("`{}` is not supported: {why}", field.name);
             located.report(diagnostics, Part::Key, Diagnostic::error(code::FIELD_REFUSED, message));
         }
+    }
+}
+
+/// Whether a value switches nothing on: `false`, 0, `NONE`, or nothing but such.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Scalar(Scalar { text, kind }) => match kind {
+            ScalarKind::Null | ScalarKind::Boolean(false) => true,
+            ScalarKind::Integer | ScalarKind::Float => text.parse() == Ok(0.0),
+            ScalarKind::Text => matches!(text.as_str(), "" | "NONE" | "DISABLED"),
+            ScalarKind::Boolean(true) => false,
+        },
+        Value::Sequence(nodes) => nodes.iter().all(|node| is_off(&node.value)),
+        Value::Mapping(entries) => entries.iter().all(|entry| is_off(&entry.value.value)),
     }
 }
 

@@ -15,10 +15,18 @@ pub enum Form {
 }
 
 impl GoogleFile {
-    /// The file without what Google sets. The text ends with a line feed.
+    /// The file without what Google sets: its message, or the list of them if they are not one. The text ends with a line feed.
     pub fn export(&self, form: Form) -> String {
-        let root = self.root();
-        let written = Node { value: message(self.format, &root.node().value), span: 0..0 };
+        let mut written: Vec<Node> = self
+            .messages()
+            .map(|root| Node { value: message(self.format, &root.node().value), span: 0..0 })
+            .collect();
+        let written = match (written.len(), written.pop()) {
+            (1, Some(only)) => only,
+            (_, last) => {
+                Node { value: Value::Sequence(written.into_iter().chain(last).collect()), span: 0..0 }
+            }
+        };
         match form {
             Form::Yaml => write_yaml(&written),
             Form::Json => write_json(&written),

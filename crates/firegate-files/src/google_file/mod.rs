@@ -57,12 +57,12 @@ pub(crate) const BOUNDS: Bounds =
 pub struct GoogleFile {
     document: Document,
     format: &'static MessageType,
-    /// Where the message begins: the root, or the only element of the list that some commands print.
-    root: YamlPath,
+    /// Where the messages begin: the root, or the elements of the list that some commands print.
+    roots: Vec<YamlPath>,
 }
 
 impl GoogleFile {
-    /// Reads YAML or JSON and compares it with its format. `name` is what the diagnostics call the file.
+    /// Reads YAML or JSON that holds one message and compares it with its format. `name` is what the diagnostics call the file.
     ///
     /// Nothing is returned where there is no message to read. Otherwise the file may still have errors, which are in
     /// `diagnostics`; values of a wrong shape read as absent.
@@ -77,14 +77,40 @@ impl GoogleFile {
             Value::Sequence(nodes) if nodes.len() == 1 => YamlPath::root().index(0),
             _ => YamlPath::root(),
         };
-        let file = Self { document, format, root };
+        let file = Self { document, format, roots: vec![root] };
         conformity::check(&file, diagnostics).then_some(file)
     }
 
-    /// The message that the file holds.
+    /// The same for a file that may hold any number of messages: one, as `describe` and `export` print it, or those of a
+    /// `list`, in JSON or as documents of YAML.
+    pub fn parse_list(
+        name: &str,
+        text: &str,
+        format: &'static MessageType,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let document = yaml::parse_stream(name, text, BOUNDS, diagnostics)?;
+        let roots = match &document.root.value {
+            Value::Sequence(nodes) => (0..nodes.len()).map(|number| YamlPath::root().index(number)).collect(),
+            _ => vec![YamlPath::root()],
+        };
+        let file = Self { document, format, roots };
+        conformity::check(&file, diagnostics).then_some(file)
+    }
+
+    /// The message that the file holds, the first of several.
     pub fn root(&self) -> Located<'_> {
-        let node = self.document.get(&self.root).unwrap_or(&self.document.root);
-        Located::new(&self.document, node, self.root.clone())
+        self.located(self.roots.first().unwrap_or(&YamlPath::root()))
+    }
+
+    /// All messages that the file holds.
+    pub fn messages(&self) -> impl Iterator<Item = Located<'_>> {
+        self.roots.iter().map(|root| self.located(root))
+    }
+
+    fn located(&self, root: &YamlPath) -> Located<'_> {
+        let node = self.document.get(root).unwrap_or(&self.document.root);
+        Located::new(&self.document, node, root.clone())
     }
 
     /// The file's name.

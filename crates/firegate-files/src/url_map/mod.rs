@@ -7,6 +7,7 @@ mod path_template;
 mod service;
 
 pub use check::parse;
+pub(crate) use check::{header_value, is_header_name};
 pub use format::URL_MAP;
 pub use model::{
     Action, AddedHeader, CorsPolicy, FaultInjection, HeaderAction, HeaderMatch, HeaderValueTemplate,

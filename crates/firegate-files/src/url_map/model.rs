@@ -31,6 +31,19 @@ pub struct UrlMap {
 impl UrlMap {
     /// Every service that requests may go to, as often as it is named; mirrors too.
     pub fn services(&self) -> impl Iterator<Item = &ServiceName> {
+        self.route_actions().flat_map(|(_, action)| {
+            let mirror = action.mirror.as_ref().map(|mirror| &mirror.service);
+            action.services.iter().map(|service| &service.service).chain(mirror)
+        })
+    }
+
+    /// Where copies of requests go, and by which actions.
+    pub fn mirrors(&self) -> impl Iterator<Item = (&Action, &MirrorPolicy)> {
+        self.route_actions().filter_map(|(action, route)| Some((action, route.mirror.as_ref()?)))
+    }
+
+    /// Every action that leads to services.
+    fn route_actions(&self) -> impl Iterator<Item = (&Action, &RouteAction)> {
         let of_rules = self.path_matchers.iter().flat_map(|matcher| {
             let (paths, routes) = match &matcher.rules {
                 Rules::Paths(rules) => (rules.as_slice(), &[][..]),
@@ -39,17 +52,9 @@ impl UrlMap {
             let actions = paths.iter().map(|rule| &rule.action).chain(routes.iter().map(|rule| &rule.action));
             actions.chain([&matcher.default])
         });
-        of_rules.chain([&self.default]).flat_map(|action| {
-            let action = match &action.target {
-                Target::Services(action) => Some(action),
-                Target::Redirect(_) => None,
-            };
-            let mirror = action.and_then(|action| action.mirror.as_ref()).map(|mirror| &mirror.service);
-            action
-                .into_iter()
-                .flat_map(|action| &action.services)
-                .map(|service| &service.service)
-                .chain(mirror)
+        of_rules.chain([&self.default]).filter_map(|action| match &action.target {
+            Target::Services(route) => Some((action, &**route)),
+            Target::Redirect(_) => None,
         })
     }
 }

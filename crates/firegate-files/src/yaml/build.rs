@@ -42,6 +42,36 @@ pub fn parse_within(
     bounds: Bounds,
     diagnostics: &mut Diagnostics,
 ) -> Option<Document> {
+    parse_documents(file, text, bounds, Documents::One, diagnostics)
+}
+
+/// Parses YAML of any number of documents, as `gcloud … list --format=yaml` prints them: the root is the list of them, unless
+/// there is only one.
+///
+/// See [`parse_within`].
+pub fn parse_stream(
+    file: &str,
+    text: &str,
+    bounds: Bounds,
+    diagnostics: &mut Diagnostics,
+) -> Option<Document> {
+    parse_documents(file, text, bounds, Documents::Any, diagnostics)
+}
+
+/// How many documents a text may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Documents {
+    One,
+    Any,
+}
+
+fn parse_documents(
+    file: &str,
+    text: &str,
+    bounds: Bounds,
+    documents: Documents,
+    diagnostics: &mut Diagnostics,
+) -> Option<Document> {
     let file: Arc<str> = file.into();
     if text.len() > bounds.bytes_max {
         // Not even the text is kept: the diagnostic names the file and has no place.
@@ -64,7 +94,7 @@ pub fn parse_within(
         nodes: 0,
         nodes_max: bounds.nodes_max,
     };
-    match builder.document() {
+    match builder.document(documents) {
         Ok(root) => Some(Document { root, file: file.clone(), text: text.clone(), lines }),
         Err(Stop { span, diagnostic }) => {
             let place = Some(lines.place(&file, &text, span));
@@ -99,14 +129,15 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn document(&mut self) -> Result<Node, Stop> {
+    fn document(&mut self, documents: Documents) -> Result<Node, Stop> {
         let mut root = None;
+        let mut further = Vec::new();
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) => {
-                    if root.is_some() {
+                    if root.is_some() && documents == Documents::One {
                         let message = "a second document begins here";
                         let found = Diagnostic::error(code::YAML_FEATURE, message).hint(
                             "a configuration file is one document: remove the `---` line and what follows",
@@ -114,10 +145,20 @@ impl<'a> Builder<'a> {
                         return Err(Stop::new(span, found));
                     }
                     let (event, span) = self.next()?;
-                    root = Some(self.node(event, span, &YamlPath::root())?);
+                    let node = self.node(event, span, &YamlPath::root())?;
+                    match root {
+                        None => root = Some(node),
+                        Some(_) => further.push(node),
+                    }
+                }
+                Event::StreamEnd if further.is_empty() => {
+                    return Ok(root.unwrap_or(Node { value: null(), span }));
                 }
                 Event::StreamEnd => {
-                    return Ok(root.unwrap_or(Node { value: null(), span }));
+                    return Ok(Node {
+                        value: Value::Sequence(root.into_iter().chain(further).collect()),
+                        span: 0..self.text.len(),
+                    });
                 }
                 _ => return Err(self.unexpected(span)),
             }

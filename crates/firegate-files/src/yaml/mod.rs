@@ -2,7 +2,7 @@
 //!
 //! The tree keeps each scalar as it was written, so that a reader can say "found the number 5" and point at it. The
 //! words of YAML 1.2's core schema hold: `on` and `off` are text, `true` and `false` are not. Anchors and aliases
-//! are followed; merge keys, tags and further documents are refused.
+//! are followed; merge keys and tags are refused, and further documents but where a list may come as such.
 
 mod build;
 mod write;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::diagnostic::path::Segment;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, YamlPath};
 
-pub use build::{Bounds, parse, parse_within};
+pub use build::{Bounds, parse, parse_stream, parse_within};
 pub use write::{write_json, write_yaml};
 
 /// A file that was parsed.

@@ -85,5 +85,6 @@ mod traefik_cve_2024_45410_connection_header;
 mod traefik_cve_2026_35051_forwarded_prefix;
 mod unsigned_google_token_under_emulator_trust;
 mod url_map_against_its_author;
+mod url_mask_beyond_its_services;
 mod web_socket_hijacking_over_http2;
 mod wire;

@@ -24,6 +24,7 @@ mod killed;
 #[cfg(unix)]
 mod limits;
 mod listening;
+mod load_balancer;
 mod local_google;
 mod metrics;
 mod observing;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::load_balancer::{Backends, Exports, Origins};
 use super::{Checker, Whole};
 use crate::configuration::google::is_loopback;
 use crate::configuration::model::{
@@ -18,6 +19,7 @@ use crate::limits::{
     BACKENDS_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_BYTES_PER_SECOND_MIN_MAX,
     ENDPOINTS_MAX,
 };
+use crate::load_balancer::{BackendService, MaskedService, UrlMask};
 use crate::members::Member;
 use crate::suggestion::quoted;
 use crate::yaml::Part;
@@ -25,16 +27,20 @@ use crate::yaml::Part;
 /// The default of `body_bytes_max`: what Cloud Run takes over HTTP/1.
 const BODY_BYTES_MAX_DEFAULT: u64 = 32 * 1024 * 1024;
 
+/// The services that requests name, each as a backend.
+type MaskedServices = (UrlMask, Vec<(MaskedService, Backend)>);
+
 impl Checker<'_> {
     pub(super) fn backends(
         &mut self,
         backends: Option<BTreeMap<String, BackendSource>>,
         allow: Option<Vec<String>>,
+        exports: &Exports,
         whole: Whole<'_>,
-    ) -> Option<BTreeMap<BackendName, Backend>> {
+    ) -> Option<Backends> {
         let path = YamlPath::root().key("backends");
         let top_allow = allow.map(|allow| self.members(&YamlPath::root().key("allow"), allow));
-        let backends = match backends {
+        let backends = match exports.with_services(backends) {
             Some(backends) if !backends.is_empty() => backends,
             given => {
                 let found = Diagnostic::error(code::MISSING_KEY, "there is no backend to forward to").hint(
@@ -59,9 +65,10 @@ impl Checker<'_> {
         if nobody_anywhere {
             self.no_allow_anywhere(whole.project);
         }
-        let mut checked = Some(BTreeMap::new());
+        let mut checked = Some(Backends { named: BTreeMap::new(), masked: BTreeMap::new() });
         for (name, source) in backends {
             let path = path.key(&name);
+            let service = exports.service(&name);
             let source = match source {
                 BackendSource::Url(url) => {
                     BackendFullSource { url: Some(url), ..BackendFullSource::default() }
@@ -77,10 +84,11 @@ impl Checker<'_> {
                 }
             };
             let inherited = if nobody_anywhere { Some(None) } else { top_allow.clone() };
-            let backend = self.backend(&path, source, inherited, whole);
+            let backend = self.backend(&path, source, inherited, (exports, service), whole);
             match (&mut checked, name, backend) {
-                (Some(backends), Some(name), Some(backend)) => {
-                    backends.insert(name, backend);
+                (Some(backends), Some(name), Some((backend, masked))) => {
+                    backends.masked.extend(masked.map(|masked| (name.clone(), masked)));
+                    backends.named.insert(name, backend);
                 }
                 _ => checked = None,
             }
@@ -106,24 +114,39 @@ impl Checker<'_> {
         self.refused.iter().any(|refused| refused.parent() == *path)
     }
 
-    /// `inherited` is the top-level `allow`: absent, refused (`Some(None)`), or its members.
+    /// `inherited` is the top-level `allow`: absent, refused (`Some(None)`), or its members. `service` is what it is at the load
+    /// balancer.
     fn backend(
         &mut self,
         path: &YamlPath,
         mut source: BackendFullSource,
         inherited: Option<Option<Vec<Member>>>,
+        (exports, service): (&Exports, Option<&BackendService>),
         whole: Whole<'_>,
-    ) -> Option<Backend> {
-        let endpoints = self.endpoints(path, &mut source, whole.project);
+    ) -> Option<(Backend, Option<MaskedServices>)> {
+        let says_audience = source.audience.is_some()
+            || source.endpoints.as_ref().is_some_and(|all| all.iter().all(|one| one.audience.is_some()));
+        let (endpoints, masked) = match self.origins_of_backend(path, &mut source, exports, service, whole) {
+            Some(Origins::Own(endpoints)) => (Some(endpoints), None),
+            // What is said of one of the services holds for all of them.
+            Some(Origins::Masked(mask, services)) => {
+                (services.first().map(|(_, endpoints)| endpoints.clone()), Some((mask, services)))
+            }
+            None => (None, None),
+        };
         let credential = self.credential(path, &source, endpoints.as_deref(), whole.users);
         let access = self.access(path, &mut source, inherited, whole.roles);
-        let (rate_limits, has_policy) = (source.rate_limits.take(), source.security_policy.is_some());
-        let rate_limits =
-            self.rate_limits(&path.key("rate_limits"), rate_limits, whole.on_store_failure, has_policy);
-        let security_policy = source
-            .security_policy
-            .take()
-            .map(|file| self.security_policy(&path.key("security_policy"), file));
+        let security_policy = match source.security_policy.take() {
+            Some(file) => Some(self.security_policy(&path.key("security_policy"), file)),
+            None => exports.security_policy(service).map(Some),
+        };
+        let rate_limits = source.rate_limits.take();
+        let rate_limits = self.rate_limits(
+            &path.key("rate_limits"),
+            rate_limits,
+            whole.on_store_failure,
+            security_policy.is_some(),
+        );
         let user_token = match source.user_token {
             None | Some(UserTokenSource::Drop) => UserToken::Drop,
             Some(UserTokenSource::Forward) => UserToken::Forward,
@@ -166,6 +189,11 @@ impl Checker<'_> {
             .health_check
             .take()
             .map(|check| self.health_check(path, check, credential.as_ref(), endpoints.as_deref()));
+        if let (Some(endpoints), false) = (&endpoints, says_audience)
+            && credential.as_ref().is_some_and(|credential| *credential != Credential::None)
+        {
+            self.audience_is_meant(path, endpoints);
+        }
         let mut endpoints = endpoints?.into_iter();
         let backend = Backend {
             endpoint: endpoints.next()?,
@@ -174,6 +202,7 @@ impl Checker<'_> {
             access: access?,
             security_policy: super::optional(security_policy)?,
             rate_limits: rate_limits?,
+            header_action: service.map(|service| service.header_action.clone()).unwrap_or_default(),
             enforce: enforce?,
             user_token,
             token_sources: token_sources?,
@@ -195,10 +224,23 @@ impl Checker<'_> {
             connect_through: None,
         };
         self.in_the_clear(path, &backend)?;
-        Some(backend)
+        let masked = masked.map(|(mask, services)| {
+            let services = services.into_iter().map(|(named, endpoints)| {
+                let mut endpoints = endpoints.into_iter();
+                let own = Backend {
+                    endpoint: endpoints.next()?,
+                    further_endpoints: endpoints.collect(),
+                    ..backend.clone()
+                };
+                self.in_the_clear(path, &own)?;
+                Some((named, own))
+            });
+            Some((mask, services.collect::<Option<Vec<_>>>()?))
+        });
+        Some((backend, super::optional(masked)?))
     }
 
-    fn endpoints(
+    pub(super) fn endpoints(
         &mut self,
         path: &YamlPath,
         source: &mut BackendFullSource,
@@ -264,7 +306,7 @@ impl Checker<'_> {
         self.endpoint(url?, &path.key("audience"), audience, project)
     }
 
-    fn endpoint(
+    pub(super) fn endpoint(
         &mut self,
         url: url::Url,
         path: &YamlPath,

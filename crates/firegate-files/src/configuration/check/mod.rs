@@ -9,6 +9,7 @@ mod exchange;
 mod google;
 mod google_callers;
 mod iam;
+mod load_balancer;
 mod members;
 mod rate_limits;
 mod routing;
@@ -24,6 +25,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::load_balancer::Backends;
 use self::members::InPlace;
 use super::model::{AppCheck, Configuration, Dialect, PolicyFile, Trust, Users};
 use super::named_files::NamedFiles;
@@ -107,19 +109,22 @@ impl Checker<'_> {
             users: users.as_ref(),
             app_check: app_check.as_ref(),
         };
-        let backends = self.backends(source.backends.take(), source.allow.take(), whole);
+        let exports = self.load_balancer(source.load_balancer.take());
+        let checked = self.backends(source.backends.take(), source.allow.take(), &exports, whole);
+        let backends = checked.as_ref().map(|backends| &backends.named);
         let groups = self.groups(source.groups.take());
         let judged = InPlace {
             users: users.as_ref(),
             project_number: project_number.as_ref(),
             groups: groups.as_ref(),
         };
-        self.members_in_place(backends.as_ref(), judged);
-        if let Some(backends) = &backends {
+        self.members_in_place(backends, judged);
+        if let Some(backends) = backends {
             self.policies_in_place(backends, judged);
         }
-        self.google_callers(backends.as_ref(), users.as_ref());
-        let routing = self.routing(source.routes.take(), source.url_map.take(), backends.as_ref());
+        self.google_callers(backends, users.as_ref());
+        let routing = self.routing(source.routes.take(), source.url_map.take(), backends);
+        self.mirrors_lead_to_one(routing.as_ref(), checked.as_ref());
         let listeners = self.listeners(&source);
         let behind = self.behind(source.behind.take(), &listeners.listen);
         let verified_tokens_bytes = source.cache.take().and_then(|cache| cache.verified_tokens_bytes);
@@ -128,8 +133,12 @@ impl Checker<'_> {
             self.size(&path, verified_tokens_bytes, 64 * 1024 * 1024, 1..=CACHE_BYTES_MAX);
         let deny_policies = self.deny_policies(source.deny_policies.take(), groups.as_ref());
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
-        self.security_policies(backends.as_ref(), behind.as_ref(), geo.is_some());
-        self.limits_per_instance(backends.as_ref(), behind.as_ref(), limits_store.as_ref());
+        self.security_policies(backends, behind.as_ref(), geo.is_some());
+        self.limits_per_instance(backends, behind.as_ref(), limits_store.as_ref());
+        if let Some(backends) = backends {
+            self.policies_of_services(&exports, backends, behind.as_ref());
+        }
+        let (backends, masked) = checked.map(Backends::expand).unzip();
         let google = self.google(source.google.take().unwrap_or_default());
         let assertion = self.assertion(source.assertion.take());
         let exchange =
@@ -152,6 +161,7 @@ impl Checker<'_> {
             behind: behind?,
             data_dir: PathBuf::from(source.data_dir.as_deref().unwrap_or("./firegate-data")),
             backends: backends?,
+            masked: masked?,
             routing: routing?,
             users: users?,
             assertion: assertion?,

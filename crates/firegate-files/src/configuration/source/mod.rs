@@ -64,6 +64,9 @@ pub(crate) struct ConfigurationSource {
     pub routes: Option<Vec<RouteSource>>,
     /// A Google Cloud URL map, instead of `routes`.
     pub url_map: Option<FileSource>,
+    /// What stands behind the URL map, as gcloud prints it: every backend service is a backend, and its Cloud Run service is
+    /// found by itself.
+    pub load_balancer: Option<LoadBalancerSource>,
     /// Who counts as a signed-in user.
     pub users: Option<UsersSource>,
     /// Whose tokens are trusted. `emulator` cannot be set in a file: only `firegate dev` trusts an emulator.
@@ -336,6 +339,20 @@ pub(crate) enum DialectSource {
 pub(crate) enum AssumeSource {
     /// Rules that Firegate cannot evaluate were evaluated by the load balancer before it.
     EvaluatedUpstream,
+}
+
+/// The parts of a load balancer behind its URL map. Each file holds one of them or a list.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoadBalancerSource {
+    /// Backend services: `gcloud compute backend-services export`, `describe` or `list`.
+    pub backend_services: Option<Vec<FileNameSource>>,
+    /// Serverless network endpoint groups: `gcloud compute network-endpoint-groups describe` or `list`.
+    pub network_endpoint_groups: Option<Vec<FileNameSource>>,
+    /// Cloud Run services: `gcloud run services list --format=json`.
+    pub cloud_run_services: Option<Vec<FileNameSource>>,
+    /// The Cloud Armor policies that the backend services name.
+    pub security_policies: Option<Vec<FileSource>>,
 }
 
 /// Decimal digits, in quotes or not.

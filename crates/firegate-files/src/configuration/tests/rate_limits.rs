@@ -60,7 +60,7 @@ fn a_password_is_in_no_debug_output() {
 
 #[test]
 fn rate_limits_are_for_a_backend_with_a_policy() {
-    let url = "url: https://example.com";
+    let url = "url: https://example.run.app";
     let policy = "security_policy: limits.yaml";
     check(
         &backend(&format!("{url}\nrate_limits: {{ on_failure: open }}")),
@@ -78,10 +78,10 @@ fn rate_limits_are_for_a_backend_with_a_policy() {
 
 #[test]
 fn limits_that_each_instance_counts_for_itself_are_told() {
-    let limits = backend("url: https://example.com\nsecurity_policy: limits.yaml");
+    let limits = backend("url: https://example.run.app\nsecurity_policy: limits.yaml");
     check(&limits, &[]);
     check(&format!("{limits}behind: cloud-run\n"), &["FG172 backends.api.security_policy"]);
     check(&format!("{limits}behind: cloud-run\nlimits_store: redis://h\n"), &[]);
-    let none = backend("url: https://example.com\nsecurity_policy: armor.yaml");
+    let none = backend("url: https://example.run.app\nsecurity_policy: armor.yaml");
     check(&format!("{none}behind: cloud-run\n"), &[]);
 }

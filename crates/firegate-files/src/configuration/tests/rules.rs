@@ -134,7 +134,8 @@ fn urls() {
     refused("https://");
     refused("https://example.com:0");
     refused("");
-    check(&backend("url: https://example.com/"), &[]);
+    check(&backend("url: https://example.run.app/"), &[]);
+    check(&backend("url: https://example.com/"), &["FG123 backends.api.url"]);
     check(&backend("audience: a"), &["FG008 backends.api.url"]);
     check(
         &backend("url: https://a.run.app\nendpoints: [ { url: https://b.run.app } ]"),

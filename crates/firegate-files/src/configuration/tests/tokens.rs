@@ -105,7 +105,7 @@ fn exchange() {
     let by_url = TWO_OF_ONE_AUDIENCE
         .replace("{ url: https://web-abc123-uc.a.run.app, audience: shop }", "https://shop.example");
     let by_url = by_url.replace("audience: shop", "audience: https://shop.example");
-    check(&format!("{by_url}{issuer}{EXCHANGES}\n"), &["FG108 backends.web"]);
+    check(&format!("{by_url}{issuer}{EXCHANGES}\n"), &["FG108 backends.web", "FG123 backends.web"]);
 }
 
 #[test]

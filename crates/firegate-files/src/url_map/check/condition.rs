@@ -208,7 +208,7 @@ impl Checker<'_> {
 }
 
 /// Whether a text is a token of HTTP (RFC 9110, section 5.6.2).
-pub(super) fn is_header_name(text: &str) -> bool {
+pub(crate) fn is_header_name(text: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token)
 }

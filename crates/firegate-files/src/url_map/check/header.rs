@@ -86,32 +86,37 @@ impl Checker<'_> {
         Some(text.to_ascii_lowercase())
     }
 
-    /// The parts of a value: `{name}` is a variable, anything else stands for itself.
     fn value(&mut self, located: &Located<'_>, text: &str) -> HeaderValueTemplate {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        let push = |parts: &mut Vec<ValuePart>, text: &str| {
-            if !text.is_empty() {
-                parts.push(ValuePart::Text(text.to_owned()));
-            }
-        };
-        while let Some((before, name, after)) = variable(rest) {
-            push(&mut parts, before);
-            let known = VARIABLES.iter().find(|(known, _)| *known == name);
-            if known.is_none() {
-                let message = format!("`{{{name}}}` is empty here: Firegate does not know it");
-                located.report(
-                    self.diagnostics,
-                    Part::Value,
-                    Diagnostic::note(code::URL_MAP_HEADER, message),
-                );
-            }
-            parts.push(ValuePart::Variable(known.map_or(HeaderVariable::Unknown, |(_, variable)| *variable)));
-            rest = after;
+        let (value, unknown) = header_value(text);
+        for name in unknown {
+            let message = format!("`{{{name}}}` is empty here: Firegate does not know it");
+            located.report(self.diagnostics, Part::Value, Diagnostic::note(code::URL_MAP_HEADER, message));
         }
-        push(&mut parts, rest);
-        HeaderValueTemplate(parts)
+        value
     }
+}
+
+/// The parts of a value, in which `{name}` is a variable and anything else stands for itself; and the variables that are empty
+/// here.
+pub(crate) fn header_value(text: &str) -> (HeaderValueTemplate, Vec<&str>) {
+    let (mut parts, mut unknown) = (Vec::new(), Vec::new());
+    let mut rest = text;
+    let push = |parts: &mut Vec<ValuePart>, text: &str| {
+        if !text.is_empty() {
+            parts.push(ValuePart::Text(text.to_owned()));
+        }
+    };
+    while let Some((before, name, after)) = variable(rest) {
+        push(&mut parts, before);
+        let known = VARIABLES.iter().find(|(known, _)| *known == name);
+        if known.is_none() {
+            unknown.push(name);
+        }
+        parts.push(ValuePart::Variable(known.map_or(HeaderVariable::Unknown, |(_, variable)| *variable)));
+        rest = after;
+    }
+    push(&mut parts, rest);
+    (HeaderValueTemplate(parts), unknown)
 }
 
 /// The first variable in a text, with what stands before and behind it.

@@ -6,6 +6,9 @@ mod header;
 mod lint;
 mod map_test;
 
+pub(crate) use condition::is_header_name;
+pub(crate) use header::header_value;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::bytes::{Regex, RegexBuilder};

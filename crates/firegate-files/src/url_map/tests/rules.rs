@@ -380,7 +380,8 @@ fn what_happens_on_the_way_has_its_ranges() {
         "faultInjectionPolicy: {delay: {fixedDelay: {seconds: 1}, percentage: -1}}",
         &["FG313 @faultInjectionPolicy.delay.percentage"],
     );
-    check_action("cachePolicy: {}", &["note FG014 @cachePolicy"]);
+    check_action("cachePolicy: {}", &[]);
+    check_action("cachePolicy: {cacheMode: FORCE_CACHE_ALL}", &["note FG014 @cachePolicy"]);
     let weighted =
         |services: &str| format!("defaultRouteAction: {{weightedBackendServices: [{services}]}}\n");
     check(&weighted("{backendService: a, weight: 0}, {backendService: b, weight: 1000}"), &[]);
