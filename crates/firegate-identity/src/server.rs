@@ -185,6 +185,17 @@ impl IdentityServer {
         })
     }
 
+    /// Waits until the keys are made.
+    ///
+    /// # Errors
+    /// If one cannot be made.
+    pub async fn keys_made(&self) -> Result<(), OpenError> {
+        if self.inner.token_signing == TokenSigning::Rs256 {
+            tokio::try_join!(self.inner.id_token_key.get(), self.inner.session_cookie_key.get())?;
+        }
+        Ok(())
+    }
+
     /// Serves HTTP/1.1 and HTTP/2 without TLS on `listener` until `shutdown`, then finishes what is under way.
     ///
     /// # Errors

@@ -115,18 +115,20 @@ impl Dev {
         let mut parts = JoinSet::new();
         let clock = Arc::clone(&context.clock);
         let mut places = listeners.places(&arguments)?;
-        if let Some(identity) = listeners.identity {
-            let server = open_identity(&arguments, &clock).await?;
-            parts.spawn(server.serve(identity, stop.clone().cancelled_owned()));
+        let mut identity = None;
+        if let Some(listener) = listeners.identity {
+            let server = identity.insert(open_identity(&arguments, &clock).await?).clone();
+            parts.spawn(server.serve(listener, stop.clone().cancelled_owned()));
         }
         let setup = setup::prepare(&arguments, &places)?;
         places.project = setup.configuration.project.to_string();
         places.direct = setup.direct(&arguments);
         let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
+        let keys = google.keys();
         let cloud_run = CloudRunFront::new(CloudRunOptions {
             services: setup.services(&arguments, &listeners.container_url),
             statuses: setup::statuses(&arguments),
-            keys: google.keys(),
+            keys: keys.clone(),
             clock: Arc::clone(&clock),
         });
         if let Some(container) = listeners.container {
@@ -137,8 +139,9 @@ impl Dev {
         parts.spawn(google.serve(listeners.google, stop.clone().cancelled_owned()));
         parts.spawn(cloud_run.serve(listeners.service, Arrival::Internet, stop.clone().cancelled_owned()));
         let options = FrontDoorOptions {
-            listen: vec![listeners.door],
-            inherited: InheritedSockets::default(),
+            // It is bound already: a port that is let go of may be somebody else's a moment later.
+            listen: Vec::new(),
+            inherited: InheritedSockets::of(vec![("public".to_owned(), listeners.door.into_std()?)])?,
             on_cloud_run: false,
             // Only local parts are called; a real credential of this machine must not be sent to them.
             application_credentials: None,
@@ -156,6 +159,11 @@ impl Dev {
         };
         let door = tokio::task::spawn_blocking(|| FrontDoor::start(options)).await??;
         door.ready().await;
+        // A request waits for Google's parts only so long, and here their keys are made while it does.
+        keys.key_set().await?;
+        if let Some(identity) = identity {
+            identity.keys_made().await?;
+        }
         let dev = Self { places, door, parts, stop, ready_file: arguments.ready_file };
         dev.write_ready_file()?;
         Ok(dev)
@@ -267,7 +275,7 @@ async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow:
 
 /// The sockets, bound before anything starts, so that every part can be told where the others are.
 struct Listeners {
-    door: SocketAddr,
+    door: TcpListener,
     service: TcpListener,
     google: TcpListener,
     identity: Option<TcpListener>,
@@ -287,10 +295,8 @@ impl Listeners {
             (None, Some(listener)) => local_url(listener.local_addr()?)?,
             (None, None) => bail!("there is no service"),
         };
-        // The door binds its own sockets, one for each worker; here the port is only reserved.
-        let door = bind(open, arguments.port, "--port").await?.local_addr()?;
         Ok(Self {
-            door,
+            door: bind(open, arguments.port, "--port").await?,
             service: bind(Ipv4Addr::LOCALHOST, arguments.service_port, "--service-port").await?,
             google: bind(Ipv4Addr::LOCALHOST, arguments.google_port, "--google-port").await?,
             identity: match arguments.identity {
@@ -311,7 +317,7 @@ impl Listeners {
         Ok(Places {
             project: setup::project(arguments)?,
             project_number: setup::project_number(arguments)?,
-            door: local_url(self.door)?,
+            door: local_url(self.door.local_addr()?)?,
             service: local_url(self.service.local_addr()?)?,
             google: local_url(self.google.local_addr()?)?,
             identity,
