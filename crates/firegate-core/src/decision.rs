@@ -35,8 +35,11 @@ use crate::time::UnixTime;
 use crate::token_source::{PresentedToken, check_cookie_origin, presented_token};
 
 mod account;
+mod caller;
 mod observing;
 mod screen;
+
+pub use caller::Caller;
 
 use account::AccountRule;
 use observing::Observing;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::armor::Screened;
 use crate::path::NormalPath;
@@ -33,6 +33,9 @@ pub struct RequestFacts<'a> {
     pub client: IpAddr,
     /// Whether whom the request came from may speak for others.
     pub is_vouched_for: bool,
+    /// Of a request that was recorded: the headers that the record tells of. Whether it had others, or a user, is not known.
+    /// `None` for a request itself, of which everything is known.
+    pub recorded_headers: Option<&'a [HeaderName]>,
     /// What the backend's security policy did: noted by the decision for logs and explanations.
     pub screened: OnceLock<Box<Screened>>,
 }
@@ -62,6 +65,7 @@ impl<'a> RequestFacts<'a> {
             random: 0,
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             is_vouched_for: false,
+            recorded_headers: None,
             screened: OnceLock::new(),
         }
     }
@@ -94,8 +98,13 @@ impl<'a> RequestFacts<'a> {
         Ok(Authorization::Bearer(token))
     }
 
+    /// Whether it can be said that a header is not there.
+    pub fn knows_header(&self, name: &str) -> bool {
+        self.recorded_headers.is_none_or(|recorded| recorded.iter().any(|known| known.as_str() == name))
+    }
+
     /// A header's value, if there is exactly one and it is visible ASCII.
-    pub fn header(&self, name: http::HeaderName) -> Option<&'a str> {
+    pub fn header(&self, name: HeaderName) -> Option<&'a str> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => value.to_str().ok(),

@@ -94,3 +94,6 @@ pub const RATE_LIMIT_KEY_LOGGED_BYTES_MAX: usize = 36;
 
 /// How many strange things about a security policy's rules are noted of one request.
 pub const ARMOR_NOTES_MAX: usize = 8;
+
+/// How many routes that nearly matched are told of.
+pub const NEAR_ROUTES_SHOWN_MAX: usize = 5;

@@ -118,6 +118,18 @@ pub trait Attributes {
     /// Whether there is a verified user; without one everything under `auth` but `auth.app_id` is absent.
     fn has_user(&self) -> bool;
 
+    /// Whether it can be said that a header is not there: of a request that was recorded, most headers are neither there nor
+    /// not there. What depends on one of those is unknown.
+    fn knows_header(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
+
+    /// Whether it can be said that there is no verified user.
+    fn knows_user(&self) -> bool {
+        true
+    }
+
     /// A top-level claim of the verified token, by its name in the token (`email`, `firebase`, `role`).
     fn claim(&self, name: &str) -> Fact<'_>;
 

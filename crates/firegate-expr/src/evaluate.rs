@@ -75,14 +75,14 @@ impl<'a> Evaluation<'a> {
             }
             Operation::Member(object, name) => member(node, &self.value(object)?, name),
             Operation::Index(parts) => self.index(node, parts),
-            Operation::HasHeader(name) => Ok(self.attributes.header(name).is_some().into()),
+            Operation::HasHeader(name) => self.has_header(name),
             Operation::HasAttribute(attribute) => self.has_attribute(node, *attribute),
             Operation::HasClaim(name) => presence(self.claim(node, name)),
             Operation::HasMember(object, name) => match self.value(object) {
                 Ok(object) => presence(member(node, &object, name)),
                 Err(stop) => presence(Err(stop)),
             },
-            Operation::SignedIn(expected) => Ok((self.attributes.has_user() == *expected).into()),
+            Operation::SignedIn(expected) => Ok((self.has_user()? == *expected).into()),
             Operation::Not(operand) => Ok((!self.truth(operand)?).into()),
             Operation::Negate(operand) => match self.value(operand)? {
                 Value::Int(int) => int.checked_neg().map(Value::Int).ok_or(stop(node, ErrorKind::Overflow)),
@@ -114,7 +114,7 @@ impl<'a> Evaluation<'a> {
             }
             Operation::InHeaders(name) => {
                 let name = self.text(name)?;
-                Ok(self.attributes.header(&String::from_utf8_lossy(&name)).is_some().into())
+                self.has_header(&String::from_utf8_lossy(&name))
             }
             Operation::InClaims(name) => {
                 let name = self.text(name)?;
@@ -250,7 +250,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn attribute(&self, node: &Node, attribute: Attribute) -> Evaluated<'a> {
-        if attribute.is_of_user() && attribute != Attribute::AuthAppId && !self.attributes.has_user() {
+        if attribute.is_of_user() && attribute != Attribute::AuthAppId && !self.has_user()? {
             return Err(stop(node, ErrorKind::NoUser));
         }
         match self.attributes.attribute(attribute) {
@@ -267,7 +267,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn has_attribute(&self, node: &Node, attribute: Attribute) -> Evaluated<'a> {
-        if attribute.is_of_user() && attribute != Attribute::AuthAppId && !self.attributes.has_user() {
+        if attribute.is_of_user() && attribute != Attribute::AuthAppId && !self.has_user()? {
             return Ok(Value::Bool(false));
         }
         match self.attributes.attribute(attribute) {
@@ -281,11 +281,31 @@ impl<'a> Evaluation<'a> {
     }
 
     fn header(&self, node: &Node, name: &str) -> Evaluated<'a> {
-        self.attributes.header(name).map(Value::Text).ok_or(stop(node, ErrorKind::NoSuchKey))
+        match self.attributes.header(name) {
+            Some(value) => Ok(Value::Text(value)),
+            None if self.attributes.knows_header(name) => Err(stop(node, ErrorKind::NoSuchKey)),
+            None => Err(Stop::Unknown(Attribute::RequestHeaders.name())),
+        }
+    }
+
+    fn has_header(&self, name: &str) -> Evaluated<'a> {
+        let is_there = self.attributes.header(name).is_some();
+        if !is_there && !self.attributes.knows_header(name) {
+            return Err(Stop::Unknown(Attribute::RequestHeaders.name()));
+        }
+        Ok(is_there.into())
+    }
+
+    fn has_user(&self) -> Result<bool, Stop> {
+        let is_there = self.attributes.has_user();
+        if !is_there && !self.attributes.knows_user() {
+            return Err(Stop::Unknown(Attribute::AuthToken.name()));
+        }
+        Ok(is_there)
     }
 
     fn claim(&self, node: &Node, name: &str) -> Evaluated<'a> {
-        if !self.attributes.has_user() {
+        if !self.has_user()? {
             return Err(stop(node, ErrorKind::NoUser));
         }
         match self.attributes.claim(name) {

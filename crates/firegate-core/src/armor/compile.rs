@@ -114,6 +114,11 @@ impl Policy {
         self.rules.get(position as usize)
     }
 
+    /// The file and line of a rule.
+    pub fn place_of(&self, rule: &PolicyRule) -> String {
+        format!("{}:{}", self.file, rule.line)
+    }
+
     /// Whether any rule asks which app calls, beside which user.
     pub fn asks_for_app(&self) -> bool {
         self.asks_for_app

@@ -14,6 +14,7 @@ mod record;
 mod screening;
 mod source_index;
 mod subject;
+mod trace;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ pub use compile::{Policy, PolicyRule};
 pub use record::{ArmorDenied, Note, NoteKind, RateLimitRecord, RuleOutcome, RuleRecord, Screened};
 pub use screening::{Progress, Screening, Verdict};
 pub use subject::{Subject, UserFacts};
+pub use trace::{ConditionTrace, RuleTrace};
 
 /// Where addresses are: a database that the operator names.
 pub trait Geography: fmt::Debug + Send + Sync {

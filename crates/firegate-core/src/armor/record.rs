@@ -119,7 +119,7 @@ impl ArmorDenied {
     pub(super) fn by(policy: &Policy, rule: &PolicyRule, status: DenyStatus, why: Option<String>) -> Self {
         Self {
             policy: policy.name.clone(),
-            place: format!("{}:{}", policy.file, rule.line),
+            place: policy.place_of(rule),
             priority: rule.priority,
             status,
             why,

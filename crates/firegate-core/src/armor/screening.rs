@@ -303,7 +303,8 @@ fn limited(
         }
         Exceed::Deny(status) => {
             let status = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::FORBIDDEN);
-            let exceeded = Exceeded { rule: limit.limit.label().clone(), key, count: *count, status };
+            let (label, place) = (limit.limit.label().clone(), policy.place_of(rule));
+            let exceeded = Exceeded { rule: label, place, key, count: *count, status };
             Decided {
                 record: RuleRecord { position, outcome: RuleOutcome::Deny, rate_limit: Some(rate_limit) },
                 refusal: Some(Refusal::Denied(Reason::RateLimited(Box::new(exceeded)))),

@@ -97,6 +97,7 @@ impl Attributes for Subject<'_> {
             Attribute::RequestPath => Fact::Known(Value::text(facts.path.as_str())),
             Attribute::RequestScheme => Fact::Known(Value::text(facts.scheme)),
             Attribute::RequestQuery => Fact::Known(Value::text(facts.query.unwrap_or_default())),
+            of_caller if of_caller.is_of_user() && !self.knows_user() => Fact::Unavailable,
             Attribute::AuthAppId => Fact::from(self.app_id().map(Value::text)),
             of_user => self.user().map_or(Fact::Absent, |user| user.fact(of_user)),
         }
@@ -116,6 +117,14 @@ impl Attributes for Subject<'_> {
 
     fn has_user(&self) -> bool {
         self.user().is_some()
+    }
+
+    fn knows_header(&self, name: &str) -> bool {
+        self.facts.knows_header(name)
+    }
+
+    fn knows_user(&self) -> bool {
+        self.facts.recorded_headers.is_none()
     }
 
     fn claim(&self, name: &str) -> Fact<'_> {

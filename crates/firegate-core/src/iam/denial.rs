@@ -21,6 +21,26 @@ pub struct DenyRules {
     directory: Arc<Directory>,
 }
 
+/// A deny rule beside a request, for people.
+#[derive(Clone, Debug)]
+pub struct DenialTrace<'a> {
+    /// The rule.
+    pub rule: &'a DenyRule,
+    /// Whether it names the caller.
+    pub names: bool,
+    /// Whether it spares the caller.
+    pub spares: bool,
+    /// What its condition says; none if it has none.
+    pub condition: Option<Outcome>,
+}
+
+impl DenialTrace<'_> {
+    /// Whether the rule denies.
+    pub fn denies(&self) -> bool {
+        self.names && !self.spares && self.condition != Some(Outcome::False)
+    }
+}
+
 impl DenyRules {
     /// Compiles deny policies.
     pub fn new(policies: &[DenyPolicy], directory: &Arc<Directory>) -> Self {
@@ -44,11 +64,9 @@ impl DenyRules {
         if self.rules.is_empty() {
             return None;
         }
-        let mut spared = Vec::new();
-        let found = &mut |position| spared.push(position);
-        self.exceptions.each_with_groups(principal, &self.directory, AddressReading::Verified, found);
+        let spared = self.sparing(principal);
         let mut first: Option<u32> = None;
-        self.denied.each_with_groups(principal, &self.directory, AddressReading::Claimed, &mut |position| {
+        self.naming(principal, &mut |position| {
             let holds =
                 || self.rules.get(position as usize).is_some_and(|rule| holds(rule, request, principal));
             if first.is_none_or(|first| position < first) && !spared.contains(&position) && holds() {
@@ -57,6 +75,38 @@ impl DenyRules {
         });
         let rule = first.and_then(|first| self.rules.get(first as usize))?;
         Some(why(rule, request, principal))
+    }
+
+    /// Each rule beside a request, in the order of the files.
+    pub fn trace(&self, request: &IamRequest<'_>, principal: Option<&Principal>) -> Vec<DenialTrace<'_>> {
+        let spared = self.sparing(principal);
+        let mut naming = Vec::new();
+        self.naming(principal, &mut |position| naming.push(position));
+        let rules = (0_u32..).zip(&self.rules);
+        rules
+            .map(|(position, rule)| {
+                let condition = rule.condition.as_ref();
+                DenialTrace {
+                    rule,
+                    names: naming.contains(&position),
+                    spares: spared.contains(&position),
+                    condition: condition.map(|condition| request.evaluate(condition, principal)),
+                }
+            })
+            .collect()
+    }
+
+    /// The rules that spare the caller.
+    fn sparing(&self, principal: Option<&Principal>) -> Vec<u32> {
+        let mut spared = Vec::new();
+        let found = &mut |position| spared.push(position);
+        self.exceptions.each_with_groups(principal, &self.directory, AddressReading::Verified, found);
+        spared
+    }
+
+    /// Calls `found` with each rule that names the caller.
+    fn naming(&self, principal: Option<&Principal>, found: &mut dyn FnMut(u32)) {
+        self.denied.each_with_groups(principal, &self.directory, AddressReading::Claimed, found);
     }
 }
 

@@ -16,7 +16,7 @@ use firegate_files::members::Member;
 /// What a condition says of a request.
 pub use firegate_expr::Outcome as ConditionOutcome;
 
-pub use denial::DenyRules;
+pub use denial::{DenialTrace, DenyRules};
 pub use directory::{Directory, IdentityPool};
 pub use index::AddressReading;
 pub use member::matches;
@@ -53,6 +53,11 @@ impl Bindings {
     /// Every grant, in the order of the file.
     pub fn grants(&self) -> &[Grant] {
         &self.grants
+    }
+
+    /// The deny rules, which come first.
+    pub fn denials(&self) -> &DenyRules {
+        &self.denials
     }
 
     /// Whether everyone may send this request, with or without a token.
@@ -126,7 +131,7 @@ pub fn authorize(
 
 impl Bindings {
     /// The caller as a member would name them.
-    fn name_of(&self, principal: &Principal) -> String {
+    pub fn name_of(&self, principal: &Principal) -> String {
         match principal {
             Principal::User(user) => self.directory.pool().principal(user),
             Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),

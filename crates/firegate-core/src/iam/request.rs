@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use firegate_expr::{Attribute, Attributes, Fact, Outcome, Value};
+use firegate_expr::{Attribute, Attributes, Fact, Outcome, Trace, Value};
 use firegate_files::iam_policy::Condition;
 
 use crate::facts::RequestFacts;
@@ -41,6 +41,12 @@ impl<'a> IamRequest<'a> {
     pub fn evaluate(&self, condition: &Condition, principal: Option<&Principal>) -> Outcome {
         let asked = Asked { request: *self, user: principal.and_then(Principal::user) };
         condition.expression.evaluate(&asked)
+    }
+
+    /// What each part of a condition says, for people.
+    pub fn trace(&self, condition: &Condition, principal: Option<&Principal>) -> Trace {
+        let asked = Asked { request: *self, user: principal.and_then(Principal::user) };
+        condition.expression.trace(&asked)
     }
 }
 

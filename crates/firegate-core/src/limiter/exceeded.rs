@@ -12,6 +12,8 @@ use super::{Count, CountOutcome};
 pub struct Exceeded {
     /// Which rule.
     pub rule: RuleLabel,
+    /// The file and line of the rule.
+    pub place: String,
     /// By what it was counted, as an operator reads it: the types of the key, and what they fell back to.
     pub key: String,
     /// What counting it came to.
@@ -23,11 +25,11 @@ pub struct Exceeded {
 /// The evidence in one sentence.
 impl fmt::Display for Exceeded {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, key, count, .. } = self;
+        let Self { rule, place, key, count, .. } = self;
         let RuleLabel { backend, policy, priority } = rule;
         let (limit, interval) = (count.limit, count.interval.as_secs());
-        write!(formatter, "rule {priority} of policy {policy:?} allows {limit} requests in {interval} s ")?;
-        write!(formatter, "to backend {backend:?} by {key:?}")?;
+        write!(formatter, "rule {priority} of policy {policy:?} ({place}) allows {limit} requests ")?;
+        write!(formatter, "in {interval} s to backend {backend:?} by {key:?}")?;
         if count.outcome == CountOutcome::Banned {
             write!(formatter, ", and bans whoever exceeds")?;
         }

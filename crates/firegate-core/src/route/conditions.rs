@@ -1,6 +1,7 @@
 //! What a route rule asks of headers and query.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use firegate_files::url_map::{HeaderMatch, QueryMatch, ValueMatch};
 use http::HeaderName;
@@ -48,6 +49,14 @@ impl HeaderCondition {
         Self { subject, value: found.value.clone(), invert: found.invert }
     }
 
+    /// The header that it asks for, if it is one that clients set.
+    pub(super) fn header(&self) -> Option<&HeaderName> {
+        match &self.subject {
+            Subject::Header(name) => Some(name),
+            _ => None,
+        }
+    }
+
     pub(super) fn holds(&self, facts: &RequestFacts<'_>) -> bool {
         let value = match &self.subject {
             Subject::Header(name) => header(facts, name),
@@ -59,6 +68,38 @@ impl HeaderCondition {
         };
         // An absent header fulfils nothing, and so it fulfils what is inverted.
         value.is_some_and(|value| is_like(&self.value, &value)) != self.invert
+    }
+}
+
+/// What is asked for, as a URL map writes it.
+impl fmt::Display for HeaderCondition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.subject {
+            Subject::Header(name) => name.as_str(),
+            Subject::Host => ":authority",
+            Subject::Method => ":method",
+            Subject::Port => "port",
+            Subject::Scheme => ":scheme",
+            Subject::Nothing => "a header that clients may not set",
+        };
+        let not = if self.invert { "not " } else { "" };
+        write!(formatter, "{not}{name} {}", Asked(&self.value))
+    }
+}
+
+/// What a value has to be like.
+pub(super) struct Asked<'a>(pub(super) &'a ValueMatch);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ValueMatch::Exact(text) => write!(formatter, "= {text:?}"),
+            ValueMatch::Prefix(text) => write!(formatter, "begins with {text:?}"),
+            ValueMatch::Suffix(text) => write!(formatter, "ends with {text:?}"),
+            ValueMatch::Present => formatter.write_str("is there"),
+            ValueMatch::Range { start, end } => write!(formatter, "is from {start} to below {end}"),
+            ValueMatch::Regex(regex) => write!(formatter, "is like {:?}", regex.as_str()),
+        }
     }
 }
 

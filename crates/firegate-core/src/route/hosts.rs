@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use firegate_files::url_map::HostPattern;
 
@@ -15,6 +16,13 @@ pub(super) struct Hosts {
     /// By the ends of hosts, which begin with `.` or `-`.
     ends: HashMap<Box<str>, usize>,
     any: Option<usize>,
+}
+
+/// A pattern that names hosts, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamedHosts<'a> {
+    Exact(&'a str),
+    Suffix(&'a str),
 }
 
 impl Hosts {
@@ -31,9 +39,20 @@ impl Hosts {
     /// Google's classic load balancer takes no notice of a port, the others compare it. Here a host with its port is looked
     /// for first, then the host alone.
     pub(super) fn find(&self, host: &str) -> Option<usize> {
+        self.find_named(host).map(|(_, matcher)| matcher).or(self.any)
+    }
+
+    /// Every pattern that names hosts.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = NamedHosts<'_>> {
+        let exact = self.exact.keys().map(|host| NamedHosts::Exact(host));
+        exact.chain(self.ends.keys().map(|end| NamedHosts::Suffix(end)))
+    }
+
+    /// The pattern that names `host`, and its path matcher.
+    pub(super) fn find_named(&self, host: &str) -> Option<(NamedHosts<'_>, usize)> {
         // No name is longer, and a longer text would cost more than it is worth.
         if host.len() > HOST_BYTES_MAX {
-            return self.any;
+            return None;
         }
         let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
             Cow::Owned(host.to_ascii_lowercase())
@@ -41,12 +60,12 @@ impl Hosts {
             Cow::Borrowed(host)
         };
         let found = self.named(&host);
-        found.or_else(|| self.named(without_port(&host)?)).or(self.any)
+        found.or_else(|| self.named(without_port(&host)?))
     }
 
-    fn named(&self, host: &str) -> Option<usize> {
-        if let Some(matcher) = self.exact.get(host) {
-            return Some(*matcher);
+    fn named(&self, host: &str) -> Option<(NamedHosts<'_>, usize)> {
+        if let Some((host, matcher)) = self.exact.get_key_value(host) {
+            return Some((NamedHosts::Exact(host), *matcher));
         }
         if self.ends.is_empty() {
             return None;
@@ -56,15 +75,24 @@ impl Hosts {
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
         for (at, byte) in host.bytes().enumerate() {
             if matches!(byte, b'.' | b'-')
-                && let Some(matcher) = host.get(at..).and_then(|end| self.ends.get(end))
+                && let Some((end, matcher)) = host.get(at..).and_then(|end| self.ends.get_key_value(end))
             {
-                return Some(*matcher);
+                return Some((NamedHosts::Suffix(end), *matcher));
             }
             if !is_covered(byte) {
                 return None;
             }
         }
         None
+    }
+}
+
+impl fmt::Display for NamedHosts<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => formatter.write_str(host),
+            Self::Suffix(end) => write!(formatter, "*{end}"),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod paths;
 mod redirect;
 mod rewrite;
 mod rule;
+mod trace;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use header_action::{HeaderActions, HeaderFacts};
 pub use map_tests::TestFailure;
 pub use redirect::RedirectAnswer;
 pub use rule::{RouteEntry, Rule, RulePlaceInFile};
+pub use trace::{NearRoute, RouteTrace};
 
 use crate::facts::RequestFacts;
 use crate::path::NormalPath;

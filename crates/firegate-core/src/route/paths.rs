@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use firegate_files::url_map::{PathTemplate, RulePath};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -52,6 +53,20 @@ impl Pattern {
             Self::PrefixIgnoringCase(prefix) => begins(prefix),
             Self::Template(template) => template.is_match(path).then_some(path.len()),
             Self::Regex(regex) => regex.is_match(path.as_bytes()).then_some(path.len()),
+        }
+    }
+}
+
+/// The pattern as a URL map writes it, with a star behind what is only the beginning of a path.
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(path) => formatter.write_str(path),
+            Self::Prefix(prefix) => write!(formatter, "{prefix}*"),
+            Self::FullIgnoringCase(path) => write!(formatter, "{path} in any case"),
+            Self::PrefixIgnoringCase(prefix) => write!(formatter, "{prefix}* in any case"),
+            Self::Template(template) => write!(formatter, "{}… (a template)", template.literal_prefix()),
+            Self::Regex(regex) => write!(formatter, "regex {}", regex.as_str()),
         }
     }
 }
