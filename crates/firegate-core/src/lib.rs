@@ -27,3 +27,6 @@ pub mod snapshot;
 pub mod time;
 pub mod token_source;
 pub mod trace;
+
+/// Expressions and what their parts gave, for those who explain a decision.
+pub use firegate_expr as expressions;

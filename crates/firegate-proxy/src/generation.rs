@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use firegate_core::armor::Geography;
 use firegate_core::forwarded::ForwardedTrust;
 use firegate_core::limiter::MemoryCounters;
 use firegate_core::snapshot::{Backend, Snapshot};
@@ -18,7 +17,7 @@ use firegate_files::configuration::{Behind, Configuration, IdentityHeaders, Limi
 
 use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
-use crate::geography::Database;
+use crate::geography::open_geography;
 use crate::metrics::Decisions;
 use crate::start::StartError;
 use crate::telemetry::{AccessLogPolicy, LogQueue};
@@ -82,9 +81,7 @@ impl Generation {
         if process.is_local {
             snapshot = snapshot.with_local_network_origins();
         }
-        let geography = configuration.geo.as_deref().map(Database::open).transpose()?;
-        snapshot =
-            snapshot.with_geography(geography.map(|database| Arc::new(database) as Arc<dyn Geography>));
+        snapshot = snapshot.with_geography(open_geography(&configuration)?);
         let limits = snapshot.security_policies.iter().flat_map(|policy| policy.rate_limits()).cloned();
         let limits = limits.collect::<Vec<_>>();
         process.counters.go_by(&limits);

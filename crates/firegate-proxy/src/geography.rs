@@ -4,8 +4,10 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use firegate_core::armor::{Geography, Location};
+use firegate_files::configuration::Configuration;
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 
 /// An open database, wholly in memory.
@@ -30,6 +32,15 @@ impl Database {
         let opened = Reader::open_readfile(file);
         opened.map(Self).map_err(|source| GeographyError { file: file.to_owned(), source })
     }
+}
+
+/// Opens the database that a configuration names, if it names one.
+///
+/// # Errors
+/// If there is no such file, or it is none of this format.
+pub fn open_geography(configuration: &Configuration) -> Result<Option<Arc<dyn Geography>>, GeographyError> {
+    let database = configuration.geo.as_deref().map(Database::open).transpose()?;
+    Ok(database.map(|database| Arc::new(database) as Arc<dyn Geography>))
 }
 
 impl std::fmt::Debug for Database {

@@ -218,7 +218,8 @@ mod tests {
             is_overflow: false,
         };
         let status = StatusCode::from_u16(status).expect("a status");
-        let exceeded = Exceeded { rule, place: "edge.yaml:3".to_owned(), key: "IP".to_owned(), count, status };
+        let exceeded =
+            Exceeded { rule, place: "edge.yaml:3".to_owned(), key: "IP".to_owned(), count, status };
         denial(Reason::RateLimited(Box::new(exceeded)), Stage::Facts)
     }
 

@@ -114,6 +114,11 @@ impl Policy {
         self.rules.get(position as usize)
     }
 
+    /// Whether headers may name the user's address.
+    pub fn reads_user_ip_from_headers(&self) -> bool {
+        !self.user_ip_headers.is_empty()
+    }
+
     /// The file and line of a rule.
     pub fn place_of(&self, rule: &PolicyRule) -> String {
         format!("{}:{}", self.file, rule.line)

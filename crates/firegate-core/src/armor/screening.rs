@@ -146,7 +146,7 @@ impl Screening {
                 Outcome::True => {}
                 Outcome::False => return Step::Next,
                 Outcome::Unknown(name) => {
-                    self.note(position, || NoteKind::Unknown(name));
+                    self.note(subject, position, || NoteKind::Unknown(name));
                     return Step::Next;
                 }
                 Outcome::Error(error) if error.is_missing_user() => return Step::Next,
@@ -162,7 +162,7 @@ impl Screening {
                     ));
                 }
                 Outcome::Error(error) => {
-                    self.note(position, || NoteKind::Failed(error.to_string()));
+                    self.note(subject, position, || NoteKind::Failed(error.to_string()));
                     return Step::Next;
                 }
             }
@@ -217,8 +217,9 @@ impl Screening {
         })
     }
 
-    fn note(&mut self, position: u32, kind: impl FnOnce() -> NoteKind) {
-        if self.screened.notes.len() < ARMOR_NOTES_MAX {
+    fn note(&mut self, subject: &Subject<'_>, position: u32, kind: impl FnOnce() -> NoteKind) {
+        // Of a record it matters of every rule whether its answer is known.
+        if self.screened.notes.len() < ARMOR_NOTES_MAX || subject.facts.recorded_headers.is_some() {
             self.screened.notes.push(Note { position, kind: kind() });
         }
     }

@@ -29,6 +29,8 @@ pub struct UserFacts<'a> {
 pub struct Subject<'a> {
     pub(super) facts: &'a RequestFacts<'a>,
     pub(super) user_ip: IpAddr,
+    /// Whether the headers are known that may name it.
+    knows_user_ip: bool,
     geography: Option<&'a dyn Geography>,
     location: OnceCell<Location>,
     /// None as long as nobody has tried to identify anybody.
@@ -44,7 +46,13 @@ impl<'a> Subject<'a> {
         identified: Option<UserFacts<'a>>,
     ) -> Self {
         let user_ip = user_ip(facts, &policy.user_ip_headers);
-        Self { facts, user_ip, geography, location: OnceCell::new(), identified }
+        let knows_user_ip = facts.recorded_headers.is_none() || policy.user_ip_headers.is_empty();
+        Self { facts, user_ip, knows_user_ip, geography, location: OnceCell::new(), identified }
+    }
+
+    /// The client's address.
+    pub fn client(&self) -> IpAddr {
+        self.facts.client
     }
 
     pub(super) fn user(&self) -> Option<&'a User> {
@@ -83,6 +91,7 @@ impl Attributes for Subject<'_> {
         let facts = self.facts;
         match attribute {
             Attribute::OriginIp => Fact::Known(Value::Address(facts.client)),
+            Attribute::OriginUserIp if !self.knows_user_ip => Fact::Unavailable,
             Attribute::OriginUserIp => Fact::Known(Value::Address(self.user_ip)),
             Attribute::OriginRegionCode => match self.location() {
                 None => Fact::Unavailable,

@@ -22,8 +22,6 @@ pub struct RouteTrace {
     pub services: Vec<(String, u32)>,
     /// What was near.
     pub near: Vec<NearRoute>,
-    /// The headers that the choice depended on.
-    pub headers: Vec<HeaderName>,
 }
 
 /// A pattern that did not match, and would have if one thing were different.
@@ -60,9 +58,19 @@ impl Routes {
             path: found.and_then(|found| found.matched).map(|(pattern, _)| pattern.to_string()),
             place: found.map(|found| found.rule.place.clone()),
             services: services.map(|choice| (choice.backend.name.clone(), choice.weight)).collect(),
-            headers: matcher.map(|matcher| matcher.headers_asked(facts)).unwrap_or_default(),
             near,
         }
+    }
+
+    /// Where the rule stands by which a request goes.
+    pub fn place(&self, facts: &RequestFacts<'_>) -> Option<&RulePlaceInFile> {
+        self.find(facts, &facts.path).map(|found| &found.rule.place)
+    }
+
+    /// The headers that the choice of a route for this request depends on.
+    pub fn headers_asked(&self, facts: &RequestFacts<'_>) -> Vec<HeaderName> {
+        let matcher = self.hosts.find(facts.host).and_then(|number| self.matchers.get(number));
+        matcher.map(|matcher| matcher.headers_asked(facts)).unwrap_or_default()
     }
 
     /// The pattern that was meant, perhaps.
@@ -79,14 +87,16 @@ impl PathMatcher {
     /// The rules that would have been found if one thing were different. `found` is the one that was.
     fn near(&self, facts: &RequestFacts<'_>, found: Option<&RulePlaceInFile>, near: &mut Vec<NearRoute>) {
         let path = facts.path.as_str();
-        let is_default = found.is_none_or(|found| self.default.as_ref().is_some_and(|rule| rule.place == *found));
+        let is_default =
+            found.is_none_or(|found| self.default.as_ref().is_some_and(|rule| rule.place == *found));
         for candidate in &self.candidates {
             let Some(rule) = self.rules.get(candidate.rule) else { continue };
             if found == Some(&rule.place) {
                 // What stands behind it was not looked at.
                 return;
             }
-            let why = candidate.unfulfilled(facts).or_else(|| candidate.other_path(path).filter(|_| is_default));
+            let why =
+                candidate.unfulfilled(facts).or_else(|| candidate.other_path(path).filter(|_| is_default));
             if let Some(why) = why
                 && near.len() < NEAR_ROUTES_SHOWN_MAX
             {
@@ -126,7 +136,8 @@ impl Candidate {
     fn unfulfilled(&self, facts: &RequestFacts<'_>) -> Option<String> {
         self.pattern.find(facts.path.as_str())?;
         let header = self.headers.iter().find(|condition| !condition.holds(facts));
-        let header = header.map(|condition| format!("its condition on headers is not fulfilled: {condition}"));
+        let header =
+            header.map(|condition| format!("its condition on headers is not fulfilled: {condition}"));
         header.or_else(|| {
             let query = self.query.iter().find(|condition| !query_holds(condition, facts.query))?;
             let asked = Asked(&query.value);

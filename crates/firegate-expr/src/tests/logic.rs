@@ -1,5 +1,5 @@
 use super::{Request, request, said};
-use crate::{Dialect, Language};
+use crate::{Attribute, Dialect, Language};
 
 const TRUE: &str = "request.method == 'GET'";
 const FALSE: &str = "request.method == 'POST'";
@@ -41,6 +41,31 @@ fn the_gravest_wins_where_nothing_decides() {
             check(&format!("!(!({left}) && !({right}))"), or);
         }
     }
+}
+
+#[test]
+fn what_a_record_of_a_request_does_not_tell_is_unknown() {
+    let unavailable = vec![Attribute::RequestHeaders, Attribute::AuthToken, Attribute::AuthAppId];
+    let request = Request { claims: None, unavailable, ..request() };
+    let check = |text: &str, expected: &str| {
+        let said = said(text, Language::Armor, Dialect::Firegate, &request);
+        assert_eq!(said.split(':').next(), Some(expected), "{text}: {said}");
+    };
+    for part in [
+        "has(request.headers['absent'])",
+        "request.headers['absent'] == 'x'",
+        "'absent' in request.headers",
+        "auth.uid == 'alice'",
+        "has(auth.email)",
+        "auth.token.role == 'admin'",
+        "auth.app_id == 'x'",
+    ] {
+        check(part, "unknown");
+        check(&format!("!({part})"), "unknown");
+        check(&format!("{part} && {FALSE}"), "false");
+        check(&format!("{part} || {TRUE}"), "true");
+    }
+    check("has(request.headers['user-agent'])", "true");
 }
 
 #[test]

@@ -48,6 +48,14 @@ impl Attributes for Request {
         self.headers.get(name).map(|value| Cow::Borrowed(&**value))
     }
 
+    fn knows_header(&self, _: &str) -> bool {
+        !self.unavailable.contains(&Attribute::RequestHeaders)
+    }
+
+    fn knows_user(&self) -> bool {
+        !self.unavailable.contains(&Attribute::AuthToken)
+    }
+
     fn has_user(&self) -> bool {
         self.claims.is_some()
     }

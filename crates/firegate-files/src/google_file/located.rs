@@ -103,6 +103,12 @@ impl<'a> Located<'a> {
         self.document.place(&self.path, Part::Value)
     }
 
+    /// Where a message begins: where its first field stands.
+    pub fn beginning(&self) -> Option<Place> {
+        let first = self.entries().next().and_then(|(_, first)| first.place());
+        first.or_else(|| self.place())
+    }
+
     /// The place of `span` within this text, in bytes of the text, as well as it can be said: within quotes and on one line
     /// exactly, else the whole value's.
     pub fn place_within(&self, span: std::ops::Range<usize>) -> Option<Place> {

@@ -145,7 +145,7 @@ impl Checker<'_> {
         let request_headers = self.header_action(rule, action.as_ref());
         Some(Rule {
             priority: priority?,
-            line: rule.place().map_or(1, |place| place.line),
+            line: rule.beginning().map_or(1, |place| place.line),
             description: description.to_owned(),
             preview: rule.get("preview").and_then(|preview| preview.boolean()).unwrap_or(false),
             matcher: matcher?,

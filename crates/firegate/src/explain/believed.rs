@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use firegate_core::identity::{KeyRing, KeyState, VerifiedSignatures};
+use firegate_core::identity::{KeyRing, KeyState, TokenKind, VerifiedSignatures};
 use firegate_core::jose::{CompactJws, KeySet};
 use serde_json::json;
 
@@ -22,17 +22,25 @@ impl VerifiedSignatures for EverySignature {
     fn insert(&self, _digest: [u8; 32]) {}
 }
 
+/// Takes the signature of one token for a good one, beside those that were before.
+#[derive(Debug)]
+struct SignatureOf {
+    digest: [u8; 32],
+    before: Option<Arc<dyn VerifiedSignatures>>,
+}
+
+impl VerifiedSignatures for SignatureOf {
+    fn contains(&self, digest: &[u8; 32]) -> bool {
+        self.digest == *digest || self.before.as_ref().is_some_and(|before| before.contains(digest))
+    }
+
+    fn insert(&self, _digest: [u8; 32]) {}
+}
+
 /// Keys by which the token's signature is good, whatever its kind; none for a text that names no key. What is decided with
 /// them is a conditional, and is never shown as the answer.
 pub(super) fn keys_that_believe(token: &str) -> KeyRing {
-    let Some(key_id) =
-        CompactJws::parse(token).ok().and_then(|jws| jws.header_text("kid").map(str::to_owned))
-    else {
-        return KeyRing::default();
-    };
-    let [x, y] = EXAMPLE_KEY;
-    let document = json!({"keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": key_id}]});
-    let Ok(keys) = KeySet::parse_es256(document.to_string().as_bytes()) else { return KeyRing::default() };
+    let Some(keys) = key_named_by(token) else { return KeyRing::default() };
     let state = KeyState::Usable(Arc::new(keys));
     KeyRing {
         id_token: state.clone(),
@@ -43,4 +51,28 @@ pub(super) fn keys_that_believe(token: &str) -> KeyRing {
         verified: Some(Arc::new(EverySignature)),
         read: None,
     }
+}
+
+/// Makes the signature of this one token good, by keys of its kind that were missing. Other signatures are checked as before.
+pub(super) fn believe(ring: &mut KeyRing, kind: TokenKind, token: &str) {
+    let (Some(keys), Ok(jws)) = (key_named_by(token), CompactJws::parse(token)) else { return };
+    let digest = keys.digest_of(&jws);
+    let before = ring.verified.take();
+    ring.verified = Some(Arc::new(SignatureOf { digest, before }));
+    let state = KeyState::Usable(Arc::new(keys));
+    match kind {
+        TokenKind::IdToken => ring.id_token = state,
+        TokenKind::SessionCookie => ring.session_cookie = state,
+        TokenKind::GoogleIdToken => ring.google_id_token = state,
+        TokenKind::ExchangedToken => ring.exchanged_token = state,
+        TokenKind::AppCheck => ring.app_check = state,
+    }
+}
+
+/// A key set with one key, which has the name that the token says.
+fn key_named_by(token: &str) -> Option<KeySet> {
+    let jws = CompactJws::parse(token).ok()?;
+    let [x, y] = EXAMPLE_KEY;
+    let key = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": jws.header_text("kid")?});
+    KeySet::parse_es256(json!({"keys": [key]}).to_string().as_bytes()).ok()
 }

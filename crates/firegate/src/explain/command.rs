@@ -1,7 +1,7 @@
 //! The command line of `firegate explain`.
 
 use std::io::{ErrorKind, IsTerminal as _, Read as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -15,7 +15,9 @@ use crate::named_files::DiskFiles;
 
 use super::keys::{self, KeySource};
 use super::limits::TOKEN_TEXT_BYTES_MAX;
-use super::{ExplainInput, explain, pasted, render_text};
+use super::request::{RequestArguments, document, render_request_text};
+use super::simulate::{render_simulation_text, simulate};
+use super::{DoorVerdict, ExplainInput, explain, pasted, render_text};
 
 /// Whom flags without `--allow` let in, for the sake of the explanation.
 const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
@@ -24,10 +26,12 @@ const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
-                        because the signature could not be checked; 2 for bad input."
+                        because the signature could not be checked; 2 for bad input. Of a log: 1 if a request would be \
+                        answered otherwise."
 )]
 pub struct ExplainArguments {
-    /// The token. Without it, or with `-`, it is read from standard input and stays out of the shell's history.
+    /// The token. Without it, or with `-`, it is read from standard input and stays out of the shell's history. A whole
+    /// request has it in its Authorization, and needs none.
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
     /// The front door's configuration.
@@ -51,6 +55,13 @@ pub struct ExplainArguments {
     /// The form of the output.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
+    /// Say which requests of a log would be answered otherwise: entries of Google's load balancers as
+    /// `gcloud logging read --order=asc --format=json` writes them, or Firegate's own lines; `-` is standard input.
+    #[arg(long, value_name = "LOG", requires = "config", conflicts_with_all = ["token", "path", "request", "url", "address", "at"])]
+    pub simulate: Option<PathBuf>,
+    /// A whole request.
+    #[command(flatten)]
+    pub request: RequestArguments,
 }
 
 /// The form of the output.
@@ -65,7 +76,7 @@ pub enum OutputFormat {
 /// How the command ended, apart from errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExplainOutcome {
-    /// Firegate lets the request pass: exit code 0.
+    /// Firegate lets the request pass, or answers those of a log alike: exit code 0.
     Passes,
     /// It does not, or that cannot be said because the signature could not be checked: exit code 1.
     Refused,
@@ -105,6 +116,12 @@ pub async fn run(
     out: &mut dyn Write,
     colours: bool,
 ) -> anyhow::Result<ExplainOutcome> {
+    if let Some(log) = &arguments.simulate {
+        return run_simulation(&arguments, log, &clock, out, colours);
+    }
+    if arguments.request.are_given() {
+        return run_request(arguments, clock, out, colours).await;
+    }
     let text = token(arguments.token.as_deref())?;
     let token = pasted::unwrap(&text).token;
     if token.is_empty() {
@@ -113,11 +130,7 @@ pub async fn run(
     let mut assumptions = Vec::new();
     let configuration = match load(&arguments, &token, &mut assumptions)? {
         Ok(configuration) => configuration,
-        Err(diagnostics) => {
-            let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
-            anstream::eprintln!("{}", diagnostics.render(style));
-            return Ok(ExplainOutcome::BadInput);
-        }
+        Err(diagnostics) => return Ok(bad_input(&diagnostics)),
     };
     let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
     let fetched = keys::obtain(&token, &configuration, source).await;
@@ -136,12 +149,82 @@ pub async fn run(
         OutputFormat::Text => render_text(&explanation, colours),
         OutputFormat::Json => serde_json::to_string_pretty(&explanation)? + "\n",
     };
+    write(out, &text)?;
+    Ok(if explanation.passes() { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
+}
+
+/// Explains a whole request.
+async fn run_request(
+    arguments: ExplainArguments,
+    clock: SharedClock,
+    out: &mut dyn Write,
+    colours: bool,
+) -> anyhow::Result<ExplainOutcome> {
+    let text = arguments.token.as_deref().map(|flag| token(Some(flag))).transpose()?;
+    let given = arguments.request.read(text.as_deref())?;
+    let mut assumptions = Vec::new();
+    let token = text.as_deref().map(|text| pasted::unwrap(text).token).unwrap_or_default();
+    let configuration = match load(&arguments, &token, &mut assumptions)? {
+        Ok(configuration) => configuration,
+        Err(diagnostics) => return Ok(bad_input(&diagnostics)),
+    };
+    let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
+    let file = arguments.config.as_deref();
+    let explained = arguments.request.explain(&given, &configuration, file, source, assumptions, clock.now());
+    let explanation = explained.await?;
+    let text = match arguments.output {
+        OutputFormat::Text => render_request_text(&explanation, colours),
+        OutputFormat::Json => serde_json::to_string_pretty(&explanation)? + "\n",
+    };
+    write(out, &text)?;
+    Ok(match explanation.answer.verdict {
+        DoorVerdict::Passes => ExplainOutcome::Passes,
+        DoorVerdict::Depends | DoorVerdict::Refused => ExplainOutcome::Refused,
+    })
+}
+
+/// Plays a log to the configuration.
+fn run_simulation(
+    arguments: &ExplainArguments,
+    log: &Path,
+    clock: &SharedClock,
+    out: &mut dyn Write,
+    colours: bool,
+) -> anyhow::Result<ExplainOutcome> {
+    let configuration = match load(arguments, "", &mut Vec::new())? {
+        Ok(configuration) => configuration,
+        Err(diagnostics) => return Ok(bad_input(&diagnostics)),
+    };
+    let document = arguments.config.as_deref().and_then(document);
+    let simulation = simulate(log, &configuration, document.as_ref(), clock)?;
+    let text = match arguments.output {
+        OutputFormat::Text => {
+            let configuration = arguments.config.as_deref().unwrap_or(Path::new("the configuration"));
+            render_simulation_text(
+                &simulation,
+                &log.display().to_string(),
+                &configuration.display().to_string(),
+                colours,
+            )
+        }
+        OutputFormat::Json => serde_json::to_string_pretty(&simulation)? + "\n",
+    };
+    write(out, &text)?;
+    Ok(if simulation.changed == 0 { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
+}
+
+fn bad_input(diagnostics: &Diagnostics) -> ExplainOutcome {
+    let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+    anstream::eprintln!("{}", diagnostics.render(style));
+    ExplainOutcome::BadInput
+}
+
+fn write(out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has seen enough, as `head` has.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        written => written.context("the explanation cannot be written")?,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("the explanation cannot be written"),
     }
-    Ok(if explanation.passes() { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
 }
 
 /// The token as it was given: by the flag, or on standard input.

@@ -77,7 +77,7 @@ impl Question<'_> {
             Ok(outcome) => Decided::Proven(outcome),
             Err(kind) => {
                 let outcome = self.decide(self.believing);
-                Decided::Believed(outcome.unwrap_or_else(|_| fault("no usable keys are known")), kind)
+                Decided::Believed(outcome.unwrap_or_else(|_| no_keys()), kind)
             }
         }
     }
@@ -102,28 +102,55 @@ impl Question<'_> {
             counters: &NoCounters,
             now: self.now,
         };
-        let mut step = Decision::start(&facts, &world);
-        loop {
-            step = match step {
-                Step::Done(outcome) => return Ok(outcome),
-                Step::Need(Need::KeyRefresh { unknown_key_id: None, kind }, _) => return Err(kind),
-                // The keys were fetched for this very question: what is not among them is not published.
-                Step::Need(Need::KeyRefresh { unknown_key_id: Some(_), .. }, decision) => {
-                    decision.resume(Answer::Keys, &world)
-                }
-                // The account is taken to be in order; a note says that this is not looked up.
-                Step::Need(Need::AccountStatus { .. }, decision) => {
-                    let account = AccountStatus { disabled: false, valid_since: UnixTime::from_seconds(0) };
-                    decision.resume(Answer::Account(Some(account)), &world)
-                }
-                // Nothing is counted here, and so nobody is asked.
-                Step::Need(Need::SharedCount(_), decision) => decision.resume(Answer::Unavailable, &world),
-                Step::Need(Need::AppCheckConsume { .. }, decision) => {
-                    decision.resume(Answer::AppCheckConsumed { already: false }, &world)
-                }
-            };
+        drive(&facts, &world)
+    }
+}
+
+/// Drives the machine to its end. Every account is taken to be in order, and nothing is counted or consumed.
+///
+/// # Errors
+/// The kind of token whose keys it needs and that are not there.
+pub(super) fn drive(facts: &RequestFacts<'_>, world: &World<'_>) -> Result<Outcome, TokenKind> {
+    let mut step = Decision::start(facts, world);
+    loop {
+        step = match step {
+            Step::Done(outcome) => return Ok(outcome),
+            Step::Need(Need::KeyRefresh { unknown_key_id: None, kind }, _) => return Err(kind),
+            // The keys were fetched for this very question: what is not among them is not published.
+            Step::Need(Need::KeyRefresh { unknown_key_id: Some(_), .. }, decision) => {
+                decision.resume(Answer::Keys, world)
+            }
+            // The account is taken to be in order; a note says that this is not looked up.
+            Step::Need(Need::AccountStatus { .. }, decision) => {
+                let account = AccountStatus { disabled: false, valid_since: UnixTime::from_seconds(0) };
+                decision.resume(Answer::Account(Some(account)), world)
+            }
+            // Nothing is counted here, and so nobody is asked.
+            Step::Need(Need::SharedCount(_), decision) => decision.resume(Answer::Unavailable, world),
+            Step::Need(Need::AppCheckConsume { .. }, decision) => {
+                decision.resume(Answer::AppCheckConsumed { already: false }, world)
+            }
+        };
+    }
+}
+
+impl Decided {
+    /// What the machine said, with whatever keys.
+    pub(super) fn outcome(&self) -> &Outcome {
+        match self {
+            Self::Proven(outcome) | Self::Believed(outcome, _) => outcome,
         }
     }
+
+    /// Whether a signature was taken for valid.
+    pub(super) fn is_believed(&self) -> bool {
+        matches!(self, Self::Believed(..))
+    }
+}
+
+/// The fault of a door that has no keys.
+pub(super) fn no_keys() -> Outcome {
+    fault("no usable keys are known")
 }
 
 fn fault(detail: &str) -> Outcome {
@@ -167,6 +194,16 @@ impl FiregateAnswer {
     /// The answer to a path that cannot be read in one way.
     pub(super) fn malformed_path(why: &'static str) -> Self {
         Self::refused(Code::RequestMalformed, Stage::Facts, why.to_owned())
+    }
+
+    /// The answer to a head that is refused before anything is matched.
+    pub(super) fn of_unread(reason: &Reason) -> Self {
+        Self::denied(&Denial { reason: reason.clone(), stage: Stage::Facts })
+    }
+
+    /// The answer where a URL map spoils requests on purpose.
+    pub(super) fn of_aborted(reason: &Reason) -> Self {
+        Self::denied(&Denial { reason: reason.clone(), stage: Stage::Route })
     }
 
     fn denied(denial: &Denial) -> Self {
@@ -246,7 +283,7 @@ const fn where_the_keys_are(kind: TokenKind) -> &'static str {
     }
 }
 
-fn passed(permit: &Permit) -> String {
+pub(super) fn passed(permit: &Permit) -> String {
     let who = match permit.principal() {
         Some(Principal::User(user)) => format!("as user {:?}", user.uid),
         Some(Principal::GoogleAccount(account)) => format!("as the Google account {:?}", account.email),

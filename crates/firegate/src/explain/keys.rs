@@ -97,6 +97,17 @@ pub(super) async fn obtain(
     fetched
 }
 
+impl FetchedKeys {
+    /// Gets App Check's keys too.
+    pub(super) async fn obtain_of_app_check(&mut self, configuration: &Configuration) {
+        let source = KeySource::Url(configuration.google.app_check_keys.clone());
+        match source.read(TokenKind::AppCheck).await {
+            Ok(keys) => self.ring.app_check = KeyState::Usable(Arc::new(keys)),
+            Err(problem) => self.problem = Some(self.problem.take().unwrap_or(problem)),
+        }
+    }
+}
+
 /// Whose keys are needed. Google's are even where Firegate takes no such token: Cloud Run goes by them.
 fn kind_of(jws: &CompactJws<'_>, configuration: &Configuration) -> Option<TokenKind> {
     let issuer = jws.payload_text("iss").unwrap_or_default();

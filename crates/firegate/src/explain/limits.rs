@@ -16,3 +16,36 @@ pub(super) const WRAPPINGS_MAX: usize = 8;
 
 /// How many characters of a value are shown: a claim of a stranger must not bury the answer.
 pub(super) const VALUE_CHARACTERS_MAX: usize = 400;
+
+/// How many rules of a security policy are told of.
+pub(super) const RULES_SHOWN_MAX: usize = 12;
+
+/// How many parts of an expression are told of.
+pub(super) const PARTS_SHOWN_MAX: usize = 6;
+
+/// How many ranges of a rule are told of.
+pub(super) const RANGES_SHOWN_MAX: usize = 4;
+
+/// How many members and deny rules are told of.
+pub(super) const MEMBERS_SHOWN_MAX: usize = 20;
+
+/// The longest file that is read as a request: more than the longest head, so that one that is too long is explained too.
+pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
+/// The longest entry of a log that is read.
+pub const LOG_ENTRY_BYTES_MAX: usize = 256 * 1024;
+
+/// How many groups of recorded requests, and of rules that are tried out, are told apart.
+pub(super) const SIMULATION_GROUPS_MAX: usize = 1_000;
+
+/// How many of them are shown as text under one heading.
+pub(super) const SIMULATION_GROUPS_SHOWN_MAX: usize = 20;
+
+/// How many requests of a group are shown.
+pub(super) const EXAMPLES_SHOWN_MAX: usize = 3;
+
+/// How many lines of a log are shown that are of no request.
+pub(super) const BAD_LINES_SHOWN_MAX: usize = 10;
+
+/// How often it is told how far a long log was read.
+pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

@@ -26,33 +26,40 @@ pub(super) fn compare(
     request: &IamRequest<'_>,
     principal: Option<&Principal>,
 ) -> Vec<MemberLine> {
-    let line = |grant: &Grant| {
-        let member = &grant.member;
-        let (matches, why) = match (member, principal) {
-            (Member::AllUsers, _) => (Some(true), "everyone, with or without a token".to_owned()),
-            (_, None) => (
-                None,
-                "the token did not pass its checks, so that there is no user to compare with".to_owned(),
-            ),
-            (_, Some(principal)) => (
-                Some(iam::matches(member, directory, Some(principal))),
-                match (principal, member) {
-                    (_, Member::Group(address)) => group(address, directory, principal),
-                    (Principal::User(user), _) => why(member, directory.pool(), user),
-                    (Principal::GoogleAccount(account), _) => {
-                        format!(
-                            "the caller is the Google account {:?}, which only `serviceAccount:` names",
-                            account.email
-                        )
-                    }
-                },
-            ),
-        };
-        let place = grant.place.as_ref().map(|place| format!(" ({}:{})", place.file, place.line));
-        let (matches, why) = under_condition(grant, request, principal, (matches, why));
-        MemberLine { member: format!("{member}{}", place.unwrap_or_default()), matches, why }
+    let grants = backend.bindings.grants().iter();
+    grants.map(|grant| line(grant, directory, request, principal)).collect()
+}
+
+/// Compares one member.
+pub(super) fn line(
+    grant: &Grant,
+    directory: &Directory,
+    request: &IamRequest<'_>,
+    principal: Option<&Principal>,
+) -> MemberLine {
+    let member = &grant.member;
+    let (matches, why) = match (member, principal) {
+        (Member::AllUsers, _) => (Some(true), "everyone, with or without a token".to_owned()),
+        (_, None) => {
+            (None, "the token did not pass its checks, so that there is no user to compare with".to_owned())
+        }
+        (_, Some(principal)) => (
+            Some(iam::matches(member, directory, Some(principal))),
+            match (principal, member) {
+                (_, Member::Group(address)) => group(address, directory, principal),
+                (Principal::User(user), _) => why(member, directory.pool(), user),
+                (Principal::GoogleAccount(account), _) => {
+                    format!(
+                        "the caller is the Google account {:?}, which only `serviceAccount:` names",
+                        account.email
+                    )
+                }
+            },
+        ),
     };
-    backend.bindings.grants().iter().map(line).collect()
+    let place = grant.place.as_ref().map(|place| format!(" ({}:{})", place.file, place.line));
+    let (matches, why) = under_condition(grant, request, principal, (matches, why));
+    MemberLine { member: format!("{member}{}", place.unwrap_or_default()), matches, why }
 }
 
 /// The same for a member that is let in under a condition.

@@ -1,5 +1,6 @@
 //! `firegate explain`: why a token is refused, check by check, and what two doors answer to it: Firegate, and Cloud
-//! Run's IAM check for a request that is sent straight to the service.
+//! Run's IAM check for a request that is sent straight to the service. Of a whole [`request`] it
+//! says which way it takes, and of a log of them ([`simulate`]) what would become of each.
 //!
 //! [`explain`] is pure and goes by the very code that decides: the profile's checks, the decision's own machine, and
 //! the local Cloud Run front's judgement. Of a token's signature nothing is ever shown.
@@ -17,6 +18,8 @@ mod members;
 mod page;
 mod pasted;
 mod render;
+mod request;
+mod simulate;
 mod summary;
 
 use std::sync::Arc;
@@ -41,6 +44,11 @@ pub use command::{ExplainArguments, ExplainOutcome, OutputFormat, run, run_block
 pub use firegate_door::{DoorVerdict, FiregateAnswer};
 pub use members::MemberLine;
 pub use render::render_text;
+pub use request::{
+    FileLine, Finding, FindingVerdict, GivenRequest, PartLine, RequestArguments, RequestExplanation,
+    RequestFlags, RequestInput, StageLine, StageVerdict, explain_request, render_request_text,
+};
+pub use simulate::{BadLine, Change, Example, Group, PreviewGroup, Simulation, render_simulation_text};
 pub use summary::{TokenForm, TokenSummary};
 
 use advice::Situation;

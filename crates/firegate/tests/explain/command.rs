@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use firegate::explain::{ExplainArguments, ExplainOutcome, OutputFormat, run};
+use firegate::explain::{ExplainArguments, ExplainOutcome, OutputFormat, RequestArguments, run};
 use serde_json::{Value, json};
 
 use crate::{FixedClock, SERVICE, SIGNER, firegates_own, google_token, own_document, signed};
@@ -17,6 +17,8 @@ fn arguments(token: &str) -> ExplainArguments {
         path: "/".to_owned(),
         id_token_keys: None,
         output: OutputFormat::Json,
+        simulate: None,
+        request: RequestArguments::default(),
     }
 }
 

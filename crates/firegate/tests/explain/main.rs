@@ -7,6 +7,8 @@ mod exchanged;
 mod input;
 mod properties;
 mod question;
+mod request;
+mod simulation;
 mod tokens;
 mod users;
 

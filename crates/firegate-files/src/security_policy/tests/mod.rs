@@ -157,7 +157,8 @@ fn an_export_is_read_as_it_is() {
     assert_eq!(bans.duration.as_secs(), 600);
     assert_eq!(bans.threshold.map(|threshold| threshold.count.get()), Some(50));
     assert!(matches!(&ban.matcher, Matcher::Expression(_)));
-    assert_eq!((ban.line, ban.description.as_str()), (16, "sign-in"));
+    assert_eq!((ban.line, ban.description.as_str()), (17, "sign-in"));
+    assert!(deny.line > ban.line, "each rule begins in a line of its own");
     assert!(deny.preview);
     assert!(matches!(deny.action, Action::Deny(DenyStatus::Forbidden)));
     assert!(matches!(&deny.matcher, Matcher::SourceRanges(ranges) if ranges.len() == 2));

@@ -472,7 +472,6 @@ impl Fields {
 
 /// Where a message stands: where its first field does.
 fn place(located: &Located<'_>) -> RulePlace {
-    let first = located.entries().next().and_then(|(_, first)| first.place());
-    let line = first.or_else(|| located.place()).map_or(1, |place| place.line);
+    let line = located.beginning().map_or(1, |place| place.line);
     RulePlace { path: located.path().to_string(), line }
 }

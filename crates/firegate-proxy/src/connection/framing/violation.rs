@@ -72,7 +72,7 @@ impl Violation {
     }
 
     /// The reason by which a request with this head is refused.
-    pub(crate) fn reason(self) -> Reason {
+    pub fn reason(self) -> Reason {
         match self {
             Self::TooManyFields | Self::HeadTooLarge => Reason::RequestHeadTooLarge {
                 bytes_max: REQUEST_HEAD_BYTES_MAX.into(),

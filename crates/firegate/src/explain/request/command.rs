@@ -1,0 +1,154 @@
+//! The command line of `firegate explain` for a whole request.
+
+use std::fs::File;
+use std::io::{IsTerminal as _, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use firegate_core::time::UnixTime;
+use firegate_files::configuration::Configuration;
+use firegate_files::diagnostic::Diagnostics;
+use firegate_files::yaml::{self, Document};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::super::keys::{self, FetchedKeys, KeySource};
+use super::super::limits::REQUEST_BYTES_MAX;
+use super::super::pasted;
+use super::{GivenRequest, RequestExplanation, RequestFlags, RequestInput, explain_request, tokens_of};
+
+/// The client of a request that names none: an address for documentation (RFC 5737).
+const ADDRESS_ASSUMED: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
+
+/// The arguments about a whole request.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RequestArguments {
+    /// Explain a whole request, whose head is in this file as it travels, or as `curl -v` shows it; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "url"])]
+    pub request: Option<PathBuf>,
+    /// Explain a whole request for this URL.
+    #[arg(long, conflicts_with = "path")]
+    pub url: Option<String>,
+    /// The method of the request for `--url`; without it GET.
+    #[arg(long, requires = "url")]
+    pub method: Option<String>,
+    /// A header field of the request for `--url`, as 'Name: value'; may be repeated.
+    #[arg(long, value_name = "FIELD", requires = "url")]
+    pub header: Vec<String>,
+    /// Whom the request comes from: the client, or what stands before the door and names the client in X-Forwarded-For.
+    #[arg(long, value_name = "IP")]
+    pub address: Option<IpAddr>,
+    /// When the request comes, for example 2027-01-15T08:00:00Z; without it now.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<UnixTime>,
+    /// Explain for a front door on Cloud Run, where nobody but Cloud Run's own front reaches it.
+    #[arg(long)]
+    pub on_cloud_run: bool,
+}
+
+fn time(text: &str) -> Result<UnixTime, String> {
+    let time = OffsetDateTime::parse(text, &Rfc3339);
+    let time = time.map_err(|_| "write for example 2027-01-15T08:00:00Z".to_owned())?;
+    Ok(UnixTime::from_seconds(time.unix_timestamp()))
+}
+
+impl RequestArguments {
+    /// Whether a whole request is asked about, and not a token alone.
+    pub(in crate::explain) fn are_given(&self) -> bool {
+        self.request.is_some() || self.url.is_some()
+    }
+
+    /// Reads the request, with the user's token that was given beside it.
+    ///
+    /// # Errors
+    /// If it cannot be read, or describes no request.
+    pub(in crate::explain) fn read(&self, token: Option<&str>) -> anyhow::Result<GivenRequest> {
+        let hint =
+            "hint: firegate explain -c firegate.yaml --url https://api.example.com/orders --token TOKEN";
+        let given = match (&self.request, &self.url) {
+            (Some(file), _) => GivenRequest::from_text(&read(file)?),
+            (None, Some(url)) => {
+                let method = self.method.as_deref().unwrap_or("GET");
+                let flags = RequestFlags { method, url, headers: &self.header };
+                GivenRequest::from_flags(&flags).map_err(|why| anyhow!("{why}\n\n{hint}"))?
+            }
+            (None, None) => bail!("there is no request\n\n{hint}"),
+        };
+        match token.map(|text| pasted::unwrap(text).token) {
+            Some(token) => given.with_token(&token).map_err(|why| anyhow!("{why}\n\n{hint}")),
+            None => Ok(given),
+        }
+    }
+
+    /// Explains the request, with the keys of its tokens, which are fetched.
+    ///
+    /// # Errors
+    /// If the database of regions cannot be opened.
+    pub(in crate::explain) async fn explain(
+        &self,
+        given: &GivenRequest,
+        configuration: &Configuration,
+        file: Option<&Path>,
+        id_token_keys: Option<KeySource>,
+        mut assumptions: Vec<String>,
+        now: UnixTime,
+    ) -> anyhow::Result<RequestExplanation> {
+        if self.address.is_none() {
+            assumptions.push(format!(
+                "no --address was given: explained as though the request came from {ADDRESS_ASSUMED}, an address for documentation"
+            ));
+        }
+        let document = file.and_then(document);
+        let no_keys = firegate_core::identity::KeyRing::default();
+        let mut input = RequestInput {
+            given,
+            peer: self.address.unwrap_or(ADDRESS_ASSUMED),
+            configuration,
+            document: document.as_ref(),
+            geography: firegate_proxy::open_geography(configuration)?,
+            on_cloud_run: self.on_cloud_run,
+            keys: &no_keys,
+            keys_problem: None,
+            assumptions,
+            now: self.at.unwrap_or(now),
+        };
+        let (token, app_token) = tokens_of(&input);
+        let mut fetched = match &token {
+            Some(token) => keys::obtain(token, configuration, id_token_keys).await,
+            None => FetchedKeys::default(),
+        };
+        if app_token.is_some() {
+            fetched.obtain_of_app_check(configuration).await;
+        }
+        input.keys = &fetched.ring;
+        input.keys_problem = fetched.problem.clone();
+        Ok(explain_request(input))
+    }
+}
+
+/// The request's file, or standard input.
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let bytes_max = REQUEST_BYTES_MAX as u64;
+    if file == Path::new("-") {
+        if std::io::stdin().is_terminal() {
+            anstream::eprintln!("Paste the head of the request, and end it with Ctrl-D:");
+        }
+        std::io::stdin()
+            .lock()
+            .take(bytes_max)
+            .read_to_end(&mut text)
+            .context("standard input cannot be read")?;
+    } else {
+        let opened = File::open(file).and_then(|open| open.take(bytes_max).read_to_end(&mut text));
+        opened.with_context(|| format!("the request {} cannot be read", file.display()))?;
+    }
+    Ok(text)
+}
+
+/// The configuration as a tree, for the places of its keys.
+pub(in crate::explain) fn document(file: &Path) -> Option<Document> {
+    let text = std::fs::read_to_string(file).ok()?;
+    yaml::parse(&file.display().to_string(), &text, &mut Diagnostics::new())
+}

@@ -1,0 +1,483 @@
+//! A whole request: the way that it takes, by the real binary.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{SIGNER, signed};
+
+/// The time of [`crate::NOW`].
+const AT: &str = "2027-01-15T08:00:00Z";
+
+const CONFIGURATION: &str = "\
+project: my-project
+backends:
+  orders:
+    url: https://orders-abc123-uc.a.run.app
+    security_policy: { file: edge.yaml, dialect: firegate }
+    iam_policy: { file: iam.yaml, dialect: firegate }
+  videos:
+    url: https://videos-abc123-uc.a.run.app
+    allow:
+    - 'user:grace@example.com'
+    - 'user:ada@example.com'
+  legacy:
+    url: https://legacy.example.com
+    credential: none
+    enforce: observe
+    allow: [ 'user:grace@example.com' ]
+url_map: map.yaml
+";
+
+const URL_MAP: &str = "\
+name: shop
+defaultService: videos
+hostRules:
+- hosts: [ api.example.com ]
+  pathMatcher: api
+- hosts: [ old.example.com ]
+  pathMatcher: old
+pathMatchers:
+- name: api
+  defaultService: videos
+  pathRules:
+  - paths: [ /orders, /orders/* ]
+    service: orders
+- name: old
+  defaultService: legacy
+";
+
+const POLICY: &str = "\
+name: edge
+rules:
+- priority: 900
+  description: the back office is for the office
+  action: deny(403)
+  match:
+    expr: { expression: \"request.path.startsWith('/orders/admin') && !inIpRange(origin.ip, '198.51.100.0/24')\" }
+- priority: 950
+  preview: true
+  action: deny(404)
+  match:
+    expr: { expression: \"request.headers['user-agent'].contains('curl')\" }
+- priority: 1000
+  action: throttle
+  match:
+    expr: { expression: \"request.method == 'POST' && auth.uid != 'root'\" }
+  rateLimitOptions:
+    rateLimitThreshold: { count: 100, intervalSec: 60 }
+    conformAction: allow
+    exceedAction: deny(429)
+    enforceOnKeyConfigs: [ { enforceOnKeyType: AUTH_UID } ]
+- priority: 2147483647
+  action: allow
+  match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: [ '*' ] } }
+";
+
+const IAM: &str = "\
+bindings:
+- role: roles/run.invoker
+  members: [ 'user:ada@example.com' ]
+  condition:
+    title: not on the archive
+    expression: \"!request.path.startsWith('/orders/archive')\"
+- role: roles/run.invoker
+  members: [ 'user:grace@example.com' ]
+version: 3
+";
+
+/// A folder with the files of a configuration, and the issuer's keys.
+fn folder() -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    let keys = json!({"keys": [SIGNER.public_jwk()]}).to_string();
+    let files = [
+        ("firegate.yaml", CONFIGURATION),
+        ("map.yaml", URL_MAP),
+        ("edge.yaml", POLICY),
+        ("iam.yaml", IAM),
+        ("keys.json", &keys),
+    ];
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    folder
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+    command.args(["explain", "-c", "firegate.yaml", "--at", AT, "--address", "203.0.113.9"]);
+    command.args(arguments).current_dir(folder).env_clear().output().expect("the binary runs")
+}
+
+fn text(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.is_empty(), "{errors}");
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// What is said of a request, and the code that the command ends with.
+fn explained(code: i32, token: Option<Value>, arguments: &[&str]) -> String {
+    let folder = folder();
+    let token = token.map(signed).unwrap_or_default();
+    let given = ["--token", &token, "--id-token-keys", "keys.json"];
+    let given = if token.is_empty() { &[][..] } else { &given[..] };
+    let output = run(folder.path(), &[arguments, given].concat());
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+    text(&output)
+}
+
+#[test]
+fn a_request_that_passes() {
+    let explained =
+        explained(0, Some(json!({})), &["--url", "https://api.example.com/orders/7", "--method", "POST"]);
+    insta::assert_snapshot!(explained, @r#"
+    POST https://api.example.com/orders/7
+      from        203.0.113.9: the peer itself; by `behind: direct` it may not speak for others
+
+    The way of the request
+      passed        facts     the head has one reading, and the path is "/orders/7"
+      passed        route     to "orders": the host is "api.example.com", and the path is like /orders/*
+                              (pathMatchers[0].pathRules[0]) (map.yaml:12)
+      passed        armor     rule 1000 of policy "edge" lets it pass (edge.yaml:13)
+                    does not  rule 900, "the back office is for the office" (edge.yaml:3): its
+                              expression is false
+                              - request.path.startsWith('/orders/admin') is false, where request.path is
+                                '/orders/7'
+                    preview   rule 950 (edge.yaml:8): its expression is no verdict: error (no such key);
+                              it refuses with 404, but is only tried out (preview)
+                              - request.headers['user-agent'] is error (no such key)
+                    matches   rule 1000 (edge.yaml:13): its expression is true; it lets 100 requests in
+                              60 s pass for each AUTH_UID and answers the others with 429; nothing is
+                              counted here, and this one is taken to be within the limit
+                              - request.method == 'POST' is true, where request.method is 'POST'
+                              - auth.uid != 'root' is true, where auth.uid is 'ada'
+      passed        identity  user "ada", "ada@example.com" (verified), by the token in Authorization
+      passed        iam       user:ada@example.com may call "orders" (iam.yaml:3)
+                    matches   user:ada@example.com (iam.yaml:3): the user's verified address is
+                              "ada@example.com"; the condition "not on the archive",
+                              `!request.path.startsWith('/orders/archive')`, is true
+                              - request.path.startsWith('/orders/archive') is false, where request.path
+                                is '/orders/7'
+                    does not  user:grace@example.com (iam.yaml:8): the user's verified address is
+                              "ada@example.com"
+      passed        upstream  goes on to https://orders-abc123-uc.a.run.app/ as user "ada", with
+                              Firegate's own Google ID token for https://orders-abc123-uc.a.run.app in
+                              X-Serverless-Authorization (firegate.yaml:3)
+
+    Answer
+      passes      goes on to https://orders-abc123-uc.a.run.app/ as user "ada", with Firegate's own
+                  Google ID token for https://orders-abc123-uc.a.run.app in X-Serverless-Authorization
+      decided at  iam.yaml:3
+    "#);
+}
+
+#[test]
+fn a_member_that_is_another_and_one_whose_condition_is_false() {
+    let explained = explained(1, Some(json!({})), &["--url", "https://api.example.com/orders/archive/7"]);
+    insta::assert_snapshot!(explained, @r#"
+    GET https://api.example.com/orders/archive/7
+      from        203.0.113.9: the peer itself; by `behind: direct` it may not speak for others
+
+    The way of the request
+      passed        facts     the head has one reading, and the path is "/orders/archive/7"
+      passed        route     to "orders": the host is "api.example.com", and the path is like /orders/*
+                              (pathMatchers[0].pathRules[0]) (map.yaml:12)
+      passed        armor     rule 2147483647 of policy "edge" lets it pass (edge.yaml:22)
+                    does not  rule 900, "the back office is for the office" (edge.yaml:3): its
+                              expression is false
+                              - request.path.startsWith('/orders/admin') is false, where request.path is
+                                '/orders/archive/7'
+                    preview   rule 950 (edge.yaml:8): its expression is no verdict: error (no such key);
+                              it refuses with 404, but is only tried out (preview)
+                              - request.headers['user-agent'] is error (no such key)
+                    does not  rule 1000 (edge.yaml:13): its expression is false
+                              - request.method == 'POST' is false, where request.method is 'GET'
+                    matches   rule 2147483647 (edge.yaml:22): it is for every request; it ends the
+                              policy and grants nothing
+      passed        identity  user "ada", "ada@example.com" (verified), by the token in Authorization
+      REFUSED       iam       no member of "orders" lets
+                              principal://iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/wo
+                              rkloadIdentityPools/firebase/subject/ada in (firegate.yaml:6)
+                    near      user:ada@example.com (iam.yaml:3): the user's verified address is
+                              "ada@example.com"; the condition "not on the archive",
+                              `!request.path.startsWith('/orders/archive')`, is false
+                              - request.path.startsWith('/orders/archive') is true, where request.path
+                                is '/orders/archive/7'
+                    does not  user:grace@example.com (iam.yaml:8): the user's verified address is
+                              "ada@example.com"
+      not reached   upstream  the request does not come so far
+
+    Answer
+      403         NO_INVOKER_BINDING: the user is not allowed to call this service
+      because     none of the members names the user, who is
+                  principal://iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/workloadIdenti
+                  tyPools/firebase/subject/ada
+      decided at  firegate.yaml:6
+      to change   user:ada@example.com (iam.yaml:3) would match, but the condition "not on the archive"
+                  is false; or add a member where firegate.yaml:6 says who may call: for example
+                  `allAuthenticatedUsers` for every signed-in user
+    "#);
+}
+
+#[test]
+fn an_address_that_is_not_verified() {
+    let claims = json!({"email_verified": false});
+    let explained = explained(1, Some(claims), &["--url", "https://api.example.com/videos"]);
+    insta::assert_snapshot!(explained, @r#"
+    GET https://api.example.com/videos
+      from        203.0.113.9: the peer itself; by `behind: direct` it may not speak for others
+
+    The way of the request
+      passed        facts     the head has one reading, and the path is "/videos"
+      passed        route     to "videos": the host is "api.example.com", and no rule names the path
+                              "/videos": the default holds (pathMatchers[0].defaultService)
+                              (map.yaml:10)
+      passed        armor     the backend has no security policy
+      passed        identity  user "ada", "ada@example.com" (not verified), by the token in
+                              Authorization
+      REFUSED       iam       no member of "videos" lets
+                              principal://iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/wo
+                              rkloadIdentityPools/firebase/subject/ada in (firegate.yaml:9)
+                    near      user:ada@example.com (firegate.yaml:11): the user's address
+                              "ada@example.com" is not verified, and only verified ones count
+                    does not  user:grace@example.com (firegate.yaml:10): the user's address
+                              "ada@example.com" is not verified, and only verified ones count
+      not reached   upstream  the request does not come so far
+
+    Answer
+      403         NO_INVOKER_BINDING: the user is not allowed to call this service
+      because     none of the members names the user, who is
+                  principal://iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/workloadIdenti
+                  tyPools/firebase/subject/ada
+      decided at  firegate.yaml:9
+      to change   user:ada@example.com would match, but the user's address "ada@example.com" is not
+                  verified; or add a member where firegate.yaml:9 says who may call: for example
+                  `allAuthenticatedUsers` for every signed-in user
+    "#);
+}
+
+#[test]
+fn a_rule_that_refuses_and_a_path_that_is_brought_into_its_normal_form() {
+    let url = "https://api.example.com/orders/x/..//admin/%7Eada?page=2";
+    insta::assert_snapshot!(explained(1, None, &["--url", url]), @r#"
+    GET https://api.example.com/orders/admin/~ada
+      from        203.0.113.9: the peer itself; by `behind: direct` it may not speak for others
+
+    The way of the request
+      passed        facts     the head has one reading; the path "/orders/x/..//admin/%7Eada" is in
+                              normal form "/orders/admin/~ada"
+      passed        route     to "orders": the host is "api.example.com", and the path is like /orders/*
+                              (pathMatchers[0].pathRules[0]) (map.yaml:12)
+      REFUSED       armor     rule 900 of policy "edge" refuses it (edge.yaml:3)
+                    matches   rule 900, "the back office is for the office" (edge.yaml:3): its
+                              expression is true; it refuses with 403
+                              - request.path.startsWith('/orders/admin') is true, where request.path is
+                                '/orders/admin/~ada'
+                              - inIpRange(origin.ip, '198.51.100.0/24') is false, where origin.ip is
+                                '203.0.113.9'
+      not reached   identity  the request does not come so far
+      not reached   iam       the request does not come so far
+      not reached   upstream  the request does not come so far
+
+    Answer
+      403         ARMOR_DENIED: the request is not allowed
+      because     rule 900 of policy "edge" (edge.yaml:3) refuses the request
+      decided at  edge.yaml:3
+      to change   change rule 900 at edge.yaml:3 so that `request.path.startsWith('/orders/admin')` or
+                  `inIpRange(origin.ip, '198.51.100.0/24')` comes out otherwise, or let a rule before it
+                  end the policy: `action: allow` with a priority below 900 for the requests that are
+                  meant
+    "#);
+}
+
+#[test]
+fn an_unknown_host_and_a_rule_that_is_near() {
+    let explained = explained(1, None, &["--url", "https://api.exampel.com/orders"]);
+    insta::assert_snapshot!(explained, @r#"
+    GET https://api.exampel.com/orders
+      from        203.0.113.9: the peer itself; by `behind: direct` it may not speak for others
+
+    The way of the request
+      passed        facts     the head has one reading, and the path is "/orders"
+      passed        route     to "videos": no rule names the host "api.exampel.com", and no rule names
+                              the path "/orders": the default holds (defaultService) (map.yaml:2)
+                    near      api.example.com: the request is for the host "api.exampel.com"
+      passed        armor     the backend has no security policy
+      REFUSED       identity  nobody: there is no token in Authorization
+      not reached   iam       the request does not come so far
+      not reached   upstream  the request does not come so far
+
+    Answer
+      401         TOKEN_MISSING: the request carries no ID token
+      decided at  firegate.yaml:9
+      to change   send `Authorization: Bearer <ID token>`, the token being the result of the Firebase
+                  SDK's `getIdToken()`
+    "#);
+}
+
+#[test]
+fn a_rule_that_is_only_tried_out_and_an_expired_token() {
+    let claims = json!({"iat": crate::NOW - 7200, "auth_time": crate::NOW - 7200, "exp": crate::NOW - 3600});
+    let arguments = ["--url", "https://api.example.com/orders", "--header", "User-Agent: curl/8.14.1"];
+    insta::assert_snapshot!(explained(1, Some(claims), &arguments), @r#"
+    GET https://api.example.com/orders
+      from        203.0.113.9: the peer itself; by `behind: direct` it may not speak for others
+
+    The way of the request
+      passed        facts     the head has one reading, and the path is "/orders"
+      passed        route     to "orders": the host is "api.example.com", and the path is like /orders
+                              (pathMatchers[0].pathRules[0]) (map.yaml:12)
+      passed        armor     rule 2147483647 of policy "edge" lets it pass (edge.yaml:22)
+                    does not  rule 900, "the back office is for the office" (edge.yaml:3): its
+                              expression is false
+                              - request.path.startsWith('/orders/admin') is false, where request.path is
+                                '/orders'
+                    preview   rule 950 (edge.yaml:8): its expression is true; it refuses with 404, but
+                              is only tried out (preview)
+                              - request.headers['user-agent'].contains('curl') is true, where
+                                request.headers['user-agent'] is 'curl/8.14.1'
+                    does not  rule 1000 (edge.yaml:13): its expression is false
+                              - request.method == 'POST' is false, where request.method is 'GET'
+                    matches   rule 2147483647 (edge.yaml:22): it is for every request; it ends the
+                              policy and grants nothing
+      REFUSED       identity  expired at 1799996400, 3600 s before 1800000000
+                    does not  times: expected auth_time ≤ iat < exp, exp after 1800000000, none more
+                              than 10 s in the future, found auth_time 1799992800, iat 1799992800, exp
+                              1799996400
+      not reached   iam       the request does not come so far
+      not reached   upstream  the request does not come so far
+
+    Answer
+      401         TOKEN_EXPIRED: the token has expired
+      because     expired at 1799996400, 3600 s before 1800000000
+      to change   call `getIdToken()` for every request instead of keeping the token: the SDK renews it
+                  when needed
+    "#);
+}
+
+#[test]
+fn a_backend_that_is_only_observed() {
+    let explained = explained(0, Some(json!({})), &["--url", "https://old.example.com/"]);
+    insta::assert_snapshot!(explained, @r#"
+    GET https://old.example.com/
+      from        203.0.113.9: the peer itself; by `behind: direct` it may not speak for others
+
+    The way of the request
+      passed        facts     the head has one reading, and the path is "/"
+      passed        route     to "legacy": the host is "old.example.com", and no rule names the path
+                              "/": the default holds (pathMatchers[1].defaultService) (map.yaml:15)
+      passed        armor     the backend has no security policy
+      passed        identity  user "ada", "ada@example.com" (verified), by the token in Authorization
+      would refuse  iam       no member of "legacy" lets
+                              principal://iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/wo
+                              rkloadIdentityPools/firebase/subject/ada in (firegate.yaml:16)
+                    does not  user:grace@example.com (firegate.yaml:16): the user's verified address is
+                              "ada@example.com"
+      passed        upstream  goes on to https://legacy.example.com/ as it would without Firegate,
+                              without a credential (firegate.yaml:12)
+
+    Answer
+      passes      goes on to https://legacy.example.com/ without a user, because `enforce` is `observe`;
+                  enforced it would be refused with 403 NO_INVOKER_BINDING: the user is not allowed to
+                  call this service
+      because     none of the members names the user, who is
+                  principal://iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/workloadIdenti
+                  tyPools/firebase/subject/ada
+      decided at  firegate.yaml:16
+      to change   add a member where firegate.yaml:16 says who may call: for example
+                  `allAuthenticatedUsers` for every signed-in user
+    "#);
+}
+
+#[test]
+fn a_head_from_a_file_that_the_door_would_not_read() {
+    let folder = folder();
+    let head =
+        "GET /orders HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc";
+    std::fs::write(folder.path().join("request.txt"), head).expect("a file");
+    let output = run(folder.path(), &["--request", "request.txt"]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(text(&output), @r#"
+    GET /orders
+      from        203.0.113.9: the peer
+
+    The way of the request
+      REFUSED       facts     there is more than one Content-Length
+
+    Answer
+      400         REQUEST_MALFORMED: the request is malformed
+      because     there is more than one Content-Length
+      to change   send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was
+                  refused
+    "#);
+}
+
+#[test]
+fn as_json_and_without_keys_as_though_the_signature_were_valid() {
+    let folder = folder();
+    let token = signed(json!({}));
+    let head = format!("GET /orders HTTP/1.1\nHost: api.example.com\nAuthorization: Bearer {token}\n");
+    std::fs::write(folder.path().join("request.txt"), head).expect("a file");
+    let arguments = ["--request", "request.txt", "--id-token-keys", "nowhere.json", "--output", "json"];
+    let output = run(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let text = text(&output);
+    let signature = token.rsplit('.').next().expect("a signature");
+    assert!(!text.contains(signature), "the token is not told");
+    let explained: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(explained["answer"]["verdict"], "depends");
+    assert_eq!(explained["decided_at"], json!({"file": "iam.yaml", "line": 3}));
+    let verdicts = explained["stages"].as_array().expect("stages").iter();
+    let verdicts = verdicts.map(|line| format!("{} {}", line["stage"], line["verdict"]).replace('"', ""));
+    let expected =
+        ["facts passed", "route passed", "armor passed", "identity depends", "iam passed", "upstream passed"];
+    assert_eq!(verdicts.collect::<Vec<_>>(), expected);
+    let notes = explained["notes"].to_string();
+    assert!(notes.contains("taken for valid") && notes.contains("nowhere.json"), "{notes}");
+}
+
+#[test]
+fn a_forged_signature_is_refused_although_it_is_not_sent_anywhere() {
+    let folder = folder();
+    let mut token = signed(json!({}));
+    let last = token.len() - 20;
+    let other = if token[last..].starts_with('A') { "B" } else { "A" };
+    token.replace_range(last..=last, other);
+    let url = ["--url", "https://api.example.com/orders", "--id-token-keys", "keys.json", "--token", &token];
+    let output = run(folder.path(), &url);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("401         TOKEN_SIGNATURE_INVALID"), "{}", text(&output));
+}
+
+#[test]
+fn who_the_client_is_follows_from_behind() {
+    let folder = folder();
+    let url = ["--url", "https://api.example.com/orders/admin", "--header", "X-Forwarded-For: 198.51.100.7"];
+    let direct = text(&run(folder.path(), &url));
+    assert!(direct.contains("ARMOR_DENIED") && direct.contains("may not speak for others"), "{direct}");
+    let behind = format!("{CONFIGURATION}behind: cloud-run\n");
+    std::fs::write(folder.path().join("firegate.yaml"), behind).expect("a file");
+    let vouched = text(&run(folder.path(), &url));
+    assert!(vouched.contains("TOKEN_MISSING") && vouched.contains("named in X-Forwarded-For"), "{vouched}");
+}
+
+#[test]
+fn what_describes_no_request_is_bad_input() {
+    let folder = folder();
+    let check = |arguments: &[&str], words: &str| {
+        let output = run(folder.path(), arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(words) && output.stdout.is_empty(), "{errors}");
+    };
+    check(&["--url", "ftp://api.example.com/"], "no URL of http or https");
+    check(&["--url", "api.example.com"], "neither a URL nor a path");
+    check(&["--url", "https://api.example.com/", "--header", "nothing"], "no colon");
+    check(&["--request", "nowhere.txt"], "nowhere.txt cannot be read");
+    check(&["--method", "POST"], "--url");
+    let both =
+        ["--url", "https://api.example.com/", "--header", "Authorization: Basic eDp5", "--token", "a.b.c"];
+    check(&both, "beside --token");
+}
