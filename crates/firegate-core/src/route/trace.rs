@@ -57,7 +57,7 @@ impl Routes {
             host: named.map(|(pattern, _)| pattern.to_string()),
             path: found.and_then(|found| found.matched).map(|(pattern, _)| pattern.to_string()),
             place: found.map(|found| found.rule.place.clone()),
-            services: services.map(|choice| (choice.backend.name.clone(), choice.weight)).collect(),
+            services: services.map(|choice| (choice.destination.name().to_owned(), choice.weight)).collect(),
             near,
         }
     }
