@@ -124,7 +124,36 @@ pub(super) fn row(name: &str, rounds: &Rounds, target_us: Option<f64>) -> String
         let verdict = if middle <= target_us { "met" } else { "MISSED" };
         format!("≤ {target_us}: {verdict}")
     });
-    let digits = if middle < 10.0 { 2 } else { 1 };
+    let digits = match middle {
+        middle if middle < 1.0 => 3,
+        middle if middle < 10.0 => 2,
+        _ => 1,
+    };
     let (best, worst) = (rounds.least(), rounds.greatest());
     format!("| {name} | {middle:.digits$} | {best:.digits$} | {worst:.digits$} | {verdict} |")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_criterion_keeps_is_read_with_and_without_a_group() {
+        let results = std::env::temp_dir().join(format!("firegate-criterion-{}", std::process::id()));
+        for folder in ["limiter/ban/new", "limiter/report/new", "check_10,000 lines/new", "report"] {
+            std::fs::create_dir_all(results.join(folder)).expect("a folder");
+        }
+        for (benchmark, nanoseconds) in [("limiter/ban", 97.0), ("check_10,000 lines", 250e6)] {
+            let estimates = serde_json::json!({"median": {"point_estimate": nanoseconds}}).to_string();
+            std::fs::write(results.join(benchmark).join("new/estimates.json"), estimates).expect("a file");
+        }
+        let benchmark = Benchmark { executable: PathBuf::new(), results: results.clone() };
+        let mut figures = Figures::new();
+        let read = benchmark.read(&results, FOLDERS_MAX, &mut figures);
+        std::fs::remove_dir_all(&results).expect("it is removed");
+        read.expect("they are read");
+        let rows = figures.iter().map(|(name, rounds)| row(name, rounds, None)).collect::<Vec<_>>();
+        let whole = "| check_10,000 lines | 250000.0 | 250000.0 | 250000.0 |  |";
+        assert_eq!(rows, [whole, "| limiter/ban | 0.097 | 0.097 | 0.097 |  |"]);
+    }
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,7 @@ use crate::limits::{
     HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX,
     REQUEST_HEAD_TIMEOUT,
 };
+use crate::panics::Panics;
 use crate::requests::HeldBody;
 use crate::stream::{ClientConnection, ConnectionStreams};
 use crate::telemetry::ObservedBody;
@@ -130,8 +132,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = MeteredStream::new(stream, arrival.peer);
+    let panics = Arc::clone(&door.shared.panics);
     let service = service_fn(move |request| answer(door.clone(), streams.clone(), request, arrival));
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(StreamExecutor(panics))
         .timer(TokioTimer::new())
         // WebSockets over HTTP/2 (RFC 8441).
         .enable_connect_protocol()
@@ -148,6 +151,16 @@ where
         .keep_alive_timeout(REQUEST_HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     drive(pin!(connection), drain.begun(), http2::Connection::graceful_shutdown).await
+}
+
+/// Runs the streams of HTTP/2 connections. A panic in one is counted, and resets that stream alone.
+#[derive(Clone, Debug)]
+struct StreamExecutor(Arc<Panics>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
+    fn execute(&self, stream: F) {
+        tokio::spawn(self.0.contain("a stream was given up", stream));
+    }
 }
 
 async fn answer(

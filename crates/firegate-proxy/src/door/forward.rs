@@ -140,10 +140,13 @@ impl RequestContext<'_> {
                 Ok(response) => return Ok(response),
                 Err(refused) => refused,
             };
-            // The token may have been revoked, or signed with a key that Google has withdrawn: a new one is worth a try.
-            let may_remint = refused.by == FrontRefusal::Token && is_without_body && !has_reminted;
-            let refused_token = google_token.as_ref().filter(|_| may_remint);
-            if !refused_token.is_some_and(|token| control.doubt_token(backend, &audience, token)) {
+            // The token may have been revoked, or signed with a key that Google has withdrawn: a new one is worth a try, if not
+            // for this request, of whose body something was sent, then for the next.
+            let is_doubtful = refused.by == FrontRefusal::Token && !has_reminted;
+            let refused_token = google_token.as_ref().filter(|_| is_doubtful);
+            let has_another =
+                refused_token.is_some_and(|token| control.doubt_token(backend, &audience, token));
+            if !has_another || !is_without_body {
                 let detail = format!("{} answered {}: {}", backend.name, refused.status, refused.by.hint());
                 return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
             }

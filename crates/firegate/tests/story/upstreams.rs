@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::gate::{PATIENCE, Site};
-use crate::stack::{Call, at, text};
+use crate::stack::{Answer, Call, at, text};
 
 /// A service that a test writes itself: each request's head is answered by what `answer` makes of it.
 async fn service(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> String {
@@ -108,18 +108,28 @@ async fn when_the_front_refuses_the_kept_token_a_fresh_one_is_tried_once() {
     let send = async |method| Call::new(method, &at(&door, "/")).bearer(&user).send().await;
     let first = send(Method::GET).await;
     assert_eq!(first.status, 200);
-    // The token is revoked; a body that was sent cannot be sent again, and what was not needs no method of its own.
-    refused.lock().expect("the list").push(String::from_utf8(first.body.to_vec()).expect("text"));
+    let send_body =
+        async || Call::new(Method::POST, &at(&door, "/")).bearer(&user).body("a body").send().await;
+    let revoke = |answer: &Answer| {
+        refused.lock().expect("the list").push(String::from_utf8(answer.body.to_vec()).expect("text"));
+    };
+    // The token is revoked; a body that was sent cannot be sent again, and the next one need not learn of it anew.
+    revoke(&first);
     site.stack.clock.advance(5);
-    let with_body = Call::new(Method::POST, &at(&door, "/")).bearer(&user).body("a body").send().await;
-    with_body.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
-    let second = send(Method::POST).await;
+    send_body().await.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
+    let second = send_body().await;
     assert_eq!(second.status, 200, "{:?}", second.body);
     assert_ne!(second.body, first.body);
-    assert_eq!(requests.load(Ordering::Relaxed), 4);
+    assert_eq!(requests.load(Ordering::Relaxed), 3);
+    // What has no body is sent again, whatever its method is: nothing was done with it.
+    revoke(&second);
+    site.stack.clock.advance(31);
+    let third = send(Method::POST).await;
+    assert_eq!(third.status, 200, "{:?}", third.body);
+    assert_eq!(requests.load(Ordering::Relaxed), 5);
     // Now it refuses every token. Another one was minted a short while ago, and is not asked for again.
     refuses_all.send_replace(true);
-    for expected in [5, 6] {
+    for expected in [6, 7] {
         send(Method::GET).await.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
         assert_eq!(requests.load(Ordering::Relaxed), expected);
     }
