@@ -215,7 +215,8 @@ fn tokens(site: &Site, origin: &Running, arguments: &BenchArguments) -> Result<b
                 Some((party, Err(error))) if party.is_firegate() => return Err(error),
                 Some((_, Err(error))) => {
                     println!("{name}: not run: {error:#}");
-                    figures.not_run = Some(format!("{error:#}"));
+                    // It becomes a cell of a table.
+                    figures.not_run = Some(format!("{error:#}").replace(['\n', '|'], " "));
                     continue;
                 }
             };
