@@ -1,7 +1,7 @@
 //! The stable codes of all findings. A code is never given a second meaning.
 //!
 //! `FG0..` concern the form of a file, `FG1..` the configuration, `FG2..` Cloud Armor's security policies, `FG3..` URL maps, `FG4..`
-//! IAM's files, `FG5..` what stands behind a URL map.
+//! IAM's files, `FG5..` expressions, `FG6..` what stands behind a URL map.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -207,17 +207,17 @@ codes! {
     GROUP_UNKNOWN = "FG421";
 
     /// A backend service cannot be read, or there are two of its name.
-    BACKEND_SERVICE = "FG501";
+    BACKEND_SERVICE = "FG601";
     /// The group of a backend service is not known, or leads to no Cloud Run service.
-    ENDPOINT_GROUP = "FG502";
+    ENDPOINT_GROUP = "FG602";
     /// A URL mask cannot be read, or does not say which service is meant.
-    URL_MASK = "FG503";
+    URL_MASK = "FG603";
     /// A Cloud Run service cannot be read, or there is none of its name.
-    CLOUD_RUN_SERVICE = "FG504";
+    CLOUD_RUN_SERVICE = "FG604";
     /// Whom a Cloud Run service answers beside Firegate, or that Firegate may not reach it.
-    CLOUD_RUN_REACH = "FG505";
+    CLOUD_RUN_REACH = "FG605";
     /// A backend service has a security policy, and its backend has none.
-    POLICY_MISSING = "FG506";
+    POLICY_MISSING = "FG606";
 
     /// A security policy is of a kind that Firegate does not evaluate, or has no usable name.
     SECURITY_POLICY = "FG201";
@@ -272,5 +272,7 @@ mod tests {
     fn no_code_has_two_meanings() {
         let distinct: BTreeSet<_> = super::ALL.iter().collect();
         assert_eq!(distinct.len(), super::ALL.len());
+        // Those are the expressions' own.
+        assert!(!super::ALL.iter().any(|code| code.starts_with("FG5")));
     }
 }

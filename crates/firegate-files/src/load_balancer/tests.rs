@@ -17,7 +17,7 @@ connectionDraining:
   drainingTimeoutSec: 0
 creationTimestamp: '2026-07-21T07:16:39.177-07:00'
 customRequestHeaders:
-- X-Client-Region:{client_region}
+- X-Client-Address:{client_ip_address}
 - 'X-Edge: load-balancer'
 description: ''
 enableCDN: false
@@ -138,7 +138,7 @@ fn a_backend_service_is_the_service_of_its_group() {
     let added = &configuration.backends.values().next().unwrap().header_action.request_add;
     assert_eq!(
         added.iter().map(|header| header.name.as_str()).collect::<Vec<_>>(),
-        ["x-client-region", "x-edge"]
+        ["x-client-address", "x-edge"]
     );
 }
 
@@ -187,8 +187,8 @@ fn the_services_that_a_mask_names_are_backends_of_their_own() {
     let configuration = read(CONFIGURATION, BACKEND_SERVICE, &masked("<tag>.example.com/<service>")).unwrap();
     let found = configuration.masked.values().next().unwrap();
     assert_eq!(found.backends.keys().collect::<Vec<_>>(), ["v2.example.com/orders"]);
-    refused(CONFIGURATION, BACKEND_SERVICE, &masked("<version>.example.com"), "FG503");
-    refused(CONFIGURATION, BACKEND_SERVICE, &masked("<tag>.example.com"), "FG503");
+    refused(CONFIGURATION, BACKEND_SERVICE, &masked("<version>.example.com"), "FG603");
+    refused(CONFIGURATION, BACKEND_SERVICE, &masked("<tag>.example.com"), "FG603");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_security_policy_that_is_nowhere_is_refused() {
     let service = format!(
         "{BACKEND_SERVICE}securityPolicy: https://www.googleapis.com/compute/v1/projects/p/global/securityPolicies/shield\n"
     );
-    refused(CONFIGURATION, &service, GROUP, "FG506");
+    refused(CONFIGURATION, &service, GROUP, "FG606");
     let behind = format!("{CONFIGURATION}behind: google-lb\n");
     assert!(read(&behind, &service, GROUP).is_ok());
     let policy = "name: shield\nrules:\n- action: deny(403)\n  match: {versionedExpr: SRC_IPS_V1, config: {srcIpRanges: ['*']}}\n  priority: 2147483647\n";
