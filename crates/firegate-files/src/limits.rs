@@ -53,6 +53,10 @@ pub const POLICY_PRINCIPALS_MAX: usize = 1_500;
 /// How many of them may be groups.
 pub const POLICY_GROUPS_MAX: usize = 250;
 
+/// How many bindings of one role and one member, which differ in their conditions, a policy may have at Google
+/// (<https://cloud.google.com/iam/quotas#limits>).
+pub const POLICY_CONDITIONS_OF_ONE_GRANT_MAX: usize = 20;
+
 /// The longest name of a claim, in bytes.
 pub const CLAIM_NAME_BYTES_MAX: usize = 128;
 

@@ -19,7 +19,7 @@ pub use format::POLICY;
 use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, code};
 use crate::google_file::{Form, GoogleFile, Located, Part};
-use crate::limits::{POLICY_GROUPS_MAX, POLICY_PRINCIPALS_MAX};
+use crate::limits::{POLICY_CONDITIONS_OF_ONE_GRANT_MAX, POLICY_GROUPS_MAX, POLICY_PRINCIPALS_MAX};
 use crate::members::{Member, MemberError};
 use crate::suggestion::{nearest, quoted};
 use condition::condition_of;
@@ -246,6 +246,30 @@ impl Reader<'_> {
                     "let a group or a claim stand for many, or attach the file with `dialect: firegate`";
                 let found = Diagnostic::error(code::IAM_POLICY_TOO_LARGE, message).hint(hint);
                 root.report_field("bindings", self.diagnostics, found);
+            }
+        }
+        self.conditions_of_one_grant(root);
+    }
+
+    /// How many conditions one role and one member may have, each in a binding of its own.
+    fn conditions_of_one_grant(&mut self, root: &Located<'_>) {
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for binding in root.list("bindings").filter(|binding| binding.get("condition").is_some()) {
+            let Some(role) = binding.get("role").and_then(|role| role.text()) else { continue };
+            for member in binding.list("members") {
+                let Some(text) = member.text() else { continue };
+                let count = counts.entry((role, text)).or_default();
+                *count += 1;
+                if *count == POLICY_CONDITIONS_OF_ONE_GRANT_MAX + 1 {
+                    let message = format!(
+                        "{} has the role {} under more than {POLICY_CONDITIONS_OF_ONE_GRANT_MAX} conditions, which Google refuses",
+                        quoted(text),
+                        quoted(role)
+                    );
+                    let hint = "join conditions by `||`, or attach the file with `dialect: firegate`";
+                    let found = Diagnostic::error(code::IAM_POLICY_TOO_LARGE, message).hint(hint);
+                    member.report(self.diagnostics, Part::Value, found);
+                }
             }
         }
     }

@@ -154,11 +154,22 @@ fn googles_bounds_hold_in_googles_dialect() {
         let members = (0..count).map(|n| format!("'{kind}:{n}@example.com'")).collect::<Vec<_>>().join(", ");
         format!("bindings:\n- role: roles/run.invoker\n  members: [{members}]\n")
     };
+    let conditions = |count: usize| {
+        let binding = |n: usize| {
+            format!(
+                "- role: roles/run.invoker\n  members: ['user:ada@example.com', 'user:{n}@example.com']\n  \
+                 condition: {{ title: t, expression: \"request.path == '/{n}'\" }}\n"
+            )
+        };
+        format!("version: 3\nbindings:\n{}", (0..count).map(binding).collect::<String>())
+    };
     for (text, expected) in [
         (members("user", 1_500), true),
         (members("user", 1_501), false),
         (members("group", 250), true),
         (members("group", 251), false),
+        (conditions(20), true),
+        (conditions(21), false),
     ] {
         let (policy, findings) = read(&text, Dialect::Gcloud);
         assert_eq!(policy.is_some(), expected, "{findings:?}");
