@@ -17,6 +17,8 @@ use crate::limiter::{Ban, Limits, RateLimit, RateLimitDescription, RuleLabel, Th
 pub struct Policy {
     /// Its name, as logs show it.
     pub name: String,
+    /// The backend that it is for; the services that one URL mask leads to are one.
+    pub backend: String,
     /// The file that it was read from.
     pub file: Arc<str>,
     pub(super) rules: Vec<PolicyRule>,
@@ -95,6 +97,7 @@ impl Policy {
         let names = policy.user_ip_request_headers.iter();
         Self {
             name: policy.name.clone(),
+            backend: backend.to_owned(),
             file: Arc::clone(&policy.file),
             sources,
             others,

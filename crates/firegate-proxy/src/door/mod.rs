@@ -235,7 +235,11 @@ impl RequestContext<'_> {
             _ => routed.as_ref().and_then(Routed::entry),
         };
         if let Some(entry) = entry {
-            record.routed(entry.backend(), decisions.route(entry.backend()));
+            let route = decisions.route(entry.backend());
+            record.routed(entry.backend(), route);
+            if let Some(screened) = head.facts.screened.get() {
+                decisions.screened(route, screened);
+            }
         }
         *cors_entry = entry.filter(|entry| entry.cors().is_some()).cloned();
         match outcome {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use firegate_core::armor::Screened;
 use firegate_core::reason::{Code, Family};
 use firegate_core::snapshot::Backend;
 
+use super::rule_matches::{PolicyCounts, RuleMatch};
 use super::traffic::{Traffic, TrafficFigures};
 
 /// Permit, answer and a client that left, before the codes.
@@ -47,6 +49,8 @@ impl Route {
 pub(crate) struct Decisions {
     /// The names, sorted, and their counters. Before them are those of requests without a backend, by no name.
     backends: Vec<(String, Arc<Counts>)>,
+    /// The counters of the backends' policies, by the places of the backends.
+    policies: Vec<Option<Arc<PolicyCounts>>>,
     allowed_on_failure: Arc<AtomicU64>,
 }
 
@@ -132,11 +136,15 @@ impl Decisions {
         backends: impl IntoIterator<Item = &'a Arc<Backend>>,
         former: Option<&Self>,
     ) -> Self {
-        let names = backends.into_iter().map(|backend| backend.name.clone()).chain([String::new()]);
+        let backends = backends.into_iter().collect::<Vec<_>>();
+        let before = former.map(|former| former.policies.iter().flatten().cloned().collect::<Vec<_>>());
+        let policies = PolicyCounts::of(backends.iter().copied(), &before.unwrap_or_default());
+        let names = backends.iter().map(|backend| backend.name.clone()).chain([String::new()]);
         let mut counts = names.map(|name| (name, Arc::default())).collect::<BTreeMap<_, _>>();
         counts.extend(former.into_iter().flat_map(|former| former.backends.iter().cloned()));
         let allowed_on_failure = former.map(|former| Arc::clone(&former.allowed_on_failure));
         Self {
+            policies: counts.keys().map(|name| policies.get(name.as_str()).cloned()).collect(),
             backends: counts.into_iter().collect(),
             allowed_on_failure: allowed_on_failure.unwrap_or_default(),
         }
@@ -153,6 +161,25 @@ impl Decisions {
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts what the policy of a request's backend did with it.
+    pub(crate) fn screened(&self, route: Route, screened: &Screened) {
+        if let Some(Some(policy)) = self.policies.get(route.0) {
+            policy.count(screened);
+        }
+    }
+
+    /// The counters of rules that ever matched.
+    pub(super) fn rule_matches(&self) -> Vec<RuleMatch<'_>> {
+        let mut told: Vec<&Arc<PolicyCounts>> = Vec::new();
+        for policy in self.policies.iter().flatten() {
+            // The services that one URL mask leads to have one policy.
+            if !told.iter().any(|other| Arc::ptr_eq(other, policy)) {
+                told.push(policy);
+            }
+        }
+        told.into_iter().flat_map(|policy| policy.written()).collect()
     }
 
     /// A request's answer has begun, so long after the request; the service was asked after `overhead`.

@@ -133,6 +133,8 @@ descriptions! {
         "Requests that could be sent once more: `sent`, or `unaffordable` when too many already were."
     UPSTREAM_REFUSED Counter "firegate_upstream_refused_total" ["backend"]
         "Requests refused because too many were under way: to the backend, or to all."
+    RULE_MATCHES Counter "firegate_security_policy_matches_total" ["backend", "policy", "priority", "outcome"]
+        "Requests that a rule of a security policy decided about, or would have decided about if it were not in preview."
     RATE_LIMIT_REQUESTS Counter "firegate_rate_limit_requests_total" ["backend", "policy", "priority", "outcome"]
         "Requests that a rule of a security policy counted, those of rules in preview included."
     RATE_LIMIT_OVERFLOW Counter "firegate_rate_limit_overflow_total" ["backend", "policy", "priority"]

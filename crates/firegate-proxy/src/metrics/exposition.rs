@@ -106,6 +106,7 @@ impl Collector for Scrape {
         families.all(&GOOGLE_ID_TOKEN_EXPIRY, tokens, Value::Gauge)?;
         families.endpoints(&figures.endpoints)?;
         families.backends(&figures.backends)?;
+        families.rule_matches(&decisions)?;
         families.rate_limits(&figures.limiter, figures.limits_store.as_ref())
     }
 }

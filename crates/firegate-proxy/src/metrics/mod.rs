@@ -10,6 +10,7 @@ mod descriptions;
 mod exposition;
 mod figures;
 mod histogram;
+mod rule_matches;
 mod traffic;
 
 pub(crate) use accept::Format;

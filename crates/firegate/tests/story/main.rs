@@ -18,6 +18,7 @@ mod forwarded_headers;
 mod forwarding;
 mod gate;
 mod google_callers;
+mod iam_policy;
 mod kept_data;
 #[cfg(unix)]
 mod killed;
@@ -39,6 +40,8 @@ mod refused_by_whom;
 mod reloading;
 mod requests;
 mod revocation;
+#[cfg(unix)]
+mod security_policy;
 mod service_view;
 mod stopping;
 #[cfg(unix)]

@@ -1,12 +1,13 @@
-//! What came of limiting rates.
+//! What security policies did, and what came of limiting rates.
 
 use std::fmt;
 
 use firegate_core::limiter::{Event, LimiterFigures};
 
+use super::super::Decisions;
 use super::super::descriptions::{
     LIMITS_STORE_LOSSES, LIMITS_STORE_QUESTIONS, LIMITS_STORE_UP, RATE_LIMIT_KEYS, RATE_LIMIT_KEYS_MAX,
-    RATE_LIMIT_OVERFLOW, RATE_LIMIT_REQUESTS, RATE_LIMIT_WITHOUT_STORE,
+    RATE_LIMIT_OVERFLOW, RATE_LIMIT_REQUESTS, RATE_LIMIT_WITHOUT_STORE, RULE_MATCHES,
 };
 use super::{Families, Value, gauge};
 use crate::limits_store::LimitsStoreFigures;
@@ -23,6 +24,13 @@ const WITHOUT_STORE: [(Event, &str); 3] = [
 ];
 
 impl Families<'_> {
+    pub(super) fn rule_matches(&mut self, decisions: &Decisions) -> fmt::Result {
+        let matches = decisions.rule_matches();
+        let samples =
+            matches.iter().map(|of| ([of.backend, of.policy, of.priority.as_str(), of.outcome], of.count));
+        self.all(&RULE_MATCHES, samples, Value::Counter)
+    }
+
     pub(super) fn rate_limits(
         &mut self,
         limiter: &LimiterFigures,

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
+use firegate_core::armor::{RuleOutcome, RuleRecord, Screened};
 use firegate_core::limiter::{
     Algorithm, Event, LimiterFigures, Limits, MemoryCounters, OnStoreFailure, RateLimit,
     RateLimitDescription, RuleLabel, Threshold,
@@ -9,7 +12,7 @@ use firegate_core::limiter::{
 use firegate_core::reason::Code;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::SystemClock;
-use firegate_files::configuration;
+use firegate_files::configuration::{self, NamedFiles};
 use prometheus_client::metrics::MetricType;
 
 use super::super::descriptions::ALL;
@@ -143,10 +146,24 @@ fn limiter() -> LimiterFigures {
     LimiterFigures { keys: 35, ..counters.figures() }
 }
 
+struct ThePolicy;
+
+impl NamedFiles for ThePolicy {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        let everyone = "{ versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }";
+        Ok(format!("name: edge\nrules: [{{ priority: 2147483647, action: deny(403), match: {everyone} }}]\n"))
+    }
+}
+
 fn encode(format: Format) -> String {
-    let text = "project: demo-project\nallow: [allUsers]\nbackends: { api: 'https://api.example' }\n";
-    let snapshot = Snapshot::compile(&configuration::parse("firegate.yaml", text).expect("a configuration"));
+    let text = "project: demo-project\nallow: [allUsers]\n\
+                backends: { api: { url: 'https://api.example', security_policy: armor.yaml } }\n";
+    let configuration = configuration::parse_with_files("firegate.yaml", text, &ThePolicy);
+    let snapshot = Snapshot::compile(&configuration.expect("a configuration"));
     let decisions = Decisions::new(&snapshot.backends, None);
+    let mut screened = Screened::default();
+    screened.enforced = Some(RuleRecord { position: 0, outcome: RuleOutcome::Deny, rate_limit: None });
+    decisions.screened(decisions.route(&snapshot.backends[0]), &screened);
     decisions.count(Ending::Respond, Route::NONE);
     let api = decisions.route(&snapshot.backends[0]);
     for (route, milliseconds) in [(api, 2), (api, 40), (Route::NONE, 0)] {
@@ -165,6 +182,7 @@ fn it_says_what_the_owners_say() {
         "# TYPE firegate_ready gauge",
         "firegate_ready 1",
         "firegate_panics_total 11",
+        "firegate_security_policy_matches_total{backend=\"api\",policy=\"edge\",priority=\"2147483647\",outcome=\"deny\"} 1",
         "firegate_rate_limit_requests_total{backend=\"api\",policy=\"edge\",priority=\"1000\",outcome=\"conform\"} 1",
         "firegate_rate_limit_requests_total{backend=\"api\",policy=\"edge\",priority=\"1000\",outcome=\"banned\"} 3",
         "firegate_rate_limit_overflow_total{backend=\"api\",policy=\"edge\",priority=\"1000\"} 4",
