@@ -1,6 +1,8 @@
 //! A Firebase project whose every issuer is this test: it signs whatever an attacker would like to have signed, and what an
 //! honest user has.
 
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -12,13 +14,17 @@ use firegate::dev::DevArguments;
 use firegate_core::exchange::{JWT_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT};
 use firegate_core::jose::{RsaSigner, decode_base64url, encode_base64url};
 use firegate_core::time::{Clock, ShiftedClock};
+use firegate_files::configuration::{self, NamedFiles};
 use firegate_proxy::FrontDoor;
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use url::Url;
 
 use crate::site::{echo, listen};
-use crate::stack::{Answer, Call, Stack, at, claims, clock, close, door, stranger};
+use crate::stack::{Answer, Call, Stack, at, claims, clock, close, door, door_of, stranger};
+use crate::wire::rest;
 
 pub(crate) const PROJECT: &str = "demo-project";
 pub(crate) const PROJECT_NUMBER: &str = "123456789012";
@@ -64,6 +70,16 @@ pub(crate) struct Project {
     keys: Url,
 }
 
+/// Files by their names.
+struct Beside<'a>(&'a [(&'a str, &'a str)]);
+
+impl NamedFiles for Beside<'_> {
+    fn read(&self, name: &Path) -> io::Result<String> {
+        let file = self.0.iter().find(|(known, _)| Path::new(known) == name);
+        file.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
 /// A front door before the project's service.
 pub(crate) struct Gate {
     pub(crate) door: FrontDoor,
@@ -102,6 +118,29 @@ impl Project {
         let door = door(&self.configuration(text), &self.clock);
         door.ready().await;
         Gate { door }
+    }
+
+    /// A front door with such a configuration, and the files that it names.
+    pub(crate) async fn gate_with_files(&self, text: &str, files: &[(&str, &str)]) -> Gate {
+        let configuration =
+            configuration::parse_with_files("firegate.yaml", &self.configuration(text), &Beside(files));
+        let configuration = configuration.unwrap_or_else(|found| panic!("{found}"));
+        let door = door_of(configuration, Arc::new(self.clock.clone()), None);
+        door.ready().await;
+        Gate { door }
+    }
+
+    /// A front door that everyone may pass whom these rules of a security policy do not refuse.
+    pub(crate) async fn guarded_gate(&self, rules: &str, more: &str) -> Gate {
+        let policy = format!(
+            "name: edge\nrules:\n{rules}- {{ priority: 2147483647, action: allow, match: {{ versionedExpr: SRC_IPS_V1, \
+             config: {{ srcIpRanges: ['*'] }} }} }}\n"
+        );
+        let text = format!(
+            "backends: {{ api: {{ url: 'SERVICE', security_policy: {{ file: armor.yaml, dialect: firegate }} }} }}\n\
+             allow: [allUsers]\n{more}"
+        );
+        self.gate_with_files(&text, &[("armor.yaml", &policy)]).await
     }
 
     /// A front door with nothing but a backend for every signed-in user.
@@ -175,6 +214,16 @@ impl Gate {
 
     pub(crate) fn call(&self, path: &str) -> Call {
         Call::get(&self.url(path))
+    }
+
+    /// What is answered to a request for this very text as its target, with these lines in its head.
+    pub(crate) async fn raw(&self, target: &str, lines: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.door.address()).await.expect("a connection");
+        let start = format!("GET {target} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n");
+        let request = [start.as_bytes(), lines, b"\r\n"].concat();
+        // The door may have read enough before everything is sent.
+        let _ = stream.write_all(&request).await;
+        rest(&mut stream).await
     }
 
     /// What is answered to a request with this bearer token.
