@@ -314,8 +314,12 @@ fn header_actions_act_in_googles_order() {
     Asked::get("a/").with_facts(|facts| {
         let Ok(Routed::To(entry)) = map.0.routes.select(facts) else { panic!("a service") };
         let mut headers = HeaderMap::new();
-        let facts =
-            HeaderFacts { client_address: [127, 0, 0, 1].into(), is_encrypted: false, protocol: "HTTP/1.1" };
+        let facts = HeaderFacts {
+            client_address: [127, 0, 0, 1].into(),
+            is_encrypted: false,
+            protocol: "HTTP/1.1",
+            geography: None,
+        };
         entry.headers().expect("actions").change_request(&mut headers, &facts);
         let values = headers.get_all("x-way").iter().map(|value| value.to_str().expect("text"));
         assert_eq!(values.collect::<Vec<_>>(), ["service", "rule", "matcher", "map"]);

@@ -144,6 +144,7 @@ impl Compiler<'_> {
             rewrite: action.rewrite.path.as_ref().map(PathRewrite::of),
             host: action.rewrite.host.clone(),
             timeout: action.timeout,
+            max_stream_duration: action.max_stream_duration,
             retry: action.retry.clone(),
             cors: action.cors.as_ref().map(cors),
             delay: action.fault.delay,

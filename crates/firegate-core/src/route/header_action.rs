@@ -8,15 +8,19 @@ use firegate_files::header_names;
 use firegate_files::url_map::{AddedHeader, HeaderAction, HeaderValueTemplate, HeaderVariable, ValuePart};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::armor::Geography;
+
 /// What is known of a request for the variables in the values of headers.
 #[derive(Clone, Copy, Debug)]
-pub struct HeaderFacts {
+pub struct HeaderFacts<'a> {
     /// The client's address.
     pub client_address: IpAddr,
     /// Whether the client spoke TLS.
     pub is_encrypted: bool,
     /// The version of HTTP that the client spoke, for example `HTTP/1.1`.
     pub protocol: &'static str,
+    /// Where addresses are, if a database says so.
+    pub geography: Option<&'a dyn Geography>,
 }
 
 /// What is done to the headers of a request and of its answer, level by level: the weighted service's, the route rule's, the
@@ -64,7 +68,7 @@ impl Changes {
         Self { removed: removed.iter().filter_map(|name| changeable(name)).collect(), added: added.collect() }
     }
 
-    fn apply(&self, headers: &mut HeaderMap, facts: &HeaderFacts) {
+    fn apply(&self, headers: &mut HeaderMap, facts: &HeaderFacts<'_>) {
         for name in &self.removed {
             headers.remove(name);
         }
@@ -94,7 +98,7 @@ impl Value {
         }
     }
 
-    fn with(&self, facts: &HeaderFacts) -> Option<HeaderValue> {
+    fn with(&self, facts: &HeaderFacts<'_>) -> Option<HeaderValue> {
         let template = match self {
             Self::Fixed(value) => return Some(value.clone()),
             Self::Made(template) => template,
@@ -110,6 +114,10 @@ impl Value {
                     text.push_str(if facts.is_encrypted { "true" } else { "false" });
                 }
                 ValuePart::Variable(HeaderVariable::ClientProtocol) => text.push_str(facts.protocol),
+                ValuePart::Variable(HeaderVariable::ClientRegion) => {
+                    let region = facts.geography.and_then(|known| known.locate(facts.client_address).region);
+                    text.extend(region.into_iter().flatten().map(char::from));
+                }
                 // Google writes nothing where it knows nothing.
                 ValuePart::Variable(HeaderVariable::Unknown) => {}
             }
@@ -126,12 +134,12 @@ impl HeaderActions {
 
     /// Changes the headers of a request, out of which the client's protected ones are deleted and into which Firegate's own
     /// are not yet set.
-    pub fn change_request(&self, headers: &mut HeaderMap, facts: &HeaderFacts) {
+    pub fn change_request(&self, headers: &mut HeaderMap, facts: &HeaderFacts<'_>) {
         self.levels.iter().for_each(|level| level.request.apply(headers, facts));
     }
 
     /// Changes the headers of an answer.
-    pub fn change_response(&self, headers: &mut HeaderMap, facts: &HeaderFacts) {
+    pub fn change_response(&self, headers: &mut HeaderMap, facts: &HeaderFacts<'_>) {
         self.levels.iter().for_each(|level| level.response.apply(headers, facts));
     }
 
@@ -144,6 +152,16 @@ impl HeaderActions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::armor::Location;
+
+    #[derive(Debug)]
+    struct Everywhere;
+
+    impl Geography for Everywhere {
+        fn locate(&self, _: IpAddr) -> Location {
+            Location { region: Some(*b"NZ"), asn: None }
+        }
+    }
 
     fn added(name: &str, value: &str, replace: bool) -> AddedHeader {
         let value = HeaderValueTemplate(vec![ValuePart::Text(value.to_owned())]);
@@ -156,8 +174,12 @@ mod tests {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
             headers.append(name, value.parse().expect("a value"));
         }
-        let facts =
-            HeaderFacts { client_address: [203, 0, 113, 9].into(), is_encrypted: true, protocol: "HTTP/2" };
+        let facts = HeaderFacts {
+            client_address: [203, 0, 113, 9].into(),
+            is_encrypted: true,
+            protocol: "HTTP/2",
+            geography: Some(&Everywhere),
+        };
         HeaderActions::new(levels.iter().map(Level::of)).change_request(&mut headers, &facts);
         let line =
             |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().expect("text"));
@@ -187,10 +209,11 @@ mod tests {
             ValuePart::Text(";r=".to_owned()),
             ValuePart::Variable(HeaderVariable::Unknown),
             ValuePart::Variable(HeaderVariable::ClientProtocol),
+            ValuePart::Variable(HeaderVariable::ClientRegion),
         ]);
         let header = AddedHeader { name: "x-client".to_owned(), value, replace: true };
         let action = HeaderAction { request_add: vec![header], ..HeaderAction::default() };
-        assert_eq!(changed(&[action], &[]), ["x-client: ip=203.0.113.9;tls=true;r=HTTP/2"]);
+        assert_eq!(changed(&[action], &[]), ["x-client: ip=203.0.113.9;tls=true;r=HTTP/2NZ"]);
     }
 
     #[test]

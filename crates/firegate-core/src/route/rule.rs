@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use firegate_files::configuration::Endpoint;
 use firegate_files::url_map::{RetryPolicy, RulePlace, Share};
 
 use super::destination::Destination;
@@ -47,6 +48,7 @@ pub(super) struct Services {
     pub(super) rewrite: Option<PathRewrite>,
     pub(super) host: Option<String>,
     pub(super) timeout: Option<Duration>,
+    pub(super) max_stream_duration: Option<Duration>,
     pub(super) retry: Option<RetryPolicy>,
     pub(super) cors: Option<CorsPolicy>,
     pub(super) delay: Option<(Duration, Share)>,
@@ -144,6 +146,17 @@ impl RouteEntry {
     /// purpose have no time-out and are not tried again.
     pub fn timeout(&self) -> Option<Duration> {
         self.services()?.timeout.filter(|_| !self.is_spoilt())
+    }
+
+    /// How long the request and its answer may take from its head on.
+    pub fn max_stream_duration(&self) -> Option<Duration> {
+        self.services()?.max_stream_duration
+    }
+
+    /// The host that the service is told instead of its own. Cloud Run's is never another: its front finds the service by it.
+    pub fn host(&self) -> Option<&str> {
+        let is_on_cloud_run = || self.backend.settings.endpoints().any(Endpoint::is_on_cloud_run);
+        self.services()?.host.as_deref().filter(|_| !is_on_cloud_run())
     }
 
     /// When the request is tried again.

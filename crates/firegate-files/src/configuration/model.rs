@@ -561,6 +561,13 @@ pub enum Trust {
     Emulator,
 }
 
+impl Endpoint {
+    /// Whether it has Cloud Run's own name, by which its front finds the service.
+    pub fn is_on_cloud_run(&self) -> bool {
+        self.url.host_str().is_some_and(|host| host.trim_end_matches('.').ends_with(".run.app"))
+    }
+}
+
 impl Backend {
     /// All origins, the first one first.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {

@@ -143,11 +143,7 @@ static ROUTE_ACTION: MessageType = MessageType {
         Field::without_effect("cachePolicy", Shape::Any, "Firegate caches no answers"),
         Field::evaluated("corsPolicy", Shape::Message(&CORS_POLICY)),
         Field::evaluated("faultInjectionPolicy", Shape::Message(&FAULT_INJECTION)),
-        Field::without_effect(
-            "maxStreamDuration",
-            Shape::Any,
-            "it speaks of the proxies of a service mesh; `streams` and `timeouts` of a backend bound its streams",
-        ),
+        Field::evaluated("maxStreamDuration", Shape::Duration),
         Field::evaluated("requestMirrorPolicy", Shape::Message(&MIRROR)),
         Field::evaluated("retryPolicy", Shape::Message(&RETRY_POLICY)),
         Field::evaluated("timeout", Shape::Duration),
@@ -170,11 +166,8 @@ static URL_REWRITE: MessageType = MessageType {
     name: "UrlRewrite",
     kind: None,
     fields: &[
-        Field::without_effect(
-            "hostRewrite",
-            Shape::Text,
-            "a service is always called by its own host, and told the client's in `X-Forwarded-Host`",
-        ),
+        // Not towards Cloud Run, which finds a service by its host; a finding says so.
+        Field::evaluated("hostRewrite", Shape::Text),
         Field::evaluated("pathPrefixRewrite", Shape::Text),
         Field::evaluated("pathTemplateRewrite", Shape::Text),
         Field::evaluated("regexRewrite", Shape::Message(&REGEX_REWRITE)),

@@ -42,8 +42,22 @@ impl UrlMap {
         self.route_actions().filter_map(|(action, route)| Some((action, route.mirror.as_ref()?)))
     }
 
+    /// Whether any header that is added says where clients are.
+    pub fn asks_for_regions(&self) -> bool {
+        let of_matchers = self.path_matchers.iter().flat_map(|matcher| {
+            let of_rules: Vec<_> = match &matcher.rules {
+                Rules::Paths(_) => Vec::new(),
+                Rules::Routes(rules) => rules.iter().map(|rule| &rule.header_action).collect(),
+            };
+            of_rules.into_iter().chain([&matcher.header_action])
+        });
+        let of_services = self.route_actions().flat_map(|(_, action)| &action.services);
+        let of_services = of_services.map(|service| &service.header_action);
+        of_matchers.chain(of_services).chain([&self.header_action]).any(HeaderAction::asks_for_regions)
+    }
+
     /// Every action that leads to services.
-    fn route_actions(&self) -> impl Iterator<Item = (&Action, &RouteAction)> {
+    pub fn route_actions(&self) -> impl Iterator<Item = (&Action, &RouteAction)> {
         let of_rules = self.path_matchers.iter().flat_map(|matcher| {
             let (paths, routes) = match &matcher.rules {
                 Rules::Paths(rules) => (rules.as_slice(), &[][..]),
@@ -246,6 +260,8 @@ pub struct RouteAction {
     pub rewrite: UrlRewrite,
     /// How long the whole answer may take from the end of the request, retries included.
     pub timeout: Option<Duration>,
+    /// How long the request and its answer may take from its head on.
+    pub max_stream_duration: Option<Duration>,
     /// When it is tried again.
     pub retry: Option<RetryPolicy>,
     /// Where a copy of the request goes.
@@ -428,6 +444,16 @@ pub struct HeaderAction {
     pub response_add: Vec<AddedHeader>,
 }
 
+impl HeaderAction {
+    /// Whether any header that is added says where clients are.
+    pub fn asks_for_regions(&self) -> bool {
+        let added = self.request_add.iter().chain(&self.response_add);
+        added
+            .flat_map(|header| &header.value.0)
+            .any(|part| *part == ValuePart::Variable(HeaderVariable::ClientRegion))
+    }
+}
+
 /// A header that is added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddedHeader {
@@ -461,6 +487,8 @@ pub enum HeaderVariable {
     ClientEncrypted,
     /// The version of HTTP that the client spoke.
     ClientProtocol,
+    /// The client's country, where a database says so.
+    ClientRegion,
     /// What Firegate does not know, and Google writes as nothing when it does not.
     Unknown,
 }

@@ -81,7 +81,9 @@ impl RequestContext<'_> {
         inject_faults(route).await?;
         let mut retries = route.and_then(RouteEntry::retry).map(Retries::new);
         let per_try = retries.as_ref().and_then(Retries::per_try_timeout);
-        let limits = TimeLimits { whole: route.and_then(RouteEntry::timeout), per_try };
+        let (whole, stream) =
+            (route.and_then(RouteEntry::timeout), route.and_then(RouteEntry::max_stream_duration));
+        let limits = TimeLimits { whole, per_try, stream };
         let mut passage = self.enter(backend, limits, body.is_end_stream())?;
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
@@ -93,8 +95,12 @@ impl RequestContext<'_> {
             let why = "the WebSocket's handshake has no key, or more than one";
             return Err(denial(Reason::RequestMalformed { why }, Stage::Upstream));
         }
-        let sending =
-            Sending { target: service_target(head, &forwarding)?, wants_upgrade, progress: progress.clone() };
+        let sending = Sending {
+            target: service_target(head, &forwarding)?,
+            host: route.and_then(RouteEntry::host).and_then(|host| host.parse().ok()),
+            wants_upgrade,
+            progress: progress.clone(),
+        };
         let forward =
             Forward { context: self, forwarding: &forwarding, head, parts, handshake, lease, progress };
         if is_without_body && !wants_upgrade {
@@ -296,9 +302,9 @@ impl Forward<'_> {
     }
 
     /// What the route does to headers, and what is known for their variables.
-    fn header_actions(&self) -> Option<(&HeaderActions, HeaderFacts)> {
+    fn header_actions(&self) -> Option<(&HeaderActions, HeaderFacts<'_>)> {
         let actions = self.forwarding.route()?.headers()?;
-        Some((actions, header_facts(&self.head.client, self.parts.version)))
+        Some((actions, header_facts(&self.context.generation, &self.head.client, self.parts.version)))
     }
 
     /// The path that was asked for, if the service gets another one, with the query as the service gets it.
@@ -390,8 +396,13 @@ impl Forward<'_> {
 }
 
 /// What is known for the variables in the values of headers.
-pub(super) fn header_facts(client: &Client, version: Version) -> HeaderFacts {
+pub(super) fn header_facts<'a>(
+    generation: &'a Generation,
+    client: &Client,
+    version: Version,
+) -> HeaderFacts<'a> {
     HeaderFacts {
+        geography: generation.snapshot.geography.as_deref(),
         client_address: client.address,
         is_encrypted: client.scheme == "https",
         protocol: match version {

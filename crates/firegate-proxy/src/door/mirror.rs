@@ -82,7 +82,8 @@ impl Mirrored {
             version: self.version,
             removal: permit.removal(),
             copies_authorization: permit.copies_authorization(),
-            actions: actions.map(|actions| (actions, header_facts(&self.client, self.version))),
+            actions: actions
+                .map(|actions| (actions, header_facts(&self.generation, &self.client, self.version))),
             original_path: None,
             handshake: None,
             // They are the policy's of the other backend.
@@ -92,7 +93,7 @@ impl Mirrored {
         }
         .apply(request.headers_mut());
         let progress = BodyProgress::default();
-        let sending = Sending { target: self.target, wants_upgrade: false, progress };
+        let sending = Sending { target: self.target, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
         Ok(response.status())
     }

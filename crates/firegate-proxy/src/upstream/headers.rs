@@ -46,7 +46,7 @@ pub(crate) struct RequestHeaders<'a> {
     /// The Authorization header is copied to where API Gateway leaves it.
     pub(crate) copies_authorization: bool,
     /// What the route does to headers.
-    pub(crate) actions: Option<(&'a HeaderActions, HeaderFacts)>,
+    pub(crate) actions: Option<(&'a HeaderActions, HeaderFacts<'a>)>,
     /// The path and query that were asked for, if the service gets another path.
     pub(crate) original_path: Option<HeaderValue>,
     /// The WebSocket that the client asked for.

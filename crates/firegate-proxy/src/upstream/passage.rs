@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 use firegate_core::snapshot::Backend;
-use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version, header};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -75,12 +75,16 @@ pub(crate) struct TimeLimits {
     pub(crate) whole: Option<Duration>,
     /// For each try.
     pub(crate) per_try: Option<Duration>,
+    /// From the head of the request to the end of its answer.
+    pub(crate) stream: Option<Duration>,
 }
 
 /// What is to be sent, beside the request itself.
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) target: PathAndQuery,
+    /// The host that the service is told, if not its own.
+    pub(crate) host: Option<Authority>,
     pub(crate) wants_upgrade: bool,
     pub(crate) progress: BodyProgress,
 }
@@ -134,7 +138,12 @@ impl Upstream {
             attempts: 0,
             is_repeat: false,
             limits,
-            deadline: self.total_timeout.map(|total| Instant::now() + total),
+            deadline: self
+                .total_timeout
+                .into_iter()
+                .chain(limits.stream)
+                .min()
+                .map(|most| Instant::now() + most),
             expectation: None,
             tunnel: None,
         };
@@ -495,14 +504,15 @@ fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endp
     uri.path_and_query = Some(sending.target.clone());
     match connection {
         Connection::Http1 { .. } => {
-            request.headers_mut().insert(header::HOST, endpoint.host.clone());
+            let host = sending.host.as_ref().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+            request.headers_mut().insert(header::HOST, host.unwrap_or_else(|| endpoint.host.clone()));
             *request.version_mut() = Version::HTTP_11;
         }
         Connection::Http2 { .. } => {
             request.headers_mut().remove(header::HOST);
             *request.version_mut() = Version::HTTP_2;
             uri.scheme = Some(endpoint.scheme.clone());
-            uri.authority = Some(endpoint.authority.clone());
+            uri.authority = Some(sending.host.as_ref().unwrap_or(&endpoint.authority).clone());
             if sending.wants_upgrade {
                 ask_over_http2(request);
             }

@@ -209,6 +209,27 @@ async fn a_rules_timeout_holds_for_the_whole_answer() {
 }
 
 #[tokio::test]
+async fn a_stream_lasts_as_long_as_its_rule_allows() {
+    let web = endless().await;
+    let map = "defaultRouteAction: {maxStreamDuration: {nanos: 50000000}}\n";
+    let door = door_of(configuration(map, [&web, &web]), Arc::new(clock()), None);
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let url = at(&door, "/").as_str().parse().expect("a URL");
+    let answer = client.get(url).await.expect("a head");
+    assert!(answer.into_body().collect().await.is_err(), "an answer that never ends is cut off");
+    close(door).await;
+}
+
+#[tokio::test]
+async fn the_service_is_told_the_host_that_the_map_says_and_the_clients_beside_it() {
+    let door = door("defaultRouteAction: {urlRewrite: {hostRewrite: inner.example}}\n").await;
+    let got = seen(&Call::get(&at(&door, "/")).header("host", "www.example.com").send().await);
+    assert_eq!(got["headers"]["host"], "inner.example");
+    assert_eq!(got["headers"]["x-forwarded-host"], "www.example.com");
+    close(door).await;
+}
+
+#[tokio::test]
 async fn a_copy_goes_to_the_mirror_and_its_answer_to_nobody() {
     let (seen, mut copies) = mpsc::unbounded_channel();
     let answer = move |request: axum::extract::Request| {

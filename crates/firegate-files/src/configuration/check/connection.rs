@@ -77,7 +77,7 @@ impl Checker<'_> {
         endpoints: Option<&[Endpoint]>,
     ) -> Option<HealthCheck> {
         let path = backend.key("health_check");
-        let is_serverless = endpoints.is_some_and(|all| all.iter().any(is_on_cloud_run));
+        let is_serverless = endpoints.is_some_and(|all| all.iter().any(Endpoint::is_on_cloud_run));
         if is_serverless || credential.is_some_and(|credential| *credential != Credential::None) {
             let message = "a health check carries no credential, and is not for Cloud Run";
             let found = Diagnostic::error(code::HEALTH_CHECK, message)
@@ -105,11 +105,6 @@ impl Checker<'_> {
         let timeout = self.duration(&timeout_path, source.timeout, HEALTH_CHECK_TIMEOUT_DEFAULT, range);
         Some(HealthCheck { path: asked, interval: interval?, timeout: timeout? })
     }
-}
-
-/// Whether the endpoint has Cloud Run's own name. What answers there keeps an instance awake, and says nothing of the others.
-fn is_on_cloud_run(endpoint: &Endpoint) -> bool {
-    endpoint.url.host_str().is_some_and(|host| host.trim_end_matches('.').ends_with(".run.app"))
 }
 
 fn shortest() -> Duration {

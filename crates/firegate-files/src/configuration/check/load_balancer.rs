@@ -253,9 +253,8 @@ impl Checker<'_> {
     /// Google tokens for a host of the operator's own have an audience that the service must have been told of.
     pub(super) fn audience_is_meant(&mut self, path: &YamlPath, endpoints: &[Endpoint]) {
         let is_own = |endpoint: &&Endpoint| {
-            let host = endpoint.url.host_str().unwrap_or_default().trim_end_matches('.');
             endpoint.url.scheme() == "https"
-                && !host.ends_with(".run.app")
+                && !endpoint.is_on_cloud_run()
                 && !crate::configuration::google::is_loopback(&endpoint.url)
         };
         let Some(endpoint) = endpoints.iter().find(is_own) else { return };

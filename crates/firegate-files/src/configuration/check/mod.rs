@@ -134,6 +134,7 @@ impl Checker<'_> {
         let deny_policies = self.deny_policies(source.deny_policies.take(), groups.as_ref());
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
         self.security_policies(backends, behind.as_ref(), geo.is_some());
+        self.regions_of_headers(routing.as_ref(), backends, geo.is_some());
         self.limits_per_instance(backends, behind.as_ref(), limits_store.as_ref());
         if let Some(backends) = backends {
             self.policies_of_services(&exports, backends, behind.as_ref());

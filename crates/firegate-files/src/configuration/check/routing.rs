@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Checker;
-use crate::configuration::model::{Backend, PolicyFile, Route, Routing};
+use crate::configuration::model::{Backend, Endpoint, PolicyFile, Route, Routing};
 use crate::configuration::names::BackendName;
 use crate::configuration::path_pattern::PathPattern;
 use crate::configuration::source::{FileSource, RouteSource};
@@ -61,7 +61,37 @@ impl Checker<'_> {
                 self.report_part(&YamlPath::root().key("backends").key(name.as_str()), Part::Key, found);
             }
         }
+        self.hosts_that_are_not_rewritten(path, &map, backends);
         Some(Arc::new(map))
+    }
+
+    /// Cloud Run's front finds a service by the host, so its own is kept.
+    fn hosts_that_are_not_rewritten(
+        &mut self,
+        path: &YamlPath,
+        map: &UrlMap,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+    ) {
+        let is_on_cloud_run = |service: &url_map::WeightedService| {
+            let backend = backends?.iter().find(|(name, _)| name.as_str() == service.service.as_str());
+            backend.map(|(_, backend)| backend.endpoints().any(Endpoint::is_on_cloud_run))
+        };
+        for (action, route) in map.route_actions() {
+            let Some(host) = &route.rewrite.host else { continue };
+            let Some(service) = route.services.iter().find(|service| is_on_cloud_run(service) == Some(true))
+            else {
+                continue;
+            };
+            let message = format!(
+                "the `hostRewrite` in line {} of the URL map has no effect on `{}`: Cloud Run finds a service by its own host",
+                action.place.line, service.service
+            );
+            let hint = format!(
+                "remove it; the service finds the client's host in `X-Forwarded-Host`, and a header action can tell it {}",
+                quoted(host)
+            );
+            self.report(path, Diagnostic::warning(code::URL_MAP_REWRITE, message).hint(hint));
+        }
     }
 
     /// All paths go to the only backend.

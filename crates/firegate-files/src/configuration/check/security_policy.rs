@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Checker;
-use crate::configuration::model::{Backend, Behind, PolicyFile};
+use crate::configuration::model::{Backend, Behind, PolicyFile, Routing};
 use crate::configuration::names::BackendName;
 use crate::configuration::source::FileSource;
 use crate::diagnostic::{Diagnostic, YamlPath, code};
@@ -44,6 +44,24 @@ impl Checker<'_> {
             if behind.is_some_and(|behind| *behind == Some(Behind::GoogleLoadBalancer)) {
                 self.counted_upstream(&path, policy);
             }
+        }
+    }
+
+    /// A header that is to say where clients are says nothing without a database.
+    pub(super) fn regions_of_headers(
+        &mut self,
+        routing: Option<&Routing>,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+        knows_regions: bool,
+    ) {
+        let in_map = matches!(routing, Some(Routing::UrlMap(map)) if map.asks_for_regions());
+        let in_service =
+            backends.into_iter().flatten().any(|(_, backend)| backend.header_action.asks_for_regions());
+        if (in_map || in_service) && !knows_regions {
+            let message = "`{client_region}` is empty: a header asks where clients are, and nothing says so";
+            let hint = "name a database: `geo: { mmdb: country.mmdb }`";
+            let path = YamlPath::root().key(if in_map { "url_map" } else { "load_balancer" });
+            self.report(&path, Diagnostic::warning(code::REGIONS_MISSING, message).hint(hint));
         }
     }
 

@@ -162,6 +162,7 @@ impl Checker<'_> {
         let Some(action) = action else { return Some(RouteAction { services, ..RouteAction::default() }) };
         let rewrite = action.get("urlRewrite").map(|rewrite| self.rewrite(rule, &rewrite));
         let timeout = action.get("timeout").map(|timeout| self.span(&timeout));
+        let max_stream = action.get("maxStreamDuration").map(|duration| self.span(&duration));
         let retry = action.get("retryPolicy").map(|policy| self.retry(&policy));
         let mirror = action.get("requestMirrorPolicy").map(|policy| self.mirror(&policy));
         let cors = action.get("corsPolicy").map(|policy| self.cors(&policy));
@@ -170,6 +171,7 @@ impl Checker<'_> {
             services,
             rewrite: rewrite.map_or(Some(UrlRewrite::default()), |rewrite| rewrite)?,
             timeout: given(timeout)?,
+            max_stream_duration: given(max_stream)?,
             retry: given(retry)?,
             mirror: given(mirror)?,
             cors: given(cors)?.filter(|_| !is_true(action.get("corsPolicy").as_ref(), "disabled")),
@@ -214,8 +216,8 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let host = rewrite.get("hostRewrite").and_then(|host| host.text()).map(str::to_owned);
-        Some(UrlRewrite { host, path })
+        let host = rewrite.get("hostRewrite").map(|host| self.host_to_go_to(&host, code::URL_MAP_REWRITE));
+        Some(UrlRewrite { host: given(host)?, path })
     }
 
     fn prefix_rewrite(&mut self, rule: &Located<'_>, prefix: &Located<'_>) -> Option<PathRewrite> {
@@ -310,7 +312,7 @@ impl Checker<'_> {
     }
 
     fn redirect(&mut self, redirect: &Located<'_>) -> Option<UrlRedirect> {
-        let host = redirect.get("hostRedirect").map(|host| self.redirect_host(&host));
+        let host = redirect.get("hostRedirect").map(|host| self.host_to_go_to(&host, code::URL_MAP_REDIRECT));
         let path = match (redirect.get("pathRedirect"), redirect.get("prefixRedirect")) {
             (None, None) => Some(RedirectPath::Kept),
             (Some(path), None) => self.made_path(&path, code::URL_MAP_REDIRECT).map(RedirectPath::Whole),
@@ -350,7 +352,8 @@ impl Checker<'_> {
         Some(redirected)
     }
 
-    fn redirect_host(&mut self, host: &Located<'_>) -> Option<String> {
+    /// A host that a service or client is sent to.
+    fn host_to_go_to(&mut self, host: &Located<'_>, code: &'static str) -> Option<String> {
         let text = host.text()?;
         let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
         let is_name = !name.is_empty()
@@ -361,7 +364,7 @@ impl Checker<'_> {
         }
         self.error(
             host,
-            code::URL_MAP_REDIRECT,
+            code,
             format!("{} is not a host", quoted(text)),
             "write for example `www.example.com`",
         );

@@ -9,10 +9,11 @@ use crate::header_names;
 use crate::suggestion::quoted;
 
 /// The variables of Google's that Firegate has a value for.
-const VARIABLES: [(&str, HeaderVariable); 3] = [
+const VARIABLES: [(&str, HeaderVariable); 4] = [
     ("client_ip_address", HeaderVariable::ClientIpAddress),
     ("client_encrypted", HeaderVariable::ClientEncrypted),
     ("client_protocol", HeaderVariable::ClientProtocol),
+    ("client_region", HeaderVariable::ClientRegion),
 ];
 
 impl Checker<'_> {

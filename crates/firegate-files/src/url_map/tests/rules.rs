@@ -254,7 +254,7 @@ fn no_header_of_firegates_is_the_maps_to_change() {
 #[test]
 fn added_headers_replace_unless_they_hold_a_variable() {
     let text = map(
-        "headerAction:\n  requestHeadersToAdd:\n  - {headerName: X-A, headerValue: v}\n  - {headerName: x-b, headerValue: 'ip={client_ip_address};{client_region}'}\n  - {headerName: x-c, headerValue: '{not a variable}', replace: false}\n  responseHeadersToAdd: [{headerName: Strict-Transport-Security, headerValue: max-age=1}]\n",
+        "headerAction:\n  requestHeadersToAdd:\n  - {headerName: X-A, headerValue: v}\n  - {headerName: x-b, headerValue: 'ip={client_ip_address};{client_rtt_msec}'}\n  - {headerName: x-c, headerValue: '{not a variable}', replace: false}\n  responseHeadersToAdd: [{headerName: Strict-Transport-Security, headerValue: max-age=1}]\n",
     );
     check(&text, &["note FG310 headerAction.requestHeadersToAdd[1].headerValue"]);
     let added = accepted(&text).header_action.request_add;
@@ -302,9 +302,10 @@ fn rewrites_and_redirects() {
             &[&format!("FG311 {at}.pathPrefixRewrite")],
         );
     }
+    check(&rewrite("{prefixMatch: /a}", "{hostRewrite: b.example}"), &[]);
     check(
-        &rewrite("{prefixMatch: /a}", "{hostRewrite: b.example}"),
-        &[&format!("note FG014 {at}.hostRewrite")],
+        &rewrite("{prefixMatch: /a}", "{hostRewrite: 'b.example/x'}"),
+        &[&format!("FG311 {at}.hostRewrite")],
     );
     check(
         &matcher(
@@ -348,6 +349,8 @@ fn what_happens_on_the_way_has_its_ranges() {
     };
     check_action("timeout: {seconds: '30', nanos: 5}", &[]);
     check_action("timeout: {seconds: 0}", &["FG313 @timeout"]);
+    check_action("maxStreamDuration: {seconds: 90}", &[]);
+    check_action("maxStreamDuration: {seconds: 0}", &["FG313 @maxStreamDuration"]);
     check_action("timeout: {seconds: 3601}", &["FG313 @timeout"]);
     check_action("timeout: 30s", &["FG005 @timeout"]);
     check_action(

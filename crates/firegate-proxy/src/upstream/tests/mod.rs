@@ -86,6 +86,7 @@ impl Site {
         let mut passage = self.upstream.enter(0, TimeLimits::default())?;
         let sending = Sending {
             target: "/a?b=c".parse().expect("a target"),
+            host: None,
             wants_upgrade: false,
             progress: BodyProgress::default(),
         };
