@@ -35,6 +35,7 @@ mod worker;
 pub use assertions::AssertionKeyError;
 #[doc(hidden)]
 pub use connection::framing;
+pub use door::OwnPath;
 pub use geography::{GeographyError, open_geography};
 pub use limits_store::LimitsStoreError;
 pub use listen::{CertificateError, InheritError, InheritedSockets};

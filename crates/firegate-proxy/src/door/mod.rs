@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::connection::Arrival;
 use crate::connection::framing::Violation;
-use crate::exchange::{self, ExchangeRefused, METADATA_PATH};
+use crate::exchange::{self, ExchangeRefused};
 use crate::generation::{Generation, ProcessOptions};
 use crate::limits::{EXCHANGES_MAX, MIRRORED_REQUESTS_MAX};
 use crate::listen::Entrance;
@@ -40,7 +40,8 @@ use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 use crate::well_known;
 
 pub(crate) use hints::Hints;
-use own_paths::{PreflightMarker, WELL_KNOWN, preflight, redirect};
+pub use own_paths::OwnPath;
+use own_paths::{PreflightMarker, preflight, redirect};
 pub(crate) use refused::{Refused, denial, fault};
 
 /// What every worker shares.
@@ -210,16 +211,16 @@ impl RequestContext<'_> {
             let why = "the host is none of this machine's: a page may have pointed its own name here";
             return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
         }
-        if let Some(name) = head.facts.path.as_str().strip_prefix(WELL_KNOWN) {
-            return self.well_known(name, &head, parts, body, record).await;
-        }
-        if head.facts.path.may_be_read_in(WELL_KNOWN) {
-            let why = "the path's encoded slash would lead to Firegate's own paths if it were decoded";
-            return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
-        }
-        if snapshot.exchanges_tokens && head.facts.path.as_str() == METADATA_PATH {
-            return Ok(well_known::only_reads(parts)
-                .unwrap_or_else(|| exchange::metadata(&snapshot.identity.issuer)));
+        let own = OwnPath::of(&head.facts, snapshot.exchanges_tokens);
+        match own.map_err(|reason| denial(reason, Stage::Facts))? {
+            Some(OwnPath::WellKnown(name)) => {
+                return self.well_known(name, &head, parts, body, record).await;
+            }
+            Some(OwnPath::Metadata) => {
+                return Ok(well_known::only_reads(parts)
+                    .unwrap_or_else(|| exchange::metadata(&snapshot.identity.issuer)));
+            }
+            None => {}
         }
         let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
         let routed = match &outcome {

@@ -8,6 +8,7 @@ use firegate_core::reason::Code;
 use firegate_files::configuration::{self, Configuration, NamedFiles};
 use firegate_files::decision_cases::{self, ConfigurationSource, DecisionCase};
 use firegate_files::diagnostic::Diagnostics;
+use firegate_files::yaml::{self, Document};
 
 use crate::named_files::DiskFiles;
 
@@ -18,6 +19,8 @@ pub struct CaseFile {
     pub name: String,
     /// The configuration that decides.
     pub configuration: Configuration,
+    /// The same as a tree, for the places of its keys.
+    pub document: Option<Document>,
     /// The cases.
     pub cases: Vec<DecisionCase>,
 }
@@ -85,7 +88,8 @@ impl CaseFile {
         let files = BroughtFiles { brought: &file.files, directory, disk: DiskFiles::default() };
         let configuration =
             configuration::parse_with_files(&source, &text, &files).map_err(CaseFileError::Check)?;
-        Ok(Self { name, configuration, cases: file.cases })
+        let document = yaml::parse(&source, &text, &mut Diagnostics::new());
+        Ok(Self { name, configuration, document, cases: file.cases })
     }
 }
 

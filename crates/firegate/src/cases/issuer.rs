@@ -41,7 +41,7 @@ impl Issuer {
     ///
     /// # Errors
     /// Never, unless its own key cannot be read.
-    pub(super) fn key_ring(&self) -> anyhow::Result<KeyRing> {
+    pub(crate) fn key_ring(&self) -> anyhow::Result<KeyRing> {
         let keys = KeySet::parse_rs256(self.key_set().to_string().as_bytes())?;
         Ok(KeyRing { id_token: KeyState::Usable(Arc::new(keys)), ..KeyRing::default() })
     }

@@ -11,11 +11,14 @@ use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration};
 use firegate_files::diagnostic::{Diagnostics, Style};
 
+use crate::cases::CaseFileError;
 use crate::named_files::DiskFiles;
 
 use super::keys::{self, KeySource};
 use super::limits::TOKEN_TEXT_BYTES_MAX;
-use super::request::{RequestArguments, document, render_request_text};
+use super::request::{
+    CaseError, RequestArguments, RequestExplanation, document, explain_case, render_request_text,
+};
 use super::simulate::{render_simulation_text, simulate};
 use super::{DoorVerdict, ExplainInput, explain, pasted, render_text};
 
@@ -143,7 +146,7 @@ pub async fn run(
         keys: &fetched.ring,
         keys_problem: fetched.problem,
         assumptions,
-        now: clock.now(),
+        now: arguments.request.at.unwrap_or_else(|| clock.now()),
     });
     let text = match arguments.output {
         OutputFormat::Text => render_text(&explanation, colours),
@@ -160,6 +163,14 @@ async fn run_request(
     out: &mut dyn Write,
     colours: bool,
 ) -> anyhow::Result<ExplainOutcome> {
+    if let (Some(file), Some(name)) = (&arguments.request.request, &arguments.request.case) {
+        return match explain_case(file, name, arguments.config.as_deref(), clock.now()) {
+            Ok(explanation) => write_request(&explanation, arguments.output, out, colours),
+            Err(CaseError::File(CaseFileError::Check(diagnostics))) => Ok(bad_input(&diagnostics)),
+            Err(CaseError::File(error)) => Err(error.into()),
+            Err(CaseError::Other(error)) => Err(error),
+        };
+    }
     let text = arguments.token.as_deref().map(|flag| token(Some(flag))).transpose()?;
     let given = arguments.request.read(text.as_deref())?;
     let mut assumptions = Vec::new();
@@ -171,10 +182,18 @@ async fn run_request(
     let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
     let file = arguments.config.as_deref();
     let explained = arguments.request.explain(&given, &configuration, file, source, assumptions, clock.now());
-    let explanation = explained.await?;
-    let text = match arguments.output {
-        OutputFormat::Text => render_request_text(&explanation, colours),
-        OutputFormat::Json => serde_json::to_string_pretty(&explanation)? + "\n",
+    write_request(&explained.await?, arguments.output, out, colours)
+}
+
+fn write_request(
+    explanation: &RequestExplanation,
+    output: OutputFormat,
+    out: &mut dyn Write,
+    colours: bool,
+) -> anyhow::Result<ExplainOutcome> {
+    let text = match output {
+        OutputFormat::Text => render_request_text(explanation, colours),
+        OutputFormat::Json => serde_json::to_string_pretty(explanation)? + "\n",
     };
     write(out, &text)?;
     Ok(match explanation.answer.verdict {

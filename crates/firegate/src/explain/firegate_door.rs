@@ -201,6 +201,12 @@ impl FiregateAnswer {
         Self::denied(&Denial { reason: reason.clone(), stage: Stage::Facts })
     }
 
+    /// The answer at one of Firegate's own paths.
+    pub(super) fn of_own_path() -> Self {
+        let message = "answered by Firegate itself: it is one of its own paths, which are never routed";
+        Self::unrefused(DoorVerdict::Passes, message.to_owned())
+    }
+
     /// The answer where a URL map spoils requests on purpose.
     pub(super) fn of_aborted(reason: &Reason) -> Self {
         Self::denied(&Denial { reason: reason.clone(), stage: Stage::Route })

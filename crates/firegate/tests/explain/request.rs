@@ -477,7 +477,52 @@ fn what_describes_no_request_is_bad_input() {
     check(&["--url", "https://api.example.com/", "--header", "nothing"], "no colon");
     check(&["--request", "nowhere.txt"], "nowhere.txt cannot be read");
     check(&["--method", "POST"], "--url");
+    check(&["--on-cloud-run"], "--url");
     let both =
         ["--url", "https://api.example.com/", "--header", "Authorization: Basic eDp5", "--token", "a.b.c"];
     check(&both, "beside --token");
+}
+
+#[test]
+fn a_decision_case_is_explained_by_its_name() {
+    let folder = folder();
+    let cases = "\
+configuration: firegate.yaml
+cases:
+- name: ada reads her orders
+  request: GET https://api.example.com/orders
+  user: { uid: ada, email: ada@example.com }
+  expect: { passes_to: orders }
+- name: eve does not
+  request: { url: 'https://api.example.com/orders', client: 198.51.100.9 }
+  user: eve
+  expect: { refused: NO_INVOKER_BINDING }
+";
+    std::fs::write(folder.path().join("cases.yaml"), cases).expect("a file");
+    let explain = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+        let output = command.args(["explain", "--request", "cases.yaml"]).args(arguments);
+        let output = output.current_dir(folder.path()).env_clear().output().expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (code, ada) = explain(&["--case", "ada reads her orders"]);
+    assert!(
+        code == Some(0) && ada.contains("user:ada@example.com may call \"orders\" (iam.yaml:3)"),
+        "{ada}"
+    );
+    let (code, eve) = explain(&["--case", "eve does not"]);
+    assert!(code == Some(1) && eve.contains("403         NO_INVOKER_BINDING"), "{eve}");
+    assert!(eve.contains("198.51.100.9: as the case says") && eve.contains("cases.yaml:7"), "{eve}");
+    let (code, nobody) = explain(&["--case", "nobody"]);
+    assert!(code == Some(2) && nobody.contains("eve does not"), "{nobody}");
+}
+
+#[test]
+fn firegates_own_paths_are_answered_and_never_routed() {
+    let answer = |path: &str| explained(0, None, &["--url", &format!("https://api.example.com{path}")]);
+    assert!(answer("/.well-known/firegate/jwks.json").contains("answered by Firegate itself"));
+    let nothing = explained(1, None, &["--url", "https://api.example.com/.well-known/firegate/other"]);
+    assert!(nothing.contains("404         ROUTE_NOT_FOUND"), "{nothing}");
+    let encoded = explained(1, None, &["--url", "https://api.example.com/.well-known%2Ffiregate/ready"]);
+    assert!(encoded.contains("would lead to Firegate's own paths"), "{encoded}");
 }

@@ -13,6 +13,8 @@ use firegate_files::yaml::{self, Document};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::cases::{CaseFile, CaseFileError, Issuer};
+
 use super::super::keys::{self, FetchedKeys, KeySource};
 use super::super::limits::REQUEST_BYTES_MAX;
 use super::super::pasted;
@@ -23,10 +25,14 @@ const ADDRESS_ASSUMED: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
 /// The arguments about a whole request.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(group(clap::ArgGroup::new("asked").args(["request", "url"])))]
 pub struct RequestArguments {
     /// Explain a whole request, whose head is in this file as it travels, or as `curl -v` shows it; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "url"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
     pub request: Option<PathBuf>,
+    /// The decision case of this name: the file for `--request` is then one of those that `firegate test` runs.
+    #[arg(long, value_name = "NAME", requires = "request", conflicts_with_all = ["address", "at", "token"])]
+    pub case: Option<String>,
     /// Explain a whole request for this URL.
     #[arg(long, conflicts_with = "path")]
     pub url: Option<String>,
@@ -37,13 +43,13 @@ pub struct RequestArguments {
     #[arg(long, value_name = "FIELD", requires = "url")]
     pub header: Vec<String>,
     /// Whom the request comes from: the client, or what stands before the door and names the client in X-Forwarded-For.
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", requires = "asked")]
     pub address: Option<IpAddr>,
-    /// When the request comes, for example 2027-01-15T08:00:00Z; without it now.
+    /// When the token or the request comes, for example 2027-01-15T08:00:00Z; without it now.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Option<UnixTime>,
     /// Explain for a front door on Cloud Run, where nobody but Cloud Run's own front reaches it.
-    #[arg(long)]
+    #[arg(long, requires = "asked")]
     pub on_cloud_run: bool,
 }
 
@@ -104,6 +110,7 @@ impl RequestArguments {
         let mut input = RequestInput {
             given,
             peer: self.address.unwrap_or(ADDRESS_ASSUMED),
+            peer_is_client: false,
             configuration,
             document: document.as_ref(),
             geography: firegate_proxy::open_geography(configuration)?,
@@ -125,6 +132,65 @@ impl RequestArguments {
         input.keys_problem = fetched.problem.clone();
         Ok(explain_request(input))
     }
+}
+
+/// Explains a decision case, with the token of its user, which is signed for it.
+///
+/// # Errors
+/// If there is no such case, or its files cannot be read or do not check.
+pub(in crate::explain) fn explain_case(
+    file: &Path,
+    name: &str,
+    configuration: Option<&Path>,
+    now: UnixTime,
+) -> Result<RequestExplanation, CaseError> {
+    let issuer = Issuer::generate()?;
+    let file = CaseFile::read(file, configuration)?;
+    let case = file.cases.iter().find(|case| case.name == name);
+    let case = case.ok_or_else(|| {
+        let names = file.cases.iter().map(|case| format!("  {}", case.name)).collect::<Vec<_>>().join("\n");
+        anyhow!("{} has no case with the name {name:?}\n\nhint: it has these:\n{names}", file.name)
+    })?;
+    let arrival = &case.arrival;
+    let now = arrival.at_seconds.map_or(now, UnixTime::from_seconds);
+    let headers = arrival.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>();
+    let url = arrival.target.url();
+    let flags = RequestFlags { method: &arrival.method, url: &url, headers: &headers };
+    let mut given = GivenRequest::from_flags(&flags).map_err(|why| anyhow!(why))?;
+    if let Some(user) = &arrival.user {
+        let token = issuer.id_token(user, file.configuration.project.as_str(), now)?;
+        given = given.with_token(&token).map_err(|why| anyhow!(why))?;
+    }
+    let mut assumptions = vec![format!("the case stands in {}:{}", file.name, case.line)];
+    if !case.before.is_empty() || arrival.repeat > 1 {
+        assumptions.push(
+            "the requests before it, and its repetition, are not played: nothing is counted here".to_owned(),
+        );
+    }
+    Ok(explain_request(RequestInput {
+        given: &given,
+        peer: arrival.client,
+        peer_is_client: true,
+        configuration: &file.configuration,
+        document: file.document.as_ref(),
+        geography: firegate_proxy::open_geography(&file.configuration).map_err(anyhow::Error::from)?,
+        on_cloud_run: false,
+        keys: &issuer.key_ring()?,
+        keys_problem: None,
+        assumptions,
+        now,
+    }))
+}
+
+/// Why a case cannot be explained.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::explain) enum CaseError {
+    /// Its files.
+    #[error(transparent)]
+    File(#[from] CaseFileError),
+    /// Something else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
 }
 
 /// The request's file, or standard input.

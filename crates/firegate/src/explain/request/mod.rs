@@ -32,6 +32,7 @@ use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::{Behind, Configuration};
 use firegate_files::yaml::Document;
+use firegate_proxy::OwnPath;
 use serde::Serialize;
 
 pub use command::RequestArguments;
@@ -40,7 +41,7 @@ pub use parts::PartLine;
 pub use places::FileLine;
 pub use render::render_request_text;
 
-pub(super) use command::document;
+pub(super) use command::{CaseError, document, explain_case};
 pub(super) use places::Places;
 
 use super::FiregateAnswer;
@@ -53,6 +54,8 @@ pub struct RequestInput<'a> {
     pub given: &'a GivenRequest,
     /// Whom it comes from: the client itself, or what stands before the door.
     pub peer: IpAddr,
+    /// It is the client, by the word of somebody who may speak for it, whatever `behind` says.
+    pub peer_is_client: bool,
     /// The configuration of the front door.
     pub configuration: &'a Configuration,
     /// The file that it was read from, as a tree; absent if it came from flags.
@@ -193,6 +196,13 @@ pub fn explain_request(input: RequestInput<'_>) -> RequestExplanation {
         Ok(facts) => facts,
         Err(reason) => return unread(&input, client, client_is, &reason, notes),
     };
+    let own = match OwnPath::of(&facts, snapshot.exchanges_tokens) {
+        Ok(own) => own.filter(|own| own.is_answered(snapshot.exchanges_tokens)),
+        Err(reason) => return unread(&input, client, client_is, &reason, notes),
+    };
+    if own.is_some() {
+        return of_own_path(&facts, client_is, notes);
+    }
     let world = |keys| World {
         snapshot: &snapshot,
         keys,
@@ -348,6 +358,10 @@ fn client_of(input: &RequestInput<'_>) -> (Client, String) {
     let trust = ForwardedTrust::of(behind, input.on_cloud_run);
     let by_tls = if input.configuration.tls.is_some() { "https" } else { "http" };
     let scheme = input.given.scheme.unwrap_or(by_tls);
+    if input.peer_is_client {
+        let client = Client { address: input.peer.to_canonical(), scheme, is_vouched_for: true };
+        return (client, "as the case says".to_owned());
+    }
     let Some(headers) = input.given.headers() else {
         let client = Client { address: input.peer, scheme, is_vouched_for: false };
         return (client, "the peer".to_owned());
@@ -365,6 +379,39 @@ fn client_of(input: &RequestInput<'_>) -> (Client, String) {
         (true, false) => format!("named in X-Forwarded-For by {}, which may (`behind: {words}`)", input.peer),
     };
     (client, why)
+}
+
+/// A request for one of Firegate's own paths.
+fn of_own_path(facts: &RequestFacts<'_>, client_is: String, notes: Vec<String>) -> RequestExplanation {
+    let line = |stage: Stage, verdict, summary: String| StageLine {
+        stage: stage.as_str(),
+        verdict,
+        summary,
+        place: None,
+        findings: Vec::new(),
+    };
+    let path = facts.path.as_str();
+    RequestExplanation {
+        method: facts.method.to_string(),
+        url: format!("{}://{}{path}", facts.scheme, facts.host),
+        client: facts.client,
+        client_is,
+        stages: vec![
+            line(
+                Stage::Facts,
+                StageVerdict::Passed,
+                format!("the head has one reading, and the path is {path:?}"),
+            ),
+            line(
+                Stage::Route,
+                StageVerdict::Answered,
+                "one of Firegate's own paths is never routed".to_owned(),
+            ),
+        ],
+        answer: FiregateAnswer::of_own_path(),
+        decided_at: None,
+        notes,
+    }
 }
 
 /// A head that the door refuses.

@@ -186,7 +186,8 @@ fn change(recorded: &Recorded, would: &WouldKind, knows_backend: bool) -> Change
             WasKind::Forwarded,
             WouldKind::Passes(name) | WouldKind::Observed(name, ..) | WouldKind::LeftToToken(name),
         ) if is_elsewhere(name) => Change::Changed,
-        (WasKind::Forwarded, WouldKind::Passes(_) | WouldKind::Observed(..)) => Change::Unchanged,
+        (WasKind::Forwarded, WouldKind::Passes(_) | WouldKind::Observed(..))
+        | (WasKind::Answered, WouldKind::Answered) => Change::Unchanged,
         (WasKind::Forwarded | WasKind::RefusedToken, WouldKind::LeftToToken(_)) => Change::LeftToToken,
         (WasKind::Refused, WouldKind::Refused(would, _))
         | (WasKind::Redirected, WouldKind::Redirected(would))
@@ -208,6 +209,7 @@ impl WouldKind {
             Self::LeftToToken(name) => format!("to {name}, if its token lets it"),
             Self::Refused(status, code) => format!("{status} {code}"),
             Self::Redirected(status) => format!("{status}"),
+            Self::Answered => "answered by Firegate itself".to_owned(),
             Self::Undecided(why) => format!("unknown: {why}"),
         }
     }

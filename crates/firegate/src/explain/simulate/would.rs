@@ -17,6 +17,7 @@ use firegate_core::route::Routed;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::{Clock, SharedClock, UnixTime};
 use firegate_files::security_policy::Key;
+use firegate_proxy::OwnPath;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{HeaderName, Method};
 
@@ -51,6 +52,8 @@ pub(super) enum WouldKind {
     LeftToToken(String),
     Refused(u16, &'static str),
     Redirected(u16),
+    /// Firegate answers it itself, at one of its own paths.
+    Answered,
     /// It depends on what the log does not carry.
     Undecided(String),
 }
@@ -117,6 +120,13 @@ impl<'a> Player<'a> {
             Err(reason) => return self.refused(&Denial { reason, stage: Stage::Facts }, None),
         };
         facts.recorded_headers = Some(&names);
+        match OwnPath::of(&facts, self.snapshot.exchanges_tokens) {
+            Ok(Some(own)) if own.is_answered(self.snapshot.exchanges_tokens) => {
+                return Would { kind: WouldKind::Answered, place: None, preview: None };
+            }
+            Ok(_) => {}
+            Err(reason) => return self.refused(&Denial { reason, stage: Stage::Facts }, None),
+        }
         let world = World {
             snapshot: &self.snapshot,
             keys: &self.keys,
