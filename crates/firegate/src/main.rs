@@ -32,7 +32,7 @@ enum Command {
     Check(check::CheckArguments),
     /// Bring everything up on this machine: identity server, Google parts, a private service, and the front door.
     Dev(dev::DevArguments),
-    /// Say why a token is refused, check by check, and by which hop: Firegate or Cloud Run's IAM.
+    /// Say why a token or a request is refused, and by which line of which file; and what would change for a log of requests.
     Explain(explain::ExplainArguments),
     /// Write a file of Google's as its import takes it.
     Export(export::ExportArguments),

@@ -128,7 +128,11 @@ impl Way<'_> {
                         verdict,
                         grant.member.to_string(),
                         self.places.of_grant(&backend.name, position, grant),
-                        line.why,
+                        if principal.is_none() && line.matches.is_none() {
+                            "there is no user to compare with".to_owned()
+                        } else {
+                            line.why
+                        },
                     )
                 }
             })
