@@ -174,6 +174,52 @@ fn route_rules_are_tried_by_priority() {
     map.check("a/x?kind=other&kind=video", "web /x");
 }
 
+/// What is near, each as `pattern: why`, and by which patterns of host and path the request goes.
+fn traced(map: &Map, asked: &Asked) -> (Option<String>, Option<String>, Vec<String>) {
+    asked.with_facts(|facts| {
+        let trace = map.0.routes.trace(facts);
+        let near = trace.near.iter().map(|near| format!("{}: {}", near.pattern, near.why));
+        (trace.host, trace.path, near.collect())
+    })
+}
+
+#[test]
+fn what_is_near_is_told_and_what_stands_behind_is_not() {
+    let by_path = Map::of(
+        "hostRules:\n- hosts: [www.example.com, '*.example.org']\n  pathMatcher: a\npathMatchers:\n- name: a\n  defaultService: api\n  \
+         pathRules:\n  - paths: [/video/*, /Audio]\n    service: video\n",
+    );
+    let check = |map: &Map, url: &str, host: Option<&str>, path: Option<&str>, near: &[&str]| {
+        let found = traced(map, &Asked::get(url));
+        assert_eq!((found.0.as_deref(), found.1.as_deref()), (host, path), "{url}");
+        assert_eq!(found.2, near, "{url}");
+    };
+    let www = Some("www.example.com");
+    check(&by_path, "www.example.com/video/x", www, Some("/video/*"), &[]);
+    check(&by_path, "a.example.org/Audio", Some("*.example.org"), Some("/Audio"), &[]);
+    let video = "/video/*: it is for \"/video/\", and the path is \"/video\"";
+    check(&by_path, "www.example.com/video", www, None, &[video]);
+    let audio = "/Audio: it is for \"/Audio\", and the path is \"/Audio/\"";
+    check(&by_path, "www.example.com/Audio/", www, None, &[audio]);
+    check(&by_path, "www.example.com/vidoe/", www, None, &["/video/*: the path is \"/vidoe/\""]);
+    let host = "www.example.com: the request is for the host \"ww.example.com\"";
+    check(&by_path, "ww.example.com/", None, None, &[host]);
+
+    let by_rules = Map::matcher(
+        "routeRules:\n\
+         - priority: 10\n  service: api\n  matchRules: [{prefixMatch: /v1/, headerMatches: [{headerName: x-kind, exactMatch: video}]}]\n\
+         - priority: 20\n  service: video\n  matchRules: [{prefixMatch: /v1/}]\n\
+         - priority: 30\n  service: secret\n  matchRules: [{fullPathMatch: /v1/x, queryParameterMatches: [{name: a, presentMatch: true}]}]\n",
+    );
+    let kind = "/v1/*: its condition on headers is not fulfilled: x-kind = \"video\"";
+    check(&by_rules, "a.example/v1/x", Some("*"), Some("/v1/*"), &[kind]);
+    Asked::get("a.example/v1/x").with_facts(|facts| {
+        assert_eq!(by_rules.0.routes.headers_asked(facts), ["x-kind"]);
+        let place = by_rules.0.routes.place(facts).expect("a rule");
+        assert_eq!(place.path, "pathMatchers[0].routeRules[1]");
+    });
+}
+
 #[test]
 fn regular_expressions_match_whole_paths() {
     let map = Map::whole(

@@ -42,6 +42,11 @@ impl Hosts {
         self.find_named(host).map(|(_, matcher)| matcher).or(self.any)
     }
 
+    /// Whether there is a path matcher for all the others: `*`.
+    pub(super) fn take_any(&self) -> bool {
+        self.any.is_some()
+    }
+
     /// Every pattern that names hosts.
     pub(super) fn patterns(&self) -> impl Iterator<Item = NamedHosts<'_>> {
         let exact = self.exact.keys().map(|host| NamedHosts::Exact(host));

@@ -54,7 +54,9 @@ impl Routes {
         });
         let services = services.into_iter().flatten();
         RouteTrace {
-            host: named.map(|(pattern, _)| pattern.to_string()),
+            host: named
+                .map(|(pattern, _)| pattern.to_string())
+                .or_else(|| self.hosts.take_any().then(|| "*".to_owned())),
             path: found.and_then(|found| found.matched).map(|(pattern, _)| pattern.to_string()),
             place: found.map(|found| found.rule.place.clone()),
             services: services.map(|choice| (choice.destination.name().to_owned(), choice.weight)).collect(),

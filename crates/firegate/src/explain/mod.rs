@@ -46,7 +46,8 @@ pub use members::MemberLine;
 pub use render::render_text;
 pub use request::{
     FileLine, Finding, FindingVerdict, GivenRequest, PartLine, RequestArguments, RequestExplanation,
-    RequestFlags, RequestInput, StageLine, StageVerdict, explain_request, render_request_text,
+    RequestFlags, RequestInput, StageLine, StageVerdict, explain_decision_case, explain_request,
+    render_request_text,
 };
 pub use simulate::{BadLine, Change, Example, Group, PreviewGroup, Simulation, render_simulation_text};
 pub use summary::{TokenForm, TokenSummary};

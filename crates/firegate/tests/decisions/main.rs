@@ -4,6 +4,7 @@
 
 mod command;
 mod door;
+mod explained;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

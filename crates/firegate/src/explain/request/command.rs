@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::Configuration;
+use firegate_files::decision_cases::DecisionCase;
 use firegate_files::diagnostic::Diagnostics;
 use firegate_files::yaml::{self, Document};
 use time::OffsetDateTime;
@@ -151,6 +152,19 @@ pub(in crate::explain) fn explain_case(
         let names = file.cases.iter().map(|case| format!("  {}", case.name)).collect::<Vec<_>>().join("\n");
         anyhow!("{} has no case with the name {name:?}\n\nhint: it has these:\n{names}", file.name)
     })?;
+    Ok(explain_decision_case(&file, case, &issuer, now)?)
+}
+
+/// Explains a decision case. `now` is the time of one that names none.
+///
+/// # Errors
+/// If its token cannot be signed, or the database of regions cannot be opened.
+pub fn explain_decision_case(
+    file: &CaseFile,
+    case: &DecisionCase,
+    issuer: &Issuer,
+    now: UnixTime,
+) -> anyhow::Result<RequestExplanation> {
     let arrival = &case.arrival;
     let now = arrival.at_seconds.map_or(now, UnixTime::from_seconds);
     let headers = arrival.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>();
@@ -173,7 +187,7 @@ pub(in crate::explain) fn explain_case(
         peer_is_client: true,
         configuration: &file.configuration,
         document: file.document.as_ref(),
-        geography: firegate_proxy::open_geography(&file.configuration).map_err(anyhow::Error::from)?,
+        geography: firegate_proxy::open_geography(&file.configuration)?,
         on_cloud_run: false,
         keys: &issuer.key_ring()?,
         keys_problem: None,

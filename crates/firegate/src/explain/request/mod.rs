@@ -35,7 +35,7 @@ use firegate_files::yaml::Document;
 use firegate_proxy::OwnPath;
 use serde::Serialize;
 
-pub use command::RequestArguments;
+pub use command::{RequestArguments, explain_decision_case};
 pub use head::{GivenRequest, RequestFlags};
 pub use parts::PartLine;
 pub use places::FileLine;

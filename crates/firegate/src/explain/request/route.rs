@@ -43,7 +43,7 @@ impl Way<'_> {
         };
         match (&self.routed, self.outcome) {
             (Some(Routed::To(entry)), _)
-                if trace.host.is_none() && trace.place.as_ref().is_some_and(|place| place.file.is_none()) =>
+                if trace.place.as_ref().is_some_and(|place| place.file.is_none()) =>
             {
                 // The short form knows no hosts.
                 let pattern = trace.path.as_deref().unwrap_or_default();
