@@ -141,7 +141,27 @@ impl<R: BufRead> Entries<R> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn all(text: &[u8], size: usize) -> Vec<Found> {
+        let mut entries = Entries::new(io::BufReader::with_capacity(size, text));
+        std::iter::from_fn(|| entries.next().expect("a text can be read")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_does_not_depend_on_how_it_is_read(text in "[{}\\[\\]\",:a \n\\\\]{0,40}") {
+            prop_assert_eq!(all(text.as_bytes(), 1), all(text.as_bytes(), 4096));
+        }
+
+        #[test]
+        fn an_entry_behind_any_line_without_one_is_found(before in "[}\\[\\]\",:a \\\\]{0,20}") {
+            let text = format!("{before}\n{{\"b\":2}}\n");
+            prop_assert_eq!(all(text.as_bytes(), 4096).pop(), Some(Found::Entry(2, b"{\"b\":2}".to_vec())));
+        }
+    }
 
     /// Each entry or problem with its line.
     fn check(text: &str, expected: &[&str]) {
