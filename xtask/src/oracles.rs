@@ -1,4 +1,5 @@
-//! `cargo xtask test oracles`: other verifiers judge the corpus of hostile tokens, and every difference has its reason.
+//! `cargo xtask test oracles` and `expressions`: other verifiers judge the corpus of hostile tokens, and another CEL generated
+//! conditions; every difference has its reason.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,6 +30,18 @@ pub(crate) fn test() -> Result<Tally> {
     node.env_remove("FIREBASE_AUTH_EMULATOR_HOST");
     let succeeded = observe(&mut node, |line| tally.read_node(line))?;
     Ok(tally.finish(succeeded, "node --test stopped before every test had run"))
+}
+
+/// Asks another implementation of CEL what it makes of generated IAM conditions. It is a workspace of its own, with a target of its
+/// own.
+pub(crate) fn test_expressions() -> Result<Tally> {
+    let target = scratch()?.join("cel");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--quiet", "--locked", "--manifest-path", "tests/oracles/cel/Cargo.toml"]);
+    cargo.current_dir(root()).env("CARGO_TARGET_DIR", target);
+    let mut tally = Tally::default();
+    let succeeded = observe(&mut cargo, |line| tally.read_sum(line))?;
+    Ok(tally.finish(succeeded, "the comparison stopped before its end"))
 }
 
 /// Has the corpus judged by Firegate, which writes it down.

@@ -42,6 +42,19 @@ impl Tally {
         }
     }
 
+    /// Reads the last line of a comparison: `5000 passed, 0 failed`.
+    pub(crate) fn read_sum(&mut self, line: &str) {
+        let counts = line.strip_suffix(" failed").and_then(|counts| counts.split_once(" passed, "));
+        let Some((Ok(passed), Ok(failed))) = counts.map(|(passed, failed)| (passed.parse(), failed.parse()))
+        else {
+            return;
+        };
+        let (passed, failed): (usize, usize) = (passed, failed);
+        self.closing_lines.push(line.to_owned());
+        self.passed += passed;
+        self.failed += failed;
+    }
+
     /// Counts a runner that failed without naming a test: it did not compile, crashed, or could not start.
     pub(crate) fn finish(mut self, succeeded: bool, why: &str) -> Self {
         if !succeeded && self.failed == 0 {
@@ -64,6 +77,12 @@ mod tests {
         let mut tally = Tally::default();
         output.lines().for_each(|line| read(&mut tally, line));
         assert_eq!((tally.passed, tally.failed, tally.closing_lines.len()), expected, "{output}");
+    }
+
+    #[test]
+    fn a_comparison_ends_with_its_sum() {
+        check(Tally::read_sum, "a == b\n12: why\n5000 passed, 2 failed", (5000, 2, 1));
+        check(Tally::read_sum, "some passed, none failed", (0, 0, 0));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) enum Suite {
     Fuzz,
     /// Other verifiers against the corpus of hostile tokens
     Oracles,
+    /// IAM conditions beside another CEL; only when it is named, because that takes minutes to compile
+    Expressions,
 }
 
 /// Runs the tests, streams what their runners write, and closes with `N passed, N failed`. True when none failed.
@@ -45,6 +47,12 @@ pub(crate) fn run(only: Option<Suite>) -> Result<bool> {
         let tally = crate::oracles::test()
             .unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
         tallies.push(("oracles", tally));
+    }
+
+    if only == Some(Suite::Expressions) {
+        let tally = crate::oracles::test_expressions()
+            .unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
+        tallies.push(("cel", tally));
     }
 
     progress("closing lines");
