@@ -1,6 +1,7 @@
 //! The path of a value in a YAML file.
 
 use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
 /// The path of a value: keys and list positions from the root of the file.
 ///
@@ -13,7 +14,7 @@ pub struct YamlPath(Vec<Segment>);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Segment {
     /// A key of a mapping.
-    Key(String),
+    Key(Arc<str>),
     /// A position in a list, from 0.
     Index(usize),
 }
@@ -27,7 +28,7 @@ impl YamlPath {
     /// The path of `key` in the mapping at this path.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        self.then(Segment::Key(key.to_owned()))
+        self.then(Segment::Key(key.into()))
     }
 
     /// The path of the element at `index`, from 0, of the list at this path.

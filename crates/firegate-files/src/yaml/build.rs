@@ -1,6 +1,6 @@
 //! From the parser's events to the tree.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -238,7 +238,7 @@ impl<'a> Builder<'a> {
     fn mapping(&mut self, start: Range<usize>, path: &YamlPath) -> Result<Node, Stop> {
         self.check_depth(path, &start)?;
         let mut entries: Vec<Entry> = Vec::new();
-        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+        let mut first: HashMap<String, Range<usize>> = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -255,13 +255,14 @@ impl<'a> Builder<'a> {
             };
             let path = path.key(&text);
             let value = self.node(event, span, &path)?;
-            if let Some(line) = lines.get(&text) {
+            if let Some(first) = first.get(&text) {
+                let line = self.lines.place(self.file, self.text, first.clone()).line;
                 let message = format!("the key {} stands here twice", quoted(&text));
                 let hint = format!("the first one is in line {line}; remove one of them");
                 self.report(key.span, &path, Diagnostic::error(code::DUPLICATE_KEY, message).hint(hint));
                 continue;
             }
-            lines.insert(text.clone(), self.lines.place(self.file, self.text, key.span.clone()).line);
+            first.insert(text.clone(), key.span.clone());
             entries.push(Entry { key: text, key_span: key.span, value });
         }
     }

@@ -182,7 +182,7 @@ impl Node {
         match (&self.value, segment) {
             (Value::Mapping(entries), Segment::Key(key)) => entries
                 .iter()
-                .find(|entry| entry.key == *key)
+                .find(|entry| *entry.key == **key)
                 .map(|entry| (Some(&entry.key_span), &entry.value)),
             (Value::Sequence(nodes), Segment::Index(index)) => nodes.get(*index).map(|node| (None, node)),
             _ => None,

@@ -133,6 +133,8 @@ impl Checker<'_> {
             self.report_part(&path, Part::Key, found);
             return None;
         }
+        // Made once: ten thousand routes are compared with a thousand names.
+        let known: BTreeSet<String> = self.backend_names(backends).into_iter().collect();
         let mut seen: BTreeMap<PathPattern, usize> = BTreeMap::new();
         let mut named: BTreeSet<String> = BTreeSet::new();
         let mut checked = Some(Vec::with_capacity(routes.len()));
@@ -140,7 +142,7 @@ impl Checker<'_> {
             let path = path.index(index);
             named.extend(route.backend.clone());
             let pattern = self.route_path(&path, route.path, index, &mut seen);
-            let backend = self.route_backend(&path, route.backend, backends);
+            let backend = self.route_backend(&path, route.backend, &known);
             match (&mut checked, pattern, backend) {
                 (Some(routes), Some(path), Some(backend)) => routes.push(Route { path, backend }),
                 _ => checked = None,
@@ -186,7 +188,7 @@ impl Checker<'_> {
         &mut self,
         path: &YamlPath,
         name: Option<String>,
-        backends: Option<&BTreeMap<BackendName, Backend>>,
+        known: &BTreeSet<String>,
     ) -> Option<BackendName> {
         let path = path.key("backend");
         let Some(name) = name else {
@@ -194,7 +196,6 @@ impl Checker<'_> {
             self.missing(&path, found.hint("add the name of one of the `backends`"));
             return None;
         };
-        let known = self.backend_names(backends);
         if known.contains(&name) {
             return name.parse().ok();
         }
