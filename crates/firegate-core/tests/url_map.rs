@@ -365,6 +365,9 @@ fn header_actions_act_in_googles_order() {
             is_encrypted: false,
             protocol: "HTTP/1.1",
             geography: None,
+            client_port: None,
+            server: None,
+            tls_version: None,
         };
         entry.headers().expect("actions").change_request(&mut headers, &facts);
         let values = headers.get_all("x-way").iter().map(|value| value.to_str().expect("text"));

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Version};
 use hyper::ext::Protocol;
 
+use crate::connection::Arrival;
 use crate::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
 
 /// What is read of a request's head: the decision's facts, and who sent it.
@@ -19,6 +20,8 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) facts: RequestFacts<'a>,
     /// Where it comes from, as far as somebody trustworthy vouches for it.
     pub(crate) client: Client,
+    /// The connection that it came by.
+    pub(crate) arrival: Arrival,
 }
 
 /// Reads a request's head. `scheme` is how the client reached the door.

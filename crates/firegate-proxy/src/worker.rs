@@ -84,20 +84,31 @@ async fn take(
         };
         // A socket that refuses is slower, not wrong.
         let _ = stream.set_nodelay(true);
+        let local = stream.local_addr().ok();
         let (door, watch, drain) = (door.clone(), open.connection(), drain.clone());
         match tls.cloned() {
             Some(tls) => connections.spawn(panics.contain(GIVEN_UP, async move {
                 // A handshake's state is large, and gone when it is over.
                 let Some((stream, protocol)) = Box::pin(tls.accept(stream)).await else { return };
-                let arrival = Arrival { peer, agreed: Some(protocol), is_tls: true };
+                let tls_version = tls_version(stream.get_ref().1);
+                let arrival = Arrival { peer, agreed: Some(protocol), is_tls: true, tls_version, local };
                 connection::serve(ClientStream::tls(stream, place), arrival, door, watch, drain).await;
             })),
             None => {
-                let arrival = Arrival { peer, agreed: None, is_tls: false };
+                let arrival = Arrival { peer, agreed: None, is_tls: false, tls_version: None, local };
                 let stream = ClientStream::plain(stream, place);
                 let served = connection::serve(stream, arrival, door, watch, drain);
                 connections.spawn(panics.contain(GIVEN_UP, served))
             }
         };
+    }
+}
+
+/// The version that was agreed on, in the words of Google's `{tls_version}`.
+fn tls_version(connection: &rustls::ServerConnection) -> Option<&'static str> {
+    match connection.protocol_version()? {
+        rustls::ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
+        rustls::ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
+        _ => None,
     }
 }

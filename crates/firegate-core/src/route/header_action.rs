@@ -1,7 +1,7 @@
 //! What a URL map does to headers. Its own names alone: what speaks of identity, of Google or of the way a request took is
 //! dropped when the map is compiled, whatever checked it before.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use firegate_files::header_names;
@@ -15,6 +15,12 @@ use crate::armor::Geography;
 pub struct HeaderFacts<'a> {
     /// The client's address.
     pub client_address: IpAddr,
+    /// The client's port, if it is known.
+    pub client_port: Option<u16>,
+    /// The address and port that the client connected to, if they are known.
+    pub server: Option<SocketAddr>,
+    /// The version of TLS that the client spoke, if it is known.
+    pub tls_version: Option<&'static str>,
     /// Whether the client spoke TLS.
     pub is_encrypted: bool,
     /// The version of HTTP that the client spoke, for example `HTTP/1.1`.
@@ -114,6 +120,14 @@ impl Value {
                     text.push_str(if facts.is_encrypted { "true" } else { "false" });
                 }
                 ValuePart::Variable(HeaderVariable::ClientProtocol) => text.push_str(facts.protocol),
+                ValuePart::Variable(HeaderVariable::ClientPort) => write(&mut text, facts.client_port),
+                ValuePart::Variable(HeaderVariable::ServerIpAddress) => {
+                    write(&mut text, facts.server.map(|server| server.ip()));
+                }
+                ValuePart::Variable(HeaderVariable::ServerPort) => {
+                    write(&mut text, facts.server.map(|server| server.port()));
+                }
+                ValuePart::Variable(HeaderVariable::TlsVersion) => write(&mut text, facts.tls_version),
                 ValuePart::Variable(HeaderVariable::ClientRegion) => {
                     let region = facts.geography.and_then(|known| known.locate(facts.client_address).region);
                     text.extend(region.into_iter().flatten().map(char::from));
@@ -123,6 +137,13 @@ impl Value {
             }
         }
         HeaderValue::from_str(&text).ok()
+    }
+}
+
+/// Appends what is known.
+fn write(text: &mut String, known: Option<impl ToString>) {
+    if let Some(known) = known {
+        text.push_str(&known.to_string());
     }
 }
 
@@ -176,6 +197,9 @@ mod tests {
         }
         let facts = HeaderFacts {
             client_address: [203, 0, 113, 9].into(),
+            client_port: Some(4711),
+            server: Some(([198, 51, 100, 7], 443).into()),
+            tls_version: Some("TLSv1.3"),
             is_encrypted: true,
             protocol: "HTTP/2",
             geography: Some(&Everywhere),
@@ -210,10 +234,18 @@ mod tests {
             ValuePart::Variable(HeaderVariable::Unknown),
             ValuePart::Variable(HeaderVariable::ClientProtocol),
             ValuePart::Variable(HeaderVariable::ClientRegion),
+            ValuePart::Variable(HeaderVariable::ClientPort),
+            ValuePart::Text("@".to_owned()),
+            ValuePart::Variable(HeaderVariable::ServerIpAddress),
+            ValuePart::Variable(HeaderVariable::ServerPort),
+            ValuePart::Variable(HeaderVariable::TlsVersion),
         ]);
         let header = AddedHeader { name: "x-client".to_owned(), value, replace: true };
         let action = HeaderAction { request_add: vec![header], ..HeaderAction::default() };
-        assert_eq!(changed(&[action], &[]), ["x-client: ip=203.0.113.9;tls=true;r=HTTP/2NZ"]);
+        assert_eq!(
+            changed(&[action], &[]),
+            ["x-client: ip=203.0.113.9;tls=true;r=HTTP/2NZ4711@198.51.100.7443TLSv1.3"]
+        );
     }
 
     #[test]

@@ -489,6 +489,14 @@ pub enum HeaderVariable {
     ClientProtocol,
     /// The client's country, where a database says so.
     ClientRegion,
+    /// The client's port.
+    ClientPort,
+    /// The address that the client connected to.
+    ServerIpAddress,
+    /// The port that the client connected to.
+    ServerPort,
+    /// The version of TLS that the client spoke.
+    TlsVersion,
     /// What Firegate does not know, and Google writes as nothing when it does not.
     Unknown,
 }

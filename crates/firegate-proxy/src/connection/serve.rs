@@ -41,6 +41,10 @@ pub(crate) struct Arrival {
     pub(crate) agreed: Option<Protocol>,
     /// Whether the connection is encrypted.
     pub(crate) is_tls: bool,
+    /// The version of TLS, if it is one of those that Google's load balancers name.
+    pub(crate) tls_version: Option<&'static str>,
+    /// This end of the connection, if the system says it.
+    pub(crate) local: Option<SocketAddr>,
 }
 
 impl Arrival {

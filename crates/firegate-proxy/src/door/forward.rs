@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use super::mirror::Mirrored;
 use super::{Refused, RequestContext, denial, fault};
+use crate::connection::Arrival;
 use crate::generation::Generation;
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
@@ -291,6 +292,7 @@ impl Forward<'_> {
             permit: Arc::clone(permit),
             route: forwarding.route().cloned(),
             client: head.client,
+            arrival: head.arrival,
             host: head.facts.host.to_owned(),
             method: head.facts.method.clone(),
             version: parts.version,
@@ -304,7 +306,14 @@ impl Forward<'_> {
     /// What the route does to headers, and what is known for their variables.
     fn header_actions(&self) -> Option<(&HeaderActions, HeaderFacts<'_>)> {
         let actions = self.forwarding.route()?.headers()?;
-        Some((actions, header_facts(&self.context.generation, &self.head.client, self.parts.version)))
+        Some((
+            actions,
+            header_facts(
+                &self.context.generation,
+                (&self.head.client, &self.head.arrival),
+                self.parts.version,
+            ),
+        ))
     }
 
     /// The path that was asked for, if the service gets another one, with the query as the service gets it.
@@ -398,10 +407,16 @@ impl Forward<'_> {
 /// What is known for the variables in the values of headers.
 pub(super) fn header_facts<'a>(
     generation: &'a Generation,
-    client: &Client,
+    (client, arrival): (&Client, &Arrival),
     version: Version,
 ) -> HeaderFacts<'a> {
+    // What stands between the client and this door has connections of its own, which say nothing of the client's.
+    let is_direct = client.address == arrival.peer.ip().to_canonical() && client.scheme == arrival.scheme();
+    let direct = Some(arrival).filter(|_| is_direct);
     HeaderFacts {
+        client_port: direct.map(|arrival| arrival.peer.port()),
+        server: direct.and_then(|arrival| arrival.local),
+        tls_version: direct.and_then(|arrival| arrival.tls_version),
         geography: generation.snapshot.geography.as_deref(),
         client_address: client.address,
         is_encrypted: client.scheme == "https",

@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Version};
 
 use super::forward::{header_facts, identity_headers};
 use super::{Refused, Shared, fault};
+use crate::connection::Arrival;
 use crate::generation::Generation;
 use crate::limits::MIRRORED_REQUEST_TIMEOUT;
 use crate::respond::full;
@@ -30,6 +31,7 @@ pub(super) struct Mirrored {
     /// The route of the request.
     pub(super) route: Option<RouteEntry>,
     pub(super) client: Client,
+    pub(super) arrival: Arrival,
     pub(super) host: String,
     pub(super) method: Method,
     pub(super) version: Version,
@@ -82,8 +84,9 @@ impl Mirrored {
             version: self.version,
             removal: permit.removal(),
             copies_authorization: permit.copies_authorization(),
-            actions: actions
-                .map(|actions| (actions, header_facts(&self.generation, &self.client, self.version))),
+            actions: actions.map(|actions| {
+                (actions, header_facts(&self.generation, (&self.client, &self.arrival), self.version))
+            }),
             original_path: None,
             handshake: None,
             // They are the policy's of the other backend.

@@ -206,7 +206,7 @@ impl RequestContext<'_> {
         let mut facts = request::read(parts, client.scheme).map_err(|reason| denial(reason, Stage::Facts))?;
         facts.random = self.door.shared.request_ids.random();
         (facts.client, facts.is_vouched_for) = (client.address, client.is_vouched_for);
-        let head = RequestHead { facts, client };
+        let head = RequestHead { facts, client, arrival };
         if self.door.shared.process.is_local && !request::is_local_host(head.facts.host) {
             let why = "the host is none of this machine's: a page may have pointed its own name here";
             return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));

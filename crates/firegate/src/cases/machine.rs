@@ -168,7 +168,15 @@ fn passed(forwarding: &Forwarding, arrival: &Arrival, facts: &RequestFacts<'_>) 
         let (client_address, is_encrypted) = (arrival.client, arrival.target.is_https);
         actions.change_request(
             &mut headers,
-            &HeaderFacts { client_address, is_encrypted, protocol: "HTTP/1.1", geography: None },
+            &HeaderFacts {
+                client_address,
+                is_encrypted,
+                protocol: "HTTP/1.1",
+                geography: None,
+                client_port: None,
+                server: None,
+                tls_version: None,
+            },
         );
     }
     for (name, value) in facts.screened.get().map_or(&[][..], |screened| screened.request_headers()) {

@@ -103,7 +103,7 @@ async fn the_service_gets_the_path_that_the_map_makes() {
 #[tokio::test]
 async fn headers_are_changed_as_the_map_says() {
     let door = door(&format!(
-        "headerAction:\n  requestHeadersToAdd: [{{headerName: X-Client, headerValue: '{{client_ip_address}};{{client_protocol}}', replace: true}}]\n  \
+        "headerAction:\n  requestHeadersToAdd: [{{headerName: X-Client, headerValue: '{{client_ip_address}};{{client_protocol}}', replace: true}}, {{headerName: X-Server, headerValue: '{{server_ip_address}}:{{server_port}};{{tls_version}}'}}]\n  \
          requestHeadersToRemove: [X-Secret]\n  responseHeadersToAdd: [{{headerName: Strict-Transport-Security, headerValue: max-age=1}}]\n  responseHeadersToRemove: [Content-Type]\n{}",
         matcher("")
     ))
@@ -112,6 +112,7 @@ async fn headers_are_changed_as_the_map_says() {
     let answer = call.send().await;
     let got = seen(&answer);
     assert_eq!(got["headers"]["x-client"], "127.0.0.1;HTTP/1.1");
+    assert_eq!(got["headers"]["x-server"], format!("{};", door.address()));
     assert_eq!(got["headers"]["x-secret"], Value::Null);
     assert_eq!(answer.header("strict-transport-security"), Some("max-age=1"));
     assert_eq!(answer.header("content-type"), None);

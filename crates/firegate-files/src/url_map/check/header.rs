@@ -9,11 +9,15 @@ use crate::header_names;
 use crate::suggestion::quoted;
 
 /// The variables of Google's that Firegate has a value for.
-const VARIABLES: [(&str, HeaderVariable); 4] = [
+const VARIABLES: [(&str, HeaderVariable); 8] = [
     ("client_ip_address", HeaderVariable::ClientIpAddress),
     ("client_encrypted", HeaderVariable::ClientEncrypted),
     ("client_protocol", HeaderVariable::ClientProtocol),
     ("client_region", HeaderVariable::ClientRegion),
+    ("client_port", HeaderVariable::ClientPort),
+    ("server_ip_address", HeaderVariable::ServerIpAddress),
+    ("server_port", HeaderVariable::ServerPort),
+    ("tls_version", HeaderVariable::TlsVersion),
 ];
 
 impl Checker<'_> {
