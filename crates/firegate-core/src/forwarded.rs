@@ -24,10 +24,6 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FIREGATE_REQUEST_ID: HeaderName = HeaderName::from_static("x-firegate-request-id");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What Firegate calls itself: the pseudonym in `Via`, and in `Forwarded` an identifier that tells no address (RFC 7239,
-/// section 6.3).
-const PSEUDONYM: &str = "firegate";
-
 /// Who may speak for a client, and how many elements of the forwarded list they vouch for.
 #[derive(Clone, Debug)]
 pub struct ForwardedTrust {
@@ -140,57 +136,76 @@ fn address(element: &str) -> Option<IpAddr> {
 /// what the client named, and `version` what it spoke.
 pub fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
     trace::drop_malformed(headers);
-    let via = via(version);
     let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
     for name in protected {
         headers.remove(name);
     }
+    let address = address_text(client.address);
     let texts = [
-        (X_FORWARDED_FOR, client.address.to_string()),
+        (FORWARDED, forwarded(client, &address, host)),
+        (X_FORWARDED_FOR, address),
         (X_FORWARDED_HOST, host.to_owned()),
-        (FORWARDED, forwarded(client, host)),
-        (VIA, via),
     ];
     for (name, text) in texts {
-        if let Ok(value) = HeaderValue::from_str(&text)
+        if let Ok(value) = HeaderValue::try_from(text)
             && !value.is_empty()
         {
             headers.insert(name, value);
         }
     }
+    headers.insert(VIA, via(version));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme));
 }
 
-/// RFC 9110, section 7.6.3: this hop alone. Google's front ends hand on what a client wrote there, and nothing tells it from
-/// what a trusted hop did.
-fn via(version: Version) -> String {
-    let received = match version {
-        Version::HTTP_09 => "0.9",
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        Version::HTTP_3 => "3",
-        _ => "1.1",
-    };
-    format!("{received} {PSEUDONYM}")
+/// RFC 9110, section 7.6.3: this hop alone, by its pseudonym. Google's front ends hand on what a client wrote there, and
+/// nothing tells it from what a trusted hop did.
+fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_09 => "0.9 firegate",
+        Version::HTTP_10 => "1.0 firegate",
+        Version::HTTP_2 => "2 firegate",
+        Version::HTTP_3 => "3 firegate",
+        _ => "1.1 firegate",
+    })
 }
 
-/// RFC 7239, section 4: addresses of IPv6 are in brackets, and what has brackets or a colon is quoted.
-fn forwarded(client: &Client, host: &str) -> String {
-    let node = match client.address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("\"[{address}]\""),
-    };
-    let scheme = client.scheme;
+/// An address as it is written. Almost all are of IPv4, and the machinery that formats anything would cost more than the
+/// rest of these headers.
+pub fn address_text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push('.');
+        }
+        for unit in [100, 10, 1] {
+            if octet >= unit || unit == 1 {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+    text
+}
+
+/// RFC 7239, section 4: addresses of IPv6 are in brackets, and what has brackets or a colon is quoted. The identifier of
+/// this hop tells no address (section 6.3).
+fn forwarded(client: &Client, address: &str, host: &str) -> String {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let is_quotable = |byte: u8| is_token(byte) || b"[]:".contains(&byte);
-    let host = match host {
-        "" => String::new(),
-        host if host.bytes().all(is_token) => format!(";host={host}"),
-        host if host.bytes().all(is_quotable) => format!(";host=\"{host}\""),
-        // No host that was read is of another kind.
-        _ => String::new(),
+    let node = match client.address {
+        IpAddr::V4(_) => ["", address, ""],
+        IpAddr::V6(_) => ["\"[", address, "]\""],
     };
-    format!("by=_{PSEUDONYM};for={node}{host};proto={scheme}")
+    let host = match host {
+        "" => ["", "", ""],
+        host if host.bytes().all(is_token) => [";host=", host, ""],
+        host if host.bytes().all(is_quotable) => [";host=\"", host, "\""],
+        // No host that was read is of another kind.
+        _ => ["", "", ""],
+    };
+    let [before, node, after] = node;
+    let [name, host, end] = host;
+    ["by=_firegate;for=", before, node, after, name, host, end, ";proto=", client.scheme].concat()
 }
 
 #[cfg(test)]
@@ -294,6 +309,16 @@ mod tests {
             Client { address: address.parse().expect("an address"), scheme: "https", is_vouched_for: true };
         rewrite(&mut headers, &client, host, version);
         headers
+    }
+
+    #[test]
+    fn an_address_is_written_as_it_always_is() {
+        for octet in u8::MIN..=u8::MAX {
+            for address in [[octet, 0, 10, 255].into(), IpAddr::from([9, 99, octet, octet])] {
+                assert_eq!(address_text(address), address.to_string());
+            }
+        }
+        assert_eq!(address_text("2001:db8::1".parse().expect("an address")), "2001:db8::1");
     }
 
     #[test]

@@ -62,10 +62,12 @@ impl NormalPath {
     /// The paths that servers might make of the encoded separators: each may be decoded or not, and empty segments
     /// dropped or not.
     pub(crate) fn decoded_readings(&self) -> impl Iterator<Item = Self> + '_ {
-        let slashes = self.text.replace("%2F", "/");
-        let both = slashes.replace("%5C", "/");
-        let readings = self.has_encoded_separator.then_some([slashes, both]).into_iter().flatten();
-        readings.flat_map(|text| {
+        let readings = self.has_encoded_separator.then(|| {
+            let slashes = self.text.replace("%2F", "/");
+            let both = slashes.replace("%5C", "/");
+            [slashes, both]
+        });
+        readings.into_iter().flatten().flat_map(|text| {
             let merged = resolve(&text).ok();
             let merged = merged.map(|text| Self { text, has_encoded_separator: false });
             [Some(Self { text, has_encoded_separator: false }), merged].into_iter().flatten()

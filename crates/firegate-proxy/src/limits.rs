@@ -210,8 +210,8 @@ pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// How large the head of an HTTP/2 answer may be, in bytes.
 pub const UPSTREAM_RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
-/// How many header fields an answer over HTTP/1 may have.
-pub const UPSTREAM_HEADERS_MAX: usize = 128;
+/// How many header fields an answer over HTTP/1 may have. It is hyper's own bound, for which it has room on the stack.
+pub const UPSTREAM_HEADERS_MAX: usize = 100;
 
 /// How often an HTTP/2 endpoint is asked whether it is still there, while requests are under way.
 pub const UPSTREAM_PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -356,7 +356,7 @@ pub const LOG_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const LOG_QUEUE_LINES_MAX: usize = 16 * 1024;
 
 /// How many bytes of access lines a worker gathers before it hands them over.
-pub const LOG_BATCH_BYTES: usize = 32 * 1024;
+pub const LOG_BATCH_BYTES: usize = 64 * 1024;
 
 /// How long a worker keeps an access line at most.
 pub const LOG_BATCH_DELAY: Duration = Duration::from_millis(100);

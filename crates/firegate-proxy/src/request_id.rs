@@ -29,8 +29,12 @@ impl RequestIds {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = u128::from(self.process) << 64 | u128::from(self.hidden.hash_one(number));
-        let digit = |place: u32| char::from(DIGITS[(id >> (124 - 4 * place)) as usize & 0xf]);
-        (0..32).map(digit).collect()
+        let mut text = String::with_capacity(32);
+        for octet in id.to_be_bytes() {
+            text.push(char::from(DIGITS[usize::from(octet >> 4)]));
+            text.push(char::from(DIGITS[usize::from(octet & 0xf)]));
+        }
+        text
     }
 
     /// A number that no client can foresee, for what chance decides about a request.

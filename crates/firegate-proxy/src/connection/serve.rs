@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderValue, StatusCode};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -28,9 +28,7 @@ use crate::limits::{
     REQUEST_HEAD_TIMEOUT,
 };
 use crate::panics::Panics;
-use crate::requests::HeldBody;
 use crate::stream::{ClientConnection, ConnectionStreams};
-use crate::telemetry::ObservedBody;
 
 /// How a client came in.
 #[derive(Clone, Copy, Debug)]
@@ -99,15 +97,15 @@ where
     let stream = FramedStream::new(stream, Arc::clone(&signals));
     let draining = drain.clone();
     let service = service_fn(move |mut request| {
-        let (door, streams, draining) = (door.clone(), streams.clone(), draining.clone());
-        let signals = Arc::clone(&signals);
+        signals.mark(&mut request);
+        let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
+        let draining = draining.clone();
+        // hyper keeps room for this future while a connection is idle, too.
+        let answering = Box::pin(door.clone().answer(request, arrival, streams.clone()));
         async move {
-            signals.mark(&mut request);
-            let is_awaited = Signals::awaits_answer(&request);
-            // hyper keeps room for this future while a connection is idle, too.
-            let mut answered = Box::pin(answer(door, streams, request, arrival)).await?;
+            let mut answered = answering.await;
             let is_switched = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if is_awaited {
+            if let Some(signals) = awaiting {
                 signals.answer(is_switched);
             }
             if draining.has_begun() && !is_switched {
@@ -137,7 +135,9 @@ where
 {
     let stream = MeteredStream::new(stream, arrival.peer);
     let panics = Arc::clone(&door.shared.panics);
-    let service = service_fn(move |request| answer(door.clone(), streams.clone(), request, arrival));
+    let service = service_fn(move |request| {
+        door.clone().answer(request, arrival, streams.clone()).map(Ok::<_, Infallible>)
+    });
     let connection = http2::Builder::new(StreamExecutor(panics))
         .timer(TokioTimer::new())
         // WebSockets over HTTP/2 (RFC 8441).
@@ -165,15 +165,6 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
         tokio::spawn(self.0.contain("a stream was given up", stream));
     }
-}
-
-async fn answer(
-    door: Door,
-    streams: ConnectionStreams,
-    request: Request<Incoming>,
-    arrival: Arrival,
-) -> Result<Response<HeldBody<ObservedBody>>, Infallible> {
-    Ok(door.answer(request, arrival, &streams).await)
 }
 
 /// Drives a connection to its end, and from `stop` on takes no new requests from it.

@@ -128,7 +128,8 @@ impl Identities {
             None => return Err(IdentityFault::Missing),
             Some(Identity::Own(cache)) => match cache.peek(audience) {
                 Some(token) => Ok(token),
-                None => cache.get(audience).await.map_err(IdentityFault::Own),
+                // Whoever finds one that is kept carries no room for asking.
+                None => Box::pin(cache.get(audience)).await.map_err(IdentityFault::Own),
             },
             Some(Identity::FederatedUser) => {
                 let token = match subject_token {
@@ -151,7 +152,7 @@ impl Identities {
                     service_account: service_account.as_str(),
                     audience,
                 };
-                self.federated.get(user, target).await.map_err(IdentityFault::User)
+                Box::pin(self.federated.get(user, target)).await.map_err(IdentityFault::User)
             }
         }?;
         Ok(Some(token.bearer().clone()))

@@ -14,7 +14,7 @@ mod verified;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use firegate_core::decision::Answer;
+use firegate_core::decision::{Answer, Need};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{
     KnownAccounts, NoKnownAccounts, ReadTokens, TokenKind, User, VerifiedSignatures,
@@ -249,6 +249,18 @@ impl ControlHandle {
         self.inner.key_sets.ring(self.inner.clock.now(), verified, read)
     }
 
+    /// Fetches what a decision needs.
+    pub(crate) async fn fetch(&self, need: Need, seen: &Keys) -> Answer {
+        match need {
+            Need::KeyRefresh { kind, unknown_key_id } => {
+                self.refresh_keys(kind, unknown_key_id.as_deref(), seen).await
+            }
+            Need::AccountStatus { tenant, uid } => self.account_status(tenant.as_deref(), &uid).await,
+            Need::AppCheckConsume { token } => self.consume(&token).await,
+            Need::SharedCount(question) => self.shared_count(&question).await,
+        }
+    }
+
     /// What is known of users.
     pub(crate) fn accounts(&self) -> &dyn KnownAccounts {
         match &self.inner.user_status {
@@ -258,12 +270,7 @@ impl ControlHandle {
     }
 
     /// Gets newer keys than those that the caller saw, waiting at most two seconds.
-    pub(crate) async fn refresh_keys(
-        &self,
-        kind: TokenKind,
-        unknown_key_id: Option<&str>,
-        seen: &Keys,
-    ) -> Answer {
+    async fn refresh_keys(&self, kind: TokenKind, unknown_key_id: Option<&str>, seen: &Keys) -> Answer {
         if kind == TokenKind::ExchangedToken {
             // They are Firegate's own: nobody knows newer ones.
             return Answer::Keys;
@@ -281,7 +288,7 @@ impl ControlHandle {
     }
 
     /// What Identity Platform says of an account.
-    pub(crate) async fn account_status(&self, tenant: Option<&str>, uid: &str) -> Answer {
+    async fn account_status(&self, tenant: Option<&str>, uid: &str) -> Answer {
         let Some(user_status) = &self.inner.user_status else { return Answer::Unavailable };
         match user_status.cache().look_up(tenant, uid).await {
             Ok(known) => Answer::Account(known.account),
@@ -295,7 +302,7 @@ impl ControlHandle {
     }
 
     /// Marks an App Check token as used.
-    pub(crate) async fn consume(&self, app_check_token: &str) -> Answer {
+    async fn consume(&self, app_check_token: &str) -> Answer {
         match self.inner.app_check.client().consume(app_check_token).await {
             Ok(consumed) => Answer::AppCheckConsumed { already: consumed == Consumed::Before },
             Err(ConsumeFault::Overloaded) => Answer::Overloaded,
@@ -316,7 +323,7 @@ impl ControlHandle {
     }
 
     /// Counts a request where all processes count.
-    pub(crate) async fn shared_count(&self, question: &StoreQuestion) -> Answer {
+    async fn shared_count(&self, question: &StoreQuestion) -> Answer {
         self.inner.rate_limits.ask(question).await
     }
 

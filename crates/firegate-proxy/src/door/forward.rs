@@ -15,10 +15,10 @@ use firegate_core::time::UnixTime;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
 use firegate_files::configuration::TokenSource;
 use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
+use http::request::Parts;
+use http::response::Parts as ResponseParts;
 use http::uri::PathAndQuery;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
@@ -123,7 +123,7 @@ impl RequestContext<'_> {
                 Ok(response) => response,
                 Err(failure) => {
                     (passage, body) = match &mut retries {
-                        Some(retries) => failure.again_by(retries).await?,
+                        Some(retries) => Box::pin(failure.again_by(retries)).await?,
                         None => failure.again()?,
                     };
                     continue;
@@ -139,13 +139,17 @@ impl RequestContext<'_> {
             }
             let may_retry = is_without_body && !wants_upgrade;
             if let Some(pause) = pause_before_retry(&mut response, retries.as_mut().filter(|_| may_retry)) {
-                tokio::time::sleep(pause).await;
+                Box::pin(tokio::time::sleep(pause)).await;
                 (passage, body) = (response.into_body().into_passage().once_more(), full(""));
                 continue;
             }
-            let refused = match forward.hand_back(response, google_token.is_some()).await {
-                Ok(response) => return Ok(response),
-                Err(refused) => refused,
+            let suspicion = google_token.as_ref().and_then(|_| FrontRefusal::suspect(&response));
+            let refused = match suspicion {
+                None => return Ok(forward.hand_back(response)),
+                Some(suspicion) => match Box::pin(forward.confirm(suspicion, response)).await {
+                    Ok(response) => return Ok(response),
+                    Err(refused) => refused,
+                },
             };
             // The token may have been revoked, or signed with a key that Google has withdrawn: a new one is worth a try, if not
             // for this request, of whose body something was sent, then for the next.
@@ -263,8 +267,7 @@ impl Forward<'_> {
         };
         let mut request = Request::new(body);
         *request.method_mut() = head.facts.method.clone();
-        *request.headers_mut() = parts.headers.clone();
-        RequestHeaders {
+        *request.headers_mut() = RequestHeaders {
             client: head.client,
             host: head.facts.host,
             version: parts.version,
@@ -277,7 +280,7 @@ impl Forward<'_> {
             identity,
             google_token,
         }
-        .apply(request.headers_mut());
+        .of(&parts.headers);
         Ok(request)
     }
 
@@ -355,42 +358,48 @@ impl Forward<'_> {
         Ok(answer)
     }
 
-    /// Hands the service's answer to the client, unless Cloud Run's front wrote it about Firegate.
-    async fn hand_back(
+    /// Hands an answer to the client that Cloud Run's front may have written, unless it did so about Firegate.
+    async fn confirm(
         &self,
+        suspicion: FrontRefusal,
         response: Response<ServiceBody>,
-        sent_google_token: bool,
     ) -> Result<Response<Body>, RefusedByFront> {
-        let backend = self.forwarding.backend();
-        let (mut parts, body) = response.into_parts();
-        let (lease, idle) = (self.lease.clone(), Some(backend.settings.timeouts.idle));
+        let (parts, body) = response.into_parts();
+        let bounds = self.bounds(&parts, &body);
+        let (start, body) = peek(body).await;
+        let is_confirmed = match self.parts.method {
+            Method::HEAD => suspicion.is_confirmed_without_body(&parts.headers, &self.parts.uri),
+            _ => suspicion.is_confirmed_by(&parts.headers, &start),
+        };
+        if is_confirmed {
+            let passage = body.into_rest().into_passage();
+            return Err(RefusedByFront { by: suspicion, status: parts.status, passage });
+        }
+        Ok(self.hand_back_parts(parts, BoundedBody::new(body, bounds).boxed_unsync()))
+    }
+
+    /// Hands the service's answer to the client.
+    fn hand_back(&self, response: Response<ServiceBody>) -> Response<Body> {
+        let (parts, body) = response.into_parts();
+        let bounds = self.bounds(&parts, &body);
+        self.hand_back_parts(parts, BoundedBody::new(body, bounds).boxed_unsync())
+    }
+
+    /// What ends the body of an answer.
+    fn bounds(&self, parts: &ResponseParts, body: &ServiceBody) -> Bounds {
+        let (lease, idle) = (self.lease.clone(), Some(self.forwarding.backend().settings.timeouts.idle));
         let watched = (!body.is_end_stream()).then(|| self.context.streams.open(&lease, idle));
         let ending = Ending::of(&parts.headers, self.parts.version);
-        let deadline = body.deadline();
-        let progress = self.progress.clone();
+        let (deadline, progress) = (body.deadline(), self.progress.clone());
         let _answering = watched.is_some().then(|| progress.answering());
-        let bounds =
-            Bounds { idle, deadline, lease, ending, watched, progress, _answering, ..Bounds::default() };
-        let suspicion = FrontRefusal::suspect(parts.status, &parts.headers).filter(|_| sent_google_token);
-        let body = match suspicion {
-            None => BoundedBody::new(body, bounds).boxed_unsync(),
-            Some(suspicion) => {
-                let (start, body) = peek(body).await;
-                let is_confirmed = match self.parts.method {
-                    Method::HEAD => suspicion.is_confirmed_without_body(&parts.headers, &self.parts.uri),
-                    _ => suspicion.is_confirmed_by(&parts.headers, &start),
-                };
-                if is_confirmed {
-                    let passage = body.into_rest().into_passage();
-                    return Err(RefusedByFront { by: suspicion, status: parts.status, passage });
-                }
-                BoundedBody::new(body, bounds).boxed_unsync()
-            }
-        };
+        Bounds { idle, deadline, lease, ending, watched, progress, _answering, ..Bounds::default() }
+    }
+
+    fn hand_back_parts(&self, mut parts: ResponseParts, body: Body) -> Response<Body> {
         if parts.status == StatusCode::UNAUTHORIZED
             && self.forwarding.permit().is_some_and(Permit::drops_token)
         {
-            self.context.door.shared.hints.user_token_dropped(&backend.name);
+            self.context.door.shared.hints.user_token_dropped(&self.forwarding.backend().name);
         }
         strip_hop_by_hop(&mut parts.headers);
         if let Some((actions, facts)) = self.header_actions() {
@@ -400,7 +409,7 @@ impl Forward<'_> {
             // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
             parts.headers.remove(CONTENT_LENGTH);
         }
-        Ok(Response::from_parts(parts, body))
+        Response::from_parts(parts, body)
     }
 }
 
@@ -450,7 +459,7 @@ pub(super) fn identity_headers(
 /// Lets a request wait, or come to nothing, as the URL map's fault injection says.
 async fn inject_faults(route: Option<&RouteEntry>) -> Result<(), Refused> {
     if let Some(delay) = route.and_then(RouteEntry::delay) {
-        tokio::time::sleep(delay).await;
+        Box::pin(tokio::time::sleep(delay)).await;
     }
     match route.and_then(RouteEntry::abort) {
         Some(status) => Err(denial(Reason::FaultInjected { status }, Stage::Route)),

@@ -64,7 +64,7 @@ impl Mirrored {
         }));
     }
 
-    async fn exchange(mut self) -> Result<StatusCode, Refused> {
+    async fn exchange(self) -> Result<StatusCode, Refused> {
         let permit = &self.permit;
         let Some(upstream) = self.generation.upstream(permit.backend()) else {
             return Err(fault(Code::Internal, Stage::Upstream, "the mirror is not open"));
@@ -77,8 +77,7 @@ impl Mirrored {
         let actions = self.route.as_ref().and_then(RouteEntry::headers);
         let mut request = Request::new(full(""));
         *request.method_mut() = self.method.clone();
-        *request.headers_mut() = std::mem::take(&mut self.headers);
-        RequestHeaders {
+        *request.headers_mut() = RequestHeaders {
             client: self.client,
             host: &self.host,
             version: self.version,
@@ -94,7 +93,7 @@ impl Mirrored {
             identity,
             google_token,
         }
-        .apply(request.headers_mut());
+        .of(&self.headers);
         let progress = BodyProgress::default();
         let sending = Sending { target: self.target, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;

@@ -7,10 +7,11 @@ mod mirror;
 mod own_paths;
 mod refused;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use firegate_core::decision::{Decision, Need, Outcome, Respond, Step, World};
+use firegate_core::decision::{Decision, Outcome, Respond, Step, World};
 use firegate_core::forwarded::{self, client};
 use firegate_core::observed::Forwarding;
 use firegate_core::reason::{Code, Reason, Stage};
@@ -136,54 +137,73 @@ impl Door {
         Self { shared, worker, tunnels, telemetry }
     }
 
-    /// Answers one request. What it streams is listed among the connection's streams.
-    pub(crate) async fn answer(
-        &self,
+    /// Answers one request. What it streams is listed among the connection's streams. This is no `async fn`, which would
+    /// have room for the request twice: as its argument, and in its parts.
+    pub(crate) fn answer(
+        self,
         mut request: Request<Incoming>,
         arrival: Arrival,
-        streams: &ConnectionStreams,
-    ) -> Response<HeldBody<ObservedBody>> {
+        streams: ConnectionStreams,
+    ) -> impl Future<Output = Response<HeldBody<ObservedBody>>> + Send {
         let generation = self.shared.generation();
         let place = self.shared.requests.begin(generation.configuration.requests_max);
         let trust = generation.forwarded_trust.as_ref();
         let given = forwarded::request_id(trust, arrival.peer.ip(), request.headers());
         let given = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let request_id = given.unwrap_or_else(|| self.shared.request_ids.next());
-        let context = RequestContext { door: self, generation, streams };
-        let form = ErrorForm::of(request.headers());
-        let origin = the_one(request.headers(), &ORIGIN).cloned();
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let generation = &context.generation;
-        let mut record = self.telemetry.begin(generation, request_id, &parts, arrival);
+        let mut record = self.telemetry.begin(&generation, request_id, &parts, arrival);
         let body = ClientBody::new(body, || record.request_bytes());
-        let mut cors_entry = None;
-        let serving =
-            context.serve(&parts, body, upgrade, place.is_some(), arrival, (&mut record, &mut cors_entry));
-        let served = self.shared.panics.catch(serving).await.unwrap_or_else(|panicked| {
-            tracing::error!(%panicked, request_id = record.request_id(), "a request was given up");
-            Err(fault(Code::Internal, Stage::Facts, panicked))
-        });
-        let ending = ending(&served, &record);
-        let mut response = served.unwrap_or_else(|refused| {
-            record.refused(&refused);
-            refusal(&refused, form, record.request_id())
-        });
-        record.answered(response.status(), ending);
-        let of_route = cors_entry.as_ref().and_then(RouteEntry::cors);
-        if let Some(cors) = of_route.or(generation.snapshot.cors.as_ref())
-            && response.extensions_mut().remove::<PreflightMarker>().is_none()
-        {
-            cors.decorate(origin.as_ref(), response.headers_mut());
+        async move {
+            let context = RequestContext { door: &self, generation, streams: &streams };
+            let response = context.answer(&parts, body, upgrade, place.is_some(), arrival, &mut record).await;
+            response.map(|body| HeldBody::new(ObservedBody::new(body, record), place))
         }
-        if let Ok(value) = HeaderValue::from_str(record.request_id()) {
-            response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
-        }
-        response.map(|body| HeldBody::new(ObservedBody::new(body, record), place))
     }
 }
 
 impl RequestContext<'_> {
+    /// Answers the request in any case: a panic on its way is its own.
+    async fn answer(
+        &self,
+        parts: &Parts,
+        body: ClientBody,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        has_place: bool,
+        arrival: Arrival,
+        record: &mut RequestRecord,
+    ) -> Response<Body> {
+        let Shared { panics, .. } = &*self.door.shared;
+        let mut cors_entry = None;
+        let served = {
+            // Pinned where it stays: it is large, and whatever takes it by value copies it.
+            let serving =
+                pin!(self.serve(parts, body, upgrade, has_place, arrival, (&mut *record, &mut cors_entry)));
+            panics.catch(serving).await
+        };
+        let served = served.unwrap_or_else(|panicked| {
+            tracing::error!(%panicked, request_id = record.request_id(), "a request was given up");
+            Err(fault(Code::Internal, Stage::Facts, panicked))
+        });
+        let ending = ending(&served, record);
+        let mut response = served.unwrap_or_else(|refused| {
+            record.refused(&refused);
+            refusal(&refused, ErrorForm::of(&parts.headers), record.request_id())
+        });
+        record.answered(response.status(), ending);
+        let of_route = cors_entry.as_ref().and_then(RouteEntry::cors);
+        if let Some(cors) = of_route.or(self.generation.snapshot.cors.as_ref())
+            && response.extensions_mut().remove::<PreflightMarker>().is_none()
+        {
+            cors.decorate(the_one(&parts.headers, &ORIGIN), response.headers_mut());
+        }
+        if let Ok(value) = HeaderValue::from_str(record.request_id()) {
+            response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
+        }
+        response
+    }
+
     async fn serve(
         &self,
         parts: &Parts,
@@ -214,7 +234,8 @@ impl RequestContext<'_> {
         let own = OwnPath::of(&head.facts, snapshot.exchanges_tokens);
         match own.map_err(|reason| denial(reason, Stage::Facts))? {
             Some(OwnPath::WellKnown(name)) => {
-                return self.well_known(name, &head, parts, body, record).await;
+                // Seldom asked for, and large: every other request would carry the room for it.
+                return Box::pin(self.well_known(name, &head, parts, body, record)).await;
             }
             Some(OwnPath::Metadata) => {
                 return Ok(well_known::only_reads(parts)
@@ -270,14 +291,8 @@ impl RequestContext<'_> {
                 Step::Done(outcome) => return outcome,
                 Step::Need(need, decision) => (need, decision),
             };
-            let answer = match need {
-                Need::KeyRefresh { kind, unknown_key_id } => {
-                    control.refresh_keys(kind, unknown_key_id.as_deref(), &keys).await
-                }
-                Need::AccountStatus { tenant, uid } => control.account_status(tenant.as_deref(), &uid).await,
-                Need::AppCheckConsume { token } => control.consume(&token).await,
-                Need::SharedCount(question) => control.shared_count(&question).await,
-            };
+            // A warm request needs nothing, and carries no room for fetching.
+            let answer = Box::pin(control.fetch(need, &keys)).await;
             keys = control.key_ring();
             let world = World { snapshot, keys: &keys.ring, accounts, counters, now: shared.now() };
             step = decision.resume(answer, &world);

@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use futures_util::future::Either;
 use futures_util::task::AtomicWaker;
-use hyper::client::conn::{http1, http2};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, timeout};
 
@@ -81,6 +84,19 @@ pub(super) enum Connection {
 /// A request's place on an HTTP/2 connection, for as long as it is under way.
 #[derive(Debug)]
 pub(super) struct StreamPlace(Arc<Streams>);
+
+impl Connection {
+    /// Sends a request.
+    pub(super) fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
+        match self {
+            Self::Http1 { dispatch, .. } => Either::Left(dispatch.try_send_request(request)),
+            Self::Http2 { dispatch, .. } => Either::Right(dispatch.try_send_request(request)),
+        }
+    }
+}
 
 impl Default for Streams {
     fn default() -> Self {

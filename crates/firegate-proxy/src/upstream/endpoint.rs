@@ -199,16 +199,15 @@ impl Endpoint {
         }
     }
 
-    /// A connection with room for a request: an open one if there is one and it may be, else a new one.
-    pub(super) async fn obtain(
-        self: &Arc<Self>,
-        worker: usize,
-        may_reuse: bool,
-    ) -> Result<Obtained, ConnectError> {
+    /// An open connection with room for a request, if there is one.
+    pub(super) fn reuse(&self, worker: usize) -> Option<Obtained> {
+        let connection = self.connections(worker).take(&self.addresses)?;
+        Some(Obtained { connection, is_reused: true })
+    }
+
+    /// A new connection with room for a request.
+    pub(super) async fn obtain(self: &Arc<Self>, worker: usize) -> Result<Obtained, ConnectError> {
         let connections = self.connections(worker);
-        if may_reuse && let Some(connection) = connections.take(&self.addresses) {
-            return Ok(Obtained { connection, is_reused: true });
-        }
         loop {
             if self.speaks_http1() {
                 return match self.connect().await? {

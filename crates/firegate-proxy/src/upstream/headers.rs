@@ -5,33 +5,33 @@ use firegate_core::forwarded::{Client, rewrite};
 use firegate_core::headers::is_protected;
 use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::token_source::TokenRemoval;
-use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE,
-    TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, Version, header};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, TE};
+use http::{HeaderMap, Version};
 
 use super::handshake::Handshake;
 
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 /// The path before it was rewritten, where Google's load balancers leave it.
 const ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
 const FORWARDED_AUTHORIZATION: HeaderName = HeaderName::from_static("x-forwarded-authorization");
 
 /// The headers of one connection, not of the request (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HTTP2_SETTINGS,
-    KEEP_ALIVE,
-    PROXY_AUTHENTICATE,
-    PROXY_CONNECTION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
 ];
+
+/// What Connection cannot name, beside what is protected.
+const KEPT: [&str; 3] = ["authorization", "content-length", "host"];
+
+/// How many headers a request is given on its way, in most cases: with room for them from the start nothing is moved.
+const SET_HEADERS: usize = 12;
 
 /// What Firegate sets on a forwarded request.
 #[derive(Debug)]
@@ -60,8 +60,15 @@ pub(crate) struct RequestHeaders<'a> {
 }
 
 impl RequestHeaders<'_> {
-    /// Makes the headers of the forwarded request out of the client's.
-    pub(crate) fn apply(self, headers: &mut HeaderMap) {
+    /// The headers of the forwarded request, made out of the client's.
+    pub(crate) fn of(self, client: &HeaderMap) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(client.len() + SET_HEADERS);
+        headers.extend(client.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.apply(&mut headers);
+        headers
+    }
+
+    fn apply(self, headers: &mut HeaderMap) {
         let wants_trailers = wants_trailers(headers);
         // First what Connection names: afterwards it could name, and so delete, what Firegate sets.
         strip_hop_by_hop(headers);
@@ -109,26 +116,31 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 
 /// HTTP/2 clients may send a cookie header in pieces, HTTP/1 servers expect it whole (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
     let pieces = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
-    if pieces.len() > 1
-        && let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
-    {
+    if let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
         headers.insert(COOKIE, whole);
     }
 }
 
 /// Removes what belongs to the connection a message came by, and what its Connection header names.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let mut named = Vec::new();
+    let mut removed = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect::<Vec<_>>();
     for value in headers.get_all(CONNECTION) {
         let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        named.extend(names.filter_map(|name| HeaderName::from_bytes(name).ok()));
+        let names = names.filter_map(|name| HeaderName::from_bytes(name).ok());
+        // Nobody may have the framing, the credential or what is set for them deleted by naming it.
+        removed.extend(names.filter(|name| !is_protected(name) && !KEPT.contains(&name.as_str())));
     }
-    // Nobody may have the framing, the credential or what is set for them deleted by naming it.
-    named.retain(|name| !is_protected(name) && ![AUTHORIZATION, HOST, header::CONTENT_LENGTH].contains(name));
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in removed {
         headers.remove(name);
     }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(&name.as_str())
 }
 
 #[cfg(test)]

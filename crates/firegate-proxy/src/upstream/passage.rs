@@ -1,5 +1,6 @@
 //! The way of one request to its service: which endpoint it goes to, how it is sent, and when it may be sent once more.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use tokio::time::{Instant, timeout_at};
 
 use super::balance::{Tried, choose};
@@ -194,11 +196,13 @@ impl Passage {
     ///
     /// # Errors
     /// If none comes. [`Failure::again`] says whether it may be sent once more.
-    pub(crate) async fn send(
+    ///
+    /// This is no `async fn`, which would have room for the request twice: as its argument, and while it is on its way.
+    pub(crate) fn send(
         mut self,
         mut request: Request<Body>,
         sending: &Sending,
-    ) -> Result<Response<ServiceBody>, Box<Failure>> {
+    ) -> impl Future<Output = Result<Response<ServiceBody>, Box<Failure>>> + Send {
         let has_body = !request.body().is_end_stream();
         let is_idempotent = request.method().is_idempotent();
         match &self.expectation {
@@ -206,37 +210,46 @@ impl Passage {
             None => self.expectation = Expectation::hold(&mut request),
         }
         let mut stale = 0;
-        loop {
-            let may_reuse = self.attempts == 0 && stale < UPSTREAM_STALE_CONNECTIONS_MAX;
-            let obtained = self.obtain(sending.wants_upgrade, may_reuse).await;
-            let Obtained { mut connection, is_reused } = match obtained {
-                Ok(obtained) => obtained,
-                Err(error) => return Err(self.unconnected(&error, request.into_body())),
-            };
-            address(&mut request, &connection, self.endpoint(), sending);
-            let unanswered = match self.exchange(&mut connection, request, &sending.progress).await {
-                Ok(response) => {
-                    // An HTTP/1 connection on which an upgrade was asked for carries nothing else, whatever came of it.
-                    let connection = match connection {
-                        Connection::Http1 { .. } if sending.wants_upgrade => None,
-                        connection @ Connection::Http2 { .. } if sending.wants_upgrade => {
-                            self.tunnel = Some(connection);
-                            None
-                        }
-                        connection => Some(connection),
-                    };
-                    return Ok(self.answered(response, connection));
-                }
-                Err(unanswered) => unanswered,
-            };
-            request = match unanswered {
-                // The service closed the connection while nobody used it, and got nothing of the request.
-                Unanswered::Unsent(unsent, _) if is_reused => {
-                    stale += 1;
-                    *unsent
-                }
-                unanswered => return Err(self.unanswered(unanswered, sending, has_body, is_idempotent)),
-            };
+        async move {
+            loop {
+                let may_reuse = self.attempts == 0 && stale < UPSTREAM_STALE_CONNECTIONS_MAX;
+                let may_be_open = may_reuse && !sending.wants_upgrade;
+                let open = may_be_open.then(|| self.endpoint().reuse(self.worker)).flatten();
+                let obtained = match open {
+                    Some(open) => Ok(open),
+                    // Seldom needed, and large: every other request would carry the room for it.
+                    None => Box::pin(self.obtain(sending.wants_upgrade, may_reuse)).await,
+                };
+                let Obtained { mut connection, is_reused } = match obtained {
+                    Ok(obtained) => obtained,
+                    Err(error) => return Err(self.unconnected(&error, request.into_body())),
+                };
+                address(&mut request, &connection, self.endpoint(), sending);
+                let answer = pin!(connection.send(request));
+                let unanswered = match self.exchange(answer, &sending.progress).await {
+                    Ok(response) => {
+                        // An HTTP/1 connection on which an upgrade was asked for carries nothing else, whatever came of it.
+                        let connection = match connection {
+                            Connection::Http1 { .. } if sending.wants_upgrade => None,
+                            connection @ Connection::Http2 { .. } if sending.wants_upgrade => {
+                                self.tunnel = Some(connection);
+                                None
+                            }
+                            connection => Some(connection),
+                        };
+                        return Ok(self.answered(response, connection));
+                    }
+                    Err(unanswered) => unanswered,
+                };
+                request = match unanswered {
+                    // The service closed the connection while nobody used it, and got nothing of the request.
+                    Unanswered::Unsent(unsent, _) if is_reused => {
+                        stale += 1;
+                        *unsent
+                    }
+                    unanswered => return Err(self.unanswered(unanswered, sending, has_body, is_idempotent)),
+                };
+            }
         }
     }
 
@@ -246,7 +259,7 @@ impl Passage {
             if wants_upgrade {
                 return endpoint.obtain_for_upgrade(self.worker, may_reuse).await;
             }
-            endpoint.obtain(self.worker, may_reuse).await
+            endpoint.obtain(self.worker).await
         };
         match self.deadline {
             None => obtaining.await,
@@ -260,23 +273,15 @@ impl Passage {
     /// late.
     async fn exchange(
         &mut self,
-        connection: &mut Connection,
-        request: Request<Body>,
+        mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>>,
         progress: &BodyProgress,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let answer = async {
-            match connection {
-                Connection::Http1 { dispatch, .. } => dispatch.try_send_request(request).await,
-                Connection::Http2 { dispatch, .. } => dispatch.try_send_request(request).await,
-            }
-        };
-        let mut answer = std::pin::pin!(answer);
         loop {
             let now = Instant::now();
             let end = now + self.limits.whole.unwrap_or(self.upstream.response_headers_timeout);
             let end = self.limits.per_try.map_or(end, |per_try| end.min(now + per_try));
             let end = self.deadline.map_or(end, |deadline| deadline.min(end));
-            match timeout_at(end, &mut answer).await {
+            match timeout_at(end, answer.as_mut()).await {
                 Ok(Ok(response)) => {
                     if let Some(whole) = self.limits.whole {
                         // What is left of it is for the answer's body, and for whatever is sent once more.

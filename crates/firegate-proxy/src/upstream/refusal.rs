@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 
@@ -44,7 +44,8 @@ impl FrontRefusal {
     }
 
     /// What the answer's status and headers alone allow it to be.
-    pub(crate) fn suspect(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn suspect<B>(response: &Response<B>) -> Option<Self> {
+        let (status, headers) = (response.status(), response.headers());
         if headers.get(SERVER).is_none_or(|server| server != "Google Frontend") || !is_html(headers) {
             return None;
         }

@@ -147,16 +147,20 @@ pub fn rfc_3339(at: Duration) -> String {
 fn write_time(at: Duration, to: &mut Vec<u8>) {
     let (year, month, day) = civil_date(at.as_secs() / SECONDS_PER_DAY);
     let second = at.as_secs() % SECONDS_PER_DAY;
-    write_digits(year, 4, to);
-    for (before, number) in
-        [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
-    {
-        to.push(before);
-        write_digits(number, 2, to);
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    // Each number with where its last digit stands.
+    for (number, end) in [
+        (year.min(9999), 4),
+        (month, 7),
+        (day, 10),
+        (second / 3600, 13),
+        (second / 60 % 60, 16),
+        (second % 60, 19),
+        (at.subsec_micros().into(), 26),
+    ] {
+        put_digits(number, text.get_mut(..end).unwrap_or_default());
     }
-    to.push(b'.');
-    write_digits(at.subsec_micros().into(), 6, to);
-    to.push(b'Z');
+    to.extend_from_slice(&text);
 }
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
@@ -178,30 +182,32 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 /// Appends seconds to the microsecond, as Cloud Logging writes durations.
 fn write_seconds(duration: Duration, to: &mut Vec<u8>) {
     write_number(duration.as_secs(), to);
-    to.push(b'.');
-    write_digits(duration.subsec_micros().into(), 6, to);
-    to.push(b's');
+    let mut text = *b".000000s";
+    let [_point, digits @ .., _unit] = &mut text;
+    put_digits(duration.subsec_micros().into(), digits);
+    to.extend_from_slice(&text);
 }
 
 /// Appends a number in decimal digits.
 fn write_number(number: u64, to: &mut Vec<u8>) {
-    write_digits(number, 1, to);
-}
-
-/// Appends a number in at least `width` decimal digits.
-fn write_digits(mut number: u64, width: usize, to: &mut Vec<u8>) {
     // The longest number has 20 digits.
     let mut digits = [b'0'; 20];
+    let length = put_digits(number, &mut digits).max(1);
+    to.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+}
+
+/// Puts a number's digits at the end of zeros, and returns how many there are.
+fn put_digits(mut number: u64, zeros: &mut [u8]) -> usize {
     let mut length = 0;
-    for digit in digits.iter_mut().rev() {
-        if number == 0 && length >= width {
+    for digit in zeros.iter_mut().rev() {
+        if number == 0 {
             break;
         }
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
         length += 1;
     }
-    to.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+    length
 }
 
 #[cfg(test)]

@@ -142,11 +142,14 @@ fn a_text_that_is_too_long_is_cut_and_says_so() {
 
 #[test]
 fn every_number_is_written_whole() {
-    for (number, width, expected) in
-        [(0, 1, "0"), (7, 2, "07"), (120, 2, "120"), (u64::MAX, 1, "18446744073709551615"), (0, 6, "000000")]
-    {
+    for (number, expected) in [(0, "0"), (7, "7"), (120, "120"), (u64::MAX, "18446744073709551615")] {
         let mut written = Vec::new();
-        write_digits(number, width, &mut written);
+        write_number(number, &mut written);
+        assert_eq!(String::from_utf8_lossy(&written), expected);
+    }
+    for (microseconds, expected) in [(0, "0.000000s"), (7, "0.000007s"), (61_250_000, "61.250000s")] {
+        let mut written = Vec::new();
+        write_seconds(Duration::from_micros(microseconds), &mut written);
         assert_eq!(String::from_utf8_lossy(&written), expected);
     }
 }
