@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use crate::stream::RequestOnConnection;
+
 /// The requests under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestsUnderWay(Arc<AtomicUsize>);
@@ -41,12 +43,13 @@ impl Drop for Place {
 pub(crate) struct HeldBody<B> {
     inner: B,
     _place: Option<Place>,
+    _request: RequestOnConnection,
 }
 
 impl<B> HeldBody<B> {
-    /// A body that holds its request's place.
-    pub(crate) fn new(inner: B, place: Option<Place>) -> Self {
-        Self { inner, _place: place }
+    /// A body that holds its request's place, in the process and on its connection.
+    pub(crate) fn new(inner: B, place: Option<Place>, request: RequestOnConnection) -> Self {
+        Self { inner, _place: place, _request: request }
     }
 }
 

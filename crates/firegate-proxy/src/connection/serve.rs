@@ -22,10 +22,9 @@ use super::framing::{FramedStream, Signals};
 use super::preface::{Preface, Protocol, Rewound};
 use crate::door::Door;
 use crate::limits::{
-    CLIENT_IDLE_TIMEOUT, HTTP1_READ_BUFFER_BYTES_MAX, HTTP2_CONNECTION_WINDOW_BYTES,
-    HTTP2_HEADER_TABLE_BYTES_MAX, HTTP2_LOCAL_RESETS_MAX, HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL,
-    HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX,
-    REQUEST_HEAD_TIMEOUT,
+    HTTP1_READ_BUFFER_BYTES_MAX, HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_TABLE_BYTES_MAX,
+    HTTP2_LOCAL_RESETS_MAX, HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL, HTTP2_SEND_BUFFER_BYTES_MAX,
+    HTTP2_STREAM_WINDOW_BYTES, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
 };
 use crate::panics::Panics;
 use crate::stream::{ClientConnection, ConnectionStreams};
@@ -70,7 +69,10 @@ where
     let stream = preface.rewind(stream);
     let served = async {
         match protocol {
-            Protocol::Http1 => serve_http1(stream, arrival, door, &drain).await,
+            Protocol::Http1 => {
+                watch.end_when_idle();
+                serve_http1(stream, arrival, door, &drain).await
+            }
             Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &drain)).await,
         }
     };
@@ -115,9 +117,8 @@ where
         }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // hyper sees whole heads alone: what it waits for is the next one.
-        .header_read_timeout(CLIENT_IDLE_TIMEOUT)
+        // hyper sees whole heads alone, and waits for the next one as long as the connection is not cut.
+        .header_read_timeout(None)
         .max_buf_size(HTTP1_READ_BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

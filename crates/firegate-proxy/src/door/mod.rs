@@ -147,6 +147,7 @@ impl Door {
     ) -> impl Future<Output = Response<HeldBody<ObservedBody>>> + Send {
         let generation = self.shared.generation();
         let place = self.shared.requests.begin(generation.configuration.requests_max);
+        let on_connection = streams.begin_request();
         let trust = generation.forwarded_trust.as_ref();
         let given = forwarded::request_id(trust, arrival.peer.ip(), request.headers());
         let given = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -158,7 +159,7 @@ impl Door {
         async move {
             let context = RequestContext { door: &self, generation, streams: &streams };
             let response = context.answer(&parts, body, upgrade, place.is_some(), arrival, &mut record).await;
-            response.map(|body| HeldBody::new(ObservedBody::new(body, record), place))
+            response.map(|body| HeldBody::new(ObservedBody::new(body, record), place, on_connection))
         }
     }
 }

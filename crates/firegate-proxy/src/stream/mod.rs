@@ -18,6 +18,8 @@ pub(crate) use client_body::ClientBody;
 pub(crate) use contained_body::ContainedBody;
 pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;
-pub(crate) use overdue::{ClientConnection, ConnectionStreams, CutConnections, CutFigures, OpenStreams};
+pub(crate) use overdue::{
+    ClientConnection, ConnectionStreams, CutConnections, CutFigures, OpenStreams, RequestOnConnection,
+};
 pub(crate) use pace::Pace;
 pub(crate) use tunnel::Tunnels;

@@ -3,20 +3,23 @@
 //! window is closed. So what is open is also listed here, and one timer for each worker goes over the list. Whoever holds
 //! a stream beyond its bounds loses the connection.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use slab::Slab;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
 
 use super::lease::Lease;
-use crate::limits::{CLIENT_WRITE_STALL_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
+use crate::limits::{
+    CLIENT_IDLE_TIMEOUT, CLIENT_WRITE_STALL_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL,
+};
 
 /// What a worker has open. Nobody but the worker takes the lock, for a few instructions each time.
 #[derive(Clone, Debug, Default)]
@@ -68,20 +71,52 @@ struct Stream {
     over_since: Option<Instant>,
 }
 
-/// One connection, and since when it takes nothing.
+/// One connection, since when it takes nothing, and since when nobody uses it.
 #[derive(Debug)]
 struct Stalling {
     connection: Arc<Connection>,
     since: Option<Instant>,
+    idle_since: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Connection {
-    cut: CancellationToken,
+    cut: Cut,
     /// The client has not made room for what is to be written.
     is_full: AtomicBool,
     /// Something was written since the last look.
     has_written: AtomicBool,
+    /// Something was read since the last look.
+    has_read: AtomicBool,
+    /// It ends when nobody uses it for long.
+    ends_when_idle: AtomicBool,
+    /// How many requests are under way.
+    requests: AtomicUsize,
+}
+
+/// Whether a connection has to end, and who learns of it. A token of tokio's would take a lock each time that the connection
+/// is looked after.
+#[derive(Debug, Default)]
+struct Cut {
+    is_due: AtomicBool,
+    waiting: AtomicWaker,
+}
+
+impl Cut {
+    fn now(&self) {
+        self.is_due.store(true, Ordering::Release);
+        self.waiting.wake();
+    }
+
+    fn is_due(&self) -> bool {
+        self.is_due.load(Ordering::Acquire)
+    }
+
+    fn poll_due(&self, context: &Context<'_>) -> Poll<()> {
+        // In this order, so that what comes in between is not missed.
+        self.waiting.register(context.waker());
+        if self.is_due() { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 impl OpenStreams {
@@ -93,7 +128,7 @@ impl OpenStreams {
     /// Lists a client's connection while the guard lives.
     pub(crate) fn connection(&self) -> ClientConnection {
         let connection = Arc::new(Connection::default());
-        let stalling = Stalling { connection: Arc::clone(&connection), since: None };
+        let stalling = Stalling { connection: Arc::clone(&connection), since: None, idle_since: None };
         let key = self.lock().connections.insert(stalling);
         ClientConnection { open: self.clone(), connection, key }
     }
@@ -117,19 +152,27 @@ impl Open {
     /// Cuts the connections of all who are overdue.
     fn sweep(&mut self, now: Instant) {
         for (_, stream) in &mut self.streams {
-            if stream.is_overdue(now) && !stream.connection.cut.is_cancelled() {
+            if stream.is_overdue(now) && !stream.connection.cut.is_due() {
                 tracing::info!(
                     "a connection was cut: it holds a stream whose time is over, and reads no more"
                 );
                 self.cut.stream_overdue.fetch_add(1, Ordering::Relaxed);
-                stream.connection.cut.cancel();
+                stream.connection.cut.now();
             }
         }
         for (_, stalling) in &mut self.connections {
-            if stalling.is_overdue(now) && !stalling.connection.cut.is_cancelled() {
+            // Both are asked, for each takes note of what moved.
+            let (is_idle, is_overdue) = (stalling.is_idle(now), stalling.is_overdue(now));
+            if stalling.connection.cut.is_due() {
+                continue;
+            }
+            if is_overdue {
                 tracing::info!("a connection was cut: it took nothing of what was to be written");
                 self.cut.write_stalled.fetch_add(1, Ordering::Relaxed);
-                stalling.connection.cut.cancel();
+                stalling.connection.cut.now();
+            } else if is_idle {
+                tracing::debug!("a connection that nobody uses is closed");
+                stalling.connection.cut.now();
             }
         }
     }
@@ -151,6 +194,17 @@ impl Stream {
 }
 
 impl Stalling {
+    fn is_idle(&mut self, now: Instant) -> bool {
+        let Connection { has_read, has_written, requests, ends_when_idle, .. } = &*self.connection;
+        let has_moved = has_read.swap(false, Ordering::Relaxed) || has_written.load(Ordering::Relaxed);
+        if has_moved || requests.load(Ordering::Relaxed) > 0 {
+            self.idle_since = None;
+            return false;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        ends_when_idle.load(Ordering::Relaxed) && now >= since + CLIENT_IDLE_TIMEOUT
+    }
+
     fn is_overdue(&mut self, now: Instant) -> bool {
         let has_written = self.connection.has_written.swap(false, Ordering::Relaxed);
         if has_written || !self.connection.is_full.load(Ordering::Relaxed) {
@@ -172,7 +226,12 @@ pub(crate) struct ClientConnection {
 impl ClientConnection {
     /// Waits until the connection has to be cut.
     pub(crate) async fn cut(&self) {
-        self.connection.cut.cancelled().await;
+        poll_fn(|context| self.connection.cut.poll_due(context)).await;
+    }
+
+    /// Has the connection cut when nobody uses it for long. The one timer that looks after all costs a request nothing.
+    pub(crate) fn end_when_idle(&self) {
+        self.connection.ends_when_idle.store(true, Ordering::Relaxed);
     }
 
     /// By what the connection's streams are listed.
@@ -200,6 +259,12 @@ pub(crate) struct ConnectionStreams {
 }
 
 impl ConnectionStreams {
+    /// Notes that a request is under way while the guard lives.
+    pub(crate) fn begin_request(&self) -> RequestOnConnection {
+        self.connection.requests.fetch_add(1, Ordering::Relaxed);
+        RequestOnConnection(Arc::clone(&self.connection))
+    }
+
     /// Lists a stream while the guard lives.
     pub(crate) fn open(&self, lease: &Lease, idle: Option<Duration>) -> OpenStream {
         let stream = Stream {
@@ -212,6 +277,16 @@ impl ConnectionStreams {
         };
         let key = self.open.lock().streams.insert(stream);
         OpenStream { open: self.open.clone(), key }
+    }
+}
+
+/// A request, which is under way until this is dropped with the body of its answer.
+#[derive(Debug)]
+pub(crate) struct RequestOnConnection(Arc<Connection>);
+
+impl Drop for RequestOnConnection {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -260,7 +335,11 @@ impl<I: AsyncRead + Unpin> AsyncRead for WatchedWrites<I> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if read.is_ready() {
+            self.connection.has_read.store(true, Ordering::Relaxed);
+        }
+        read
     }
 }
 
@@ -303,7 +382,7 @@ mod tests {
     use super::*;
 
     fn is_cut(connection: &ClientConnection) -> bool {
-        connection.connection.cut.is_cancelled()
+        connection.connection.cut.is_due()
     }
 
     /// Looks at what is open once a second, for so many seconds.
@@ -369,6 +448,30 @@ mod tests {
         pass(&open, 2).await;
         assert!(is_cut(&connection));
         assert_eq!(cut.figures(), CutFigures { stream_overdue: 0, write_stalled: 1 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_nobody_uses_ends_and_one_with_a_request_under_way_does_not() {
+        let open = OpenStreams::default();
+        let [idle, asked, lasting] = [open.connection(), open.connection(), open.connection()];
+        idle.end_when_idle();
+        asked.end_when_idle();
+        let request = asked.streams().begin_request();
+        let timeout = CLIENT_IDLE_TIMEOUT.as_secs();
+        pass(&open, timeout).await;
+        // Whoever sends something begins anew.
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        theirs.write_all(b"x").await.expect("room");
+        let mut byte = [0];
+        tokio::io::AsyncReadExt::read_exact(&mut idle.watched(ours), &mut byte).await.expect("a byte");
+        pass(&open, timeout).await;
+        assert!(!is_cut(&idle));
+        pass(&open, 2).await;
+        assert!(is_cut(&idle));
+        assert!(!is_cut(&asked) && !is_cut(&lasting));
+        drop(request);
+        pass(&open, timeout + 1).await;
+        assert!(is_cut(&asked) && !is_cut(&lasting));
     }
 
     #[tokio::test]

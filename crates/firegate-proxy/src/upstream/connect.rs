@@ -23,7 +23,7 @@ use super::resolve::{Addresses, in_turn};
 use super::transport::Transport;
 use crate::limits::{
     UPSTREAM_ATTEMPT_STAGGER, UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_CONNECTION_WINDOW_BYTES,
-    UPSTREAM_HEADERS_MAX, UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
+    UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
     UPSTREAM_STREAM_WINDOW_BYTES,
 };
 use crate::stream::Body;
@@ -229,11 +229,8 @@ async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Conne
 }
 
 async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<http1::SendRequest<Body>> {
-    let (dispatch, connection) = http1::Builder::new()
-        .max_headers(UPSTREAM_HEADERS_MAX)
-        .max_buf_size(UPSTREAM_BUFFER_BYTES_MAX)
-        .handshake(io)
-        .await?;
+    let (dispatch, connection) =
+        http1::Builder::new().max_buf_size(UPSTREAM_BUFFER_BYTES_MAX).handshake(io).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection to a service ended early");

@@ -244,7 +244,10 @@ impl Endpoint {
         may_reuse: bool,
     ) -> Result<Obtained, ConnectError> {
         if self.upgrades_over_http2() {
-            let obtained = self.obtain(worker, may_reuse).await?;
+            let obtained = match may_reuse.then(|| self.reuse(worker)).flatten() {
+                Some(open) => open,
+                None => self.obtain(worker).await?,
+            };
             if obtained.connection.takes_web_sockets().await {
                 return Ok(obtained);
             }

@@ -1,6 +1,7 @@
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::limits::UPSTREAM_HEADERS_MAX;
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_the_other() {
@@ -32,6 +33,22 @@ async fn at_once_they_have_a_connection_each_and_the_last_one_is_used_first() {
     assert_ne!(first, second);
     assert_eq!(site.get().await.expect("an answer").body, second, "the one that was used last");
     assert_eq!(origin.connections(), 2);
+}
+
+/// The bound is hyper's own: if it becomes another one, the page of limits has to say so.
+#[tokio::test]
+async fn an_answer_has_no_more_headers_than_are_allowed() {
+    for (headers, is_whole) in [(UPSTREAM_HEADERS_MAX, true), (UPSTREAM_HEADERS_MAX + 1, false)] {
+        let origin = Origin::start(move |mut stream, _| async move {
+            head(&mut stream).await;
+            let fields = (1..headers).map(|number| format!("x-{number}: 1\r\n")).collect::<String>();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        })
+        .await;
+        let site = Site::new(&format!("url: '{}'", origin.url()));
+        assert_eq!(site.get().await.is_ok(), is_whole, "{headers}");
+    }
 }
 
 /// The service ends each connection after one answer and without saying so before.
