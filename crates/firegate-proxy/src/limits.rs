@@ -414,5 +414,11 @@ pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(250);
 /// How many copies of requests may be under way to the services that a URL map mirrors them to; what is beyond is not copied.
 pub const MIRRORED_REQUESTS_MAX: usize = 256;
 
+/// How long the head of an error's page may take, and each piece of it.
+pub const ERROR_PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many bytes an error's page may have.
+pub const ERROR_PAGE_BYTES_MAX: u64 = 1024 * 1024;
+
 /// How long a copy may take.
 pub const MIRRORED_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use http::{HeaderName, Method};
 
 use super::conditions::HeaderCondition;
 use super::destination::{Destination, Destinations};
+use super::error_page::ErrorPages;
 use super::header_action::{HeaderActions, Level};
 use super::hosts::Hosts;
 use super::paths::{Index, Pattern, normal};
@@ -51,7 +52,7 @@ impl Routes {
         Self {
             hosts,
             matchers: map.path_matchers.iter().map(|matcher| compiler.matcher(matcher)).collect(),
-            default: Some(compiler.rule(&map.default, &[])),
+            default: Some(compiler.rule(&map.default, &[], &[&map.default])),
         }
     }
 }
@@ -104,7 +105,11 @@ impl Compiler<'_> {
             Rules::Paths(path_rules) => {
                 for rule in path_rules {
                     candidates.extend(rule.paths.iter().map(|path| Candidate::of_path(path, rules.len())));
-                    rules.push(self.rule(&rule.action, &[of_matcher.as_ref()]));
+                    rules.push(self.rule(
+                        &rule.action,
+                        &[of_matcher.as_ref()],
+                        &[&rule.action, &matcher.default, &self.map.default],
+                    ));
                 }
                 Order::MostSpecific
             }
@@ -113,21 +118,33 @@ impl Compiler<'_> {
                     candidates
                         .extend(rule.matches.iter().map(|found| Candidate::of_match(found, rules.len())));
                     let of_rule = Level::of(&rule.header_action);
-                    rules.push(self.rule(&rule.action, &[of_rule.as_ref(), of_matcher.as_ref()]));
+                    let errors = [&rule.action, &matcher.default, &self.map.default];
+                    rules.push(self.rule(&rule.action, &[of_rule.as_ref(), of_matcher.as_ref()], &errors));
                 }
                 Order::First
             }
         };
-        let default = Some(self.rule(&matcher.default, &[of_matcher.as_ref()]));
+        let default =
+            Some(self.rule(&matcher.default, &[of_matcher.as_ref()], &[&matcher.default, &self.map.default]));
         PathMatcher::new(order, candidates, rules, default)
     }
 
-    /// A rule, with what is done to headers between its services and the map.
-    fn rule(&self, action: &url_map::Action, levels: &[Option<&Arc<Level>>]) -> Arc<Rule> {
+    /// A rule, with what is done to headers between its services and the map, and those that say what takes the place of
+    /// errors.
+    fn rule(
+        &self,
+        action: &url_map::Action,
+        levels: &[Option<&Arc<Level>>],
+        errors: &[&url_map::Action],
+    ) -> Arc<Rule> {
         let place = RulePlaceInFile::in_map(&self.map.file, &action.place);
         let target = match &action.target {
             url_map::Target::Redirect(redirect) => Target::Redirect(Redirect::of(redirect)),
-            url_map::Target::Services(action) => Target::Services(Box::new(self.services(action, levels))),
+            url_map::Target::Services(action) => {
+                let policies = errors.iter().map(|action| action.error_policy.as_ref());
+                let errors = ErrorPages::new(policies, self.destinations);
+                Target::Services(Box::new(Services { errors, ..self.services(action, levels) }))
+            }
         };
         Arc::new(Rule { place, target })
     }
@@ -151,6 +168,7 @@ impl Compiler<'_> {
             abort: action.fault.abort,
             mirror: mirror
                 .and_then(|mirror| Some((self.destinations.backend(mirror.service.as_str())?, mirror.share))),
+            errors: ErrorPages::default(),
         }
     }
 

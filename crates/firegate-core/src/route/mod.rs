@@ -8,6 +8,7 @@ mod compile;
 mod conditions;
 mod destination;
 mod draw;
+mod error_page;
 mod header_action;
 mod hosts;
 mod map_tests;
@@ -23,6 +24,7 @@ use firegate_files::configuration::{EncodedSlash, RESERVED_PREFIX};
 use firegate_files::url_map::QueryMatch;
 
 pub use destination::Destinations;
+pub use error_page::ErrorPage;
 pub use header_action::{HeaderActions, HeaderFacts};
 pub use map_tests::TestFailure;
 pub use redirect::RedirectAnswer;

@@ -8,6 +8,7 @@ use firegate_files::url_map::{RetryPolicy, RulePlace, Share};
 
 use super::destination::Destination;
 use super::draw::{Lot, below, is_in};
+use super::error_page::{ErrorPage, ErrorPages};
 use super::header_action::HeaderActions;
 use super::redirect::Redirect;
 use super::rewrite::PathRewrite;
@@ -54,6 +55,7 @@ pub(super) struct Services {
     pub(super) delay: Option<(Duration, Share)>,
     pub(super) abort: Option<(u16, Share)>,
     pub(super) mirror: Option<(Arc<Backend>, Share)>,
+    pub(super) errors: ErrorPages,
 }
 
 /// One of several services.
@@ -179,6 +181,11 @@ impl RouteEntry {
     pub fn abort(&self) -> Option<u16> {
         let (status, share) = self.services()?.abort?;
         is_in(share, self.random, Lot::Abort).then_some(status)
+    }
+
+    /// What takes the place of an error that the service answers with.
+    pub fn error_page(&self, status: u16) -> Option<ErrorPage<'_>> {
+        self.services()?.errors.find(status)
     }
 
     /// The service that gets a copy of the request.

@@ -176,6 +176,9 @@ codes! {
     /// One of the URL map's own tests fails.
     URL_MAP_TEST_FAILS = "FG320";
 
+    /// What takes the place of errors cannot be read, or its pages cannot be had.
+    URL_MAP_ERROR_POLICY = "FG321";
+
     /// A binding's condition was lost when the policy was read.
     IAM_CONDITION_LOST = "FG401";
     /// A condition where none may stand, or that is not whole.

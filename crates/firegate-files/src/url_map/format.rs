@@ -4,16 +4,13 @@ use crate::google_file::{Field, MessageType, Shape};
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
 
-/// Why the pages of error services have no effect.
-const NO_ERROR_PAGES: &str = "errors are answered by Firegate or by the service itself, and the pages lie in a bucket of Cloud Storage";
-
 /// A URL map.
 pub static URL_MAP: MessageType = MessageType {
     name: "UrlMap",
     kind: Some("compute#urlMap"),
     fields: &[
         Field::output_only("creationTimestamp", Shape::Text),
-        Field::without_effect("defaultCustomErrorResponsePolicy", Shape::Any, NO_ERROR_PAGES),
+        Field::evaluated("defaultCustomErrorResponsePolicy", Shape::Message(&ERROR_POLICY)),
         Field::evaluated("defaultRouteAction", Shape::Message(&ROUTE_ACTION)),
         Field::evaluated("defaultService", Shape::Resource),
         Field::evaluated("defaultUrlRedirect", Shape::Message(&URL_REDIRECT)),
@@ -46,7 +43,7 @@ static PATH_MATCHER: MessageType = MessageType {
     name: "PathMatcher",
     kind: None,
     fields: &[
-        Field::without_effect("defaultCustomErrorResponsePolicy", Shape::Any, NO_ERROR_PAGES),
+        Field::evaluated("defaultCustomErrorResponsePolicy", Shape::Message(&ERROR_POLICY)),
         Field::evaluated("defaultRouteAction", Shape::Message(&ROUTE_ACTION)),
         Field::evaluated("defaultService", Shape::Resource),
         Field::evaluated("defaultUrlRedirect", Shape::Message(&URL_REDIRECT)),
@@ -62,7 +59,7 @@ static PATH_RULE: MessageType = MessageType {
     name: "PathRule",
     kind: None,
     fields: &[
-        Field::without_effect("customErrorResponsePolicy", Shape::Any, NO_ERROR_PAGES),
+        Field::evaluated("customErrorResponsePolicy", Shape::Message(&ERROR_POLICY)),
         Field::evaluated("paths", TEXTS),
         Field::evaluated("routeAction", Shape::Message(&ROUTE_ACTION)),
         Field::evaluated("service", Shape::Resource),
@@ -74,7 +71,7 @@ static ROUTE_RULE: MessageType = MessageType {
     name: "HttpRouteRule",
     kind: None,
     fields: &[
-        Field::without_effect("customErrorResponsePolicy", Shape::Any, NO_ERROR_PAGES),
+        Field::evaluated("customErrorResponsePolicy", Shape::Message(&ERROR_POLICY)),
         Field::kept("description", Shape::Text),
         Field::evaluated("headerAction", Shape::Message(&HEADER_ACTION)),
         Field::evaluated("matchRules", Shape::List(&Shape::Message(&MATCH_RULE))),
@@ -82,6 +79,26 @@ static ROUTE_RULE: MessageType = MessageType {
         Field::evaluated("routeAction", Shape::Message(&ROUTE_ACTION)),
         Field::evaluated("service", Shape::Resource),
         Field::evaluated("urlRedirect", Shape::Message(&URL_REDIRECT)),
+    ],
+};
+
+static ERROR_POLICY: MessageType = MessageType {
+    name: "CustomErrorResponsePolicy",
+    kind: None,
+    fields: &[
+        Field::evaluated("errorResponseRules", Shape::List(&Shape::Message(&ERROR_RULE))),
+        // A bucket too is the backend with its name.
+        Field::evaluated("errorService", Shape::Resource),
+    ],
+};
+
+static ERROR_RULE: MessageType = MessageType {
+    name: "CustomErrorResponsePolicyCustomErrorResponseRule",
+    kind: None,
+    fields: &[
+        Field::evaluated("matchResponseCodes", TEXTS),
+        Field::evaluated("overrideResponseCode", Shape::Integer),
+        Field::evaluated("path", Shape::Text),
     ],
 };
 

@@ -10,11 +10,11 @@ pub use check::parse;
 pub(crate) use check::{header_value, is_header_name};
 pub use format::URL_MAP;
 pub use model::{
-    Action, AddedHeader, CorsPolicy, FaultInjection, HeaderAction, HeaderMatch, HeaderValueTemplate,
-    HeaderVariable, HostPattern, HostRule, MapTest, MirrorPolicy, PathMatch, PathMatcher, PathRewrite,
-    PathRule, QueryMatch, RedirectPath, RetryCondition, RetryPolicy, RouteAction, RouteMatch, RouteRule,
-    RulePath, RulePlace, Rules, Share, Target, UrlMap, UrlRedirect, UrlRewrite, ValueMatch, ValuePart,
-    WeightedService,
+    Action, AddedHeader, CorsPolicy, ErrorCodes, ErrorPolicy, ErrorRule, FaultInjection, HeaderAction,
+    HeaderMatch, HeaderValueTemplate, HeaderVariable, HostPattern, HostRule, MapTest, MirrorPolicy,
+    PathMatch, PathMatcher, PathRewrite, PathRule, QueryMatch, RedirectPath, RetryCondition, RetryPolicy,
+    RouteAction, RouteMatch, RouteRule, RulePath, RulePlace, Rules, Share, Target, UrlMap, UrlRedirect,
+    UrlRewrite, ValueMatch, ValuePart, WeightedService,
 };
 pub use path_template::{PathTemplate, TemplateError, TemplateRewrite};
 pub use service::ServiceName;

@@ -29,8 +29,13 @@ pub struct UrlMap {
 }
 
 impl UrlMap {
-    /// Every service that requests may go to, as often as it is named; mirrors too.
+    /// Every service that requests may go to, as often as it is named; mirrors and error services too.
     pub fn services(&self) -> impl Iterator<Item = &ServiceName> {
+        let of_errors = self.error_policies().filter_map(|(_, policy)| policy.service.as_ref());
+        of_errors.chain(self.services_of_routes())
+    }
+
+    fn services_of_routes(&self) -> impl Iterator<Item = &ServiceName> {
         self.route_actions().flat_map(|(_, action)| {
             let mirror = action.mirror.as_ref().map(|mirror| &mirror.service);
             action.services.iter().map(|service| &service.service).chain(mirror)
@@ -56,8 +61,20 @@ impl UrlMap {
         of_matchers.chain(of_services).chain([&self.header_action]).any(HeaderAction::asks_for_regions)
     }
 
+    /// What takes the place of errors, and by which actions.
+    pub fn error_policies(&self) -> impl Iterator<Item = (&Action, &ErrorPolicy)> {
+        self.actions().filter_map(|action| Some((action, action.error_policy.as_ref()?)))
+    }
+
     /// Every action that leads to services.
     pub fn route_actions(&self) -> impl Iterator<Item = (&Action, &RouteAction)> {
+        self.actions().filter_map(|action| match &action.target {
+            Target::Services(route) => Some((action, &**route)),
+            Target::Redirect(_) => None,
+        })
+    }
+
+    fn actions(&self) -> impl Iterator<Item = &Action> {
         let of_rules = self.path_matchers.iter().flat_map(|matcher| {
             let (paths, routes) = match &matcher.rules {
                 Rules::Paths(rules) => (rules.as_slice(), &[][..]),
@@ -66,10 +83,7 @@ impl UrlMap {
             let actions = paths.iter().map(|rule| &rule.action).chain(routes.iter().map(|rule| &rule.action));
             actions.chain([&matcher.default])
         });
-        of_rules.chain([&self.default]).filter_map(|action| match &action.target {
-            Target::Services(route) => Some((action, &**route)),
-            Target::Redirect(_) => None,
-        })
+        of_rules.chain([&self.default])
     }
 }
 
@@ -240,6 +254,45 @@ pub struct Action {
     pub place: RulePlace,
     /// What is done.
     pub target: Target,
+    /// What takes the place of errors, where the rule or default says so.
+    pub error_policy: Option<ErrorPolicy>,
+}
+
+/// What takes the place of the errors that services answer with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPolicy {
+    /// The service that has the pages; given if any rule has a path.
+    pub service: Option<ServiceName>,
+    /// What is done for which errors; no two are for the same.
+    pub rules: Vec<ErrorRule>,
+}
+
+/// What takes the place of some errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorRule {
+    /// Which ones.
+    pub codes: Vec<ErrorCodes>,
+    /// The path of the page at the error service.
+    pub path: Option<String>,
+    /// The status instead of the error's.
+    pub status: Option<u16>,
+}
+
+/// Statuses of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorCodes {
+    /// This one.
+    One(u16),
+    /// All that begin with this digit, 4 or 5.
+    Class(u16),
+}
+
+impl ErrorPolicy {
+    /// The rule for a status: that of the very status before that of its class.
+    pub fn rule(&self, status: u16) -> Option<&ErrorRule> {
+        let of = |codes| self.rules.iter().find(|rule| rule.codes.contains(&codes));
+        of(ErrorCodes::One(status)).or_else(|| of(ErrorCodes::Class(status / 100)))
+    }
 }
 
 /// Where a request goes.

@@ -24,6 +24,7 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::error_page::error_page;
 use super::mirror::Mirrored;
 use super::{Refused, RequestContext, denial, fault};
 use crate::connection::Arrival;
@@ -144,12 +145,16 @@ impl RequestContext<'_> {
                 continue;
             }
             let suspicion = google_token.as_ref().and_then(|_| FrontRefusal::suspect(&response));
-            let refused = match suspicion {
-                None => return Ok(forward.hand_back(response)),
-                Some(suspicion) => match Box::pin(forward.confirm(suspicion, response)).await {
-                    Ok(response) => return Ok(response),
-                    Err(refused) => refused,
+            let handed = match suspicion {
+                None => Ok(forward.hand_back(response)),
+                Some(suspicion) => Box::pin(forward.confirm(suspicion, response)).await,
+            };
+            let refused = match handed {
+                Ok(response) => match error_page(route, response.status()) {
+                    None => return Ok(response),
+                    Some(page) => return Ok(Box::pin(self.with_page(page, head, parts, response)).await),
                 },
+                Err(refused) => refused,
             };
             // The token may have been revoked, or signed with a key that Google has withdrawn: a new one is worth a try, if not
             // for this request, of whose body something was sent, then for the next.

@@ -1,6 +1,7 @@
 //! The front door: one request from its head to its answer. The decision is core's; here its needs are fetched, its
 //! permit is turned into a request to the service, and its refusals are logged and rendered.
 
+mod error_page;
 mod forward;
 mod hints;
 mod mirror;

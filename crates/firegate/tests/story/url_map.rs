@@ -230,6 +230,62 @@ async fn the_service_is_told_the_host_that_the_map_says_and_the_clients_beside_i
     close(door).await;
 }
 
+/// A service that finds nothing, and has a fault at `/broken`.
+async fn finding_nothing() -> String {
+    let answer = |uri: axum::http::Uri| async move {
+        let status = if uri.path() == "/broken" { 500 } else { 404 };
+        (
+            StatusCode::from_u16(status).expect("a status"),
+            [("x-detail", "kept"), ("etag", "\"1\"")],
+            "its own word",
+        )
+    };
+    serve(Router::new().fallback(any(answer))).await
+}
+
+#[tokio::test]
+async fn pages_take_the_place_of_errors_and_tell_their_service_nothing_of_the_user() {
+    let (web, api) = (finding_nothing().await, mirror().await);
+    let map = "defaultCustomErrorResponsePolicy: {errorService: backendBuckets/api, errorResponseRules: [\
+               {matchResponseCodes: ['404'], path: '/pages/404.html?v=1', overrideResponseCode: 410}, {matchResponseCodes: [5xx], overrideResponseCode: 503}]}\n";
+    let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+    let call = Call::new(Method::POST, &at(&door, "/missing")).header("authorization", "Basic YTpi");
+    let answer = call.header("cookie", "a=b").header("accept", "text/html").body("a secret").send().await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("x-detail"), answer.header("etag")),
+        (410, Some("kept"), None)
+    );
+    let page = answer.json();
+    assert_eq!(
+        (&page["path"], &page["headers"]["accept"]),
+        (&"/pages/404.html?v=1".into(), &"text/html".into())
+    );
+    for name in ["authorization", "cookie", "content-length", "content-type"] {
+        assert_eq!(page["headers"][name], Value::Null, "{name}");
+    }
+    let broken = get(&door, "/broken").await;
+    assert_eq!((broken.status.as_u16(), broken.body.as_ref()), (503, b"its own word".as_slice()));
+    let head = Call::new(Method::HEAD, &at(&door, "/missing")).send().await;
+    assert_eq!((head.status.as_u16(), head.body.len()), (410, 0));
+    close(door).await;
+}
+
+#[tokio::test]
+async fn an_error_without_its_page_stays_as_the_service_answered_it() {
+    let web = finding_nothing().await;
+    let map = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
+               {matchResponseCodes: [4xx], path: /pages/404.html, overrideResponseCode: 200}]}\n";
+    let door = door_of(configuration(map, [&web, &web]), Arc::new(clock()), None);
+    let answer = get(&door, "/missing").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (404, b"its own word".as_slice()));
+    close(door).await;
+    let text = "project: demo-project\nallow: [allAuthenticatedUsers]\nurl_map: map.yaml\nbackends: { web: 'http://127.0.0.1:9', api: 'http://127.0.0.1:9' }\n";
+    let map = format!("name: m\ndefaultService: web\n{map}");
+    let refused =
+        parse_with_files("firegate.yaml", text, &TheFile(map)).expect_err("it is refused").to_string();
+    assert!(refused.contains("FG321") && refused.contains("nobody in particular"), "{refused}");
+}
+
 #[tokio::test]
 async fn a_copy_goes_to_the_mirror_and_its_answer_to_nobody() {
     let (seen, mut copies) = mpsc::unbounded_channel();

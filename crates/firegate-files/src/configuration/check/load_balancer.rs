@@ -231,21 +231,21 @@ impl Checker<'_> {
         }
     }
 
-    /// A copy of a request is for one service, whatever its URL names.
+    /// A copy of a request, and the request for an error's page, is for one service, whatever its URL names.
     pub(super) fn mirrors_lead_to_one(&mut self, routing: Option<&Routing>, backends: Option<&Backends>) {
         let (Some(Routing::UrlMap(map)), Some(backends)) = (routing, backends) else { return };
-        for (action, mirror) in map.mirrors() {
-            let Some((_, (mask, _))) =
-                backends.masked.iter().find(|(name, _)| name.as_str() == mirror.service.as_str())
-            else {
-                continue;
-            };
+        let mirrors = map.mirrors().map(|(action, mirror)| (action, &mirror.service));
+        let pages =
+            map.error_policies().filter_map(|(action, errors)| Some((action, errors.service.as_ref()?)));
+        for (action, service) in mirrors.chain(pages) {
+            let masked = backends.masked.iter().find(|(name, _)| name.as_str() == service.as_str());
+            let Some((_, (mask, _))) = masked else { continue };
             let message = format!(
-                "line {} of the URL map mirrors requests to `{}`, whose service they would have to name by `{mask}`",
-                action.place.line, mirror.service
+                "line {} of the URL map sends requests of its own to `{service}`, whose service they would have to name by `{mask}`",
+                action.place.line
             );
-            let found = Diagnostic::error(code::URL_MASK, message)
-                .hint("mirror them to a backend service without a URL mask");
+            let found =
+                Diagnostic::error(code::URL_MASK, message).hint("name a backend service without a URL mask");
             self.report(&YamlPath::root().key("url_map"), found);
         }
     }

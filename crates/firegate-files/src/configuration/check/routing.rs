@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Checker;
-use crate::configuration::model::{Backend, Endpoint, PolicyFile, Route, Routing};
+use crate::configuration::model::{AppCheck, Backend, Endpoint, PolicyFile, Route, Routing};
 use crate::configuration::names::BackendName;
 use crate::configuration::path_pattern::PathPattern;
 use crate::configuration::source::{FileSource, RouteSource};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::limits::ROUTES_MAX;
+use crate::members::Member;
 use crate::suggestion::{alternatives, nearest, quoted};
 use crate::url_map::{self, UrlMap};
 use crate::yaml::Part;
@@ -62,7 +63,36 @@ impl Checker<'_> {
             }
         }
         self.hosts_that_are_not_rewritten(path, &map, backends);
+        self.error_services_are_open(path, &map, backends);
         Some(Arc::new(map))
+    }
+
+    /// Pages are fetched for nobody in particular, so that nothing of a user goes to the service that has them.
+    fn error_services_are_open(
+        &mut self,
+        path: &YamlPath,
+        map: &UrlMap,
+        backends: Option<&BTreeMap<BackendName, Backend>>,
+    ) {
+        for (action, policy) in map.error_policies() {
+            let Some(service) = &policy.service else { continue };
+            let backend =
+                backends.and_then(|all| all.iter().find(|(name, _)| name.as_str() == service.as_str()));
+            let Some((_, backend)) = backend else { continue };
+            let is_open = backend.grants().iter().any(|grant| grant.member == Member::AllUsers);
+            let is_plain = backend.security_policy.is_none() && backend.app_check == AppCheck::Off;
+            if is_open && is_plain {
+                continue;
+            }
+            let message = format!(
+                "the pages for the errors of line {} cannot be had of `{service}`: they are fetched for nobody in particular",
+                action.place.line
+            );
+            let hint = format!(
+                "let everyone have them: `{service}: {{ url: …, allow: [allUsers] }}`, without a security policy and App Check"
+            );
+            self.report(path, Diagnostic::error(code::URL_MAP_ERROR_POLICY, message).hint(hint));
+        }
     }
 
     /// Cloud Run's front finds a service by the host, so its own is kept.

@@ -23,7 +23,7 @@ impl Checker<'_> {
 
     /// What a rule or a default does: exactly one of a service, weighted services and a redirect.
     pub(super) fn action(&mut self, message: &Located<'_>, fields: &Fields) -> Option<Action> {
-        let Fields { service, redirect, action } = fields;
+        let Fields { service, redirect, action, errors } = fields;
         let (given_service, given_redirect) = (message.get(service), message.get(redirect));
         let given_action = message.get(action);
         let weighted =
@@ -66,7 +66,8 @@ impl Checker<'_> {
                 Target::Services(Box::new(self.route_action(message, given_action.as_ref(), services)?))
             }
         };
-        Some(Action { place, target })
+        let error_policy = message.get(errors).map(|policy| self.error_policy(&policy));
+        Some(Action { place, target, error_policy: given(error_policy)? })
     }
 
     pub(super) fn service(&mut self, service: &Located<'_>) -> Option<ServiceName> {
@@ -290,7 +291,7 @@ impl Checker<'_> {
     }
 
     /// A path that a service or client is sent to, as far as it is written in the file.
-    fn made_path(&mut self, located: &Located<'_>, code: &'static str) -> Option<String> {
+    pub(super) fn made_path(&mut self, located: &Located<'_>, code: &'static str) -> Option<String> {
         let text = located.text()?;
         let path = text.split('?').next().unwrap_or_default();
         let is_dot = |segment: &str| matches!(segment, "." | "..");

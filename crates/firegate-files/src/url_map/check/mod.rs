@@ -2,6 +2,7 @@
 
 mod action;
 mod condition;
+mod error_policy;
 mod header;
 mod lint;
 mod map_test;
@@ -462,12 +463,22 @@ struct Fields {
     service: &'static str,
     redirect: &'static str,
     action: &'static str,
+    errors: &'static str,
 }
 
 impl Fields {
-    const RULE: Self = Self { service: "service", redirect: "urlRedirect", action: "routeAction" };
-    const DEFAULT: Self =
-        Self { service: "defaultService", redirect: "defaultUrlRedirect", action: "defaultRouteAction" };
+    const RULE: Self = Self {
+        service: "service",
+        redirect: "urlRedirect",
+        action: "routeAction",
+        errors: "customErrorResponsePolicy",
+    };
+    const DEFAULT: Self = Self {
+        service: "defaultService",
+        redirect: "defaultUrlRedirect",
+        action: "defaultRouteAction",
+        errors: "defaultCustomErrorResponsePolicy",
+    };
 }
 
 /// Where a message stands: where its first field does.

@@ -1,0 +1,135 @@
+//! Pages in the place of errors that services answer with, where the URL map says so. A page comes by a permit of its own, for
+//! nobody in particular; if it cannot be had, the client gets what the service answered.
+
+use firegate_core::permit::Permit;
+use firegate_core::reason::{Code, Stage};
+use firegate_core::route::{ErrorPage, RouteEntry};
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+
+use super::{Refused, RequestContext, fault};
+use crate::limits::{ERROR_PAGE_BYTES_MAX, ERROR_PAGE_TIMEOUT};
+use crate::request::RequestHead;
+use crate::respond::{ErrorForm, full};
+use crate::stream::{Body, BodyProgress, BoundedBody, Bounds};
+use crate::upstream::{RequestHeaders, Sending, TimeLimits};
+
+/// What speaks of the body that is replaced.
+const OF_THE_BODY: [HeaderName; 8] = [
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    ETAG,
+    LAST_MODIFIED,
+    ACCEPT_RANGES,
+];
+
+/// What of the page's headers is handed on.
+const OF_THE_PAGE: [HeaderName; 4] = [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE];
+
+/// What takes the place of an answer with this status, if the route says so.
+pub(super) fn error_page(route: Option<&RouteEntry>, status: StatusCode) -> Option<ErrorPage<'_>> {
+    let is_error = status.is_client_error() || status.is_server_error();
+    route.filter(|_| is_error)?.error_page(status.as_u16())
+}
+
+impl RequestContext<'_> {
+    /// The service's answer with what is in its place.
+    pub(super) async fn with_page(
+        &self,
+        page: ErrorPage<'_>,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        // A client of gRPC reads trailers, and nobody reads the page of a HEAD.
+        let takes_pages = parts.method != Method::HEAD && ErrorForm::of(&parts.headers) != ErrorForm::Grpc;
+        if takes_pages && let Some((path, permit)) = page.permit(&head.facts, self.door.shared.now()) {
+            match tokio::time::timeout(ERROR_PAGE_TIMEOUT, self.fetch(&permit, path, head, parts)).await {
+                Ok(Ok(found)) => {
+                    let (found, body) = found.into_parts();
+                    OF_THE_BODY.iter().for_each(|name| drop(response.headers_mut().remove(name)));
+                    for name in OF_THE_PAGE {
+                        if let Some(value) = found.headers.get(&name) {
+                            response.headers_mut().insert(name, value.clone());
+                        }
+                    }
+                    *response.body_mut() = body;
+                }
+                failed => {
+                    tracing::debug!(
+                        backend = permit.backend().name,
+                        ?failed,
+                        "an error's page cannot be had"
+                    );
+                    return response;
+                }
+            }
+        }
+        if let Some(status) = page.status().and_then(|status| StatusCode::from_u16(status).ok()) {
+            *response.status_mut() = status;
+        }
+        response
+    }
+
+    async fn fetch(
+        &self,
+        permit: &Permit,
+        path: &str,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+    ) -> Result<Response<Body>, Refused> {
+        let Some(upstream) = self.generation.upstream(permit.backend()) else {
+            return Err(fault(Code::Internal, Stage::Upstream, "the error service is not open"));
+        };
+        let target = path.parse::<PathAndQuery>();
+        let target = target.map_err(|error| fault(Code::Internal, Stage::Upstream, error))?;
+        let passage = upstream.enter(self.door.worker, TimeLimits::default())?;
+        let audience = passage.audience().clone();
+        let google_token = self.generation.control.google_token(permit, &audience, &head.facts, None).await?;
+        // Of the client's headers the page needs to know no more than what can be read.
+        let mut told = HeaderMap::new();
+        for name in [ACCEPT, ACCEPT_LANGUAGE] {
+            if let Some(value) = parts.headers.get(&name) {
+                told.insert(name, value.clone());
+            }
+        }
+        let mut request = Request::new(full(""));
+        *request.headers_mut() = RequestHeaders {
+            client: head.client,
+            host: head.facts.host,
+            version: parts.version,
+            removal: permit.removal(),
+            copies_authorization: false,
+            actions: None,
+            original_path: None,
+            handshake: None,
+            screened: &[],
+            identity: Vec::new(),
+            google_token,
+        }
+        .of(&told);
+        let sending = Sending { target, host: None, wants_upgrade: false, progress: BodyProgress::default() };
+        let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
+        if response.status() != StatusCode::OK {
+            let detail = format!("the error service answered {}", response.status());
+            return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
+        }
+        let (parts, body) = response.into_parts();
+        let bounds = Bounds {
+            bytes_max: Some(ERROR_PAGE_BYTES_MAX),
+            idle: Some(ERROR_PAGE_TIMEOUT),
+            deadline: body.deadline(),
+            ..Bounds::default()
+        };
+        Ok(Response::from_parts(parts, BoundedBody::new(body, bounds).boxed_unsync()))
+    }
+}
