@@ -18,6 +18,9 @@ pub const STREAM_ENDING_GRACE: Duration = Duration::from_secs(5);
 /// How long the answer to a WebSocket's Close frame is waited for.
 pub const WEB_SOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a client may leave an answer of Firegate's own untouched, as it can over HTTP/2 by a window without room.
+pub const OWN_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How often a worker looks for streams whose time is over and that nobody asks for more.
 pub const STREAM_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 

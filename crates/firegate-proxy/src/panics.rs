@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 
+use crate::limits::TASK_RESTART_PAUSE;
+
 /// How many there were in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Panics(AtomicU64);
@@ -45,6 +47,20 @@ impl Panics {
                 tracing::error!(%panicked, "{what}");
             }
         })
+    }
+
+    /// Does the work of a task that others go on needing: after a panic it is begun anew.
+    pub(crate) fn keep<W: Future<Output = ()>, F: Fn() -> W>(
+        self: &Arc<Self>,
+        work: F,
+    ) -> impl Future<Output = ()> + use<W, F> {
+        let panics = Arc::clone(self);
+        async move {
+            while let Err(panicked) = panics.catch(work()).await {
+                tracing::error!(%panicked, "a task of a worker is run again");
+                tokio::time::sleep(TASK_RESTART_PAUSE).await;
+            }
+        }
     }
 
     pub(crate) fn count(&self) -> u64 {

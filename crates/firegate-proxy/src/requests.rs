@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::stream::RequestOnConnection;
+use crate::stream::{OpenStream, RequestOnConnection};
 
 /// The requests under way.
 #[derive(Clone, Debug, Default)]
@@ -44,12 +44,19 @@ pub(crate) struct HeldBody<B> {
     inner: B,
     _place: Option<Place>,
     _request: RequestOnConnection,
+    /// The watch over an answer that no service sends.
+    _watched: Option<OpenStream>,
 }
 
 impl<B> HeldBody<B> {
     /// A body that holds its request's place, in the process and on its connection.
-    pub(crate) fn new(inner: B, place: Option<Place>, request: RequestOnConnection) -> Self {
-        Self { inner, _place: place, _request: request }
+    pub(crate) fn new(
+        inner: B,
+        place: Option<Place>,
+        request: RequestOnConnection,
+        watched: Option<OpenStream>,
+    ) -> Self {
+        Self { inner, _place: place, _request: request, _watched: watched }
     }
 }
 

@@ -40,10 +40,11 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
             let tls = shared.entrance.tls().cloned();
             let telemetry = Arc::new(Telemetry::new(&shared.process, Arc::clone(&shared.panics)));
             let handing_over = Arc::clone(&telemetry);
-            let hand_over = async move { handing_over.run().await };
-            tokio::spawn(
-                shared.panics.contain("a worker's lines of the log are not written any more", hand_over),
-            );
+            let hand_over = move || {
+                let telemetry = Arc::clone(&handing_over);
+                async move { telemetry.run().await }
+            };
+            tokio::spawn(shared.panics.keep(hand_over));
             let door = Door::new(shared, index, tunnels.clone(), telemetry);
             take(incoming, &connections, &door, tls.as_ref(), &drain).await;
             connections.close();
@@ -72,8 +73,11 @@ async fn take(
     let panics = &door.shared.panics;
     let open = OpenStreams::new(Arc::clone(&door.shared.cut_connections));
     let watching = open.clone();
-    let watch = async move { watching.watch().await };
-    tokio::spawn(panics.contain("a worker does not look after overdue streams any more", watch));
+    let watch = move || {
+        let open = watching.clone();
+        async move { open.watch().await }
+    };
+    tokio::spawn(panics.keep(watch));
     while let Some(Incoming { stream, peer, place }) = incoming.recv().await {
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,

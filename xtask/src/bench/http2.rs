@@ -130,7 +130,10 @@ fn distribution(site: &Site) -> Result<()> {
         let after = running.thread_seconds("firegate-worke")?;
         let used = after.iter().zip(&before).map(|(after, before)| after.1 - before.1).collect::<Vec<_>>();
         let (all, most) = (used.iter().sum::<f64>(), used.iter().copied().fold(0.0, f64::max));
-        found.push(most / all * f64::from(FEW_CLIENTS));
+        // The first look may come before the workers have begun.
+        if all > 0.0 {
+            found.push(most / all * f64::from(FEW_CLIENTS));
+        }
         // The connections of the former load are closed before the next ones come.
         std::thread::sleep(Duration::from_millis(200));
     }

@@ -21,8 +21,9 @@ const RATE: u32 = 500;
 /// How often the issuer has a new key.
 const ROTATION_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// How long a new key is published before it signs: Firegate asks for keys again when one is unknown, though not for every one.
-const PUBLISHED_AHEAD: Duration = Duration::from_secs(5);
+/// How long a new key is published before it signs: longer than Firegate waits between two fetches for the sake of unknown keys,
+/// of which the strangers here always bring one. Google's are published for hours.
+const PUBLISHED_AHEAD: Duration = Duration::from_secs(60);
 
 /// How often memory and descriptors are looked at. What a process takes at first is no growth.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);

@@ -11,13 +11,14 @@ use http::header::{
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use super::{Refused, RequestContext, fault};
 use crate::limits::{ERROR_PAGE_BYTES_MAX, ERROR_PAGE_TIMEOUT};
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
-use crate::stream::{Body, BodyProgress, BoundedBody, Bounds};
+use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease};
 use crate::upstream::{RequestHeaders, Sending, TimeLimits};
 
 /// What speaks of the body that is replaced.
@@ -128,6 +129,8 @@ impl RequestContext<'_> {
             bytes_max: Some(ERROR_PAGE_BYTES_MAX),
             idle: Some(ERROR_PAGE_TIMEOUT),
             deadline: body.deadline(),
+            watched: (!body.is_end_stream())
+                .then(|| self.streams.open(&Lease::default(), Some(ERROR_PAGE_TIMEOUT))),
             ..Bounds::default()
         };
         Ok(Response::from_parts(parts, BoundedBody::new(body, bounds).boxed_unsync()))

@@ -21,6 +21,7 @@ use firegate_core::time::UnixTime;
 use firegate_core::trace::TraceContext;
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request::Parts};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
@@ -28,7 +29,7 @@ use crate::connection::Arrival;
 use crate::connection::framing::Violation;
 use crate::exchange::{self, ExchangeRefused};
 use crate::generation::{Generation, ProcessOptions};
-use crate::limits::{EXCHANGES_MAX, MIRRORED_REQUESTS_MAX};
+use crate::limits::{EXCHANGES_MAX, MIRRORED_REQUESTS_MAX, OWN_ANSWER_TIMEOUT};
 use crate::listen::Entrance;
 use crate::metrics::{Ending, Route};
 use crate::panics::Panics;
@@ -37,7 +38,7 @@ use crate::request::{self, RequestHead};
 use crate::request_id::RequestIds;
 use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
-use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Tunnels};
+use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Lease, OpenStream, Tunnels};
 use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 use crate::well_known;
 
@@ -159,14 +160,16 @@ impl Door {
         let body = ClientBody::new(body, || record.request_bytes());
         async move {
             let context = RequestContext { door: &self, generation, streams: &streams };
-            let response = context.answer(&parts, body, upgrade, place.is_some(), arrival, &mut record).await;
-            response.map(|body| HeldBody::new(ObservedBody::new(body, record), place, on_connection))
+            let (response, watched) =
+                context.answer(&parts, body, upgrade, place.is_some(), arrival, &mut record).await;
+            response.map(|body| HeldBody::new(ObservedBody::new(body, record), place, on_connection, watched))
         }
     }
 }
 
 impl RequestContext<'_> {
-    /// Answers the request in any case: a panic on its way is its own.
+    /// Answers the request in any case: a panic on its way is its own. With an answer of Firegate's own comes the watch over
+    /// it: a client that does not read it must not keep its place. A service's is watched over by its bounds.
     async fn answer(
         &self,
         parts: &Parts,
@@ -175,7 +178,7 @@ impl RequestContext<'_> {
         has_place: bool,
         arrival: Arrival,
         record: &mut RequestRecord,
-    ) -> Response<Body> {
+    ) -> (Response<Body>, Option<OpenStream>) {
         let Shared { panics, .. } = &*self.door.shared;
         let mut cors_entry = None;
         let served = {
@@ -189,6 +192,7 @@ impl RequestContext<'_> {
             Err(fault(Code::Internal, Stage::Facts, panicked))
         });
         let ending = ending(&served, record);
+        let is_own = served.is_err() || !record.was_sent();
         let mut response = served.unwrap_or_else(|refused| {
             record.refused(&refused);
             refusal(&refused, ErrorForm::of(&parts.headers), record.request_id())
@@ -203,7 +207,9 @@ impl RequestContext<'_> {
         if let Ok(value) = HeaderValue::from_str(record.request_id()) {
             response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
         }
-        response
+        let is_watched = is_own && !response.body().is_end_stream();
+        let watched = is_watched.then(|| self.streams.open(&Lease::default(), Some(OWN_ANSWER_TIMEOUT)));
+        (response, watched)
     }
 
     async fn serve(

@@ -48,7 +48,7 @@ descriptions! {
     READY Gauge "firegate_ready" []
         "1 while requests may come: there are usable keys for every kind of token that is accepted, and no stop was asked for."
     PANICS Counter "firegate_panics_total" []
-        "Panics: faults of Firegate's own. Each ended one request, one connection, or one task that was run again."
+        "Panics: faults of Firegate's own. Each ended one request, one connection, or one task, which is run again where others need it."
     RELOAD_FAILED Gauge "firegate_configuration_reload_failed" []
         "1 while the configuration that was read last is not in force because it cannot be used."
     RELOADS Counter "firegate_configuration_reloads_total" ["result"]

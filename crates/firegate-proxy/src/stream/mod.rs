@@ -19,7 +19,8 @@ pub(crate) use contained_body::ContainedBody;
 pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;
 pub(crate) use overdue::{
-    ClientConnection, ConnectionStreams, CutConnections, CutFigures, OpenStreams, RequestOnConnection,
+    ClientConnection, ConnectionStreams, CutConnections, CutFigures, OpenStream, OpenStreams,
+    RequestOnConnection,
 };
 pub(crate) use pace::Pace;
 pub(crate) use tunnel::Tunnels;

@@ -99,6 +99,8 @@ struct Connection {
 #[derive(Debug, Default)]
 struct Cut {
     is_due: AtomicBool,
+    /// It was found that nobody uses the connection. Whoever begins to use it before it ends keeps it.
+    is_idle: AtomicBool,
     waiting: AtomicWaker,
 }
 
@@ -108,14 +110,29 @@ impl Cut {
         self.waiting.wake();
     }
 
+    fn when_idle(&self) {
+        self.is_idle.store(true, Ordering::Release);
+        self.waiting.wake();
+    }
+
     fn is_due(&self) -> bool {
         self.is_due.load(Ordering::Acquire)
     }
+}
 
-    fn poll_due(&self, context: &Context<'_>) -> Poll<()> {
+impl Connection {
+    fn poll_cut(&self, context: &Context<'_>) -> Poll<()> {
         // In this order, so that what comes in between is not missed.
-        self.waiting.register(context.waker());
-        if self.is_due() { Poll::Ready(()) } else { Poll::Pending }
+        self.cut.waiting.register(context.waker());
+        if self.cut.is_due() {
+            return Poll::Ready(());
+        }
+        // A request may have been read since the look that found nobody.
+        let is_used = || self.requests.load(Ordering::Relaxed) > 0 || self.has_read.load(Ordering::Relaxed);
+        if self.cut.is_idle.swap(false, Ordering::Acquire) && !is_used() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     }
 }
 
@@ -172,7 +189,7 @@ impl Open {
                 stalling.connection.cut.now();
             } else if is_idle {
                 tracing::debug!("a connection that nobody uses is closed");
-                stalling.connection.cut.now();
+                stalling.connection.cut.when_idle();
             }
         }
     }
@@ -226,7 +243,7 @@ pub(crate) struct ClientConnection {
 impl ClientConnection {
     /// Waits until the connection has to be cut.
     pub(crate) async fn cut(&self) {
-        poll_fn(|context| self.connection.cut.poll_due(context)).await;
+        poll_fn(|context| self.connection.poll_cut(context)).await;
     }
 
     /// Has the connection cut when nobody uses it for long. The one timer that looks after all costs a request nothing.
@@ -377,6 +394,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for WatchedWrites<I> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::io::AsyncWriteExt;
 
     use super::*;
@@ -465,13 +483,19 @@ mod tests {
         let mut byte = [0];
         tokio::io::AsyncReadExt::read_exact(&mut idle.watched(ours), &mut byte).await.expect("a byte");
         pass(&open, timeout).await;
-        assert!(!is_cut(&idle));
+        assert!(idle.cut().now_or_never().is_none());
         pass(&open, 2).await;
-        assert!(is_cut(&idle));
-        assert!(!is_cut(&asked) && !is_cut(&lasting));
+        // A request that comes when the end is decided, and not yet known, keeps the connection.
+        let late = idle.streams().begin_request();
+        assert!(idle.cut().now_or_never().is_none());
+        drop(late);
+        pass(&open, timeout + 1).await;
+        assert!(idle.cut().now_or_never().is_some());
+        assert!(asked.cut().now_or_never().is_none());
         drop(request);
         pass(&open, timeout + 1).await;
-        assert!(is_cut(&asked) && !is_cut(&lasting));
+        assert!(asked.cut().now_or_never().is_some());
+        assert!(lasting.cut().now_or_never().is_none());
     }
 
     #[tokio::test]

@@ -186,6 +186,11 @@ impl RequestRecord {
         });
     }
 
+    /// Whether the request was sent to a service.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
     /// The service has answered, or failed to.
     pub(crate) fn sent(&mut self) {
         if let Some(sent) = &mut self.sent {

@@ -118,7 +118,8 @@ pub(crate) fn is_switched<B>(response: &Response<B>, wants_upgrade: bool) -> boo
 pub(super) fn ask_over_http2<B>(request: &mut Request<B>) {
     *request.method_mut() = Method::CONNECT;
     request.extensions_mut().insert(Protocol::from_static("websocket"));
-    for name in [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY] {
+    // A length, even of nothing, would be one of the tunnel.
+    for name in [CONNECTION, CONTENT_LENGTH, UPGRADE, SEC_WEBSOCKET_KEY] {
         request.headers_mut().remove(name);
     }
 }

@@ -16,6 +16,7 @@ pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
 pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const ACKNOWLEDGEMENT: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
 /// The error code of RFC 9113, section 7.
@@ -27,6 +28,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
+    /// Of a ping, or of settings.
+    pub(crate) is_acknowledgement: bool,
     pub(crate) stream: u32,
     pub(crate) payload: Vec<u8>,
 }
@@ -82,9 +85,14 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(wire: &Wire) -> Self {
+        Self::open_with(wire, &[]).await
+    }
+
+    /// One that begins with these settings.
+    pub(crate) async fn open_with(wire: &Wire, settings: &[u8]) -> Self {
         let mut connection = Self { stream: wire.connect().await };
         connection.write(PREFACE).await;
-        connection.write(&frame(SETTINGS, 0, 0, &[])).await;
+        connection.write(&frame(SETTINGS, 0, 0, settings)).await;
         connection
     }
 
@@ -102,7 +110,8 @@ impl Connection {
             let mut payload = vec![0; length];
             self.stream.read_exact(&mut payload).await.ok()?;
             let stream = u32::from_be_bytes([header[5], header[6], header[7], header[8]]);
-            Some(Frame { kind: header[3], stream, payload })
+            let is_acknowledgement = header[4] & ACKNOWLEDGEMENT != 0;
+            Some(Frame { kind: header[3], is_acknowledgement, stream, payload })
         };
         tokio::time::timeout(PATIENCE, read).await.expect("a frame or the end comes")
     }
@@ -117,6 +126,15 @@ impl Connection {
                 RST_STREAM if frame.stream == stream => return None,
                 GOAWAY if frame.payload[4..8] != [0; 4] => return None,
                 _ => {}
+            }
+        }
+    }
+
+    /// Answers pings and does nothing else, until the door closes.
+    pub(crate) async fn answers_pings_until_the_end(&mut self) {
+        while let Some(frame) = self.read().await {
+            if frame.kind == PING && !frame.is_acknowledgement {
+                self.write(&crate::frames::frame(PING, ACKNOWLEDGEMENT, 0, &frame.payload)).await;
             }
         }
     }

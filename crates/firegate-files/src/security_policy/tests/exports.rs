@@ -77,7 +77,7 @@ fn some_action() -> impl Strategy<Value = String> {
         "[a-z]{1,6}".prop_map(|path| format!(
             "action: redirect, redirectOptions: {{type: EXTERNAL_302, target: 'https://example.com/{path}'}}"
         )),
-        ("[a-z]{1,4}", "[a-z -]{0,4}[a-z]").prop_map(|(name, value)| format!(
+        ("[a-z]{1,4}", "[a-z][a-z -]{0,4}[a-z]").prop_map(|(name, value)| format!(
             "action: allow, headerAction: {{requestHeadersToAdds: [{{headerName: x-{name}, headerValue: '{value}'}}]}}"
         )),
         (threshold(), exceed(), some_keys()).prop_map(move |(threshold, exceed, keys)| format!(
