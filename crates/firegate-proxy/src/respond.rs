@@ -10,7 +10,7 @@ use firegate_core::reason::{Action, Code, Entry};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::door::Refused;
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -82,21 +82,46 @@ pub(crate) fn refusal(refused: &Refused, form: ErrorForm, request_id: &str) -> R
     response
 }
 
+/// The body of an error in JSON. It is written field by field: whoever floods the door with tokens that are none has one of
+/// these made for each.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorStatus<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorStatus<'a> {
+    code: u16,
+    status: &'static str,
+    message: &'static str,
+    details: Vec<Detail<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "@type")]
+enum Detail<'a> {
+    #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
+    ErrorInfo { reason: &'static str, domain: &'static str, metadata: ErrorMetadata<'a> },
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo", rename_all = "camelCase")]
+    RetryInfo { retry_delay: String },
+}
+
+#[derive(Serialize)]
+struct ErrorMetadata<'a> {
+    action: &'static str,
+    request_id: &'a str,
+}
+
 fn json(entry: Entry, limit: Option<&Count>, request_id: &str) -> Response<Body> {
-    let info = json!({
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": entry.name,
-        "domain": "firegate",
-        "metadata": {"action": entry.action.as_str(), "request_id": request_id},
-    });
-    let details = [info].into_iter().chain(limit.map(limit::retry_info)).collect::<Vec<_>>();
-    let body = json!({"error": {
-        "code": entry.status,
-        "status": canonical(entry.status).0,
-        "message": entry.message,
-        "details": details,
-    }});
-    let mut response = Response::new(full(format!("{body}\n")));
+    let metadata = ErrorMetadata { action: entry.action.as_str(), request_id };
+    let mut details = vec![Detail::ErrorInfo { reason: entry.name, domain: "firegate", metadata }];
+    details.extend(limit.map(|count| Detail::RetryInfo { retry_delay: limit::retry_delay(count) }));
+    let status = canonical(entry.status).0;
+    let error = ErrorStatus { code: entry.status, status, message: entry.message, details };
+    // Nothing in it can fail to be written.
+    let mut body = serde_json::to_vec(&ErrorBody { error }).unwrap_or_default();
+    body.push(b'\n');
+    let mut response = Response::new(full(body));
     *response.status_mut() = StatusCode::from_u16(entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
@@ -150,10 +175,8 @@ fn challenge(code: Code, entry: Entry) -> Option<HeaderValue> {
         _ => return None,
     };
     let message = entry.message;
-    HeaderValue::from_str(&format!(
-        "Bearer realm=\"firegate\", error=\"{error}\", error_description=\"{message}\""
-    ))
-    .ok()
+    let parts = ["Bearer realm=\"firegate\", error=\"", error, "\", error_description=\"", message, "\""];
+    HeaderValue::try_from(parts.concat()).ok()
 }
 
 /// A body that is already there.

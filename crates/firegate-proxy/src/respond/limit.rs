@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use firegate_core::limiter::Count;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value as Json, json};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -32,9 +31,9 @@ pub(super) fn tell(count: &Count, headers: &mut HeaderMap) {
     }
 }
 
-/// The detail of the JSON error.
-pub(super) fn retry_info(count: &Count) -> Json {
-    json!({"@type": RETRY_INFO, "retryDelay": format!("{}s", count.reset_after_seconds())})
+/// What `RetryInfo` says in JSON: a duration as protobuf writes it there.
+pub(super) fn retry_delay(count: &Count) -> String {
+    format!("{}s", count.reset_after_seconds())
 }
 
 /// The trailer that holds a whole `google.rpc.Status`.
@@ -105,7 +104,7 @@ mod tests {
         assert_eq!(value("retry-after"), Some("30"));
         assert_eq!(value("ratelimit-policy"), Some("\"limit\";q=100;w=60"));
         assert_eq!(value("ratelimit"), Some("\"limit\";r=0;t=30"));
-        assert_eq!(retry_info(&count(29_001))["retryDelay"], "30s");
+        assert_eq!(retry_delay(&count(29_001)), "30s");
     }
 
     /// The bytes were written by protobuf's own library for Python (`Status(...).SerializeToString().hex()`).
