@@ -10,8 +10,10 @@ use firegate_core::observed::{Observed, Refusal};
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Action, Code, Denial, Fault, Reason, Stage};
+use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
+use firegate_core::token_source::query_without_access_token;
 use firegate_files::configuration::Credential;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
@@ -181,7 +183,7 @@ impl FiregateAnswer {
                 Self::unrefused(DoorVerdict::Passes, "answered by Firegate itself: a preflight".to_owned())
             }
             (Outcome::Respond(Respond::Redirect(answer)), _) => {
-                let location = answer.location.to_str().unwrap_or_default();
+                let location = shown_location(answer);
                 let message = format!("answered by Firegate itself: a redirect to {location}, whoever calls");
                 Self::unrefused(DoorVerdict::Passes, message)
             }
@@ -271,6 +273,16 @@ impl FiregateAnswer {
             evidence: (evidence != entry.message).then_some(evidence),
             hint: Some(entry.fix.to_owned()),
         }
+    }
+}
+
+/// Where a redirect leads, without the token that the client's query may hold: where the host stays the same, it goes along.
+pub(super) fn shown_location(answer: &RedirectAnswer) -> String {
+    let location = answer.location.to_str().unwrap_or_default();
+    let Some((address, query)) = location.split_once('?') else { return location.to_owned() };
+    match query_without_access_token(query) {
+        Some(query) => format!("{address}?{query}"),
+        None => address.to_owned(),
     }
 }
 

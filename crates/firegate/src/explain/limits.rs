@@ -44,6 +44,9 @@ pub(super) const SIMULATION_GROUPS_SHOWN_MAX: usize = 20;
 /// How many requests of a group are shown.
 pub(super) const EXAMPLES_SHOWN_MAX: usize = 3;
 
+/// How many numbers are tried to find one by which chance draws a service: many for each of the smallest weight.
+pub(super) const DRAWS_MAX: u64 = 100_000;
+
 /// How many lines of a log are shown that are of no request.
 pub(super) const BAD_LINES_SHOWN_MAX: usize = 10;
 

@@ -98,7 +98,8 @@ fn printable(text: &str) -> String {
     printable
 }
 
-fn shortened(text: &str) -> String {
+/// The text, cut to what is shown of a value.
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(VALUE_CHARACTERS_MAX) {
         Some((end, _)) => {
             format!("{}… ({} characters)", text.get(..end).unwrap_or_default(), text.chars().count())

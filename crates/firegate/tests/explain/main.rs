@@ -2,7 +2,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod callers;
+mod chance;
 mod command;
+mod concealed;
 mod exchanged;
 mod input;
 mod properties;
@@ -12,6 +14,7 @@ mod simulation;
 mod tokens;
 mod users;
 
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use firegate_core::jose::{EcdsaP256Signer, KeySet, RsaSigner, encode_base64url};
 use firegate_core::time::{Clock, UnixTime};
 use firegate_files::Configuration;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 const NOW: i64 = 1_800_000_000;
 const SERVICE: &str = "https://my-service-abc-uc.a.run.app";
@@ -186,4 +190,18 @@ fn outline(explanation: &Explanation) -> String {
     let rendered = render_text(explanation, false);
     let answers = rendered.find("Answers to").expect("the answers");
     text + &rendered[answers..]
+}
+
+/// What the binary says of a folder with these files, and the code that it ends with.
+fn in_folder(files: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let folder = TempDir::new().expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+    command.args(["explain", "-c", "firegate.yaml"]).args(arguments).current_dir(folder.path()).env_clear();
+    let output = command.output().expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.is_empty(), "{errors}");
+    (output.status.code(), String::from_utf8(output.stdout).expect("text"))
 }

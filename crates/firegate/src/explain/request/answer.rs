@@ -6,7 +6,7 @@ use firegate_core::route::RouteEntry;
 use firegate_files::configuration::Revocation;
 
 use super::super::firegate_door::{Decided, passed};
-use super::{FileLine, Finding, FindingVerdict, StageLine, Way};
+use super::{FileLine, Finding, FindingVerdict, StageLine, StageVerdict, Way};
 use crate::explain::FiregateAnswer;
 
 impl Way<'_> {
@@ -24,7 +24,14 @@ impl Way<'_> {
         };
         let place = self.backend.as_deref().and_then(|backend| self.places.of_backend(&backend.name, None));
         let findings = route.map(|route| self.changes(route)).unwrap_or_default();
-        self.line(Stage::Upstream, summary, place, findings)
+        let line = self.line(Stage::Upstream, summary, place, findings);
+        match self.aborted() {
+            Some(status) => {
+                let summary = format!("fault injection answers it with {status}, and it does not go on");
+                StageLine { verdict: StageVerdict::Refused, summary, ..line }
+            }
+            None => line,
+        }
     }
 
     /// What the route and the policy change about the request.
@@ -66,15 +73,21 @@ impl Way<'_> {
     }
 
     pub(super) fn answer(&self, decided: &Decided) -> FiregateAnswer {
-        let aborted = match self.outcome {
-            Outcome::Permit(permit) => permit.route().and_then(RouteEntry::abort),
-            _ => None,
-        };
-        let answer = match aborted {
-            Some(status) => FiregateAnswer::of_aborted(&Reason::FaultInjected { status }),
-            None => FiregateAnswer::of(decided, self.keys_problem),
-        };
+        if let Some(status) = self.aborted() {
+            return FiregateAnswer::of_aborted(&Reason::FaultInjected { status });
+        }
+        let answer = FiregateAnswer::of(decided, self.keys_problem);
         FiregateAnswer { hint: self.change().or(answer.hint), ..answer }
+    }
+
+    /// The status with which fault injection answers what would be forwarded, by leave or because it is only observed.
+    fn aborted(&self) -> Option<u16> {
+        match self.outcome {
+            Outcome::Permit(permit) => permit.route(),
+            Outcome::Observed(observed) => observed.route(),
+            _ => None,
+        }
+        .and_then(RouteEntry::abort)
     }
 
     /// What to change for this request, where more can be said than for the reason in general.
@@ -120,6 +133,9 @@ impl Way<'_> {
     /// The line that decided.
     pub(super) fn decided_at(&self) -> Option<FileLine> {
         let by_stage = |line: StageLine| line.place;
+        if self.aborted().is_some() {
+            return by_stage(self.route());
+        }
         match self.outcome {
             Outcome::Permit(_) => by_stage(self.iam()),
             Outcome::Respond(_) | Outcome::Denial(_) | Outcome::Observed(_) => match self.end()?.0 {

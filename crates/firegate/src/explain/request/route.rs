@@ -5,6 +5,7 @@ use firegate_core::reason::{Reason, Stage};
 use firegate_core::route::{RouteTrace, Routed};
 use firegate_files::configuration::RESERVED_PREFIX;
 
+use super::super::firegate_door::shown_location;
 use super::{Finding, FindingVerdict, StageLine, Way};
 
 impl Way<'_> {
@@ -51,7 +52,7 @@ impl Way<'_> {
             }
             (Some(Routed::To(entry)), _) => format!("to {:?}: {found}", entry.backend().name),
             (Some(Routed::Redirect(_)), Outcome::Respond(Respond::Redirect(answer))) => {
-                format!("a redirect to {}: {found}", answer.location.to_str().unwrap_or_default())
+                format!("a redirect to {}: {found}", shown_location(answer))
             }
             (Some(Routed::Redirect(_)), _) => format!("a redirect: {found}"),
             (None, _) if path.starts_with(RESERVED_PREFIX) => {

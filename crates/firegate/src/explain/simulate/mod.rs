@@ -1,5 +1,6 @@
 //! Recorded requests, played to a configuration: what would become of them, beside what became of them.
 
+mod chance;
 mod entries;
 mod recorded;
 mod report;
@@ -42,16 +43,14 @@ pub(super) fn simulate(
     };
     let geography = firegate_proxy::open_geography(configuration)?;
     let snapshot = Snapshot::compile(configuration).with_geography(geography);
-    let mut player = Player::new(snapshot, Places { document });
+    let mut player = Player::new(snapshot, configuration, Places { document });
     let mut progress = Progress::new(clock);
     let (mut entries, mut tally) = (Entries::new(BufReader::new(reader)), Tally::default());
     while let Some(found) = entries.next().context("the log cannot be read to its end")? {
         match found {
             Found::Entry(line, text) => match Recorded::read(&text) {
                 Ok(recorded) => {
-                    let is_known =
-                        |name: &String| configuration.backends.keys().any(|known| known.as_str() == name);
-                    let knows_backend = recorded.backend.as_ref().is_some_and(is_known);
+                    let knows_backend = player.knows_backend_of(&recorded);
                     tally.add(line, &recorded, &player.play(&recorded), knows_backend);
                 }
                 Err(why) => tally.bad_line(line, why),

@@ -109,6 +109,8 @@ impl Was {
             (_, "denied_by_security_policy" | "body_denied_by_security_policy") => {
                 (WasKind::Refused, format!("{status} {}", by()))
             }
+            // Its URL map spoilt it on purpose: it did not come to the service.
+            (_, "fault_filter_abort") => (WasKind::Refused, format!("{status} by fault injection")),
             ("REDIRECT", _) | (_, "redirected_by_security_policy") => {
                 (WasKind::Redirected, format!("{status} {}", by()))
             }

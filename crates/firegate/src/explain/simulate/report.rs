@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::limits::{
     BAD_LINES_SHOWN_MAX, EXAMPLES_SHOWN_MAX, SIMULATION_GROUPS_MAX, SIMULATION_GROUPS_SHOWN_MAX,
 };
-use super::super::page::{BAD, BOLD, Cell, DIM, GOOD, OPEN, PLAIN, Page};
+use super::super::page::{BAD, BOLD, Cell, DIM, GOOD, OPEN, PLAIN, Page, shortened};
 use super::super::request::FileLine;
 use super::recorded::{Recorded, Was, WasKind};
 use super::would::{Would, WouldKind};
@@ -132,8 +132,8 @@ impl Tally {
         }
         let mut key = (
             change,
-            was_words(&recorded.was, recorded, knows_backend),
-            would.kind.words(),
+            shortened(&was_words(&recorded.was, recorded, knows_backend)),
+            shortened(&would.kind.words()),
             would.place.clone(),
         );
         if self.groups.len() >= SIMULATION_GROUPS_MAX && !self.groups.contains_key(&key) {
@@ -142,15 +142,15 @@ impl Tally {
         let (count, examples) = self.groups.entry(key).or_default();
         *count += 1;
         if examples.len() < EXAMPLES_SHOWN_MAX {
-            let url = recorded.url.split('?').next().unwrap_or_default().to_owned();
-            examples.push(Example { line, method: recorded.method.clone(), url });
+            let url = shortened(recorded.url.split(['?', '#']).next().unwrap_or_default());
+            examples.push(Example { line, method: shortened(&recorded.method), url });
         }
     }
 
     pub(super) fn bad_line(&mut self, line: usize, why: String) {
         self.simulation.unread += 1;
         if self.simulation.bad_lines.len() < BAD_LINES_SHOWN_MAX {
-            self.simulation.bad_lines.push(BadLine { line, why });
+            self.simulation.bad_lines.push(BadLine { line, why: shortened(&why) });
         }
     }
 
@@ -176,7 +176,7 @@ fn was_words(was: &Was, recorded: &Recorded, knows_backend: bool) -> String {
     }
 }
 
-fn change(recorded: &Recorded, would: &WouldKind, knows_backend: bool) -> Change {
+pub(super) fn change(recorded: &Recorded, would: &WouldKind, knows_backend: bool) -> Change {
     let Was { kind, status, .. } = &recorded.was;
     let is_elsewhere =
         |name: &str| knows_backend && recorded.backend.as_deref().is_some_and(|was| was != name);
@@ -186,6 +186,10 @@ fn change(recorded: &Recorded, would: &WouldKind, knows_backend: bool) -> Change
             WasKind::Forwarded,
             WouldKind::Passes(name) | WouldKind::Observed(name, ..) | WouldKind::LeftToToken(name),
         ) if is_elsewhere(name) => Change::Changed,
+        (WasKind::Forwarded, WouldKind::ToOneOf(names)) if names.iter().all(|name| is_elsewhere(name)) => {
+            Change::Changed
+        }
+        (_, WouldKind::ToOneOf(_)) => Change::Undecided,
         (WasKind::Forwarded, WouldKind::Passes(_) | WouldKind::Observed(..))
         | (WasKind::Answered, WouldKind::Answered) => Change::Unchanged,
         (WasKind::Forwarded | WasKind::RefusedToken, WouldKind::LeftToToken(_)) => Change::LeftToToken,
@@ -207,6 +211,7 @@ impl WouldKind {
                 format!("to {name}, where {status} {code} is only observed")
             }
             Self::LeftToToken(name) => format!("to {name}, if its token lets it"),
+            Self::ToOneOf(names) => format!("to one of {}, as chance chooses", names.join(", ")),
             Self::Refused(status, code) => format!("{status} {code}"),
             Self::Redirected(status) => format!("{status}"),
             Self::Answered => "answered by Firegate itself".to_owned(),

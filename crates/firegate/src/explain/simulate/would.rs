@@ -12,18 +12,22 @@ use firegate_core::forwarded::Client;
 use firegate_core::identity::{KeyRing, NoKnownAccounts};
 use firegate_core::limiter::MemoryCounters;
 use firegate_core::observed::Refusal;
-use firegate_core::reason::{Denial, Reason, Stage};
+use firegate_core::reason::{Code, Denial, Reason, Stage};
 use firegate_core::route::Routed;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::{Clock, SharedClock, UnixTime};
+use firegate_files::configuration::{Configuration, RESERVED_PREFIX};
 use firegate_files::security_policy::Key;
+use firegate_files::url_map::Share;
 use firegate_proxy::OwnPath;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{HeaderName, Method};
 
 use super::super::firegate_door::drive;
 use super::super::request::{FileLine, GivenRequest, Places, RequestFlags};
-use super::recorded::Recorded;
+use super::chance::Chance;
+use super::recorded::{Recorded, WasKind};
+use super::report::{Change, change};
 
 /// What Firegate's log has in the place of a token, and in that of the rest of a long text.
 const CONCEALED: &str = "[concealed]";
@@ -50,6 +54,8 @@ pub(super) enum WouldKind {
     Observed(String, u16, &'static str),
     /// It is refused only if its token or its user is: for this backend.
     LeftToToken(String),
+    /// It comes to one of these backends, which chance chooses, if it is not refused there.
+    ToOneOf(Vec<String>),
     Refused(u16, &'static str),
     Redirected(u16),
     /// Firegate answers it itself, at one of its own paths.
@@ -62,6 +68,8 @@ pub(super) enum WouldKind {
 #[derive(Debug)]
 pub(super) struct Player<'a> {
     snapshot: Snapshot,
+    configuration: &'a Configuration,
+    chance: Chance<'a>,
     places: Places<'a>,
     clock: Arc<LogClock>,
     counters: MemoryCounters,
@@ -91,12 +99,23 @@ impl Clock for LogClock {
 }
 
 impl<'a> Player<'a> {
-    pub(super) fn new(snapshot: Snapshot, places: Places<'a>) -> Self {
+    /// The door of a configuration, which is compiled already.
+    pub(super) fn new(snapshot: Snapshot, configuration: &'a Configuration, places: Places<'a>) -> Self {
         let clock = Arc::new(LogClock::default());
         let counters = MemoryCounters::new(Arc::clone(&clock) as SharedClock, COUNTERS_SECRET);
         let limits = snapshot.security_policies.iter().flat_map(|policy| policy.rate_limits()).cloned();
         counters.go_by(&limits.collect::<Vec<_>>());
-        Self { snapshot, places, clock, counters, keys: KeyRing::default(), out_of_order: 0 }
+        let (chance, keys) = (Chance::new(configuration), KeyRing::default());
+        Self { snapshot, configuration, chance, places, clock, counters, keys, out_of_order: 0 }
+    }
+
+    /// Whether the configuration has a backend of the name that the log has for where a request went.
+    pub(super) fn knows_backend_of(&self, recorded: &Recorded) -> bool {
+        recorded.backend.as_deref().is_some_and(|name| self.has_backend(name))
+    }
+
+    fn has_backend(&self, name: &str) -> bool {
+        self.configuration.backends.keys().any(|known| known.as_str() == name)
     }
 
     /// What would become of a request.
@@ -109,9 +128,9 @@ impl<'a> Player<'a> {
         }
         let (names, headers) = headers(recorded);
         let flags = RequestFlags { method: &recorded.method, url: &recorded.url, headers: &headers };
-        let given = match GivenRequest::from_flags(&flags) {
-            Ok(given) => given,
-            Err(why) => return undecided(&why),
+        // What is wrong with it is told in words that hold nothing of it: they are shown, and it may hold a token.
+        let Ok(given) = GivenRequest::from_flags(&flags) else {
+            return undecided("its `requestUrl` is no URL of http or https");
         };
         let scheme = if recorded.url.starts_with("http://") { "http" } else { "https" };
         let client = Client { address: recorded.client, scheme, is_vouched_for: true };
@@ -127,6 +146,10 @@ impl<'a> Player<'a> {
             Ok(_) => {}
             Err(reason) => return self.refused(&Denial { reason, stage: Stage::Facts }, None),
         }
+        facts.random = match self.drawn(&facts, recorded) {
+            Ok(random) => random,
+            Err(would) => return *would,
+        };
         let world = World {
             snapshot: &self.snapshot,
             keys: &self.keys,
@@ -144,7 +167,66 @@ impl<'a> Player<'a> {
             return Would { kind: WouldKind::Undecided(why), place, preview };
         }
         let Ok(outcome) = outcome else { return undecided("it carries no token, and keys are asked for") };
-        Would { preview, ..self.would(&outcome, &facts, routed.as_ref(), screened) }
+        let would = Would { preview, ..self.would(&outcome, &facts, routed.as_ref(), screened) };
+        let entry = routed.as_ref().and_then(Routed::entry);
+        match entry.and_then(|entry| self.chance.abort(entry.place())) {
+            Some(abort) => self.spoilt(would, abort, recorded, &facts),
+            None => would,
+        }
+    }
+
+    /// What chance draws for a request: the service that it went to, where that is one of those that it chooses from.
+    ///
+    /// # Errors
+    /// What would become of the request, if nobody can say what is drawn.
+    fn drawn(&mut self, facts: &RequestFacts<'_>, recorded: &Recorded) -> Result<u64, Box<Would>> {
+        let Some(rule) = self.snapshot.routes.place(facts) else { return Ok(facts.random) };
+        let services = self.chance.services(rule);
+        if services.is_empty() || facts.path.as_str().starts_with(RESERVED_PREFIX) {
+            return Ok(facts.random);
+        }
+        if let Some((why, place)) = self.open_route(facts) {
+            return Err(Box::new(Would { kind: WouldKind::Undecided(why), place, preview: None }));
+        }
+        let was = services.iter().find(|service| recorded.backend.as_deref() == Some(**service));
+        let random = was.and_then(|was| self.chance.draw(rule, was, &self.snapshot.routes, facts));
+        random.ok_or_else(|| {
+            let kind = if services.iter().all(|service| self.has_backend(service)) {
+                WouldKind::ToOneOf(services.iter().map(|service| (*service).to_owned()).collect())
+            } else {
+                WouldKind::Undecided(format!("chance chooses among {}", services.join(", ")))
+            };
+            Box::new(Would { kind, place: self.place_of_route(facts), preview: None })
+        })
+    }
+
+    /// What fault injection makes of what would come to a service. It is not known for which requests of the share.
+    fn spoilt(
+        &self,
+        would: Would,
+        (status, share): (u16, Share),
+        recorded: &Recorded,
+        facts: &RequestFacts<'_>,
+    ) -> Would {
+        let needs_token = matches!(would.kind, WouldKind::LeftToToken(_));
+        let is_forwarded =
+            needs_token || matches!(would.kind, WouldKind::Passes(_) | WouldKind::Observed(..));
+        // A caller who is refused does not come so far.
+        if !is_forwarded || needs_token && recorded.was.kind == WasKind::RefusedToken {
+            return would;
+        }
+        let aborted = WouldKind::Refused(status, Code::FaultInjected.entry().name);
+        let knows_backend = self.knows_backend_of(recorded);
+        let is_changed = |kind: &WouldKind| change(recorded, kind, knows_backend) == Change::Changed;
+        let place = self.place_of_route(facts);
+        if share == Share::ALL && (!needs_token || is_changed(&aborted)) {
+            return Would { kind: aborted, place, ..would };
+        }
+        if is_changed(&would.kind) && is_changed(&aborted) {
+            return would;
+        }
+        let why = format!("fault injection may answer it with {status}");
+        Would { kind: WouldKind::Undecided(why), place, ..would }
     }
 
     /// Sets the clock to the time of a request; false if it is behind the one before, or has no time.
@@ -166,9 +248,8 @@ impl<'a> Player<'a> {
         screened: Option<&Screened>,
         is_in_order: bool,
     ) -> Option<(String, Option<FileLine>)> {
-        let unknown = |name: &HeaderName| !facts.knows_header(name.as_str());
-        if let Some(name) = self.snapshot.routes.headers_asked(facts).into_iter().find(unknown) {
-            return Some((format!("a route rule asks for the header {name}"), self.place_of_route(facts)));
+        if let Some(open) = self.open_route(facts) {
+            return Some(open);
         }
         if let Some(open) = screened.and_then(|screened| open_rule(screened, facts, is_in_order)) {
             return Some(open);
@@ -180,6 +261,13 @@ impl<'a> Player<'a> {
             facts.method == Method::OPTIONS && !ended_by_policy && self.snapshot.cors_of(routed).is_some();
         may_be_preflight
             .then(|| ("whether it is a preflight, its header Origin says".to_owned(), self.places.of("cors")))
+    }
+
+    /// What has to be known to choose a route.
+    fn open_route(&self, facts: &RequestFacts<'_>) -> Option<(String, Option<FileLine>)> {
+        let unknown = |name: &HeaderName| !facts.knows_header(name.as_str());
+        let name = self.snapshot.routes.headers_asked(facts).into_iter().find(unknown)?;
+        Some((format!("a route rule asks for the header {name}"), self.place_of_route(facts)))
     }
 
     fn place_of_route(&self, facts: &RequestFacts<'_>) -> Option<FileLine> {
