@@ -27,6 +27,11 @@ impl<'a> IamRequest<'a> {
         Self { path: Some(facts.path.as_str()), host: Some(facts.host), now }
     }
 
+    /// The same, for another path.
+    pub fn at(self, path: &'a str) -> Self {
+        Self { path: Some(path), ..self }
+    }
+
     /// A request for a path that names no host.
     pub fn of_path(path: &'a str, now: UnixTime) -> Self {
         Self { path: Some(path), host: Some(""), now }

@@ -8,6 +8,7 @@ use firegate_files::url_map::{ErrorPolicy, ErrorRule};
 use super::destination::Destinations;
 use crate::facts::RequestFacts;
 use crate::iam::{self, IamRequest};
+use crate::path::NormalPath;
 use crate::permit::Permit;
 use crate::snapshot::Backend;
 use crate::time::UnixTime;
@@ -50,11 +51,21 @@ impl ErrorPage<'_> {
         self.rule.status
     }
 
-    /// The path of the page, and leave to fetch it. It is fetched for nobody: if not everyone may have it, nothing is sent.
+    /// Whether there is a page, rather than a status alone.
+    pub fn has_path(&self) -> bool {
+        self.rule.path.is_some()
+    }
+
+    /// The path and query of the page, and leave to fetch it. It is fetched for nobody: if not everyone may have it, nothing is
+    /// sent. What is judged is the path that is sent, not the client's.
     pub fn permit(&self, facts: &RequestFacts<'_>, now: UnixTime) -> Option<(&str, Permit)> {
-        let (path, backend) = (self.rule.path.as_deref()?, self.backend?);
+        let (target, backend) = (self.rule.path.as_deref()?, self.backend?);
         let is_judged = *backend.app_check() == AppCheck::Off && backend.security_policy.is_none();
-        let permit = iam::authorize(backend, &IamRequest::of(facts, now), None, None).ok();
-        permit.filter(|_| is_judged).map(|permit| (path, permit))
+        let path = target.split('?').next().unwrap_or_default();
+        // The file was checked for it; what is judged must in no case be another path than what is sent.
+        let is_normal = NormalPath::parse(path).is_ok_and(|normal| normal.as_str() == path);
+        let request = IamRequest::of(facts, now).at(path);
+        let permit = iam::authorize(backend, &request, None, None).ok();
+        permit.filter(|_| is_judged && is_normal).map(|permit| (target, permit))
     }
 }

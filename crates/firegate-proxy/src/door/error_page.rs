@@ -13,6 +13,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use super::{Refused, RequestContext, fault};
 use crate::limits::{ERROR_PAGE_BYTES_MAX, ERROR_PAGE_TIMEOUT};
@@ -43,18 +44,29 @@ pub(super) fn error_page(route: Option<&RouteEntry>, status: StatusCode) -> Opti
 }
 
 impl RequestContext<'_> {
-    /// The service's answer with what is in its place.
+    /// The service's answer with what is in its place. `deadline` is when that answer had to be over. If a page cannot be had,
+    /// nothing of the answer changes: the status says what its body is.
     pub(super) async fn with_page(
         &self,
         page: ErrorPage<'_>,
         head: &RequestHead<'_>,
         parts: &Parts,
         mut response: Response<Body>,
+        deadline: Option<Instant>,
     ) -> Response<Body> {
-        // A client of gRPC reads trailers, and nobody reads the page of a HEAD.
-        let takes_pages = parts.method != Method::HEAD && ErrorForm::of(&parts.headers) != ErrorForm::Grpc;
-        if takes_pages && let Some((path, permit)) = page.permit(&head.facts, self.door.shared.now()) {
-            match tokio::time::timeout(ERROR_PAGE_TIMEOUT, self.fetch(&permit, path, head, parts)).await {
+        // A client of gRPC reads trailers, and one that asked for a WebSocket would take another status for a success.
+        if head.facts.is_web_socket || ErrorForm::of(&parts.headers) == ErrorForm::Grpc {
+            return response;
+        }
+        if page.has_path() {
+            // Nobody reads the page of a HEAD, and its headers would have to be those of the page.
+            let permit = page.permit(&head.facts, self.door.shared.now());
+            let Some((target, permit)) = permit.filter(|_| parts.method != Method::HEAD) else {
+                return response;
+            };
+            let until = Instant::now() + ERROR_PAGE_TIMEOUT;
+            let until = deadline.map_or(until, |deadline| deadline.min(until));
+            match tokio::time::timeout_at(until, self.fetch(&permit, target, head, parts, deadline)).await {
                 Ok(Ok(found)) => {
                     let (found, body) = found.into_parts();
                     OF_THE_BODY.iter().for_each(|name| drop(response.headers_mut().remove(name)));
@@ -84,14 +96,15 @@ impl RequestContext<'_> {
     async fn fetch(
         &self,
         permit: &Permit,
-        path: &str,
+        target: &str,
         head: &RequestHead<'_>,
         parts: &Parts,
+        deadline: Option<Instant>,
     ) -> Result<Response<Body>, Refused> {
         let Some(upstream) = self.generation.upstream(permit.backend()) else {
             return Err(fault(Code::Internal, Stage::Upstream, "the error service is not open"));
         };
-        let target = path.parse::<PathAndQuery>();
+        let target = target.parse::<PathAndQuery>();
         let target = target.map_err(|error| fault(Code::Internal, Stage::Upstream, error))?;
         let passage = upstream.enter(self.door.worker, TimeLimits::default())?;
         let audience = passage.audience().clone();
@@ -125,10 +138,17 @@ impl RequestContext<'_> {
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         }
         let (parts, body) = response.into_parts();
+        // Nothing is announced to the client that would be cut off.
+        let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|bytes: u64| bytes > ERROR_PAGE_BYTES_MAX) {
+            let detail =
+                format!("the error service announced a page of more than {ERROR_PAGE_BYTES_MAX} bytes");
+            return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
+        }
         let bounds = Bounds {
             bytes_max: Some(ERROR_PAGE_BYTES_MAX),
             idle: Some(ERROR_PAGE_TIMEOUT),
-            deadline: body.deadline(),
+            deadline,
             watched: (!body.is_end_stream())
                 .then(|| self.streams.open(&Lease::default(), Some(ERROR_PAGE_TIMEOUT))),
             ..Bounds::default()

@@ -144,6 +144,7 @@ impl RequestContext<'_> {
                 (passage, body) = (response.into_body().into_passage().once_more(), full(""));
                 continue;
             }
+            let deadline = response.body().deadline();
             let suspicion = google_token.as_ref().and_then(|_| FrontRefusal::suspect(&response));
             let handed = match suspicion {
                 None => Ok(forward.hand_back(response)),
@@ -152,7 +153,9 @@ impl RequestContext<'_> {
             let refused = match handed {
                 Ok(response) => match error_page(route, response.status()) {
                     None => return Ok(response),
-                    Some(page) => return Ok(Box::pin(self.with_page(page, head, parts, response)).await),
+                    Some(page) => {
+                        return Ok(Box::pin(self.with_page(page, head, parts, response, deadline)).await);
+                    }
                 },
                 Err(refused) => refused,
             };

@@ -35,6 +35,7 @@ mod envoy_cve_2024_45809_key_fetch_in_a_request;
 mod envoy_cve_2026_26308_multi_value_headers;
 mod envoy_cve_2026_48042_deep_json;
 mod envoy_pr_18599_loose_issuers;
+mod error_pages_by_the_clients_path;
 mod exchange_beyond_ones_own_rights;
 mod exchange_of_what_nobody_handed_over;
 mod frames;

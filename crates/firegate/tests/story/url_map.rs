@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::routing::any;
 use bytes::Bytes;
+use futures_util::StreamExt;
 
 use firegate_files::Configuration;
 use firegate_files::configuration::{NamedFiles, parse_with_files};
+use firegate_proxy::limits::ERROR_PAGE_TIMEOUT;
 use firegate_proxy::{FrontDoor, StartError};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -266,7 +268,60 @@ async fn pages_take_the_place_of_errors_and_tell_their_service_nothing_of_the_us
     let broken = get(&door, "/broken").await;
     assert_eq!((broken.status.as_u16(), broken.body.as_ref()), (503, b"its own word".as_slice()));
     let head = Call::new(Method::HEAD, &at(&door, "/missing")).send().await;
-    assert_eq!((head.status.as_u16(), head.body.len()), (410, 0));
+    let of_page = (head.status.as_u16(), head.header("etag"), head.header("content-length"));
+    assert_eq!(of_page, (404, Some("\"1\""), Some("12")), "a HEAD has no page, and no page's headers");
+    let head = Call::new(Method::HEAD, &at(&door, "/broken")).send().await;
+    assert_eq!((head.status.as_u16(), head.header("content-length")), (503, Some("12")));
+    close(door).await;
+}
+
+#[tokio::test]
+async fn clients_of_grpc_and_web_sockets_get_the_errors_that_their_service_answered() {
+    let (web, api) = (finding_nothing().await, mirror().await);
+    let map = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
+               {matchResponseCodes: [4xx], path: /pages/404.html, overrideResponseCode: 200}, {matchResponseCodes: [5xx], overrideResponseCode: 200}]}\n";
+    let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+    for (path, status) in [("/missing", 404), ("/broken", 500)] {
+        let grpc = Call::new(Method::POST, &at(&door, path)).header("content-type", "application/grpc");
+        let web_socket = Call::get(&at(&door, path))
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        for call in [grpc, web_socket] {
+            let answer = call.send().await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.body.as_ref()),
+                (status, b"its own word".as_slice()),
+                "{path}"
+            );
+        }
+        assert_eq!(get(&door, path).await.status, 200, "{path}");
+    }
+    close(door).await;
+}
+
+#[tokio::test]
+async fn a_page_that_would_be_cut_off_is_not_begun_and_one_that_comes_late_is() {
+    let large = || async { vec![b'a'; 1024 * 1024 + 1] };
+    let stuck = || async {
+        let first =
+            futures_util::stream::once(async { Ok::<_, std::convert::Infallible>(Bytes::from_static(b"a")) });
+        axum::body::Body::from_stream(first.chain(futures_util::stream::pending()))
+    };
+    let router = Router::new().route("/large", any(large)).route("/stuck", any(stuck));
+    let (web, api) = (finding_nothing().await, serve(router).await);
+    let map = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
+               {matchResponseCodes: ['404'], path: /large, overrideResponseCode: 200}, {matchResponseCodes: ['500'], path: /stuck}]}\n\
+               defaultRouteAction: {maxStreamDuration: {seconds: 2}}\n";
+    let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+    let answer = get(&door, "/missing").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (404, b"its own word".as_slice()));
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let begun = tokio::time::Instant::now();
+    let answer = client.get(at(&door, "/broken").as_str().parse().expect("a URL")).await.expect("a head");
+    assert!(answer.into_body().collect().await.is_err(), "the page ends with the time of the answer");
+    assert!(begun.elapsed() < ERROR_PAGE_TIMEOUT, "{:?}", begun.elapsed());
     close(door).await;
 }
 

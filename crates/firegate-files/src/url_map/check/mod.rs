@@ -18,6 +18,7 @@ use super::format::URL_MAP;
 use super::model::{
     HostPattern, HostRule, PathMatcher, PathRule, RouteRule, RulePath, RulePlace, Rules, UrlMap,
 };
+use super::service::ServiceName;
 use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{GoogleFile, Located, Part};
@@ -45,7 +46,14 @@ pub fn parse(
                 .get("selfLink")
                 .is_some_and(|link| link.text().is_some_and(|link| link.contains("/regions/")));
         let has_regex = is_regional || dialect == Dialect::Firegate;
-        let mut checker = Checker { dialect, has_regex, regexes: 0, backends, diagnostics: &mut found };
+        let mut checker = Checker {
+            dialect,
+            has_regex,
+            regexes: 0,
+            backends,
+            error_service: None,
+            diagnostics: &mut found,
+        };
         checker.map(&file, &root)
     });
     let map = map.filter(|_| !found.has_errors());
@@ -58,11 +66,14 @@ struct Checker<'a> {
     has_regex: bool,
     regexes: usize,
     backends: Option<&'a [String]>,
+    /// The service with the pages of errors that the levels above say.
+    error_service: Option<ServiceName>,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Checker<'_> {
     fn map(&mut self, file: &GoogleFile, root: &Located<'_>) -> Option<UrlMap> {
+        self.error_service = self.error_service_below(root);
         let path_matchers = self.path_matchers(root);
         let names = root.list("pathMatchers").map(|matcher| matcher.get("name").and_then(|name| name.text()));
         let names = names.collect::<Vec<_>>();
@@ -223,8 +234,11 @@ impl Checker<'_> {
                     "move the path rules into route rules with priorities, or keep one of the lists",
                 );
             }
+            let below = self.error_service_below(&matcher);
+            let above = std::mem::replace(&mut self.error_service, below);
             let rules = if has_paths { self.path_rules(&matcher) } else { self.route_rules(&matcher) };
             let default = self.default_action(&matcher);
+            self.error_service = above;
             let header_action = self.header_action(matcher.get("headerAction"));
             match (&mut checked, rules, default) {
                 (Some(matchers), Some(rules), Some(default)) => {

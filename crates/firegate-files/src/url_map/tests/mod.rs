@@ -1,3 +1,4 @@
+mod error_policy;
 mod exports;
 mod rules;
 

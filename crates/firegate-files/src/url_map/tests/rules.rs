@@ -338,30 +338,6 @@ fn rewrites_and_redirects() {
 }
 
 #[test]
-fn what_takes_the_place_of_errors_is_whole() {
-    let at = "defaultCustomErrorResponsePolicy.errorResponseRules[0]";
-    let check_rule = |service: &str, rule: &str, expected: &[&str]| {
-        let text =
-            format!("defaultCustomErrorResponsePolicy: {{{service} errorResponseRules: [{{{rule}}}]}}\n");
-        check(&map(&text), expected);
-    };
-    let service = "errorService: web,";
-    check_rule(service, "matchResponseCodes: ['404', 5xx], path: /e.html", &[]);
-    check_rule("", "matchResponseCodes: ['404'], overrideResponseCode: 410", &[]);
-    for (service, rule, expected) in [
-        (service, "path: /e.html", ""),
-        (service, "matchResponseCodes: ['404']", ""),
-        ("", "matchResponseCodes: ['404'], path: /e.html", ""),
-        (service, "matchResponseCodes: ['404'], overrideResponseCode: 600", ""),
-        (service, "matchResponseCodes: ['404'], path: e.html", ".path"),
-        (service, "matchResponseCodes: ['301'], path: /e.html", ".matchResponseCodes[0]"),
-        (service, "matchResponseCodes: [4xx, 4xx], path: /e.html", ".matchResponseCodes[1]"),
-    ] {
-        check_rule(service, rule, &[&format!("FG321 {at}{expected}")]);
-    }
-}
-
-#[test]
 fn what_happens_on_the_way_has_its_ranges() {
     let check_action = |action: &str, expected: &[&str]| {
         let expected =
