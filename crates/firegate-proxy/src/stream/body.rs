@@ -2,13 +2,14 @@
 //! lease is over.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use firegate_core::headers::{is_look_alike, is_protected};
+use futures_util::task::AtomicWaker;
 use http::HeaderName;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -104,6 +105,10 @@ struct Progress {
     answer_moved: AtomicBool,
     /// Whether the answer has begun and is not over.
     is_answering: AtomicBool,
+    /// When it was over.
+    answer_ended: OnceLock<Instant>,
+    /// The request's body, which nobody holds to a pace while it is answered.
+    request_body: AtomicWaker,
     /// [`BodyFailure`], as its place in [`FAILURES`]; 0 is none.
     failure: AtomicU8,
 }
@@ -122,7 +127,11 @@ pub(crate) struct Answering(BodyProgress);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.is_answering.store(false, Ordering::Relaxed);
+        let progress = &self.0.0;
+        // Before anybody can see that the answer is over. There is one answer.
+        let _ = progress.answer_ended.set(Instant::now());
+        progress.is_answering.store(false, Ordering::Release);
+        progress.request_body.wake();
     }
 }
 
@@ -136,7 +145,7 @@ impl BodyProgress {
     /// Whether both directions are open. A client that sends now and then is then one side of a conversation, which the
     /// service takes part in, and no upload that it waits for.
     fn is_answering(&self) -> bool {
-        self.0.is_answering.load(Ordering::Relaxed)
+        self.0.is_answering.load(Ordering::Acquire)
     }
 
     /// Whether a piece of the request went through since this was asked last.
@@ -209,6 +218,8 @@ enum Phase {
 struct Waiting {
     since: Instant,
     due: Due,
+    /// The pace was asked what is due.
+    is_paced: bool,
 }
 
 /// What happens when it does not come.
@@ -261,13 +272,16 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
                 return self.begin_ending(end, context);
             }
         }
+        if self.bounds.pace.is_some() {
+            self.bounds.progress.0.request_body.register(context.waker());
+        }
         let waiting = match self.waiting {
-            Some(waiting) => waiting,
-            None => {
-                let since = Instant::now();
-                let Some((at, due)) = self.first_due(since) else { return Poll::Pending };
-                self.set_timer(at);
-                *self.waiting.insert(Waiting { since, due })
+            Some(waiting) if waiting.is_paced || self.bounds.progress.is_answering() => waiting,
+            // The first look, or the first one after an answer whose end lets the pace count again.
+            former => {
+                let since = former.map_or_else(Instant::now, |former| former.since);
+                let Some(waiting) = self.wait(since) else { return Poll::Pending };
+                waiting
             }
         };
         if !self.timer_is_over(context) {
@@ -282,7 +296,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
                 self.poll_waiting(context)
             }
             Due::TooSlow if self.bounds.progress.is_answering() => {
-                self.stop_waiting();
+                self.wait(waiting.since);
                 self.poll_waiting(context)
             }
             Due::Idle => Poll::Ready(Some(Err(BodyError::Idle))),
@@ -293,22 +307,30 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
     }
 
     fn stop_waiting(&mut self) {
+        let progress = &self.bounds.progress;
         if let Some(waiting) = self.waiting.take()
             && let Some(pace) = &mut self.bounds.pace
-            && !self.bounds.progress.is_answering()
+            && !progress.is_answering()
         {
-            pace.waited(waiting.since.elapsed());
+            // Nobody waited for the rest of it while it was answered.
+            let answer_ended = progress.0.answer_ended.get().copied();
+            let from = answer_ended.map_or(waiting.since, |ended| ended.max(waiting.since));
+            pace.waited(from.elapsed());
         }
     }
 
-    /// What happens first if nothing comes.
-    fn first_due(&self, now: Instant) -> Option<(Instant, Due)> {
+    /// Waits for the piece that is missed since then, for as long as it may take from now on.
+    fn wait(&mut self, since: Instant) -> Option<Waiting> {
+        let is_paced = !self.bounds.progress.is_answering();
         let lease = self.bounds.lease.until.map(|until| (until, Due::LeaseOver));
-        let idle = self.bounds.idle.map(|idle| (now + idle, Due::Idle));
+        let idle = self.bounds.idle.map(|idle| (since + idle, Due::Idle));
         let deadline = self.bounds.deadline.map(|deadline| (deadline, Due::TooLong));
-        let pace = self.bounds.pace.filter(|_| !self.bounds.progress.is_answering());
-        let pace = pace.map(|pace| (now + pace.patience(), Due::TooSlow));
-        [lease, deadline, pace, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let pace = self.bounds.pace.filter(|_| is_paced);
+        let pace = pace.map(|pace| (Instant::now() + pace.patience(), Due::TooSlow));
+        let first = [lease, deadline, pace, idle].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let (at, due) = first?;
+        self.set_timer(at);
+        Some(*self.waiting.insert(Waiting { since, due, is_paced }))
     }
 
     fn set_timer(&mut self, at: Instant) {
@@ -424,5 +446,35 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+    use crate::limits::REQUEST_BODY_PACE_GRACE;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_an_upload_counts_from_the_end_of_the_answer() {
+        let progress = BodyProgress::default();
+        let answering = progress.answering();
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, hyper::Error>>());
+        let idle = Some(REQUEST_BODY_PACE_GRACE * 10);
+        let bounds =
+            Bounds { pace: Pace::at_least(240), idle, side: Side::Request, progress, ..Bounds::default() };
+        let mut body = BoundedBody::new(silent, bounds);
+        let began = Instant::now();
+        let answer = async {
+            tokio::time::sleep(REQUEST_BODY_PACE_GRACE * 3).await;
+            drop(answering);
+        };
+        let (ended, ()) = tokio::join!(body.frame(), answer);
+        assert!(matches!(ended, Some(Err(BodyError::TooSlow))));
+        let waited = began.elapsed();
+        assert!(waited >= REQUEST_BODY_PACE_GRACE * 4, "{waited:?}");
+        assert!(waited < REQUEST_BODY_PACE_GRACE * 5, "{waited:?}");
     }
 }
