@@ -219,7 +219,7 @@ codes! {
     CLOUD_RUN_SERVICE = "FG604";
     /// Whom a Cloud Run service answers beside Firegate, or that Firegate may not reach it.
     CLOUD_RUN_REACH = "FG605";
-    /// A backend service has a security policy, and its backend has none.
+    /// A backend service has a security policy that its backend has not.
     POLICY_MISSING = "FG606";
 
     /// A security policy is of a kind that Firegate does not evaluate, or has no usable name.

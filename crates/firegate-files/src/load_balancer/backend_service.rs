@@ -16,6 +16,10 @@ pub struct BackendService {
     pub groups: Vec<GroupReference>,
     /// The security policy that is attached to it.
     pub security_policy: Option<PolicyReference>,
+    /// The security policy that judges requests before Google's caches do.
+    pub edge_security_policy: Option<PolicyReference>,
+    /// Whether Identity-Aware Proxy is asked who may pass.
+    pub is_behind_iap: bool,
     /// The headers that it adds to requests and answers.
     pub header_action: HeaderAction,
     /// Where it stands.
@@ -29,6 +33,8 @@ pub struct GroupReference {
     pub collection: Option<String>,
     /// The region in its URL.
     pub region: Option<String>,
+    /// The project in its URL.
+    pub project: Option<String>,
     /// Its name.
     pub name: String,
     /// Where it stands.
@@ -63,13 +69,17 @@ fn service(message: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<Backe
         return None;
     };
     let groups = message.list("backends").filter_map(|backend| backend.get("group"));
-    let security_policy = message.get("securityPolicy");
+    let policy = |field: &str| {
+        let policy = message.get(field)?;
+        Some(PolicyReference { name: policy.resource_name()?.to_owned(), place: policy.place() })
+    };
+    let iap = message.get("iap").and_then(|iap| iap.get("enabled"));
     Some(BackendService {
         name,
         groups: groups.filter_map(|group| GroupReference::of(&group)).collect(),
-        security_policy: security_policy.as_ref().and_then(|policy| {
-            Some(PolicyReference { name: policy.resource_name()?.to_owned(), place: policy.place() })
-        }),
+        security_policy: policy("securityPolicy"),
+        edge_security_policy: policy("edgeSecurityPolicy"),
+        is_behind_iap: iap.is_some_and(|enabled| enabled.boolean() != Some(false)),
         header_action: HeaderAction {
             request_add: headers(message, "customRequestHeaders", diagnostics),
             response_add: headers(message, "customResponseHeaders", diagnostics),
@@ -110,18 +120,21 @@ fn headers(message: &Located<'_>, field: &str, diagnostics: &mut Diagnostics) ->
     added
 }
 
+/// What follows a word in a resource's URL: the project after `projects`, for example.
+pub(super) fn url_segment(url: &str, word: &str) -> Option<String> {
+    let mut segments = url.split('/').skip_while(|segment| *segment != word);
+    segments.nth(1).map(str::to_owned)
+}
+
 impl GroupReference {
     fn of(group: &Located<'_>) -> Option<Self> {
         let url = group.text()?;
         let segments = url.split('/').collect::<Vec<_>>();
-        let after = |word: &str| {
-            let at = segments.iter().position(|segment| *segment == word)?;
-            segments.get(at + 1).map(|segment| (*segment).to_owned())
-        };
         let collection = segments.len().checked_sub(2).and_then(|at| segments.get(at));
         Some(Self {
             collection: collection.map(|segment| (*segment).to_owned()),
-            region: after("regions"),
+            region: url_segment(url, "regions"),
+            project: url_segment(url, "projects"),
             name: last_segment(url).to_owned(),
             place: group.place(),
         })

@@ -16,6 +16,8 @@ pub struct CloudRunService {
     pub name: String,
     /// Where it runs.
     pub region: Option<String>,
+    /// The number of its project, as a rule.
+    pub project: Option<String>,
     /// Its URL, whose origin is an audience that it always takes.
     pub url: Url,
     /// The URLs of its tags. Their audience is that of the service.
@@ -24,8 +26,10 @@ pub struct CloudRunService {
     pub custom_audiences: Vec<String>,
     /// Whether it answers callers without a credential: then nothing keeps anybody from going around Firegate.
     pub is_open: bool,
-    /// Whether only what is in the project's networks reaches it.
-    pub is_internal: bool,
+    /// What its `ingress` lets in, where that is not everything.
+    pub ingress: Option<String>,
+    /// Whether nothing reaches it at its own URL.
+    pub is_url_disabled: bool,
     /// Where it stands.
     pub place: Option<Place>,
 }
@@ -82,6 +86,10 @@ fn service(message: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<Cloud
     let labels = metadata.as_ref().and_then(|metadata| metadata.get("labels"));
     let region = labels.and_then(|labels| labels.get("cloud.googleapis.com/location"));
     let says = |name: &str, word: &str| annotation(name).is_some_and(|value| value.text() == Some(word));
+    let ingress = annotation("ingress").and_then(|ingress| ingress.text());
+    let namespace = metadata.as_ref().and_then(|metadata| metadata.get("namespace"));
+    let number = namespace.as_ref().and_then(|namespace| Some(namespace.integer()?.to_string()));
+    let project = namespace.and_then(|namespace| namespace.text()).map(str::to_owned).or(number);
     Some(CloudRunService {
         name: name.to_owned(),
         region: region.and_then(|region| region.text()).map(str::to_owned),
@@ -89,7 +97,9 @@ fn service(message: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<Cloud
         tags,
         custom_audiences: custom_audiences.map(|list| audiences(&list, diagnostics)).unwrap_or_default(),
         is_open: says("invoker-iam-disabled", "true"),
-        is_internal: says("ingress", "internal"),
+        ingress: ingress.filter(|ingress| *ingress != "all").map(str::to_owned),
+        is_url_disabled: says("default-url-disabled", "true"),
+        project,
         place,
     })
 }

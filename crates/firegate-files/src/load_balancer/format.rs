@@ -30,7 +30,7 @@ pub static BACKEND_SERVICE: MessageType = MessageType {
         Field::without_effect(
             "edgeSecurityPolicy",
             Shape::Resource,
-            "it is for what Google's caches answer; Firegate has none",
+            "it judges every request before the cache; write its rules into the `security_policy` of the backend",
         ),
         Field::without_effect("enableCDN", Shape::Boolean, "Firegate caches no answers"),
         Field::without_effect("failoverPolicy", Shape::Any, NO_MACHINES),
@@ -43,7 +43,7 @@ pub static BACKEND_SERVICE: MessageType = MessageType {
         Field::without_effect(
             "iap",
             Shape::Any,
-            "Firegate identifies users itself; `identity_headers: iap` tells a service of them as IAP does",
+            "Firegate identifies users itself, and `allow` says who passes; `identity_headers: iap` tells a service of them as IAP does",
         ),
         Field::output_only("id", Shape::Integer),
         Field::without_effect("ipAddressSelectionPolicy", Shape::Text, OWN_CONNECTIONS),
@@ -176,14 +176,14 @@ static METADATA: MessageType = MessageType {
     name: "ObjectMeta",
     kind: None,
     fields: &[
-        // `run.googleapis.com/custom-audiences`, `…/ingress` and `…/invoker-iam-disabled` are read.
+        // `run.googleapis.com/custom-audiences`, `…/ingress`, `…/default-url-disabled` and `…/invoker-iam-disabled` are read.
         Field::evaluated("annotations", Shape::Map(&Shape::Text)),
         Field::kept("creationTimestamp", Shape::Text),
         Field::kept("generation", Shape::Integer),
         // `cloud.googleapis.com/location` is read.
         Field::evaluated("labels", Shape::Map(&Shape::Text)),
         Field::evaluated("name", Shape::Text),
-        Field::kept("namespace", Shape::Any),
+        Field::evaluated("namespace", Shape::Any),
         Field::kept("resourceVersion", Shape::Text),
         Field::kept("selfLink", Shape::Text),
         Field::kept("uid", Shape::Text),

@@ -1,5 +1,6 @@
 //! Network endpoint groups, as `gcloud compute network-endpoint-groups describe` and `list` print them.
 
+use super::backend_service::url_segment;
 use super::format::NETWORK_ENDPOINT_GROUP;
 use super::url_mask::UrlMask;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, code};
@@ -13,6 +14,8 @@ pub struct NetworkEndpointGroup {
     pub name: String,
     /// The region that it and its services are in.
     pub region: Option<String>,
+    /// The project that it and its services are in.
+    pub project: Option<String>,
     /// What it leads to.
     pub target: GroupTarget,
     /// Where it stands.
@@ -60,9 +63,11 @@ fn group(message: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<Network
         message.report_field("name", diagnostics, found);
         return None;
     }
+    let project = |field: &str| url_segment(message.get(field)?.text()?, "projects");
     Some(NetworkEndpointGroup {
         name: name.to_owned(),
         region: message.get("region").and_then(|region| region.resource_name()).map(str::to_owned),
+        project: project("selfLink").or_else(|| project("region")),
         target: target(message, diagnostics)?,
         place: message.get("name").and_then(|name| name.place()),
     })

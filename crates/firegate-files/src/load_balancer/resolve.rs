@@ -1,6 +1,6 @@
 //! From a backend service to the URLs and audiences of the Cloud Run services behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
@@ -18,6 +18,8 @@ pub struct LoadBalancer {
     pub groups: Vec<NetworkEndpointGroup>,
     /// The services that the groups lead to.
     pub cloud_run_services: Vec<CloudRunService>,
+    /// The ID and number of Firegate's project, if both are known: exports tell of projects by either.
+    pub own_project: Option<(String, String)>,
 }
 
 /// Where the requests of a backend service go.
@@ -110,10 +112,14 @@ impl LoadBalancer {
                 format!("{} is one of the {other}, and no group of services", quoted(&reference.name));
             return Err(at(Diagnostic::error(code::ENDPOINT_GROUP, message).hint(GIVE_URL)));
         }
-        let is_in_region = |group: &&NetworkEndpointGroup| {
-            reference.region.is_none() || group.region.is_none() || reference.region == group.region
+        let is_meant = |group: &&NetworkEndpointGroup| {
+            let is_there =
+                reference.region.is_none() || group.region.is_none() || reference.region == group.region;
+            group.name == reference.name
+                && is_there
+                && !self.are_apart(reference.project.as_deref(), group.project.as_deref())
         };
-        let mut named = self.groups.iter().filter(|group| group.name == reference.name).filter(is_in_region);
+        let mut named = self.groups.iter().filter(is_meant);
         match (named.next(), named.next()) {
             (Some(group), None) => Ok(group),
             (Some(_), Some(_)) => {
@@ -134,16 +140,28 @@ impl LoadBalancer {
         }
     }
 
+    /// Whether two projects are known to be two. One may be told by its ID and the other by its number: of another project than
+    /// Firegate's own nobody knows then.
+    fn are_apart(&self, one: Option<&str>, other: Option<&str>) -> bool {
+        let number = |project: &str| match &self.own_project {
+            Some((id, number)) if id == project => number.clone(),
+            _ => project.to_owned(),
+        };
+        let is_number = |project: &str| project.bytes().all(|byte| byte.is_ascii_digit());
+        let (Some(one), Some(other)) = (one.map(number), other.map(number)) else { return false };
+        is_number(&one) == is_number(&other) && one != other
+    }
+
     /// The services of a name, which are where the group is.
     fn service(&self, name: &str, group: &NetworkEndpointGroup) -> Result<&CloudRunService, Unresolved> {
         let mut named = self.services_beside(group).filter(|service| service.name == name);
         let at = |found: Diagnostic| Unresolved::at(group.place.as_ref(), found);
         match (named.next(), named.next()) {
             (Some(service), None) => Ok(service),
-            (Some(_), Some(_)) => {
-                let message = format!("there are two services {}", quoted(name));
-                let hint = "the group's `region` and the label `cloud.googleapis.com/location` of the services tell them apart";
-                Err(at(Diagnostic::error(code::CLOUD_RUN_SERVICE, message).hint(hint)))
+            (Some(_), Some(_)) => Err(two_services(name, group)),
+            (None, _) if self.without_region(group).any(|service| service.name == name) => {
+                let message = format!("the service {} does not say its region", quoted(name));
+                Err(at(Diagnostic::error(code::CLOUD_RUN_SERVICE, message).hint(SAY_REGION)))
             }
             (None, _) => {
                 let place = group.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
@@ -160,12 +178,19 @@ impl LoadBalancer {
         }
     }
 
-    /// A group and its services are in one region.
+    /// A group and its services are in one region of one project. A service that does not say where it is is nowhere.
     fn services_beside(&self, group: &NetworkEndpointGroup) -> impl Iterator<Item = &CloudRunService> {
         let is_there = |service: &&CloudRunService| {
-            service.region.is_none() || group.region.is_none() || service.region == group.region
+            (group.region.is_none() || service.region == group.region)
+                && !self.are_apart(service.project.as_deref(), group.project.as_deref())
         };
         self.cloud_run_services.iter().filter(is_there)
+    }
+
+    /// The services of which nobody knows whether they are beside a group.
+    fn without_region(&self, group: &NetworkEndpointGroup) -> impl Iterator<Item = &CloudRunService> {
+        let is_lost = |service: &&CloudRunService| group.region.is_some() && service.region.is_none();
+        self.cloud_run_services.iter().filter(is_lost)
     }
 
     /// The services that requests can name, and what each of them is named by. Those of several regions are one.
@@ -187,7 +212,12 @@ impl LoadBalancer {
                 Some(name) => vec![self.service(name, group)?],
                 None => self.services_beside(group).collect(),
             };
+            let mut seen = BTreeSet::new();
             for found in services {
+                // Those of two projects are two services: requests for one must not go to the other.
+                if !seen.insert(&found.name) {
+                    return Err(two_services(&found.name, group));
+                }
                 let tags: Vec<Option<&str>> = match (mask.names_tag(), tag) {
                     (true, _) => found.tags.keys().map(|tag| Some(tag.as_str())).collect(),
                     (false, Some(tag)) if found.tags.contains_key(tag) => vec![Some(tag)],
@@ -239,7 +269,14 @@ impl LoadBalancer {
                 GroupTarget::Masked { service, .. } => service.as_ref(),
                 GroupTarget::Other(_) => continue,
             };
-            for found in self.services_beside(group).filter(|it| named.is_none_or(|name| it.name == *name)) {
+            let is_named = |it: &&CloudRunService| named.is_none_or(|name| it.name == *name);
+            for found in self.without_region(group).filter(is_named) {
+                let message =
+                    format!("the service `{}` does not say its region: no group leads to it", found.name);
+                let warning = Diagnostic::warning(code::CLOUD_RUN_SERVICE, message).hint(SAY_REGION);
+                diagnostics.push(Diagnostic { place: found.place.clone(), ..warning });
+            }
+            for found in self.services_beside(group).filter(is_named) {
                 let mut warn = |message: String, hint: String| {
                     let warning = Diagnostic::warning(code::CLOUD_RUN_REACH, message).hint(hint);
                     diagnostics.push(Diagnostic { place: found.place.clone(), ..warning });
@@ -253,9 +290,15 @@ impl LoadBalancer {
                         ),
                     );
                 }
-                if found.is_internal {
+                if found.is_url_disabled {
                     warn(
-                        format!("the service `{name}` is reached from inside its project's networks alone"),
+                        format!("the service `{name}` is not reached at its own URL, which Firegate calls"),
+                        format!("switch it on: gcloud run services update {name} --default-url"),
+                    );
+                }
+                if let Some(ingress) = &found.ingress {
+                    warn(
+                        format!("the service `{name}` is not reached from the Internet (ingress {})", quoted(ingress)),
                         "run Firegate there: on Cloud Run with egress through the VPC, or on a machine of the network".to_owned(),
                     );
                 }
@@ -266,6 +309,17 @@ impl LoadBalancer {
 
 /// What to do about what no export says.
 const GIVE_URL: &str = "give the backend a `url` in `firegate.yaml`, by the backend service's name";
+
+/// What to do about a service that does not say where it is.
+const SAY_REGION: &str =
+    "export it again with its label `cloud.googleapis.com/location`: gcloud run services list --format=json";
+
+fn two_services(name: &str, group: &NetworkEndpointGroup) -> Unresolved {
+    let message = format!("there are two services {}", quoted(name));
+    let hint = "the group's `region` and the label `cloud.googleapis.com/location` of the services tell them apart; of two \
+                projects, or in two files, keep one";
+    Unresolved::at(group.place.as_ref(), Diagnostic::error(code::CLOUD_RUN_SERVICE, message).hint(hint))
+}
 
 fn mixed(reference: &GroupReference) -> Unresolved {
     let message = "the groups of the backend service do not name their services alike";

@@ -5,6 +5,7 @@ use crate::configuration::{Configuration, NamedFiles, parse_with_files};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::export::export;
 use crate::google_file::Form;
+use crate::limits::{BACKENDS_MAX, ENDPOINTS_MAX};
 
 /// As `gcloud compute backend-services describe api --global` prints it.
 const BACKEND_SERVICE: &str = "\
@@ -97,9 +98,38 @@ impl NamedFiles for Files<'_> {
 }
 
 fn read(text: &str, service: &str, group: &str) -> Result<Configuration, Diagnostics> {
-    let services = services();
-    let files = [("service.yaml", service), ("group.yaml", group), ("services.json", services.as_str())];
+    read_with(text, service, group, &services())
+}
+
+fn read_with(text: &str, service: &str, group: &str, services: &str) -> Result<Configuration, Diagnostics> {
+    let files = [
+        ("service.yaml", service),
+        ("group.yaml", group),
+        ("services.json", services),
+        ("shield.yaml", SHIELD),
+    ];
     parse_with_files("firegate.yaml", text, &Files(&files))
+}
+
+const SHIELD: &str = "\
+name: shield
+rules:
+- { action: deny(403), match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, priority: 2147483647 }
+";
+
+/// A group that names its services by this mask.
+fn masked(mask: &str) -> String {
+    GROUP.replace("service: orders", &format!("urlMask: '{mask}'"))
+}
+
+/// A service of a project, perhaps with a region.
+fn service_of(name: &str, project: &str, region: Option<&str>) -> serde_json::Value {
+    let labels = region.map(|region| serde_json::json!({ "cloud.googleapis.com/location": region }));
+    serde_json::json!({
+        "kind": "Service",
+        "metadata": { "name": name, "namespace": project, "labels": labels.unwrap_or_default() },
+        "status": { "url": format!("https://{name}-{project}.europe-west1.run.app") },
+    })
 }
 
 /// The names of all backends, with the URL and audience of each endpoint.
@@ -170,7 +200,6 @@ fn a_tag_has_its_own_url_and_the_audience_of_its_service() {
 
 #[test]
 fn the_services_that_a_mask_names_are_backends_of_their_own() {
-    let masked = |mask: &str| GROUP.replace("service: orders", &format!("urlMask: '{mask}'"));
     check(
         CONFIGURATION,
         &masked("<service>.example.com"),
@@ -242,19 +271,132 @@ fn a_security_policy_that_is_nowhere_is_refused() {
     refused(CONFIGURATION, &service, GROUP, "FG606");
     let behind = format!("{CONFIGURATION}behind: google-lb\n");
     assert!(read(&behind, &service, GROUP).is_ok());
-    let policy = "name: shield\nrules:\n- action: deny(403)\n  match: {versionedExpr: SRC_IPS_V1, config: {srcIpRanges: ['*']}}\n  priority: 2147483647\n";
     let text = format!("{CONFIGURATION}  security_policies: [shield.yaml]\n");
-    let services = services();
-    let files = [
-        ("service.yaml", service.as_str()),
-        ("group.yaml", GROUP),
-        ("services.json", services.as_str()),
-        ("shield.yaml", policy),
-    ];
-    let configuration =
-        parse_with_files("firegate.yaml", &text, &Files(&files)).unwrap_or_else(|found| panic!("{found}"));
+    let configuration = read(&text, &service, GROUP).unwrap_or_else(|found| panic!("{found}"));
     let attached = configuration.backends.values().next().unwrap().security_policy.as_ref().unwrap();
     assert_eq!(attached.name, "shield");
+}
+
+#[test]
+fn an_edge_security_policy_needs_one_of_the_backends_own() {
+    let policy = |field: &str, name: &str| format!("{field}: projects/p/global/securityPolicies/{name}\n");
+    let edge = format!("{BACKEND_SERVICE}{}", policy("edgeSecurityPolicy", "edge"));
+    let both = format!("{edge}{}", policy("securityPolicy", "shield"));
+    refused(CONFIGURATION, &edge, GROUP, "FG606");
+    let exported = format!("{CONFIGURATION}  security_policies: [shield.yaml]\n");
+    refused(&exported, &both, GROUP, "the edge security policy `edge`");
+    assert!(read(&format!("{exported}behind: google-lb\n"), &both, GROUP).is_ok());
+    let own = format!("{CONFIGURATION}backends: {{ api: {{ security_policy: shield.yaml }} }}\n");
+    assert!(read(&own, &edge, GROUP).is_ok());
+}
+
+#[test]
+fn two_security_policies_of_one_name_are_refused() {
+    let text = format!("{CONFIGURATION}  security_policies: [shield.yaml, shield.yaml]\n");
+    refused(&text, BACKEND_SERVICE, GROUP, "there are two security policies `shield`");
+}
+
+#[test]
+fn services_of_two_projects_or_two_files_are_not_one() {
+    let here = Some("europe-west1");
+    let read = |group: &str, services: &[serde_json::Value]| {
+        read_with(CONFIGURATION, BACKEND_SERVICE, group, &serde_json::json!(services).to_string())
+    };
+    let twice = [service_of("orders", "1", here), service_of("orders", "2", here)];
+    for group in [GROUP, &masked("<service>.example.com")] {
+        let found = read(group, &twice).expect_err("it is refused").to_string();
+        assert!(found.contains("there are two services `orders`"), "{found}");
+        let same = [twice[0].clone(), twice[0].clone()];
+        assert!(read(group, &same).is_err());
+    }
+    // Where both are told by number, or both by ID, they can be told apart.
+    for (project, services) in
+        [("1", &twice[..]), ("p", &[service_of("orders", "p", here), service_of("orders", "q", here)][..])]
+    {
+        for group in [GROUP, &masked("<service>.example.com")] {
+            let group = group.replace("projects/p/", &format!("projects/{project}/"));
+            let service = BACKEND_SERVICE.replace("projects/p/", &format!("projects/{project}/"));
+            let services = serde_json::json!(services).to_string();
+            let found = read_with(CONFIGURATION, &service, &group, &services)
+                .unwrap_or_else(|found| panic!("{found}"));
+            let url = format!("https://orders-{project}.europe-west1.run.app/");
+            let urls: Vec<_> = found
+                .backends
+                .values()
+                .flat_map(|backend| backend.endpoints().map(|endpoint| endpoint.url.to_string()))
+                .collect();
+            assert_eq!(urls, [url]);
+        }
+    }
+    let own = CONFIGURATION.replace("project: my-project", "project: my-project\nproject_number: '1'");
+    let of_own = |text: &str| text.replace("projects/p/", "projects/my-project/");
+    let (service, group) = (of_own(BACKEND_SERVICE), of_own(&masked("<service>.example.com")));
+    let services =
+        serde_json::json!([service_of("orders", "1", here), service_of("admin", "2", here)]).to_string();
+    let found = read_with(&own, &service, &group, &services).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(found.backends.keys().map(ToString::to_string).collect::<Vec<_>>(), ["api.orders"]);
+    let other = read(GROUP, &[service_of("orders", "q", here)]).expect_err("it is refused").to_string();
+    assert!(other.contains("no Cloud Run service `orders`"), "{other}");
+}
+
+#[test]
+fn a_service_without_a_region_is_beside_no_group() {
+    let services = |list: &[serde_json::Value]| serde_json::json!(list).to_string();
+    let lost = service_of("orders", "1", None);
+    let found = read_with(CONFIGURATION, BACKEND_SERVICE, GROUP, &services(std::slice::from_ref(&lost)));
+    let found = found.expect_err("it is refused").to_string();
+    assert!(found.contains("the service `orders` does not say its region"), "{found}");
+    let all = services(&[lost, service_of("carts", "1", Some("europe-west1"))]);
+    let found = read_with(CONFIGURATION, BACKEND_SERVICE, &masked("<service>.example.com"), &all);
+    let found = found.unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(found.backends.keys().map(ToString::to_string).collect::<Vec<_>>(), ["api.carts"]);
+    assert!(found.warnings.to_string().contains("does not say its region"), "{}", found.warnings);
+}
+
+#[test]
+fn what_firegate_cannot_reach_and_what_no_longer_judges_is_warned_of() {
+    let warned = |annotation: &str, value: &str| {
+        let mut service = service_of("orders", "1", Some("europe-west1"));
+        service["metadata"]["annotations"] =
+            serde_json::json!({ (format!("run.googleapis.com/{annotation}")): value });
+        let services = serde_json::json!([service]).to_string();
+        let found = read_with(CONFIGURATION, BACKEND_SERVICE, GROUP, &services);
+        let found = found.unwrap_or_else(|found| panic!("{found}"));
+        found.warnings.iter().any(|found| found.code == crate::diagnostic::code::CLOUD_RUN_REACH)
+    };
+    assert!(warned("ingress", "internal"));
+    assert!(warned("ingress", "internal-and-cloud-load-balancing"));
+    assert!(!warned("ingress", "all"));
+    assert!(warned("default-url-disabled", "true"));
+    assert!(!warned("default-url-disabled", "false"));
+    let iap = |text: &str, iap: &str| {
+        let service = format!("{BACKEND_SERVICE}iap: {iap}\n");
+        let found = read(text, &service, GROUP).unwrap_or_else(|found| panic!("{found}"));
+        found.warnings.to_string().contains("Identity-Aware Proxy")
+    };
+    assert!(iap(CONFIGURATION, "{ enabled: true, oauth2ClientId: '1' }"));
+    assert!(!iap(CONFIGURATION, "{ enabled: false }"));
+    assert!(!iap(&format!("{CONFIGURATION}behind: google-lb\n"), "{ enabled: true }"));
+}
+
+#[test]
+fn exports_are_bounded_as_what_is_written_by_hand() {
+    let group = |number: usize| format!("---\n{}", GROUP.replace("api-neg", &format!("neg-{number}")));
+    let groups: String = (0..=ENDPOINTS_MAX).map(group).collect();
+    let references: String =
+        (0..=ENDPOINTS_MAX).map(|number| format!("- group: networkEndpointGroups/neg-{number}\n")).collect();
+    let service = format!("name: api\nbackends:\n{references}");
+    refused(CONFIGURATION, &service, &groups, "lead to 33 endpoints, the most is 32");
+    let services: Vec<_> = (0..BACKENDS_MAX)
+        .map(|number| service_of(&format!("s{number}"), "1", Some("europe-west1")))
+        .collect();
+    let services = serde_json::json!(services).to_string();
+    let group = masked("<service>.example.com");
+    assert!(read_with(CONFIGURATION, BACKEND_SERVICE, &group, &services).is_ok());
+    let one_more = format!("{CONFIGURATION}backends: {{ other: 'https://other-1.europe-west1.run.app' }}\n");
+    let found =
+        read_with(&one_more, BACKEND_SERVICE, &group, &services).expect_err("it is refused").to_string();
+    assert!(found.contains("there are 1001 backends, the most is 1000"), "{found}");
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! The parts of a load balancer behind its URL map: backends that are Cloud Run services by what `gcloud` exported.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Checker, Whole};
 use crate::configuration::model::{Backend, Behind, Endpoint, MaskedBackend, Routing};
 use crate::configuration::names::BackendName;
-use crate::configuration::source::{BackendFullSource, BackendSource, FileNameSource, LoadBalancerSource};
+use crate::configuration::source::{
+    BackendFullSource, BackendSource, FileNameSource, FileSource, LoadBalancerSource,
+};
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
+use crate::limits::{BACKENDS_MAX, ENDPOINTS_MAX};
 use crate::load_balancer::{
     BackendService, CloudRunService, Destination, LoadBalancer, MaskedService, NetworkEndpointGroup,
-    ServiceEndpoint, UrlMask,
+    PolicyReference, ServiceEndpoint, UrlMask,
 };
 use crate::security_policy::SecurityPolicy;
 use crate::suggestion::quoted;
@@ -89,7 +92,7 @@ impl Backends {
 
 impl Checker<'_> {
     /// Reads what `load_balancer` names.
-    pub(super) fn load_balancer(&mut self, source: Option<LoadBalancerSource>) -> Exports {
+    pub(super) fn load_balancer(&mut self, source: Option<LoadBalancerSource>, whole: Whole<'_>) -> Exports {
         let Some(source) = source else { return Exports::default() };
         let path = YamlPath::root().key("load_balancer");
         let mut parts = LoadBalancer {
@@ -103,6 +106,10 @@ impl Checker<'_> {
                 source.cloud_run_services,
                 CloudRunService::read,
             ),
+            own_project: whole
+                .project
+                .zip(whole.project_number)
+                .map(|(id, number)| (id.to_string(), number.to_string())),
             ..LoadBalancer::default()
         };
         let services =
@@ -115,13 +122,29 @@ impl Checker<'_> {
                 self.diagnostics.push(Diagnostic { place, ..found });
             }
         }
-        let policies = source.security_policies.unwrap_or_default().into_iter().enumerate();
-        let security_policies = policies
-            .filter_map(|(index, file)| {
-                self.security_policy(&path.key("security_policies").index(index), file)
-            })
-            .collect();
+        let security_policies =
+            self.exported_policies(&path.key("security_policies"), source.security_policies);
         Exports { parts, security_policies }
+    }
+
+    /// The policies that backend services name, no two by one name.
+    fn exported_policies(
+        &mut self,
+        path: &YamlPath,
+        files: Option<Vec<FileSource>>,
+    ) -> Vec<Arc<SecurityPolicy>> {
+        let mut policies: Vec<Arc<SecurityPolicy>> = Vec::new();
+        for (index, file) in files.unwrap_or_default().into_iter().enumerate() {
+            let path = path.index(index);
+            let Some(policy) = self.security_policy(&path, file) else { continue };
+            if policies.iter().any(|other| other.name == policy.name) {
+                let message = format!("there are two security policies {}", quoted(&policy.name));
+                let hint = "backend services refer to them by name: remove one of the files";
+                self.report(&path, Diagnostic::error(code::SECURITY_POLICY, message).hint(hint));
+            }
+            policies.push(policy);
+        }
+        policies
     }
 
     fn read_all<T>(
@@ -175,6 +198,16 @@ impl Checker<'_> {
         audience: Option<&String>,
         whole: Whole<'_>,
     ) -> Option<Vec<Endpoint>> {
+        if endpoints.len() > ENDPOINTS_MAX {
+            let message = format!(
+                "the groups of `{path}` lead to {} endpoints, the most is {ENDPOINTS_MAX}",
+                endpoints.len()
+            );
+            let found = Diagnostic::error(code::TOO_LARGE, message)
+                .hint("leave groups out of the backend service, or give the backend `endpoints` of its own");
+            self.report(&YamlPath::root().key("load_balancer"), found);
+            return None;
+        }
         let path = path.key("audience");
         let endpoints = endpoints.iter().map(|endpoint| {
             let Some(audience) = audience else {
@@ -205,29 +238,73 @@ impl Checker<'_> {
         backends: &BTreeMap<BackendName, Backend>,
         behind: Option<&Option<Behind>>,
     ) {
-        let mut told = BTreeSet::new();
+        let is_behind = behind.is_some_and(|behind| *behind == Some(Behind::GoogleLoadBalancer));
         for (name, backend) in backends {
             let Some(service) = exports.service(name.as_str()) else { continue };
-            let Some(policy) = &service.security_policy else { continue };
-            if backend.security_policy.is_some() || !told.insert(name) {
-                continue;
+            if service.is_behind_iap && !is_behind {
+                let message =
+                    format!("the backend service `{name}` has Identity-Aware Proxy say who may pass");
+                let hint = "here `allow` of the backend says it: name those whom IAP lets in";
+                let warning = Diagnostic::warning(code::BACKEND_SERVICE, message).hint(hint);
+                self.diagnostics.push(Diagnostic { place: service.place.clone(), ..warning });
             }
-            let message = format!(
-                "the backend service `{name}` has the security policy {}, and its backend has none",
-                quoted(&policy.name)
-            );
-            let found = if behind.is_some_and(|behind| *behind == Some(Behind::GoogleLoadBalancer)) {
-                Diagnostic::note(code::POLICY_MISSING, message).hint(
-                    "the load balancer before Firegate goes by it; rules of the verified user need it here",
-                )
-            } else {
-                Diagnostic::error(code::POLICY_MISSING, message).hint(format!(
+            let in_place = backend.security_policy.as_ref();
+            if let Some(policy) = service.security_policy.as_ref().filter(|_| in_place.is_none()) {
+                let message = format!(
+                    "the backend service `{name}` has the security policy {}, and its backend has none",
+                    quoted(&policy.name)
+                );
+                let hint = format!(
                     "add its file to `load_balancer.security_policies`: gcloud compute security-policies export {} \
                      --file-name=armor.yaml",
                     policy.name
-                ))
+                );
+                self.policy_is_missing(policy, message, hint, is_behind);
+            }
+            // One that the configuration gives the backend may have the rules of both.
+            let is_own = |it: &Arc<SecurityPolicy>| {
+                service.security_policy.as_ref().is_none_or(|exported| exported.name != it.name)
             };
-            self.diagnostics.push(Diagnostic { place: policy.place.clone(), ..found });
+            let edge = service.edge_security_policy.as_ref();
+            if let Some(policy) = edge.filter(|_| !in_place.is_some_and(is_own)) {
+                let message = format!(
+                    "the backend service `{name}` has the edge security policy {}, which Firegate does not apply",
+                    quoted(&policy.name)
+                );
+                let hint = "it judges every request before the cache: give the backend a `security_policy` of its own \
+                            with those rules, and those of the service's other policy";
+                self.policy_is_missing(policy, message, hint.to_owned(), is_behind);
+            }
+        }
+    }
+
+    fn policy_is_missing(
+        &mut self,
+        policy: &PolicyReference,
+        message: String,
+        hint: String,
+        is_behind: bool,
+    ) {
+        let found = match is_behind {
+            true => Diagnostic::note(code::POLICY_MISSING, message).hint(
+                "the load balancer before Firegate goes by it; rules of the verified user need it here",
+            ),
+            false => Diagnostic::error(code::POLICY_MISSING, message).hint(hint),
+        };
+        self.diagnostics.push(Diagnostic { place: policy.place.clone(), ..found });
+    }
+
+    /// URL masks make many backends of one.
+    pub(super) fn expanded_backends(&mut self, backends: &Backends) {
+        let services: usize = backends.masked.values().map(|(_, services)| services.len()).sum();
+        let count = backends.named.len() + services - backends.masked.len();
+        if count > BACKENDS_MAX {
+            let message = format!(
+                "with the services of URL masks there are {count} backends, the most is {BACKENDS_MAX}"
+            );
+            let found = Diagnostic::error(code::TOO_LARGE, message)
+                .hint("leave out of `cloud_run_services` what is not called, or put the rest behind another Firegate");
+            self.report(&YamlPath::root().key("load_balancer"), found);
         }
     }
 

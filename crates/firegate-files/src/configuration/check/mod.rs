@@ -109,8 +109,11 @@ impl Checker<'_> {
             users: users.as_ref(),
             app_check: app_check.as_ref(),
         };
-        let exports = self.load_balancer(source.load_balancer.take());
+        let exports = self.load_balancer(source.load_balancer.take(), whole);
         let checked = self.backends(source.backends.take(), source.allow.take(), &exports, whole);
+        if let Some(backends) = &checked {
+            self.expanded_backends(backends);
+        }
         let backends = checked.as_ref().map(|backends| &backends.named);
         let groups = self.groups(source.groups.take());
         let judged = InPlace {
