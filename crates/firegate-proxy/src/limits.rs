@@ -425,3 +425,6 @@ pub const ERROR_PAGE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How long a copy may take.
 pub const MIRRORED_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How far the copy of a request's body may be behind, in bytes: then it is broken off.
+pub const MIRRORED_BODY_BYTES_MAX: usize = 128 * 1024;

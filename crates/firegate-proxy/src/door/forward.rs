@@ -14,7 +14,7 @@ use firegate_core::snapshot::Backend;
 use firegate_core::time::UnixTime;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token, query_without_access_token};
 use firegate_files::configuration::TokenSource;
-use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CONTENT_LENGTH, EXPECT, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::response::Parts as ResponseParts;
 use http::uri::PathAndQuery;
@@ -32,7 +32,7 @@ use crate::generation::Generation;
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
 use crate::stream::{
-    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side,
+    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
 };
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
@@ -105,8 +105,8 @@ impl RequestContext<'_> {
         };
         let forward =
             Forward { context: self, forwarding: &forwarding, head, parts, handshake, lease, progress };
-        if is_without_body && !wants_upgrade {
-            forward.mirror(&sending.target);
+        if !wants_upgrade {
+            body = forward.mirror(&sending.target, body);
         }
         let control = &self.generation.control;
         let mut has_reminted = false;
@@ -292,10 +292,18 @@ impl Forward<'_> {
         Ok(request)
     }
 
-    /// Sends a copy of a request without a body to the service that its route mirrors it to, whatever comes of it.
-    fn mirror(&self, target: &PathAndQuery) {
+    /// Sends a copy of a request to the service that its route mirrors it to, whatever comes of it. Returns the request's body.
+    fn mirror(&self, target: &PathAndQuery, body: Body) -> Body {
         let Self { context, forwarding, head, parts, .. } = self;
-        let Some(permit) = forwarding.permit().and_then(Permit::mirror) else { return };
+        let Some(permit) = forwarding.permit().and_then(Permit::mirror) else { return body };
+        let progress = BodyProgress::default();
+        let (body, copy) = match body.is_end_stream() {
+            true => (body, full("")),
+            false => copied(body, progress.clone()),
+        };
+        let mut headers = parts.headers.clone();
+        // The client is told to go on by its service, and sends its body then.
+        headers.remove(EXPECT);
         Mirrored {
             shared: Arc::clone(&context.door.shared),
             generation: Arc::clone(&context.generation),
@@ -308,10 +316,13 @@ impl Forward<'_> {
             method: head.facts.method.clone(),
             version: parts.version,
             path: head.facts.path.clone(),
-            headers: parts.headers.clone(),
+            headers,
             target: target.clone(),
+            body: copy,
+            progress,
         }
         .send();
+        body
     }
 
     /// What the route does to headers, and what is known for their variables.

@@ -17,11 +17,10 @@ use super::{Refused, Shared, fault};
 use crate::connection::Arrival;
 use crate::generation::Generation;
 use crate::limits::MIRRORED_REQUEST_TIMEOUT;
-use crate::respond::full;
-use crate::stream::BodyProgress;
+use crate::stream::{Body, BodyProgress};
 use crate::upstream::{RequestHeaders, Sending, TimeLimits};
 
-/// A copy of a request that has no body.
+/// A copy of a request.
 pub(super) struct Mirrored {
     pub(super) shared: Arc<Shared>,
     pub(super) generation: Arc<Generation>,
@@ -39,6 +38,9 @@ pub(super) struct Mirrored {
     /// The client's.
     pub(super) headers: HeaderMap,
     pub(super) target: PathAndQuery,
+    pub(super) body: Body,
+    /// How far its body is.
+    pub(super) progress: BodyProgress,
 }
 
 impl Mirrored {
@@ -75,7 +77,7 @@ impl Mirrored {
         let google_token = self.generation.control.google_token(permit, &audience, &facts, None).await?;
         let identity = identity_headers(&self.generation, self.shared.now(), permit, &audience)?;
         let actions = self.route.as_ref().and_then(RouteEntry::headers);
-        let mut request = Request::new(full(""));
+        let mut request = Request::new(self.body);
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = RequestHeaders {
             client: self.client,
@@ -94,8 +96,8 @@ impl Mirrored {
             google_token,
         }
         .of(&self.headers);
-        let progress = BodyProgress::default();
-        let sending = Sending { target: self.target, host: None, wants_upgrade: false, progress };
+        let sending =
+            Sending { target: self.target, host: None, wants_upgrade: false, progress: self.progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
         Ok(response.status())
     }

@@ -42,6 +42,8 @@ pub(crate) enum BodyError {
     Unwanted,
     #[error("a fault of Firegate's own")]
     Panicked,
+    #[error("what it is a copy of was broken off, or goes faster than the copy")]
+    CopyBroken,
     #[error("the other side broke off: {0}")]
     Transport(#[from] hyper::Error),
 }
@@ -159,7 +161,7 @@ impl BodyProgress {
         FAILURES.iter().find(|(place, _)| *place == number).map(|(_, failure)| *failure)
     }
 
-    fn note_moved(&self, side: Side) {
+    pub(super) fn note_moved(&self, side: Side) {
         match side {
             Side::Request => {
                 self.0.moved.store(true, Ordering::Relaxed);
@@ -185,7 +187,9 @@ impl BodyProgress {
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
             BodyError::Panicked => BodyFailure::Panicked,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::TooLong | BodyError::Unwanted | BodyError::Transport(_) => return,
+            BodyError::CopyBroken | BodyError::TooLong | BodyError::Unwanted | BodyError::Transport(_) => {
+                return;
+            }
         };
         if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {
             self.0.failure.store(*number, Ordering::Relaxed);

@@ -5,6 +5,7 @@ mod body;
 mod boundary;
 mod client_body;
 mod contained_body;
+mod copied_body;
 mod ending;
 mod grpc;
 mod lease;
@@ -16,6 +17,7 @@ mod web_socket;
 pub(crate) use body::{Body, BodyError, BodyFailure, BodyProgress, BoundedBody, Bounds, Side};
 pub(crate) use client_body::ClientBody;
 pub(crate) use contained_body::ContainedBody;
+pub(crate) use copied_body::copied;
 pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;
 pub(crate) use overdue::{

@@ -344,18 +344,37 @@ async fn an_error_without_its_page_stays_as_the_service_answered_it() {
 #[tokio::test]
 async fn a_copy_goes_to_the_mirror_and_its_answer_to_nobody() {
     let (seen, mut copies) = mpsc::unbounded_channel();
-    let answer = move |request: axum::extract::Request| {
-        let sent = seen.send(format!("{} {}", request.method(), request.uri()));
-        async move { (StatusCode::IM_A_TEAPOT, format!("{sent:?}")) }
+    let listening = |status: StatusCode, seen: mpsc::UnboundedSender<(String, Bytes)>| {
+        Router::new().fallback(any(move |request: axum::extract::Request| {
+            let seen = seen.clone();
+            async move {
+                let asked = format!("{} {}", request.method(), request.uri());
+                let body = request.into_body().collect().await.expect("a whole body").to_bytes();
+                seen.send((asked.clone(), body)).expect("the test listens");
+                (status, asked)
+            }
+        }))
     };
-    let (web, api) = (mirror().await, serve(Router::new().fallback(any(answer))).await);
+    let (originals, mut asked) = mpsc::unbounded_channel();
+    let web = serve(listening(StatusCode::OK, originals)).await;
+    let api = serve(listening(StatusCode::IM_A_TEAPOT, seen)).await;
     let map = "defaultRouteAction: {requestMirrorPolicy: {backendService: api}, urlRewrite: {pathPrefixRewrite: /v2}}\n";
     let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
-    assert_eq!(seen_path(&get(&door, "/x?y=1").await), "/v2/x?y=1");
-    assert_eq!(copies.recv().await.as_deref(), Some("GET /v2/x?y=1"));
+    // A body of many pieces, of which the copy has every one; the second client waits to be told to go on.
+    let body = Bytes::from(vec![b'x'; 100_000]);
+    let upload = || Call::new(Method::POST, &at(&door, "/upload")).body(body.clone());
+    for (call, expected, sent) in [
+        (Call::get(&at(&door, "/x?y=1")), "GET /v2/x?y=1", Bytes::new()),
+        (upload(), "POST /v2/upload", body.clone()),
+        (upload().header("expect", "100-continue"), "POST /v2/upload", body.clone()),
+    ] {
+        let answer = call.send().await;
+        assert_eq!((answer.status, answer.body.as_ref()), (StatusCode::OK, expected.as_bytes()));
+        for requests in [&mut asked, &mut copies] {
+            let (found, received) = requests.recv().await.expect("a request");
+            assert_eq!((found.as_str(), received.len()), (expected, sent.len()));
+            assert!(received == sent, "the body is another one");
+        }
+    }
     close(door).await;
-}
-
-fn seen_path(answer: &Answer) -> String {
-    seen(answer)["path"].as_str().expect("a path").to_owned()
 }

@@ -1,0 +1,194 @@
+//! A request's body, and the copy of it for the service that the request is mirrored to. The request never waits for its copy:
+//! one that falls behind is broken off, and so is that of a body that did not reach its end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::sync::mpsc;
+
+use super::body::{Body, BodyError, BodyProgress, Side};
+use crate::limits::MIRRORED_BODY_BYTES_MAX;
+
+/// What the copy is told.
+enum Piece {
+    Frame(Frame<Bytes>),
+    /// The body has reached its end.
+    End,
+}
+
+/// A body that is passed on, and copied on its way.
+struct CopyingBody {
+    inner: Body,
+    /// Until the end, or until the copy has fallen behind.
+    copy: Option<Copy>,
+}
+
+/// The way to a copy.
+struct Copy {
+    pieces: mpsc::UnboundedSender<Piece>,
+    queued_bytes: Arc<AtomicUsize>,
+}
+
+/// The copy.
+struct CopiedBody {
+    pieces: mpsc::UnboundedReceiver<Piece>,
+    queued_bytes: Arc<AtomicUsize>,
+    progress: BodyProgress,
+    is_over: bool,
+}
+
+/// A body as it was, and its copy, whose exchange has this progress.
+pub(crate) fn copied(inner: Body, progress: BodyProgress) -> (Body, Body) {
+    // Unbounded in number, and bounded in bytes: most pieces are far smaller than the largest.
+    let (sender, pieces) = mpsc::unbounded_channel();
+    let queued_bytes = Arc::new(AtomicUsize::new(0));
+    let copy = Copy { pieces: sender, queued_bytes: Arc::clone(&queued_bytes) };
+    let copied = CopiedBody { pieces, queued_bytes, progress, is_over: false };
+    (CopyingBody { inner, copy: Some(copy) }.boxed_unsync(), copied.boxed_unsync())
+}
+
+impl Copy {
+    /// Hands a piece on; `None` if the copy has fallen behind, or is gone.
+    fn pass(self, frame: &Frame<Bytes>) -> Option<Self> {
+        let piece = match (frame.data_ref(), frame.trailers_ref()) {
+            (Some(data), _) => {
+                // An empty piece takes room, too.
+                let bytes = data.len().max(1);
+                let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+                if queued.saturating_add(bytes) > MIRRORED_BODY_BYTES_MAX {
+                    return None;
+                }
+                Frame::data(data.clone())
+            }
+            (None, Some(trailers)) => Frame::trailers(trailers.clone()),
+            (None, None) => return Some(self),
+        };
+        self.pieces.send(Piece::Frame(piece)).is_ok().then_some(self)
+    }
+
+    fn end(self) {
+        // A copy that is gone needs no end.
+        let _ = self.pieces.send(Piece::End);
+    }
+}
+
+impl HttpBody for CopyingBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        let copy = this.copy.take();
+        match &frame {
+            Some(Ok(frame)) => {
+                let copy = copy.and_then(|copy| copy.pass(frame));
+                match this.inner.is_end_stream() {
+                    // Nobody asks a body for more that says so.
+                    true => copy.into_iter().for_each(Copy::end),
+                    false => this.copy = copy,
+                }
+            }
+            Some(Err(_)) => {}
+            None => copy.into_iter().for_each(Copy::end),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl HttpBody for CopiedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let piece = ready!(self.pieces.poll_recv(context));
+        Poll::Ready(match piece {
+            Some(Piece::Frame(frame)) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.len().max(1));
+                self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                self.progress.note_moved(Side::Request);
+                Some(Ok(frame))
+            }
+            Some(Piece::End) => {
+                self.is_over = true;
+                None
+            }
+            None => {
+                self.is_over = true;
+                Some(Err(BodyError::CopyBroken))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http::HeaderMap;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    fn body(frames: Vec<Result<Frame<Bytes>, BodyError>>) -> Body {
+        StreamBody::new(stream::iter(frames)).boxed_unsync()
+    }
+
+    #[tokio::test]
+    async fn a_copy_has_every_piece_and_the_end() {
+        let trailers = HeaderMap::from_iter([(http::header::ETAG, "1".parse().expect("a value"))]);
+        let frames = ["a", "", "bc"].map(|text| Ok(Frame::data(Bytes::from(text))));
+        let frames = frames.into_iter().chain([Ok(Frame::trailers(trailers.clone()))]).collect();
+        let (original, copy) = copied(body(frames), BodyProgress::default());
+        for body in [original, copy] {
+            let whole = body.collect().await.expect("a whole body");
+            assert_eq!(whole.trailers(), Some(&trailers));
+            assert_eq!(whole.to_bytes(), "abc");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_copy_of_a_body_without_an_end_has_none_either() {
+        let frames = vec![Ok(Frame::data(Bytes::from("a"))), Err(BodyError::Idle)];
+        let (original, copy) = copied(body(frames), BodyProgress::default());
+        assert!(original.collect().await.is_err());
+        assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)));
+        let (original, copy) = copied(body(vec![Ok(Frame::data(Bytes::from("a")))]), BodyProgress::default());
+        drop(original);
+        assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_copy_that_falls_behind() {
+        let piece = Bytes::from(vec![b'x'; MIRRORED_BODY_BYTES_MAX / 2]);
+        let frames = (0..4).map(|_| Ok(Frame::data(piece.clone()))).collect();
+        let (original, copy) = copied(body(frames), BodyProgress::default());
+        assert_eq!(original.collect().await.expect("a whole body").to_bytes().len(), piece.len() * 4);
+        assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)));
+    }
+}
