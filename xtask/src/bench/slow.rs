@@ -119,16 +119,23 @@ fn honest(site: &Site, token: &str) -> Result<Outcome> {
 fn read_report(path: &Path) -> Result<Held> {
     let text = std::fs::read_to_string(path).with_context(|| format!("no report in {}", path.display()))?;
     let mut held = Held { most: 0, last_closed: None };
+    let mut last_second = 0;
     for line in text.lines().skip(1) {
         let fields =
             line.split(',').map(|field| field.trim().parse::<u64>().unwrap_or(0)).collect::<Vec<_>>();
         let &[second, _, pending, connected, ..] = fields.as_slice() else { continue };
         held.most = held.most.max(connected);
+        last_second = second;
         if connected + pending > 0 {
             held.last_closed = None;
         } else if held.most > 0 && held.last_closed.is_none() {
             held.last_closed = Some(second);
         }
+    }
+    // The tool ends before its time when nobody is left, and without a line that says so.
+    let attack_seconds = ATTACK_SECONDS.parse::<u64>().context("a number of seconds")?;
+    if held.last_closed.is_none() && last_second < attack_seconds {
+        held.last_closed = Some(last_second + 1);
     }
     Ok(held)
 }
