@@ -428,3 +428,6 @@ pub const MIRRORED_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How far the copy of a request's body may be behind, in bytes: then it is broken off.
 pub const MIRRORED_BODY_BYTES_MAX: usize = 128 * 1024;
+
+/// How many bytes each piece of such a copy counts for beside its own.
+pub const MIRRORED_PIECE_BYTES: usize = 256;

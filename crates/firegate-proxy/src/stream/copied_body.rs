@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
 use super::body::{Body, BodyError, BodyProgress, Side};
-use crate::limits::MIRRORED_BODY_BYTES_MAX;
+use crate::limits::{MIRRORED_BODY_BYTES_MAX, MIRRORED_PIECE_BYTES};
 
 /// What the copy is told.
 enum Piece {
@@ -44,7 +44,7 @@ struct CopiedBody {
 
 /// A body as it was, and its copy, whose exchange has this progress.
 pub(crate) fn copied(inner: Body, progress: BodyProgress) -> (Body, Body) {
-    // Unbounded in number, and bounded in bytes: most pieces are far smaller than the largest.
+    // Bounded in bytes, of which each piece counts for more than it has.
     let (sender, pieces) = mpsc::unbounded_channel();
     let queued_bytes = Arc::new(AtomicUsize::new(0));
     let copy = Copy { pieces: sender, queued_bytes: Arc::clone(&queued_bytes) };
@@ -52,18 +52,23 @@ pub(crate) fn copied(inner: Body, progress: BodyProgress) -> (Body, Body) {
     (CopyingBody { inner, copy: Some(copy) }.boxed_unsync(), copied.boxed_unsync())
 }
 
+/// What a piece takes while it waits: a client that sends byte by byte must not fill the memory with what is around them.
+fn queued_bytes(data: &Bytes) -> usize {
+    data.len().saturating_add(MIRRORED_PIECE_BYTES)
+}
+
 impl Copy {
     /// Hands a piece on; `None` if the copy has fallen behind, or is gone.
     fn pass(self, frame: &Frame<Bytes>) -> Option<Self> {
         let piece = match (frame.data_ref(), frame.trailers_ref()) {
             (Some(data), _) => {
-                // An empty piece takes room, too.
-                let bytes = data.len().max(1);
+                let bytes = queued_bytes(data);
                 let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
                 if queued.saturating_add(bytes) > MIRRORED_BODY_BYTES_MAX {
                     return None;
                 }
-                Frame::data(data.clone())
+                // A slice would hold on to all that was read with it, which nothing here counts.
+                Frame::data(Bytes::copy_from_slice(data))
             }
             (None, Some(trailers)) => Frame::trailers(trailers.clone()),
             (None, None) => return Some(self),
@@ -126,7 +131,7 @@ impl HttpBody for CopiedBody {
         let piece = ready!(self.pieces.poll_recv(context));
         Poll::Ready(match piece {
             Some(Piece::Frame(frame)) => {
-                let bytes = frame.data_ref().map_or(0, |data| data.len().max(1));
+                let bytes = frame.data_ref().map_or(0, queued_bytes);
                 self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 self.progress.note_moved(Side::Request);
                 Some(Ok(frame))
@@ -185,10 +190,15 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_for_a_copy_that_falls_behind() {
-        let piece = Bytes::from(vec![b'x'; MIRRORED_BODY_BYTES_MAX / 2]);
-        let frames = (0..4).map(|_| Ok(Frame::data(piece.clone()))).collect();
-        let (original, copy) = copied(body(frames), BodyProgress::default());
-        assert_eq!(original.collect().await.expect("a whole body").to_bytes().len(), piece.len() * 4);
-        assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)));
+        // Few large pieces, and many small ones.
+        for (bytes, pieces) in
+            [(MIRRORED_BODY_BYTES_MAX / 2, 4), (1, MIRRORED_BODY_BYTES_MAX / MIRRORED_PIECE_BYTES)]
+        {
+            let piece = Bytes::from(vec![b'x'; bytes]);
+            let frames = (0..pieces).map(|_| Ok(Frame::data(piece.clone()))).collect();
+            let (original, copy) = copied(body(frames), BodyProgress::default());
+            assert_eq!(original.collect().await.expect("a whole body").to_bytes().len(), bytes * pieces);
+            assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)), "{pieces} of {bytes}");
+        }
     }
 }
