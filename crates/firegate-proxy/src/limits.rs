@@ -279,6 +279,9 @@ pub const REFUSAL_PEEK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much memory the tokens take that were read lately, in bytes.
 pub const READ_TOKENS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// How often that is let go of which is remembered of tokens, and of no use any more.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
 // Assertions, and the exchange of tokens.
 
 /// How many signed assertions are kept, in bytes.

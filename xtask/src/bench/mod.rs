@@ -16,6 +16,8 @@ mod soak;
 mod statistics;
 mod tokens;
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
@@ -58,6 +60,12 @@ pub(crate) struct BenchArguments {
     /// How long `soak` lasts
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u32,
+    /// How many users `soak` has
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    users: usize,
+    /// After how many seconds the issuer of `soak` publishes its next key, which signs a minute later
+    #[arg(long, value_name = "N", default_value_t = 600)]
+    rotation: u64,
 }
 
 /// Measures and prints. True unless something is wrong that no load explains: a missed target is a figure and no failure,
@@ -73,7 +81,9 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
         Some(Kind::Files) => in_process::run("firegate-files", "check", arguments.rounds),
         Some(Kind::Door) => door::run(arguments),
         Some(Kind::Slow) => slow::run(),
-        Some(Kind::Soak) => soak::run(arguments.minutes),
+        Some(Kind::Soak) => {
+            soak::run(arguments.minutes, arguments.users, Duration::from_secs(arguments.rotation))
+        }
         None => Ok(check::run(arguments.rounds)? && door::run(arguments)?),
     }
 }

@@ -18,9 +18,6 @@ use crate::process::progress;
 const CONNECTIONS: u32 = 16;
 const RATE: u32 = 500;
 
-/// How often the issuer has a new key.
-const ROTATION_INTERVAL: Duration = Duration::from_secs(10 * 60);
-
 /// How long a new key is published before it signs: longer than Firegate waits between two fetches for the sake of unknown keys,
 /// of which the strangers here always bring one. Google's are published for hours.
 const PUBLISHED_AHEAD: Duration = Duration::from_secs(60);
@@ -44,6 +41,7 @@ struct Question {
 
 /// What the crowd shares.
 struct Crowd {
+    users: usize,
     questions: RwLock<Vec<Question>>,
     stop: AtomicBool,
     answered: AtomicU64,
@@ -58,13 +56,15 @@ struct Sample {
     descriptors: f64,
 }
 
-/// Soaks and prints. True if no verdict was wrong, and neither memory nor descriptors grew.
-pub(super) fn run(minutes: u32) -> Result<bool> {
+/// Soaks with so many users, whose issuer has a new key every so often, and prints. True if no verdict was wrong, and neither
+/// memory nor descriptors grew.
+pub(super) fn run(minutes: u32, users: usize, rotation: Duration) -> Result<bool> {
     let site = Site::prepare()?;
     let _origin = site.start_origin(Place::Other)?;
     let firegate = site.start(Party::Firegate, 1)?;
     let crowd = Crowd {
-        questions: RwLock::new(questions(&site.issuer)?),
+        users,
+        questions: RwLock::new(questions(&site.issuer, users)?),
         stop: AtomicBool::new(false),
         answered: AtomicU64::new(0),
         wrong: AtomicU64::new(0),
@@ -76,7 +76,7 @@ pub(super) fn run(minutes: u32) -> Result<bool> {
             let (crowd, site) = (&crowd, &site);
             scope.spawn(move || crowd.ask(site, number));
         }
-        let samples = watch(&site, &firegate, &crowd, Duration::from_secs(u64::from(minutes) * 60));
+        let samples = watch(&site, &firegate, &crowd, Duration::from_secs(u64::from(minutes) * 60), rotation);
         crowd.stop.store(true, Ordering::Relaxed);
         samples
     })?;
@@ -84,12 +84,12 @@ pub(super) fn run(minutes: u32) -> Result<bool> {
 }
 
 /// One of each kind.
-fn questions(issuer: &Issuer) -> Result<Vec<Question>> {
+fn questions(issuer: &Issuer, users: usize) -> Result<Vec<Question>> {
     let stranger = Issuer::new()?;
     let (token, other) = (issuer.token(1)?, issuer.token(2)?);
     let forged = forge(&token, &other).context("three parts")?;
     let question = |what, token, expected| Question { what, token, expected };
-    let mut questions = (10..40)
+    let mut questions = (10..10 + users)
         .map(|user| Ok(question("a user", Some(issuer.token(user)?), 200)))
         .collect::<Result<Vec<_>>>()?;
     questions.extend([
@@ -144,7 +144,13 @@ impl Crowd {
 }
 
 /// Looks at the process, and rotates the issuer's keys.
-fn watch(site: &Site, firegate: &Running, crowd: &Crowd, duration: Duration) -> Result<Vec<Sample>> {
+fn watch(
+    site: &Site,
+    firegate: &Running,
+    crowd: &Crowd,
+    duration: Duration,
+    rotation: Duration,
+) -> Result<Vec<Sample>> {
     let since = Instant::now();
     let mut samples = Vec::new();
     let mut former = None;
@@ -165,11 +171,11 @@ fn watch(site: &Site, firegate: &Running, crowd: &Crowd, duration: Duration) -> 
             crowd.wrong.load(Ordering::Relaxed)
         );
         samples.push(sample);
-        if rotated.elapsed() >= ROTATION_INTERVAL {
+        if rotated.elapsed() >= rotation {
             let issuer = Issuer::new()?;
             publish(&site.folder, &[former.as_ref().unwrap_or(&site.issuer), &issuer])?;
             std::thread::sleep(PUBLISHED_AHEAD);
-            let questions = questions(&issuer)?;
+            let questions = questions(&issuer, crowd.users)?;
             *crowd.questions.write().map_err(|_| anyhow!("the crowd panicked"))? = questions;
             println!("the issuer has a new key");
             former = Some(issuer);

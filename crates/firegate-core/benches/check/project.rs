@@ -38,7 +38,7 @@ impl VerifiedSignatures for Signatures {
         self.0.get(digest).is_some()
     }
 
-    fn insert(&self, digest: [u8; 32]) {
+    fn insert(&self, digest: [u8; 32], _: UnixTime) {
         self.0.insert(digest, ());
     }
 }

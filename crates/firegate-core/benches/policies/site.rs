@@ -29,7 +29,7 @@ impl VerifiedSignatures for OneSignature {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn insert(&self, _: [u8; 32]) {
+    fn insert(&self, _: [u8; 32], _: UnixTime) {
         self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -1,8 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{ReadTokens, TokenKind};
 use crate::jose::{CompactJws, KeySet, PublicKey};
+use crate::time::UnixTime;
 
 /// What is known of one issuer's keys at this moment.
 #[derive(Clone, Debug, Default)]
@@ -20,8 +23,8 @@ pub trait VerifiedSignatures: fmt::Debug + Send + Sync {
     /// Whether the signature of the token with this [digest](KeySet::digest_of) was found good.
     fn contains(&self, digest: &[u8; 32]) -> bool;
 
-    /// Takes note that it was.
-    fn insert(&self, digest: [u8; 32]);
+    /// Takes note that it was. From `expires_at` on the token is worth nothing, and neither is this verdict.
+    fn insert(&self, digest: [u8; 32], expires_at: UnixTime);
 }
 
 /// The keys of all accepted issuers, pinned to them: a key of one never verifies the tokens of another.
@@ -78,8 +81,11 @@ impl KeyRing {
             return SignatureVerdict::Remembered;
         }
         let verdict = verify();
-        if verdict == SignatureVerdict::Good {
-            verified.insert(digest);
+        // A token that does not say when it ends is refused, so nothing is kept of it.
+        if verdict == SignatureVerdict::Good
+            && let Some(expires_at) = token.payload().get("exp").and_then(Value::as_i64)
+        {
+            verified.insert(digest, UnixTime::from_seconds(expires_at));
         }
         verdict
     }

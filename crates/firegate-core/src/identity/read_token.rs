@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Principal, TokenKind};
+use super::{KeyRing, KeyState, Principal, TokenKind};
 use crate::jose::CompactJws;
+use crate::time::UnixTime;
 
 /// A token that was taken apart before, and whom it named when every check let it pass. Both follow from its text alone, so
 /// they may be kept; whether it passes is judged anew each time, signature, times and policy included.
@@ -37,6 +38,16 @@ impl ReadToken {
     /// Whom it names, if it is still read as the same kind of token of the same project.
     pub(super) fn principal(&self, kind: TokenKind, project: &str) -> Option<&Arc<Principal>> {
         (self.kind == kind && *self.project == *project).then_some(&self.principal)
+    }
+
+    /// Whether it can pass no more: it has expired, or its key is none of its issuer's any longer. Without any keys nothing is
+    /// known of that.
+    pub fn is_spent(&self, keys: &KeyRing, now: UnixTime) -> bool {
+        let is_retired = |key_id| match keys.state(self.kind) {
+            KeyState::Usable(keys) => keys.find(key_id).is_none(),
+            KeyState::Missing => false,
+        };
+        self.principal.expires_at() <= now || self.jws.header_text("kid").is_some_and(is_retired)
     }
 
     /// Its text.

@@ -245,7 +245,7 @@ impl VerifiedSignatures for Memory {
         found
     }
 
-    fn insert(&self, digest: [u8; 32]) {
+    fn insert(&self, digest: [u8; 32], _expires_at: UnixTime) {
         self.digests.lock().expect("a lock").insert(digest);
     }
 }
@@ -335,6 +335,30 @@ fn a_token_that_was_read_before_is_judged_anew_all_the_same() {
     let rotated = KeyRing { id_token: KeyState::Usable(others), ..remembering.clone() };
     assert!(matches!(judge(&rules(), &rotated, NOW), Err(Obstacle::KeyUnknown { .. })));
     assert_eq!(memory.found.load(Ordering::Relaxed), 5, "each time it was read from memory, and judged");
+}
+
+#[test]
+fn a_token_that_was_read_is_spent_when_it_expires_and_when_its_key_retires() {
+    let memory = Arc::new(Tokens::default());
+    let remembering = KeyRing {
+        verified: Some(Arc::new(Memory::default())),
+        read: Some(Arc::clone(&memory) as Arc<dyn ReadTokens>),
+        ..ring()
+    };
+    let token = SIGNER.sign(&payload()).expect("a token");
+    for _ in 0..2 {
+        let judged = identify(&token, &rules(), AUDIENCE, &remembering, UnixTime::from_seconds(NOW));
+        assert!(judged.is_ok());
+    }
+    let kept = memory.get(&token).expect("it is kept");
+    let is_spent = |keys: &KeyRing, at| kept.is_spent(keys, UnixTime::from_seconds(at));
+    let expiry = payload()["exp"].as_i64().expect("a time");
+    assert!(!is_spent(&ring(), expiry - 1) && is_spent(&ring(), expiry));
+    let stranger = RsaSigner::generate().expect("a key");
+    let document = json!({"keys": [stranger.public_jwk()]}).to_string();
+    let others = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
+    assert!(is_spent(&KeyRing { id_token: KeyState::Usable(others), ..KeyRing::default() }, NOW));
+    assert!(!is_spent(&KeyRing::default(), NOW), "an outage retires no key");
 }
 
 #[test]

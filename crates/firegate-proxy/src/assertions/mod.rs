@@ -248,6 +248,21 @@ impl Assertions {
         Ok(Some(value))
     }
 
+    /// Lets go of those that are sent no more: they live for minutes, and their users go.
+    pub(crate) fn forget_expired(&self, now: UnixTime) {
+        let may_be_sent = |kept: &KeptAssertion| {
+            let left = kept.expires_at.since(now);
+            left > Duration::ZERO && left <= ASSERTION_LIFETIME_MAX
+        };
+        self.kept.retain(|_, kept| may_be_sent(kept));
+    }
+
+    /// How many are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Rotates generated keys until `shutdown`. What was due at the start has been done by [`new`](Self::new).
     pub(crate) async fn run(self: Arc<Self>, clock: SharedClock, shutdown: CancellationToken) {
         if self.rotating.is_none() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use firegate_core::identity::{KeyRing, KeyState, ReadTokens, TokenKind, VerifiedSignatures};
+use firegate_core::identity::{KeyRing, KeyState, TokenKind};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::{AppCheck, Configuration, Trust};
 use firegate_google::key_sets::{KeySetCache, KeySetSource, KeySnapshot};
@@ -12,7 +12,7 @@ use super::{ControlOptions, ControlRuntime, Tended};
 use crate::assertions::SharedAssertions;
 
 /// The issuers' published keys, one cache for each kind of token that some backend accepts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct KeySets {
     published: Vec<(TokenKind, Arc<Tended<KeySetCache>>)>,
     /// Whose keys verify the tokens of Firegate's own exchange, if those are accepted.
@@ -64,16 +64,8 @@ impl KeySets {
     }
 
     /// The keys that may be used now. Takes no lock.
-    pub(super) fn ring(
-        &self,
-        now: UnixTime,
-        verified: Arc<dyn VerifiedSignatures>,
-        read: Arc<dyn ReadTokens>,
-    ) -> Keys {
-        let mut keys = Keys {
-            ring: KeyRing { verified: Some(verified), read: Some(read), ..KeyRing::default() },
-            generations: [0; TokenKind::ALL.len()],
-        };
+    pub(super) fn ring(&self, now: UnixTime) -> Keys {
+        let mut keys = Keys { ring: KeyRing::default(), generations: [0; TokenKind::ALL.len()] };
         for (kind, cache) in &self.published {
             let snapshot = cache.current();
             if let Some(generation) = keys.generations.get_mut(*kind as usize) {

@@ -7,6 +7,7 @@ mod figures;
 mod identities;
 mod keys;
 mod read_tokens;
+mod sweep;
 mod tended;
 mod users;
 mod verified;
@@ -42,6 +43,7 @@ use self::identities::{Identities, IdentityFault};
 use self::keys::KeySets;
 pub(crate) use self::keys::Keys;
 use self::read_tokens::RecentTokens;
+use self::sweep::Sweep;
 pub(crate) use self::tended::Tended;
 use self::users::UserStatus;
 pub(crate) use self::users::Watch;
@@ -90,11 +92,12 @@ pub(crate) struct ControlOptions<'a> {
 #[derive(Debug)]
 struct Inner {
     clock: SharedClock,
-    key_sets: KeySets,
+    key_sets: Arc<KeySets>,
     /// An emulator's unsigned tokens need no keys.
     needs_keys: bool,
     verified: Arc<VerifiedTokens>,
     read: Arc<RecentTokens>,
+    _sweep: Arc<Tended<Sweep>>,
     identities: Identities,
     /// What is known of users, if they are looked up.
     user_status: Option<UserStatus>,
@@ -207,6 +210,16 @@ impl Inner {
             Some(verified) if verified.bytes_max() == bytes_max => Arc::clone(verified),
             former => Arc::new(VerifiedTokens::new(bytes_max, former.map(|former| &**former))),
         };
+        let key_sets =
+            KeySets::new(control, options, Arc::clone(assertions), former.map(|former| &*former.key_sets));
+        let (key_sets, read) = (Arc::new(key_sets), Arc::new(RecentTokens::new()));
+        let sweep = Sweep {
+            clock: Arc::clone(&process.clock),
+            key_sets: Arc::clone(&key_sets),
+            verified: Arc::clone(&verified),
+            read: Arc::clone(&read),
+            assertions: Arc::clone(assertions),
+        };
         Ok(Self {
             clock: Arc::clone(&process.clock),
             rate_limits: RateLimits::new(
@@ -216,15 +229,11 @@ impl Inner {
                 &process.counters,
                 former.map(|former| &former.rate_limits),
             )?,
-            key_sets: KeySets::new(
-                control,
-                options,
-                Arc::clone(assertions),
-                former.map(|former| &former.key_sets),
-            ),
+            key_sets,
             needs_keys: configuration.trust() == Trust::Google,
             verified,
-            read: Arc::new(RecentTokens::new()),
+            read,
+            _sweep: control.tend(Arc::new(sweep), Sweep::run),
             user_status: UserStatus::new(
                 control,
                 options,
@@ -244,9 +253,10 @@ impl Inner {
 impl ControlHandle {
     /// The keys that may be used now. Takes no lock.
     pub(crate) fn key_ring(&self) -> Keys {
-        let verified = Arc::clone(&self.inner.verified) as Arc<dyn VerifiedSignatures>;
-        let read = Arc::clone(&self.inner.read) as Arc<dyn ReadTokens>;
-        self.inner.key_sets.ring(self.inner.clock.now(), verified, read)
+        let mut keys = self.inner.key_sets.ring(self.inner.clock.now());
+        keys.ring.verified = Some(Arc::clone(&self.inner.verified) as Arc<dyn VerifiedSignatures>);
+        keys.ring.read = Some(Arc::clone(&self.inner.read) as Arc<dyn ReadTokens>);
+        keys
     }
 
     /// Fetches what a decision needs.

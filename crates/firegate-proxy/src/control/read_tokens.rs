@@ -3,7 +3,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use firegate_core::identity::{ReadToken, ReadTokens};
+use firegate_core::identity::{KeyRing, ReadToken, ReadTokens};
+use firegate_core::time::UnixTime;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
@@ -22,7 +23,7 @@ const TEXT_BYTES_TYPICAL: u64 = 1024;
 /// How many bytes of a token are hashed to find it: the last ones, which are its signature's.
 const HASHED_BYTES: usize = 24;
 
-/// Tokens by their text, up to a bound in bytes.
+/// Tokens by their text, for as long as they can pass and up to a bound in bytes.
 #[derive(Debug)]
 pub(super) struct RecentTokens(Cache<Text, Arc<ReadToken>, ByBytes>);
 
@@ -40,6 +41,11 @@ impl RecentTokens {
         let items = READ_TOKENS_BYTES_MAX / (TEXT_BYTES_TYPICAL * BYTES_PER_TEXT_BYTE + BYTES_BESIDES);
         let items = usize::try_from(items).unwrap_or(usize::MAX);
         Self(Cache::with_weighter(items, READ_TOKENS_BYTES_MAX, ByBytes))
+    }
+
+    /// Lets go of those that can pass no more.
+    pub(super) fn forget_spent(&self, keys: &KeyRing, now: UnixTime) {
+        self.0.retain(|_, token| !token.is_spent(keys, now));
     }
 }
 
@@ -112,7 +118,7 @@ mod tests {
             true
         }
 
-        fn insert(&self, _digest: [u8; 32]) {}
+        fn insert(&self, _digest: [u8; 32], _expires_at: UnixTime) {}
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use firegate_core::identity::VerifiedSignatures;
+use firegate_core::time::UnixTime;
 use quick_cache::sync::Cache;
 
 use crate::metrics::VerifiedTokenFigures;
@@ -11,10 +12,12 @@ use crate::metrics::VerifiedTokenFigures;
 /// What one entry takes: its digest twice over, in the table and in the order of eviction.
 const ENTRY_BYTES: u64 = 128;
 
-/// Digests of tokens whose signature is good, up to a bound in bytes; beyond it the least useful ones go.
+/// Digests of tokens whose signature is good, until the tokens expire and up to a bound in bytes; beyond it the least useful
+/// ones go.
 #[derive(Debug)]
 pub(super) struct VerifiedTokens {
-    digests: Cache<[u8; 32], ()>,
+    /// When each token expires.
+    digests: Cache<[u8; 32], UnixTime>,
     bytes_max: u64,
     counts: Arc<Counts>,
 }
@@ -37,6 +40,11 @@ impl VerifiedTokens {
         self.bytes_max
     }
 
+    /// Lets go of those whose token has expired.
+    pub(super) fn forget_expired(&self, now: UnixTime) {
+        self.digests.retain(|_, expires_at| *expires_at > now);
+    }
+
     pub(super) fn figures(&self) -> VerifiedTokenFigures {
         VerifiedTokenFigures {
             hits: self.counts.hits.load(Ordering::Relaxed),
@@ -54,14 +62,18 @@ impl VerifiedSignatures for VerifiedTokens {
         is_known
     }
 
-    fn insert(&self, digest: [u8; 32]) {
-        self.digests.insert(digest, ());
+    fn insert(&self, digest: [u8; 32], expires_at: UnixTime) {
+        self.digests.insert(digest, expires_at);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const EXPIRY: UnixTime = UnixTime::from_seconds(1_800_003_600);
 
     #[test]
     fn it_is_bounded() {
@@ -69,11 +81,11 @@ mod tests {
         for number in 0..100_000_u32 {
             let mut digest = [0; 32];
             digest[..4].copy_from_slice(&number.to_be_bytes());
-            verified.insert(digest);
+            verified.insert(digest, EXPIRY);
         }
         assert!(verified.digests.len() <= 1000, "{}", verified.digests.len());
         let newest = [7; 32];
-        verified.insert(newest);
+        verified.insert(newest, EXPIRY);
         assert!(verified.contains(&newest));
     }
 
@@ -81,10 +93,24 @@ mod tests {
     fn hits_and_misses_are_counted() {
         let verified = VerifiedTokens::new(1000 * ENTRY_BYTES, None);
         assert!(!verified.contains(&[7; 32]));
-        verified.insert([7; 32]);
+        verified.insert([7; 32], EXPIRY);
         assert!(verified.contains(&[7; 32]) && verified.contains(&[7; 32]));
         let VerifiedTokenFigures { hits, misses, entries } = verified.figures();
         assert_eq!((hits, misses, entries), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_verdict_goes_when_its_token_expires() {
+        let verified = VerifiedTokens::new(1000 * ENTRY_BYTES, None);
+        let later = EXPIRY.plus(Duration::from_secs(1));
+        verified.insert([7; 32], EXPIRY);
+        verified.insert([8; 32], later);
+        verified.forget_expired(EXPIRY.minus(Duration::from_secs(1)));
+        assert_eq!(verified.figures().entries, 2);
+        verified.forget_expired(EXPIRY);
+        assert!(!verified.contains(&[7; 32]) && verified.contains(&[8; 32]));
+        verified.forget_expired(later);
+        assert_eq!(verified.figures().entries, 0);
     }
 
     #[test]
@@ -117,7 +143,7 @@ mod tests {
                 let hashed = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &number.to_be_bytes());
                 digest.copy_from_slice(hashed.as_ref());
                 assert!(!verified.contains(&digest));
-                verified.insert(digest);
+                verified.insert(digest, EXPIRY);
             }
             resident_bytes()
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use firegate_core::identity::{KeyRing, KeyState, TokenKind, VerifiedSignatures};
 use firegate_core::jose::{CompactJws, KeySet};
+use firegate_core::time::UnixTime;
 use serde_json::json;
 
 /// The public key of RFC 7515, appendix A.3.1. It stands where some key has to, and verifies nothing here.
@@ -19,7 +20,7 @@ impl VerifiedSignatures for EverySignature {
         true
     }
 
-    fn insert(&self, _digest: [u8; 32]) {}
+    fn insert(&self, _digest: [u8; 32], _expires_at: UnixTime) {}
 }
 
 /// Takes the signature of one token for a good one, beside those that were before.
@@ -34,7 +35,7 @@ impl VerifiedSignatures for SignatureOf {
         self.digest == *digest || self.before.as_ref().is_some_and(|before| before.contains(digest))
     }
 
-    fn insert(&self, _digest: [u8; 32]) {}
+    fn insert(&self, _digest: [u8; 32], _expires_at: UnixTime) {}
 }
 
 /// Keys by which the token's signature is good, whatever its kind; none for a text that names no key. What is decided with
