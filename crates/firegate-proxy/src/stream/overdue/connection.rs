@@ -1,0 +1,228 @@
+//! One connection of a client's as the worker's list knows it: whether it is used, and whether it has to end.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::{ConnectionStreams, OpenStreams};
+use crate::limits::{CLIENT_IDLE_TIMEOUT, CLIENT_WRITE_STALL_TIMEOUT};
+
+/// One connection, since when it takes nothing, and since when nobody uses it.
+#[derive(Debug)]
+pub(super) struct Stalling {
+    pub(super) connection: Arc<Connection>,
+    since: Option<Instant>,
+    idle_since: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    pub(super) cut: Cut,
+    /// The client has not made room for what is to be written.
+    is_full: AtomicBool,
+    /// Something was written since the last look.
+    has_written: AtomicBool,
+    /// Something was read since the last look.
+    has_read: AtomicBool,
+    /// It ends when nobody uses it for long.
+    ends_when_idle: AtomicBool,
+    /// How many requests are under way.
+    requests: AtomicUsize,
+}
+
+/// Whether a connection has to end, and who learns of it. A token of tokio's would take a lock each time that the connection
+/// is looked after.
+#[derive(Debug, Default)]
+pub(super) struct Cut {
+    is_due: AtomicBool,
+    /// It was found that nobody uses the connection. Whoever begins to use it before it ends keeps it.
+    is_idle: AtomicBool,
+    waiting: AtomicWaker,
+}
+
+impl Cut {
+    pub(super) fn now(&self) {
+        self.is_due.store(true, Ordering::Release);
+        self.waiting.wake();
+    }
+
+    pub(super) fn when_idle(&self) {
+        self.is_idle.store(true, Ordering::Release);
+        self.waiting.wake();
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.is_due.load(Ordering::Acquire)
+    }
+}
+
+impl Connection {
+    fn poll_cut(&self, context: &Context<'_>) -> Poll<()> {
+        // In this order, so that what comes in between is not missed.
+        self.cut.waiting.register(context.waker());
+        if self.cut.is_due() {
+            return Poll::Ready(());
+        }
+        // A request may have been read since the look that found nobody.
+        let is_used = || self.requests.load(Ordering::Relaxed) > 0 || self.has_read.load(Ordering::Relaxed);
+        if self.cut.is_idle.swap(false, Ordering::Acquire) && !is_used() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Stalling {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, since: None, idle_since: None }
+    }
+
+    pub(super) fn is_idle(&mut self, now: Instant) -> bool {
+        let Connection { has_read, has_written, requests, ends_when_idle, .. } = &*self.connection;
+        let has_moved = has_read.swap(false, Ordering::Relaxed) || has_written.load(Ordering::Relaxed);
+        if has_moved || requests.load(Ordering::Relaxed) > 0 {
+            self.idle_since = None;
+            return false;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        ends_when_idle.load(Ordering::Relaxed) && now >= since + CLIENT_IDLE_TIMEOUT
+    }
+
+    pub(super) fn is_overdue(&mut self, now: Instant) -> bool {
+        let has_written = self.connection.has_written.swap(false, Ordering::Relaxed);
+        if has_written || !self.connection.is_full.load(Ordering::Relaxed) {
+            self.since = None;
+            return false;
+        }
+        now >= *self.since.get_or_insert(now) + CLIENT_WRITE_STALL_TIMEOUT
+    }
+}
+
+/// A client's connection, listed while this lives.
+#[derive(Debug)]
+pub(crate) struct ClientConnection {
+    open: OpenStreams,
+    pub(super) connection: Arc<Connection>,
+    key: usize,
+}
+
+impl ClientConnection {
+    pub(super) fn new(open: OpenStreams) -> Self {
+        let connection = Arc::<Connection>::default();
+        let key = open.lock().connections.insert(Stalling::new(Arc::clone(&connection)));
+        Self { open, connection, key }
+    }
+
+    /// Waits until the connection has to be cut.
+    pub(crate) async fn cut(&self) {
+        poll_fn(|context| self.connection.poll_cut(context)).await;
+    }
+
+    /// Has the connection cut when nobody uses it for long. The one timer that looks after all costs a request nothing.
+    pub(crate) fn end_when_idle(&self) {
+        self.connection.ends_when_idle.store(true, Ordering::Relaxed);
+    }
+
+    /// By what the connection's streams are listed.
+    pub(crate) fn streams(&self) -> ConnectionStreams {
+        ConnectionStreams { open: self.open.clone(), connection: Arc::clone(&self.connection) }
+    }
+
+    /// The connection's bytes, watched for a client that takes none.
+    pub(crate) fn watched<I>(&self, inner: I) -> WatchedWrites<I> {
+        WatchedWrites { inner, connection: Arc::clone(&self.connection) }
+    }
+}
+
+impl Drop for ClientConnection {
+    fn drop(&mut self) {
+        self.open.lock().connections.try_remove(self.key);
+    }
+}
+
+/// A request, which is under way until this is dropped with the body of its answer.
+#[derive(Debug)]
+pub(crate) struct RequestOnConnection(Arc<Connection>);
+
+impl RequestOnConnection {
+    pub(super) fn begin(connection: &Arc<Connection>) -> Self {
+        connection.requests.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connection))
+    }
+}
+
+impl Drop for RequestOnConnection {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Notes whether the client makes room for what is written.
+#[derive(Debug)]
+pub(crate) struct WatchedWrites<I> {
+    inner: I,
+    connection: Arc<Connection>,
+}
+
+impl<I> WatchedWrites<I> {
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.connection.is_full.store(written.is_pending(), Ordering::Relaxed);
+        if written.is_ready() {
+            self.connection.has_written.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for WatchedWrites<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if read.is_ready() {
+            self.connection.has_read.store(true, Ordering::Relaxed);
+        }
+        read
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for WatchedWrites<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, pieces);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

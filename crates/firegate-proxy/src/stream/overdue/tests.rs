@@ -1,0 +1,115 @@
+use futures_util::FutureExt;
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+use crate::limits::{CLIENT_IDLE_TIMEOUT, CLIENT_WRITE_STALL_TIMEOUT};
+
+fn is_cut(connection: &ClientConnection) -> bool {
+    connection.connection.cut.is_due()
+}
+
+/// Looks at what is open once a second, for so many seconds.
+async fn pass(open: &OpenStreams, seconds: u64) {
+    for _ in 0..seconds {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        open.lock().sweep(Instant::now());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_asks_for_more_ends_with_its_lease_and_takes_the_connection_along() {
+    let cut = Arc::new(CutConnections::default());
+    let open = OpenStreams::new(Arc::clone(&cut));
+    let (late, other) = (open.connection(), open.connection());
+    let lease = Lease { until: Some(Instant::now() + Duration::from_secs(10)), watch: None };
+    let _late_streams = [late.streams().open(&lease, None), late.streams().open(&lease, None)];
+    let _endless = other.streams().open(&Lease::default(), None);
+    let grace = STREAM_OVERDUE_GRACE.as_secs();
+    pass(&open, 10 + grace - 1).await;
+    assert!(!is_cut(&late), "what is under way has its grace");
+    pass(&open, 1).await;
+    assert!(is_cut(&late) && !is_cut(&other));
+    late.cut().await;
+    pass(&open, 5).await;
+    assert_eq!(cut.figures(), CutFigures { stream_overdue: 1, write_stalled: 0 }, "a connection, once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_in_which_nothing_moves_is_idle_whoever_is_to_blame() {
+    let open = OpenStreams::default();
+    let connection = open.connection();
+    let stream = connection.streams().open(&Lease::default(), Some(Duration::from_secs(30)));
+    let grace = STREAM_OVERDUE_GRACE.as_secs();
+    pass(&open, 30).await;
+    stream.moved();
+    pass(&open, 30 + grace).await;
+    assert!(!is_cut(&connection));
+    pass(&open, 1).await;
+    assert!(is_cut(&connection));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_is_cut_though_no_stream_is_open() {
+    let cut = Arc::new(CutConnections::default());
+    let open = OpenStreams::new(Arc::clone(&cut));
+    let connection = open.connection();
+    let (ours, mut theirs) = tokio::io::duplex(8);
+    let mut writes = connection.watched(ours);
+    let stalled = async {
+        let _ = writes.write_all(&[0; 64]).await;
+    };
+    tokio::pin!(stalled);
+    assert!(futures_util::poll!(&mut stalled).is_pending());
+    let timeout = CLIENT_WRITE_STALL_TIMEOUT.as_secs();
+    pass(&open, timeout).await;
+    // A client that takes something, however little, begins anew.
+    let mut some = [0; 8];
+    tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut some).await.expect("some bytes");
+    assert!(futures_util::poll!(&mut stalled).is_pending());
+    pass(&open, timeout).await;
+    assert!(!is_cut(&connection));
+    pass(&open, 2).await;
+    assert!(is_cut(&connection));
+    assert_eq!(cut.figures(), CutFigures { stream_overdue: 0, write_stalled: 1 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_uses_ends_and_one_with_a_request_under_way_does_not() {
+    let open = OpenStreams::default();
+    let [idle, asked, lasting] = [open.connection(), open.connection(), open.connection()];
+    idle.end_when_idle();
+    asked.end_when_idle();
+    let request = asked.streams().begin_request();
+    let timeout = CLIENT_IDLE_TIMEOUT.as_secs();
+    pass(&open, timeout).await;
+    // Whoever sends something begins anew.
+    let (ours, mut theirs) = tokio::io::duplex(8);
+    theirs.write_all(b"x").await.expect("room");
+    let mut byte = [0];
+    tokio::io::AsyncReadExt::read_exact(&mut idle.watched(ours), &mut byte).await.expect("a byte");
+    pass(&open, timeout).await;
+    assert!(idle.cut().now_or_never().is_none());
+    pass(&open, 2).await;
+    // A request that comes when the end is decided, and not yet known, keeps the connection.
+    let late = idle.streams().begin_request();
+    assert!(idle.cut().now_or_never().is_none());
+    drop(late);
+    pass(&open, timeout + 1).await;
+    assert!(idle.cut().now_or_never().is_some());
+    assert!(asked.cut().now_or_never().is_none());
+    drop(request);
+    pass(&open, timeout + 1).await;
+    assert!(asked.cut().now_or_never().is_some());
+    assert!(lasting.cut().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn what_is_closed_is_listed_no_more() {
+    let open = OpenStreams::default();
+    let connection = open.connection();
+    let streams = connection.streams();
+    let stream = streams.open(&Lease::default(), None);
+    drop((connection, stream));
+    let listed = open.lock();
+    assert!(listed.streams.is_empty() && listed.connections.is_empty());
+}
