@@ -61,6 +61,8 @@ pub struct FrontDoorOptions {
     pub is_local: bool,
     /// How long requests under way may take after a stop was asked for.
     pub drain_timeout: Duration,
+    /// How long a client's connection stays open that nobody uses.
+    pub client_idle_timeout: Duration,
     /// How many workers there are; `None` for one per core.
     pub workers: Option<usize>,
     /// The clock that tokens are judged by.
@@ -177,7 +179,7 @@ impl FrontDoor {
         let admin = private("admin", configuration.admin, inherited.admin)?;
         let [health_address, admin_address] =
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
-        let drain_timeout = options.drain_timeout;
+        let FrontDoorOptions { drain_timeout, client_idle_timeout, .. } = options;
         // From here on threads run: what can be refused for a mistake of the operator's is refused before it listens.
         let control = Control::start(options.roots.clone())?;
         let shared = match shared(options, count, entrance, control.runtime()) {
@@ -192,7 +194,8 @@ impl FrontDoor {
         }
         serve_private(control.runtime(), health, admin, &shared);
         let start = |(index, incoming)| {
-            worker::start(worker::Start { index, incoming, shared: Arc::clone(&shared), drain_timeout })
+            let shared = Arc::clone(&shared);
+            worker::start(worker::Start { index, incoming, shared, drain_timeout, client_idle_timeout })
         };
         let workers = incoming.into_iter().enumerate().map(start).collect::<io::Result<_>>();
         let threads = workers.and_then(|workers| Ok((workers, shared.entrance.attend(unattended)?)));

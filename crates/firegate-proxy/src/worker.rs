@@ -27,11 +27,12 @@ pub(crate) struct Start {
     pub(crate) incoming: mpsc::Receiver<Incoming>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) drain_timeout: Duration,
+    pub(crate) client_idle_timeout: Duration,
 }
 
 /// Starts a worker.
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
-    let Start { index, incoming, shared, drain_timeout } = start;
+    let Start { index, incoming, shared, drain_timeout, client_idle_timeout } = start;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
         runtime.block_on(async move {
@@ -45,8 +46,9 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
                 async move { telemetry.run().await }
             };
             tokio::spawn(shared.panics.keep(hand_over));
+            let open = OpenStreams::new(client_idle_timeout, Arc::clone(&shared.cut_connections));
             let door = Door::new(shared, index, tunnels.clone(), telemetry);
-            take(incoming, &connections, &door, tls.as_ref(), &drain).await;
+            take(incoming, &connections, &door, &open, tls.as_ref(), &drain).await;
             connections.close();
             tokio::select! {
                 () = tokio::time::sleep(drain_timeout) => {
@@ -67,11 +69,11 @@ async fn take(
     mut incoming: mpsc::Receiver<Incoming>,
     connections: &TaskTracker,
     door: &Door,
+    open: &OpenStreams,
     tls: Option<&Arc<Tls>>,
     drain: &Drain,
 ) {
     let panics = &door.shared.panics;
-    let open = OpenStreams::new(Arc::clone(&door.shared.cut_connections));
     let watching = open.clone();
     let watch = move || {
         let open = watching.clone();

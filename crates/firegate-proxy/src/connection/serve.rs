@@ -27,7 +27,7 @@ use crate::limits::{
     HTTP2_STREAM_WINDOW_BYTES, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
 };
 use crate::panics::Panics;
-use crate::stream::{ClientConnection, ConnectionStreams};
+use crate::stream::{ClientConnection, ConnectionEnd, SignsOfUse};
 
 /// How a client came in.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,6 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = watch.watched(stream);
-    let door = (door, watch.streams());
     let preface = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream));
     // A client that has just connected is about to send its request: it is waited for as long as an idle one is.
     let Some(Ok(Ok(preface))) = drain.idle_over().run_until_cancelled(preface).await else { return };
@@ -67,21 +66,11 @@ where
     }
     let protocol = preface.protocol;
     let stream = preface.rewind(stream);
-    let served = async {
-        match protocol {
-            Protocol::Http1 => {
-                watch.end_when_idle();
-                serve_http1(stream, arrival, door, &drain).await
-            }
-            Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &drain)).await,
-        }
+    let served = match protocol {
+        Protocol::Http1 => serve_http1(stream, arrival, door, &watch, &drain).await,
+        Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &watch, &drain)).await,
     };
-    let served = tokio::select! {
-        biased;
-        served = served => served,
-        () = watch.cut() => return,
-    };
-    if let Err(error) = served {
+    if let Some(Err(error)) = served {
         tracing::debug!(%error, peer = %arrival.peer, "a connection ended early");
     }
 }
@@ -89,15 +78,16 @@ where
 async fn serve_http1<S>(
     stream: Rewound<S>,
     arrival: Arrival,
-    (door, streams): (Door, ConnectionStreams),
+    door: Door,
+    watch: &ClientConnection,
     drain: &Drain,
-) -> hyper::Result<()>
+) -> Option<hyper::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let signals = Arc::new(Signals::default());
     let stream = FramedStream::new(stream, Arc::clone(&signals));
-    let draining = drain.clone();
+    let (streams, draining) = (watch.streams(), drain.clone());
     let service = service_fn(move |mut request| {
         signals.mark(&mut request);
         let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
@@ -122,20 +112,23 @@ where
         .max_buf_size(HTTP1_READ_BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    drive(pin!(connection), drain.idle_over(), http1::UpgradeableConnection::graceful_shutdown).await
+    let end = http1::UpgradeableConnection::graceful_shutdown;
+    watch.end_without(SignsOfUse::Bytes);
+    drive(pin!(connection), watch, drain.idle_over(), end).await
 }
 
 async fn serve_http2<S>(
     stream: Rewound<S>,
     arrival: Arrival,
-    (door, streams): (Door, ConnectionStreams),
+    door: Door,
+    watch: &ClientConnection,
     drain: &Drain,
-) -> hyper::Result<()>
+) -> Option<hyper::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = MeteredStream::new(stream, arrival.peer);
-    let panics = Arc::clone(&door.shared.panics);
+    let (streams, panics) = (watch.streams(), Arc::clone(&door.shared.panics));
     let service = service_fn(move |request| {
         door.clone().answer(request, arrival, streams.clone()).map(Ok::<_, Infallible>)
     });
@@ -155,7 +148,8 @@ where
         .keep_alive_interval(Some(HTTP2_PING_INTERVAL))
         .keep_alive_timeout(REQUEST_HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    drive(pin!(connection), drain.begun(), http2::Connection::graceful_shutdown).await
+    watch.end_without(SignsOfUse::Requests);
+    drive(pin!(connection), watch, drain.begun(), http2::Connection::graceful_shutdown).await
 }
 
 /// Runs the streams of HTTP/2 connections. A panic in one is counted, and resets that stream alone.
@@ -168,17 +162,27 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
     }
 }
 
-/// Drives a connection to its end, and from `stop` on takes no new requests from it.
+/// Drives a connection to its end, and takes no new requests from it from `stop` on, or when nobody uses it. `None` if it was
+/// cut.
 async fn drive<C: Future>(
     mut connection: Pin<&mut C>,
+    watch: &ClientConnection,
     stop: &CancellationToken,
     take_no_more: impl FnOnce(Pin<&mut C>),
-) -> C::Output {
+) -> Option<C::Output> {
     tokio::select! {
         biased;
-        served = connection.as_mut() => return served,
+        served = connection.as_mut() => return Some(served),
+        end = watch.end() => match end {
+            ConnectionEnd::Cut => return None,
+            ConnectionEnd::Unused => {}
+        },
         () = stop.cancelled() => {}
     }
     take_no_more(connection.as_mut());
-    connection.await
+    tokio::select! {
+        biased;
+        served = connection => Some(served),
+        () = watch.cut() => None,
+    }
 }

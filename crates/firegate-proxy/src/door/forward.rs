@@ -32,7 +32,8 @@ use crate::generation::Generation;
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
 use crate::stream::{
-    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
+    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side,
+    TunnelClient, copied,
 };
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
@@ -356,7 +357,7 @@ impl Forward<'_> {
         let backend = self.forwarding.backend();
         conceal_token(response.headers_mut(), self.head, backend);
         // Nothing is copied before the service has confirmed the very protocol that the client asked for.
-        let (Some(client), Some(handshake)) = (upgrade, &self.handshake) else {
+        let (Some(upgrade), Some(handshake)) = (upgrade, &self.handshake) else {
             let detail = "the service switched protocols unasked";
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         };
@@ -370,6 +371,7 @@ impl Forward<'_> {
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         let passage = response.into_body().into_passage();
         let (idle, lease) = (backend.settings.timeouts.idle, self.lease.clone());
+        let client = TunnelClient { upgrade, request: self.context.streams.begin_request() };
         let (tunnel, told) = oneshot::channel();
         record.switches(tunnel);
         self.context.door.tunnels.join(client, service, idle, lease, passage, told);

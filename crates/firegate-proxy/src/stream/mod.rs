@@ -21,8 +21,8 @@ pub(crate) use copied_body::copied;
 pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;
 pub(crate) use overdue::{
-    ClientConnection, ConnectionStreams, CutConnections, CutFigures, OpenStream, OpenStreams,
-    RequestOnConnection,
+    ClientConnection, ConnectionEnd, ConnectionStreams, CutConnections, CutFigures, OpenStream, OpenStreams,
+    RequestOnConnection, SignsOfUse,
 };
 pub(crate) use pace::Pace;
-pub(crate) use tunnel::Tunnels;
+pub(crate) use tunnel::{TunnelClient, Tunnels};

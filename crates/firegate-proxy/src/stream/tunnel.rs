@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::boundary::Boundary;
 use super::lease::{Lease, LeaseEnd};
+use super::overdue::RequestOnConnection;
 use super::web_socket::{CloseCode, WebSocketFraming, close_to_client, close_to_service};
 use crate::limits::{STREAM_ENDING_GRACE, WEB_SOCKET_CLOSE_TIMEOUT};
 use crate::panics::Panics;
@@ -68,6 +69,14 @@ struct TunnelRun {
     cut: Option<&'static str>,
 }
 
+/// A client that switches.
+#[derive(Debug)]
+pub(crate) struct TunnelClient {
+    pub(crate) upgrade: OnUpgrade,
+    /// Its connection is in use for as long as the tunnel lasts.
+    pub(crate) request: RequestOnConnection,
+}
+
 impl Tunnels {
     /// None yet.
     pub(crate) fn new(panics: Arc<Panics>) -> Self {
@@ -78,7 +87,7 @@ impl Tunnels {
     /// then too, by whatever comes by the channel.
     pub(crate) fn join(
         &self,
-        client: OnUpgrade,
+        client: TunnelClient,
         service: OnUpgrade,
         idle: Duration,
         lease: Lease,
@@ -88,9 +97,9 @@ impl Tunnels {
         let (stop, panics) = (self.stop.clone(), Arc::clone(&self.panics));
         self.tasks.spawn(self.panics.contain("a tunnel was given up", async move {
             // It counts as under way for as long as it lasts.
-            let _passage = passage;
+            let _under_way = (passage, client.request);
             let switched = tokio::select! {
-                switched = async { tokio::try_join!(client, service) } => switched.ok(),
+                switched = async { tokio::try_join!(client.upgrade, service) } => switched.ok(),
                 () = stop.cancelled() => None,
             };
             let run = match switched {

@@ -20,6 +20,7 @@ use firegate_emulator::google::{APP_CHECK_DEBUG_TOKEN, GoogleParts};
 use firegate_emulator::service::{EchoOptions, EchoService};
 use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
+use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -153,6 +154,7 @@ impl Dev {
             roots: Roots::Given(Vec::new()),
             is_local: true,
             drain_timeout: DRAIN_TIMEOUT,
+            client_idle_timeout: CLIENT_IDLE_TIMEOUT,
             workers: context.workers,
             clock,
             configuration: setup.configuration,

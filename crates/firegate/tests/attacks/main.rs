@@ -49,6 +49,7 @@ mod haproxy_cve_2023_40225_empty_content_length;
 mod heimdall_3444_verdicts_of_another_policy;
 mod heimdall_cve_2026_42274_encoded_paths;
 mod http2_answers_that_nobody_reads;
+mod http2_clients_that_only_answer_pings;
 mod http2_header_flood;
 mod http2_host_and_authority;
 mod iam_conditions_that_fail;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use firegate_core::time::ShiftedClock;
 use firegate_proxy::FrontDoor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,6 +36,11 @@ pub(crate) struct Origin {
 
 impl Wire {
     pub(crate) async fn open() -> Self {
+        Self::open_by(door).await
+    }
+
+    /// The same, by another way to open the door with a configuration.
+    pub(crate) async fn open_by(door: impl FnOnce(&str, &ShiftedClock) -> FrontDoor) -> Self {
         let origin = Origin::open().await;
         let text = format!(
             "project: demo-project\nbackends: {{ api: 'http://{}' }}\nallow: [allUsers]\n",

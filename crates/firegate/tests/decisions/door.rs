@@ -16,6 +16,7 @@ use firegate_files::Configuration;
 use firegate_files::configuration::{Behind, Credential};
 use firegate_files::decision_cases::{Arrival, DecisionCase};
 use firegate_google::http::Roots;
+use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue};
 use http::header::{AUTHORIZATION, HOST, LOCATION};
 use http::{HeaderMap, Request};
@@ -162,6 +163,7 @@ impl<'a> Doors<'a> {
             roots: Roots::Given(Vec::new()),
             is_local: false,
             drain_timeout: Duration::from_secs(60),
+            client_idle_timeout: CLIENT_IDLE_TIMEOUT,
             workers: Some(1),
             clock: Arc::new(self.clock.clone()),
             configuration: self.configuration.clone(),

@@ -20,6 +20,7 @@ use firegate_core::time::{Clock, SharedClock, ShiftedClock, SystemClock};
 use firegate_emulator::google::APP_CHECK_DEBUG_TOKEN;
 use firegate_files::configuration::{self, Configuration};
 use firegate_google::http::Roots;
+use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -180,6 +181,14 @@ pub(crate) fn door_trusting(
     FrontDoor::start(options).expect("the front door starts")
 }
 
+/// A front door of its own that closes a client's connection when nobody has used it for so long.
+pub(crate) fn door_closing_after(idle: Duration, text: &str, clock: &ShiftedClock) -> FrontDoor {
+    let configuration = configuration::parse("firegate.yaml", text).expect("a configuration");
+    let options = options(configuration, Arc::new(clock.clone()), None);
+    let options = FrontDoorOptions { client_idle_timeout: idle, ..options };
+    FrontDoor::start(options).expect("the front door starts")
+}
+
 /// What such a front door is started with.
 pub(crate) fn options(
     configuration: Configuration,
@@ -200,6 +209,7 @@ pub(crate) fn options(
         is_local: false,
         // Longer than any test waits: what would have to be waited for shows.
         drain_timeout: Duration::from_secs(60),
+        client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: Some(2),
         clock,
         configuration,

@@ -1,10 +1,12 @@
 //! WebSockets over HTTP/2 (RFC 8441): an extended CONNECT of the client's, an upgrade at the service, and the other way round.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use firegate_core::time::ShiftedClock;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::ext::Protocol;
@@ -15,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::site::{Site, TestBody, empty, in_time, listen, read_head, read_rest};
+use crate::stack::door_closing_after;
 
 /// A handshake with a token of so many seconds.
 fn handshake(site: &Site, protocol: Option<&'static str>, seconds: i64) -> Request<TestBody> {
@@ -99,6 +102,38 @@ async fn it_is_an_upgrade_at_the_service_and_ends_with_its_users_lease() {
     let (to_client, to_service) = tokio::join!(read_rest(&mut client), read_rest(&mut service));
     assert!(to_client.starts_with(b"\x88\x1a\x03\xf0the user's token expired"), "{to_client:?}");
     assert_eq!(to_service.first(), Some(&0x88), "{to_service:?}");
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_its_connection_though_nothing_is_asked_for() {
+    let (listener, url) = listen().await;
+    let idle = Duration::from_secs(1);
+    let closing = |text: &str, clock: &ShiftedClock| door_closing_after(idle, text, clock);
+    let site = Site::open_by(&url, "user_token: drop", closing).await;
+    let mut sender = site.http2(65_535).await;
+    let plain = || Request::get(format!("http://{}/", site.door.address())).body(empty()).expect("a request");
+    in_time(sender.send_request(plain())).await.expect("an answer");
+    let request = handshake(&site, Some("websocket"), 3000);
+    let (answered, (mut service, _)) = tokio::join!(
+        in_time(sender.send_request(request)),
+        answer(&listener, "101 Switching Protocols", accept_of)
+    );
+    let answered = answered.expect("an answer");
+    let mut client = TokioIo::new(in_time(hyper::upgrade::on(answered)).await.expect("a tunnel"));
+    // Connections that nobody uses are closed meanwhile, of either worker.
+    for _ in 0..4 {
+        let stream = TokioIo::new(site.connect().await);
+        let idle =
+            hyper::client::conn::http2::handshake::<_, _, TestBody>(TokioExecutor::new(), stream).await;
+        let (_sender, connection) = idle.expect("HTTP/2");
+        in_time(connection).await.expect("it ends by its protocol's own word");
+    }
+    in_time(sender.send_request(plain())).await.expect("the connection takes requests");
+    client.write_all(b"\x81\x82\0\0\0\0hi").await.expect("it is sent");
+    let mut frame = [0; 8];
+    in_time(service.read_exact(&mut frame)).await.expect("it comes");
+    drop((client, service));
     site.close().await;
 }
 

@@ -3,16 +3,35 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::{ConnectionStreams, OpenStreams};
-use crate::limits::{CLIENT_IDLE_TIMEOUT, CLIENT_WRITE_STALL_TIMEOUT};
+use crate::limits::CLIENT_WRITE_STALL_TIMEOUT;
+
+/// What shows that somebody uses a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignsOfUse {
+    /// Whatever comes or goes: HTTP/1 has nothing but requests and answers.
+    Bytes,
+    /// Requests alone: pings and settings of HTTP/2 go on for as long as anybody likes.
+    Requests,
+}
+
+/// How a connection has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionEnd {
+    /// At once, whatever is under way.
+    Cut,
+    /// By its protocol's own word: nobody uses it.
+    Unused,
+}
 
 /// One connection, since when it takes nothing, and since when nobody uses it.
 #[derive(Debug)]
@@ -31,8 +50,10 @@ pub(super) struct Connection {
     has_written: AtomicBool,
     /// Something was read since the last look.
     has_read: AtomicBool,
-    /// It ends when nobody uses it for long.
-    ends_when_idle: AtomicBool,
+    /// A request began since the last look.
+    has_asked: AtomicBool,
+    /// It ends when nobody uses it for long, which these show.
+    ends_without: OnceLock<SignsOfUse>,
     /// How many requests are under way.
     requests: AtomicUsize,
 }
@@ -64,18 +85,26 @@ impl Cut {
 }
 
 impl Connection {
-    fn poll_cut(&self, context: &Context<'_>) -> Poll<()> {
+    fn poll_end(&self, context: &Context<'_>) -> Poll<ConnectionEnd> {
         // In this order, so that what comes in between is not missed.
         self.cut.waiting.register(context.waker());
         if self.cut.is_due() {
-            return Poll::Ready(());
+            return Poll::Ready(ConnectionEnd::Cut);
         }
         // A request may have been read since the look that found nobody.
-        let is_used = || self.requests.load(Ordering::Relaxed) > 0 || self.has_read.load(Ordering::Relaxed);
-        if self.cut.is_idle.swap(false, Ordering::Acquire) && !is_used() {
-            return Poll::Ready(());
+        if self.cut.is_idle.swap(false, Ordering::Acquire) && !self.is_used() {
+            return Poll::Ready(ConnectionEnd::Unused);
         }
         Poll::Pending
+    }
+
+    /// Whether a request is under way, or there was a sign of use since the last look.
+    fn is_used(&self) -> bool {
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        self.requests.load(Ordering::Relaxed) > 0
+            || is_set(&self.has_asked)
+            || (self.ends_without.get() != Some(&SignsOfUse::Requests)
+                && (is_set(&self.has_read) || is_set(&self.has_written)))
     }
 }
 
@@ -84,15 +113,18 @@ impl Stalling {
         Self { connection, since: None, idle_since: None }
     }
 
-    pub(super) fn is_idle(&mut self, now: Instant) -> bool {
-        let Connection { has_read, has_written, requests, ends_when_idle, .. } = &*self.connection;
-        let has_moved = has_read.swap(false, Ordering::Relaxed) || has_written.load(Ordering::Relaxed);
-        if has_moved || requests.load(Ordering::Relaxed) > 0 {
+    /// For how long nobody has used it, if that ends it.
+    pub(super) fn idle_for(&mut self, now: Instant) -> Option<Duration> {
+        let connection = &*self.connection;
+        let is_used = connection.is_used();
+        connection.has_read.store(false, Ordering::Relaxed);
+        connection.has_asked.store(false, Ordering::Relaxed);
+        if is_used {
             self.idle_since = None;
-            return false;
+            return None;
         }
         let since = *self.idle_since.get_or_insert(now);
-        ends_when_idle.load(Ordering::Relaxed) && now >= since + CLIENT_IDLE_TIMEOUT
+        connection.ends_without.get().map(|_| now.duration_since(since))
     }
 
     pub(super) fn is_overdue(&mut self, now: Instant) -> bool {
@@ -120,14 +152,20 @@ impl ClientConnection {
         Self { open, connection, key }
     }
 
-    /// Waits until the connection has to be cut.
-    pub(crate) async fn cut(&self) {
-        poll_fn(|context| self.connection.poll_cut(context)).await;
+    /// Waits until the connection has to end. Whoever was told that nobody uses it has the time of a request's head to close
+    /// it; then it is to be cut.
+    pub(crate) async fn end(&self) -> ConnectionEnd {
+        poll_fn(|context| self.connection.poll_end(context)).await
     }
 
-    /// Has the connection cut when nobody uses it for long. The one timer that looks after all costs a request nothing.
-    pub(crate) fn end_when_idle(&self) {
-        self.connection.ends_when_idle.store(true, Ordering::Relaxed);
+    /// Waits until the connection has to be cut.
+    pub(crate) async fn cut(&self) {
+        while self.end().await != ConnectionEnd::Cut {}
+    }
+
+    /// Has the connection end when nobody uses it for long. The one timer that looks after all costs a request nothing.
+    pub(crate) fn end_without(&self, signs: SignsOfUse) {
+        let _ = self.connection.ends_without.set(signs);
     }
 
     /// By what the connection's streams are listed.
@@ -153,6 +191,7 @@ pub(crate) struct RequestOnConnection(Arc<Connection>);
 
 impl RequestOnConnection {
     pub(super) fn begin(connection: &Arc<Connection>) -> Self {
+        connection.has_asked.store(true, Ordering::Relaxed);
         connection.requests.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(connection))
     }

@@ -14,19 +14,21 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub(crate) use self::connection::{ClientConnection, RequestOnConnection};
+pub(crate) use self::connection::{ClientConnection, ConnectionEnd, RequestOnConnection, SignsOfUse};
 use self::connection::{Connection, Stalling};
 use super::lease::Lease;
-use crate::limits::{STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
+use crate::limits::{REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
 
 /// What a worker has open. Nobody but the worker takes the lock, for a few instructions each time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct OpenStreams(Arc<Mutex<Open>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
     streams: Slab<Stream>,
     connections: Slab<Stalling>,
+    /// How long nobody may use a connection.
+    idle_timeout: Duration,
     cut: Arc<CutConnections>,
 }
 
@@ -70,9 +72,11 @@ struct Stream {
 }
 
 impl OpenStreams {
-    /// Nothing yet. What is cut is counted in `cut`, with what other workers cut.
-    pub(crate) fn new(cut: Arc<CutConnections>) -> Self {
-        Self(Arc::new(Mutex::new(Open { cut, ..Open::default() })))
+    /// Nothing yet. A connection may be used by nobody for `idle_timeout`. What is cut is counted in `cut`, with what other
+    /// workers cut.
+    pub(crate) fn new(idle_timeout: Duration, cut: Arc<CutConnections>) -> Self {
+        let (streams, connections) = (Slab::new(), Slab::new());
+        Self(Arc::new(Mutex::new(Open { streams, connections, idle_timeout, cut })))
     }
 
     /// Lists a client's connection while the guard lives.
@@ -109,7 +113,8 @@ impl Open {
         }
         for (_, stalling) in &mut self.connections {
             // Both are asked, for each takes note of what moved.
-            let (is_idle, is_overdue) = (stalling.is_idle(now), stalling.is_overdue(now));
+            let (idle_for, is_overdue) = (stalling.idle_for(now), stalling.is_overdue(now));
+            let is_idle = |most| idle_for.is_some_and(|idle_for| idle_for >= most);
             if stalling.connection.cut.is_due() {
                 continue;
             }
@@ -117,7 +122,11 @@ impl Open {
                 tracing::info!("a connection was cut: it took nothing of what was to be written");
                 self.cut.write_stalled.fetch_add(1, Ordering::Relaxed);
                 stalling.connection.cut.now();
-            } else if is_idle {
+            } else if is_idle(self.idle_timeout + REQUEST_HEAD_TIMEOUT) {
+                // It was asked to end, and whoever was about to send a request would have.
+                tracing::info!("a connection was cut: nobody uses it, and its client does not let it end");
+                stalling.connection.cut.now();
+            } else if is_idle(self.idle_timeout) {
                 tracing::debug!("a connection that nobody uses is closed");
                 stalling.connection.cut.when_idle();
             }

@@ -4,6 +4,15 @@ use tokio::io::AsyncWriteExt;
 use super::*;
 use crate::limits::{CLIENT_IDLE_TIMEOUT, CLIENT_WRITE_STALL_TIMEOUT};
 
+fn open_streams() -> OpenStreams {
+    OpenStreams::new(CLIENT_IDLE_TIMEOUT, Arc::default())
+}
+
+/// How a connection has to end, if it has to.
+fn end(connection: &ClientConnection) -> Option<ConnectionEnd> {
+    connection.end().now_or_never()
+}
+
 fn is_cut(connection: &ClientConnection) -> bool {
     connection.connection.cut.is_due()
 }
@@ -19,7 +28,7 @@ async fn pass(open: &OpenStreams, seconds: u64) {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_asks_for_more_ends_with_its_lease_and_takes_the_connection_along() {
     let cut = Arc::new(CutConnections::default());
-    let open = OpenStreams::new(Arc::clone(&cut));
+    let open = OpenStreams::new(CLIENT_IDLE_TIMEOUT, Arc::clone(&cut));
     let (late, other) = (open.connection(), open.connection());
     let lease = Lease { until: Some(Instant::now() + Duration::from_secs(10)), watch: None };
     let _late_streams = [late.streams().open(&lease, None), late.streams().open(&lease, None)];
@@ -36,7 +45,7 @@ async fn a_stream_that_nobody_asks_for_more_ends_with_its_lease_and_takes_the_co
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_in_which_nothing_moves_is_idle_whoever_is_to_blame() {
-    let open = OpenStreams::default();
+    let open = open_streams();
     let connection = open.connection();
     let stream = connection.streams().open(&Lease::default(), Some(Duration::from_secs(30)));
     let grace = STREAM_OVERDUE_GRACE.as_secs();
@@ -51,7 +60,7 @@ async fn a_stream_in_which_nothing_moves_is_idle_whoever_is_to_blame() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_cut_though_no_stream_is_open() {
     let cut = Arc::new(CutConnections::default());
-    let open = OpenStreams::new(Arc::clone(&cut));
+    let open = OpenStreams::new(CLIENT_IDLE_TIMEOUT, Arc::clone(&cut));
     let connection = open.connection();
     let (ours, mut theirs) = tokio::io::duplex(8);
     let mut writes = connection.watched(ours);
@@ -75,37 +84,64 @@ async fn a_client_that_takes_nothing_is_cut_though_no_stream_is_open() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_nobody_uses_ends_and_one_with_a_request_under_way_does_not() {
-    let open = OpenStreams::default();
+    let open = open_streams();
     let [idle, asked, lasting] = [open.connection(), open.connection(), open.connection()];
-    idle.end_when_idle();
-    asked.end_when_idle();
+    idle.end_without(SignsOfUse::Bytes);
+    asked.end_without(SignsOfUse::Bytes);
     let request = asked.streams().begin_request();
     let timeout = CLIENT_IDLE_TIMEOUT.as_secs();
     pass(&open, timeout).await;
     // Whoever sends something begins anew.
-    let (ours, mut theirs) = tokio::io::duplex(8);
-    theirs.write_all(b"x").await.expect("room");
-    let mut byte = [0];
-    tokio::io::AsyncReadExt::read_exact(&mut idle.watched(ours), &mut byte).await.expect("a byte");
+    send_a_byte(&idle).await;
     pass(&open, timeout).await;
-    assert!(idle.cut().now_or_never().is_none());
+    assert_eq!(end(&idle), None);
     pass(&open, 2).await;
     // A request that comes when the end is decided, and not yet known, keeps the connection.
     let late = idle.streams().begin_request();
-    assert!(idle.cut().now_or_never().is_none());
+    assert_eq!(end(&idle), None);
     drop(late);
-    pass(&open, timeout + 1).await;
-    assert!(idle.cut().now_or_never().is_some());
-    assert!(asked.cut().now_or_never().is_none());
+    pass(&open, timeout + 2).await;
+    assert_eq!(end(&idle), Some(ConnectionEnd::Unused));
+    assert_eq!(end(&asked), None);
     drop(request);
     pass(&open, timeout + 1).await;
-    assert!(asked.cut().now_or_never().is_some());
-    assert!(lasting.cut().now_or_never().is_none());
+    assert_eq!(end(&asked), Some(ConnectionEnd::Unused));
+    assert_eq!(end(&lasting), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_requests_alone_count_no_other_bytes_keep_a_connection_and_none_outlives_its_goodbye() {
+    let open = open_streams();
+    let [pinging, asking] = [open.connection(), open.connection()];
+    pinging.end_without(SignsOfUse::Requests);
+    asking.end_without(SignsOfUse::Requests);
+    let (timeout, goodbye) = (CLIENT_IDLE_TIMEOUT.as_secs(), REQUEST_HEAD_TIMEOUT.as_secs());
+    for _ in 0..timeout {
+        send_a_byte(&pinging).await;
+        pass(&open, 1).await;
+        // Over before anybody looks.
+        drop(asking.streams().begin_request());
+    }
+    pass(&open, 1).await;
+    assert_eq!(end(&pinging), Some(ConnectionEnd::Unused));
+    assert_eq!(end(&asking), None);
+    pass(&open, goodbye - 1).await;
+    assert!(!is_cut(&pinging), "it was just told");
+    pass(&open, 1).await;
+    assert_eq!(end(&pinging), Some(ConnectionEnd::Cut));
+    assert_eq!(end(&asking), None);
+}
+
+async fn send_a_byte(connection: &ClientConnection) {
+    let (ours, mut theirs) = tokio::io::duplex(8);
+    theirs.write_all(b"x").await.expect("room");
+    let mut byte = [0];
+    tokio::io::AsyncReadExt::read_exact(&mut connection.watched(ours), &mut byte).await.expect("a byte");
 }
 
 #[tokio::test]
 async fn what_is_closed_is_listed_no_more() {
-    let open = OpenStreams::default();
+    let open = open_streams();
     let connection = open.connection();
     let streams = connection.streams();
     let stream = streams.open(&Lease::default(), None);

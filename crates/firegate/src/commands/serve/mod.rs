@@ -12,7 +12,7 @@ use firegate_core::time::SharedClock;
 use firegate_files::diagnostic::Style;
 use firegate_google::credentials::Environment as Credentials;
 use firegate_google::http::Roots;
-use firegate_proxy::limits::DRAIN_TIMEOUT;
+use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue, ReloadError};
 
 use self::origin::Origin;
@@ -93,6 +93,7 @@ pub fn run(
         roots: Roots::Platform,
         is_local: false,
         drain_timeout: DRAIN_TIMEOUT,
+        client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: None,
         clock,
         configuration,
