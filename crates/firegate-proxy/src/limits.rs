@@ -189,6 +189,10 @@ pub const UPSTREAM_STALE_CONNECTIONS_MAX: usize = 2;
 /// they may.
 pub const UPSTREAM_HTTP2_CONNECTIONS_MAX: usize = 16;
 
+/// How many HTTP/2 connections each worker has open to an endpoint for WebSockets. They have connections of their own, each
+/// with as many streams as one for requests: a WebSocket lasts, and requests would wait behind it.
+pub const UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX: usize = 16;
+
 /// How many requests are under way on one HTTP/2 connection to an endpoint, if it allows as many.
 pub const UPSTREAM_HTTP2_STREAMS_MAX: usize = 100;
 

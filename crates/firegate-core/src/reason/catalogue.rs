@@ -361,7 +361,7 @@ catalogue! {
     }
     UpstreamOverloaded "UPSTREAM_OVERLOADED" Fault 503 RetryLater {
         "too many requests to the service are under way"
-        "As many requests to the service are under way as the backend's `requests_max` allows. More of them would wait and fail, and take the memory of those to other services."
+        "As many requests to the service are under way as the backend's `requests_max` allows, or as many WebSockets as fit on the HTTP/2 connections that are for them. More of them would wait and fail, and take the memory of those to other services."
         "look for why the service answers slowly, let it scale out, or raise `requests_max`"
     }
     UpstreamProtocol "UPSTREAM_PROTOCOL" Fault 502 None {

@@ -46,8 +46,20 @@ pub(super) enum ConnectErrorKind {
     Protocol,
     /// The service's, which takes no WebSockets: that says nothing of other requests.
     NoWebSockets,
+    /// This worker's, which has as many WebSockets open there by HTTP/2 as it may.
+    NoRoomForWebSockets,
     /// This machine's: it has no descriptors left, which says nothing of the service.
     OutOfDescriptors,
+}
+
+impl ConnectErrorKind {
+    /// Whether it says something of the endpoint, which another one may do better than.
+    pub(super) fn is_endpoints(self) -> bool {
+        match self {
+            Self::Unreachable | Self::TimedOut | Self::Protocol => true,
+            Self::NoWebSockets | Self::NoRoomForWebSockets | Self::OutOfDescriptors => false,
+        }
+    }
 }
 
 impl ConnectError {

@@ -15,12 +15,12 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, timeout};
 
-use super::connect::ConnectError;
+use super::connect::{ConnectError, ConnectErrorKind};
 use super::resolve::Addresses;
 use crate::limits::{
-    UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_IDLE_BUSY_MAX,
-    UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT, UPSTREAM_SETTINGS_LOOK_INTERVAL,
-    UPSTREAM_SETTINGS_TIMEOUT,
+    UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX,
+    UPSTREAM_IDLE_BUSY_MAX, UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT,
+    UPSTREAM_SETTINGS_LOOK_INTERVAL, UPSTREAM_SETTINGS_TIMEOUT,
 };
 use crate::stream::Body;
 
@@ -35,7 +35,22 @@ pub(super) struct Connections(Mutex<Open>);
 struct Open {
     /// The one that was used last is at the back, and used next: so that those beyond the need grow old and are closed.
     idle: VecDeque<Idle>,
-    shared: Vec<SharedConnection>,
+    requests: SharedConnections,
+    tunnels: SharedConnections,
+}
+
+/// What an HTTP/2 connection is shared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SharedBy {
+    Requests,
+    /// WebSockets. They last, and the streams that they take are none of those that requests wait for.
+    Tunnels,
+}
+
+/// The HTTP/2 connections of one kind.
+#[derive(Debug, Default)]
+struct SharedConnections {
+    open: Vec<SharedConnection>,
     /// The connection that is being made for everyone who waits for one.
     flight: Option<Flight>,
 }
@@ -164,6 +179,14 @@ impl Connection {
             Self::Http2 { place, .. } => place.0.takes_extended_connect().await,
         }
     }
+
+    /// Whether more places are taken on it than there are: the service may allow fewer than was thought before it said so.
+    pub(super) fn is_overbooked(&self) -> bool {
+        match self {
+            Self::Http1 { .. } => false,
+            Self::Http2 { place, .. } => place.0.open() > place.0.max.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl SharedConnection {
@@ -212,25 +235,37 @@ impl Connections {
     /// A connection that is open and has room for a request.
     pub(super) fn take(&self, addresses: &Addresses) -> Option<Connection> {
         let mut open = self.open();
-        if !open.shared.is_empty() {
-            // Whoever still waits for an answer on a connection that is left out here gets it all the same.
-            open.shared.retain_mut(|shared| {
-                !shared.dispatch.is_closed() && is_current(&mut shared.epoch, shared.address, addresses)
-            });
-            // The newest first: it was made because the others would not do.
-            if let Some(shared) = open.shared.iter_mut().rev().find(|shared| shared.streams.has_place()) {
-                return Some(shared.take());
-            }
-            if open.shared.len() >= UPSTREAM_HTTP2_CONNECTIONS_MAX {
-                // It waits there for a stream to end, which is sooner than for a connection that is refused.
-                return open
-                    .shared
-                    .iter_mut()
-                    .min_by_key(|shared| shared.streams.open())
-                    .map(SharedConnection::take);
-            }
+        if let Some(connection) = open.requests.take(addresses) {
+            return Some(connection);
+        }
+        if open.requests.open.len() >= UPSTREAM_HTTP2_CONNECTIONS_MAX {
+            // It waits there for a stream to end, which is sooner than for a connection that is refused.
+            let shared = &mut open.requests.open;
+            return shared.iter_mut().min_by_key(|shared| shared.streams.open()).map(SharedConnection::take);
         }
         open.take_idle(addresses)
+    }
+
+    /// An HTTP/2 connection that is open and has room for a WebSocket; none if another one has to be made, as it has in any
+    /// case if `is_to_be_new`.
+    ///
+    /// # Errors
+    /// If there may be no other one. Nobody waits for a WebSocket to end.
+    pub(super) fn take_for_tunnel(
+        &self,
+        addresses: &Addresses,
+        is_to_be_new: bool,
+    ) -> Result<Option<Connection>, ConnectError> {
+        let mut open = self.open();
+        let taken = open.tunnels.take(addresses).filter(|_| !is_to_be_new);
+        if taken.is_none() && open.tunnels.open.len() >= UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX {
+            let what = format!(
+                "the worker has {UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX} HTTP/2 connections for WebSockets to the service, and \
+                 all of them are full"
+            );
+            return Err(ConnectError::new(ConnectErrorKind::NoRoomForWebSockets, what));
+        }
+        Ok(taken)
     }
 
     /// Keeps an HTTP/1 connection whose answer has ended for the next request.
@@ -247,22 +282,30 @@ impl Connections {
     }
 
     /// Adds an HTTP/2 connection.
-    pub(super) fn add(&self, connection: SharedConnection) {
+    pub(super) fn add(&self, by: SharedBy, connection: SharedConnection) {
         let mut open = self.open();
-        if open.shared.len() >= UPSTREAM_HTTP2_CONNECTIONS_MAX {
+        let (shared, most) = match by {
+            SharedBy::Requests => (&mut open.requests.open, UPSTREAM_HTTP2_CONNECTIONS_MAX),
+            SharedBy::Tunnels => (&mut open.tunnels.open, UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX),
+        };
+        if shared.len() >= most {
             // Who is under way on it holds on to it.
-            open.shared.remove(0);
+            shared.remove(0);
         }
-        open.shared.push(connection);
+        shared.push(connection);
     }
 
     /// The connection that is being made for everyone, or what `begin` begins.
-    pub(super) fn join(&self, begin: impl FnOnce() -> Flight) -> Flight {
+    pub(super) fn join(&self, by: SharedBy, begin: impl FnOnce() -> Flight) -> Flight {
         let mut open = self.open();
-        match &open.flight {
+        let flight = match by {
+            SharedBy::Requests => &mut open.requests.flight,
+            SharedBy::Tunnels => &mut open.tunnels.flight,
+        };
+        match flight {
             // A flight whose other end is gone came to nothing.
             Some(flight) if flight.has_changed().is_ok() => flight.clone(),
-            _ => open.flight.insert(begin()).clone(),
+            _ => flight.insert(begin()).clone(),
         }
     }
 
@@ -274,21 +317,41 @@ impl Connections {
                 && !idle.dispatch.is_closed()
                 && is_current(&mut idle.epoch, idle.address, addresses)
         });
-        open.shared.retain_mut(|shared| {
-            !shared.dispatch.is_closed()
-                && is_current(&mut shared.epoch, shared.address, addresses)
-                && !shared.is_over(now)
-        });
+        open.requests.sweep(addresses, now);
+        open.tunnels.sweep(addresses, now);
     }
 
     /// How many are open and carry no request.
     pub(super) fn idle(&self) -> usize {
         let open = self.open();
-        open.idle.len() + open.shared.iter().filter(|shared| shared.streams.open() == 0).count()
+        let shared = open.requests.open.iter().chain(&open.tunnels.open);
+        open.idle.len() + shared.filter(|shared| shared.streams.open() == 0).count()
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SharedConnections {
+    /// A place on one of them.
+    fn take(&mut self, addresses: &Addresses) -> Option<Connection> {
+        self.retain_open(addresses);
+        // The newest first: it was made because the others would not do.
+        let mut newest_first = self.open.iter_mut().rev();
+        newest_first.find(|shared| shared.streams.has_place()).map(SharedConnection::take)
+    }
+
+    fn sweep(&mut self, addresses: &Addresses, now: Instant) {
+        self.retain_open(addresses);
+        self.open.retain_mut(|shared| !shared.is_over(now));
+    }
+
+    /// Whoever still waits for an answer on a connection that is left out here gets it all the same.
+    fn retain_open(&mut self, addresses: &Addresses) {
+        self.open.retain_mut(|shared| {
+            !shared.dispatch.is_closed() && is_current(&mut shared.epoch, shared.address, addresses)
+        });
     }
 }
 

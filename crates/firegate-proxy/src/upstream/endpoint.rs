@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::connect::{ConnectError, ConnectErrorKind, Connector, Opened, Versions};
-use super::connections::{Connection, Connections, Flight};
+use super::connections::{Connection, Connections, Flight, SharedBy};
 use super::load::UnderWay;
 use super::outliers::Outliers;
 use super::resolve::{Addresses, Resolve};
@@ -218,15 +218,7 @@ impl Endpoint {
                     Opened::Http2(shared) => Ok(self.shared(worker, shared)),
                 };
             }
-            // Of those who wait for HTTP/2 one connects, for all of them.
-            let mut flight = connections.join(|| self.begin_shared(worker));
-            let landed = flight.wait_for(Option::is_some).await;
-            match landed.ok().and_then(|outcome| outcome.clone()) {
-                Some(outcome) => outcome?,
-                None => {
-                    return Err(ConnectError::new(ConnectErrorKind::Unreachable, "the worker is stopping"));
-                }
-            }
+            self.share(worker, SharedBy::Requests).await?;
             if let Some(connection) = connections.take(&self.addresses) {
                 return Ok(Obtained { connection, is_reused: false });
             }
@@ -244,15 +236,7 @@ impl Endpoint {
         may_reuse: bool,
     ) -> Result<Obtained, ConnectError> {
         if self.upgrades_over_http2() {
-            let obtained = match may_reuse.then(|| self.reuse(worker)).flatten() {
-                Some(open) => open,
-                None => self.obtain(worker).await?,
-            };
-            if obtained.connection.takes_web_sockets().await {
-                return Ok(obtained);
-            }
-            let what = "the service did not say that it takes WebSockets over HTTP/2 (RFC 8441)";
-            return Err(ConnectError::new(ConnectErrorKind::NoWebSockets, what));
+            return self.obtain_for_tunnel(worker, may_reuse).await;
         }
         match self.connect_by(&self.upgrades).await? {
             Opened::Http1 { dispatch, address, epoch } => {
@@ -261,6 +245,38 @@ impl Endpoint {
             }
             Opened::Http2(_) => Err(ConnectError::new(ConnectErrorKind::Protocol, "HTTP/2 has no upgrades")),
         }
+    }
+
+    /// A place for a WebSocket on an HTTP/2 connection.
+    async fn obtain_for_tunnel(
+        self: &Arc<Self>,
+        worker: usize,
+        may_reuse: bool,
+    ) -> Result<Obtained, ConnectError> {
+        let (connections, mut is_reused) = (self.connections(worker), true);
+        loop {
+            let is_to_be_new = is_reused && !may_reuse;
+            let Some(connection) = connections.take_for_tunnel(&self.addresses, is_to_be_new)? else {
+                self.share(worker, SharedBy::Tunnels).await?;
+                is_reused = false;
+                continue;
+            };
+            if !connection.takes_web_sockets().await {
+                let what = "the service did not say that it takes WebSockets over HTTP/2 (RFC 8441)";
+                return Err(ConnectError::new(ConnectErrorKind::NoWebSockets, what));
+            }
+            if !connection.is_overbooked() {
+                return Ok(Obtained { connection, is_reused });
+            }
+        }
+    }
+
+    /// Waits for an HTTP/2 connection. Of those who do one connects, for all of them.
+    async fn share(self: &Arc<Self>, worker: usize, by: SharedBy) -> Result<(), ConnectError> {
+        let mut flight = self.connections(worker).join(by, || self.begin_shared(worker, by));
+        let landed = flight.wait_for(Option::is_some).await;
+        let stopping = || Err(ConnectError::new(ConnectErrorKind::Unreachable, "the worker is stopping"));
+        landed.ok().and_then(|outcome| outcome.clone()).unwrap_or_else(stopping)
     }
 
     /// Whether a WebSocket is opened there by HTTP/2.
@@ -291,7 +307,7 @@ impl Endpoint {
     }
 
     /// Makes a connection for everyone who waits. It goes on when the request that began it goes away.
-    fn begin_shared(self: &Arc<Self>, worker: usize) -> Flight {
+    fn begin_shared(self: &Arc<Self>, worker: usize, by: SharedBy) -> Flight {
         let (landed, flight) = watch::channel(None);
         let endpoint = Arc::clone(self);
         tokio::spawn(async move {
@@ -302,7 +318,7 @@ impl Endpoint {
                 }
                 Opened::Http2(shared) => {
                     endpoint.negotiated.set(Negotiated::HTTP2);
-                    endpoint.connections(worker).add(shared);
+                    endpoint.connections(worker).add(by, shared);
                 }
             });
             // The first to learn of it may all have left.
@@ -315,7 +331,7 @@ impl Endpoint {
     fn shared(&self, worker: usize, mut shared: super::connections::SharedConnection) -> Obtained {
         self.negotiated.set(Negotiated::HTTP2);
         let connection = shared.take();
-        self.connections(worker).add(shared);
+        self.connections(worker).add(SharedBy::Requests, shared);
         Obtained { connection, is_reused: false }
     }
 

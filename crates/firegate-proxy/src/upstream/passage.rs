@@ -327,12 +327,15 @@ impl Passage {
             ConnectErrorKind::TimedOut => Code::UpstreamConnectTimedOut,
             ConnectErrorKind::Protocol => Code::UpstreamProtocol,
             ConnectErrorKind::NoWebSockets => Code::UpstreamWithoutWebSockets,
+            ConnectErrorKind::NoRoomForWebSockets => Code::UpstreamOverloaded,
             ConnectErrorKind::OutOfDescriptors => Code::Overloaded,
         };
-        let is_endpoints =
-            !matches!(error.kind, ConnectErrorKind::OutOfDescriptors | ConnectErrorKind::NoWebSockets);
+        let is_endpoints = error.kind.is_endpoints();
         if is_endpoints {
             self.endpoint().failed();
+        }
+        if error.kind == ConnectErrorKind::NoRoomForWebSockets {
+            self.upstream.load.count_refused();
         }
         let refused = fault(code, error.to_string());
         let miss = if is_endpoints { Miss::NoConnection } else { Miss::Clients };

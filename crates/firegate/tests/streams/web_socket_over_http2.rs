@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::site::{Site, TestBody, empty, in_time, listen, read_head, read_rest};
 use crate::stack::door_closing_after;
+use firegate_proxy::limits::UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX;
 
 /// A handshake with a token of so many seconds.
 fn handshake(site: &Site, protocol: Option<&'static str>, seconds: i64) -> Request<TestBody> {
@@ -166,7 +167,10 @@ async fn it_is_judged_like_any_other_request_and_no_other_connect_is() {
 }
 
 /// A service that speaks HTTP/2 alone. It takes WebSockets if it says so, tells what it was asked, and sends back what it gets.
-async fn serve_http2(takes_web_sockets: bool) -> (String, mpsc::UnboundedReceiver<Request<()>>) {
+async fn serve_http2(
+    takes_web_sockets: bool,
+    streams_max: u32,
+) -> (String, mpsc::UnboundedReceiver<Request<()>>) {
     let (listener, url) = listen().await;
     let (told, asked) = mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -190,6 +194,7 @@ async fn serve_http2(takes_web_sockets: bool) -> (String, mpsc::UnboundedReceive
                 async { Ok::<_, Infallible>(answer.expect("an answer")) }
             });
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            builder.max_concurrent_streams(streams_max);
             if takes_web_sockets {
                 builder.enable_connect_protocol();
             }
@@ -208,7 +213,7 @@ async fn expect_echo(socket: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_speaks_http_2_is_asked_by_an_extended_connect_whatever_its_client_speaks() {
-    let (url, mut asked) = serve_http2(true).await;
+    let (url, mut asked) = serve_http2(true, 100).await;
     let site = Site::open(&url, "user_token: drop, protocol: h2c").await;
 
     let answered = send(&site, handshake(&site, Some("websocket"), 3000)).await;
@@ -254,7 +259,7 @@ async fn a_service_that_speaks_http_2_is_asked_by_an_extended_connect_whatever_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_does_not_say_so_is_not_asked_and_is_no_failing_endpoint() {
-    let (url, mut asked) = serve_http2(false).await;
+    let (url, mut asked) = serve_http2(false, 100).await;
     let site = Site::open(&url, "user_token: drop, protocol: h2c").await;
     // More often than failures in a row eject an endpoint.
     for _ in 0..8 {
@@ -265,5 +270,52 @@ async fn a_service_that_does_not_say_so_is_not_asked_and_is_no_failing_endpoint(
     let mut plain = site.send("GET /plain", "Connection: close\r\n", 3000).await;
     assert!(read_head(&mut plain).await.starts_with("HTTP/1.1 200 "));
     assert_eq!(in_time(asked.recv()).await.expect("a request").uri().path(), "/plain");
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_last_leave_requests_their_streams() {
+    const STREAMS_MAX: u32 = 2;
+    let (url, _asked) = serve_http2(true, STREAMS_MAX).await;
+    let site = Site::open(&url, "user_token: drop, protocol: h2c").await;
+    // One connection, and so one worker.
+    let mut sender = site.http2(65_535).await;
+    let plain = || {
+        Request::get(format!("http://{}/", site.door.address()))
+            .header("authorization", format!("Bearer {}", site.token(3000)))
+            .body(empty())
+            .expect("a request")
+    };
+    let answered = in_time(sender.send_request(plain())).await.expect("an answer");
+    assert_eq!(answered.status(), StatusCode::OK);
+    let count = UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX * STREAMS_MAX as usize;
+    let asked = (0..count).map(|_| sender.send_request(handshake(&site, Some("websocket"), 3000)));
+    let mut sockets = Vec::new();
+    for answered in in_time(futures_util::future::join_all(asked.collect::<Vec<_>>())).await {
+        let answered = answered.expect("an answer");
+        assert_eq!(answered.status(), StatusCode::OK);
+        sockets.push(TokioIo::new(in_time(hyper::upgrade::on(answered)).await.expect("a tunnel")));
+    }
+    let one_more = in_time(sender.send_request(handshake(&site, Some("websocket"), 3000))).await;
+    let one_more = one_more.expect("an answer");
+    assert_eq!(one_more.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(one_more.headers()["x-firegate-reason"], "UPSTREAM_OVERLOADED");
+    let answered = in_time(sender.send_request(plain())).await.expect("an answer");
+    assert_eq!(answered.status(), StatusCode::OK, "requests pass");
+    // Whoever leaves makes room for another one.
+    for socket in &mut sockets {
+        expect_echo(socket).await;
+    }
+    sockets.pop();
+    let another = async {
+        while in_time(sender.send_request(handshake(&site, Some("websocket"), 3000)))
+            .await
+            .expect("an answer")
+            .status()
+            != StatusCode::OK
+        {}
+    };
+    in_time(another).await;
+    drop(sockets);
     site.close().await;
 }
