@@ -370,11 +370,14 @@ impl<'a> Asked<'a> {
     /// Whether it is a cookie that fails, on a backend that everyone may call: a browser sends the cookie of a session that is
     /// over by itself, and the page that would renew it has to load.
     fn may_ignore_cookie(&self, now: UnixTime) -> bool {
-        let token = presented_token(self.facts, self.backend.token_sources()).ok().flatten();
+        let has_cookie = || {
+            let token = presented_token(self.facts, self.backend.token_sources()).ok().flatten();
+            token.is_some_and(|token| token.source == TokenSource::Cookie)
+        };
         matches!(self.purpose, Purpose::Forward)
             && !self.cookie_is_nobodys
             && self.admits_everyone(now)
-            && token.is_some_and(|token| token.source == TokenSource::Cookie)
+            && has_cookie()
     }
 }
 
