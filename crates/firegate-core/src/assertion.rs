@@ -166,49 +166,41 @@ fn iap_name(user: &User, name: &str) -> String {
 /// The unsigned identity headers that the permit's backend expects. They are set after every copy of the client's was
 /// deleted. The assertion comes on top, once it is signed.
 pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
-    let pairs = match permit.principal() {
-        None => vec![],
-        Some(Principal::User(user)) => user_headers(user, permit.backend().identity_headers()),
-        Some(Principal::GoogleAccount(account)) => {
-            account_headers(account, permit.backend().identity_headers())
-        }
-    };
-    pairs.into_iter().filter_map(|(name, text)| Some((name, header_value(&text)?))).collect()
-}
-
-fn user_headers(user: &User, preset: IdentityHeaders) -> Vec<(HeaderName, String)> {
-    match preset {
-        IdentityHeaders::None => vec![],
-        IdentityHeaders::Firegate => {
-            let mut pairs = vec![(FIREGATE_USER_ID, user.uid.clone())];
+    let preset = permit.backend().identity_headers();
+    let pairs = match (permit.principal(), preset) {
+        (None, _) | (_, IdentityHeaders::None) => return Vec::new(),
+        (Some(principal), IdentityHeaders::ApiGateway) => gateway_headers(principal),
+        (Some(Principal::User(user)), IdentityHeaders::Firegate) => [
+            (FIREGATE_USER_ID, header_value(&user.uid)),
             // An unverified address is anyone's claim; a plain header has no room to say so.
-            pairs.extend(user.verified_email().map(|email| (FIREGATE_USER_EMAIL, email.to_owned())));
-            pairs
-        }
-        IdentityHeaders::ApiGateway => gateway_headers(&user.payload_segment),
-        IdentityHeaders::Iap => {
-            let mut pairs = vec![(IAP_USER_ID, iap_name(user, &user.uid))];
-            pairs.extend(user.email.as_ref().map(|email| (IAP_USER_EMAIL, iap_name(user, email))));
-            pairs
-        }
-    }
+            (FIREGATE_USER_EMAIL, user.verified_email().and_then(header_value)),
+        ],
+        (Some(Principal::User(user)), IdentityHeaders::Iap) => [
+            (IAP_USER_ID, header_value(&iap_name(user, &user.uid))),
+            (IAP_USER_EMAIL, user.email.as_ref().and_then(|email| header_value(&iap_name(user, email)))),
+        ],
+        (Some(Principal::GoogleAccount(account)), IdentityHeaders::Firegate) => [
+            (FIREGATE_CALLER, header_value(&format!("serviceAccount:{}", account.email))),
+            (FIREGATE_USER_ID, None),
+        ],
+        (Some(Principal::GoogleAccount(account)), IdentityHeaders::Iap) => [
+            (IAP_USER_ID, header_value(&google_name(&account.subject))),
+            (IAP_USER_EMAIL, header_value(&google_name(&account.email))),
+        ],
+    };
+    let mut headers = Vec::with_capacity(pairs.len() + 1);
+    headers.extend(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    headers
 }
 
-fn account_headers(account: &GoogleAccount, preset: IdentityHeaders) -> Vec<(HeaderName, String)> {
-    match preset {
-        IdentityHeaders::None => vec![],
-        IdentityHeaders::Firegate => {
-            vec![(FIREGATE_CALLER, format!("serviceAccount:{}", account.email))]
-        }
-        IdentityHeaders::ApiGateway => gateway_headers(&account.payload_segment),
-        IdentityHeaders::Iap => {
-            vec![(IAP_USER_ID, google_name(&account.subject)), (IAP_USER_EMAIL, google_name(&account.email))]
-        }
-    }
-}
-
-fn gateway_headers(payload_segment: &str) -> Vec<(HeaderName, String)> {
-    [APIGATEWAY_USER_INFO, ENDPOINT_USER_INFO].map(|name| (name, payload_segment.to_owned())).into()
+/// The token's payload, under both names.
+fn gateway_headers(principal: &Principal) -> [(HeaderName, Option<HeaderValue>); 2] {
+    let segment = match principal {
+        Principal::User(user) => &user.payload_segment,
+        Principal::GoogleAccount(account) => &account.payload_segment,
+    };
+    let value = header_value(segment);
+    [(APIGATEWAY_USER_INFO, value.clone()), (ENDPOINT_USER_INFO, value)]
 }
 
 /// A uid or an address may hold any character. What is not visible ASCII is percent-encoded as UTF-8, so that the
@@ -216,7 +208,8 @@ fn gateway_headers(payload_segment: &str) -> Vec<(HeaderName, String)> {
 fn header_value(text: &str) -> Option<HeaderValue> {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
     const NOT_PLAIN: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
-    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
+    // To the end in any case: without a way out the loop takes many bytes at once.
+    if text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic() & (byte != b'%')) {
         return HeaderValue::from_str(text).ok();
     }
     HeaderValue::from_str(&utf8_percent_encode(text, NOT_PLAIN).to_string()).ok()

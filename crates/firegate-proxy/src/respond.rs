@@ -4,13 +4,14 @@
 
 mod limit;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use firegate_core::limiter::Count;
 use firegate_core::reason::{Action, Code, Entry};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use serde::Serialize;
 
 use crate::door::Refused;
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -69,7 +70,8 @@ pub(crate) fn refusal(refused: &Refused, form: ErrorForm, request_id: &str) -> R
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(FIREGATE_REASON, HeaderValue::from_static(entry.name));
-    if let Some(challenge) = challenge(code, entry) {
+    let usual = CHALLENGES.get(code as usize).filter(|_| status == code.entry().status);
+    if let Some(challenge) = usual.cloned().unwrap_or_else(|| challenge(code, entry)) {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     match limit {
@@ -82,46 +84,45 @@ pub(crate) fn refusal(refused: &Refused, form: ErrorForm, request_id: &str) -> R
     response
 }
 
-/// The body of an error in JSON. It is written field by field: whoever floods the door with tokens that are none has one of
-/// these made for each.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: ErrorStatus<'a>,
+/// The body of an error in JSON. It is put together from texts: whoever floods the door with tokens that are none has one of
+/// these made for each. The catalogue's words need no escapes; a request's id may be somebody else's.
+fn error_body(entry: Entry, limit: Option<&Count>, request_id: &str) -> String {
+    let (code, request_id) = (StatusCode::from_u16(entry.status), json_string(request_id));
+    let retry_info = limit.map(|count| {
+        let retry_delay = limit::retry_delay(count);
+        format!(r#",{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"{retry_delay}"}}"#)
+    });
+    let parts = [
+        r#"{"error":{"code":"#,
+        code.as_ref().map_or("500", StatusCode::as_str),
+        r#","status":""#,
+        canonical(entry.status).0,
+        r#"","message":""#,
+        entry.message,
+        r#"","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":""#,
+        entry.name,
+        r#"","domain":"firegate","metadata":{"action":""#,
+        entry.action.as_str(),
+        r#"","request_id":"#,
+        &request_id,
+        "}}",
+        retry_info.as_deref().unwrap_or_default(),
+        "]}}\n",
+    ];
+    parts.concat()
 }
 
-#[derive(Serialize)]
-struct ErrorStatus<'a> {
-    code: u16,
-    status: &'static str,
-    message: &'static str,
-    details: Vec<Detail<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "@type")]
-enum Detail<'a> {
-    #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
-    ErrorInfo { reason: &'static str, domain: &'static str, metadata: ErrorMetadata<'a> },
-    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo", rename_all = "camelCase")]
-    RetryInfo { retry_delay: String },
-}
-
-#[derive(Serialize)]
-struct ErrorMetadata<'a> {
-    action: &'static str,
-    request_id: &'a str,
+/// A text as JSON has it.
+fn json_string(text: &str) -> String {
+    let is_plain = |byte: u8| (byte == b' ') | byte.is_ascii_graphic() & (byte != b'"') & (byte != b'\\');
+    match text.bytes().all(is_plain) {
+        true => ["\"", text, "\""].concat(),
+        false => serde_json::Value::from(text).to_string(),
+    }
 }
 
 fn json(entry: Entry, limit: Option<&Count>, request_id: &str) -> Response<Body> {
-    let metadata = ErrorMetadata { action: entry.action.as_str(), request_id };
-    let mut details = vec![Detail::ErrorInfo { reason: entry.name, domain: "firegate", metadata }];
-    details.extend(limit.map(|count| Detail::RetryInfo { retry_delay: limit::retry_delay(count) }));
-    let status = canonical(entry.status).0;
-    let error = ErrorStatus { code: entry.status, status, message: entry.message, details };
-    // Nothing in it can fail to be written.
-    let mut body = serde_json::to_vec(&ErrorBody { error }).unwrap_or_default();
-    body.push(b'\n');
-    let mut response = Response::new(full(body));
+    let mut response = Response::new(full(error_body(entry, limit, request_id)));
     *response.status_mut() = StatusCode::from_u16(entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
@@ -156,6 +157,10 @@ fn canonical(status: u16) -> (&'static str, u16) {
         _ => ("UNKNOWN", 2),
     }
 }
+
+/// The challenge of each code with the catalogue's status, made once.
+static CHALLENGES: LazyLock<Vec<Option<HeaderValue>>> =
+    LazyLock::new(|| Code::ALL.iter().map(|code| challenge(*code, code.entry())).collect());
 
 /// RFC 6750, section 3.1: without a credential just the scheme, else what is wrong with it.
 fn challenge(code: Code, entry: Entry) -> Option<HeaderValue> {
@@ -227,6 +232,28 @@ mod tests {
             assert_eq!(response.status(), StatusCode::OK);
             assert!(response.headers().contains_key(GRPC_STATUS));
             assert!(entry.message.is_ascii() && !entry.message.contains(['%', '"', '\\']), "{code}");
+            assert!(!entry.message.contains(|character: char| character.is_control()), "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_errors_body_is_json_whatever_the_request_is_called() {
+        for &code in Code::ALL {
+            for request_id in ["0af7651916cd43dd8448eb211c80319c", "a \"b\" \\ c", ""] {
+                let entry = code.entry();
+                let response = refusal(&fault(code, Stage::Facts, ""), ErrorForm::Json, request_id);
+                let body = response.into_body().collect().await.expect("a body").to_bytes();
+                let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+                let information = serde_json::json!({
+                    "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": entry.name, "domain": "firegate",
+                    "metadata": {"action": entry.action.as_str(), "request_id": request_id},
+                });
+                let error = serde_json::json!({
+                    "code": entry.status, "status": canonical(entry.status).0, "message": entry.message,
+                    "details": [information],
+                });
+                assert_eq!(body, serde_json::json!({ "error": error }), "{code}");
+            }
         }
     }
 

@@ -90,7 +90,15 @@ fn quoted(name: &str, value: &str, to: &mut Vec<u8>) {
 /// a blank would end it.
 fn escaped(text: &[u8], has_quotes: bool, to: &mut Vec<u8>) {
     let kept = text.get(..LOG_FIELD_BYTES_MAX).unwrap_or(text);
-    for chunk in kept.utf8_chunks() {
+    let is_plain =
+        |byte: u8| byte.is_ascii_graphic() & (byte != b'"') & (byte != b'\\') | ((byte == b' ') & has_quotes);
+    // Every byte is looked at even if the first one is not plain: so the processor looks at many at once.
+    let all_plain = kept.iter().fold(true, |all, byte| all & is_plain(*byte));
+    if all_plain {
+        to.extend_from_slice(kept);
+    }
+    let rest = if all_plain { &[] } else { kept };
+    for chunk in rest.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
                 ' ' if has_quotes => to.push(b' '),
@@ -108,5 +116,23 @@ fn escaped(text: &[u8], has_quotes: bool, to: &mut Vec<u8>) {
     }
     if kept.len() < text.len() {
         to.extend_from_slice("…".as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_plain_is_written_as_it_is_beside_what_is_not() {
+        for (has_quotes, byte) in (0..0x80_u8).flat_map(|byte| [(false, byte), (true, byte)]) {
+            let written = |text: &[u8]| {
+                let mut to = Vec::new();
+                escaped(text, has_quotes, &mut to);
+                to
+            };
+            let beside = [b"\\n".as_slice(), &written(&[byte])].concat();
+            assert_eq!(written(&[b'\n', byte]), beside, "{byte} {has_quotes}");
+        }
     }
 }
