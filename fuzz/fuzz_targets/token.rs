@@ -33,7 +33,7 @@ fn check(token: &str) {
     for (segment, members) in [(header, jws.header()), (payload, jws.payload())] {
         let bytes = decode_base64url(segment).expect("what was parsed is base64url");
         assert_eq!(encode_base64url(&bytes), segment);
-        check_object(&bytes, &members.clone().into());
+        check_object(&bytes, &members.into());
     }
 }
 

@@ -4,11 +4,10 @@
 
 use firegate_files::configuration::AppCheck;
 use http::HeaderName;
-use serde_json::Value;
 
 use crate::facts::RequestFacts;
 use crate::identity::{KeyRing, KeyState, Obstacle, TokenKind};
-use crate::jose::CompactJws;
+use crate::jose::{CompactJws, JsonValue};
 use crate::limits::{APP_CHECK_TOKEN_LIFETIME_MAX, APP_ID_BYTES_MAX};
 use crate::reason::Reason;
 use crate::time::UnixTime;
@@ -100,12 +99,13 @@ fn header(jws: &CompactJws<'_>) -> Result<(), Obstacle> {
 
 /// An array of strings that contains the project.
 fn audience(jws: &CompactJws<'_>, project: &str) -> Result<(), Obstacle> {
-    let Some(Value::Array(audiences)) = jws.payload().get("aud") else {
+    let Some(JsonValue::Array(audiences)) = jws.payload().get("aud") else {
         return Err(invalid("`aud`", "is not an array"));
     };
-    let is_projects =
-        |audience: &Value| audience.as_str().and_then(|text| text.strip_prefix("projects/")) == Some(project);
-    if !audiences.iter().all(Value::is_string) || !audiences.iter().any(is_projects) {
+    let is_projects = |audience: JsonValue<'_>| {
+        audience.as_str().and_then(|text| text.strip_prefix("projects/")) == Some(project)
+    };
+    if !audiences.iter().all(|audience| audience.as_str().is_some()) || !audiences.iter().any(is_projects) {
         return Err(invalid("`aud`", "does not name this project"));
     }
     Ok(())
@@ -113,7 +113,7 @@ fn audience(jws: &CompactJws<'_>, project: &str) -> Result<(), Obstacle> {
 
 fn times(jws: &CompactJws<'_>, rules: &AppCheckRules<'_>, now: UnixTime) -> Result<(), Obstacle> {
     let time = |part: &'static str, claim: &str| {
-        let seconds = jws.payload().get(claim).and_then(Value::as_i64);
+        let seconds = jws.payload().integer(claim);
         seconds.map(UnixTime::from_seconds).ok_or_else(|| invalid(part, "is not a whole number of seconds"))
     };
     let expires_at = time("`exp`", "exp")?;

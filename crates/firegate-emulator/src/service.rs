@@ -130,7 +130,7 @@ impl Shared {
         if !audience.is_some_and(|audience| self.options.audiences.iter().any(|own| own == audience)) {
             return Err(AssertionError::Audience(json!(audience)));
         }
-        let expires_at = token.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+        let expires_at = token.payload().integer("exp").map(UnixTime::from_seconds);
         if expires_at.is_none_or(|expires_at| expires_at <= self.options.clock.now()) {
             return Err(AssertionError::Expired);
         }

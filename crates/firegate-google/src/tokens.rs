@@ -39,8 +39,7 @@ impl IdToken {
         }
         let expires_at = token
             .payload()
-            .get("exp")
-            .and_then(serde_json::Value::as_i64)
+            .integer("exp")
             .map(UnixTime::from_seconds)
             .ok_or(FaultSource::Unusable("the token has no expiry"))?;
         if expires_at.since(now) < TOKEN_REMAINING_MIN {

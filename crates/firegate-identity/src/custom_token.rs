@@ -74,7 +74,7 @@ pub(crate) fn read(
     if !is_proven {
         return Err(ApiError::InvalidCustomToken("The signature is not valid for this project"));
     }
-    let expires_at = token.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+    let expires_at = token.payload().integer("exp").map(UnixTime::from_seconds);
     if expires_at.is_none_or(|expires_at| expires_at <= now) {
         return Err(ApiError::InvalidCustomToken("The custom token has expired"));
     }

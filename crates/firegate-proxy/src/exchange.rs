@@ -146,7 +146,7 @@ impl RequestContext<'_> {
         let bearer = bearer.ok_or_else(missing)?;
         let token = bearer.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(missing)?;
         let claims = CompactJws::parse(token).map_err(|_| missing())?;
-        let expires_at = claims.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+        let expires_at = claims.payload().integer("exp").map(UnixTime::from_seconds);
         let expires_in = expires_at.ok_or_else(missing)?.since(self.door.shared.now());
         Ok(Issued { token: token.to_owned(), token_type: ID_TOKEN_TYPE, expires_in })
     }

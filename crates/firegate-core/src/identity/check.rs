@@ -7,7 +7,7 @@ use super::keys::SignatureVerdict;
 use super::{IdentityRules, KeyRing, KeyState, TokenKind};
 use crate::app_check::APP_CHECK_ISSUER_PREFIX;
 use crate::assertion::EXCHANGED_TOKEN_TYPE;
-use crate::jose::CompactJws;
+use crate::jose::{CompactJws, JsonValue};
 use crate::limits::SUBJECT_CHARACTERS_MAX;
 use crate::reason::Reason;
 use crate::snapshot::Backend;
@@ -264,8 +264,8 @@ impl<'a> Examined<'a> {
         describe(self.jws.payload().get(name))
     }
 
-    fn firebase(&self, name: &str) -> Option<&Value> {
-        self.jws.payload().get("firebase").and_then(|firebase| firebase.get(name))
+    fn firebase(&self, name: &str) -> Option<JsonValue<'a>> {
+        self.jws.payload().get("firebase")?.as_object()?.get(name)
     }
 
     fn time(&self, claim: &'static str) -> Result<UnixTime, Obstacle> {
@@ -335,8 +335,8 @@ pub(crate) fn forbidden_header_member(jws: &CompactJws<'_>) -> Option<&'static s
     FORBIDDEN_HEADER_MEMBERS.into_iter().find(|member| jws.header().contains_key(member))
 }
 
-fn describe(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".to_owned(), Value::to_string)
+fn describe(value: Option<JsonValue<'_>>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |value| Value::from(value).to_string())
 }
 
 fn deny<T>(reason: Reason) -> Result<T, Obstacle> {
@@ -365,11 +365,11 @@ fn header(examined: &Examined<'_>) -> Result<(), Obstacle> {
     let typ = if examined.profile() == TokenKind::ExchangedToken { EXCHANGED_TOKEN_TYPE } else { "JWT" };
     match header.get("typ") {
         None if typ == "JWT" => {}
-        Some(Value::String(found)) if found == typ => {}
+        Some(JsonValue::String(found)) if found == typ => {}
         _ => return deny(Reason::TokenHeaderNotAllowed { member: "typ" }),
     }
     match header.get("kid") {
-        Some(Value::String(key_id)) if !key_id.is_empty() => Ok(()),
+        Some(JsonValue::String(key_id)) if !key_id.is_empty() => Ok(()),
         None if examined.is_unsigned() => Ok(()),
         _ => deny(Reason::TokenHeaderNotAllowed { member: "kid" }),
     }
@@ -382,8 +382,8 @@ fn audience(examined: &Examined<'_>) -> Result<(), Obstacle> {
         TokenKind::IdToken | TokenKind::SessionCookie | TokenKind::AppCheck => {}
     }
     match examined.jws.payload().get("aud") {
-        Some(Value::String(project)) if *project == examined.rules.project => Ok(()),
-        Some(Value::String(project)) => deny(wrong_project(examined.rules, project)),
+        Some(JsonValue::String(project)) if project == examined.rules.project => Ok(()),
+        Some(JsonValue::String(project)) => deny(wrong_project(examined.rules, project)),
         Some(_) => invalid("aud", "is not a string"),
         None => invalid("aud", "is missing"),
     }
@@ -400,9 +400,9 @@ fn exchanged_audience(audiences: Audiences<'_>) -> String {
 /// The one audience, exactly as it is written.
 fn one_audience(examined: &Examined<'_>, accepted: &[String]) -> Result<(), Obstacle> {
     match examined.jws.payload().get("aud") {
-        Some(Value::String(audience)) if accepted.contains(audience) => Ok(()),
-        Some(Value::String(audience)) => {
-            deny(Reason::TokenWrongAudience { expected: accepted.to_vec(), found: audience.clone() })
+        Some(JsonValue::String(audience)) if accepted.iter().any(|accepted| accepted == audience) => Ok(()),
+        Some(JsonValue::String(audience)) => {
+            deny(Reason::TokenWrongAudience { expected: accepted.to_vec(), found: audience.to_owned() })
         }
         Some(_) => invalid("aud", "is not a string"),
         None => invalid("aud", "is missing"),
@@ -411,16 +411,27 @@ fn one_audience(examined: &Examined<'_>, accepted: &[String]) -> Result<(), Obst
 
 fn subject(examined: &Examined<'_>) -> Result<(), Obstacle> {
     match examined.jws.payload().get("sub") {
-        Some(Value::String(uid)) if uid.is_empty() => invalid("sub", "is empty"),
-        Some(Value::String(uid)) if uid.encode_utf16().count() > SUBJECT_CHARACTERS_MAX => {
+        Some(JsonValue::String("")) => invalid("sub", "is empty"),
+        // There are no more characters than bytes.
+        Some(JsonValue::String(uid))
+            if uid.len() > SUBJECT_CHARACTERS_MAX && uid.encode_utf16().count() > SUBJECT_CHARACTERS_MAX =>
+        {
             invalid("sub", "is longer than 128 characters")
         }
-        Some(Value::String(uid)) if uid.chars().any(char::is_control) => {
+        Some(JsonValue::String(uid)) if has_control_character(uid) => {
             invalid("sub", "holds a control character")
         }
-        Some(Value::String(_)) => Ok(()),
+        Some(JsonValue::String(_)) => Ok(()),
         Some(_) => invalid("sub", "is not a string"),
         None => invalid("sub", "is missing"),
+    }
+}
+
+/// Nearly every text is ASCII, and of that many bytes are looked at at once.
+fn has_control_character(text: &str) -> bool {
+    match text.is_ascii() {
+        true => text.bytes().fold(false, |found, byte| found | byte.is_ascii_control()),
+        false => text.chars().any(char::is_control),
     }
 }
 
@@ -429,34 +440,37 @@ fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
     match payload.get("email") {
         None => {}
         // Control characters would end up in a header towards the service.
-        Some(Value::String(email)) if !email.chars().any(char::is_control) => {}
+        Some(JsonValue::String(email)) if !has_control_character(email) => {}
         Some(_) => return invalid("email", "is not a plain string"),
     }
-    if payload.get("email_verified").is_some_and(|verified| !verified.is_boolean()) {
+    if payload.get("email_verified").is_some_and(|verified| verified.as_bool().is_none()) {
         return invalid("email_verified", "is not true or false");
     }
     if examined.profile() == TokenKind::GoogleIdToken {
         // Without a verified address it is nobody whom a member could name; and a person with a Google account is no caller, but
         // somebody who should sign in to Firebase with it.
-        return match (payload.get("email").and_then(Value::as_str), payload.get("email_verified")) {
-            (Some(email), Some(Value::Bool(true))) if email.ends_with(SERVICE_ACCOUNT_DOMAIN) => Ok(()),
-            (Some(_), Some(Value::Bool(true))) => deny(Reason::TokenIsGoogleIdToken),
+        return match (payload.text("email"), payload.get("email_verified")) {
+            (Some(email), Some(JsonValue::Bool(true))) if email.ends_with(SERVICE_ACCOUNT_DOMAIN) => Ok(()),
+            (Some(_), Some(JsonValue::Bool(true))) => deny(Reason::TokenIsGoogleIdToken),
             _ => invalid("email", "is missing or not verified"),
         };
     }
-    if payload.get("user_id").is_some_and(|user_id| Some(user_id) != payload.get("sub")) {
+    if payload
+        .get("user_id")
+        .is_some_and(|user_id| user_id.as_str().is_none() || user_id.as_str() != payload.text("sub"))
+    {
         return invalid("user_id", "differs from `sub`");
     }
-    if !payload.get("firebase").is_some_and(Value::is_object) {
+    if payload.get("firebase").and_then(JsonValue::as_object).is_none() {
         return invalid("firebase", "is not an object");
     }
     match examined.firebase("tenant") {
         None => {}
-        Some(Value::String(tenant)) if !tenant.is_empty() => {}
+        Some(JsonValue::String(tenant)) if !tenant.is_empty() => {}
         Some(_) => return invalid("firebase.tenant", "is not a non-empty string"),
     }
     match examined.firebase("sign_in_provider") {
-        Some(Value::String(_)) => Ok(()),
+        Some(JsonValue::String(_)) => Ok(()),
         _ => invalid("firebase.sign_in_provider", "is not a string"),
     }
 }
@@ -521,7 +535,7 @@ fn signature(examined: &Examined<'_>) -> Result<(), Obstacle> {
 }
 
 fn tenant(examined: &Examined<'_>) -> Result<(), Obstacle> {
-    let Some(tenant) = examined.firebase("tenant").and_then(Value::as_str) else { return Ok(()) };
+    let Some(tenant) = examined.firebase("tenant").and_then(JsonValue::as_str) else { return Ok(()) };
     match &examined.rules.users.tenants {
         Tenants::Any => Ok(()),
         Tenants::Listed(tenants) if tenants.iter().any(|accepted| accepted.as_str() == tenant) => Ok(()),
@@ -530,7 +544,7 @@ fn tenant(examined: &Examined<'_>) -> Result<(), Obstacle> {
 }
 
 fn anonymous(examined: &Examined<'_>) -> Result<(), Obstacle> {
-    let is_anonymous = examined.firebase("sign_in_provider").and_then(Value::as_str) == Some("anonymous");
+    let is_anonymous = examined.firebase("sign_in_provider").and_then(JsonValue::as_str) == Some("anonymous");
     match examined.rules.users.anonymous {
         Anonymous::Deny if is_anonymous => deny(Reason::AnonymousUserNotAccepted),
         Anonymous::Allow | Anonymous::Deny => Ok(()),

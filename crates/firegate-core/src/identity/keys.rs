@@ -1,8 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{ReadTokens, TokenKind};
 use crate::jose::{CompactJws, KeySet, PublicKey};
 use crate::time::UnixTime;
@@ -83,7 +81,7 @@ impl KeyRing {
         let verdict = verify();
         // A token that does not say when it ends is refused, so nothing is kept of it.
         if verdict == SignatureVerdict::Good
-            && let Some(expires_at) = token.payload().get("exp").and_then(Value::as_i64)
+            && let Some(expires_at) = token.payload().integer("exp")
         {
             verified.insert(digest, UnixTime::from_seconds(expires_at));
         }

@@ -83,7 +83,7 @@ impl GoogleAccount {
             let found = jws.payload_text(claim).map(str::to_owned);
             found.ok_or(Obstacle::Denied(Reason::TokenClaimInvalid { claim, why: "is missing" }))
         };
-        let expires_at = jws.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+        let expires_at = jws.payload().integer("exp").map(UnixTime::from_seconds);
         Ok(Self {
             email: text("email")?,
             subject: text("sub")?,

@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::{Obstacle, TokenKind};
-use crate::jose::CompactJws;
+use crate::jose::{CompactJws, JsonValue};
 use crate::reason::Reason;
 use crate::time::UnixTime;
 
@@ -59,22 +59,24 @@ impl User {
         let (mut uid, mut email, mut email_verified) = (None, None, false);
         let (mut auth_time, mut expires_at, mut firebase) = (None, None, None);
         let mut claims = Map::new();
-        for (name, value) in jws.into_members() {
-            match (&*name, value) {
-                ("sub", Value::String(text)) => uid = Some(text),
-                ("email", Value::String(text)) => email = Some(text),
-                ("email_verified", value) => email_verified = value == Value::Bool(true),
+        for (name, value) in jws.payload().iter() {
+            match (name, value) {
+                ("sub", JsonValue::String(text)) => uid = Some(text.to_owned()),
+                ("email", JsonValue::String(text)) => email = Some(text.to_owned()),
+                ("email_verified", value) => email_verified = value.as_bool() == Some(true),
                 ("auth_time", value) => auth_time = value.as_i64().map(UnixTime::from_seconds),
                 ("exp", value) => expires_at = value.as_i64().map(UnixTime::from_seconds),
-                ("firebase", Value::Object(members)) => firebase = Some(members),
+                ("firebase", JsonValue::Object(members)) => firebase = Some(members),
                 // An exchanged token has the user's own nested.
-                ("claims", Value::Object(nested)) if kind == TokenKind::ExchangedToken => claims = nested,
+                ("claims", JsonValue::Object(nested)) if kind == TokenKind::ExchangedToken => {
+                    claims = nested.into();
+                }
                 (name, _) if kind == TokenKind::ExchangedToken || is_registered(name) => {}
-                (_, value) => drop(claims.insert(name.into_owned(), value)),
+                (_, value) => drop(claims.insert(name.to_owned(), value.into())),
             }
         }
         let firebase = firebase.ok_or(invalid("firebase", "is not an object"))?;
-        let text = |name: &str| firebase.get(name).and_then(Value::as_str).map(str::to_owned);
+        let text = |name: &str| firebase.text(name).map(str::to_owned);
         Ok(Self {
             project: project.to_owned(),
             tenant: text("tenant"),
@@ -88,7 +90,7 @@ impl User {
             expires_at: expires_at.ok_or(invalid("exp", "is missing"))?,
             payload_segment,
             token_digest,
-            firebase,
+            firebase: firebase.into(),
         })
     }
 }

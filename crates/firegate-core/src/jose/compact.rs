@@ -6,22 +6,24 @@ use std::sync::OnceLock;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use serde_json::{Map, Value};
 
-use super::members::Members;
+use super::base64url::decode_base64url;
 use super::sha256;
-use super::sign::decode_base64url;
-use super::strict_json;
+use super::strict_json::{JsonDocument, JsonObject};
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_MEMBERS_MAX, TOKEN_VALUES_MAX};
 
 /// A compact JWS taken apart: syntax is proven, the signature is not.
 #[derive(Clone, Debug)]
 pub struct CompactJws<'a> {
     text: Cow<'a, str>,
-    header: Members,
-    payload: Members,
+    header: JsonDocument,
+    payload: JsonDocument,
     signature: Vec<u8>,
     signing_input_bytes: usize,
     signed_digest: OnceLock<Digest>,
     digest: OnceLock<[u8; 32]>,
+    /// The fingerprint of the first keys that it was named with, and that name: a token that is kept is nearly always judged by
+    /// the same ones.
+    pub(super) named: OnceLock<([u8; 32], [u8; 32])>,
 }
 
 /// Why a text is no compact JWS. The closed list names what is wrong and quotes nothing of the token.
@@ -50,17 +52,11 @@ impl<'a> CompactJws<'a> {
         if text.len() > TOKEN_BYTES_MAX {
             return Err(CompactJwsError::TooLong);
         }
-        let mut parts = text.split('.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(CompactJwsError::PartCount);
-        };
+        let (header, payload, signature) = parts(text).ok_or(CompactJwsError::PartCount)?;
         let object = |part: &str, name| {
             let bytes = decode_base64url(part).ok_or(CompactJwsError::Base64(name))?;
-            let text = str::from_utf8(&bytes).map_err(|_| CompactJwsError::Json(name))?;
-            strict_json::parse_members(text, TOKEN_VALUES_MAX, TOKEN_MEMBERS_MAX)
-                .map_err(|_| CompactJwsError::Json(name))
+            let object = JsonDocument::read(bytes, TOKEN_VALUES_MAX, TOKEN_MEMBERS_MAX);
+            object.map_err(|_| CompactJwsError::Json(name))
         };
         Ok(Self {
             text: Cow::Borrowed(text),
@@ -70,6 +66,7 @@ impl<'a> CompactJws<'a> {
             signing_input_bytes: header.len() + 1 + payload.len(),
             signed_digest: OnceLock::new(),
             digest: OnceLock::new(),
+            named: OnceLock::new(),
         })
     }
 
@@ -80,9 +77,10 @@ impl<'a> CompactJws<'a> {
 
     /// The same with a text of its own.
     pub(crate) fn into_owned(self) -> CompactJws<'static> {
-        let Self { text, header, payload, signature, signing_input_bytes, signed_digest, digest } = self;
+        let Self { text, header, payload, signature, signing_input_bytes, signed_digest, digest, named } =
+            self;
         let text = Cow::Owned(text.into_owned());
-        CompactJws { text, header, payload, signature, signing_input_bytes, signed_digest, digest }
+        CompactJws { text, header, payload, signature, signing_input_bytes, signed_digest, digest, named }
     }
 
     /// Names the whole token by SHA-256, made once: the hash of what is signed, which the signature needs too, and of the
@@ -97,33 +95,28 @@ impl<'a> CompactJws<'a> {
     }
 
     /// The header's members.
-    pub fn header(&self) -> &Members {
-        &self.header
+    pub fn header(&self) -> JsonObject<'_> {
+        self.header.object()
     }
 
     /// The payload's members, not yet proven to be anyone's words.
-    pub fn payload(&self) -> &Members {
-        &self.payload
+    pub fn payload(&self) -> JsonObject<'_> {
+        self.payload.object()
     }
 
     /// The payload, leaving the rest.
     pub fn into_payload(self) -> Map<String, Value> {
-        self.payload.into()
-    }
-
-    /// The payload's members, leaving the rest.
-    pub(crate) fn into_members(self) -> Members {
-        self.payload
+        self.payload().into()
     }
 
     /// A header member that is a string.
     pub fn header_text(&self, name: &str) -> Option<&str> {
-        self.header.get(name).and_then(Value::as_str)
+        self.header().text(name)
     }
 
     /// A payload member that is a string.
     pub fn payload_text(&self, name: &str) -> Option<&str> {
-        self.payload.get(name).and_then(Value::as_str)
+        self.payload().text(name)
     }
 
     /// `header.payload`, the bytes under the signature.
@@ -140,6 +133,15 @@ impl<'a> CompactJws<'a> {
     pub fn signature(&self) -> &[u8] {
         &self.signature
     }
+}
+
+/// The three parts of a text that has exactly two dots. The first one is soon found from the start and the last one from the
+/// end; that there is none between them is found fastest by looking at every byte.
+fn parts(text: &str) -> Option<(&str, &str, &str)> {
+    let (header, rest) = text.split_once('.')?;
+    let (payload, signature) = rest.rsplit_once('.')?;
+    let has_dot = payload.bytes().fold(false, |found, byte| found | (byte == b'.'));
+    (!has_dot).then_some((header, payload, signature))
 }
 
 #[cfg(test)]

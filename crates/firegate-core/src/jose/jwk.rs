@@ -9,10 +9,10 @@ use aws_lc_rs::signature::{
 };
 use serde_json::{Map, Value};
 
+use super::base64url::decode_base64url;
 use super::compact::CompactJws;
 use super::roca::is_roca_modulus;
 use super::sha256;
-use super::sign::decode_base64url;
 use super::strict_json;
 use crate::limits::{KEY_SET_KEYS_MAX, RSA_MODULUS_BITS_MIN};
 
@@ -133,10 +133,14 @@ impl KeySet {
     /// Names a token together with these very keys: a verdict about its signature is valid under this name alone, and under
     /// another one as soon as the keys are others.
     pub fn digest_of(&self, token: &CompactJws<'_>) -> [u8; 32] {
-        let mut both = [0; 64];
-        both[..32].copy_from_slice(&self.fingerprint);
-        both[32..].copy_from_slice(token.digest());
-        sha256(&both)
+        let name = || {
+            let mut both = [0; 64];
+            both[..32].copy_from_slice(&self.fingerprint);
+            both[32..].copy_from_slice(token.digest());
+            sha256(&both)
+        };
+        let (fingerprint, known) = token.named.get_or_init(|| (self.fingerprint, name()));
+        if *fingerprint == self.fingerprint { *known } else { name() }
     }
 
     /// The keys that were not taken.

@@ -4,20 +4,21 @@
 //! The algorithm is never taken from a token. A verifier holds keys of one algorithm and checks with that one; the
 //! header's `alg` is only compared with it.
 
+mod base64url;
 mod compact;
 mod jwk;
-mod members;
 mod roca;
 mod self_test;
 mod sign;
 pub mod strict_json;
 
+pub(crate) use base64url::decode_base64_freely;
+pub use base64url::{decode_base64url, encode_base64url};
 pub use compact::{CompactJws, CompactJwsError};
 pub use jwk::{KeySet, KeySetError, PublicKey, RefusedKey};
-pub use members::Members;
 pub use self_test::{SelfTestError, self_test};
-pub(crate) use sign::decode_base64_freely;
-pub use sign::{EcdsaP256Signer, RsaSigner, SignError, decode_base64url, encode_base64url, es256_public_jwk};
+pub use sign::{EcdsaP256Signer, RsaSigner, SignError, es256_public_jwk};
+pub use strict_json::{JsonDocument, JsonObject, JsonValue};
 
 use aws_lc_rs::digest::{SHA256, digest};
 

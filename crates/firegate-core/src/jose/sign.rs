@@ -10,12 +10,10 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
     RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
 };
-use base64::Engine;
-use base64::alphabet::URL_SAFE;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use x509_parser::prelude::FromDer;
+
+use super::encode_base64url;
 
 /// Why a key could not be made, read or used. Nothing of the key is in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,26 +24,6 @@ pub enum SignError {
     /// The cryptographic library refused to sign or to generate a key.
     #[error("the cryptographic library refused the operation")]
     Operation,
-}
-
-/// The unpadded base64url form of RFC 7515, section 2.
-pub fn encode_base64url(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Reads canonical unpadded base64url; anything else, trailing bits included, is `None`.
-pub fn decode_base64url(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
-}
-
-/// Reads what can be read of base64 in either alphabet, with or without padding: not to believe it, but to know what somebody
-/// else might. Nothing of it if there is a character that is in neither.
-pub(crate) fn decode_base64_freely(text: &str) -> Vec<u8> {
-    let config = GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let text = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
-    GeneralPurpose::new(&URL_SAFE, config).decode(text).unwrap_or_default()
 }
 
 fn signing_input(header: &Value, payload: &Value) -> String {

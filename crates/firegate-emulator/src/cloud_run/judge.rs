@@ -3,10 +3,9 @@
 
 use std::fmt;
 
-use firegate_core::jose::{CompactJws, CompactJwsError, KeySet};
+use firegate_core::jose::{CompactJws, CompactJwsError, JsonValue, KeySet};
 use firegate_core::time::UnixTime;
 use http::{HeaderMap, HeaderName, header};
-use serde_json::Value;
 use url::Url;
 
 use crate::google::ServiceAccount;
@@ -410,13 +409,13 @@ fn validate(
         return Err(RefusalCause::BadSignature);
     }
     check_audience(service, &token, statuses)?;
-    let expired_at = token.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+    let expired_at = token.payload().integer("exp").map(UnixTime::from_seconds);
     let expired_at = expired_at.ok_or(RefusalCause::MissingClaim("exp"))?;
     if expired_at <= now {
         return Err(RefusalCause::Expired { expired_at, now });
     }
     let subject = token.payload_text("sub").ok_or(RefusalCause::MissingClaim("sub"))?.to_owned();
-    let is_verified = token.payload().get("email_verified").and_then(Value::as_bool) == Some(true);
+    let is_verified = token.payload().get("email_verified").and_then(JsonValue::as_bool) == Some(true);
     let email = token.payload_text("email").filter(|_| is_verified).map(str::to_owned);
     Ok((which, Caller { email, subject }))
 }

@@ -7,7 +7,7 @@ use axum::extract::State as Extract;
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
-use firegate_core::jose::{CompactJws, Members};
+use firegate_core::jose::{CompactJws, JsonObject};
 use firegate_core::time::UnixTime;
 use serde_json::{Map, Value, json};
 
@@ -111,8 +111,8 @@ async fn verify<'a>(state: &'a State, assertion: &CompactJws<'_>) -> Result<&'a 
 }
 
 /// Whether an assertion with these claims is of now, and short-lived.
-pub(crate) fn is_timely(claims: &Members, now: UnixTime) -> bool {
-    let seconds = |name| claims.get(name).and_then(Value::as_i64).map(UnixTime::from_seconds);
+pub(crate) fn is_timely(claims: JsonObject<'_>, now: UnixTime) -> bool {
+    let seconds = |name| claims.integer(name).map(UnixTime::from_seconds);
     let (Some(issued_at), Some(expires_at)) = (seconds("iat"), seconds("exp")) else { return false };
     issued_at <= now.plus(CLOCK_SKEW)
         && expires_at > now.minus(CLOCK_SKEW)

@@ -7,7 +7,7 @@ use axum::extract::State as Extract;
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
-use firegate_core::jose::CompactJws;
+use firegate_core::jose::{CompactJws, JsonValue};
 use serde_json::{Map, Value, json};
 
 use super::State;
@@ -97,14 +97,14 @@ async fn verify(
     }
     check_audience(provider, &token)?;
     let now = state.options.clock.now();
-    let expires_at = token.payload().get("exp").and_then(Value::as_i64);
+    let expires_at = token.payload().integer("exp");
     if expires_at.is_none_or(|expires_at| expires_at <= now.as_seconds()) {
         let shown = expires_at.map_or_else(|| "nothing".to_owned(), |seconds| seconds.to_string());
         return Err(invalid(format!(
             "The ID Token is stale to sign-in: its exp is {shown}, and it is {now}."
         )));
     }
-    let issued_at = token.payload().get("iat").and_then(Value::as_i64);
+    let issued_at = token.payload().integer("iat");
     if issued_at.is_none_or(|issued_at| issued_at > now.plus(CLOCK_SKEW).as_seconds()) {
         return Err(invalid("The ID Token has no iat, or one in the future.".to_owned()));
     }
@@ -124,8 +124,8 @@ async fn verify(
 
 fn check_audience(provider: &WorkloadIdentityProvider, token: &CompactJws<'_>) -> Result<(), OAuthError> {
     let audiences = match token.payload().get("aud") {
-        Some(Value::String(audience)) => vec![audience.as_str()],
-        Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).collect(),
+        Some(JsonValue::String(audience)) => vec![audience],
+        Some(JsonValue::Array(audiences)) => audiences.iter().filter_map(JsonValue::as_str).collect(),
         _ => Vec::new(),
     };
     if audiences.iter().any(|audience| provider.accepts_audience(audience)) {

@@ -245,7 +245,7 @@ async fn unsigned_tokens_are_the_reference_emulators() {
     let server = Server::start_with(Setup { token_signing: TokenSigning::None, ..Setup::default() }).await;
     let user = server.sign_up("alice@example.com").await;
     let token = CompactJws::parse(text(&user, "idToken")).unwrap();
-    assert_eq!(Value::Object(token.header().clone().into()), json!({ "alg": "none", "typ": "JWT" }));
+    assert_eq!(Value::Object(token.header().into()), json!({ "alg": "none", "typ": "JWT" }));
     assert!(token.signature().is_empty());
     server.user("lookup", json!({ "idToken": user["idToken"] })).await.success();
     server.stop().await;

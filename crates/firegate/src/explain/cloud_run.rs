@@ -11,7 +11,6 @@ use firegate_files::configuration::Credential;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::firegate_door::DoorVerdict;
 
@@ -117,7 +116,7 @@ fn without_keys(
         return unrefused(url, DoorVerdict::Refused);
     };
     let audience = jws.payload_text("aud").unwrap_or_default();
-    let expires = jws.payload().get("exp").and_then(Value::as_i64).map(UnixTime::from_seconds);
+    let expires = jws.payload().integer("exp").map(UnixTime::from_seconds);
     let cause = if !service.audiences.iter().any(|accepted| accepted == audience) {
         Some(RefusalCause::Audience { found: audience.to_owned(), accepted: service.audiences.clone() })
     } else {

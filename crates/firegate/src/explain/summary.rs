@@ -174,8 +174,8 @@ impl TokenSummary {
         let form = TokenForm::of(token, parsed);
         let unsigned = token.rsplit_once('.').map(|(rest, _)| format!("{rest}.")).unwrap_or_default();
         let (header, claims) = match (parsed, CompactJws::parse(&unsigned)) {
-            (Ok(jws), _) => (jws.header().clone().into(), jws.payload().clone().into()),
-            (Err(_), Ok(rest)) => (rest.header().clone().into(), rest.into_payload()),
+            (Ok(jws), _) => (jws.header().into(), jws.payload().into()),
+            (Err(_), Ok(rest)) => (rest.header().into(), rest.into_payload()),
             (Err(_), Err(_)) => (Map::new(), Map::new()),
         };
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);

@@ -66,7 +66,7 @@ pub(super) async fn verify(state: &State, token: &str) -> Result<Option<Verified
 fn read(state: &State, token: &CompactJws<'_>) -> Option<VerifiedToken> {
     let number = &state.options.project_number;
     let is_of_project = token.payload_text("iss") == Some(&format!("{ISSUER}{number}"));
-    let expires_at = UnixTime::from_seconds(token.payload().get("exp")?.as_i64()?);
+    let expires_at = UnixTime::from_seconds(token.payload().integer("exp")?);
     let is_timely = state.options.clock.now() < expires_at;
     let token_id = token.payload_text("jti")?.to_owned();
     (is_of_project && is_timely).then_some(VerifiedToken { token_id, expires_at })
