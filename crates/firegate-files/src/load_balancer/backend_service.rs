@@ -37,6 +37,8 @@ pub struct GroupReference {
     pub project: Option<String>,
     /// Its name.
     pub name: String,
+    /// Whether it gets no requests: its capacity is scaled to nothing.
+    pub is_drained: bool,
     /// Where it stands.
     pub place: Option<Place>,
 }
@@ -68,7 +70,6 @@ fn service(message: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<Backe
         message.report_field("name", diagnostics, found);
         return None;
     };
-    let groups = message.list("backends").filter_map(|backend| backend.get("group"));
     let policy = |field: &str| {
         let policy = message.get(field)?;
         Some(PolicyReference { name: policy.resource_name()?.to_owned(), place: policy.place() })
@@ -76,7 +77,7 @@ fn service(message: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<Backe
     let iap = message.get("iap").and_then(|iap| iap.get("enabled"));
     Some(BackendService {
         name,
-        groups: groups.filter_map(|group| GroupReference::of(&group)).collect(),
+        groups: message.list("backends").filter_map(|backend| group(&backend, diagnostics)).collect(),
         security_policy: policy("securityPolicy"),
         edge_security_policy: policy("edgeSecurityPolicy"),
         is_behind_iap: iap.is_some_and(|enabled| enabled.boolean() != Some(false)),
@@ -87,6 +88,18 @@ fn service(message: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<Backe
         },
         place: message.get("name").and_then(|name| name.place()),
     })
+}
+
+/// The group of one of its backends, and whether it is drained.
+fn group(backend: &Located<'_>, diagnostics: &mut Diagnostics) -> Option<GroupReference> {
+    let scaler = backend.get("capacityScaler");
+    let scale = scaler.as_ref().and_then(|scaler| scaler.number()).unwrap_or(1.0);
+    if let Some(scaler) = scaler.filter(|_| scale > 0.0 && scale < 1.0) {
+        let message = "a part of the capacity has no effect here, only `0` has";
+        let hint = "Firegate prefers the endpoint with the fewest requests; with `0` the group gets none";
+        scaler.report(diagnostics, Part::Value, Diagnostic::note(code::BACKEND_SERVICE, message).hint(hint));
+    }
+    GroupReference::of(&backend.get("group")?, scale <= 0.0)
 }
 
 /// Headers as `Name:value`, in which variables stand in braces. What the client sent by a name is replaced: the value is the
@@ -127,7 +140,7 @@ pub(super) fn url_segment(url: &str, word: &str) -> Option<String> {
 }
 
 impl GroupReference {
-    fn of(group: &Located<'_>) -> Option<Self> {
+    fn of(group: &Located<'_>, is_drained: bool) -> Option<Self> {
         let url = group.text()?;
         let segments = url.split('/').collect::<Vec<_>>();
         let collection = segments.len().checked_sub(2).and_then(|at| segments.get(at));
@@ -136,6 +149,7 @@ impl GroupReference {
             region: url_segment(url, "regions"),
             project: url_segment(url, "projects"),
             name: last_segment(url).to_owned(),
+            is_drained,
             place: group.place(),
         })
     }

@@ -101,7 +101,7 @@ static BACKEND: MessageType = MessageType {
     kind: None,
     fields: &[
         Field::kept("balancingMode", Shape::Text),
-        Field::kept("capacityScaler", Shape::Number),
+        Field::evaluated("capacityScaler", Shape::Number),
         Field::kept("customMetrics", Shape::Any),
         Field::kept("description", Shape::Text),
         Field::without_effect("failover", Shape::Boolean, NO_MACHINES),

@@ -76,9 +76,19 @@ impl LoadBalancer {
         let groups: Vec<_> = service
             .groups
             .iter()
+            .filter(|reference| !reference.is_drained)
             .map(|reference| Ok((reference, self.group(reference)?)))
             .collect::<Result<_, _>>()?;
         let Some((_, first)) = groups.first() else {
+            if !service.groups.is_empty() {
+                let message = format!(
+                    "every group of the backend service {} is drained: it would get no request",
+                    quoted(service.name.as_str())
+                );
+                let found = Diagnostic::error(code::ENDPOINT_GROUP, message)
+                    .hint("give one of them a `capacityScaler` above 0, or give the backend a `url`");
+                return Err(Unresolved::at(service.place.as_ref(), found));
+            }
             let message = format!("the backend service {} has no group", quoted(service.name.as_str()));
             let found = Diagnostic::error(code::ENDPOINT_GROUP, message).hint(GIVE_URL);
             return Err(Unresolved::at(service.place.as_ref(), found));
@@ -262,7 +272,8 @@ impl LoadBalancer {
 
     /// What of the services behind a backend service should be known.
     fn warn(&self, service: &BackendService, diagnostics: &mut Diagnostics) {
-        let groups = service.groups.iter().filter_map(|reference| self.group(reference).ok());
+        let used = service.groups.iter().filter(|reference| !reference.is_drained);
+        let groups = used.filter_map(|reference| self.group(reference).ok());
         for group in groups {
             let named = match &group.target {
                 GroupTarget::CloudRun { service, .. } => Some(service),

@@ -221,6 +221,26 @@ fn the_services_that_a_mask_names_are_backends_of_their_own() {
 }
 
 #[test]
+fn a_group_that_is_drained_gets_nothing() {
+    let second = "- capacityScaler: 0.0\n  group: zones/elsewhere/networkEndpointGroups/unknown-neg\nconnectionDraining:";
+    let with_drained = BACKEND_SERVICE.replace("connectionDraining:", second);
+    // It is not even asked for what it is.
+    let endpoints = |service: &str| {
+        let configuration = read(CONFIGURATION, service, GROUP).expect("it is accepted");
+        let backend = configuration.backends.into_values().next().expect("a backend");
+        backend.endpoints().map(|endpoint| endpoint.url.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(endpoints(&with_drained), ["https://orders-abc123-ew.a.run.app/"]);
+    refused(CONFIGURATION, &with_drained.replace("capacityScaler: 0.0", "capacityScaler: 1"), GROUP, "FG602");
+    let all = BACKEND_SERVICE.replace("capacityScaler: 1.0", "capacityScaler: 0");
+    refused(CONFIGURATION, &all, GROUP, "every group of the backend service `api` is drained");
+    let half = BACKEND_SERVICE.replace("capacityScaler: 1.0", "capacityScaler: 0.5");
+    assert_eq!(endpoints(&half), ["https://orders-abc123-ew.a.run.app/"]);
+    let noted = read(CONFIGURATION, &half, GROUP).expect("it is accepted").warnings.to_string();
+    assert!(noted.contains("a part of the capacity has no effect here"), "{noted}");
+}
+
+#[test]
 fn what_cannot_be_resolved_is_refused() {
     refused(
         CONFIGURATION,
