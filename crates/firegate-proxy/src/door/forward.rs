@@ -37,8 +37,8 @@ use crate::stream::{
 };
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
-    FrontRefusal, Handshake, Passage, RequestHeaders, Retries, Sending, ServiceBody, TimeLimits, is_switched,
-    peek, strip_hop_by_hop,
+    FrontRefusal, Handshake, Passage, RequestHeaders, Retries, Sending, ServiceBody, ServiceHost, TimeLimits,
+    is_switched, peek, strip_hop_by_hop,
 };
 
 /// A request on its way.
@@ -100,7 +100,7 @@ impl RequestContext<'_> {
         }
         let sending = Sending {
             target: service_target(head, &forwarding)?,
-            host: route.and_then(RouteEntry::host).and_then(|host| host.parse().ok()),
+            host: service_host(route)?,
             wants_upgrade,
             progress: progress.clone(),
         };
@@ -495,6 +495,13 @@ fn pause_before_retry(
 ) -> Option<Duration> {
     let retries = retries.filter(|retries| retries.cover_answer(response.status(), response.headers()))?;
     response.body_mut().begin_repeat().then(|| retries.spend())
+}
+
+/// The host that the service is told instead of its own. What a checked URL map says is a host; if it were none, the service
+/// would not be asked in its own name instead.
+fn service_host(route: Option<&RouteEntry>) -> Result<Option<ServiceHost>, Refused> {
+    let host = route.and_then(RouteEntry::host).map(str::parse::<ServiceHost>).transpose();
+    host.map_err(|error| fault(Code::Internal, Stage::Upstream, error.to_string()))
 }
 
 /// The path and query as they are forwarded: the path that was matched, or what the route makes of it, and the query without

@@ -22,6 +22,7 @@ mod registry;
 mod resolve;
 mod retries;
 mod service_body;
+mod service_host;
 mod transport;
 mod unanswered;
 
@@ -34,6 +35,7 @@ pub(crate) use registry::Upstreams;
 pub(crate) use resolve::SystemResolver;
 pub(crate) use retries::Retries;
 pub(crate) use service_body::ServiceBody;
+pub(crate) use service_host::ServiceHost;
 
 #[cfg(test)]
 mod tests;

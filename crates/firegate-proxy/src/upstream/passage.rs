@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 use firegate_core::snapshot::Backend;
-use http::uri::{Authority, PathAndQuery};
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -23,6 +23,7 @@ use super::handshake::ask_over_http2;
 use super::load::Load;
 use super::retries::{Miss, Retries};
 use super::service_body::ServiceBody;
+use super::service_host::ServiceHost;
 use super::unanswered::Unanswered;
 use crate::door::Refused;
 use crate::limits::{UPSTREAM_ATTEMPTS_MAX, UPSTREAM_STALE_CONNECTIONS_MAX};
@@ -86,7 +87,7 @@ pub(crate) struct TimeLimits {
 pub(crate) struct Sending {
     pub(crate) target: PathAndQuery,
     /// The host that the service is told, if not its own.
-    pub(crate) host: Option<Authority>,
+    pub(crate) host: Option<ServiceHost>,
     pub(crate) wants_upgrade: bool,
     pub(crate) progress: BodyProgress,
 }
@@ -512,15 +513,16 @@ fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endp
     uri.path_and_query = Some(sending.target.clone());
     match connection {
         Connection::Http1 { .. } => {
-            let host = sending.host.as_ref().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
-            request.headers_mut().insert(header::HOST, host.unwrap_or_else(|| endpoint.host.clone()));
+            let host = sending.host.as_ref().map_or(&endpoint.host, |host| &host.header);
+            request.headers_mut().insert(header::HOST, host.clone());
             *request.version_mut() = Version::HTTP_11;
         }
         Connection::Http2 { .. } => {
             request.headers_mut().remove(header::HOST);
             *request.version_mut() = Version::HTTP_2;
             uri.scheme = Some(endpoint.scheme.clone());
-            uri.authority = Some(sending.host.as_ref().unwrap_or(&endpoint.authority).clone());
+            let authority = sending.host.as_ref().map_or(&endpoint.authority, |host| &host.authority);
+            uri.authority = Some(authority.clone());
             if sending.wants_upgrade {
                 ask_over_http2(request);
             }

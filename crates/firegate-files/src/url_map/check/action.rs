@@ -357,9 +357,14 @@ impl Checker<'_> {
     fn host_to_go_to(&mut self, host: &Located<'_>, code: &'static str) -> Option<String> {
         let text = host.text()?;
         let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
-        let is_name = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-        let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+        let is_label = |label: &str| {
+            let is_character = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            !label.is_empty() && label.bytes().all(is_character)
+        };
+        let is_name = name.split('.').all(is_label);
+        let is_port = port.is_none_or(|port| {
+            port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
         if is_name && is_port && text.len() <= URL_MAP_HOST_CHARACTERS_MAX {
             return Some(text.to_owned());
         }

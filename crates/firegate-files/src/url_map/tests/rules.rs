@@ -302,11 +302,34 @@ fn rewrites_and_redirects() {
             &[&format!("FG311 {at}.pathPrefixRewrite")],
         );
     }
-    check(&rewrite("{prefixMatch: /a}", "{hostRewrite: b.example}"), &[]);
-    check(
-        &rewrite("{prefixMatch: /a}", "{hostRewrite: 'b.example/x'}"),
-        &[&format!("FG311 {at}.hostRewrite")],
-    );
+    for good in ["b.example", "b.example:8443", "b_c.example", "127.0.0.1:80"] {
+        check(&rewrite("{prefixMatch: /a}", &format!("{{hostRewrite: '{good}'}}")), &[]);
+    }
+    for bad in [
+        "",
+        "b.example/x",
+        "b.example:",
+        "b.example:+80",
+        "b.example:0",
+        "b.example:65536",
+        "b.example:80:80",
+        ":80",
+        "a@b.example",
+        "b..example",
+        ".b.example",
+        "b.example.",
+        ".",
+        "b example",
+        "*.example",
+        "[::1]",
+        "bä.example",
+        "b.example?x",
+    ] {
+        check(
+            &rewrite("{prefixMatch: /a}", &format!("{{hostRewrite: '{bad}'}}")),
+            &[&format!("FG311 {at}.hostRewrite")],
+        );
+    }
     check(
         &matcher(
             "pathRules:\n- paths: [/a/*]\n  service: web\n  routeAction: {urlRewrite: {pathPrefixRewrite: /b}}\n",
