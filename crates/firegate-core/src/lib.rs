@@ -7,6 +7,7 @@
 pub mod app_check;
 pub mod armor;
 pub mod assertion;
+pub mod conceal;
 pub mod cors;
 pub mod decision;
 pub mod exchange;

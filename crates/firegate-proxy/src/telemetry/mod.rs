@@ -5,7 +5,6 @@
 //! into a bounded queue ([`LogQueue`]), and one thread writes.
 
 mod access_log;
-mod conceal;
 mod line;
 mod log_queue;
 mod observed_body;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use firegate_core::armor::Screened;
+use firegate_core::conceal;
 use firegate_core::forwarded::Client;
 use firegate_core::observed;
 use firegate_core::reason::Code;
@@ -19,7 +20,6 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::access_log::{AccessLog, AccessLogPolicy};
-use super::conceal;
 use super::line::{AccessLine, Refusal};
 use crate::connection::Arrival;
 use crate::door::Refused;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use firegate_core::conceal;
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Respond, Step, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{AccountStatus, KeyRing, NoKnownAccounts, Principal, TokenKind};
@@ -13,7 +14,6 @@ use firegate_core::reason::{Action, Code, Denial, Fault, Reason, Stage};
 use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
-use firegate_core::token_source::query_without_access_token;
 use firegate_files::configuration::Credential;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
@@ -276,14 +276,10 @@ impl FiregateAnswer {
     }
 }
 
-/// Where a redirect leads, without the token that the client's query may hold: where the host stays the same, it goes along.
+/// Where a redirect leads, as the log would have it: without the token that the client's query may hold. Where the host stays the
+/// same, it goes along.
 pub(super) fn shown_location(answer: &RedirectAnswer) -> String {
-    let location = answer.location.to_str().unwrap_or_default();
-    let Some((address, query)) = location.split_once('?') else { return location.to_owned() };
-    match query_without_access_token(query) {
-        Some(query) => format!("{address}?{query}"),
-        None => address.to_owned(),
-    }
+    String::from_utf8_lossy(&conceal::url(answer.location.as_bytes())).into_owned()
 }
 
 /// What to do about keys that are missing.

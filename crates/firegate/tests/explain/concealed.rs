@@ -51,8 +51,13 @@ fn explained(arguments: &[&str], log: &str) -> String {
 
 #[test]
 fn a_redirects_address_is_told_without_the_token_that_goes_along() {
-    for (query, kept) in [("access_token=secret", "/new"), ("a=1&acc%65ss_token=secret&b=2", "/new?a=1&b=2")]
-    {
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJldmUifQ.c2VjcmV0secret";
+    for (query, kept) in [
+        ("access_token=secret".to_owned(), "/new"),
+        ("a=1&acc%65ss_token=secret&b=2".to_owned(), "/new?a=1&b=2"),
+        (format!("id_token={TOKEN}&b=2"), "/new?id_token=[concealed]&b=2"),
+        (format!("a=1&whatever={TOKEN}"), "/new?a=1&whatever=[concealed]"),
+    ] {
         let url = format!("https://www.example.com/old?{query}");
         for output in ["text", "json"] {
             let told = explained(&["--url", &url, "--output", output], "");

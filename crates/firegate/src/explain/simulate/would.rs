@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use firegate_core::armor::{NoteKind, PolicyRule, RuleOutcome, Screened};
+use firegate_core::conceal::CONCEALED;
 use firegate_core::decision::{Outcome, Respond, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::forwarded::Client;
@@ -29,8 +30,7 @@ use super::chance::Chance;
 use super::recorded::{Recorded, WasKind};
 use super::report::{Change, change};
 
-/// What Firegate's log has in the place of a token, and in that of the rest of a long text.
-const CONCEALED: &str = "[concealed]";
+/// What Firegate's log has in the place of the rest of a long text.
 const CUT: char = '…';
 
 /// The secret of counters that nobody but the log fills.

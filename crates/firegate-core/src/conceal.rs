@@ -1,12 +1,12 @@
-//! What a client sent, as a log may have it: without tokens. A token does not belong into a URL, and is sent there all the
+//! What a client sent, as a log or an explanation may have it: without tokens. A token does not belong into a URL, and is sent there all the
 //! same: by what cannot send a header, and by mistake.
 
 use std::borrow::Cow;
 
-use firegate_core::token_source::query_without_access_token;
+use crate::token_source::query_without_access_token;
 
 /// What stands in the place of a token.
-const CONCEALED: &[u8] = b"[concealed]";
+pub const CONCEALED: &str = "[concealed]";
 
 /// What every JSON object begins with in base64url, and so the header and the payload of every compact JWS.
 const OBJECT: &[u8] = b"eyJ";
@@ -16,7 +16,7 @@ const HEADER_BYTES_MIN: usize = 16;
 
 /// A URL, or the path and query of one, without the query's `access_token` and without what looks like a signed token
 /// anywhere.
-pub(super) fn url(text: &[u8]) -> Cow<'_, [u8]> {
+pub fn url(text: &[u8]) -> Cow<'_, [u8]> {
     let Some(start) = text.iter().position(|byte| *byte == b'?') else { return tokens(text) };
     let (path, query) = text.split_at(start);
     let query = query.get(1..).unwrap_or_default();
@@ -28,14 +28,14 @@ pub(super) fn url(text: &[u8]) -> Cow<'_, [u8]> {
         Ok(Some(kept)) => kept,
         Ok(None) => return tokens(path),
         // What is no UTF-8 is nobody's query; its names cannot be trusted to be what they seem.
-        Err(_) => String::from_utf8_lossy(CONCEALED).into_owned(),
+        Err(_) => CONCEALED.to_owned(),
     };
     let url = [path, b"?", without.as_bytes()].concat();
     Cow::Owned(tokens(&url).into_owned())
 }
 
 /// A text without what looks like a signed token.
-pub(super) fn tokens(text: &[u8]) -> Cow<'_, [u8]> {
+pub fn tokens(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'J') || !has(text, OBJECT) {
         return Cow::Borrowed(text);
     }
@@ -54,7 +54,7 @@ pub(super) fn tokens(text: &[u8]) -> Cow<'_, [u8]> {
         };
         let (token, after) = token.split_at(length);
         kept.extend_from_slice(before);
-        kept.extend_from_slice(if is_token { CONCEALED } else { token });
+        kept.extend_from_slice(if is_token { CONCEALED.as_bytes() } else { token });
         rest = after;
     }
     kept.extend_from_slice(rest);
