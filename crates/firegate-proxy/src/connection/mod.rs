@@ -4,6 +4,8 @@
 mod drain;
 mod frames;
 pub mod framing;
+mod http1;
+mod lent;
 mod preface;
 mod serve;
 

@@ -12,7 +12,7 @@ const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What a connection began with.
 #[derive(Debug)]
 pub(crate) struct Preface {
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) protocol: Protocol,
 }
 
@@ -43,11 +43,6 @@ impl Preface {
         }
         Ok(Self { bytes, protocol: Protocol::Http1 })
     }
-
-    /// The connection with these bytes before the others again.
-    pub(crate) fn rewind<S>(&self, stream: S) -> Rewound<S> {
-        Rewound { before: self.bytes.clone(), read: 0, stream }
-    }
 }
 
 /// A connection whose first bytes were read already.
@@ -56,6 +51,13 @@ pub(crate) struct Rewound<S> {
     before: Vec<u8>,
     read: usize,
     stream: S,
+}
+
+impl<S> Rewound<S> {
+    /// The connection with these bytes before the others again.
+    pub(crate) fn new(before: Vec<u8>, stream: S) -> Self {
+        Self { before, read: 0, stream }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
@@ -124,12 +126,12 @@ mod tests {
         let preface = Preface::read(&mut stream).await;
         assert_eq!(preface.as_ref().ok().map(|preface| preface.protocol), expected, "{bytes:?}");
         if let Ok(preface) = preface {
-            let mut rewound = Rewound { before: preface.bytes.clone(), read: 0, stream };
+            let mut rewound = Rewound::new(preface.bytes.clone(), stream);
             let mut first = vec![0; 2 * bytes.len()];
             let count = rewound.read(&mut first).await.expect("it is read");
             assert_eq!(&first[..count], bytes, "in one piece");
             let mut whole = Vec::new();
-            let mut rewound = Rewound { before: preface.bytes, read: 0, stream };
+            let mut rewound = Rewound::new(preface.bytes, stream);
             rewound.read_to_end(&mut whole).await.expect("it is read");
             assert_eq!(whole, bytes, "nothing is lost");
         }

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, StatusCode};
 use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::Drain;
 use super::frames::MeteredStream;
-use super::framing::{FramedStream, Signals};
+use super::framing::Signals;
+use super::http1;
 use super::preface::{Preface, Protocol, Rewound};
 use crate::door::Door;
 use crate::limits::{
-    HTTP1_READ_BUFFER_BYTES_MAX, HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_TABLE_BYTES_MAX,
-    HTTP2_LOCAL_RESETS_MAX, HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL, HTTP2_SEND_BUFFER_BYTES_MAX,
-    HTTP2_STREAM_WINDOW_BYTES, HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
+    HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_TABLE_BYTES_MAX, HTTP2_LOCAL_RESETS_MAX,
+    HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
+    HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
 };
 use crate::panics::Panics;
 use crate::stream::{ClientConnection, ConnectionEnd, SignsOfUse};
@@ -64,19 +65,23 @@ where
     if arrival.agreed.is_some_and(|agreed| agreed != preface.protocol) {
         return;
     }
-    let protocol = preface.protocol;
-    let stream = preface.rewind(stream);
+    let Preface { bytes, protocol } = preface;
     let served = match protocol {
-        Protocol::Http1 => serve_http1(stream, arrival, door, &watch, &drain).await,
-        Protocol::Http2 => Box::pin(serve_http2(stream, arrival, door, &watch, &drain)).await,
+        Protocol::Http1 => serve_http1(bytes, stream, arrival, door, &watch, &drain).await,
+        Protocol::Http2 => {
+            let stream = Rewound::new(bytes, stream);
+            Box::pin(serve_http2(stream, arrival, door, &watch, &drain)).await
+        }
     };
     if let Some(Err(error)) = served {
         tracing::debug!(%error, peer = %arrival.peer, "a connection ended early");
     }
 }
 
+/// Serves a connection over HTTP/1 that begins with `bytes`.
 async fn serve_http1<S>(
-    stream: Rewound<S>,
+    bytes: Vec<u8>,
+    stream: S,
     arrival: Arrival,
     door: Door,
     watch: &ClientConnection,
@@ -85,36 +90,28 @@ async fn serve_http1<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let signals = Arc::new(Signals::default());
-    let stream = FramedStream::new(stream, Arc::clone(&signals));
-    let (streams, draining) = (watch.streams(), drain.clone());
-    let service = service_fn(move |mut request| {
-        signals.mark(&mut request);
-        let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
-        let draining = draining.clone();
-        // hyper keeps room for this future while a connection is idle, too.
-        let answering = Box::pin(door.clone().answer(request, arrival, streams.clone()));
-        async move {
-            let mut answered = answering.await;
-            let is_switched = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if let Some(signals) = awaiting {
-                signals.answer(is_switched);
+    let service = |signals: Arc<Signals>| {
+        let (door, streams, draining) = (door.clone(), watch.streams(), drain.clone());
+        service_fn(move |mut request| {
+            signals.mark(&mut request);
+            let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
+            let draining = draining.clone();
+            // hyper keeps room for this future while a connection is idle, too.
+            let answering = Box::pin(door.clone().answer(request, arrival, streams.clone()));
+            async move {
+                let mut answered = answering.await;
+                let is_switched = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
+                if let Some(signals) = awaiting {
+                    signals.answer(is_switched);
+                }
+                if draining.has_begun() && !is_switched {
+                    answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answered)
             }
-            if draining.has_begun() && !is_switched {
-                answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answered)
-        }
-    });
-    let connection = http1::Builder::new()
-        // hyper sees whole heads alone, and waits for the next one as long as the connection is not cut.
-        .header_read_timeout(None)
-        .max_buf_size(HTTP1_READ_BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let end = http1::UpgradeableConnection::graceful_shutdown;
-    watch.end_without(SignsOfUse::Bytes);
-    drive(pin!(connection), watch, drain.idle_over(), end).await
+        })
+    };
+    http1::serve(bytes, stream, service, watch, drain).await
 }
 
 async fn serve_http2<S>(
@@ -180,6 +177,14 @@ async fn drive<C: Future>(
         () = stop.cancelled() => {}
     }
     take_no_more(connection.as_mut());
+    finish(connection, watch).await
+}
+
+/// Drives a connection that takes no new requests to its end. `None` if it was cut.
+pub(super) async fn finish<C: Future>(
+    connection: Pin<&mut C>,
+    watch: &ClientConnection,
+) -> Option<C::Output> {
     tokio::select! {
         biased;
         served = connection => Some(served),

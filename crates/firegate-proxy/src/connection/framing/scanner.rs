@@ -98,6 +98,11 @@ impl Scanner {
         }
     }
 
+    /// Whether what comes next belongs to a head.
+    pub fn awaits_head(&self) -> bool {
+        matches!(self.state, State::Head(_))
+    }
+
     /// The request to switch protocols was refused: what follows is the next request.
     pub fn resume(&mut self) {
         if matches!(self.state, State::Switch) {

@@ -1,7 +1,7 @@
 //! What the stream below hyper and the service above it tell each other past it.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
@@ -26,6 +26,7 @@ const NOT_SWITCHED: u8 = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     violation: OnceLock<Violation>,
+    between_requests: AtomicBool,
     switch: AtomicU8,
     waiting: AtomicWaker,
 }
@@ -52,6 +53,17 @@ impl Signals {
         let answer = if is_switched { SWITCHED } else { NOT_SWITCHED };
         self.switch.store(answer, Ordering::Release);
         self.waiting.wake();
+    }
+
+    /// Whoever drives the connection: whether everything that was read belongs to requests that are whole, and no byte of another
+    /// one has come.
+    pub(crate) fn is_between_requests(&self) -> bool {
+        self.between_requests.load(Ordering::Relaxed)
+    }
+
+    /// The stream: whether that is so.
+    pub(super) fn set_between_requests(&self, is_so: bool) {
+        self.between_requests.store(is_so, Ordering::Relaxed);
     }
 
     /// The stream: a head was refused.

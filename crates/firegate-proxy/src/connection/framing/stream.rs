@@ -154,9 +154,13 @@ impl<S: AsyncRead + Unpin> FramedStream<S> {
                 self.refuse(Violation::HeadTimedOut);
                 return Poll::Ready(Ok(true));
             }
-            Poll::Pending => return Poll::Pending,
+            Poll::Pending => {
+                self.signals.set_between_requests(self.held.is_empty() && self.scanner.awaits_head());
+                return Poll::Pending;
+            }
             Poll::Ready(read) => read?,
         }
+        self.signals.set_between_requests(false);
         if buffer.filled().len() == start {
             return Poll::Ready(Ok(false));
         }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub(crate) use self::connection::{ClientConnection, ConnectionEnd, RequestOnConnection, SignsOfUse};
 use self::connection::{Connection, Stalling};
 use super::lease::Lease;
-use crate::limits::{REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
+use crate::limits::{CLIENT_REST_DELAY, REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
 
 /// What a worker has open. Nobody but the worker takes the lock, for a few instructions each time.
 #[derive(Clone, Debug)]
@@ -129,6 +129,8 @@ impl Open {
             } else if is_idle(self.idle_timeout) {
                 tracing::debug!("a connection that nobody uses is closed");
                 stalling.connection.cut.when_idle();
+            } else if is_idle(CLIENT_REST_DELAY) {
+                stalling.rest();
             }
         }
     }
