@@ -18,15 +18,21 @@ const IDLE_CONNECTIONS: usize = 10_000;
 /// How long Firegate may take to come to rest before its memory is looked at.
 const REST: Duration = Duration::from_secs(1);
 
+/// How long after its last request a connection rests at the latest: two seconds that nobody used it, seen by looks once a second,
+/// and the allocator's time to give memory back.
+const CONNECTIONS_REST: Duration = Duration::from_secs(8);
+
 /// Measures and prints. True if every connection was served.
 pub(super) fn run(site: &Site) -> Result<bool> {
     println!("\n| row | memory | figure | goal |\n|---|---|---:|---|");
     let busy = busy_mib(site)?;
     row(&format!("{CONNECTIONS} busy connections, MiB"), busy, Some(Goal { landing: 24.0, aim: 16.0 }));
-    let (idle, served) = idle_kib(site)?;
+    let Idle { at_once, at_rest, served } = idle_kib(site)?;
+    row(&format!("each connection, of {served} just after one request, KiB"), at_once, None);
     let name = format!("each idle connection, of {served} after one request, KiB");
-    row(&name, idle, Some(Goal { landing: 20.0, aim: 12.0 }));
-    let (verdict, with_assertion) = remembered_bytes(site)?;
+    row(&name, at_rest, Some(Goal { landing: 20.0, aim: 12.0 }));
+    let Remembered { verdict, read_tokens_mib, with_assertion } = remembered_bytes(site)?;
+    row("all tokens that were read lately, MiB", read_tokens_mib, None);
     row("each verdict, bytes", verdict, Some(Goal { landing: 512.0, aim: 512.0 }));
     row(
         "each verdict with its assertion, bytes",
@@ -52,8 +58,22 @@ fn busy_mib(site: &Site) -> Result<f64> {
     Ok(memory_mib)
 }
 
-/// Each connection asks once and then stays. The second figure says how many were answered.
-fn idle_kib(site: &Site) -> Result<(f64, usize)> {
+/// What a connection takes, in KiB, and how many were answered.
+struct Idle {
+    at_once: f64,
+    at_rest: f64,
+    served: usize,
+}
+
+/// What is taken by what is remembered of users.
+struct Remembered {
+    verdict: f64,
+    read_tokens_mib: f64,
+    with_assertion: f64,
+}
+
+/// Each connection asks once and then stays.
+fn idle_kib(site: &Site) -> Result<Idle> {
     // Two workers, because one is not meant to have so many.
     let running = warm(site, 2)?;
     let before = running.memory_mib()?;
@@ -75,30 +95,37 @@ fn idle_kib(site: &Site) -> Result<(f64, usize)> {
         }
     }
     let opening = since.elapsed();
-    let after = running.memory_mib()?;
+    let each = |mib: f64| (mib - before) * 1024.0 / connections.len() as f64;
+    let at_once = each(running.memory_mib()?);
+    std::thread::sleep(CONNECTIONS_REST);
+    let at_rest = each(running.memory_mib()?);
     if let Some(error) = fault {
         println!("the connection after {} failed: {error:#}", connections.len());
     }
     println!("{} connections were opened in {:.1} s", connections.len(), opening.as_secs_f64());
-    Ok(((after - before) * 1024.0 / connections.len() as f64, connections.len()))
+    Ok(Idle { at_once, at_rest, served: connections.len() })
 }
 
-/// A signature's verdict alone, and with the assertion that is signed for its user.
-fn remembered_bytes(site: &Site) -> Result<(f64, f64)> {
+/// A signature's verdict alone, and with the assertion that is signed for its user. Whoever comes a second time is read from
+/// memory as well, which is bounded for all of them together and no part of either.
+fn remembered_bytes(site: &Site) -> Result<Remembered> {
     let running = warm(site, 1)?;
     let tokens = std::fs::read_to_string(site.folder.join("few.txt")).context("no tokens")?;
     let mut connection = Connection::open(site.proxy())?;
-    let before = running.memory_mib()?;
-    let mut grown = |path: &str| -> Result<f64> {
+    let mut before = running.memory_mib()?;
+    let mut grown_mib = |path: &str| -> Result<f64> {
         for token in tokens.lines() {
             connection.get(path, Some(token))?;
         }
         std::thread::sleep(REST);
-        Ok((running.memory_mib()? - before) * 1024.0 * 1024.0 / FEW_USERS as f64)
+        let former = std::mem::replace(&mut before, running.memory_mib()?);
+        Ok(before - former)
     };
-    let verdict = grown("/unsigned/orders/42")?;
-    let with_assertion = grown("/v1/orders/42")?;
-    Ok((verdict, with_assertion))
+    let each = |mib: f64| mib * 1024.0 * 1024.0 / FEW_USERS as f64;
+    let verdict = each(grown_mib("/unsigned/orders/42")?);
+    let read_tokens_mib = grown_mib("/unsigned/orders/42")?;
+    let with_assertion = verdict + each(grown_mib("/v1/orders/42")?);
+    Ok(Remembered { verdict, read_tokens_mib, with_assertion })
 }
 
 /// Firegate after a load and at rest: what it allocates once is there already.

@@ -136,6 +136,7 @@ async fn waking_bytes(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io:
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::rc::Rc;
     use std::time::Duration;
 
     use http_body_util::BodyExt as _;
@@ -156,7 +157,7 @@ mod tests {
     struct Served {
         client: DuplexStream,
         /// How often hyper began to use it.
-        uses: Arc<Cell<usize>>,
+        uses: Rc<Cell<usize>>,
         /// An answer waits for it if there is something of this in the request's head.
         slow: Arc<Notify>,
         stop: CancellationToken,
@@ -166,7 +167,7 @@ mod tests {
     fn serve_one(room: usize) -> Served {
         let (client, stream) = duplex(room);
         let open = OpenStreams::new(CLIENT_IDLE_TIMEOUT, Arc::<CutConnections>::default());
-        let (uses, slow) = (Arc::new(Cell::new(0)), Arc::new(Notify::new()));
+        let (uses, slow) = (Rc::new(Cell::new(0)), Arc::new(Notify::new()));
         let (stop, watch) = (CancellationToken::new(), open.connection());
         let drain = Drain::new(&stop);
         tokio::task::spawn_local(async move { open.watch().await });
@@ -176,7 +177,7 @@ mod tests {
             stopped.cancelled().await;
             ending.close_idle_after(Duration::from_secs(1)).await;
         });
-        let (counted, slowed) = (Arc::clone(&uses), Arc::clone(&slow));
+        let (counted, slowed) = (Rc::clone(&uses), Arc::clone(&slow));
         let serving = tokio::task::spawn_local(async move {
             let stream = watch.watched(stream);
             let service = |_: Arc<Signals>| {
