@@ -96,7 +96,10 @@ impl Connection {
             return Poll::Ready(ConnectionEnd::Cut);
         }
         // A request may have been read since the look that found nobody.
-        if self.cut.is_idle.swap(false, Ordering::Acquire) && !self.is_used() {
+        if self.cut.is_idle.load(Ordering::Relaxed)
+            && self.cut.is_idle.swap(false, Ordering::Acquire)
+            && !self.is_used()
+        {
             return Poll::Ready(ConnectionEnd::Unused);
         }
         Poll::Pending
