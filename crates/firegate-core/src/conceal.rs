@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::token_source::query_without_access_token;
 
 /// What stands in the place of a token.
@@ -17,11 +19,11 @@ const HEADER_BYTES_MIN: usize = 16;
 /// A URL, or the path and query of one, without the query's `access_token` and without what looks like a signed token
 /// anywhere.
 pub fn url(text: &[u8]) -> Cow<'_, [u8]> {
-    let Some(start) = text.iter().position(|byte| *byte == b'?') else { return tokens(text) };
+    let Some(start) = memchr(b'?', text) else { return tokens(text) };
     let (path, query) = text.split_at(start);
     let query = query.get(1..).unwrap_or_default();
     // A name may be spelt with escapes; without either there is nothing to look at.
-    if !query.contains(&b'%') && !has(query, b"access_token") {
+    if memchr(b'%', query).is_none() && !has(query, b"access_token") {
         return tokens(text);
     }
     let without = match std::str::from_utf8(query).map(query_without_access_token) {
@@ -36,7 +38,7 @@ pub fn url(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// A text without what looks like a signed token.
 pub fn tokens(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'J') || !has(text, OBJECT) {
+    if memchr(b'J', text).is_none() || !has(text, OBJECT) {
         return Cow::Borrowed(text);
     }
     let mut kept = Vec::with_capacity(text.len());

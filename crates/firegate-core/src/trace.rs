@@ -4,13 +4,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// <https://www.w3.org/TR/trace-context/#traceparent-header>
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// It means nothing without the other (<https://www.w3.org/TR/trace-context/#tracestate-header>).
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// <https://cloud.google.com/trace/docs/trace-context#http-requests>: `TRACE/SPAN;o=OPTIONS`, the span in decimal digits.
-const X_CLOUD_TRACE_CONTEXT: HeaderName = HeaderName::from_static("x-cloud-trace-context");
+static X_CLOUD_TRACE_CONTEXT: HeaderName = HeaderName::from_static("x-cloud-trace-context");
 
 /// A trace, and the span in it that the caller was in. Both are hexadecimal digits, whatever the client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct TraceContext {
 impl TraceContext {
     /// What the headers say; `None` if they say nothing that can be understood.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
+        if !is_traced(headers) {
+            return None;
+        }
         Self::of_traceparent(headers).or_else(|| Self::of_cloud_trace_context(headers))
     }
 
@@ -82,6 +85,9 @@ impl TraceContext {
 
 /// Removes what says of a trace nothing that can be understood, or says it more than once.
 pub fn drop_malformed(headers: &mut HeaderMap) {
+    if !is_traced(headers) {
+        return;
+    }
     if headers.contains_key(&X_CLOUD_TRACE_CONTEXT) && TraceContext::of_cloud_trace_context(headers).is_none()
     {
         headers.remove(&X_CLOUD_TRACE_CONTEXT);
@@ -90,6 +96,12 @@ pub fn drop_malformed(headers: &mut HeaderMap) {
         headers.remove(&TRACEPARENT);
         headers.remove(&TRACESTATE);
     }
+}
+
+/// Whether there is any of these headers. Most requests have none, and to pass over the few that they have costs less than to
+/// hash three names.
+fn is_traced(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| *name == TRACEPARENT || *name == TRACESTATE || *name == X_CLOUD_TRACE_CONTEXT)
 }
 
 /// The text of a header that has exactly one.

@@ -4,7 +4,7 @@
 //! What two generations have in common is one thing that both hold: the keys, tokens and verdicts that were fetched under the
 //! former one are not fetched again, and what nobody holds any more stops by itself.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(crate) struct Generation {
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) access_log: Arc<AccessLogPolicy>,
     /// The ways to the backends, by their names.
-    upstreams: HashMap<String, Arc<Upstream>>,
+    upstreams: BTreeMap<String, Arc<Upstream>>,
 }
 
 /// On Cloud Run nothing tells the load balancer's requests from those that come to the service's own URL.
@@ -141,7 +141,7 @@ pub(crate) fn test_url_map(configuration: &Configuration, snapshot: &Snapshot) -
 fn upstreams(
     snapshot: &Snapshot,
     process: &ProcessOptions,
-) -> Result<HashMap<String, Arc<Upstream>>, BackendError> {
+) -> Result<BTreeMap<String, Arc<Upstream>>, BackendError> {
     let open = |backend: &Arc<Backend>| Ok((backend.name.clone(), process.upstreams.open(backend)?));
     snapshot.backends.iter().map(open).collect()
 }

@@ -8,7 +8,7 @@ use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::ext::Protocol;
 
 use crate::connection::Arrival;
@@ -43,11 +43,64 @@ fn read_head<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<
     if headers.keys().any(is_look_alike) {
         return Err("a header's name could be taken for one that frames or authorises the request");
     }
-    framing(headers)?;
-    let host = host(parts)?;
+    let decisive = DecisiveFields::of(headers)?;
+    let host = host(parts, decisive.host)?;
     let path = NormalPath::parse(parts.uri.path())?;
-    let (query, is_web_socket) = (parts.uri.query(), upgrade(parts)?);
+    let (query, is_web_socket) = (parts.uri.query(), upgrade(parts, decisive.upgrade)?);
     Ok(RequestFacts { query, scheme, host, is_web_socket, ..RequestFacts::of(method, path, headers) })
+}
+
+/// The fields that decide what a request is, gathered in one pass over all of them: each of these would otherwise be looked for
+/// in every request, and most have none but the host.
+#[derive(Default)]
+struct DecisiveFields<'a> {
+    host: Field<'a>,
+    transfer_encoding: Field<'a>,
+    upgrade: Field<'a>,
+}
+
+/// A field that has one meaning only if it is there once.
+#[derive(Clone, Copy, Default)]
+enum Field<'a> {
+    #[default]
+    Absent,
+    Once(&'a HeaderValue),
+    Repeated,
+}
+
+impl<'a> Field<'a> {
+    fn note(&mut self, value: &'a HeaderValue) {
+        *self = match self {
+            Self::Absent => Self::Once(value),
+            Self::Once(_) | Self::Repeated => Self::Repeated,
+        };
+    }
+}
+
+impl<'a> DecisiveFields<'a> {
+    /// Gathers them, and refuses what hyper reads in one way and others in another (RFC 9112, section 6).
+    fn of(headers: &'a HeaderMap) -> Result<Self, &'static str> {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            if *name == HOST {
+                fields.host.note(value);
+            } else if *name == CONTENT_LENGTH {
+                let canonical = value.as_bytes() == b"0" || !value.as_bytes().starts_with(b"0");
+                if !canonical || !value.as_bytes().iter().all(u8::is_ascii_digit) {
+                    return Err("the Content-Length is not a plain number");
+                }
+            } else if *name == TRANSFER_ENCODING {
+                fields.transfer_encoding.note(value);
+            } else if *name == UPGRADE {
+                fields.upgrade.note(value);
+            }
+        }
+        match fields.transfer_encoding {
+            Field::Absent => Ok(fields),
+            Field::Once(coding) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(fields),
+            _ => Err("the Transfer-Encoding is another than chunked"),
+        }
+    }
 }
 
 /// The method of a WebSocket's handshake (RFC 6455, section 4.1).
@@ -69,29 +122,12 @@ fn is_extended_connect(parts: &Parts) -> bool {
     parts.version == Version::HTTP_2 && protocol.is_some_and(|protocol| protocol.as_str() == "websocket")
 }
 
-/// What hyper reads in one way and others in another (RFC 9112, section 6).
-fn framing(headers: &HeaderMap) -> Result<(), &'static str> {
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let canonical = value.as_bytes() == b"0" || !value.as_bytes().starts_with(b"0");
-        if !canonical || !value.as_bytes().iter().all(u8::is_ascii_digit) {
-            return Err("the Content-Length is not a plain number");
-        }
-    }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err("the Transfer-Encoding is another than chunked"),
-    }
-}
-
 /// The one host of a request: RFC 9112, section 3.2, and RFC 9113, section 8.3.1.
-fn host(parts: &Parts) -> Result<&str, &'static str> {
-    let mut values = parts.headers.get_all(HOST).iter();
-    let header = match (values.next(), values.next()) {
-        (None, _) => None,
-        (Some(value), None) => Some(value.to_str().map_err(|_| "the Host header is not visible ASCII")?),
-        (Some(_), Some(_)) => return Err("the request has more than one Host header"),
+fn host<'a>(parts: &'a Parts, field: Field<'a>) -> Result<&'a str, &'static str> {
+    let header = match field {
+        Field::Absent => None,
+        Field::Once(value) => Some(value.to_str().map_err(|_| "the Host header is not visible ASCII")?),
+        Field::Repeated => return Err("the request has more than one Host header"),
     };
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     let host = match (authority, header) {
@@ -132,12 +168,11 @@ pub(crate) fn is_local_host(host: &str) -> bool {
 
 /// Whether the client asks for a WebSocket (RFC 6455, section 4.1). Any other protocol is as good as not asked for: in a
 /// tunnel of `h2c`, for one, requests would follow that nobody judges.
-fn upgrade(parts: &Parts) -> Result<bool, &'static str> {
+fn upgrade(parts: &Parts, field: Field<'_>) -> Result<bool, &'static str> {
     if parts.method == Method::CONNECT {
         return Ok(true);
     }
-    let mut values = parts.headers.get_all(UPGRADE).iter();
-    let (Some(protocol), None) = (values.next(), values.next()) else { return Ok(false) };
+    let Field::Once(protocol) = field else { return Ok(false) };
     if !names_upgrade(&parts.headers) {
         return Err("the request has an Upgrade header that Connection does not name");
     }

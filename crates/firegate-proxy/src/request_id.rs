@@ -29,12 +29,11 @@ impl RequestIds {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = u128::from(self.process) << 64 | u128::from(self.hidden.hash_one(number));
-        let mut text = String::with_capacity(32);
-        for octet in id.to_be_bytes() {
-            text.push(char::from(DIGITS[usize::from(octet >> 4)]));
-            text.push(char::from(DIGITS[usize::from(octet & 0xf)]));
+        let mut text = [0; 32];
+        for (digits, octet) in text.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
+            *digits = [DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 0xf)]];
         }
-        text
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// A number that no client can foresee, for what chance decides about a request.

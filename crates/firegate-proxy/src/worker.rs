@@ -47,7 +47,7 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
             };
             tokio::spawn(shared.panics.keep(hand_over));
             let open = OpenStreams::new(client_idle_timeout, Arc::clone(&shared.cut_connections));
-            let door = Door::new(shared, index, tunnels.clone(), telemetry);
+            let door = Arc::new(Door::new(shared, index, tunnels.clone(), telemetry));
             take(incoming, &connections, &door, &open, tls.as_ref(), &drain).await;
             connections.close();
             tokio::select! {
@@ -68,7 +68,7 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
 async fn take(
     mut incoming: mpsc::Receiver<Incoming>,
     connections: &TaskTracker,
-    door: &Door,
+    door: &Arc<Door>,
     open: &OpenStreams,
     tls: Option<&Arc<Tls>>,
     drain: &Drain,
@@ -91,7 +91,7 @@ async fn take(
         // A socket that refuses is slower, not wrong.
         let _ = stream.set_nodelay(true);
         let local = stream.local_addr().ok();
-        let (door, watch, drain) = (door.clone(), open.connection(), drain.clone());
+        let (door, watch, drain) = (Arc::clone(door), open.connection(), drain.clone());
         match tls.cloned() {
             Some(tls) => connections.spawn(panics.contain(GIVEN_UP, async move {
                 // A handshake's state is large, and gone when it is over.

@@ -54,8 +54,13 @@ impl Arrival {
 
 /// Serves a connection until it ends. Once `drain` has begun it ends as soon as the requests under way are answered; and at
 /// once, if `watch` finds that its client holds something beyond its time.
-pub(crate) async fn serve<S>(stream: S, arrival: Arrival, door: Door, watch: ClientConnection, drain: Drain)
-where
+pub(crate) async fn serve<S>(
+    stream: S,
+    arrival: Arrival,
+    door: Arc<Door>,
+    watch: ClientConnection,
+    drain: Drain,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = watch.watched(stream);
@@ -67,10 +72,10 @@ where
     }
     let Preface { bytes, protocol } = preface;
     let served = match protocol {
-        Protocol::Http1 => serve_http1(bytes, stream, arrival, door, &watch, &drain).await,
+        Protocol::Http1 => serve_http1(bytes, stream, arrival, &door, &watch, &drain).await,
         Protocol::Http2 => {
             let stream = Rewound::new(bytes, stream);
-            Box::pin(serve_http2(stream, arrival, door, &watch, &drain)).await
+            Box::pin(serve_http2(stream, arrival, &door, &watch, &drain)).await
         }
     };
     if let Some(Err(error)) = served {
@@ -83,28 +88,27 @@ async fn serve_http1<S>(
     bytes: Vec<u8>,
     stream: S,
     arrival: Arrival,
-    door: Door,
+    door: &Door,
     watch: &ClientConnection,
     drain: &Drain,
 ) -> Option<hyper::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let streams = &watch.streams();
     let service = |signals: Arc<Signals>| {
-        let (door, streams, draining) = (door.clone(), watch.streams(), drain.clone());
         service_fn(move |mut request| {
             signals.mark(&mut request);
             let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
-            let draining = draining.clone();
             // hyper keeps room for this future while a connection is idle, too.
-            let answering = Box::pin(door.clone().answer(request, arrival, streams.clone()));
+            let answering = Box::pin(Door::answer(door, request, arrival, streams));
             async move {
                 let mut answered = answering.await;
                 let is_switched = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
                 if let Some(signals) = awaiting {
                     signals.answer(is_switched);
                 }
-                if draining.has_begun() && !is_switched {
+                if drain.has_begun() && !is_switched {
                     answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(answered)
@@ -117,7 +121,7 @@ where
 async fn serve_http2<S>(
     stream: Rewound<S>,
     arrival: Arrival,
-    door: Door,
+    door: &Arc<Door>,
     watch: &ClientConnection,
     drain: &Drain,
 ) -> Option<hyper::Result<()>>
@@ -125,9 +129,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = MeteredStream::new(stream, arrival.peer);
-    let (streams, panics) = (watch.streams(), Arc::clone(&door.shared.panics));
+    let (streams, panics) = (Arc::new(watch.streams()), Arc::clone(&door.shared.panics));
     let service = service_fn(move |request| {
-        door.clone().answer(request, arrival, streams.clone()).map(Ok::<_, Infallible>)
+        Door::answer(Arc::clone(door), request, arrival, Arc::clone(&streams)).map(Ok::<_, Infallible>)
     });
     let connection = http2::Builder::new(StreamExecutor(panics))
         .timer(TokioTimer::new())

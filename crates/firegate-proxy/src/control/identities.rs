@@ -2,7 +2,7 @@
 //! tokens kept of it.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use firegate_core::facts::RequestFacts;
@@ -28,7 +28,7 @@ use crate::start::StartError;
 /// The identities, by backend.
 #[derive(Debug)]
 pub(super) struct Identities {
-    by_backend: HashMap<String, Identity>,
+    by_backend: BTreeMap<String, Identity>,
     own: (IdentityKey, Arc<Credential>),
     caches: Vec<(IdentityKey, Arc<Tended<IdTokenCache>>)>,
     endpoints: Endpoints,
@@ -73,7 +73,7 @@ impl Identities {
         former: Option<&Self>,
     ) -> Result<Self, StartError> {
         let mut search = Search::new(control, options, former);
-        let mut by_backend = HashMap::new();
+        let mut by_backend = BTreeMap::new();
         for (name, backend) in &options.configuration.backends {
             let identity = match &backend.credential {
                 files::Credential::None => Identity::None,

@@ -8,6 +8,7 @@ mod mirror;
 mod own_paths;
 mod refused;
 
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ impl Shared {
 }
 
 /// A worker's front door.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) shared: Arc<Shared>,
     /// Which worker: its connections are its own.
@@ -139,27 +140,33 @@ impl Door {
         Self { shared, worker, tunnels, telemetry }
     }
 
-    /// Answers one request. What it streams is listed among the connection's streams. This is no `async fn`, which would
-    /// have room for the request twice: as its argument, and in its parts.
-    pub(crate) fn answer(
-        self,
+    /// Answers one request. What it streams is listed among the connection's streams. The door and they are borrowed by the
+    /// requests of an HTTP/1 connection, which outlives them, and shared by the streams of HTTP/2, which are tasks. This is no
+    /// `async fn`, which would have room for the request twice: as its argument, and in its parts.
+    pub(crate) fn answer<D, S>(
+        door: D,
         mut request: Request<Incoming>,
         arrival: Arrival,
-        streams: ConnectionStreams,
-    ) -> impl Future<Output = Response<HeldBody<ObservedBody>>> + Send {
-        let generation = self.shared.generation();
-        let place = self.shared.requests.begin(generation.configuration.requests_max);
+        streams: S,
+    ) -> impl Future<Output = Response<HeldBody<ObservedBody>>> + Send + use<D, S>
+    where
+        D: Deref<Target = Self> + Send,
+        S: Deref<Target = ConnectionStreams> + Send,
+    {
+        let Shared { requests, request_ids, .. } = &*door.shared;
+        let generation = door.shared.generation();
+        let place = requests.begin(generation.configuration.requests_max);
         let on_connection = streams.begin_request();
         let trust = generation.forwarded_trust.as_ref();
         let given = forwarded::request_id(trust, arrival.peer.ip(), request.headers());
         let given = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let request_id = given.unwrap_or_else(|| self.shared.request_ids.next());
+        let request_id = given.unwrap_or_else(|| request_ids.next());
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let mut record = self.telemetry.begin(&generation, request_id, &parts, arrival);
+        let mut record = door.telemetry.begin(&generation, request_id, &parts, arrival);
         let body = ClientBody::new(body, || record.request_bytes());
         async move {
-            let context = RequestContext { door: &self, generation, streams: &streams };
+            let context = RequestContext { door: &door, generation, streams: &streams };
             let (response, watched) =
                 context.answer(&parts, body, upgrade, place.is_some(), arrival, &mut record).await;
             response.map(|body| HeldBody::new(ObservedBody::new(body, record), place, on_connection, watched))

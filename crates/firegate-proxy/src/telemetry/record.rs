@@ -112,7 +112,19 @@ impl Telemetry {
         parts: &Parts,
         arrival: Arrival,
     ) -> Box<RequestRecord> {
-        let header = |name| parts.headers.get(name).cloned();
+        let [mut host, mut user_agent, mut referer] = [None, None, None];
+        for (name, value) in &parts.headers {
+            let told = if *name == HOST {
+                &mut host
+            } else if *name == USER_AGENT {
+                &mut user_agent
+            } else if *name == REFERER {
+                &mut referer
+            } else {
+                continue;
+            };
+            told.get_or_insert_with(|| value.clone());
+        }
         Box::new(RequestRecord {
             telemetry: Arc::clone(self),
             policy: Arc::clone(&generation.access_log),
@@ -122,9 +134,9 @@ impl Telemetry {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
-            host: header(HOST),
-            user_agent: header(USER_AGENT),
-            referer: header(REFERER),
+            host,
+            user_agent,
+            referer,
             trace: None,
             client: Client { address: arrival.peer.ip(), scheme: arrival.scheme(), is_vouched_for: false },
             backend: None,

@@ -5,7 +5,10 @@ use firegate_core::forwarded::{Client, rewrite};
 use firegate_core::headers::is_protected;
 use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::token_source::TokenRemoval;
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, TE};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, Version};
 
 use super::handshake::Handshake;
@@ -16,19 +19,19 @@ const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverle
 const FORWARDED_AUTHORIZATION: HeaderName = HeaderName::from_static("x-forwarded-authorization");
 
 /// The headers of one connection, not of the request (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
+static HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
 ];
 
 /// What Connection cannot name, beside what is protected.
-const KEPT: [&str; 3] = ["authorization", "content-length", "host"];
+static KEPT: [HeaderName; 3] = [AUTHORIZATION, CONTENT_LENGTH, HOST];
 
 /// How many headers a request is given on its way, in most cases: with room for them from the start nothing is moved.
 const SET_HEADERS: usize = 12;
@@ -62,18 +65,27 @@ pub(crate) struct RequestHeaders<'a> {
 impl RequestHeaders<'_> {
     /// The headers of the forwarded request, made out of the client's.
     pub(crate) fn of(self, client: &HeaderMap) -> HeaderMap {
+        // What Connection names goes before anything is set: afterwards it could name, and so delete, what Firegate sets.
+        let named = named_by_connection(client);
+        let drops_authorization = self.removal.authorization;
+        let mut wants_trailers = false;
         let mut headers = HeaderMap::with_capacity(client.len() + SET_HEADERS);
-        headers.extend(client.iter().map(|(name, value)| (name.clone(), value.clone())));
-        self.apply(&mut headers);
+        for (name, value) in client {
+            let goes_no_further = *name == HOST
+                || (drops_authorization && *name == AUTHORIZATION)
+                || HOP_BY_HOP.contains(name)
+                || named.contains(name);
+            if !goes_no_further {
+                headers.append(name, value.clone());
+            }
+            wants_trailers |= *name == TE && names_trailers(value);
+        }
+        self.set(wants_trailers, &mut headers);
         headers
     }
 
-    fn apply(self, headers: &mut HeaderMap) {
-        let wants_trailers = wants_trailers(headers);
-        // First what Connection names: afterwards it could name, and so delete, what Firegate sets.
-        strip_hop_by_hop(headers);
+    fn set(self, wants_trailers: bool, headers: &mut HeaderMap) {
         rewrite(headers, &self.client, self.host, self.version);
-        headers.remove(HOST);
         self.removal.apply(headers);
         join_cookies(headers);
         // After what a client may not say is gone, and before Firegate says anything: what it says stands in any case.
@@ -108,10 +120,10 @@ impl RequestHeaders<'_> {
     }
 }
 
-/// Whether the client takes trailers (RFC 9110, section 10.1.4).
-fn wants_trailers(headers: &HeaderMap) -> bool {
-    let elements = headers.get_all(TE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    elements.map(<[u8]>::trim_ascii).any(|element| element.eq_ignore_ascii_case(b"trailers"))
+/// Whether a client that sends this TE takes trailers (RFC 9110, section 10.1.4).
+fn names_trailers(te: &HeaderValue) -> bool {
+    let mut elements = te.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    elements.any(|element| element.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// HTTP/2 clients may send a cookie header in pieces, HTTP/1 servers expect it whole (RFC 9113, section 8.2.3).
@@ -127,20 +139,27 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Removes what belongs to the connection a message came by, and what its Connection header names.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let mut removed = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect::<Vec<_>>();
-    for value in headers.get_all(CONNECTION) {
-        let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        let names = names.filter_map(|name| HeaderName::from_bytes(name).ok());
-        // Nobody may have the framing, the credential or what is set for them deleted by naming it.
-        removed.extend(names.filter(|name| !is_protected(name) && !KEPT.contains(&name.as_str())));
+    for name in named_by_connection(headers) {
+        headers.remove(name);
     }
-    for name in removed {
+    while let Some(name) = headers.keys().find(|name| HOP_BY_HOP.contains(name)).cloned() {
         headers.remove(name);
     }
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(&name.as_str())
+/// What a message's Connection header names, beside what belongs to a connection by its own name. Nobody may have the framing,
+/// the credential or what is set for them deleted by naming it.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let fields = headers.get_all(CONNECTION).iter();
+    let names = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let others = names.map(<[u8]>::trim_ascii).filter(|name| !is_of_a_connection(name));
+    let others = others.filter_map(|name| HeaderName::from_bytes(name).ok());
+    others.filter(|name| !is_protected(name) && !KEPT.contains(name)).collect()
+}
+
+/// Whether this is what Connection mostly says: an option of its own, or the name of a header that goes in any case.
+fn is_of_a_connection(name: &[u8]) -> bool {
+    [&b"keep-alive"[..], b"close", b"te", b"upgrade"].iter().any(|usual| name.eq_ignore_ascii_case(usual))
 }
 
 #[cfg(test)]
@@ -158,7 +177,7 @@ mod tests {
         let client = Client { address: [203, 0, 113, 9].into(), scheme: "https", is_vouched_for: false };
         let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
         let google_token = Some(HeaderValue::from_static("Bearer google"));
-        RequestHeaders {
+        let headers = RequestHeaders {
             client,
             host: "door.example",
             version: Version::HTTP_11,
@@ -171,7 +190,7 @@ mod tests {
             identity,
             google_token,
         }
-        .apply(&mut headers);
+        .of(&headers);
         let mut lines = headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))

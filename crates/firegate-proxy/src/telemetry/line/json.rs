@@ -31,13 +31,15 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
         to.extend_from_slice(b",\"logging.googleapis.com/trace_sampled\":");
         to.extend_from_slice(if trace.is_sampled() { b"true" } else { b"false" });
     }
-    member(",\"request_id\":", line.request_id.as_bytes(), to);
-    member(",\"outcome\":", line.outcome.as_bytes(), to);
-    optional(",\"backend\":", Some(line.backend.as_bytes()).filter(|name| !name.is_empty()), to);
+    word(",\"request_id\":\"", line.request_id, to);
+    word(",\"outcome\":\"", line.outcome, to);
+    if !line.backend.is_empty() {
+        word(",\"backend\":\"", line.backend, to);
+    }
     if let Some(refusal) = line.refusal {
         let entry = refusal.code.entry();
-        member(",\"code\":", entry.name.as_bytes(), to);
-        member(",\"stage\":", refusal.stage.as_str().as_bytes(), to);
+        word(",\"code\":\"", entry.name, to);
+        word(",\"stage\":\"", refusal.stage.as_str(), to);
         member(",\"evidence\":", refusal.evidence.as_bytes(), to);
         member(",\"hint\":", entry.fix.as_bytes(), to);
     }
@@ -51,7 +53,7 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
     }
     optional(",\"endpoint\":", line.endpoint.map(str::as_bytes), to);
     if let Some(latency) = line.upstream_latency {
-        duration(",\"upstream_latency\":", latency, to);
+        duration(",\"upstream_latency\":\"", latency, to);
     }
     optional(",\"cut\":", line.cut.map(str::as_bytes), to);
     to.push(b'}');
@@ -68,13 +70,13 @@ fn http_request(line: &AccessLine<'_>, to: &mut Vec<u8>) {
     escaped(line.target, to);
     to.extend_from_slice(b"\",\"status\":");
     write_number(line.status.into(), to);
-    number(",\"requestSize\":", line.request_bytes, to);
-    number(",\"responseSize\":", line.response_bytes, to);
+    number(",\"requestSize\":\"", line.request_bytes, to);
+    number(",\"responseSize\":\"", line.response_bytes, to);
     optional(",\"userAgent\":", line.user_agent, to);
     optional(",\"referer\":", line.referer, to);
-    member(",\"remoteIp\":", address_text(line.remote).as_bytes(), to);
-    duration(",\"latency\":", line.latency, to);
-    member(",\"protocol\":", protocol(line.protocol), to);
+    word(",\"remoteIp\":\"", &address_text(line.remote), to);
+    duration(",\"latency\":\"", line.latency, to);
+    word(",\"protocol\":\"", protocol(line.protocol), to);
     to.push(b'}');
 }
 
@@ -88,21 +90,19 @@ pub(super) fn write_gap(at: Duration, message: &str, lines: u64, to: &mut Vec<u8
 }
 
 fn start(at: Duration, severity: Severity, to: &mut Vec<u8>) {
-    to.extend_from_slice(b"{\"severity\":");
     to.extend_from_slice(match severity {
-        Severity::Info => b"\"INFO\"".as_slice(),
-        Severity::Warning => b"\"WARNING\"",
+        Severity::Info => b"{\"severity\":\"INFO\",\"time\":\"".as_slice(),
+        Severity::Warning => b"{\"severity\":\"WARNING\",\"time\":\"",
     });
-    to.extend_from_slice(b",\"time\":\"");
     write_time(at, to);
     to.push(b'"');
 }
 
-fn protocol(version: Version) -> &'static [u8] {
+fn protocol(version: Version) -> &'static str {
     match version {
-        Version::HTTP_10 => b"HTTP/1.0",
-        Version::HTTP_2 => b"HTTP/2",
-        _ => b"HTTP/1.1",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
     }
 }
 
@@ -119,16 +119,22 @@ fn optional(name: &str, value: Option<&[u8]>, to: &mut Vec<u8>) {
     }
 }
 
-fn number(name: &str, value: u64, to: &mut Vec<u8>) {
-    to.extend_from_slice(name.as_bytes());
+/// Appends a member whose value is Firegate's own word, of which nothing has to be escaped. `start` ends with the quote.
+fn word(start: &str, value: &str, to: &mut Vec<u8>) {
+    debug_assert!(value.bytes().all(is_plain), "{value}");
+    to.extend_from_slice(start.as_bytes());
+    to.extend_from_slice(value.as_bytes());
     to.push(b'"');
+}
+
+fn number(start: &str, value: u64, to: &mut Vec<u8>) {
+    to.extend_from_slice(start.as_bytes());
     write_number(value, to);
     to.push(b'"');
 }
 
-fn duration(name: &str, value: Duration, to: &mut Vec<u8>) {
-    to.extend_from_slice(name.as_bytes());
-    to.push(b'"');
+fn duration(start: &str, value: Duration, to: &mut Vec<u8>) {
+    to.extend_from_slice(start.as_bytes());
     write_seconds(value, to);
     to.push(b'"');
 }
@@ -137,8 +143,7 @@ fn duration(name: &str, value: Duration, to: &mut Vec<u8>) {
 /// editor obeys instead of showing it, is written by its number; bytes that are no UTF-8 become U+FFFD.
 fn escaped(text: &[u8], to: &mut Vec<u8>) {
     let kept = text.get(..LOG_FIELD_BYTES_MAX).unwrap_or(text);
-    // Every byte is looked at even if the first one is not plain: so the processor looks at many at once.
-    if kept.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+    if are_plain(kept) {
         to.extend_from_slice(kept);
     } else {
         for chunk in kept.utf8_chunks() {
@@ -151,6 +156,25 @@ fn escaped(text: &[u8], to: &mut Vec<u8>) {
     if kept.len() < text.len() {
         to.extend_from_slice("…".as_bytes());
     }
+}
+
+/// Whether all bytes are written as they are. Eight are looked at as one number, for most of what is logged is.
+fn are_plain(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().fold(0, |odd, word| odd | odd_bytes(u64::from_le_bytes(*word))) == 0
+        && rest.iter().all(|byte| is_plain(*byte))
+}
+
+/// Zero if every byte of a word is plain.
+const fn odd_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    let below_space = word.wrapping_sub(0x20 * ONES) & !word;
+    let (quote, backslash, delete) = (word ^ (0x22 * ONES), word ^ (0x5c * ONES), word ^ (0x7f * ONES));
+    let one_of_them = (quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
+        | (delete.wrapping_sub(ONES) & !delete);
+    (below_space | one_of_them | word) & HIGH_BITS
 }
 
 const fn is_plain(byte: u8) -> bool {
@@ -178,4 +202,23 @@ fn write_escaped(character: char, to: &mut Vec<u8>) {
 fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_plain_is_found_wherever_it_is() {
+        for byte in u8::MIN..=u8::MAX {
+            for length in 1..20 {
+                for at in 0..length {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[at] = byte;
+                    assert_eq!(are_plain(&bytes), is_plain(byte), "{byte:#x} at {at} of {length}");
+                }
+            }
+        }
+        assert!(are_plain(b""));
+    }
 }

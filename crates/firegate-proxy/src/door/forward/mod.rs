@@ -1,0 +1,232 @@
+//! From a decision to forward to the service and back: the request that the service gets, and what the client gets of its answer.
+
+mod answer;
+mod request;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use firegate_core::observed::Forwarding;
+use firegate_core::permit::Permit;
+use firegate_core::reason::{Code, Reason, Stage};
+use firegate_core::route::RouteEntry;
+use firegate_core::snapshot::Backend;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::error_page::error_page;
+use super::{Refused, RequestContext, denial, fault};
+use crate::request::RequestHead;
+use crate::respond::full;
+use crate::stream::{Body, BodyProgress, ClientBody, Lease};
+use crate::telemetry::RequestRecord;
+use crate::upstream::{
+    FrontRefusal, Handshake, Passage, Retries, Sending, ServiceBody, ServiceHost, TimeLimits, is_switched,
+};
+
+pub(super) use request::{header_facts, identity_headers};
+use target::service_target;
+
+/// A request on its way.
+struct Forward<'a> {
+    context: &'a RequestContext<'a>,
+    forwarding: &'a Forwarding,
+    head: &'a RequestHead<'a>,
+    parts: &'a Parts,
+    /// The WebSocket that the client asked for.
+    handshake: Option<Handshake>,
+    lease: Lease,
+    /// How far both bodies are.
+    progress: BodyProgress,
+}
+
+/// An answer that Cloud Run's front wrote about Firegate.
+struct RefusedByFront {
+    by: FrontRefusal,
+    status: StatusCode,
+    /// The request's place among those under way: it may be sent once more.
+    passage: Passage,
+}
+
+impl RequestContext<'_> {
+    /// Sends a request to its service: with the leave's credentials, or with none if the backend is only observed.
+    pub(super) async fn forward(
+        &self,
+        forwarding: Forwarding,
+        head: &RequestHead<'_>,
+        parts: &Parts,
+        body: ClientBody,
+        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        record: &mut RequestRecord,
+    ) -> Result<Response<Body>, Refused> {
+        let backend = forwarding.backend();
+        if let Some(permit) = forwarding.permit() {
+            if let Some(user) = permit.user() {
+                record.is_of_user(&user.uid);
+            }
+            self.note_unchecked(permit);
+        }
+        let route = forwarding.route();
+        inject_faults(route).await?;
+        let mut retries = route.and_then(RouteEntry::retry).map(Retries::new);
+        let per_try = retries.as_ref().and_then(Retries::per_try_timeout);
+        let (whole, stream) =
+            (route.and_then(RouteEntry::timeout), route.and_then(RouteEntry::max_stream_duration));
+        let limits = TimeLimits { whole, per_try, stream };
+        let mut passage = self.enter(backend, limits, body.is_end_stream())?;
+        let lease = self.lease(&forwarding);
+        let (mut body, progress) =
+            self.bounded_request_body(body, backend, parts, &lease, passage.deadline())?;
+        let is_without_body = body.is_end_stream();
+        let wants_upgrade = head.facts.is_web_socket;
+        let handshake = wants_upgrade.then(|| Handshake::begin(parts.version, &parts.headers)).transpose()?;
+        if passage.upgrades_over_http2() && handshake.as_ref().is_some_and(|asked| !asked.can_be_answered()) {
+            let why = "the WebSocket's handshake has no key, or more than one";
+            return Err(denial(Reason::RequestMalformed { why }, Stage::Upstream));
+        }
+        let sending = Sending {
+            target: service_target(head, &forwarding, &parts.uri)?,
+            host: service_host(route)?,
+            wants_upgrade,
+            progress: progress.clone(),
+        };
+        let forward =
+            Forward { context: self, forwarding: &forwarding, head, parts, handshake, lease, progress };
+        if !wants_upgrade {
+            body = forward.mirror(&sending.target, body);
+        }
+        let control = &self.generation.control;
+        let mut has_reminted = false;
+        loop {
+            let audience = Arc::clone(passage.audience());
+            let google_token = match forwarding.permit() {
+                Some(permit) => control.google_token(permit, &audience, &head.facts, None).await?,
+                None => None,
+            };
+            let request = forward.request(&passage, google_token.clone(), body)?;
+            record.sending(passage.origin());
+            let sent = passage.send(request, &sending).await;
+            record.sent();
+            let mut response = match sent {
+                Ok(response) => response,
+                Err(failure) => {
+                    (passage, body) = match &mut retries {
+                        Some(retries) => Box::pin(failure.again_by(retries)).await?,
+                        None => failure.again()?,
+                    };
+                    continue;
+                }
+            };
+            if is_switched(&response, wants_upgrade) {
+                return forward.switch(response, upgrade, record);
+            }
+            if forward.handshake.as_ref().is_some_and(|handshake| handshake.is_misled_by(response.status())) {
+                let detail =
+                    format!("the service answered a WebSocket's handshake with {}", response.status());
+                return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
+            }
+            let may_retry = is_without_body && !wants_upgrade;
+            if let Some(pause) = pause_before_retry(&mut response, retries.as_mut().filter(|_| may_retry)) {
+                Box::pin(tokio::time::sleep(pause)).await;
+                (passage, body) = (response.into_body().into_passage().once_more(), full(""));
+                continue;
+            }
+            let deadline = response.body().deadline();
+            let suspicion = google_token.as_ref().and_then(|_| FrontRefusal::suspect(&response));
+            let handed = match suspicion {
+                None => Ok(forward.hand_back(response)),
+                Some(suspicion) => Box::pin(forward.confirm(suspicion, response)).await,
+            };
+            let refused = match handed {
+                Ok(response) => match error_page(route, response.status()) {
+                    None => return Ok(response),
+                    Some(page) => {
+                        return Ok(Box::pin(self.with_page(page, head, parts, response, deadline)).await);
+                    }
+                },
+                Err(refused) => refused,
+            };
+            // The token may have been revoked, or signed with a key that Google has withdrawn: a new one is worth a try, if not
+            // for this request, of whose body something was sent, then for the next.
+            let is_doubtful = refused.by == FrontRefusal::Token && !has_reminted;
+            let refused_token = google_token.as_ref().filter(|_| is_doubtful);
+            let has_another =
+                refused_token.is_some_and(|token| control.doubt_token(backend, &audience, token));
+            if !has_another || !is_without_body {
+                let detail = format!("{} answered {}: {}", backend.name, refused.status, refused.by.hint());
+                return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
+            }
+            has_reminted = true;
+            (passage, body) = (refused.passage, full(""));
+        }
+    }
+
+    /// A request's place among those under way to a backend.
+    fn enter(
+        &self,
+        backend: &Backend,
+        limits: TimeLimits,
+        is_without_body: bool,
+    ) -> Result<Passage, Refused> {
+        let Some(upstream) = self.generation.upstream(backend) else {
+            return Err(fault(Code::Internal, Stage::Upstream, "the backend is not open"));
+        };
+        let mut passage = upstream.enter(self.door.worker, limits)?;
+        if is_without_body {
+            passage.request_ended();
+        }
+        Ok(passage)
+    }
+
+    /// A user who could not be looked up and is let in all the same is counted and named.
+    pub(crate) fn note_unchecked(&self, permit: &Permit) {
+        if let Some(user) = permit.user().filter(|_| permit.is_unchecked()) {
+            self.generation.decisions.count_allowed_on_failure();
+            let (backend, uid) = (&permit.backend().name, &user.uid);
+            tracing::warn!(
+                backend,
+                ?uid,
+                "let in without a look-up, because `revocation.on_failure` is `allow`"
+            );
+        }
+    }
+
+    /// How long the stream that is opened lasts.
+    fn lease(&self, forwarding: &Forwarding) -> Lease {
+        let lease = forwarding.lease();
+        Lease {
+            until: lease.until.map(|until| Instant::now() + until.since(self.door.shared.now())),
+            watch: lease.revocable.and_then(|user| self.generation.control.watch(user)).map(Arc::new),
+        }
+    }
+}
+
+/// Lets a request wait, or come to nothing, as the URL map's fault injection says.
+async fn inject_faults(route: Option<&RouteEntry>) -> Result<(), Refused> {
+    if let Some(delay) = route.and_then(RouteEntry::delay) {
+        Box::pin(tokio::time::sleep(delay)).await;
+    }
+    match route.and_then(RouteEntry::abort) {
+        Some(status) => Err(denial(Reason::FaultInjected { status }, Stage::Route)),
+        None => Ok(()),
+    }
+}
+
+/// How long to wait before the request is sent once more because of its answer, if it is.
+fn pause_before_retry(
+    response: &mut Response<ServiceBody>,
+    retries: Option<&mut Retries>,
+) -> Option<Duration> {
+    let retries = retries.filter(|retries| retries.cover_answer(response.status(), response.headers()))?;
+    response.body_mut().begin_repeat().then(|| retries.spend())
+}
+
+/// The host that the service is told instead of its own. What a checked URL map says is a host; if it were none, the service
+/// would not be asked in its own name instead.
+fn service_host(route: Option<&RouteEntry>) -> Result<Option<ServiceHost>, Refused> {
+    let host = route.and_then(RouteEntry::host).map(str::parse::<ServiceHost>).transpose();
+    host.map_err(|error| fault(Code::Internal, Stage::Upstream, error.to_string()))
+}

@@ -1,0 +1,204 @@
+//! The request that the service gets.
+
+use std::sync::Arc;
+
+use firegate_core::assertion::{AssertionForm, plain_headers};
+use firegate_core::forwarded::Client;
+use firegate_core::permit::Permit;
+use firegate_core::reason::{Code, Reason, Stage};
+use firegate_core::route::{HeaderActions, HeaderFacts};
+use firegate_core::snapshot::Backend;
+use firegate_core::time::UnixTime;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Request, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+
+use super::Forward;
+use super::target::target;
+use crate::connection::Arrival;
+use crate::door::mirror::Mirrored;
+use crate::door::{Refused, RequestContext, denial, fault};
+use crate::generation::Generation;
+use crate::respond::{ErrorForm, full};
+use crate::stream::{
+    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
+};
+use crate::upstream::{Passage, RequestHeaders};
+
+impl RequestContext<'_> {
+    /// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
+    pub(super) fn bounded_request_body(
+        &self,
+        body: ClientBody,
+        backend: &Backend,
+        asked: &Parts,
+        lease: &Lease,
+        deadline: Option<Instant>,
+    ) -> Result<(Body, BodyProgress), Refused> {
+        let progress = BodyProgress::default();
+        if body.is_end_stream() {
+            return Ok((full(""), progress));
+        }
+        let bytes_max = backend.settings.body_bytes_max;
+        let announced = asked.headers.get(CONTENT_LENGTH);
+        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > bytes_max) {
+            return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
+        }
+        // Messages of gRPC come when there is something to say.
+        let is_grpc = asked.version == Version::HTTP_2 && ErrorForm::of(&asked.headers) == ErrorForm::Grpc;
+        let bounds = Bounds {
+            bytes_max: Some(bytes_max),
+            idle: Some(backend.settings.timeouts.idle),
+            deadline,
+            pace: Pace::at_least(backend.settings.body_bytes_per_second_min).filter(|_| !is_grpc),
+            lease: lease.clone(),
+            ending: Ending::Withhold,
+            side: Side::Request,
+            progress: progress.clone(),
+            // If nothing moves in it, that shows in the answer or in the wait for it.
+            watched: Some(self.streams.open(lease, None)),
+            ..Bounds::default()
+        };
+        let panics = Arc::clone(&self.door.shared.panics);
+        let body = ContainedBody::new(BoundedBody::new(body, bounds), progress.clone(), panics);
+        Ok((body.boxed_unsync(), progress))
+    }
+}
+
+impl Forward<'_> {
+    /// The request as the endpoint that was chosen gets it.
+    pub(super) fn request(
+        &self,
+        passage: &Passage,
+        google_token: Option<HeaderValue>,
+        body: Body,
+    ) -> Result<Request<Body>, Refused> {
+        let Self { context, forwarding, head, parts, .. } = self;
+        let identity = match forwarding.permit() {
+            Some(permit) => {
+                let now = context.door.shared.now();
+                identity_headers(&context.generation, now, permit, passage.audience())?
+            }
+            None => Vec::new(),
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = head.facts.method.clone();
+        *request.headers_mut() = RequestHeaders {
+            client: head.client,
+            host: head.facts.host,
+            version: parts.version,
+            removal: forwarding.removal(),
+            copies_authorization: forwarding.permit().is_some_and(Permit::copies_authorization),
+            actions: self.header_actions(),
+            original_path: self.original_path(),
+            handshake: self.handshake.as_ref(),
+            screened: head.facts.screened.get().map_or(&[], |screened| screened.request_headers()),
+            identity,
+            google_token,
+        }
+        .of(&parts.headers);
+        Ok(request)
+    }
+
+    /// Sends a copy of a request to the service that its route mirrors it to, whatever comes of it. Returns the request's body.
+    pub(super) fn mirror(&self, target: &PathAndQuery, body: Body) -> Body {
+        let Self { context, forwarding, head, parts, .. } = self;
+        let Some(permit) = forwarding.permit().and_then(Permit::mirror) else { return body };
+        let progress = BodyProgress::default();
+        let (body, copy) = match body.is_end_stream() {
+            true => (body, full("")),
+            false => copied(body, progress.clone()),
+        };
+        let mut headers = parts.headers.clone();
+        // The client is told to go on by its service, and sends its body then.
+        headers.remove(EXPECT);
+        Mirrored {
+            shared: Arc::clone(&context.door.shared),
+            generation: Arc::clone(&context.generation),
+            worker: context.door.worker,
+            permit: Arc::clone(permit),
+            route: forwarding.route().cloned(),
+            client: head.client,
+            arrival: head.arrival,
+            host: head.facts.host.to_owned(),
+            method: head.facts.method.clone(),
+            version: parts.version,
+            path: head.facts.path.clone(),
+            headers,
+            target: target.clone(),
+            body: copy,
+            progress,
+        }
+        .send();
+        body
+    }
+
+    /// What the route does to headers, and what is known for their variables.
+    pub(super) fn header_actions(&self) -> Option<(&HeaderActions, HeaderFacts<'_>)> {
+        let actions = self.forwarding.route()?.headers()?;
+        Some((
+            actions,
+            header_facts(
+                &self.context.generation,
+                (&self.head.client, &self.head.arrival),
+                self.parts.version,
+            ),
+        ))
+    }
+
+    /// The path that was asked for, if the service gets another one, with the query as the service gets it.
+    fn original_path(&self) -> Option<HeaderValue> {
+        self.forwarding.route().filter(|route| route.is_rewritten())?;
+        let asked = &self.head.facts.path;
+        let target = target(self.head, self.forwarding, asked, &self.parts.uri).ok()?;
+        HeaderValue::from_str(target.as_str()).ok()
+    }
+}
+
+/// What is known for the variables in the values of headers.
+pub(in crate::door) fn header_facts<'a>(
+    generation: &'a Generation,
+    (client, arrival): (&Client, &Arrival),
+    version: Version,
+) -> HeaderFacts<'a> {
+    // What stands between the client and this door has connections of its own, which say nothing of the client's.
+    let is_direct = client.address == arrival.peer.ip().to_canonical() && client.scheme == arrival.scheme();
+    let direct = Some(arrival).filter(|_| is_direct);
+    HeaderFacts {
+        client_port: direct.map(|arrival| arrival.peer.port()),
+        server: direct.and_then(|arrival| arrival.local),
+        tls_version: direct.and_then(|arrival| arrival.tls_version),
+        geography: generation.snapshot.geography.as_deref(),
+        client_address: client.address,
+        is_encrypted: client.scheme == "https",
+        protocol: match version {
+            Version::HTTP_2 => "HTTP/2",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => "HTTP/1.1",
+        },
+    }
+}
+
+/// Who the user is, for the services of this audience.
+pub(in crate::door) fn identity_headers(
+    generation: &Generation,
+    now: UnixTime,
+    permit: &Permit,
+    audience: &str,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
+    let mut headers = plain_headers(permit);
+    let form = AssertionForm::of(permit.backend().identity_headers());
+    if let (Some(principal), Some(form)) = (permit.principal(), form) {
+        match generation.assertions.assertion(form, principal, audience, now) {
+            Ok(Some(value)) => headers.push((form.header(), value)),
+            Ok(None) => {}
+            Err(error) => return Err(fault(Code::Internal, Stage::Credential, error)),
+        }
+    }
+    Ok(headers)
+}

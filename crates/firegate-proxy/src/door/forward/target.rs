@@ -1,0 +1,48 @@
+//! Where a request goes at its service.
+
+use firegate_core::observed::Forwarding;
+use firegate_core::path::NormalPath;
+use firegate_core::reason::{Reason, Stage};
+use firegate_core::token_source::query_without_access_token;
+use http::Uri;
+use http::uri::PathAndQuery;
+
+use crate::door::{Refused, denial};
+use crate::request::RequestHead;
+
+/// The path and query as they are forwarded: the path that was matched, or what the route makes of it, and the query without
+/// the user's token.
+pub(super) fn service_target(
+    head: &RequestHead<'_>,
+    forwarding: &Forwarding,
+    uri: &Uri,
+) -> Result<PathAndQuery, Refused> {
+    let asked = &head.facts.path;
+    target(head, forwarding, forwarding.route().map_or(asked, |route| route.path(asked)), uri)
+}
+
+/// A path, with the query without the user's token.
+pub(super) fn target(
+    head: &RequestHead<'_>,
+    forwarding: &Forwarding,
+    path: &NormalPath,
+    uri: &Uri,
+) -> Result<PathAndQuery, Refused> {
+    let path = path.as_str();
+    let without_token =
+        head.facts.query.filter(|_| forwarding.removal().query).map(query_without_access_token);
+    let query = without_token.as_ref().map_or(head.facts.query, Option::as_deref);
+    // Mostly it is what the client asked for, to the byte.
+    if let Some(asked) = uri.path_and_query()
+        && (asked.path(), asked.query()) == (path, query)
+    {
+        return Ok(asked.clone());
+    }
+    let target = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let why = "the request's target cannot be forwarded";
+    PathAndQuery::from_maybe_shared(target)
+        .map_err(|_| denial(Reason::RequestMalformed { why }, Stage::Upstream))
+}
