@@ -4,29 +4,29 @@ mod action;
 mod condition;
 mod error_policy;
 mod header;
+mod host;
 mod lint;
 mod map_test;
+mod rewrite;
+mod rules;
 
 pub(crate) use condition::is_header_name;
 pub(crate) use header::header_value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::format::URL_MAP;
-use super::model::{
-    HostPattern, HostRule, PathMatcher, PathRule, RouteRule, RulePath, RulePlace, Rules, UrlMap,
-};
+use super::model::{PathMatcher, RulePlace, UrlMap};
 use super::service::ServiceName;
 use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{GoogleFile, Located, Part};
 use crate::limits::{
-    URL_MAP_HOST_CHARACTERS_MAX, URL_MAP_REGEX_BYTES_MAX, URL_MAP_REGEXES_MAX, URL_MAP_TESTS_MAX,
-    URL_MAP_TEXT_CHARACTERS_MAX,
+    URL_MAP_REGEX_BYTES_MAX, URL_MAP_REGEXES_MAX, URL_MAP_TESTS_MAX, URL_MAP_TEXT_CHARACTERS_MAX,
 };
-use crate::suggestion::{alternatives, nearest, quoted};
+use crate::suggestion::quoted;
 
 /// Reads a URL map. `name` is what the diagnostics call the file. `backends` are the services there are, if that is known: a
 /// map that names another is refused. There is none if the file has errors, which are in `diagnostics` then.
@@ -96,111 +96,6 @@ impl Checker<'_> {
         Some(map)
     }
 
-    fn host_rules(&mut self, root: &Located<'_>, matchers: &[Option<&str>]) -> Vec<HostRule> {
-        let mut seen: BTreeMap<HostPattern, String> = BTreeMap::new();
-        let mut used: BTreeSet<usize> = BTreeSet::new();
-        let mut rules = Vec::new();
-        for rule in root.list("hostRules") {
-            let mut hosts = Vec::new();
-            for host in rule.list("hosts") {
-                let Some(pattern) = self.host(&host) else { continue };
-                if let Some(first) = seen.insert(pattern.clone(), host.path().to_string()) {
-                    let message = format!(
-                        "the host {} stands in `{first}` too",
-                        quoted(host.text().unwrap_or_default())
-                    );
-                    self.error(&host, code::URL_MAP_HOST, message, "a host may be in one host rule only");
-                }
-                hosts.push(pattern);
-            }
-            if rule.get("hosts").is_none_or(|hosts| hosts.elements().next().is_none()) {
-                self.error_in(
-                    &rule,
-                    "hosts",
-                    code::URL_MAP_HOST,
-                    "the host rule has no `hosts`",
-                    "add `hosts: ['*']` for all",
-                );
-            }
-            let Some(matcher) = rule.get("pathMatcher") else {
-                self.error_in(
-                    &rule,
-                    "pathMatcher",
-                    code::URL_MAP_PATH_MATCHER,
-                    "the host rule has no `pathMatcher`",
-                    "add the name of one",
-                );
-                continue;
-            };
-            let name = matcher.text().unwrap_or_default();
-            let Some(path_matcher) = matchers.iter().position(|known| *known == Some(name)) else {
-                let known = matchers.iter().copied().flatten();
-                let hint = match nearest(name, known.clone()) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("the path matchers are {}", alternatives(known)),
-                };
-                self.error(
-                    &matcher,
-                    code::URL_MAP_PATH_MATCHER,
-                    format!("there is no path matcher {}", quoted(name)),
-                    hint,
-                );
-                continue;
-            };
-            used.insert(path_matcher);
-            rules.push(HostRule { hosts, path_matcher, place: place(&rule) });
-        }
-        for (number, matcher) in root.list("pathMatchers").enumerate() {
-            if !used.contains(&number) {
-                let message = "no host rule leads to this path matcher";
-                let finding = Diagnostic::warning(code::URL_MAP_PATH_MATCHER, message);
-                matcher.report_field(
-                    "name",
-                    self.diagnostics,
-                    finding.hint("add it to a host rule, or remove it"),
-                );
-            }
-        }
-        rules
-    }
-
-    /// A host of a host rule: `*`, a name that may begin with `*.` or `*-`, and perhaps a port.
-    fn host(&mut self, host: &Located<'_>) -> Option<HostPattern> {
-        let text = host.text()?;
-        let wrong =
-            |why: &str, hint: &str| Some((format!("{} is not a host: {why}", quoted(text)), hint.to_owned()));
-        let (end, is_wildcard) = text.strip_prefix('*').map_or((text, false), |end| (end, true));
-        let name = end.split_once(':').map_or(end, |(name, _)| name);
-        let port = end.split_once(':').map(|(_, port)| port);
-        let is_name =
-            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-        let found = if text.chars().count() > URL_MAP_HOST_CHARACTERS_MAX {
-            wrong("it is too long", "a host has 255 characters at most")
-        } else if end.contains('*') {
-            wrong("`*` stands only at the beginning", "write `*.example.com`")
-        } else if is_wildcard && !end.is_empty() && !end.starts_with(['.', '-']) {
-            wrong("what follows `*` begins with `.` or `-`", "write `*.example.com` or `*-dev.example.com`")
-        } else if end.contains('/') {
-            wrong("it holds a path", "write the host alone: paths belong into the path matcher")
-        } else if !is_name || (name.is_empty() && !(is_wildcard && port.is_none())) {
-            wrong("it holds what no host has", "write letters, digits, `-` and `.`")
-        } else if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-            wrong("its port is none", "write `example.com:8080`")
-        } else {
-            None
-        };
-        if let Some((message, hint)) = found {
-            self.error(host, code::URL_MAP_HOST, message, hint);
-            return None;
-        }
-        let end = end.to_ascii_lowercase();
-        Some(match (is_wildcard, end.is_empty()) {
-            (true, true) => HostPattern::Any,
-            (true, false) => HostPattern::Suffix(end),
-            (false, _) => HostPattern::Exact(end),
-        })
-    }
-
     fn path_matchers(&mut self, root: &Located<'_>) -> Option<Vec<PathMatcher>> {
         let mut seen = BTreeSet::new();
         let mut checked = Some(Vec::new());
@@ -248,136 +143,6 @@ impl Checker<'_> {
             }
         }
         checked
-    }
-
-    fn path_rules(&mut self, matcher: &Located<'_>) -> Option<Rules> {
-        let mut seen: BTreeMap<RulePath, String> = BTreeMap::new();
-        let mut checked = Some(Vec::new());
-        for rule in matcher.list("pathRules") {
-            let mut paths = Vec::new();
-            for path in rule.list("paths") {
-                let Some(pattern) = self.rule_path(&path) else { continue };
-                if let Some(first) = seen.insert(pattern.clone(), path.path().to_string()) {
-                    let message = format!(
-                        "the path {} stands in `{first}` too",
-                        quoted(path.text().unwrap_or_default())
-                    );
-                    self.error(&path, code::URL_MAP_PATH, message, "remove one of them");
-                }
-                paths.push(pattern);
-            }
-            if rule.list("paths").next().is_none() {
-                self.error_in(
-                    &rule,
-                    "paths",
-                    code::URL_MAP_PATH,
-                    "the path rule has no `paths`",
-                    "add one, for example `/api/*`",
-                );
-            }
-            match (&mut checked, self.action(&rule, &Fields::RULE)) {
-                (Some(rules), Some(action)) => rules.push(PathRule { paths, action }),
-                _ => checked = None,
-            }
-        }
-        checked.map(Rules::Paths)
-    }
-
-    /// The path of a path rule: exact, or with `/*` at its end.
-    fn rule_path(&mut self, path: &Located<'_>) -> Option<RulePath> {
-        let text = path.text()?;
-        let (base, is_prefix) = match text.strip_suffix("/*") {
-            Some(base) => (format!("{base}/"), true),
-            None => (text.to_owned(), false),
-        };
-        let wrong = |why: &str| Some(format!("{} is not the path of a rule: {why}", quoted(text)));
-        let found = if !text.starts_with('/') {
-            wrong("it does not begin with `/`")
-        } else if base.contains('*') {
-            wrong("`*` stands only at the end, after `/`")
-        } else if base.contains(['?', '#']) {
-            wrong("it has a query or fragment, which are cut off before paths are compared")
-        } else if self.is_too_long(text) {
-            wrong("it is too long")
-        } else {
-            None
-        };
-        if let Some(message) = found {
-            let hint = "write an exact path such as `/status`, or a prefix such as `/public/*`; wildcards elsewhere need route rules with `pathTemplateMatch`";
-            self.error(path, code::URL_MAP_PATH, message, hint);
-            return None;
-        }
-        self.warn_of_a_path_that_is_not_normal(path, &base);
-        Some(if is_prefix { RulePath::Prefix(base) } else { RulePath::Exact(base) })
-    }
-
-    fn route_rules(&mut self, matcher: &Located<'_>) -> Option<Rules> {
-        let mut seen: BTreeMap<u32, String> = BTreeMap::new();
-        let mut checked = Some(Vec::new());
-        for rule in matcher.list("routeRules") {
-            let priority = self.priority(&rule);
-            if let Some(first) = priority.and_then(|priority| seen.insert(priority, rule.path().to_string()))
-            {
-                self.error_in(
-                    &rule,
-                    "priority",
-                    code::URL_MAP_RULES,
-                    format!("`{first}` has the same priority"),
-                    "every rule of a path matcher has a priority of its own",
-                );
-            }
-            let matches = self.matches(&rule);
-            let action = self.action(&rule, &Fields::RULE);
-            let header_action = self.header_action(rule.get("headerAction"));
-            match (&mut checked, priority, matches, action) {
-                (Some(rules), Some(priority), Some(matches), Some(action)) => {
-                    rules.push(RouteRule { priority, matches, action, header_action });
-                }
-                _ => checked = None,
-            }
-        }
-        let mut rules = checked?;
-        rules.sort_by_key(|rule| rule.priority);
-        Some(Rules::Routes(rules))
-    }
-
-    fn priority(&mut self, rule: &Located<'_>) -> Option<u32> {
-        let given = rule.get("priority").and_then(|priority| priority.integer());
-        let priority = given
-            .and_then(|priority| u32::try_from(priority).ok())
-            .filter(|number| *number <= i32::MAX as u32);
-        if priority.is_none() {
-            let message = if given.is_some() {
-                "the priority is out of range"
-            } else {
-                "the route rule has no `priority`"
-            };
-            self.error_in(
-                rule,
-                "priority",
-                code::URL_MAP_RULES,
-                message,
-                "write a whole number from 0 to 2147483647; the smallest is tried first",
-            );
-        }
-        priority
-    }
-
-    /// A pattern that a request's path can never be like, because paths are normalised before they are compared.
-    fn warn_of_a_path_that_is_not_normal(&mut self, located: &Located<'_>, path: &str) {
-        let is_dot = |segment: &str| matches!(segment, "." | "..");
-        if path.contains("//") || path.contains('\\') || path.split('/').any(is_dot) {
-            let message = format!(
-                "no request has the path {}: paths are normalised before they are compared",
-                quoted(path)
-            );
-            let finding = Diagnostic::warning(code::URL_MAP_UNREACHABLE, message);
-            located.report(
-                self.diagnostics,
-                Part::Value,
-                finding.hint("write it without `//`, `\\`, `.` and `..`"),
-            );
-        }
     }
 
     /// A regular expression that matches the whole of a text, of which bytes are looked at as RE2's Latin-1 does.
