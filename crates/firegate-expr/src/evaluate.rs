@@ -1,5 +1,7 @@
 //! An expression against a request. Nothing is allocated but by the functions that make texts, and everything is bounded.
 
+mod operators;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 
@@ -8,7 +10,6 @@ use crate::check::node::{Node, Operation, Test, Transform};
 use crate::functions::{address, decode, time};
 use crate::limits::{EVALUATION_BYTES_MAX, EVALUATION_STEPS_MAX};
 use crate::outcome::{ErrorKind, EvaluationError, Outcome, Stop};
-use crate::syntax::Operator;
 use crate::template::find;
 use crate::value::Value;
 
@@ -340,77 +341,6 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn compare(&self, node: &Node, operator: Operator, operands: &'a [Node; 2]) -> Evaluated<'a> {
-        let (left, right) = self.both(operands)?;
-        let equal = || left.equals(&right);
-        let ordering = match operator {
-            Operator::Equal => return Ok(equal().into()),
-            Operator::NotEqual => return Ok((!equal()).into()),
-            _ => order(&left, &right).ok_or(stop(node, ErrorKind::WrongType))?,
-        };
-        // NaN has no order, and every comparison with it is false.
-        Ok(Value::Bool(ordering.is_some_and(|ordering| match operator {
-            Operator::Less => ordering.is_lt(),
-            Operator::LessEqual => ordering.is_le(),
-            Operator::Greater => ordering.is_gt(),
-            _ => ordering.is_ge(),
-        })))
-    }
-
-    fn arithmetic(
-        &self,
-        node: &Node,
-        operator: Operator,
-        left: Value<'a>,
-        right: Value<'a>,
-    ) -> Evaluated<'a> {
-        let overflow = stop(node, ErrorKind::Overflow);
-        match (operator, left, right) {
-            (Operator::Divide | Operator::Remainder, Value::Int(_), Value::Int(0)) => {
-                Err(stop(node, ErrorKind::DivisionByZero))
-            }
-            (_, Value::Int(left), Value::Int(right)) => {
-                let result = match operator {
-                    Operator::Add => left.checked_add(right),
-                    Operator::Subtract => left.checked_sub(right),
-                    Operator::Multiply => left.checked_mul(right),
-                    Operator::Divide => left.checked_div(right),
-                    _ => left.checked_rem(right),
-                };
-                result.map(Value::Int).ok_or(overflow)
-            }
-            (_, Value::Double(left), Value::Double(right)) => match operator {
-                Operator::Add => Ok(Value::Double(left + right)),
-                Operator::Subtract => Ok(Value::Double(left - right)),
-                Operator::Multiply => Ok(Value::Double(left * right)),
-                Operator::Divide => Ok(Value::Double(left / right)),
-                _ => Err(stop(node, ErrorKind::WrongType)),
-            },
-            (Operator::Add, Value::Timestamp(time), Value::Duration(length))
-            | (Operator::Add, Value::Duration(length), Value::Timestamp(time)) => {
-                time.plus(length).map(Value::Timestamp).ok_or(overflow)
-            }
-            (Operator::Subtract, Value::Timestamp(time), Value::Duration(length)) => {
-                time.minus(length).map(Value::Timestamp).ok_or(overflow)
-            }
-            (Operator::Subtract, Value::Timestamp(left), Value::Timestamp(right)) => {
-                left.since(right).map(Value::Duration).ok_or(overflow)
-            }
-            (Operator::Add, Value::Duration(left), Value::Duration(right)) => {
-                left.plus(right).map(Value::Duration).ok_or(overflow)
-            }
-            (Operator::Subtract, Value::Duration(left), Value::Duration(right)) => {
-                left.minus(right).map(Value::Duration).ok_or(overflow)
-            }
-            (Operator::Add, left, right) => {
-                let (left, right) = (as_text(node, left)?, as_text(node, right)?);
-                self.spend(node, left.len() + right.len())?;
-                Ok(Value::Text(Cow::Owned([&*left, &*right].concat())))
-            }
-            _ => Err(stop(node, ErrorKind::WrongType)),
-        }
-    }
-
     /// All elements are evaluated, as CEL makes a list before it looks into it: one without a value decides.
     fn in_elements(&self, element: &'a Node, elements: &'a [Node]) -> Evaluated<'a> {
         let sought = self.value(element);
@@ -493,21 +423,6 @@ fn as_address(node: &Node, value: Value<'_>) -> Result<std::net::IpAddr, Stop> {
         Value::Address(address) => Ok(address.to_canonical()),
         value => address::address(&as_text(node, value)?).ok_or(stop(node, ErrorKind::NoAddress)),
     }
-}
-
-/// The order of two values: nothing if their types have none, and no order for NaN.
-fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Option<std::cmp::Ordering>> {
-    #[expect(clippy::cast_precision_loss, reason = "CEL compares whole numbers and fractions by their worth")]
-    Some(match (left, right) {
-        (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
-        (Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
-        (Value::Int(left), Value::Double(right)) => (*left as f64).partial_cmp(right),
-        (Value::Double(left), Value::Int(right)) => left.partial_cmp(&(*right as f64)),
-        (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
-        (Value::Timestamp(left), Value::Timestamp(right)) => Some(left.cmp(right)),
-        (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
-        _ => return None,
-    })
 }
 
 /// How many characters a text has; a byte that is no UTF-8 is one.
