@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::UserStatusFault;
-use super::entries::Entry;
+use super::entry::Entry;
 use crate::backoff;
 use crate::limits::{
     ACCOUNTS_PER_LOOKUP_MAX, USER_STATUS_CALLS_PER_TENANT_MAX, USER_STATUS_FAILURE_MEMORY,
@@ -241,7 +241,8 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::user_status::entries::{Entries, UserName};
+    use crate::user_status::entries::Entries;
+    use crate::user_status::entry::UserName;
 
     const TENANT: Tenant = None;
 

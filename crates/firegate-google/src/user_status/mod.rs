@@ -8,6 +8,7 @@
 
 mod age;
 mod entries;
+mod entry;
 mod lines;
 mod refresh;
 mod refused_questions;
@@ -29,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 pub use watch::RevocationWatch;
 
 use self::age::AgeClock;
-use self::entries::{Began, Change, Entries, Entry, Record, UserKey, UserName};
+use self::entries::Entries;
+use self::entry::{Began, Change, Entry, Record, UserKey, UserName};
 use self::lines::{Answer, Batch, Lines, Place, Refresh, Tenant};
 use self::refresh::Schedule;
 use self::refused_questions::RefusedQuestion;

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::age::Moment;
-use super::entries::{Due, Entry, in_ms};
+use super::entries::Due;
+use super::entry::{Entry, in_ms};
 use crate::backoff;
 use crate::limits::{USER_STATUS_REFRESH_AGE_MIN, USER_STATUS_SCHEDULE_MIN};
 
@@ -112,7 +113,8 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::user_status::entries::{Entries, UserName};
+    use crate::user_status::entries::Entries;
+    use crate::user_status::entry::UserName;
     use crate::user_status::watch::Watcher;
 
     const STALENESS: Duration = Duration::from_secs(60);

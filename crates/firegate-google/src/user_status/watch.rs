@@ -8,7 +8,7 @@ use firegate_core::time::UnixTime;
 use tokio_util::sync::CancellationToken;
 
 use super::UserStatusCache;
-use super::entries::Entry;
+use super::entry::Entry;
 
 /// One stream that ends with its user's sessions.
 #[derive(Debug)]
