@@ -180,7 +180,7 @@ impl<'a> Checker<'a> {
         node: &Node,
         path: &YamlPath,
     ) -> Option<Json> {
-        let found = found(node);
+        let found = node.value.described();
         let message = format!("expected {}, found {found}", self.expected(schema, branches));
         let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, message);
         if let Value::Scalar(scalar) = &node.value {
@@ -289,18 +289,5 @@ fn noun(name: &str) -> &str {
         "boolean" => "`true` or `false`",
         "integer" => "a whole number",
         _ => "text",
-    }
-}
-
-fn found(node: &Node) -> String {
-    match &node.value {
-        Value::Mapping(_) => "a mapping".to_owned(),
-        Value::Sequence(_) => "a list".to_owned(),
-        Value::Scalar(Scalar { text, kind }) => match kind {
-            ScalarKind::Null => "nothing".to_owned(),
-            ScalarKind::Boolean(_) => quoted(text),
-            ScalarKind::Integer | ScalarKind::Float => format!("the number {}", quoted(text)),
-            ScalarKind::Text => format!("the text {}", quoted(text)),
-        },
     }
 }

@@ -20,7 +20,11 @@ pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> bool {
 
 fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagnostics) -> bool {
     if !matches!(root.node().value, Value::Mapping(_)) {
-        let message = format!("this file is no `{}`: expected a mapping, found {}", format.name, found(root));
+        let message = format!(
+            "this file is no `{}`: expected a mapping, found {}",
+            format.name,
+            root.node().value.described()
+        );
         root.report(diagnostics, Part::Value, Diagnostic::error(code::WRONG_TYPE, message));
         return false;
     }
@@ -136,7 +140,7 @@ fn misfit(shape: &Shape, located: &Located<'_>) -> Diagnostic {
         };
         return Diagnostic::error(code::UNKNOWN_VALUE, message).hint(hint);
     }
-    let message = format!("expected {}, found {}", expected(shape), found(located));
+    let message = format!("expected {}, found {}", expected(shape), located.node().value.described());
     let diagnostic = Diagnostic::error(code::WRONG_TYPE, message);
     let Value::Scalar(Scalar { text, .. }) = &located.node().value else { return diagnostic };
     match shape {
@@ -160,18 +164,5 @@ fn expected(shape: &Shape) -> String {
         Shape::List(_) => "a list".to_owned(),
         Shape::Map(_) => "a mapping".to_owned(),
         Shape::Any => "a value".to_owned(),
-    }
-}
-
-fn found(located: &Located<'_>) -> String {
-    match &located.node().value {
-        Value::Mapping(_) => "a mapping".to_owned(),
-        Value::Sequence(_) => "a list".to_owned(),
-        Value::Scalar(Scalar { text, kind }) => match kind {
-            ScalarKind::Null => "nothing".to_owned(),
-            ScalarKind::Boolean(_) => quoted(text),
-            ScalarKind::Integer | ScalarKind::Float => format!("the number {}", quoted(text)),
-            ScalarKind::Text => format!("the text {}", quoted(text)),
-        },
     }
 }

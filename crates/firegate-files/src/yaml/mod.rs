@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::path::Segment;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, YamlPath};
+use crate::suggestion::quoted;
 
 pub use build::{Bounds, parse, parse_stream, parse_within};
 pub use write::{write_json, write_yaml};
@@ -44,6 +45,22 @@ pub enum Value {
     Sequence(Vec<Node>),
     /// Keys and values in the order of the file, each key once.
     Mapping(Vec<Entry>),
+}
+
+impl Value {
+    /// What it is, for messages that say what was found.
+    pub(crate) fn described(&self) -> String {
+        match self {
+            Self::Mapping(_) => "a mapping".to_owned(),
+            Self::Sequence(_) => "a list".to_owned(),
+            Self::Scalar(Scalar { text, kind }) => match kind {
+                ScalarKind::Null => "nothing".to_owned(),
+                ScalarKind::Boolean(_) => quoted(text),
+                ScalarKind::Integer | ScalarKind::Float => format!("the number {}", quoted(text)),
+                ScalarKind::Text => format!("the text {}", quoted(text)),
+            },
+        }
+    }
 }
 
 /// One key of a mapping and its value.

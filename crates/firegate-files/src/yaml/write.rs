@@ -26,7 +26,7 @@ pub fn write_yaml(node: &Node) -> String {
 /// A value as JSON. The text ends with a line feed.
 pub fn write_json(node: &Node) -> String {
     let mut text = String::new();
-    json(&node.value, 0, &mut text);
+    json(&node.value, Some(0), &mut text);
     text.push('\n');
     text
 }
@@ -66,7 +66,7 @@ fn sequence(nodes: &[Node], indent: usize, text: &mut String) {
             Value::Mapping(entries) if !entries.is_empty() => mapping(entries, indent + INDENT, true, text),
             // A list in a list: on one line, as JSON.
             Value::Sequence(_) => {
-                json_in_one_line(&node.value, text);
+                json(&node.value, None, text);
                 text.push('\n');
             }
             value => {
@@ -112,48 +112,48 @@ fn is_plain(text: &str) -> bool {
         && !WORDS_OF_YAML_1_1.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-fn json(value: &Value, indent: usize, text: &mut String) {
+/// Lines that are indented so far, or one line.
+fn json(value: &Value, indent: Option<usize>, text: &mut String) {
     let (open, close, count) = match value {
         Value::Scalar(scalar) => return json_scalar(scalar, text),
         Value::Sequence(nodes) => ('[', ']', nodes.len()),
         Value::Mapping(entries) => ('{', '}', entries.len()),
     };
+    let below = indent.map(|indent| indent + INDENT);
     text.push(open);
     for position in 0..count {
-        text.push_str(if position == 0 { "\n" } else { ",\n" });
-        text.push_str(&" ".repeat(indent + INDENT));
-        json_part(value, position, &mut |value, text| json(value, indent + INDENT, text), text);
+        if position > 0 {
+            text.push(',');
+        }
+        match below {
+            Some(below) => new_line(below, text),
+            None if position > 0 => text.push(' '),
+            None => {}
+        }
+        json_part(value, position, below, text);
     }
-    if count > 0 {
-        text.push('\n');
-        text.push_str(&" ".repeat(indent));
+    if let Some(indent) = indent.filter(|_| count > 0) {
+        new_line(indent, text);
     }
     text.push(close);
 }
 
-fn json_in_one_line(value: &Value, text: &mut String) {
-    let (open, close, count) = match value {
-        Value::Scalar(scalar) => return json_scalar(scalar, text),
-        Value::Sequence(nodes) => ('[', ']', nodes.len()),
-        Value::Mapping(entries) => ('{', '}', entries.len()),
-    };
-    text.push(open);
-    for position in 0..count {
-        text.push_str(if position == 0 { "" } else { ", " });
-        json_part(value, position, &mut json_in_one_line, text);
-    }
-    text.push(close);
+fn new_line(indent: usize, text: &mut String) {
+    text.push('\n');
+    text.push_str(&" ".repeat(indent));
 }
 
 /// One element of a list, or one key and its value.
-fn json_part(value: &Value, position: usize, write: &mut dyn FnMut(&Value, &mut String), text: &mut String) {
+fn json_part(value: &Value, position: usize, indent: Option<usize>, text: &mut String) {
     match value {
-        Value::Sequence(nodes) => nodes.get(position).into_iter().for_each(|node| write(&node.value, text)),
+        Value::Sequence(nodes) => {
+            nodes.get(position).into_iter().for_each(|node| json(&node.value, indent, text));
+        }
         Value::Mapping(entries) => {
             if let Some(entry) = entries.get(position) {
                 text.push_str(&json_text(&entry.key));
                 text.push_str(": ");
-                write(&entry.value.value, text);
+                json(&entry.value.value, indent, text);
             }
         }
         Value::Scalar(_) => {}
