@@ -28,6 +28,8 @@ pub struct JsonDocument {
     unescaped: String,
     /// Every value and every member's name, in the order of the text; the outermost object is the first.
     nodes: Vec<Node>,
+    /// The outermost object's names.
+    names: Names,
 }
 
 /// Where a value or a member's name stands.
@@ -39,6 +41,11 @@ struct Node {
     /// Where it ends there; of an array or object, how many nodes there are up to its last one.
     end: u32,
 }
+
+/// Where an object's names stand, by a number that is made of each: the first one of each number. A token has a dozen names, of
+/// which nearly every one has a number of its own.
+#[derive(Clone, Debug)]
+struct Names([u16; 64]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -75,13 +82,19 @@ impl JsonDocument {
     ) -> Result<Self, StrictJsonError> {
         let text = String::from_utf8(text)
             .map_err(|error| StrictJsonError { why: "not UTF-8", at: error.utf8_error().valid_up_to() })?;
-        let (nodes, unescaped) = reader::read(&text, values_max, members_max)?;
-        Ok(Self { text, unescaped, nodes })
+        let (nodes, unescaped, names) = reader::read(&text, values_max, members_max)?;
+        Ok(Self { text, unescaped, nodes, names })
     }
 
     /// Its members.
     pub fn object(&self) -> JsonObject<'_> {
         JsonObject::outermost(self)
+    }
+
+    /// Whether a name is this one.
+    fn is(&self, node: Node, name: &str) -> bool {
+        let text = if node.kind == Kind::EscapedString { &self.unescaped } else { &self.text };
+        text.as_bytes().get(node.start as usize..node.end as usize) == Some(name.as_bytes())
     }
 
     /// The text of a string or number.
@@ -90,7 +103,41 @@ impl JsonDocument {
     }
 }
 
+impl Names {
+    fn new() -> Self {
+        Self([0; 64])
+    }
+
+    fn number(name: &str) -> usize {
+        let (first, last) = match name.as_bytes() {
+            [first, .., last] => (*first, *last),
+            [only] => (*only, *only),
+            [] => (0, 0),
+        };
+        ((usize::from(first) * 5) ^ (usize::from(last) * 3) ^ name.len()) % 64
+    }
+
+    /// The node of the first name that has this name's number; without one, this name is not there.
+    fn first(&self, name: &str) -> Option<usize> {
+        // No name is the first node, which is the outermost object.
+        Some(usize::from(self.0[Self::number(name)])).filter(|at| *at != 0)
+    }
+
+    /// Notes the node of a name, unless another one has its number.
+    fn note(&mut self, name: &str, at: u16) {
+        let first = &mut self.0[Self::number(name)];
+        if *first == 0 {
+            *first = at;
+        }
+    }
+}
+
 impl Node {
+    /// The node behind this one, which is the one at `at`, and behind what it holds.
+    fn behind(self, at: usize) -> usize {
+        if matches!(self.kind, Kind::Array | Kind::Object) { self.end as usize } else { at + 1 }
+    }
+
     fn text<'a>(self, text: &'a str, unescaped: &'a str) -> &'a str {
         let text = if self.kind == Kind::EscapedString { unescaped } else { text };
         // It was cut there before.

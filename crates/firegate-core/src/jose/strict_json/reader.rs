@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Kind, Node, StrictJsonError};
+use super::{Kind, Names, Node, StrictJsonError};
 use crate::limits::JSON_DEPTH_MAX;
 
 /// Up to how many names each is compared with those before it to find one that is repeated. Beyond, they are hashed.
@@ -14,17 +14,18 @@ const SHORT_NUMBER_BYTES: usize = 18;
 /// How many bytes of a token's text there are for each value or name.
 const BYTES_PER_NODE: usize = 8;
 
-/// The nodes of a text that is one object, and its strings that are written with escapes.
+/// The nodes of a text that is one object, its strings that are written with escapes, and its members' names.
 pub(super) fn read(
     text: &str,
     values_max: usize,
     members_max: usize,
-) -> Result<(Vec<Node>, String), StrictJsonError> {
+) -> Result<(Vec<Node>, String, Names), StrictJsonError> {
     let mut reader = Reader {
         text,
         at: 0,
         nodes: Vec::with_capacity(text.len() / BYTES_PER_NODE),
         unescaped: String::new(),
+        outermost: Names::new(),
         values_left: values_max,
         members_left: members_max,
     };
@@ -36,7 +37,7 @@ pub(super) fn read(
     }
     reader.value(0)?;
     match reader.peek() {
-        None => Ok((reader.nodes, reader.unescaped)),
+        None => Ok((reader.nodes, reader.unescaped, reader.outermost)),
         Some(_) => reader.refuse("more than one value"),
     }
 }
@@ -47,24 +48,10 @@ struct Reader<'a> {
     at: usize,
     nodes: Vec<Node>,
     unescaped: String,
+    /// The names of the object that was over last.
+    outermost: Names,
     values_left: usize,
     members_left: usize,
-}
-
-/// Which names an object has had, by a number of six bits that is made of each: it says of most new names that they are new.
-#[derive(Default)]
-struct NamesSeen(u64);
-
-impl NamesSeen {
-    /// Notes a name, and says whether it may have been there before.
-    fn note(&mut self, name: &str) -> bool {
-        let [first, .., last] = name.as_bytes() else { return true };
-        let number = usize::from(*first) ^ (usize::from(*last) << 3) ^ name.len();
-        let bit = 1 << (number % 64);
-        let is_known = self.0 & bit != 0;
-        self.0 |= bit;
-        is_known
-    }
 }
 
 impl Reader<'_> {
@@ -164,7 +151,7 @@ impl Reader<'_> {
         if self.takes(b'}') {
             return Ok(());
         }
-        let (mut seen, mut count) = (NamesSeen::default(), 0);
+        let (mut names, mut count) = (Names::new(), 0);
         loop {
             if self.peek() != Some(b'"') {
                 return self.refuse("no name of a member");
@@ -175,11 +162,13 @@ impl Reader<'_> {
             }
             let name = self.nodes.len();
             self.string()?;
-            let may_repeat = seen.note(self.name(name));
-            let is = |at| at != name && self.name(at) == self.name(name);
-            if may_repeat && count < COMPARED_NAMES_MAX && self.names(own).any(is) {
+            let text = self.name(name);
+            let may_repeat = names.first(text).is_some() && count < COMPARED_NAMES_MAX;
+            if may_repeat && self.names(own).any(|at| at != name && self.name(at) == text) {
                 return self.refuse("a member name is repeated");
             }
+            let Ok(at) = u16::try_from(name) else { return self.refuse("too many values") };
+            names.note(text, at);
             count += 1;
             if !self.takes(b':') {
                 return self.refuse("no value of a member");
@@ -193,11 +182,13 @@ impl Reader<'_> {
             }
         }
         if count > COMPARED_NAMES_MAX {
-            let mut names = HashSet::with_capacity(count);
-            if !self.names(own).all(|at| names.insert(self.name(at))) {
+            let mut all = HashSet::with_capacity(count);
+            if !self.names(own).all(|at| all.insert(self.name(at))) {
                 return self.refuse("a member name is repeated");
             }
         }
+        // The outermost one is over last.
+        self.outermost = names;
         Ok(())
     }
 
@@ -207,10 +198,8 @@ impl Reader<'_> {
         std::iter::from_fn(move || {
             let at = next;
             self.nodes.get(at)?;
-            next = match self.nodes.get(at + 1) {
-                Some(Node { kind: Kind::Array | Kind::Object, end, .. }) => *end as usize,
-                _ => at + 2,
-            };
+            // The last name has no value yet.
+            next = self.nodes.get(at + 1).map_or(at + 1, |value| value.behind(at + 1));
             Some(at)
         })
     }

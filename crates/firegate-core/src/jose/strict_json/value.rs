@@ -51,8 +51,7 @@ impl<'a> Nodes<'a> {
     fn split(self) -> Option<(usize, Node, Self)> {
         let Self { document, next: at, end } = self;
         let node = *document.nodes.get(at).filter(|_| at < end)?;
-        let next = if matches!(node.kind, Kind::Array | Kind::Object) { node.end as usize } else { at + 1 };
-        Some((at, node, Self { document, next, end }))
+        Some((at, node, Self { document, next: node.behind(at), end }))
     }
 
     fn value(self) -> Option<(JsonValue<'a>, Self)> {
@@ -92,17 +91,17 @@ impl<'a> JsonObject<'a> {
         self.iter().map(|(name, _)| name)
     }
 
-    /// The value of a member. There are a dozen, each looked for once or twice: a hash would cost more than it saves.
+    /// The value of a member.
     pub fn get(self, name: &str) -> Option<JsonValue<'a>> {
-        let mut left = self.0;
-        loop {
-            let (_, own, value) = left.split()?;
-            // The length is known, and most names differ in it.
-            if (own.end - own.start) as usize == name.len() && left.document.text(own) == name {
-                return value.value().map(|(value, _)| value);
+        let Nodes { document, next, end } = self.0;
+        // The members of the outermost object are looked for again and again.
+        if next == 1 {
+            let at = document.names.first(name)?;
+            if document.nodes.get(at).is_some_and(|own| document.is(*own, name)) {
+                return Nodes { document, next: at + 1, end }.value().map(|(value, _)| value);
             }
-            (_, _, left) = value.split()?;
         }
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// The value of a member that is a string.
