@@ -35,6 +35,7 @@ use self::generated::{Checked, GeneratedKeys};
 pub(crate) use self::mounted::{read_key, read_public_key};
 use self::rotation::HeldKeys;
 pub(crate) use self::signing_keys::SigningKeys;
+use crate::control::sweep::sweep;
 use crate::limits::{ASSERTION_CACHE_BYTES_MAX, ASSERTION_KEY_CHECK_INTERVAL, ASSERTION_REMAINING_MIN};
 
 /// The size of a kept assertion that is typical, for the cache's first allocation.
@@ -249,7 +250,7 @@ impl Assertions {
     }
 
     /// Lets go of those that are sent no more: they live for minutes, and their users go.
-    pub(crate) fn forget_expired(&self, now: UnixTime) {
+    fn forget_expired(&self, now: UnixTime) {
         let may_be_sent = |kept: &KeptAssertion| {
             let left = kept.expires_at.since(now);
             left > Duration::ZERO && left <= ASSERTION_LIFETIME_MAX
@@ -263,8 +264,14 @@ impl Assertions {
         self.kept.len()
     }
 
-    /// Rotates generated keys until `shutdown`. What was due at the start has been done by [`new`](Self::new).
+    /// Rotates generated keys and lets go of what has expired until `shutdown`. What was due at the start has been done by
+    /// [`new`](Self::new).
     pub(crate) async fn run(self: Arc<Self>, clock: SharedClock, shutdown: CancellationToken) {
+        let swept = sweep(Arc::clone(&self), Self::forget_expired, Arc::clone(&clock), shutdown.clone());
+        tokio::join!(self.rotate(clock, shutdown), swept);
+    }
+
+    async fn rotate(self: Arc<Self>, clock: SharedClock, shutdown: CancellationToken) {
         if self.rotating.is_none() {
             return;
         }

@@ -7,7 +7,7 @@ mod figures;
 mod identities;
 mod keys;
 mod read_tokens;
-mod sweep;
+pub(crate) mod sweep;
 mod tended;
 mod users;
 mod verified;
@@ -43,7 +43,6 @@ use self::identities::{Identities, IdentityFault};
 use self::keys::KeySets;
 pub(crate) use self::keys::Keys;
 use self::read_tokens::RecentTokens;
-use self::sweep::Sweep;
 pub(crate) use self::tended::Tended;
 use self::users::UserStatus;
 pub(crate) use self::users::Watch;
@@ -95,9 +94,8 @@ struct Inner {
     key_sets: Arc<KeySets>,
     /// An emulator's unsigned tokens need no keys.
     needs_keys: bool,
-    verified: Arc<VerifiedTokens>,
-    read: Arc<RecentTokens>,
-    _sweep: Arc<Tended<Sweep>>,
+    verified: Arc<Tended<VerifiedTokens>>,
+    read: Arc<Tended<RecentTokens>>,
     identities: Identities,
     /// What is known of users, if they are looked up.
     user_status: Option<UserStatus>,
@@ -208,18 +206,19 @@ impl Inner {
         let bytes_max = configuration.verified_tokens_bytes;
         let verified = match former.map(|former| &former.verified) {
             Some(verified) if verified.bytes_max() == bytes_max => Arc::clone(verified),
-            former => Arc::new(VerifiedTokens::new(bytes_max, former.map(|former| &**former))),
+            former => {
+                let cache = VerifiedTokens::new(bytes_max, former.map(|former| &****former));
+                let clock = Arc::clone(&process.clock);
+                control.tend(Arc::new(cache), move |cache, stop| cache.run(Arc::clone(&clock), stop))
+            }
         };
         let key_sets =
             KeySets::new(control, options, Arc::clone(assertions), former.map(|former| &*former.key_sets));
-        let (key_sets, read) = (Arc::new(key_sets), Arc::new(RecentTokens::new()));
-        let sweep = Sweep {
-            clock: Arc::clone(&process.clock),
-            key_sets: Arc::clone(&key_sets),
-            verified: Arc::clone(&verified),
-            read: Arc::clone(&read),
-            assertions: Arc::clone(assertions),
-        };
+        let key_sets = Arc::new(key_sets);
+        let (keys, clock) = (Arc::clone(&key_sets), Arc::clone(&process.clock));
+        let read = control.tend(Arc::new(RecentTokens::new()), move |read, stop| {
+            read.run(Arc::clone(&keys), Arc::clone(&clock), stop)
+        });
         Ok(Self {
             clock: Arc::clone(&process.clock),
             rate_limits: RateLimits::new(
@@ -233,7 +232,6 @@ impl Inner {
             needs_keys: configuration.trust() == Trust::Google,
             verified,
             read,
-            _sweep: control.tend(Arc::new(sweep), Sweep::run),
             user_status: UserStatus::new(
                 control,
                 options,
@@ -254,8 +252,8 @@ impl ControlHandle {
     /// The keys that may be used now. Takes no lock.
     pub(crate) fn key_ring(&self) -> Keys {
         let mut keys = self.inner.key_sets.ring(self.inner.clock.now());
-        keys.ring.verified = Some(Arc::clone(&self.inner.verified) as Arc<dyn VerifiedSignatures>);
-        keys.ring.read = Some(Arc::clone(&self.inner.read) as Arc<dyn ReadTokens>);
+        keys.ring.verified = Some(Arc::clone(&**self.inner.verified) as Arc<dyn VerifiedSignatures>);
+        keys.ring.read = Some(Arc::clone(&**self.inner.read) as Arc<dyn ReadTokens>);
         keys
     }
 

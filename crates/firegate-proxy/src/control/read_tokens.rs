@@ -4,10 +4,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use firegate_core::identity::{KeyRing, ReadToken, ReadTokens};
-use firegate_core::time::UnixTime;
+use firegate_core::time::{SharedClock, UnixTime};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
+use tokio_util::sync::CancellationToken;
 
+use super::keys::KeySets;
+use super::sweep::sweep;
 use crate::limits::READ_TOKENS_BYTES_MAX;
 
 /// What a token takes that was read, for each byte of its text: its claims stand in it twice over, taken apart and put
@@ -43,8 +46,18 @@ impl RecentTokens {
         Self(Cache::with_weighter(items, READ_TOKENS_BYTES_MAX, ByBytes))
     }
 
-    /// Lets go of those that can pass no more.
-    pub(super) fn forget_spent(&self, keys: &KeyRing, now: UnixTime) {
+    /// Lets go of those that can pass no more, until `shutdown`.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        key_sets: Arc<KeySets>,
+        clock: SharedClock,
+        shutdown: CancellationToken,
+    ) {
+        let forget = move |read: &Self, now| read.forget_spent(&key_sets.ring(now).ring, now);
+        sweep(self, forget, clock, shutdown).await;
+    }
+
+    fn forget_spent(&self, keys: &KeyRing, now: UnixTime) {
         self.0.retain(|_, token| !token.is_spent(keys, now));
     }
 }

@@ -3,41 +3,28 @@
 
 use std::sync::Arc;
 
-use firegate_core::time::SharedClock;
+use firegate_core::time::{SharedClock, UnixTime};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::keys::KeySets;
-use super::read_tokens::RecentTokens;
-use super::verified::VerifiedTokens;
-use crate::assertions::SharedAssertions;
 use crate::limits::SWEEP_INTERVAL;
 
-/// What is remembered of tokens.
-#[derive(Debug)]
-pub(super) struct Sweep {
-    pub(super) clock: SharedClock,
-    pub(super) key_sets: Arc<KeySets>,
-    pub(super) verified: Arc<VerifiedTokens>,
-    pub(super) read: Arc<RecentTokens>,
-    pub(super) assertions: SharedAssertions,
-}
-
-impl Sweep {
-    /// Sweeps from time to time until `shutdown`.
-    pub(super) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.sweep();
-        }
-    }
-
-    fn sweep(&self) {
-        let now = self.clock.now();
-        self.verified.forget_expired(now);
-        self.read.forget_spent(&self.key_sets.ring(now).ring, now);
-        self.assertions.forget_expired(now);
+/// Has a cache `forget` what is worth nothing any more, from time to time until `shutdown`. Each cache has one task for it,
+/// however many generations hold the cache.
+pub(crate) async fn sweep<T: Send + Sync + 'static>(
+    cache: Arc<T>,
+    forget: impl Fn(&T, UnixTime) + Clone + Send + 'static,
+    clock: SharedClock,
+    shutdown: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let (cache, forget, now) = (Arc::clone(&cache), forget.clone(), clock.now());
+        // To walk over a large cache takes milliseconds, and the control runtime has one thread.
+        let swept = tokio::task::spawn_blocking(move || forget(&cache, now));
+        // A panic there has been reported by the thread itself.
+        let _ = shutdown.run_until_cancelled(swept).await;
     }
 }
 
@@ -53,17 +40,26 @@ mod tests {
 
     use super::*;
     use crate::assertions::{Assertions, KeySource};
+    use crate::control::keys::KeySets;
+    use crate::control::read_tokens::RecentTokens;
+    use crate::control::verified::VerifiedTokens;
+
+    struct Caches {
+        verified: Arc<VerifiedTokens>,
+        read: Arc<RecentTokens>,
+        assertions: Arc<Assertions>,
+    }
 
     const AUDIENCE: &str = "https://api.example.com";
     const CONFIGURATION: &str = "project: demo-project\nbackends: { api: 'https://api.example.com' }\n\
                                  allow: [allAuthenticatedUsers]\n";
 
     /// What is remembered: verdicts, tokens that were read, assertions.
-    fn remembered(sweep: &Sweep, token: &str) -> [usize; 3] {
+    fn remembered(caches: &Caches, token: &str) -> [usize; 3] {
         [
-            sweep.verified.figures().entries,
-            usize::from(sweep.read.get(token).is_some()),
-            sweep.assertions.kept(),
+            caches.verified.figures().entries,
+            usize::from(caches.read.get(token).is_some()),
+            caches.assertions.kept(),
         ]
     }
 
@@ -72,20 +68,18 @@ mod tests {
         let clock = ShiftedClock::new(Arc::new(SystemClock));
         let assertions =
             Assertions::new(KeySource::Generated(None), Vec::new(), "door".to_owned(), clock.now());
-        let sweep = Arc::new(Sweep {
-            clock: Arc::new(clock.clone()),
-            key_sets: Arc::default(),
+        let caches = Caches {
             verified: Arc::new(VerifiedTokens::new(1024 * 1024, None)),
             read: Arc::new(RecentTokens::new()),
             assertions: Arc::new(assertions.expect("a key")),
-        });
+        };
         let signer = RsaSigner::generate().expect("a key");
         let document = json!({"keys": [signer.public_jwk()]}).to_string();
         let keys = KeySet::parse_rs256(document.as_bytes()).expect("a key set");
         let ring = KeyRing {
             id_token: KeyState::Usable(Arc::new(keys)),
-            verified: Some(Arc::clone(&sweep.verified) as Arc<dyn VerifiedSignatures>),
-            read: Some(Arc::clone(&sweep.read) as Arc<dyn ReadTokens>),
+            verified: Some(Arc::clone(&caches.verified) as Arc<dyn VerifiedSignatures>),
+            read: Some(Arc::clone(&caches.read) as Arc<dyn ReadTokens>),
             ..KeyRing::default()
         };
         let configuration =
@@ -102,20 +96,36 @@ mod tests {
         for _ in 0..2 {
             let alice = identify(&token, &rules, AUDIENCE, &ring, now).expect("a user").principal;
             let form = AssertionForm::Firegate;
-            assert!(sweep.assertions.assertion(form, &alice, AUDIENCE, now).expect("signed").is_some());
+            assert!(caches.assertions.assertion(form, &alice, AUDIENCE, now).expect("signed").is_some());
         }
 
         let stop = CancellationToken::new();
-        let running = tokio::spawn(Arc::clone(&sweep).run(stop.clone()));
+        let shared: SharedClock = Arc::new(clock.clone());
+        let running = [
+            tokio::spawn(VerifiedTokens::run(
+                Arc::clone(&caches.verified),
+                Arc::clone(&shared),
+                stop.clone(),
+            )),
+            tokio::spawn(RecentTokens::run(
+                Arc::clone(&caches.read),
+                Arc::<KeySets>::default(),
+                Arc::clone(&shared),
+                stop.clone(),
+            )),
+            tokio::spawn(Arc::clone(&caches.assertions).run(shared, stop.clone())),
+        ];
         tokio::time::sleep(2 * SWEEP_INTERVAL).await;
-        assert_eq!(remembered(&sweep, &token), [1, 1, 1]);
+        assert_eq!(remembered(&caches, &token), [1, 1, 1]);
         clock.advance(i64::try_from(ASSERTION_LIFETIME_MAX.as_secs()).expect("minutes"));
         tokio::time::sleep(2 * SWEEP_INTERVAL).await;
-        assert_eq!(remembered(&sweep, &token), [1, 1, 0]);
+        assert_eq!(remembered(&caches, &token), [1, 1, 0]);
         clock.advance(3600);
         tokio::time::sleep(2 * SWEEP_INTERVAL).await;
-        assert_eq!(remembered(&sweep, &token), [0, 0, 0]);
+        assert_eq!(remembered(&caches, &token), [0, 0, 0]);
         stop.cancel();
-        running.await.expect("it ends");
+        for task in running {
+            task.await.expect("it ends");
+        }
     }
 }

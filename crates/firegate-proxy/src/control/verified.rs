@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use firegate_core::identity::VerifiedSignatures;
-use firegate_core::time::UnixTime;
+use firegate_core::time::{SharedClock, UnixTime};
 use quick_cache::sync::Cache;
+use tokio_util::sync::CancellationToken;
 
+use super::sweep::sweep;
 use crate::metrics::VerifiedTokenFigures;
 
 /// What one entry takes: its digest twice over, in the table and in the order of eviction.
@@ -40,8 +42,12 @@ impl VerifiedTokens {
         self.bytes_max
     }
 
-    /// Lets go of those whose token has expired.
-    pub(super) fn forget_expired(&self, now: UnixTime) {
+    /// Lets go of those whose token has expired, until `shutdown`.
+    pub(super) async fn run(self: Arc<Self>, clock: SharedClock, shutdown: CancellationToken) {
+        sweep(self, Self::forget_expired, clock, shutdown).await;
+    }
+
+    fn forget_expired(&self, now: UnixTime) {
         self.digests.retain(|_, expires_at| *expires_at > now);
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Connection {
     pub(super) cut: Cut,
     /// The client has not made room for what is to be written.
     is_full: AtomicBool,
+    /// What was written is not all on its way: over TLS the client has not made room for the last of it.
+    is_flushing: AtomicBool,
     /// Something was written since the last look.
     has_written: AtomicBool,
     /// Something was read since the last look.
@@ -110,7 +112,8 @@ impl Connection {
             return Poll::Ready(Some(end));
         }
         let may_rest = self.may_rest.load(Ordering::Relaxed) && self.may_rest.swap(false, Ordering::Acquire);
-        if may_rest && !self.is_used() && !self.is_full.load(Ordering::Relaxed) {
+        let is_held_up = self.is_full.load(Ordering::Relaxed) || self.is_flushing.load(Ordering::Relaxed);
+        if may_rest && !self.is_used() && !is_held_up {
             return Poll::Ready(None);
         }
         Poll::Pending
@@ -256,6 +259,16 @@ impl<I> WatchedWrites<I> {
         }
         written
     }
+
+    fn note_flush(&self, flushed: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        let connection = &*self.connection;
+        if connection.is_flushing.load(Ordering::Relaxed) && flushed.is_ready() {
+            // From now on nobody uses it, and not from when it was written.
+            connection.has_written.store(true, Ordering::Relaxed);
+        }
+        connection.is_flushing.store(flushed.is_pending(), Ordering::Relaxed);
+        flushed
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for WatchedWrites<I> {
@@ -296,10 +309,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for WatchedWrites<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        self.note_flush(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        let shut = Pin::new(&mut self.inner).poll_shutdown(context);
+        self.note_flush(shut)
     }
 }
