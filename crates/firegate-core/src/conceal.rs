@@ -1,5 +1,5 @@
-//! What a client sent, as a log or an explanation may have it: without tokens. A token does not belong into a URL, and is sent there all the
-//! same: by what cannot send a header, and by mistake.
+//! What a client sent, as a log or an explanation may have it: without tokens. A token does not belong into a URL, and is sent
+//! there all the same: by what cannot send a header, and by mistake.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,8 @@ use crate::token_source::query_without_access_token;
 /// What stands in the place of a token.
 pub const CONCEALED: &str = "[concealed]";
 
-/// What every JSON object begins with in base64url, and so the header and the payload of every compact JWS.
+/// What a JSON object without white space begins with in base64url, and so the header and the payload of every token that
+/// Google or Firegate writes. Nobody else's let anybody in.
 const OBJECT: &[u8] = b"eyJ";
 
 /// How short a text may be to be taken for the header of a token, in bytes.

@@ -157,9 +157,9 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     others.filter(|name| !is_protected(name) && !KEPT.contains(name)).collect()
 }
 
-/// Whether this is what Connection mostly says: an option of its own, or the name of a header that goes in any case.
+/// Whether this is what Connection mostly says: the name of a header that goes in any case.
 fn is_of_a_connection(name: &[u8]) -> bool {
-    [&b"keep-alive"[..], b"close", b"te", b"upgrade"].iter().any(|usual| name.eq_ignore_ascii_case(usual))
+    [&b"keep-alive"[..], b"te", b"upgrade"].iter().any(|usual| name.eq_ignore_ascii_case(usual))
 }
 
 #[cfg(test)]

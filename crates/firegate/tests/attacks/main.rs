@@ -89,6 +89,7 @@ mod site;
 mod slow_handshake;
 mod slow_preface;
 mod slowloris;
+mod targets_without_a_path;
 mod tls_early_data;
 mod token_as_subprotocol;
 mod token_in_the_query;

@@ -32,8 +32,9 @@ pub(super) fn target(
     let without_token =
         head.facts.query.filter(|_| forwarding.removal().query).map(query_without_access_token);
     let query = without_token.as_ref().map_or(head.facts.query, Option::as_deref);
-    // Mostly it is what the client asked for, to the byte.
-    if let Some(asked) = uri.path_and_query()
+    // Mostly it is what the client asked for, to the byte. A path that is empty is told as `/` too, and is not to be sent so.
+    if path.len() > 1
+        && let Some(asked) = uri.path_and_query()
         && (asked.path(), asked.query()) == (path, query)
     {
         return Ok(asked.clone());

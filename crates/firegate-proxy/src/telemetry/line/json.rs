@@ -33,9 +33,7 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
     }
     word(",\"request_id\":\"", line.request_id, to);
     word(",\"outcome\":\"", line.outcome, to);
-    if !line.backend.is_empty() {
-        word(",\"backend\":\"", line.backend, to);
-    }
+    optional(",\"backend\":", Some(line.backend.as_bytes()).filter(|name| !name.is_empty()), to);
     if let Some(refusal) = line.refusal {
         let entry = refusal.code.entry();
         word(",\"code\":\"", entry.name, to);
