@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Answer, SIGNERS, Server, client, clock, jwk_set};
 
-const IN_TIME: Duration = Duration::from_secs(20);
+const IN_TIME: Duration = Duration::from_secs(60);
 
 fn keys(numbers: &[usize]) -> Answer {
     Answer::json(&jwk_set(numbers)).with("cache-control", "public, max-age=3600")

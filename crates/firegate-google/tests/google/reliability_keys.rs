@@ -20,7 +20,7 @@ use crate::support::{
     Answer, CountingClock, SIGNERS, Server, client, clock, jwk_set, now, resident_mebibytes,
 };
 
-const IN_TIME: Duration = Duration::from_secs(20);
+const IN_TIME: Duration = Duration::from_secs(60);
 
 fn keys(numbers: &[usize]) -> Answer {
     Answer::json(&jwk_set(numbers)).with("cache-control", "public, max-age=60")
