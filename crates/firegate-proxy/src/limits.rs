@@ -76,8 +76,9 @@ pub const CLIENT_REST_DELAY: Duration = Duration::from_secs(2);
 /// How many bytes of the next request wake such a connection at once; others follow in the usual way.
 pub const CLIENT_WAKING_BYTES_MAX: usize = 4 * 1024;
 
-/// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer keeps its own for ten minutes, and wants
-/// backends to wait longer, lest it sends into a connection that is just being closed.
+/// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer
+/// keeps its own for ten minutes, and wants backends to wait longer, lest it sends into a connection that is just being
+/// closed.
 pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
 
 /// How many streams one HTTP/2 connection may have open.

@@ -241,27 +241,11 @@ impl Held {
 mod tests {
     use tokio_util::sync::CancellationToken;
 
-    use firegate_core::identity::AccountStatus;
-
-    use super::super::entry::{Began, Change, Record};
+    use super::super::entry::Change;
+    use super::super::entry::tests::{START, is_disabled, key, record};
     use super::*;
 
-    const START: UnixTime = UnixTime::from_seconds(1_800_000_000);
     const HOUR: Duration = Duration::from_secs(3600);
-
-    fn key(uid: &str) -> UserKey {
-        UserName { tenant: None, uid }.to_key()
-    }
-
-    fn record(call: u64, disabled: bool) -> Record {
-        let valid_since = UnixTime::from_seconds(1000);
-        let began = Began { call, moment: Duration::ZERO, wall: START };
-        Record { account: Some(AccountStatus { disabled, valid_since }), began }
-    }
-
-    fn is_disabled(entry: &Entry) -> Option<bool> {
-        entry.record()?.account.map(|account| account.disabled)
-    }
 
     fn watcher(id: u64) -> (Watcher, CancellationToken) {
         let ended = CancellationToken::new();

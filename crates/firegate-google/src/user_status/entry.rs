@@ -178,25 +178,25 @@ pub(super) fn in_ms(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::hash_map::DefaultHasher;
     use std::hash::Hasher;
 
     use super::*;
 
-    const START: UnixTime = UnixTime::from_seconds(1_800_000_000);
+    pub(crate) const START: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
-    fn key(uid: &str) -> UserKey {
+    pub(crate) fn key(uid: &str) -> UserKey {
         UserName { tenant: None, uid }.to_key()
     }
 
-    fn record(call: u64, disabled: bool) -> Record {
+    pub(crate) fn record(call: u64, disabled: bool) -> Record {
         let valid_since = UnixTime::from_seconds(1000);
         let began = Began { call, moment: Duration::ZERO, wall: START };
         Record { account: Some(AccountStatus { disabled, valid_since }), began }
     }
 
-    fn is_disabled(entry: &Entry) -> Option<bool> {
+    pub(crate) fn is_disabled(entry: &Entry) -> Option<bool> {
         entry.record()?.account.map(|account| account.disabled)
     }
 

@@ -2,17 +2,13 @@
 //! word, and those that are idle a little later. HTTP/1 has no word for an idle connection, and a client that was about to
 //! send a request on it would see it fail.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// The end of a worker's connections. Each request has a copy, and copying a token of tokio's takes locks.
+/// The end of a worker's connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Drain(Arc<Tokens>);
-
-#[derive(Debug)]
-struct Tokens {
+pub(crate) struct Drain {
     begun: CancellationToken,
     idle_over: CancellationToken,
 }
@@ -21,28 +17,28 @@ impl Drain {
     /// An end that begins with `stop`.
     pub(crate) fn new(stop: &CancellationToken) -> Self {
         // A token of the worker's own: its connections look at it often, and wait for no other worker to do so.
-        Self(Arc::new(Tokens { begun: stop.child_token(), idle_over: CancellationToken::new() }))
+        Self { begun: stop.child_token(), idle_over: CancellationToken::new() }
     }
 
     /// Whether clients are told to use no connection again.
     pub(crate) fn has_begun(&self) -> bool {
-        self.0.begun.is_cancelled()
+        self.begun.is_cancelled()
     }
 
     /// When that begins.
     pub(super) fn begun(&self) -> &CancellationToken {
-        &self.0.begun
+        &self.begun
     }
 
     /// When whatever is idle is closed.
     pub(super) fn idle_over(&self) -> &CancellationToken {
-        &self.0.idle_over
+        &self.idle_over
     }
 
     /// Closes idle connections once `grace` is over. Never ends by itself.
     pub(crate) async fn close_idle_after(&self, grace: Duration) {
         tokio::time::sleep(grace).await;
-        self.0.idle_over.cancel();
+        self.idle_over.cancel();
         std::future::pending().await
     }
 }
