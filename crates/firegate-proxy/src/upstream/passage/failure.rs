@@ -1,0 +1,156 @@
+//! A request that got no answer: what the client is told, and whether it may be sent once more.
+
+use firegate_core::reason::{Code, Denial, Reason, Stage};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::{Passage, Sending, fault};
+use crate::door::Refused;
+use crate::limits::UPSTREAM_ATTEMPTS_MAX;
+use crate::respond::full;
+use crate::stream::{Body, BodyFailure};
+use crate::upstream::connect::{ConnectError, ConnectErrorKind};
+use crate::upstream::retries::{Miss, Retries};
+use crate::upstream::unanswered::Unanswered;
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    refused: Refused,
+    passage: Passage,
+    /// What may be sent once more, if anything may.
+    body: Option<Body>,
+    /// Whether only another endpoint can help.
+    needs_another: bool,
+    miss: Miss,
+    /// Whether it has no body, and so can be sent again if its route says so.
+    is_without_body: bool,
+}
+
+impl Passage {
+    /// No connection could be had: nothing was sent.
+    pub(super) fn unconnected(self, error: &ConnectError, body: Body) -> Box<Failure> {
+        let code = match error.kind {
+            ConnectErrorKind::Unreachable => Code::UpstreamUnreachable,
+            ConnectErrorKind::TimedOut => Code::UpstreamConnectTimedOut,
+            ConnectErrorKind::Protocol => Code::UpstreamProtocol,
+            ConnectErrorKind::NoWebSockets => Code::UpstreamWithoutWebSockets,
+            ConnectErrorKind::NoRoomForWebSockets => Code::UpstreamOverloaded,
+            ConnectErrorKind::OutOfDescriptors => Code::Overloaded,
+        };
+        let is_endpoints = error.kind.is_endpoints();
+        if is_endpoints {
+            self.endpoint().failed();
+        }
+        if error.kind == ConnectErrorKind::NoRoomForWebSockets {
+            self.upstream.load.count_refused();
+        }
+        let refused = fault(code, error.to_string());
+        let miss = if is_endpoints { Miss::NoConnection } else { Miss::Clients };
+        Box::new(Failure {
+            refused,
+            passage: self,
+            is_without_body: body.is_end_stream(),
+            body: Some(body).filter(|_| is_endpoints),
+            needs_another: true,
+            miss,
+        })
+    }
+
+    /// There was a connection, and no answer.
+    pub(super) fn unanswered(
+        self,
+        unanswered: Unanswered,
+        sending: &Sending,
+        has_body: bool,
+        is_idempotent: bool,
+    ) -> Box<Failure> {
+        if let Some(failure) = sending.progress.failure() {
+            let reason = match failure {
+                BodyFailure::Panicked => {
+                    let refused = fault(Code::Internal, "the request's body was broken off".to_owned());
+                    return self.failure(refused, None, Miss::Clients, false);
+                }
+                BodyFailure::LeaseOver => Reason::LeaseOver,
+                BodyFailure::Malformed => Reason::RequestMalformed { why: "the body is malformed" },
+                BodyFailure::TooLarge => Reason::BodyTooLarge { bytes_max: self.upstream.body_bytes_max },
+                BodyFailure::TooSlow => Reason::BodyTooSlow,
+            };
+            let refused = Refused::Denial(Denial { reason, stage: Stage::Upstream });
+            return self.failure(refused, None, Miss::Clients, false);
+        }
+        if !unanswered.is_clients() {
+            self.endpoint().failed();
+        }
+        let may_repeat =
+            !has_body && (unanswered.was_not_processed() || (is_idempotent && unanswered.is_break()));
+        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let code = if is_late { Code::UpstreamTimedOut } else { unanswered.code() };
+        let refused = fault(code, unanswered.to_string());
+        let miss = match &unanswered {
+            unanswered if unanswered.is_clients() => Miss::Clients,
+            unanswered if unanswered.was_not_processed() => Miss::NotProcessed,
+            Unanswered::TimedOut => Miss::TimedOut,
+            _ => Miss::Broken,
+        };
+        let body = match unanswered {
+            Unanswered::Unsent(request, _) => Some(request.into_body()),
+            _ if may_repeat => Some(full("")),
+            _ => None,
+        };
+        self.failure(refused, body, miss, !has_body)
+    }
+
+    fn failure(
+        self,
+        refused: Refused,
+        body: Option<Body>,
+        miss: Miss,
+        is_without_body: bool,
+    ) -> Box<Failure> {
+        Box::new(Failure { refused, passage: self, body, needs_another: false, miss, is_without_body })
+    }
+}
+
+impl Failure {
+    /// Why there is no answer.
+    pub(crate) fn refused(self) -> Refused {
+        self.refused
+    }
+
+    /// What is to be sent once more, and where. Nothing of the request was sent, or it has no body and sending it twice does
+    /// what sending it once does (RFC 9110, section 9.2.2), or the service said that it did nothing with it.
+    ///
+    /// # Errors
+    /// Why there is no answer, if it may not be sent once more.
+    pub(crate) fn again(self) -> Result<(Passage, Body), Refused> {
+        let Self { refused, passage, body, needs_another, .. } = self;
+        let has_another = passage.attempts + 1 < passage.upstream.members.len();
+        let may = (has_another || !needs_another) && passage.attempts + 1 < UPSTREAM_ATTEMPTS_MAX;
+        Self::repeat(refused, passage, body.filter(|_| may))
+    }
+
+    /// The same as [`Self::again`], for a request whose route says when it is tried again.
+    ///
+    /// # Errors
+    /// Why there is no answer, if it may not be sent once more.
+    pub(crate) async fn again_by(self, retries: &mut Retries) -> Result<(Passage, Body), Refused> {
+        let may_resend = self.body.is_some() || self.is_without_body;
+        if !may_resend || !retries.cover(self.miss) {
+            return self.again();
+        }
+        let pause = retries.spend();
+        let Self { refused, passage, body, .. } = self;
+        tokio::time::sleep(pause).await;
+        Self::repeat(refused, passage, Some(body.unwrap_or_else(|| full(""))))
+    }
+
+    fn repeat(
+        refused: Refused,
+        mut passage: Passage,
+        body: Option<Body>,
+    ) -> Result<(Passage, Body), Refused> {
+        let Some(body) = body else { return Err(refused) };
+        if passage.begin_repeat() { Ok((passage.once_more(), body)) } else { Err(refused) }
+    }
+}
