@@ -247,7 +247,7 @@ impl Connections {
     }
 
     /// An HTTP/2 connection that is open and has room for a WebSocket; none if another one has to be made, as it has in any
-    /// case if `is_to_be_new`.
+    /// case if `is_to_be_new` and there may be another one.
     ///
     /// # Errors
     /// If there may be no other one. Nobody waits for a WebSocket to end.
@@ -257,8 +257,10 @@ impl Connections {
         is_to_be_new: bool,
     ) -> Result<Option<Connection>, ConnectError> {
         let mut open = self.open();
-        let taken = open.tunnels.take(addresses).filter(|_| !is_to_be_new);
-        if taken.is_none() && open.tunnels.open.len() >= UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX {
+        let taken = open.tunnels.take(addresses);
+        let may_be_another = open.tunnels.open.len() < UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX;
+        let taken = taken.filter(|_| !(is_to_be_new && may_be_another));
+        if taken.is_none() && !may_be_another {
             let what = format!(
                 "the worker has {UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX} HTTP/2 connections for WebSockets to the service, and \
                  all of them are full"

@@ -266,7 +266,8 @@ impl Endpoint {
                 return Err(ConnectError::new(ConnectErrorKind::NoWebSockets, what));
             }
             if !connection.is_overbooked() {
-                return Ok(Obtained { connection, is_reused });
+                // One that has to do although it is not new is given up on like a new one.
+                return Ok(Obtained { connection, is_reused: is_reused && may_reuse });
             }
         }
     }

@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::{Barrier, watch};
 
 use super::*;
+use crate::limits::UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX;
 
 /// A service that speaks HTTP/2 with prior knowledge, and allows so many streams.
 async fn origin<S, F>(streams_max: u32, answer: S) -> Origin
@@ -197,4 +198,33 @@ async fn a_service_that_says_goodbye_gets_no_more_requests_and_finishes_those_it
     };
     let (old, new) = tokio::join!(site.post(full("")), late);
     assert_eq!((&*old.expect("an answer").body, &*new), (&b"old"[..], &b"new"[..]));
+}
+
+/// A WebSocket that did not get through on an open connection is sent by a new one; when there may be no other one, a place on an
+/// open one has to do.
+#[tokio::test]
+async fn a_web_socket_that_needs_another_connection_takes_a_place_where_there_may_be_none() {
+    const STREAMS_MAX: u32 = 2;
+    let origin = Origin::start(|stream, _| async move {
+        let service = service_fn(|_| async { Ok::<_, Infallible>(Response::new(full(""))) });
+        let _ = http2::Builder::new(TokioExecutor::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .enable_connect_protocol()
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    })
+    .await;
+    let site = site(&origin);
+    let endpoint = site.endpoint(0);
+    let mut held = Vec::new();
+    while held.len() < UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX * STREAMS_MAX as usize {
+        let obtained = endpoint.obtain_for_upgrade(0, false).await;
+        let obtained = obtained.unwrap_or_else(|error| panic!("{} are open: {error}", held.len()));
+        assert!(!obtained.is_reused, "it is given up on like a new one");
+        held.push(obtained.connection);
+        assert_eq!(origin.connections(), held.len().min(UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX));
+    }
+    assert!(endpoint.obtain_for_upgrade(0, false).await.is_err(), "all of them are full");
+    held.pop();
+    assert!(endpoint.obtain_for_upgrade(0, false).await.is_ok(), "there is a place again");
 }
