@@ -42,8 +42,8 @@ struct Node {
     end: u32,
 }
 
-/// Where an object's names stand, by a number that is made of each: the first one of each number. A token has a dozen names, of
-/// which nearly every one has a number of its own.
+/// Where an object's names stand, by a number that is made of each: the first one of each number. The names that are looked for in
+/// a token have numbers of their own.
 #[derive(Clone, Debug)]
 struct Names([u16; 64]);
 
@@ -114,7 +114,7 @@ impl Names {
             [only] => (*only, *only),
             [] => (0, 0),
         };
-        ((usize::from(first) * 5) ^ (usize::from(last) * 3) ^ name.len()) % 64
+        (usize::from(first) ^ (usize::from(last) * 23) ^ name.len()) % 64
     }
 
     /// The node of the first name that has this name's number; without one, this name is not there.

@@ -54,6 +54,18 @@ impl<'a> Nodes<'a> {
         Some((at, node, Self { document, next: node.behind(at), end }))
     }
 
+    /// The nodes behind the name of this member. Only names are looked at on the way there.
+    fn find(self, name: &str) -> Option<Self> {
+        let mut left = self;
+        loop {
+            let (_, own, rest) = left.split()?;
+            if self.document.is(own, name) {
+                return Some(rest);
+            }
+            (_, _, left) = rest.split()?;
+        }
+    }
+
     fn value(self) -> Option<(JsonValue<'a>, Self)> {
         let (at, node, rest) = self.split()?;
         let document = self.document;
@@ -101,7 +113,7 @@ impl<'a> JsonObject<'a> {
                 return Nodes { document, next: at + 1, end }.value().map(|(value, _)| value);
             }
         }
-        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+        self.0.find(name)?.value().map(|(value, _)| value)
     }
 
     /// The value of a member that is a string.
