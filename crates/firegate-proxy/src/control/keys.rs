@@ -63,7 +63,7 @@ impl KeySets {
         self.published.iter().find(|(published, _)| *published == kind).map(|(_, cache)| cache)
     }
 
-    /// The keys that may be used now. Takes no lock.
+    /// The keys that may be used at this moment. Takes no lock.
     pub(super) fn ring(&self, now: UnixTime) -> Keys {
         let mut keys = Keys { ring: KeyRing::default(), generations: [0; TokenKind::ALL.len()] };
         for (kind, cache) in &self.published {

@@ -24,7 +24,7 @@ use firegate_core::limiter::{Counters, StoreQuestion};
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::snapshot::Backend;
-use firegate_core::time::SharedClock;
+use firegate_core::time::{SharedClock, UnixTime};
 use firegate_files::configuration::{Configuration, Trust};
 use firegate_google::app_check::{ConsumeFault, Consumed};
 use firegate_google::caller::Caller;
@@ -249,9 +249,9 @@ impl Inner {
 }
 
 impl ControlHandle {
-    /// The keys that may be used now. Takes no lock.
-    pub(crate) fn key_ring(&self) -> Keys {
-        let mut keys = self.inner.key_sets.ring(self.inner.clock.now());
+    /// The keys that may be used at this moment. Takes no lock.
+    pub(crate) fn key_ring(&self, now: UnixTime) -> Keys {
+        let mut keys = self.inner.key_sets.ring(now);
         keys.ring.verified = Some(Arc::clone(&**self.inner.verified) as Arc<dyn VerifiedSignatures>);
         keys.ring.read = Some(Arc::clone(&**self.inner.read) as Arc<dyn ReadTokens>);
         keys

@@ -299,8 +299,9 @@ impl RequestContext<'_> {
         let Generation { snapshot, control, .. } = &*self.generation;
         let shared = &self.door.shared;
         let (accounts, counters) = (control.accounts(), control.counters());
-        let mut keys = control.key_ring();
-        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, counters, now: shared.now() });
+        let mut now = shared.now();
+        let mut keys = control.key_ring(now);
+        let mut step = start(&World { snapshot, keys: &keys.ring, accounts, counters, now });
         loop {
             let (need, decision) = match step {
                 Step::Done(outcome) => return outcome,
@@ -308,8 +309,9 @@ impl RequestContext<'_> {
             };
             // A warm request needs nothing, and carries no room for fetching.
             let answer = Box::pin(control.fetch(need, &keys)).await;
-            keys = control.key_ring();
-            let world = World { snapshot, keys: &keys.ring, accounts, counters, now: shared.now() };
+            now = shared.now();
+            keys = control.key_ring(now);
+            let world = World { snapshot, keys: &keys.ring, accounts, counters, now };
             step = decision.resume(answer, &world);
         }
     }
