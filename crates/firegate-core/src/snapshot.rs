@@ -33,7 +33,7 @@ const USUAL_HEADERS: [HeaderName; 4] = [
 #[derive(Debug)]
 pub struct Snapshot {
     /// Who counts as a signed-in user.
-    pub identity: IdentityRules,
+    pub identity: Arc<IdentityRules>,
     /// Which path belongs to which backend.
     pub routes: Routes,
     /// Every backend, in the order of their names.
@@ -103,12 +103,12 @@ impl Snapshot {
         };
         let security_policies = policies.into_values().collect();
         Self {
-            identity: IdentityRules {
+            identity: Arc::new(IdentityRules {
                 project: configuration.project.to_string(),
                 users: configuration.users.clone(),
                 trust: configuration.trust(),
                 issuer: issuer(configuration),
-            },
+            }),
             cookie_origins: configuration.cors.as_ref().map(cookie_origins).unwrap_or_default(),
             exchanges_tokens: configuration.exchange,
             routes,

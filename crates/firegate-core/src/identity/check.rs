@@ -108,6 +108,17 @@ pub struct Check {
     pub found: fn(&Examined<'_>) -> String,
     /// Whether the token passes.
     pub run: fn(&Examined<'_>) -> Result<(), Obstacle>,
+    /// What else than the token and the rules decides that.
+    pub(super) depends_on: DependsOn,
+}
+
+/// What a check looks at beside the token and the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DependsOn {
+    /// Nothing, but for exchanged tokens, whose audience is the backend that the request is for: what passed once passes again.
+    Nothing,
+    /// The time, or the keys that are known.
+    TheMoment,
 }
 
 /// The whole profile, in order. Cheap checks come first, and those that tell a newcomer the most before those that
@@ -122,6 +133,7 @@ pub const CHECKS: &[Check] = &[
         },
         found: |examined| examined.found_claim("iss"),
         run: |examined| examined.kind().map(drop),
+        depends_on: DependsOn::Nothing,
     },
     Check {
         name: "algorithm",
@@ -132,6 +144,7 @@ pub const CHECKS: &[Check] = &[
         },
         found: |examined| describe(examined.jws.header().get("alg")),
         run: algorithm,
+        depends_on: DependsOn::Nothing,
     },
     Check {
         name: "header",
@@ -142,6 +155,7 @@ pub const CHECKS: &[Check] = &[
             format!("members {names:?}, typ {}", describe(examined.jws.header().get("typ")))
         },
         run: header,
+        depends_on: DependsOn::Nothing,
     },
     Check {
         name: "audience",
@@ -153,6 +167,7 @@ pub const CHECKS: &[Check] = &[
         },
         found: |examined| examined.found_claim("aud"),
         run: audience,
+        depends_on: DependsOn::Nothing,
     },
     Check {
         name: "user id",
@@ -162,6 +177,7 @@ pub const CHECKS: &[Check] = &[
         },
         found: |examined| examined.found_claim("sub"),
         run: subject,
+        depends_on: DependsOn::Nothing,
     },
     Check {
         name: "claims",
@@ -172,6 +188,7 @@ pub const CHECKS: &[Check] = &[
             Err(_) => "another type".to_owned(),
         },
         run: typed_claims,
+        depends_on: DependsOn::Nothing,
     },
     Check {
         name: "times",
@@ -186,6 +203,7 @@ pub const CHECKS: &[Check] = &[
                 .join(", ")
         },
         run: times,
+        depends_on: DependsOn::TheMoment,
     },
     Check {
         name: "signature",
@@ -199,6 +217,7 @@ pub const CHECKS: &[Check] = &[
             Err(Obstacle::Denied(_)) => "not valid".to_owned(),
         },
         run: signature,
+        depends_on: DependsOn::TheMoment,
     },
     Check {
         name: "tenant",
@@ -210,6 +229,7 @@ pub const CHECKS: &[Check] = &[
         },
         found: |examined| describe(examined.firebase("tenant")),
         run: tenant,
+        depends_on: DependsOn::Nothing,
     },
     Check {
         name: "anonymous",
@@ -220,6 +240,7 @@ pub const CHECKS: &[Check] = &[
         },
         found: |examined| describe(examined.firebase("sign_in_provider")),
         run: anonymous,
+        depends_on: DependsOn::Nothing,
     },
 ];
 
@@ -233,6 +254,18 @@ impl<'a> Examined<'a> {
         now: UnixTime,
     ) -> Self {
         let kind = kind_of(jws, rules).map_err(Obstacle::Denied);
+        Self::of_kind(kind, jws, rules, audiences, keys, now)
+    }
+
+    /// The same for a token whose kind is known.
+    pub(super) fn of_kind(
+        kind: Result<TokenKind, Obstacle>,
+        jws: &'a CompactJws<'a>,
+        rules: &'a IdentityRules,
+        audiences: impl Into<Audiences<'a>>,
+        keys: &'a KeyRing,
+        now: UnixTime,
+    ) -> Self {
         let audiences = audiences.into();
         Self { jws, rules, audiences, keys, now, kind, signature_is_remembered: Cell::new(false) }
     }

@@ -18,6 +18,7 @@ mod user_facts;
 mod tests;
 
 pub use accounts::{AccountStatus, KnownAccount, KnownAccounts, NoKnownAccounts, judge_account};
+use check::DependsOn;
 pub(crate) use check::forbidden_header_member;
 pub use check::{Audiences, CHECKS, Check, Examined, Obstacle};
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
@@ -64,27 +65,51 @@ pub struct Identified {
 /// A [`Reason`] that is the token's or the policy's, or the keys that have to be fetched before it can be judged.
 pub fn identify<'a>(
     token: &str,
-    rules: &IdentityRules,
+    rules: &Arc<IdentityRules>,
     audiences: impl Into<Audiences<'a>>,
     keys: &KeyRing,
     now: UnixTime,
 ) -> Result<Identified, Obstacle> {
     let audiences: Audiences<'_> = audiences.into();
     if let Some(read) = keys.read.as_ref().and_then(|tokens| tokens.get(token)) {
-        let judged = judge(&read.jws, rules, audiences, keys, now)?;
-        let principal = match read.principal(judged.kind, &rules.project) {
-            Some(principal) => Arc::clone(principal),
-            None => Arc::new(Principal::from_verified(judged.kind, &rules.project, read.jws.clone())?),
-        };
-        return Ok(Identified { principal, is_unsigned: judged.is_unsigned });
+        return identify_again(&read, rules, audiences, keys, now);
     }
     let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
     let Judged { kind, is_unsigned, signature_is_remembered } = judge(&jws, rules, audiences, keys, now)?;
     let kept = keys.read.as_ref().filter(|_| signature_is_remembered).map(|tokens| (tokens, jws.clone()));
     let principal = Arc::new(Principal::from_verified(kind, &rules.project, jws)?);
     if let Some((tokens, jws)) = kept {
-        let read = ReadToken::new(jws, kind, &rules.project, Arc::clone(&principal));
-        tokens.insert(Arc::new(read));
+        tokens.insert(Arc::new(ReadToken::new(jws.into_owned(), kind, rules, Arc::clone(&principal))));
+    }
+    Ok(Identified { principal, is_unsigned })
+}
+
+/// Verifies a token that was read before. By the rules that it passed then, only what depends on the moment can have changed.
+fn identify_again(
+    read: &ReadToken,
+    rules: &Arc<IdentityRules>,
+    audiences: Audiences<'_>,
+    keys: &KeyRing,
+    now: UnixTime,
+) -> Result<Identified, Obstacle> {
+    let has_passed = read.has_passed(rules);
+    // An exchanged token is for one backend alone.
+    if has_passed && read.kind != TokenKind::ExchangedToken {
+        let examined = Examined::of_kind(Ok(read.kind), &read.jws, rules, audiences, keys, now);
+        for check in CHECKS.iter().filter(|check| check.depends_on == DependsOn::TheMoment) {
+            (check.run)(&examined)?;
+        }
+        // An unsigned token has no signature that could have been seen before, and so was not kept.
+        return Ok(Identified { principal: Arc::clone(&read.principal), is_unsigned: false });
+    }
+    let Judged { kind, is_unsigned, signature_is_remembered } =
+        judge(&read.jws, rules, audiences, keys, now)?;
+    if has_passed {
+        return Ok(Identified { principal: Arc::clone(&read.principal), is_unsigned });
+    }
+    let principal = Arc::new(Principal::from_verified(kind, &rules.project, read.jws.clone())?);
+    if let Some(tokens) = keys.read.as_ref().filter(|_| signature_is_remembered) {
+        tokens.insert(Arc::new(ReadToken::new(read.jws.clone(), kind, rules, Arc::clone(&principal))));
     }
     Ok(Identified { principal, is_unsigned })
 }

@@ -1,18 +1,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{KeyRing, KeyState, Principal, TokenKind};
+use super::{IdentityRules, KeyRing, KeyState, Principal, TokenKind};
 use crate::jose::CompactJws;
 use crate::time::UnixTime;
 
-/// A token that was taken apart before, and whom it named when every check let it pass. Both follow from its text alone, so
-/// they may be kept; whether it passes is judged anew each time, signature, times and policy included.
+/// A token that was taken apart before, and whom it named when every check let it pass. Both follow from its text and the rules
+/// that it was judged by, so they may be kept; its times and its signature are judged anew each time, and by other rules
+/// everything is.
 #[derive(Debug)]
 pub struct ReadToken {
     pub(super) jws: CompactJws<'static>,
-    kind: TokenKind,
-    project: Box<str>,
-    principal: Arc<Principal>,
+    pub(super) kind: TokenKind,
+    pub(super) principal: Arc<Principal>,
+    /// Those that it passed by: these very ones, held on to so that no others take their place in memory.
+    rules: Arc<IdentityRules>,
 }
 
 /// The tokens that were read lately. Only those get in that passed every check with a signature that had been seen before: a
@@ -27,17 +29,17 @@ pub trait ReadTokens: fmt::Debug + Send + Sync {
 
 impl ReadToken {
     pub(super) fn new(
-        jws: CompactJws<'_>,
+        jws: CompactJws<'static>,
         kind: TokenKind,
-        project: &str,
+        rules: &Arc<IdentityRules>,
         principal: Arc<Principal>,
     ) -> Self {
-        Self { jws: jws.into_owned(), kind, project: project.into(), principal }
+        Self { jws, kind, principal, rules: Arc::clone(rules) }
     }
 
-    /// Whom it names, if it is still read as the same kind of token of the same project.
-    pub(super) fn principal(&self, kind: TokenKind, project: &str) -> Option<&Arc<Principal>> {
-        (self.kind == kind && *self.project == *project).then_some(&self.principal)
+    /// Whether it passed by these very rules.
+    pub(super) fn has_passed(&self, rules: &Arc<IdentityRules>) -> bool {
+        Arc::ptr_eq(&self.rules, rules)
     }
 
     /// Whether it can pass no more: it has expired, or its key is none of its issuer's any longer. Without any keys nothing is

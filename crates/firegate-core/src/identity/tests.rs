@@ -17,8 +17,8 @@ const AUDIENCE: &str = "https://api.example.com";
 
 static SIGNER: LazyLock<RsaSigner> = LazyLock::new(|| RsaSigner::generate().expect("a key"));
 
-fn rules() -> IdentityRules {
-    IdentityRules {
+fn rules() -> Arc<IdentityRules> {
+    Arc::new(IdentityRules {
         project: "demo".to_owned(),
         users: Users {
             accept: vec![AcceptedToken::IdToken],
@@ -31,7 +31,14 @@ fn rules() -> IdentityRules {
         },
         trust: Trust::Google,
         issuer: "urn:firegate:demo".to_owned(),
-    }
+    })
+}
+
+/// The rules with one change.
+fn changed(change: impl FnOnce(&mut IdentityRules)) -> Arc<IdentityRules> {
+    let mut rules = rules();
+    change(Arc::make_mut(&mut rules));
+    rules
 }
 
 fn ring() -> KeyRing {
@@ -61,7 +68,7 @@ fn payload_with(changes: Value) -> Value {
     payload
 }
 
-fn judge(token: &str, rules: &IdentityRules) -> Result<Identified, Obstacle> {
+fn judge(token: &str, rules: &Arc<IdentityRules>) -> Result<Identified, Obstacle> {
     identify(token, rules, AUDIENCE, &ring(), UnixTime::from_seconds(NOW))
 }
 
@@ -181,8 +188,7 @@ fn a_session_cookie_has_its_own_keys() {
     let cookie =
         payload_with(json!({"iss": "https://session.firebase.google.com/demo", "exp": NOW + 86_400}));
     let cookie = SIGNER.sign(&cookie).expect("a token");
-    let mut rules = rules();
-    rules.users.accept.push(AcceptedToken::SessionCookie);
+    let rules = changed(|rules| rules.users.accept.push(AcceptedToken::SessionCookie));
     // The ring holds the right key, pinned to the wrong issuer.
     assert_eq!(
         judge(&cookie, &rules).map(drop),
@@ -200,7 +206,7 @@ fn unsigned_tokens_count_under_emulator_trust_alone_and_ask_for_the_account() {
         .map(|part| encode_base64url(part.to_string().as_bytes()));
     let token = format!("{header}.{body}.");
     assert_eq!(judge(&token, &rules()).map(drop), Err(Obstacle::Denied(Reason::TokenUnsigned)));
-    let emulator = IdentityRules { trust: Trust::Emulator, ..rules() };
+    let emulator = changed(|rules| rules.trust = Trust::Emulator);
     assert!(judge(&token, &emulator).expect("a user").is_unsigned);
     let signed = format!("{token}{}", encode_base64url(b"x"));
     assert_eq!(judge(&signed, &emulator).map(drop), Err(Obstacle::Denied(Reason::TokenUnsigned)));
@@ -266,7 +272,7 @@ fn a_good_signature_is_remembered_for_this_very_token_and_these_very_keys() {
 
     // Everything but the signature is judged anew.
     assert!(matches!(at(&token, &ring, NOW + 3600), Err(Obstacle::Denied(Reason::TokenExpired { .. }))));
-    let strict = IdentityRules { project: "other".to_owned(), ..rules() };
+    let strict = changed(|rules| rules.project = "other".to_owned());
     assert!(identify(&token, &strict, AUDIENCE, &ring, UnixTime::from_seconds(NOW)).is_err());
 
     // Another signature under the same words is another token, and a refusal is not kept.
@@ -304,7 +310,7 @@ impl ReadTokens for Tokens {
 }
 
 #[test]
-fn a_token_that_was_read_before_is_judged_anew_all_the_same() {
+fn a_token_that_was_read_before_is_judged_anew_by_the_moment_and_by_other_rules() {
     let memory = Arc::new(Tokens::default());
     let remembering = KeyRing {
         verified: Some(Arc::new(Memory::default())),
@@ -312,29 +318,33 @@ fn a_token_that_was_read_before_is_judged_anew_all_the_same() {
         ..ring()
     };
     let token = SIGNER.sign(&payload()).expect("a token");
-    let judge = |rules: &IdentityRules, keys: &KeyRing, at: i64| {
+    let rules = rules();
+    let judge = |rules: &Arc<IdentityRules>, keys: &KeyRing, at: i64| {
         let judged = identify(&token, rules, AUDIENCE, keys, UnixTime::from_seconds(at));
         judged.map(|identified| identified.principal)
     };
-    let first = judge(&rules(), &remembering, NOW).expect("a user");
+    let first = judge(&rules, &remembering, NOW).expect("a user");
     assert!(memory.tokens.lock().expect("a lock").is_empty(), "whoever comes once is not kept");
-    assert_eq!(judge(&rules(), &remembering, NOW).as_ref(), Ok(&first));
-    assert_eq!(judge(&rules(), &remembering, NOW).as_ref(), Ok(&first));
+    assert_eq!(judge(&rules, &remembering, NOW).as_ref(), Ok(&first));
+    assert_eq!(judge(&rules, &remembering, NOW).as_ref(), Ok(&first));
     assert_eq!(memory.found.load(Ordering::Relaxed), 1);
 
-    let expired = judge(&rules(), &remembering, NOW + 3600);
+    let expired = judge(&rules, &remembering, NOW + 3600);
     assert!(matches!(expired, Err(Obstacle::Denied(Reason::TokenExpired { .. }))), "{expired:?}");
-    let other = IdentityRules { project: "other".to_owned(), ..rules() };
+    let other = changed(|rules| rules.project = "other".to_owned());
     let elsewhere = judge(&other, &remembering, NOW);
     assert!(matches!(elsewhere, Err(Obstacle::Denied(Reason::TokenWrongProject { .. }))), "{elsewhere:?}");
+    let strict = changed(|rules| rules.users.accept = vec![AcceptedToken::SessionCookie]);
+    assert!(judge(&strict, &remembering, NOW).is_err());
     let without_keys = KeyRing { id_token: KeyState::Missing, ..remembering.clone() };
-    assert!(matches!(judge(&rules(), &without_keys, NOW), Err(Obstacle::KeysMissing { .. })));
+    assert!(matches!(judge(&rules, &without_keys, NOW), Err(Obstacle::KeysMissing { .. })));
     let stranger = RsaSigner::generate().expect("a key");
     let document = json!({"keys": [stranger.public_jwk()]}).to_string();
     let others = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
     let rotated = KeyRing { id_token: KeyState::Usable(others), ..remembering.clone() };
-    assert!(matches!(judge(&rules(), &rotated, NOW), Err(Obstacle::KeyUnknown { .. })));
-    assert_eq!(memory.found.load(Ordering::Relaxed), 5, "each time it was read from memory, and judged");
+    assert!(matches!(judge(&rules, &rotated, NOW), Err(Obstacle::KeyUnknown { .. })));
+    assert_eq!(judge(&rules, &remembering, NOW).as_ref(), Ok(&first));
+    assert_eq!(memory.found.load(Ordering::Relaxed), 7, "each time it was read from memory, and judged");
 }
 
 #[test]
@@ -375,9 +385,10 @@ fn a_forged_token_is_never_kept() {
     let ((_, signature), (words, _)) =
         (good.rsplit_once('.').expect("parts"), other.rsplit_once('.').expect("parts"));
     let forged = format!("{words}.{signature}");
+    let rules = rules();
     for _ in 0..3 {
-        assert!(identify(&good, &rules(), AUDIENCE, &remembering, UnixTime::from_seconds(NOW)).is_ok());
-        let judged = identify(&forged, &rules(), AUDIENCE, &remembering, UnixTime::from_seconds(NOW));
+        assert!(identify(&good, &rules, AUDIENCE, &remembering, UnixTime::from_seconds(NOW)).is_ok());
+        let judged = identify(&forged, &rules, AUDIENCE, &remembering, UnixTime::from_seconds(NOW));
         assert_eq!(judged.map(drop), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
     }
     assert_eq!(memory.tokens.lock().expect("a lock").len(), 1);

@@ -17,7 +17,7 @@ pub(crate) const BACKEND: &str = "https://api.example.com";
 
 /// A configured front door with everyone's keys.
 pub(crate) struct Door {
-    identity: IdentityRules,
+    identity: Arc<IdentityRules>,
     app_check: AppCheck,
     keys: KeyRing,
 }

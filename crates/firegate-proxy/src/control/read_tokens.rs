@@ -113,7 +113,7 @@ impl Equivalent<Text> for Wanted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use firegate_core::identity::{IdentityRules, KeyRing, KeyState, VerifiedSignatures, identify};
+    use firegate_core::identity::{KeyRing, KeyState, VerifiedSignatures, identify};
     use firegate_core::jose::{KeySet, RsaSigner};
     use firegate_core::time::UnixTime;
     use serde_json::json;
@@ -138,7 +138,7 @@ mod tests {
     fn it_is_bounded_and_finds_exactly_the_text_that_it_is_asked_for() {
         let text = "project: demo-project\nbackends: { api: 'https://api.example.com' }\nallow: [allAuthenticatedUsers]\n";
         let configuration = firegate_files::configuration::parse("firegate.yaml", text).expect("a file");
-        let rules: IdentityRules = firegate_core::snapshot::Snapshot::compile(&configuration).identity;
+        let rules = firegate_core::snapshot::Snapshot::compile(&configuration).identity;
         let signer = RsaSigner::generate().expect("a key");
         let document = json!({"keys": [signer.public_jwk()]}).to_string();
         let keys = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
