@@ -249,6 +249,13 @@ impl Inner {
 }
 
 impl ControlHandle {
+    /// Its configuration is in force from now on.
+    pub(crate) fn take_effect(&self) {
+        if let Some(user_status) = &self.inner.user_status {
+            user_status.take_effect();
+        }
+    }
+
     /// The keys that may be used at this moment. Takes no lock.
     pub(crate) fn key_ring(&self, now: UnixTime) -> Keys {
         let mut keys = self.inner.key_sets.ring(now);

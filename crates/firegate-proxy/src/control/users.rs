@@ -16,6 +16,7 @@ use super::{ControlOptions, ControlRuntime, Tended};
 #[derive(Debug)]
 pub(super) struct UserStatus {
     cache: Arc<Tended<UserStatusCache>>,
+    settings: UserStatusSettings,
 }
 
 /// A watch over one user, for as long as a stream of theirs is open.
@@ -39,7 +40,8 @@ impl Watch {
 }
 
 impl UserStatus {
-    /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without.
+    /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without. What is known of
+    /// users is `former`'s, and until the configuration [takes effect](Self::take_effect) they are looked up by its settings.
     pub(super) fn new(
         control: &ControlRuntime,
         options: &ControlOptions<'_>,
@@ -48,13 +50,17 @@ impl UserStatus {
     ) -> Option<Self> {
         let settings = settings(control, options.configuration, caller)?;
         if let Some(former) = former {
-            former.cache.go_by(settings);
-            return Some(Self { cache: Arc::clone(&former.cache) });
+            return Some(Self { cache: Arc::clone(&former.cache), settings });
         }
         let project = options.configuration.project.to_string();
         let clock = Arc::clone(&options.process.clock);
-        let cache = UserStatusCache::new(UserStatusOptions::new(project, settings, clock));
-        Some(Self { cache: control.tend(cache, UserStatusCache::run) })
+        let cache = UserStatusCache::new(UserStatusOptions::new(project, settings.clone(), clock));
+        Some(Self { cache: control.tend(cache, UserStatusCache::run), settings })
+    }
+
+    /// Looks users up by this configuration's settings from now on. One that is refused must not change what is in force.
+    pub(super) fn take_effect(&self) {
+        self.cache.go_by(self.settings.clone());
     }
 
     pub(super) fn cache(&self) -> &Arc<UserStatusCache> {

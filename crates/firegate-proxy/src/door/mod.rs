@@ -98,6 +98,7 @@ impl Shared {
     /// Puts another generation in force for the requests that come from now on.
     pub(crate) fn replace(&self, generation: Generation) {
         self.entrance.go_by(generation.forwarded_trust.clone());
+        generation.control.take_effect();
         self.generation.store(Arc::new(generation));
     }
 
