@@ -78,6 +78,11 @@ impl Retries {
         pause
     }
 
+    /// Whether it was tried again as often as the route allows: then not even what is safe in any case is tried once more.
+    pub(crate) fn are_used_up(&self) -> bool {
+        self.spent > 0 && !self.has_left()
+    }
+
     fn has_left(&self) -> bool {
         self.spent < self.policy.retries
     }
@@ -123,10 +128,11 @@ mod tests {
     #[test]
     fn what_is_spent_is_spent() {
         let mut retries = retries(&[RetryCondition::Any5xx]);
+        assert!(!retries.are_used_up());
         assert_eq!(retries.spend(), RETRY_PAUSE);
         assert!(retries.cover(Miss::Broken));
         assert_eq!(retries.spend(), RETRY_PAUSE * 2);
-        assert!(!retries.cover(Miss::Broken));
+        assert!(!retries.cover(Miss::Broken) && retries.are_used_up());
         (0..100).for_each(|_| assert!(retries.spend() <= RETRY_PAUSE_MAX));
     }
 }

@@ -136,6 +136,9 @@ impl Failure {
     /// Why there is no answer, if it may not be sent once more.
     pub(crate) async fn again_by(self, retries: &mut Retries) -> Result<(Passage, Body), Refused> {
         let may_resend = self.body.is_some() || self.is_without_body;
+        if retries.are_used_up() {
+            return Err(self.refused);
+        }
         if !may_resend || !retries.cover(self.miss) {
             return self.again();
         }

@@ -323,8 +323,11 @@ impl Passage {
 
     /// Takes a place among the requests that are sent once more; `false` if there is none, or no time.
     pub(super) fn begin_repeat(&mut self) -> bool {
-        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        self.is_repeat = !is_late && (self.is_repeat || self.upstream.load.begin_repeat());
+        // A place that it has is given back with it.
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return false;
+        }
+        self.is_repeat = self.is_repeat || self.upstream.load.begin_repeat();
         self.is_repeat
     }
 
