@@ -20,8 +20,8 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::route::{RouteEntry, Routed};
 use firegate_core::time::UnixTime;
 use firegate_core::trace::TraceContext;
-use http::header::ORIGIN;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request::Parts};
+use http::header::{CONNECTION, ORIGIN};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -201,10 +201,15 @@ impl RequestContext<'_> {
         });
         let ending = ending(&served, record);
         let is_own = served.is_err() || !record.was_sent();
+        let is_unread = served.as_ref().err().is_some_and(Refused::is_of_the_head);
         let mut response = served.unwrap_or_else(|refused| {
             record.refused(&refused);
             refusal(&refused, ErrorForm::of(&parts.headers), record.request_id())
         });
+        if is_unread && parts.version < Version::HTTP_2 {
+            // Where a head may be read in two ways, so may be where it ends: what follows it has no meaning.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         record.answered(response.status(), ending);
         let of_route = cors_entry.as_ref().and_then(RouteEntry::cors);
         if let Some(cors) = of_route.or(self.generation.snapshot.cors.as_ref())

@@ -27,6 +27,11 @@ impl Refused {
         }
     }
 
+    /// Whether the request's head is at fault: it says nothing, or could be read in two ways.
+    pub(crate) fn is_of_the_head(&self) -> bool {
+        matches!(self, Self::Denial(Denial { stage: Stage::Facts, .. }))
+    }
+
     /// What the limit came to that refuses the request, if one does.
     pub(crate) fn limit(&self) -> Option<&Count> {
         match self {

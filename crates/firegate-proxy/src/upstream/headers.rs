@@ -147,6 +147,34 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Leaves one statement of how long an answer over HTTP/1 is, the one that it was read by: a client might go by the other. A coding
+/// that the service was not asked for is not handed on as if there were none (RFC 9112, section 6.1).
+///
+/// # Errors
+/// If there is another coding than `chunked`.
+pub(crate) fn leave_one_length(headers: &mut HeaderMap) -> Result<(), &'static str> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => {}
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {
+            headers.remove(CONTENT_LENGTH);
+        }
+        _ => return Err("the service's answer has a transfer coding that nobody asked for"),
+    }
+    // It was read, so several say the same.
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let first = lengths.next().and_then(|length| length.as_bytes().split(|byte| *byte == b',').next());
+    if let Some(first) = first
+        && (lengths.next().is_some()
+            || headers.get(CONTENT_LENGTH).is_some_and(|all| all.len() > first.len()))
+    {
+        let one = HeaderValue::from_bytes(first.trim_ascii());
+        headers
+            .insert(CONTENT_LENGTH, one.map_err(|_| "the service's answer has no length that can be read")?);
+    }
+    Ok(())
+}
+
 /// What a message's Connection header names, beside what belongs to a connection by its own name. Nobody may have the framing,
 /// the credential or what is set for them deleted by naming it.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {

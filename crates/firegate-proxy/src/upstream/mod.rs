@@ -27,7 +27,7 @@ mod transport;
 mod unanswered;
 
 pub(crate) use handshake::{Handshake, is_switched};
-pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
+pub(crate) use headers::{RequestHeaders, leave_one_length, strip_hop_by_hop};
 pub(crate) use passage::{Passage, Sending, TimeLimits, Upstream};
 pub(crate) use refusal::{FrontRefusal, peek};
 pub use registry::BackendError;

@@ -5,6 +5,7 @@
 #[path = "../stack/mod.rs"]
 mod stack;
 
+mod answers_of_two_lengths;
 mod apisix_cve_2022_29266_error_texts;
 mod app_check_and_any_google_account;
 mod app_check_tokens;
@@ -46,6 +47,7 @@ mod h2c_smuggling_by_upgrade;
 mod haproxy_cve_2021_40346_overflowing_header_name;
 mod haproxy_cve_2023_25725_empty_header_name;
 mod haproxy_cve_2023_40225_empty_content_length;
+mod heads_that_are_read_in_two_ways;
 mod heimdall_3444_verdicts_of_another_policy;
 mod heimdall_cve_2026_42274_encoded_paths;
 mod http2_answers_that_nobody_reads;

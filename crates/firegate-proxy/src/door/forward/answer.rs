@@ -7,7 +7,7 @@ use firegate_core::token_source::{ACCESS_TOKEN, presented_token};
 use firegate_files::configuration::TokenSource;
 use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
@@ -96,6 +96,8 @@ impl Forward<'_> {
         {
             self.context.door.shared.hints.user_token_dropped(&self.forwarding.backend().name);
         }
+        // The version is the connection's, and each side has its own (RFC 9110, section 2.5).
+        parts.version = Version::default();
         strip_hop_by_hop(&mut parts.headers);
         if let Some((actions, facts)) = self.header_actions() {
             actions.change_response(&mut parts.headers, &facts);

@@ -1,0 +1,66 @@
+//! A service, or whoever can make it answer so, says two things of how long its answer is. A client that goes by the other one
+//! takes a part for the whole, or a body for the next answer.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::stack::{clock, close, door};
+use crate::wire::rest;
+
+/// What a client gets of this answer.
+async fn answer(of_service: &'static str) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(of_service.as_bytes()).await;
+            });
+        }
+    });
+    let text = format!("project: demo-project\nbackends: {{ api: 'http://{address}' }}\nallow: [allUsers]\n");
+    let door = door(&text, &clock());
+    let mut stream = tokio::net::TcpStream::connect(door.address()).await.expect("a connection");
+    let request = b"GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("it is sent");
+    let answer = rest(&mut stream).await;
+    close(door).await;
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_beside_chunks_is_left_out() {
+    const SERVICE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n";
+    let answer = answer(SERVICE).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("0123456789"), "{answer}");
+    assert!(!answer.contains("content-length") && answer.contains("transfer-encoding: chunked"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_is_said_twice_is_said_once() {
+    let answer = answer("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 5\r\n\r\nwhole").await;
+    assert!(answer.ends_with("\r\n\r\nwhole") && answer.contains("content-length: 5\r\n"), "{answer}");
+    assert_eq!(answer.matches("content-length").count(), 1, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coding_that_nobody_asked_for_is_not_handed_on_as_none() {
+    for service in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+    ] {
+        let answer = answer(service).await;
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{service:?}: {answer}");
+        assert!(answer.contains("x-firegate-reason: UPSTREAM_PROTOCOL\r\n"), "{service:?}: {answer}");
+    }
+}
+
+/// Without a length and without chunks the end of the connection is the end of the answer; what is broken off looks the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_services_version_is_not_the_clients() {
+    let answer = answer("HTTP/1.0 200 OK\r\n\r\nwhole").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("transfer-encoding: chunked\r\n") && answer.ends_with("0\r\n\r\n"), "{answer}");
+}
