@@ -47,3 +47,20 @@ async fn a_malformed_body_is_never_completed() {
     wire.admits(post("Connection: close\r\nTransfer-Encoding: chunked\r\n", body)).await;
     wire.close().await;
 }
+
+/// What is matched is what is forwarded, and so is what is sent with it, whatever the method.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_body_of_a_get_goes_on_with_it() {
+    let wire = Wire::open().await;
+    for method in ["GET", "HEAD", "DELETE", "POST"] {
+        let lines = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
+        let request = post(lines, "3\r\nabc\r\n0\r\n\r\n").replace("POST ", &format!("{method} "));
+        let received = wire.admits(request).await;
+        assert!(received.contains("transfer-encoding: chunked\r\n"), "{method}: {received}");
+        assert!(received.ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), "{method}: {received}");
+        let received =
+            wire.admits(post("Connection: close\r\n", "").replace("POST ", &format!("{method} "))).await;
+        assert!(!received.contains("transfer-encoding"), "{method}: {received}");
+    }
+    wire.close().await;
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use firegate_core::reason::{Code, Fault, Stage};
 use firegate_core::snapshot::Backend;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -381,10 +381,15 @@ fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endp
         Connection::Http1 { .. } => {
             let host = sending.host.as_ref().map_or(&endpoint.host, |host| &host.header);
             request.headers_mut().insert(header::HOST, host.clone());
+            // hyper takes a GET without a length for one without a body, and would leave the body out.
+            if !request.body().is_end_stream() && !request.headers().contains_key(header::CONTENT_LENGTH) {
+                request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
             *request.version_mut() = Version::HTTP_11;
         }
         Connection::Http2 { .. } => {
             request.headers_mut().remove(header::HOST);
+            request.headers_mut().remove(header::TRANSFER_ENCODING);
             *request.version_mut() = Version::HTTP_2;
             uri.scheme = Some(endpoint.scheme.clone());
             let authority = sending.host.as_ref().map_or(&endpoint.authority, |host| &host.authority);
