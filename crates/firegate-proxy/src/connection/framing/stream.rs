@@ -107,6 +107,10 @@ impl<S> FramedStream<S> {
     fn scan_held(&mut self) {
         let Scan { clean, then } = self.scanner.scan(self.held.unclean());
         self.held.clean += clean;
+        if clean > 0 {
+            // What is left is another head's beginning.
+            self.head_deadline = None;
+        }
         self.go_on(then);
     }
 

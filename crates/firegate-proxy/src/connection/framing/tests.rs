@@ -1,9 +1,14 @@
 //! The scanner's verdicts, each on the bytes as a whole and however they are cut.
 
-use super::{Scan, Scanner, Then, Violation};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+use super::{FramedStream, Scan, Scanner, Signals, Then, Violation};
 use crate::limits::{
-    CHUNK_EXTENSIONS_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX,
-    TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
+    CHUNK_EXTENSIONS_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
+    REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
 };
 
 /// What goes on of the pieces, and what is done with the rest.
@@ -266,4 +271,26 @@ fn nothing_behind_a_request_to_switch_goes_on_before_it_is_answered() {
     assert_eq!(scanner.scan(next.as_bytes()), Scan { clean: 0, then: Then::AwaitSwitch });
     scanner.resume();
     assert_eq!(scanner.scan(next.as_bytes()), Scan { clean: next.len(), then: Then::More });
+}
+
+/// Each head has its own time, also when the next one has always begun by the end of the one before.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_head_runs_from_its_beginning() {
+    let (mut client, stream) = duplex(64 * 1024);
+    let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
+    let count = 2 * REQUEST_HEAD_TIMEOUT.as_secs();
+    let send = async {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: d").await.expect("it is read");
+        for _ in 0..count {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            client.write_all(b"oor\r\n\r\nGET / HTTP/1.1\r\nHost: d").await.expect("it is read");
+        }
+        client.write_all(b"oor\r\n\r\n").await.expect("it is read");
+        drop(client);
+    };
+    let mut read = String::new();
+    let exchange = async { tokio::join!(framed.read_to_string(&mut read), send) };
+    let (read_all, ()) = tokio::time::timeout(4 * REQUEST_HEAD_TIMEOUT, exchange).await.expect("an end");
+    read_all.expect("text");
+    assert_eq!(read, "GET / HTTP/1.1\r\nHost: door\r\n\r\n".repeat(count as usize + 1));
 }
