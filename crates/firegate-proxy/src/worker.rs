@@ -94,8 +94,9 @@ async fn take(
         let (door, watch, drain) = (Arc::clone(door), open.connection(), drain.clone());
         match tls.cloned() {
             Some(tls) => connections.spawn(panics.contain(GIVEN_UP, async move {
-                // A handshake's state is large, and gone when it is over.
-                let Some((stream, protocol)) = Box::pin(tls.accept(stream)).await else { return };
+                // A handshake's state is large, and gone when it is over. Who has not ended it asks for nothing yet.
+                let accepting = drain.idle_over().run_until_cancelled(Box::pin(tls.accept(stream)));
+                let Some(Some((stream, protocol))) = accepting.await else { return };
                 let tls_version = tls_version(stream.get_ref().1);
                 let arrival = Arrival { peer, agreed: Some(protocol), is_tls: true, tls_version, local };
                 connection::serve(ClientStream::tls(stream, place), arrival, door, watch, drain).await;

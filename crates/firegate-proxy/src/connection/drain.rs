@@ -31,7 +31,7 @@ impl Drain {
     }
 
     /// When whatever is idle is closed.
-    pub(super) fn idle_over(&self) -> &CancellationToken {
+    pub(crate) fn idle_over(&self) -> &CancellationToken {
         &self.idle_over
     }
 

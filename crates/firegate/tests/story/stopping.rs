@@ -17,7 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics::serve;
+use crate::stack::authority::Authority;
 use crate::stack::{Call, at, claims, clock, close, door, stranger};
+use crate::tls::{door_of, encrypted};
 
 /// Much less than the time to drain, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -30,6 +32,18 @@ async fn silent_connections_do_not_hold_a_stop() {
     let silent = TcpStream::connect(door.address()).await.expect("a connection");
     let answer = Call::get(&at(&door, "/")).send().await;
     assert_eq!(answer.status.as_u16(), 502, "the connection before was accepted");
+    tokio::time::timeout(AT_ONCE, close(door)).await.expect("it stops");
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tls_handshake_that_nobody_goes_on_with_does_not_hold_a_stop() {
+    let authority = Authority::new();
+    authority.issue("one", &["one.example"]);
+    let door = door_of(&authority, &["one"]).await;
+    let silent = TcpStream::connect(door.address()).await.expect("a connection");
+    // Accepted after it, and so it was accepted.
+    drop(encrypted(&authority, &door, "one.example", &["http/1.1"]).await);
     tokio::time::timeout(AT_ONCE, close(door)).await.expect("it stops");
     drop(silent);
 }
