@@ -247,10 +247,17 @@ impl FrontDoor {
         self.shared.generation().control.ready().await;
     }
 
-    /// Looks at the files of certificates now, instead of in a few seconds.
-    pub fn reload_certificates(&self) {
-        if let Some(tls) = self.shared.entrance.tls() {
-            tls.certificates().reload();
+    /// Looks at the files of certificates now, instead of in a few seconds. Needs a runtime; files are read by a thread that may
+    /// wait for them.
+    pub async fn reload_certificates(&self) {
+        let shared = Arc::clone(&self.shared);
+        let look = move || {
+            if let Some(tls) = shared.entrance.tls() {
+                tls.certificates().reload();
+            }
+        };
+        if let Err(error) = tokio::task::spawn_blocking(look).await {
+            tracing::error!(%error, "the files of certificates could not be looked at");
         }
     }
 

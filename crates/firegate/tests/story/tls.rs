@@ -21,7 +21,7 @@ use crate::stack::authority::{Authority, VERSIONS, connect};
 use crate::stack::{clock, close, door};
 
 /// A front door with the certificates of these names, before a service that says by which scheme it was asked.
-async fn door_of(authority: &Authority, names: &[&str]) -> FrontDoor {
+pub(crate) async fn door_of(authority: &Authority, names: &[&str]) -> FrontDoor {
     let scheme = |headers: HeaderMap| async move {
         headers.get("x-forwarded-proto").and_then(|scheme| scheme.to_str().ok()).unwrap_or("none").to_owned()
     };
@@ -37,7 +37,7 @@ async fn door_of(authority: &Authority, names: &[&str]) -> FrontDoor {
 }
 
 /// A connection of a client that trusts the authority.
-async fn encrypted(
+pub(crate) async fn encrypted(
     authority: &Authority,
     door: &FrontDoor,
     host: &str,
@@ -179,13 +179,13 @@ async fn a_renewed_certificate_is_given_to_new_connections_and_the_open_ones_go_
     let next = serial(&authority.issue("one", &["one.example"]));
     let next_key = std::fs::read(authority.file("one-key.pem")).expect("the key");
     std::fs::write(authority.file("one-key.pem"), &key).expect("a file");
-    door.reload_certificates();
+    door.reload_certificates().await;
     assert_eq!(given(&connect().await), former, "the key is another certificate's");
     let (text, samples) = scrape(&door).await;
     assert_eq!(samples["firegate_tls_certificates_current"], 0, "{text}");
 
     std::fs::write(authority.file("one-key.pem"), &next_key).expect("a file");
-    door.reload_certificates();
+    door.reload_certificates().await;
     assert_eq!(given(&connect().await), next);
     let (text, samples) = scrape(&door).await;
     assert_eq!(samples["firegate_tls_certificates_current"], 1, "{text}");

@@ -54,7 +54,7 @@ impl Reloading {
         loop {
             self.reason().await;
             // They are looked at now and then anyway; whoever sends a SIGHUP need not wait for that.
-            door.reload_certificates();
+            door.reload_certificates().await;
             if self.origin.file().is_none() {
                 tracing::warn!(
                     "SIGHUP: there is nothing to reload, because the configuration is no file\nhint: restart, or use firegate serve -c \
