@@ -378,6 +378,34 @@ async fn what_is_known_of_users_stays_known_and_a_stream_ends_with_its_user_what
     site.close([door]).await;
 }
 
+/// A file that a backend names is missing, which shows when everything else of the configuration is there already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_refused_late_changes_nothing_about_how_users_are_looked_up() {
+    let site = Site::open().await;
+    let service = mirror().await;
+    let of = |staleness: &str, more: &str| {
+        format!(
+            "backends: {{ api: {{ url: '{service}', credential: none }} {more} }}\nallow: [allAuthenticatedUsers]\n\
+             routes: [{{ path: '/*', backend: api }}]\n\
+             users: {{ revocation: {{ check: required, max_staleness: {staleness} }} }}"
+        )
+    };
+    let mut door = site.door(&of("60s", "")).await;
+    let session = site.new_user("late@example.com").await;
+    let token = text(&session["idToken"]);
+    assert_eq!(Call::get(&at(&door, "/")).bearer(&token).send().await.status.as_u16(), 200);
+    let more = ", other: { url: 'https://other.example', credential: none, ca_certificates: /nowhere/firegate/ca.pem }";
+    let refused = reload(&mut door, &site.configuration(&of("3600s", more))).await;
+    let refused = refused.expect_err("a file is missing");
+    assert!(refused.to_string().contains("/nowhere/firegate/ca.pem"), "{refused}");
+    let update = json!({"localId": session["localId"], "disableUser": true});
+    site.stack.admin("/accounts:update", update).await;
+    site.stack.clock.advance(61);
+    let refused = Call::get(&at(&door, "/")).bearer(&token).send().await;
+    refused.expect_refusal(401, "USER_DISABLED", "SIGN_IN");
+    site.close([door]).await;
+}
+
 /// The binary, with its configuration in a file.
 #[cfg(unix)]
 mod binary {

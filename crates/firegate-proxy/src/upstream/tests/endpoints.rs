@@ -2,6 +2,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::limits::UPSTREAM_EJECTION_FAILURES;
+use crate::limits::UPSTREAM_REPEATED_MIN;
 
 #[tokio::test]
 async fn where_nothing_listens_is_unreachable() {
@@ -198,4 +199,23 @@ async fn what_a_reload_does_not_change_goes_on() {
     site.upstream = open(&site.upstreams, &through_time);
     site.get().await.expect("an answer");
     assert_eq!(kept.connections(), 2, "it is made in another way now");
+}
+
+/// A repeat that comes too late gives its place back, like one that is answered: else nothing would be repeated any more.
+#[tokio::test(start_paused = true)]
+async fn a_repeat_that_is_too_late_keeps_no_place() {
+    const WHOLE: Duration = Duration::from_secs(1);
+    let site = Site::new("url: 'http://service.example'");
+    let enter = || {
+        let limits = TimeLimits { whole: Some(WHOLE), ..TimeLimits::default() };
+        let mut passage = site.upstream.enter(0, limits).expect("a place");
+        passage.request_ended();
+        passage
+    };
+    for _ in 0..2 * UPSTREAM_REPEATED_MIN {
+        let mut passage = enter();
+        assert!(passage.begin_repeat(), "there is a place, and time");
+        tokio::time::advance(WHOLE).await;
+        assert!(!passage.begin_repeat(), "there is no time any more");
+    }
 }
