@@ -365,6 +365,7 @@ impl Source for InForce {
             requests_in_flight: requests.count(),
             cut_connections: cut_connections.figures(),
             log_lines_dropped: process.log.lines_dropped(),
+            mirrors_dropped: self.0.mirrors_dropped(),
         };
         generation.control.figures(own, &generation.snapshot.backends, &process.upstreams)
     }

@@ -2,6 +2,7 @@
 //! token and identity headers; nobody waits for it, and nothing that comes of it is told to the client.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use firegate_core::facts::RequestFacts;
 use firegate_core::forwarded::Client;
@@ -48,6 +49,7 @@ impl Mirrored {
     pub(super) fn send(self) {
         let backend = Arc::clone(self.permit.backend());
         let Ok(place) = Arc::clone(&self.shared.mirrors).try_acquire_owned() else {
+            self.shared.mirrors_dropped.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(
                 backend = backend.name,
                 "a request is not mirrored: too many copies are under way"

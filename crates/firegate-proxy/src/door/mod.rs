@@ -11,6 +11,7 @@ mod refused;
 use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use firegate_core::decision::{Decision, Outcome, Respond, Step, World};
@@ -64,8 +65,9 @@ pub(crate) struct Shared {
     request_ids: RequestIds,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
-    /// The places of copies under way.
+    /// The places of copies under way, and how many copies found none.
     mirrors: Arc<Semaphore>,
+    mirrors_dropped: AtomicU64,
 }
 
 impl Shared {
@@ -87,6 +89,7 @@ impl Shared {
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
             mirrors: Arc::new(Semaphore::new(MIRRORED_REQUESTS_MAX)),
+            mirrors_dropped: AtomicU64::new(0),
         }
     }
 
@@ -104,6 +107,11 @@ impl Shared {
 
     pub(crate) fn now(&self) -> UnixTime {
         self.process.clock.now()
+    }
+
+    /// How many requests were not mirrored for want of a place.
+    pub(crate) fn mirrors_dropped(&self) -> u64 {
+        self.mirrors_dropped.load(Ordering::Relaxed)
     }
 
     /// Whether requests may come: users can be identified, and the process is to go on.

@@ -85,6 +85,8 @@ descriptions! {
         "Requests whose answer has not ended, WebSockets left out."
     LOG_LINES_DROPPED Counter "firegate_log_lines_dropped_total" []
         "Lines of the log that were dropped, because whoever reads it took them too slowly."
+    MIRRORS_DROPPED Counter "firegate_mirrored_requests_dropped_total" []
+        "Requests that were not copied to the service that a URL map mirrors them to, because too many copies were under way."
     ALLOWED_ON_FAILURE Counter "firegate_user_status_allowed_on_failure_total" []
         "Requests forwarded without a look at the user's status because it could not be had, by `revocation.on_failure: allow`."
     TOKEN_CACHE_HITS Counter "firegate_token_cache_hits_total" []

@@ -86,6 +86,8 @@ pub(crate) struct ProcessFigures {
     pub(crate) cut_connections: CutFigures,
     /// How many lines of the log were dropped.
     pub(crate) log_lines_dropped: u64,
+    /// How many requests were not mirrored for want of a place.
+    pub(crate) mirrors_dropped: u64,
 }
 
 /// What became of the configurations that were read.

@@ -58,6 +58,7 @@ fn figures() -> Figures {
         process: ProcessFigures {
             requests_in_flight: 1,
             log_lines_dropped: 31,
+            mirrors_dropped: 38,
             configuration: ConfigurationFigures {
                 successes: 12,
                 failures: 10,
@@ -224,6 +225,7 @@ fn it_says_what_the_owners_say() {
         "firegate_responses_cut_total{backend=\"\"} 0",
         "firegate_responses_cut_total{backend=\"api\"} 1",
         "firegate_log_lines_dropped_total 31",
+        "firegate_mirrored_requests_dropped_total 38",
         "firegate_token_cache_hits_total 7",
         "firegate_token_cache_misses_total 5",
         "firegate_token_cache_entries 4",

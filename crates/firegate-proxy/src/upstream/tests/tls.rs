@@ -133,3 +133,16 @@ async fn a_file_without_authorities_is_told_at_the_start() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+/// What does not answer the handshake is a connection that could not be made in time.
+#[tokio::test]
+async fn a_handshake_without_an_answer_is_given_up() {
+    let authority = Authority::new(&[]);
+    let silent = Origin::start(|stream, _| async move {
+        let _open = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let site = authority.site(&silent, "timeouts: { connect: 100ms }");
+    assert_eq!(code(site.get().await), Code::UpstreamConnectTimedOut);
+}
