@@ -88,6 +88,8 @@ impl Handshake {
     /// Makes the client's answer out of the service's, which came by this version.
     pub(crate) fn answer(&self, version: Version, headers: &mut HeaderMap) -> StatusCode {
         strip_hop_by_hop(headers);
+        // It has no content (RFC 9110, section 8.6), and an HTTP/2 client would wait for what is said of it.
+        headers.remove(CONTENT_LENGTH);
         if self.key.is_some() {
             headers.remove(SEC_WEBSOCKET_ACCEPT);
             return StatusCode::OK;
@@ -95,7 +97,6 @@ impl Handshake {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         if version == Version::HTTP_2 {
-            headers.remove(CONTENT_LENGTH);
             let answer = self.clients_key.as_ref().map(accept_of);
             // What base64 makes is a header's value.
             if let Some(answer) = answer.and_then(|answer| HeaderValue::try_from(answer).ok()) {
