@@ -6,7 +6,7 @@ use firegate_core::forwarded::Client;
 use firegate_core::headers::is_look_alike;
 use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::ext::Protocol;
@@ -29,12 +29,23 @@ pub(crate) struct RequestHead<'a> {
 /// # Errors
 /// If the head is ambiguous.
 pub fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, Reason> {
-    if parts.headers.len() > REQUEST_HEADERS_MAX {
-        // Over HTTP/2 nobody has counted them before.
+    // Over HTTP/2 nobody has counted them before, and a browser sends each cookie in a field of its own (RFC 9113, section 8.2.3),
+    // which are one for the service.
+    let is_too_many = parts.headers.len() > REQUEST_HEADERS_MAX
+        && parts.headers.len() - cookie_crumbs(parts) > REQUEST_HEADERS_MAX;
+    if is_too_many {
         let bytes_max = u64::from(REQUEST_HEAD_BYTES_MAX);
         return Err(Reason::RequestHeadTooLarge { bytes_max, fields_max: REQUEST_HEADERS_MAX });
     }
     read_head(parts, scheme).map_err(|why| Reason::RequestMalformed { why })
+}
+
+/// How many fields of cookies there are beyond the first one. They are bounded in bytes, like all of the head.
+fn cookie_crumbs(parts: &Parts) -> usize {
+    match parts.version {
+        Version::HTTP_2 => parts.headers.get_all(COOKIE).iter().count().saturating_sub(1),
+        _ => 0,
+    }
 }
 
 fn read_head<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, &'static str> {
