@@ -8,11 +8,13 @@ use crate::stack::{clock, close, door};
 use crate::wire::rest;
 
 /// What a client gets of this answer.
-async fn answer(of_service: &'static str) -> String {
+async fn answer(of_service: &str) -> String {
+    let of_service = of_service.to_owned();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
+            let of_service = of_service.clone();
             tokio::spawn(async move {
                 let _ = stream.read(&mut [0; 4096]).await;
                 let _ = stream.write_all(of_service.as_bytes()).await;
@@ -52,6 +54,24 @@ async fn a_coding_that_nobody_asked_for_is_not_handed_on_as_none() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabc",
     ] {
         let answer = answer(service).await;
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{service:?}: {answer}");
+        assert!(answer.contains("x-firegate-reason: UPSTREAM_PROTOCOL\r\n"), "{service:?}: {answer}");
+    }
+}
+
+/// What could be read in two ways is read in none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_is_none_is_no_answer() {
+    for fields in [
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5, 6\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length : 5\r\n",
+        "Content-Length: 5\r\nX: y\r\n z\r\n",
+        "Content-Length: 5\r\nX: \0\r\n",
+    ] {
+        let service = format!("HTTP/1.1 200 OK\r\n{fields}\r\nwhole!");
+        let answer = answer(&service).await;
         assert!(answer.starts_with("HTTP/1.1 502 "), "{service:?}: {answer}");
         assert!(answer.contains("x-firegate-reason: UPSTREAM_PROTOCOL\r\n"), "{service:?}: {answer}");
     }

@@ -6,6 +6,7 @@
 mod stack;
 
 mod answers_of_two_lengths;
+mod answers_that_nobody_asked_for;
 mod apisix_cve_2022_29266_error_texts;
 mod app_check_and_any_google_account;
 mod app_check_tokens;
