@@ -102,6 +102,8 @@ pub(crate) struct BodyProgress(Arc<Progress>);
 #[derive(Debug, Default)]
 struct Progress {
     moved: AtomicBool,
+    /// Whether the next piece of the request was asked for and has not come: then the client is waited for, and nobody else.
+    awaits_client: AtomicBool,
     /// Whether a piece of the request went through since the answer missed one, and the other way round.
     request_moved: AtomicBool,
     answer_moved: AtomicBool,
@@ -153,6 +155,23 @@ impl BodyProgress {
     /// Whether a piece of the request went through since this was asked last.
     pub(crate) fn take_moved(&self) -> bool {
         self.0.moved.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether the client is waited for: the service has taken what came of the request and wants more of it.
+    pub(crate) fn awaits_client(&self) -> bool {
+        self.0.awaits_client.load(Ordering::Relaxed)
+    }
+
+    /// Takes note whether the next piece of the request is waited for. What ends the wait counts as a move, be it only the
+    /// request's end: from then on it is the service that is waited for.
+    pub(super) fn note_awaits_client(&self, awaits: bool) {
+        if self.awaits_client() == awaits {
+            return;
+        }
+        self.0.awaits_client.store(awaits, Ordering::Relaxed);
+        if !awaits {
+            self.0.moved.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Why the body was broken off, if Firegate did.
@@ -412,6 +431,15 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
     }
 }
 
+impl<B> Drop for BoundedBody<B> {
+    fn drop(&mut self) {
+        // Who asks for no more waits for nobody.
+        if self.bounds.side == Side::Request {
+            self.bounds.progress.note_awaits_client(false);
+        }
+    }
+}
+
 /// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [HeaderName; 6] = [
     http::header::AUTHORIZATION,
@@ -430,11 +458,15 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(match self.phase {
+        let polled = match self.phase {
             Phase::Flowing => self.poll_flowing(context),
             Phase::Ending(end) => self.poll_ending(end, context),
             Phase::Over => Poll::Ready(None),
-        });
+        };
+        if self.bounds.side == Side::Request {
+            self.bounds.progress.note_awaits_client(polled.is_pending());
+        }
+        let frame = ready!(polled);
         if let Some(Err(error)) = &frame {
             self.phase = Phase::Over;
             if self.bounds.side == Side::Request {

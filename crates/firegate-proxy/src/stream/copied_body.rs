@@ -128,7 +128,9 @@ impl HttpBody for CopiedBody {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let piece = ready!(self.pieces.poll_recv(context));
+        let polled = self.pieces.poll_recv(context);
+        self.progress.note_awaits_client(polled.is_pending());
+        let piece = ready!(polled);
         Poll::Ready(match piece {
             Some(Piece::Frame(frame)) => {
                 let bytes = frame.data_ref().map_or(0, queued_bytes);
@@ -149,6 +151,12 @@ impl HttpBody for CopiedBody {
 
     fn is_end_stream(&self) -> bool {
         self.is_over
+    }
+}
+
+impl Drop for CopiedBody {
+    fn drop(&mut self) {
+        self.progress.note_awaits_client(false);
     }
 }
 

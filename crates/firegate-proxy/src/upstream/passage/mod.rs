@@ -257,8 +257,9 @@ impl Passage {
         }
     }
 
-    /// Sends by a connection. The time for the answer runs from the end of the request: while its body moves on, nobody is
-    /// late.
+    /// Sends by a connection. The time for the answer runs from the end of the request: while its body moves on, or the service
+    /// has taken all that came of it and the client is waited for, the service is not late. The body has bounds of its own, by
+    /// which a client is.
     async fn exchange(
         &mut self,
         mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>>,
@@ -283,7 +284,12 @@ impl Passage {
                         None => Unanswered::Broken(error.into_error()),
                     });
                 }
-                Err(_) if self.deadline.is_none_or(|deadline| deadline > end) && progress.take_moved() => {}
+                Err(_) if self.deadline.is_some_and(|deadline| deadline <= end) => {
+                    let is_unfinished = progress.awaits_client();
+                    return Err(if is_unfinished { Unanswered::Unfinished } else { Unanswered::TimedOut });
+                }
+                // Both are looked at: what moved before the client was waited for gives the service no more time after it.
+                Err(_) if progress.take_moved() | progress.awaits_client() => {}
                 Err(_) => return Err(Unanswered::TimedOut),
             }
         }

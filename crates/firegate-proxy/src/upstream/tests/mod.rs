@@ -1,5 +1,6 @@
 //! Requests to services over real sockets.
 
+mod bodies;
 mod endpoints;
 mod expectations;
 mod http1;
@@ -83,12 +84,23 @@ impl Site {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Result<Response<ServiceBody>, Refused> {
+        self.send_watched(method, headers, body, BodyProgress::default()).await
+    }
+
+    /// The same with a body that tells how far it is.
+    async fn send_watched(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: Body,
+        progress: BodyProgress,
+    ) -> Result<Response<ServiceBody>, Refused> {
         let mut passage = self.upstream.enter(0, TimeLimits::default())?;
         let sending = Sending {
             target: "/a?b=c".parse().expect("a target"),
             host: None,
             wants_upgrade: false,
-            progress: BodyProgress::default(),
+            progress,
         };
         let mut body = body;
         loop {
@@ -219,6 +231,18 @@ async fn nobody() -> SocketAddr {
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// Time that stands still but for [`tokio::time::advance`]. Paused time alone runs on while a socket is waited for.
+struct Still(#[expect(dead_code, reason = "held, not read")] std::sync::mpsc::Sender<()>);
+
+impl Still {
+    fn stand() -> Self {
+        let (held, over) = std::sync::mpsc::channel();
+        // While such a task runs, time does not run by itself.
+        tokio::task::spawn_blocking(move || over.recv());
+        Self(held)
     }
 }
 
