@@ -93,6 +93,12 @@ pub(crate) enum BodyFailure {
     TooSlow,
     /// Firegate's own fault.
     Panicked,
+    /// The client broke off.
+    Left,
+    /// The time for the request and its answer was over.
+    TooLong,
+    /// What it is a copy of was broken off, or went faster.
+    CopyBroken,
 }
 
 /// How far the bodies of an exchange are.
@@ -117,12 +123,15 @@ struct Progress {
     failure: AtomicU8,
 }
 
-const FAILURES: [(u8, BodyFailure); 5] = [
+const FAILURES: [(u8, BodyFailure); 8] = [
     (1, BodyFailure::LeaseOver),
     (2, BodyFailure::TooLarge),
     (3, BodyFailure::TooSlow),
     (4, BodyFailure::Malformed),
     (5, BodyFailure::Panicked),
+    (6, BodyFailure::Left),
+    (7, BodyFailure::TooLong),
+    (8, BodyFailure::CopyBroken),
 ];
 
 /// Held by the body of an answer: its request is answered meanwhile.
@@ -174,7 +183,7 @@ impl BodyProgress {
         }
     }
 
-    /// Why the body was broken off, if Firegate did.
+    /// Why the request's body did not reach its end, if it did not. The service has nothing to do with any of it.
     pub(crate) fn failure(&self) -> Option<BodyFailure> {
         let number = self.0.failure.load(Ordering::Relaxed);
         FAILURES.iter().find(|(place, _)| *place == number).map(|(_, failure)| *failure)
@@ -206,9 +215,11 @@ impl BodyProgress {
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
             BodyError::Panicked => BodyFailure::Panicked,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::CopyBroken | BodyError::TooLong | BodyError::Unwanted | BodyError::Transport(_) => {
-                return;
-            }
+            BodyError::Transport(_) => BodyFailure::Left,
+            BodyError::TooLong => BodyFailure::TooLong,
+            BodyError::CopyBroken => BodyFailure::CopyBroken,
+            // The service has answered by then.
+            BodyError::Unwanted => return,
         };
         if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {
             self.0.failure.store(*number, Ordering::Relaxed);

@@ -144,6 +144,7 @@ impl HttpBody for CopiedBody {
             }
             None => {
                 self.is_over = true;
+                self.progress.note_failure(&BodyError::CopyBroken);
                 Some(Err(BodyError::CopyBroken))
             }
         })

@@ -225,7 +225,8 @@ impl Passage {
                             }
                             connection => Some(connection),
                         };
-                        return Ok(self.answered(response, connection));
+                        let request = has_body.then(|| sending.progress.clone());
+                        return Ok(self.answered(response, connection, request));
                     }
                     Err(unanswered) => unanswered,
                 };
@@ -299,6 +300,7 @@ impl Passage {
         mut self,
         response: Response<Incoming>,
         connection: Option<Connection>,
+        request: Option<BodyProgress>,
     ) -> Response<ServiceBody> {
         self.end_repeat();
         // The body that was held back ends with it, and with the answer: whatever is sent once more has none.
@@ -312,7 +314,7 @@ impl Passage {
             }
             _ => self.endpoint().succeeded(),
         }
-        response.map(|body| ServiceBody::new(body, connection, self, expectation))
+        response.map(|body| ServiceBody::new(body, connection, self, expectation, request))
     }
 
     /// Lets go of a connection whose answer has ended, so that the next request may use it.
@@ -322,9 +324,12 @@ impl Passage {
         }
     }
 
-    /// Takes note that an answer broke off before its end.
-    pub(super) fn broke_off(&self) {
-        self.endpoint().failed();
+    /// Takes note that an answer broke off before its end. If its request did so before, that is why, and no failure of the
+    /// service's.
+    pub(super) fn broke_off(&self, request: Option<&BodyProgress>) {
+        if request.and_then(BodyProgress::failure).is_none() {
+            self.endpoint().failed();
+        }
     }
 
     /// Takes a place among the requests that are sent once more; `false` if there is none, or no time.

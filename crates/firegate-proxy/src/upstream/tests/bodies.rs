@@ -7,10 +7,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::stream::{BoundedBody, Bounds, Side};
+use crate::stream::{BodyError, BoundedBody, Bounds, Side, copied};
 
 /// How long the service has for its answer.
 const PATIENT: &str = "timeouts: { response_headers: 1s }";
@@ -75,6 +75,16 @@ where
     use futures_util::stream::{StreamExt, iter, once};
     let first = iter([Ok(Frame::data(Bytes::from_static(b"piece")))]);
     first.chain(Box::pin(once(then).filter_map(std::future::ready)))
+}
+
+/// What a connection says whose other side is gone.
+async fn broken_off() -> Option<Result<Frame<Bytes>, hyper::Error>> {
+    let (connection, other_side) = tokio::io::duplex(1024);
+    drop(other_side);
+    let (mut dispatch, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(connection)).await.expect("it needs no words");
+    let (sent, _) = tokio::join!(dispatch.send_request(Request::new(full(""))), connection);
+    Some(Err(sent.expect_err("nobody is there")))
 }
 
 /// The outcome of a request that ought to get no answer.
@@ -161,6 +171,70 @@ async fn a_request_whose_time_is_over_before_the_client_has_sent_it_is_no_failur
         let (outcome, passed) = send_for(&site, body, LONG).await;
         assert_eq!(unanswered(outcome), Code::UpstreamTimedOut, "{protocol}");
         assert!(passed >= Duration::from_secs(5), "{protocol} {passed:?}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_during_its_upload_is_no_failure_of_the_service() {
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let (body, progress) = client_body(after_a_piece(broken_off()), Bounds::default());
+        let outcome = site.send_watched(Method::POST, &[], body, progress).await;
+        assert!(matches!(outcome, Err(Refused::Departed(_))), "{protocol} {outcome:?}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_with_its_client_is_no_failure_of_the_service() {
+    for protocol in PROTOCOLS {
+        let echo = |request: Request<Incoming>| async move {
+            Response::new(request.into_body().map_err(BodyError::from).boxed_unsync())
+        };
+        let origin = service(echo).await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let (leave, told) = tokio::sync::oneshot::channel();
+        let leaves = async {
+            let () = told.await.expect("it is told");
+            broken_off().await
+        };
+        let (body, progress) = client_body(after_a_piece(leaves), Bounds::default());
+        let response = site.send_watched(Method::POST, &[], body, progress).await.expect("an answer");
+        leave.send(()).expect("it waits");
+        assert!(response.into_body().collect().await.is_err(), "{protocol}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_broken_off_is_no_failure_of_the_service() {
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let (body, _) = client_body(after_a_piece(broken_off()), Bounds::default());
+        let progress = BodyProgress::default();
+        let (body, copy) = copied(body, progress.clone());
+        let sent = site.send_watched(Method::POST, &[], copy, progress);
+        let (outcome, original) = tokio::join!(sent, body.collect());
+        assert!(original.is_err());
+        assert_eq!(unanswered(outcome), Code::UpstreamBrokeOff, "{protocol}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_over_its_time_is_no_failure_of_the_service() {
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let deadline = Some(Instant::now() + LONG / 2);
+        let bounds = Bounds { deadline, ..Bounds::default() };
+        let body = client_body(after_a_piece(std::future::pending()), bounds);
+        let (outcome, _) = send_for(&site, body, LONG).await;
+        assert_eq!(unanswered(outcome), Code::UpstreamTimedOut, "{protocol}");
         assert_eq!(failures(&site), 0, "{protocol}");
     }
 }

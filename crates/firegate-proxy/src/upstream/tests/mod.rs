@@ -151,10 +151,7 @@ impl Answer {
 }
 
 fn code(outcome: Result<Answer, Refused>) -> Code {
-    match outcome.expect_err("no answer") {
-        Refused::Denial(denial) => denial.reason.code(),
-        Refused::Fault(fault) => fault.code,
-    }
+    outcome.expect_err("no answer").code()
 }
 
 /// A body in pieces.
