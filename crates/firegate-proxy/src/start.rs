@@ -300,7 +300,13 @@ fn shared(
         counters: Arc::new(MemoryCounters::new(Arc::clone(&options.clock), limiter_secret())),
         clock: options.clock,
         log: options.log,
-        upstreams: Upstreams::new(control.executor(), Arc::new(SystemResolver), options.roots, workers)?,
+        upstreams: Upstreams::new(
+            control.executor(),
+            Arc::clone(control.panics()),
+            Arc::new(SystemResolver),
+            options.roots,
+            workers,
+        )?,
     };
     let generation = Generation::new(options.configuration, &process, control, None)?;
     control.spawn(watch_clock(Arc::clone(&process.clock), control.stop_token()));

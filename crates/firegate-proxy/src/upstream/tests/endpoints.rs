@@ -1,4 +1,5 @@
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::*;
 use crate::limits::UPSTREAM_EJECTION_FAILURES;
@@ -136,12 +137,30 @@ async fn every_address_of_a_name_is_tried() {
     }
     let up = Origin::saying("hello").await;
     for addresses in [[nobody().await, up.address], [up.address, nobody().await]] {
-        let roots = Roots::Given(Vec::new());
-        let upstreams = Upstreams::new(Handle::current(), Arc::new(Two(addresses)), roots, 1).expect("TLS");
+        let upstreams = upstreams(Two(addresses), Arc::default(), 1);
         let upstream = open(&upstreams, "url: 'http://service.example'");
         let site = Site { upstreams, upstream, names: Names::default() };
         assert_eq!(site.get().await.expect("an answer").body, "hello");
     }
+}
+
+/// Otherwise nobody would ever look for the address again.
+#[tokio::test(start_paused = true)]
+async fn what_tends_an_endpoint_is_run_again_after_a_panic() {
+    #[derive(Debug, Default)]
+    struct Treacherous(AtomicUsize);
+    impl Resolve for Treacherous {
+        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "the resolver fell down");
+            Box::pin(std::future::ready(Ok(vec![SocketAddr::from(([192, 0, 2, 1], 80))])))
+        }
+    }
+    let panics = Arc::new(Panics::default());
+    let upstreams = upstreams(Treacherous::default(), Arc::clone(&panics), 1);
+    let _upstream = open(&upstreams, "url: 'http://service.example'");
+    let found = upstreams.endpoints()[0].addresses.wait(Instant::now() + PATIENCE).await;
+    assert_eq!(found.expect("it is looked for again").len(), 1);
+    assert_eq!(panics.count(), 1);
 }
 
 #[tokio::test]

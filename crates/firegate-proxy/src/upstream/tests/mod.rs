@@ -30,6 +30,7 @@ use super::endpoint::Endpoint;
 use super::resolve::{Resolve, Resolving};
 use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
 use crate::door::Refused;
+use crate::panics::Panics;
 use crate::respond::full;
 use crate::stream::{Body, BodyProgress};
 
@@ -66,9 +67,7 @@ impl Site {
     /// With a backend of these settings.
     fn new(settings: &str) -> Self {
         let names = Names::default();
-        let resolver = Arc::new(names.clone());
-        let upstreams =
-            Upstreams::new(Handle::current(), resolver, Roots::Given(Vec::new()), 2).expect("TLS is there");
+        let upstreams = upstreams(names.clone(), Arc::default(), 2);
         let upstream = open(&upstreams, settings);
         Self { upstreams, upstream, names }
     }
@@ -124,6 +123,11 @@ impl Site {
     async fn post(&self, body: Body) -> Result<Answer, Refused> {
         Ok(Answer::read(self.send(Method::POST, &[], body).await?).await)
     }
+}
+
+fn upstreams(resolver: impl Resolve + 'static, panics: Arc<Panics>, workers: usize) -> Upstreams {
+    let (resolver, roots) = (Arc::new(resolver), Roots::Given(Vec::new()));
+    Upstreams::new(Handle::current(), panics, resolver, roots, workers).expect("TLS is there")
 }
 
 fn open(upstreams: &Upstreams, settings: &str) -> Arc<Upstream> {
