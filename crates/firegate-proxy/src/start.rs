@@ -365,7 +365,7 @@ impl Source for InForce {
             cut_connections: cut_connections.figures(),
             log_lines_dropped: process.log.lines_dropped(),
         };
-        generation.control.figures(own, &generation.snapshot.backends, &process.upstreams)
+        generation.figures(own, &process.upstreams)
     }
 
     fn decisions(&self) -> Arc<Decisions> {

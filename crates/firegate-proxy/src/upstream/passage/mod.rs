@@ -141,6 +141,11 @@ impl Upstream {
         Ok(passage)
     }
 
+    /// Whether an endpoint is one of the backend's.
+    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.members.iter().any(|member| Arc::ptr_eq(&member.endpoint, endpoint))
+    }
+
     fn choose(&self, tried: Tried) -> usize {
         match self.members.as_slice() {
             [_] => 0,

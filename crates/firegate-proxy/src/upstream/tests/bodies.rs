@@ -96,7 +96,7 @@ fn unanswered(outcome: Result<Response<ServiceBody>, Refused>) -> Code {
 }
 
 fn failures(site: &Site) -> u64 {
-    site.upstreams.endpoint_figures()[0].failures
+    site.figures()[0].failures
 }
 
 /// Sends a request with a body, and lets time pass in vain until there is an outcome, `most` at the longest; what came of it and how

@@ -10,7 +10,7 @@ async fn where_nothing_listens_is_unreachable() {
     assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
     let site = Site::new("url: 'http://nowhere.example'");
     assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
-    let figures = &site.upstreams.endpoint_figures()[0];
+    let figures = &site.figures()[0];
     assert_eq!((figures.connects, figures.failed_connects, figures.failures), (0, 1, 1));
 }
 
@@ -26,7 +26,7 @@ async fn when_one_is_down_the_other_serves_and_the_first_is_soon_left_alone() {
             "hello"
         );
     }
-    let figures = site.upstreams.endpoint_figures();
+    let figures = site.figures();
     assert_eq!(figures[0].failed_connects, u64::from(UPSTREAM_EJECTION_FAILURES));
     assert!(figures[0].is_ejected && figures[0].ejections == 1 && !figures[1].is_ejected);
 }
@@ -51,7 +51,7 @@ async fn answers_that_say_there_is_none_eject_too() {
     }
     // They are the service's own answers, and handed on.
     assert_eq!(refused, UPSTREAM_EJECTION_FAILURES);
-    assert!(site.upstreams.endpoint_figures()[0].is_ejected);
+    assert!(site.figures()[0].is_ejected);
 }
 
 /// A service that answers once it is told to.
@@ -217,4 +217,26 @@ async fn what_a_reload_does_not_change_goes_on() {
     site.upstream = open(&site.upstreams, &through_time);
     site.get().await.expect("an answer");
     assert_eq!(kept.connections(), 2, "it is made in another way now");
+}
+
+/// Of a request that began before a reload and the endpoint that it changed, nobody could tell two series apart.
+#[tokio::test]
+async fn an_endpoint_that_a_reload_changes_is_told_of_once() {
+    let (origin, go) = waiting().await;
+    let settings = |connect: &str| format!("url: '{}', timeouts: {{ connect: {connect} }}", origin.url());
+    let mut site = Site::new(&settings("1s"));
+    let former = Arc::clone(&site.upstream);
+    go.send_replace(true);
+    let old = site.send(Method::GET, &[], full("")).await.expect("an answer");
+    let next = open(&site.upstreams, &settings("2s"));
+    let told = site.figures();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].requests, told[0].connects), (1, 1), "the next one is not in force yet");
+    site.upstream = next;
+    let told = site.figures();
+    assert_eq!(site.upstreams.endpoints().len(), 2, "the stream that began before goes on");
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].requests, told[0].connects), (1, 0), "the one in force, and all that is under way");
+    drop((former, old));
+    assert_eq!((site.upstreams.endpoints().len(), site.figures()[0].requests), (1, 0));
 }

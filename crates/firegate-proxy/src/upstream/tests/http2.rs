@@ -246,5 +246,5 @@ async fn connections_that_are_closed_as_soon_as_they_are_made_are_soon_given_up_
         "{}",
         origin.connections()
     );
-    assert!(site.upstreams.endpoint_figures()[0].failures > 0);
+    assert!(site.figures()[0].failures > 0);
 }

@@ -30,6 +30,7 @@ use super::endpoint::Endpoint;
 use super::resolve::{Resolve, Resolving};
 use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
 use crate::door::Refused;
+use crate::metrics::EndpointFigures;
 use crate::panics::Panics;
 use crate::respond::full;
 use crate::stream::{Body, BodyProgress};
@@ -74,6 +75,11 @@ impl Site {
 
     fn endpoint(&self, index: usize) -> Arc<Endpoint> {
         Arc::clone(&self.upstreams.endpoints()[index])
+    }
+
+    /// What is told of its endpoints.
+    fn figures(&self) -> Vec<EndpointFigures> {
+        self.upstreams.endpoint_figures(&[&self.upstream])
     }
 
     /// Sends as the door does: again, where that may be.
