@@ -156,7 +156,7 @@ impl RequestContext<'_> {
 fn refuse(refused: &Refused, record: &mut RequestRecord) -> ExchangeError {
     record.refused(refused);
     match refused {
-        Refused::Denial(denial) => ExchangeError::of_denial(denial),
+        Refused::Denial(denial) | Refused::Departed(denial) => ExchangeError::of_denial(denial),
         Refused::Fault(fault) => ExchangeError::of_fault(fault),
     }
 }

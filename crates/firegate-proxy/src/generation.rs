@@ -18,7 +18,7 @@ use firegate_files::configuration::{Behind, Configuration, IdentityHeaders, Limi
 use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
 use crate::geography::open_geography;
-use crate::metrics::Decisions;
+use crate::metrics::{Decisions, Figures, ProcessFigures};
 use crate::start::StartError;
 use crate::telemetry::{AccessLogPolicy, LogQueue};
 use crate::upstream::{BackendError, Upstream, Upstreams};
@@ -117,6 +117,12 @@ impl Generation {
     /// The way to a backend.
     pub(crate) fn upstream(&self, backend: &Backend) -> Option<&Arc<Upstream>> {
         self.upstreams.get(&backend.name)
+    }
+
+    /// The figures of this moment.
+    pub(crate) fn figures(&self, own: ProcessFigures, upstreams: &Upstreams) -> Figures {
+        let in_force = self.upstreams.values().map(|upstream| &**upstream).collect::<Vec<_>>();
+        self.control.figures(own, &self.snapshot.backends, upstreams, &in_force)
     }
 }
 

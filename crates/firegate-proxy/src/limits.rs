@@ -200,6 +200,9 @@ pub const UPSTREAM_HTTP2_CONNECTIONS_MAX: usize = 16;
 /// with as many streams as one for requests: a WebSocket lasts, and requests would wait behind it.
 pub const UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX: usize = 16;
 
+/// How many HTTP/2 connections are made for a request that the endpoint closes as soon as they are made.
+pub const UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX: usize = 3;
+
 /// How many requests are under way on one HTTP/2 connection to an endpoint, if it allows as many.
 pub const UPSTREAM_HTTP2_STREAMS_MAX: usize = 100;
 

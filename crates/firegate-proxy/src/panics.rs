@@ -49,15 +49,16 @@ impl Panics {
         })
     }
 
-    /// Does the work of a task that others go on needing: after a panic it is begun anew.
+    /// Does the work of a task that others go on needing: after a panic, which is logged as `what`, it is begun anew.
     pub(crate) fn keep<W: Future<Output = ()>, F: Fn() -> W>(
         self: &Arc<Self>,
+        what: &'static str,
         work: F,
     ) -> impl Future<Output = ()> + use<W, F> {
         let panics = Arc::clone(self);
         async move {
             while let Err(panicked) = panics.catch(work()).await {
-                tracing::error!(%panicked, "a task of a worker is run again");
+                tracing::error!(%panicked, "{what}");
                 tokio::time::sleep(TASK_RESTART_PAUSE).await;
             }
         }

@@ -307,7 +307,13 @@ fn shared(
         counters: Arc::new(MemoryCounters::new(Arc::clone(&options.clock), limiter_secret())),
         clock: options.clock,
         log: options.log,
-        upstreams: Upstreams::new(control.executor(), Arc::new(SystemResolver), options.roots, workers)?,
+        upstreams: Upstreams::new(
+            control.executor(),
+            Arc::clone(control.panics()),
+            Arc::new(SystemResolver),
+            options.roots,
+            workers,
+        )?,
     };
     let generation = Generation::new(options.configuration, &process, control, None)?;
     control.spawn(watch_clock(Arc::clone(&process.clock), control.stop_token()));
@@ -367,7 +373,7 @@ impl Source for InForce {
             log_lines_dropped: process.log.lines_dropped(),
             mirrors_dropped: self.0.mirrors_dropped(),
         };
-        generation.control.figures(own, &generation.snapshot.backends, &process.upstreams)
+        generation.figures(own, &process.upstreams)
     }
 
     fn decisions(&self) -> Arc<Decisions> {

@@ -20,6 +20,9 @@ use crate::telemetry::Telemetry;
 /// What is logged when serving a connection panics: the connection is closed, and the worker goes on.
 const GIVEN_UP: &str = "a connection was given up";
 
+/// What the log says of a task that panicked.
+const RUN_AGAIN: &str = "a task of a worker is run again";
+
 /// What a worker is started with.
 pub(crate) struct Start {
     pub(crate) index: usize,
@@ -45,7 +48,7 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
                 let telemetry = Arc::clone(&handing_over);
                 async move { telemetry.run().await }
             };
-            tokio::spawn(shared.panics.keep(hand_over));
+            tokio::spawn(shared.panics.keep(RUN_AGAIN, hand_over));
             let open = OpenStreams::new(client_idle_timeout, Arc::clone(&shared.cut_connections));
             let door = Arc::new(Door::new(shared, index, tunnels.clone(), telemetry));
             take(incoming, &connections, &door, &open, tls.as_ref(), &drain).await;
@@ -79,7 +82,7 @@ async fn take(
         let open = watching.clone();
         async move { open.watch().await }
     };
-    tokio::spawn(panics.keep(watch));
+    tokio::spawn(panics.keep(RUN_AGAIN, watch));
     while let Some(Incoming { stream, peer, place }) = incoming.recv().await {
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,

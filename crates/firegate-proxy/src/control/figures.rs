@@ -8,15 +8,16 @@ use firegate_google::user_status::UserStatusStatistics;
 
 use super::ControlHandle;
 use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, ProcessFigures, UserStatusFigures};
-use crate::upstream::Upstreams;
+use crate::upstream::{Upstream, Upstreams};
 
 impl ControlHandle {
-    /// The figures of this moment, and those of these backends.
+    /// The figures of this moment, and those of these backends, to which these ways are in force.
     pub(crate) fn figures(
         &self,
         process: ProcessFigures,
         backends: &[Arc<Backend>],
         upstreams: &Upstreams,
+        in_force: &[&Upstream],
     ) -> Figures {
         let inner = &self.inner;
         let now = inner.clock.now();
@@ -34,7 +35,7 @@ impl ControlHandle {
             user_status: inner.user_status.as_ref().map(|users| user_status(&users.cache().statistics())),
             verified_tokens: inner.verified.figures(),
             google_id_tokens: backends.iter().filter_map(token).collect(),
-            endpoints: upstreams.endpoint_figures(),
+            endpoints: upstreams.endpoint_figures(in_force),
             backends: upstreams.backend_figures(),
             limiter: inner.rate_limits.limiter(),
             limits_store: inner.rate_limits.store(),

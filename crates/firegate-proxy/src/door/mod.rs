@@ -210,15 +210,21 @@ impl RequestContext<'_> {
         let ending = ending(&served, record);
         let is_own = served.is_err() || !record.was_sent();
         let is_unread = served.as_ref().err().is_some_and(Refused::is_of_the_head);
+        let has_left = matches!(served, Err(Refused::Departed(_)));
         let mut response = served.unwrap_or_else(|refused| {
-            record.refused(&refused);
+            if !has_left {
+                record.refused(&refused);
+            }
             refusal(&refused, ErrorForm::of(&parts.headers), record.request_id())
         });
         if is_unread && parts.version < Version::HTTP_2 {
             // Where a head may be read in two ways, so may be where it ends: what follows it has no meaning.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        record.answered(response.status(), ending);
+        // Who has left before the end of the request is told of as who has left before the answer.
+        if !has_left {
+            record.answered(response.status(), ending);
+        }
         let of_route = cors_entry.as_ref().and_then(RouteEntry::cors);
         if let Some(cors) = of_route.or(self.generation.snapshot.cors.as_ref())
             && response.extensions_mut().remove::<PreflightMarker>().is_none()

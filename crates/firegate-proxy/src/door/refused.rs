@@ -8,13 +8,15 @@ use firegate_core::reason::{Code, Denial, Fault, Reason, Stage};
 pub(crate) enum Refused {
     Denial(Denial),
     Fault(Fault),
+    /// The client left before the end of its request. Whoever reads on all the same is told what was wrong with it.
+    Departed(Denial),
 }
 
 impl Refused {
     /// What the client is told of it.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Denial(denial) => denial.reason.code(),
+            Self::Denial(denial) | Self::Departed(denial) => denial.reason.code(),
             Self::Fault(fault) => fault.code,
         }
     }
@@ -22,7 +24,7 @@ impl Refused {
     /// The HTTP status of the answer.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Denial(denial) => denial.reason.status(),
+            Self::Denial(denial) | Self::Departed(denial) => denial.reason.status(),
             Self::Fault(fault) => fault.code.entry().status,
         }
     }

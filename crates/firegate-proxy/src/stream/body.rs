@@ -93,6 +93,12 @@ pub(crate) enum BodyFailure {
     TooSlow,
     /// Firegate's own fault.
     Panicked,
+    /// The client broke off.
+    Left,
+    /// The time for the request and its answer was over.
+    TooLong,
+    /// What it is a copy of was broken off, or went faster.
+    CopyBroken,
 }
 
 /// How far the bodies of an exchange are.
@@ -102,6 +108,8 @@ pub(crate) struct BodyProgress(Arc<Progress>);
 #[derive(Debug, Default)]
 struct Progress {
     moved: AtomicBool,
+    /// Whether the next piece of the request was asked for and has not come: then the client is waited for, and nobody else.
+    awaits_client: AtomicBool,
     /// Whether a piece of the request went through since the answer missed one, and the other way round.
     request_moved: AtomicBool,
     answer_moved: AtomicBool,
@@ -115,12 +123,15 @@ struct Progress {
     failure: AtomicU8,
 }
 
-const FAILURES: [(u8, BodyFailure); 5] = [
+const FAILURES: [(u8, BodyFailure); 8] = [
     (1, BodyFailure::LeaseOver),
     (2, BodyFailure::TooLarge),
     (3, BodyFailure::TooSlow),
     (4, BodyFailure::Malformed),
     (5, BodyFailure::Panicked),
+    (6, BodyFailure::Left),
+    (7, BodyFailure::TooLong),
+    (8, BodyFailure::CopyBroken),
 ];
 
 /// Held by the body of an answer: its request is answered meanwhile.
@@ -155,7 +166,24 @@ impl BodyProgress {
         self.0.moved.swap(false, Ordering::Relaxed)
     }
 
-    /// Why the body was broken off, if Firegate did.
+    /// Whether the client is waited for: the service has taken what came of the request and wants more of it.
+    pub(crate) fn awaits_client(&self) -> bool {
+        self.0.awaits_client.load(Ordering::Relaxed)
+    }
+
+    /// Takes note whether the next piece of the request is waited for. What ends the wait counts as a move, be it only the
+    /// request's end: from then on it is the service that is waited for.
+    pub(super) fn note_awaits_client(&self, awaits: bool) {
+        if self.awaits_client() == awaits {
+            return;
+        }
+        self.0.awaits_client.store(awaits, Ordering::Relaxed);
+        if !awaits {
+            self.0.moved.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Why the request's body did not reach its end, if it did not. The service has nothing to do with any of it.
     pub(crate) fn failure(&self) -> Option<BodyFailure> {
         let number = self.0.failure.load(Ordering::Relaxed);
         FAILURES.iter().find(|(place, _)| *place == number).map(|(_, failure)| *failure)
@@ -187,9 +215,11 @@ impl BodyProgress {
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
             BodyError::Panicked => BodyFailure::Panicked,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::CopyBroken | BodyError::TooLong | BodyError::Unwanted | BodyError::Transport(_) => {
-                return;
-            }
+            BodyError::Transport(_) => BodyFailure::Left,
+            BodyError::TooLong => BodyFailure::TooLong,
+            BodyError::CopyBroken => BodyFailure::CopyBroken,
+            // The service has answered by then.
+            BodyError::Unwanted => return,
         };
         if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {
             self.0.failure.store(*number, Ordering::Relaxed);
@@ -412,6 +442,15 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
     }
 }
 
+impl<B> Drop for BoundedBody<B> {
+    fn drop(&mut self) {
+        // Who asks for no more waits for nobody.
+        if self.bounds.side == Side::Request {
+            self.bounds.progress.note_awaits_client(false);
+        }
+    }
+}
+
 /// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [HeaderName; 6] = [
     http::header::AUTHORIZATION,
@@ -430,11 +469,15 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(match self.phase {
+        let polled = match self.phase {
             Phase::Flowing => self.poll_flowing(context),
             Phase::Ending(end) => self.poll_ending(end, context),
             Phase::Over => Poll::Ready(None),
-        });
+        };
+        if self.bounds.side == Side::Request {
+            self.bounds.progress.note_awaits_client(polled.is_pending());
+        }
+        let frame = ready!(polled);
         if let Some(Err(error)) = &frame {
             self.phase = Phase::Over;
             if self.bounds.side == Side::Request {

@@ -128,7 +128,9 @@ impl HttpBody for CopiedBody {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let piece = ready!(self.pieces.poll_recv(context));
+        let polled = self.pieces.poll_recv(context);
+        self.progress.note_awaits_client(polled.is_pending());
+        let piece = ready!(polled);
         Poll::Ready(match piece {
             Some(Piece::Frame(frame)) => {
                 let bytes = frame.data_ref().map_or(0, queued_bytes);
@@ -142,6 +144,7 @@ impl HttpBody for CopiedBody {
             }
             None => {
                 self.is_over = true;
+                self.progress.note_failure(&BodyError::CopyBroken);
                 Some(Err(BodyError::CopyBroken))
             }
         })
@@ -149,6 +152,12 @@ impl HttpBody for CopiedBody {
 
     fn is_end_stream(&self) -> bool {
         self.is_over
+    }
+}
+
+impl Drop for CopiedBody {
+    fn drop(&mut self) {
+        self.progress.note_awaits_client(false);
     }
 }
 

@@ -131,6 +131,13 @@ impl Queue {
             let lines = batch.lines as u64;
             *state.gap.get_or_insert(0) += lines;
             self.dropped.fetch_add(lines, Ordering::Relaxed);
+            if !state.is_closed && state.is_idle() {
+                // A batch that is larger than the queue. What ends a gap is that something was written, and nothing is queued:
+                // without this the log would be silent for good.
+                state.push(Batch { bytes: Vec::new(), lines: 0 });
+                drop(state);
+                self.awaited.notify_one();
+            }
             return;
         }
         let was_empty = state.batches.is_empty();
@@ -179,6 +186,11 @@ impl State {
         self.bytes += batch.bytes.len();
         self.lines += batch.lines;
         self.batches.push_back(batch);
+    }
+
+    /// Whether nothing is queued or being written.
+    fn is_idle(&self) -> bool {
+        self.batches.is_empty() && self.bytes == 0 && self.lines == 0
     }
 
     /// The length of the gap, once there is room again.
@@ -277,6 +289,25 @@ mod tests {
         go_on.send(Ok(usize::MAX)).expect("it waits");
         assert_eq!(next(&asked), "after\n");
         assert_eq!(queue.lines_dropped(), 31);
+    }
+
+    #[test]
+    fn a_batch_that_is_larger_than_the_queue_is_dropped_alone() {
+        let (queue, asked, go_on) = gated();
+        for (bytes, lines) in [(LOG_QUEUE_BYTES_MAX + 1, 7), (1, LOG_QUEUE_LINES_MAX + 1)] {
+            queue.append(vec![b'x'; bytes], lines);
+            let told = next(&asked);
+            assert!(told.contains(&format!("\"lines_dropped\":{lines}")), "{told}");
+            go_on.send(Ok(usize::MAX)).expect("it waits");
+            queue.append("after\n".into(), 1);
+            assert_eq!(next(&asked), "after\n");
+            go_on.send(Ok(usize::MAX)).expect("it waits");
+            // The queue is idle again when its thread waits for more.
+            while !queue.owner.queue.lock().is_idle() {
+                std::thread::yield_now();
+            }
+        }
+        assert_eq!(queue.lines_dropped(), 7 + LOG_QUEUE_LINES_MAX as u64 + 1);
     }
 
     #[test]

@@ -283,6 +283,16 @@ impl Connections {
         open.idle.push_back(Idle { dispatch, address, epoch, since });
     }
 
+    /// How many HTTP/2 connections are open.
+    pub(super) fn shared(&self, by: SharedBy) -> usize {
+        let open = self.open();
+        let shared = match by {
+            SharedBy::Requests => &open.requests.open,
+            SharedBy::Tunnels => &open.tunnels.open,
+        };
+        shared.iter().filter(|shared| !shared.dispatch.is_closed()).count()
+    }
+
     /// Adds an HTTP/2 connection.
     pub(super) fn add(&self, by: SharedBy, connection: SharedConnection) {
         let mut open = self.open();

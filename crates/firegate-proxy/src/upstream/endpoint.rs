@@ -18,7 +18,7 @@ use super::connections::{Connection, Connections, Flight, SharedBy};
 use super::load::UnderWay;
 use super::outliers::Outliers;
 use super::resolve::{Addresses, Resolve};
-use crate::limits::UPSTREAM_HEALTH_FAILURES_MAX;
+use crate::limits::{UPSTREAM_HEALTH_FAILURES_MAX, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX};
 
 /// What makes an endpoint the same one after a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,33 @@ struct Health {
 pub(super) struct Obtained {
     pub(super) connection: Connection,
     pub(super) is_reused: bool,
+}
+
+/// What came of the HTTP/2 connections that were made while a request waited for one.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// How many were open when the last one was begun.
+    open_before: Option<usize>,
+    vain: usize,
+}
+
+impl Attempts {
+    /// Another one is about to be made, while so many are open. If the last one left no more of them than there were before, it
+    /// was closed as soon as it was made; one that is full already is none of those.
+    ///
+    /// # Errors
+    /// If there were too many of those: whoever tries on and on keeps the service and this process busy in vain.
+    fn begin(&mut self, open: usize) -> Result<(), ConnectError> {
+        self.vain += usize::from(self.open_before.is_some_and(|before| open <= before));
+        self.open_before = Some(open);
+        if self.vain < UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX {
+            return Ok(());
+        }
+        let what = format!(
+            "the service closed {UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX} HTTP/2 connections in a row as soon as they were made"
+        );
+        Err(ConnectError::new(ConnectErrorKind::Unreachable, what))
+    }
 }
 
 impl Endpoint {
@@ -207,7 +234,7 @@ impl Endpoint {
 
     /// A new connection with room for a request.
     pub(super) async fn obtain(self: &Arc<Self>, worker: usize) -> Result<Obtained, ConnectError> {
-        let connections = self.connections(worker);
+        let (connections, mut attempts) = (self.connections(worker), Attempts::default());
         loop {
             if self.speaks_http1() {
                 return match self.connect().await? {
@@ -218,6 +245,7 @@ impl Endpoint {
                     Opened::Http2(shared) => Ok(self.shared(worker, shared)),
                 };
             }
+            attempts.begin(connections.shared(SharedBy::Requests))?;
             self.share(worker, SharedBy::Requests).await?;
             if let Some(connection) = connections.take(&self.addresses) {
                 return Ok(Obtained { connection, is_reused: false });
@@ -254,9 +282,11 @@ impl Endpoint {
         may_reuse: bool,
     ) -> Result<Obtained, ConnectError> {
         let (connections, mut is_reused) = (self.connections(worker), true);
+        let mut attempts = Attempts::default();
         loop {
             let is_to_be_new = is_reused && !may_reuse;
             let Some(connection) = connections.take_for_tunnel(&self.addresses, is_to_be_new)? else {
+                attempts.begin(connections.shared(SharedBy::Tunnels))?;
                 self.share(worker, SharedBy::Tunnels).await?;
                 is_reused = false;
                 continue;
@@ -339,5 +369,19 @@ impl Endpoint {
     /// How many connections are open and carry no request, of all workers.
     pub(super) fn idle_connections(&self) -> usize {
         self.connections.iter().map(Connections::idle).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_full_is_none_that_was_made_in_vain() {
+        let mut attempts = Attempts::default();
+        let in_a_burst = 10 * UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX;
+        (0..in_a_burst).for_each(|open| attempts.begin(open).expect("there are more of them each time"));
+        let in_vain = (0..).take_while(|_| attempts.begin(in_a_burst - 1).is_ok()).count();
+        assert_eq!(in_vain + 1, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX);
     }
 }

@@ -1,16 +1,20 @@
 //! What the endpoints and backends say of themselves when the metrics are read.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::Upstreams;
+use super::endpoint::Endpoint;
+use super::{Upstream, Upstreams};
 use crate::metrics::{BackendFigures, EndpointFigures};
 
 impl Upstreams {
-    /// One for each endpoint that is in use.
-    pub(crate) fn endpoint_figures(&self) -> Vec<EndpointFigures> {
-        let figures = |endpoint: &std::sync::Arc<super::endpoint::Endpoint>| EndpointFigures {
+    /// One for each endpoint that is in use. After a reload that changed the settings of one, what began before still uses the
+    /// former: then it is the one in force that is told of, by which requests go there now, and what is under way or open counts
+    /// of both. Nobody could read two series of the same labels.
+    pub(crate) fn endpoint_figures(&self, in_force: &[&Upstream]) -> Vec<EndpointFigures> {
+        let figures = |endpoint: &Arc<Endpoint>| EndpointFigures {
             backend: endpoint.settings.backend.clone(),
             endpoint: endpoint.settings.url.origin().ascii_serialization(),
             requests: endpoint.requests.count(),
@@ -22,7 +26,22 @@ impl Upstreams {
             failed_connects: endpoint.counters.failed_connects.load(Ordering::Relaxed),
             failures: endpoint.counters.failures.load(Ordering::Relaxed),
         };
-        self.endpoints().iter().map(figures).collect()
+        let is_in_force = |endpoint: &Arc<Endpoint>| in_force.iter().any(|upstream| upstream.has(endpoint));
+        let (current, former) = self.endpoints().into_iter().partition::<Vec<_>, _>(is_in_force);
+        let mut told: Vec<EndpointFigures> = Vec::new();
+        for figures in current.iter().chain(former.iter().rev()).map(figures) {
+            let is_same = |told: &&mut EndpointFigures| {
+                told.backend == figures.backend && told.endpoint == figures.endpoint
+            };
+            match told.iter_mut().find(is_same) {
+                Some(told) => {
+                    told.requests += figures.requests;
+                    told.idle_connections += figures.idle_connections;
+                }
+                None => told.push(figures),
+            }
+        }
+        told
     }
 
     /// One for each backend.

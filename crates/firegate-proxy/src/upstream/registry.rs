@@ -18,6 +18,7 @@ use super::load::Load;
 use super::passage::{Member, Upstream};
 use super::resolve::Resolve;
 use crate::limits::UPSTREAM_TEND_INTERVAL;
+use crate::panics::Panics;
 
 /// Why a backend cannot be called at all.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,7 @@ pub enum BackendError {
 pub(crate) struct Upstreams {
     /// The control runtime, on which names are looked up and services checked.
     runtime: Handle,
+    panics: Arc<Panics>,
     resolver: Arc<dyn Resolve>,
     tls: ClientConfig,
     workers: usize,
@@ -80,12 +82,13 @@ impl Upstreams {
     /// If the roots cannot be loaded.
     pub(crate) fn new(
         runtime: Handle,
+        panics: Arc<Panics>,
         resolver: Arc<dyn Resolve>,
         roots: Roots,
         workers: usize,
     ) -> Result<Self, TlsSetupError> {
         let tls = client_tls(roots)?;
-        Ok(Self { runtime, resolver, tls, workers, known: Mutex::default() })
+        Ok(Self { runtime, panics, resolver, tls, workers, known: Mutex::default() })
     }
 
     /// The way to a backend.
@@ -143,11 +146,18 @@ impl Upstreams {
         let endpoint =
             Arc::new(endpoint.map_err(|error| BackendError::Url { backend, what: error.to_string() })?);
         known.endpoints.push(Arc::downgrade(&endpoint));
-        self.runtime.spawn(tend(Arc::downgrade(&endpoint), Arc::clone(&self.resolver)));
+        let (tended, resolver) = (Arc::downgrade(&endpoint), Arc::clone(&self.resolver));
+        self.keep(move || tend(Weak::clone(&tended), Arc::clone(&resolver)));
         if let Some(check) = endpoint.settings.health_check.clone() {
-            self.runtime.spawn(health::check(Arc::downgrade(&endpoint), check));
+            let checked = Arc::downgrade(&endpoint);
+            self.keep(move || health::check(Weak::clone(&checked), check.clone()));
         }
         Ok(endpoint)
+    }
+
+    /// Runs what an endpoint needs for as long as it is in use: after a panic too, or nobody would look its name up again.
+    fn keep<W: Future<Output = ()> + Send + 'static>(&self, work: impl Fn() -> W + Send + 'static) {
+        self.runtime.spawn(self.panics.keep("a task of the control runtime is run again", work));
     }
 
     fn load(&self, backend: &str) -> Arc<Load> {

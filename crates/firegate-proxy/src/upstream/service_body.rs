@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::connections::Connection;
 use super::expectation::Expectation;
 use super::passage::Passage;
+use crate::stream::BodyProgress;
 
 /// A body from a service, the connection that it comes by, and the request's place among those under way.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct ServiceBody {
     passage: Passage,
     /// What the client expected before it sends its body.
     expectation: Option<Expectation>,
+    /// How far the request's body is, if it has one: with one that breaks off the answer does too.
+    request: Option<BodyProgress>,
 }
 
 impl ServiceBody {
@@ -29,8 +32,9 @@ impl ServiceBody {
         connection: Option<Connection>,
         passage: Passage,
         expectation: Option<Expectation>,
+        request: Option<BodyProgress>,
     ) -> Self {
-        let mut body = Self { inner, connection, passage, expectation };
+        let mut body = Self { inner, connection, passage, expectation, request };
         body.give_back_at_end();
         body
     }
@@ -79,7 +83,7 @@ impl HttpBody for ServiceBody {
             Some(Err(_)) => {
                 // What comes by it next would be the rest of this answer.
                 this.connection = None;
-                this.passage.broke_off();
+                this.passage.broke_off(this.request.as_ref());
             }
             None => this.give_back(),
         }

@@ -7,6 +7,10 @@ use http::Request;
 
 use crate::stream::Body;
 
+/// What the log says of a request whose time was over before its client had sent it.
+pub(super) const UNFINISHED: &str =
+    "the client had not sent the whole request when the time for it and its answer was over";
+
 /// A request without an answer.
 #[derive(Debug)]
 pub(super) enum Unanswered {
@@ -16,6 +20,8 @@ pub(super) enum Unanswered {
     Broken(hyper::Error),
     /// No answer came in time.
     TimedOut,
+    /// The time for the whole was over while the client was still waited for.
+    Unfinished,
 }
 
 impl Unanswered {
@@ -24,13 +30,17 @@ impl Unanswered {
         match self {
             Self::Broken(error) if is_not_http(error) => Code::UpstreamProtocol,
             Self::Unsent(..) | Self::Broken(_) => Code::UpstreamBrokeOff,
-            Self::TimedOut => Code::UpstreamTimedOut,
+            Self::TimedOut | Self::Unfinished => Code::UpstreamTimedOut,
         }
     }
 
-    /// Whether it was the client's body that ended early: the service has nothing to do with it.
+    /// Whether it was the client's body that ended early, or not in time: the service has nothing to do with it.
     pub(super) fn is_clients(&self) -> bool {
-        matches!(self, Self::Broken(error) if error.is_user())
+        match self {
+            Self::Broken(error) => error.is_user(),
+            Self::Unfinished => true,
+            Self::Unsent(..) | Self::TimedOut => false,
+        }
     }
 
     /// Whether the connection or the stream ended, without a byte of an answer that could be read.
@@ -52,6 +62,7 @@ impl fmt::Display for Unanswered {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => formatter.write_str("no response headers in time"),
+            Self::Unfinished => formatter.write_str(UNFINISHED),
             Self::Unsent(_, error) | Self::Broken(error) => {
                 for (index, cause) in causes(error).enumerate() {
                     let separator = if index == 0 { "" } else { ": " };

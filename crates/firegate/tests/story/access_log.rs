@@ -150,6 +150,24 @@ async fn an_answer_that_does_not_reach_its_end_says_why() {
     served.stop();
 }
 
+/// The service had no part in it, and is not blamed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_during_its_upload_is_told_of_as_one_that_left() {
+    let service = service(Arc::default()).await;
+    let served = Served::start(&open(&service, "access_log: refused"), "json", "info");
+    let address = served.url.socket_addrs(|| None).expect("an address")[0];
+    let mut client = TcpStream::connect(address).await.expect("a connection");
+    let request = "POST /post?left HTTP/1.1\r\nHost: door\r\nContent-Length: 100\r\n\r\nnot a hundred";
+    client.write_all(request.as_bytes()).await.expect("it is sent");
+    drop(client);
+    let left = line(&served, "/post?left").await;
+    assert_eq!(left["httpRequest"]["status"], json!(499), "{left}");
+    assert_eq!(left["outcome"], json!("cancelled"), "{left}");
+    assert_eq!(left["cut"], json!("the client left before the answer"), "{left}");
+    assert!(left.get("reason").is_none() && left.get("evidence").is_none(), "{left}");
+    served.stop();
+}
+
 /// A WebSocket has its line when it is over, with what went through it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_socket_is_told_at_its_end() {

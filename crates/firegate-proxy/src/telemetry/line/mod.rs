@@ -78,7 +78,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn of(refused: &Refused) -> Self {
         match refused {
-            Refused::Denial(Denial { reason, stage }) => {
+            Refused::Denial(Denial { reason, stage }) | Refused::Departed(Denial { reason, stage }) => {
                 let (code, evidence) = (reason.code(), reason.to_string());
                 Self { code, stage: *stage, evidence, is_fault: false, is_observed: false }
             }

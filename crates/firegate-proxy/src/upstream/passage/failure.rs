@@ -11,7 +11,7 @@ use crate::respond::full;
 use crate::stream::{Body, BodyFailure};
 use crate::upstream::connect::{ConnectError, ConnectErrorKind};
 use crate::upstream::retries::{Miss, Retries};
-use crate::upstream::unanswered::Unanswered;
+use crate::upstream::unanswered::{UNFINISHED, Unanswered};
 
 /// A request that got no answer.
 #[derive(Debug)]
@@ -66,17 +66,7 @@ impl Passage {
         is_idempotent: bool,
     ) -> Box<Failure> {
         if let Some(failure) = sending.progress.failure() {
-            let reason = match failure {
-                BodyFailure::Panicked => {
-                    let refused = fault(Code::Internal, "the request's body was broken off".to_owned());
-                    return self.failure(refused, None, Miss::Clients, false);
-                }
-                BodyFailure::LeaseOver => Reason::LeaseOver,
-                BodyFailure::Malformed => Reason::RequestMalformed { why: "the body is malformed" },
-                BodyFailure::TooLarge => Reason::BodyTooLarge { bytes_max: self.upstream.body_bytes_max },
-                BodyFailure::TooSlow => Reason::BodyTooSlow,
-            };
-            let refused = Refused::Denial(Denial { reason, stage: Stage::Upstream });
+            let refused = self.broken_off(failure);
             return self.failure(refused, None, Miss::Clients, false);
         }
         if !unanswered.is_clients() {
@@ -99,6 +89,27 @@ impl Passage {
             _ => None,
         };
         self.failure(refused, body, miss, !has_body)
+    }
+
+    /// Why a request is given up whose body did not reach its end. It says nothing of the endpoint.
+    fn broken_off(&self, failure: BodyFailure) -> Refused {
+        let denial = |reason| Denial { reason, stage: Stage::Upstream };
+        Refused::Denial(denial(match failure {
+            BodyFailure::LeaseOver => Reason::LeaseOver,
+            BodyFailure::Malformed => Reason::RequestMalformed { why: "the body is malformed" },
+            BodyFailure::TooLarge => Reason::BodyTooLarge { bytes_max: self.upstream.body_bytes_max },
+            BodyFailure::TooSlow => Reason::BodyTooSlow,
+            BodyFailure::Left => {
+                return Refused::Departed(denial(Reason::RequestMalformed { why: "the body broke off" }));
+            }
+            BodyFailure::TooLong => return fault(Code::UpstreamTimedOut, UNFINISHED.to_owned()),
+            BodyFailure::Panicked => {
+                return fault(Code::Internal, "the request's body was broken off".to_owned());
+            }
+            BodyFailure::CopyBroken => {
+                return fault(Code::UpstreamBrokeOff, "the copy of the body was broken off".to_owned());
+            }
+        }))
     }
 
     fn failure(

@@ -141,6 +141,11 @@ impl Upstream {
         Ok(passage)
     }
 
+    /// Whether an endpoint is one of the backend's.
+    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.members.iter().any(|member| Arc::ptr_eq(&member.endpoint, endpoint))
+    }
+
     fn choose(&self, tried: Tried) -> usize {
         match self.members.as_slice() {
             [_] => 0,
@@ -225,7 +230,8 @@ impl Passage {
                             }
                             connection => Some(connection),
                         };
-                        return Ok(self.answered(response, connection));
+                        let request = has_body.then(|| sending.progress.clone());
+                        return Ok(self.answered(response, connection, request));
                     }
                     Err(unanswered) => unanswered,
                 };
@@ -257,8 +263,9 @@ impl Passage {
         }
     }
 
-    /// Sends by a connection. The time for the answer runs from the end of the request: while its body moves on, nobody is
-    /// late.
+    /// Sends by a connection. The time for the answer runs from the end of the request: while its body moves on, or the service
+    /// has taken all that came of it and the client is waited for, the service is not late. The body has bounds of its own, by
+    /// which a client is.
     async fn exchange(
         &mut self,
         mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>>,
@@ -283,7 +290,12 @@ impl Passage {
                         None => Unanswered::Broken(error.into_error()),
                     });
                 }
-                Err(_) if self.deadline.is_none_or(|deadline| deadline > end) && progress.take_moved() => {}
+                Err(_) if self.deadline.is_some_and(|deadline| deadline <= end) => {
+                    let is_unfinished = progress.awaits_client();
+                    return Err(if is_unfinished { Unanswered::Unfinished } else { Unanswered::TimedOut });
+                }
+                // Both are looked at: what moved before the client was waited for gives the service no more time after it.
+                Err(_) if progress.take_moved() | progress.awaits_client() => {}
                 Err(_) => return Err(Unanswered::TimedOut),
             }
         }
@@ -293,6 +305,7 @@ impl Passage {
         mut self,
         response: Response<Incoming>,
         connection: Option<Connection>,
+        request: Option<BodyProgress>,
     ) -> Response<ServiceBody> {
         self.end_repeat();
         // The body that was held back ends with it, and with the answer: whatever is sent once more has none.
@@ -306,7 +319,7 @@ impl Passage {
             }
             _ => self.endpoint().succeeded(),
         }
-        response.map(|body| ServiceBody::new(body, connection, self, expectation))
+        response.map(|body| ServiceBody::new(body, connection, self, expectation, request))
     }
 
     /// Lets go of a connection whose answer has ended, so that the next request may use it.
@@ -316,9 +329,12 @@ impl Passage {
         }
     }
 
-    /// Takes note that an answer broke off before its end.
-    pub(super) fn broke_off(&self) {
-        self.endpoint().failed();
+    /// Takes note that an answer broke off before its end. If its request did so before, that is why, and no failure of the
+    /// service's.
+    pub(super) fn broke_off(&self, request: Option<&BodyProgress>) {
+        if request.and_then(BodyProgress::failure).is_none() {
+            self.endpoint().failed();
+        }
     }
 
     /// Takes a place among the requests that are sent once more; `false` if there is none, or no time.

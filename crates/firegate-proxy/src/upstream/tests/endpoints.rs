@@ -1,4 +1,5 @@
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::*;
 use crate::limits::UPSTREAM_EJECTION_FAILURES;
@@ -10,7 +11,7 @@ async fn where_nothing_listens_is_unreachable() {
     assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
     let site = Site::new("url: 'http://nowhere.example'");
     assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
-    let figures = &site.upstreams.endpoint_figures()[0];
+    let figures = &site.figures()[0];
     assert_eq!((figures.connects, figures.failed_connects, figures.failures), (0, 1, 1));
 }
 
@@ -26,7 +27,7 @@ async fn when_one_is_down_the_other_serves_and_the_first_is_soon_left_alone() {
             "hello"
         );
     }
-    let figures = site.upstreams.endpoint_figures();
+    let figures = site.figures();
     assert_eq!(figures[0].failed_connects, u64::from(UPSTREAM_EJECTION_FAILURES));
     assert!(figures[0].is_ejected && figures[0].ejections == 1 && !figures[1].is_ejected);
 }
@@ -51,7 +52,7 @@ async fn answers_that_say_there_is_none_eject_too() {
     }
     // They are the service's own answers, and handed on.
     assert_eq!(refused, UPSTREAM_EJECTION_FAILURES);
-    assert!(site.upstreams.endpoint_figures()[0].is_ejected);
+    assert!(site.figures()[0].is_ejected);
 }
 
 /// A service that answers once it is told to.
@@ -137,12 +138,30 @@ async fn every_address_of_a_name_is_tried() {
     }
     let up = Origin::saying("hello").await;
     for addresses in [[nobody().await, up.address], [up.address, nobody().await]] {
-        let roots = Roots::Given(Vec::new());
-        let upstreams = Upstreams::new(Handle::current(), Arc::new(Two(addresses)), roots, 1).expect("TLS");
+        let upstreams = upstreams(Two(addresses), Arc::default(), 1);
         let upstream = open(&upstreams, "url: 'http://service.example'");
         let site = Site { upstreams, upstream, names: Names::default() };
         assert_eq!(site.get().await.expect("an answer").body, "hello");
     }
+}
+
+/// Otherwise nobody would ever look for the address again.
+#[tokio::test(start_paused = true)]
+async fn what_tends_an_endpoint_is_run_again_after_a_panic() {
+    #[derive(Debug, Default)]
+    struct Treacherous(AtomicUsize);
+    impl Resolve for Treacherous {
+        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "the resolver fell down");
+            Box::pin(std::future::ready(Ok(vec![SocketAddr::from(([192, 0, 2, 1], 80))])))
+        }
+    }
+    let panics = Arc::new(Panics::default());
+    let upstreams = upstreams(Treacherous::default(), Arc::clone(&panics), 1);
+    let _upstream = open(&upstreams, "url: 'http://service.example'");
+    let found = upstreams.endpoints()[0].addresses.wait(Instant::now() + PATIENCE).await;
+    assert_eq!(found.expect("it is looked for again").len(), 1);
+    assert_eq!(panics.count(), 1);
 }
 
 #[tokio::test]
@@ -218,4 +237,26 @@ async fn a_repeat_that_is_too_late_keeps_no_place() {
         tokio::time::advance(WHOLE).await;
         assert!(!passage.begin_repeat(), "there is no time any more");
     }
+}
+
+/// Of a request that began before a reload and the endpoint that it changed, nobody could tell two series apart.
+#[tokio::test]
+async fn an_endpoint_that_a_reload_changes_is_told_of_once() {
+    let (origin, go) = waiting().await;
+    let settings = |connect: &str| format!("url: '{}', timeouts: {{ connect: {connect} }}", origin.url());
+    let mut site = Site::new(&settings("1s"));
+    let former = Arc::clone(&site.upstream);
+    go.send_replace(true);
+    let old = site.send(Method::GET, &[], full("")).await.expect("an answer");
+    let next = open(&site.upstreams, &settings("2s"));
+    let told = site.figures();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].requests, told[0].connects), (1, 1), "the next one is not in force yet");
+    site.upstream = next;
+    let told = site.figures();
+    assert_eq!(site.upstreams.endpoints().len(), 2, "the stream that began before goes on");
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].requests, told[0].connects), (1, 0), "the one in force, and all that is under way");
+    drop((former, old));
+    assert_eq!((site.upstreams.endpoints().len(), site.figures()[0].requests), (1, 0));
 }

@@ -97,5 +97,5 @@ async fn the_body_is_held_back_at_the_next_endpoint_too() {
         assert_eq!(Answer::read(response).await.body, "thanks");
         assert!(asked.load(Ordering::Relaxed));
     }
-    assert!(site.upstreams.endpoint_figures()[0].failed_connects > 0, "the other one was tried");
+    assert!(site.figures()[0].failed_connects > 0, "the other one was tried");
 }

@@ -129,7 +129,7 @@ async fn an_answer_that_breaks_off_is_no_whole_and_takes_its_connection_along() 
     let response = site.send(Method::GET, &[], full("")).await.expect("a head");
     assert!(response.into_body().collect().await.is_err());
     assert_eq!(site.endpoint(0).idle_connections(), 0);
-    assert_eq!(site.upstreams.endpoint_figures()[0].failures, 1);
+    assert_eq!(site.figures()[0].failures, 1);
     assert_eq!(site.get().await.expect("an answer").body, "hello");
     assert_eq!(origin.connections(), 2);
 }

@@ -9,7 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::{Barrier, watch};
 
 use super::*;
-use crate::limits::UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX;
+use crate::limits::{UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX};
 
 /// A service that speaks HTTP/2 with prior knowledge, and allows so many streams.
 async fn origin<S, F>(streams_max: u32, answer: S) -> Origin
@@ -227,4 +227,24 @@ async fn a_web_socket_that_needs_another_connection_takes_a_place_where_there_ma
     assert!(endpoint.obtain_for_upgrade(0, false).await.is_err(), "all of them are full");
     held.pop();
     assert!(endpoint.obtain_for_upgrade(0, false).await.is_ok(), "there is a place again");
+}
+
+/// A service that is about to stop, or of which only the port is left, does not keep anybody connecting for ever.
+#[tokio::test]
+async fn connections_that_are_closed_as_soon_as_they_are_made_are_soon_given_up_on() {
+    let origin = Origin::start(|stream, _| async move { drop(stream) }).await;
+    let site = site(&origin);
+    let endpoint = site.endpoint(0);
+    // Whoever is quicker than the news of the end gets the connection, and no answer by it.
+    let request = tokio::time::timeout(PATIENCE, site.get());
+    let refused = code(request.await.expect("it is given up on"));
+    assert!(matches!(refused, Code::UpstreamUnreachable | Code::UpstreamBrokeOff), "{refused:?}");
+    let tunnel = tokio::time::timeout(PATIENCE, endpoint.obtain_for_upgrade(0, true));
+    assert!(tunnel.await.expect("it is given up on").is_err());
+    assert!(
+        origin.connections() <= 2 * (UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX + 1),
+        "{}",
+        origin.connections()
+    );
+    assert!(site.figures()[0].failures > 0);
 }

@@ -1,5 +1,6 @@
 //! Requests to services over real sockets.
 
+mod bodies;
 mod endpoints;
 mod expectations;
 mod http1;
@@ -29,6 +30,8 @@ use super::endpoint::Endpoint;
 use super::resolve::{Resolve, Resolving};
 use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
 use crate::door::Refused;
+use crate::metrics::EndpointFigures;
+use crate::panics::Panics;
 use crate::respond::full;
 use crate::stream::{Body, BodyProgress};
 
@@ -65,15 +68,18 @@ impl Site {
     /// With a backend of these settings.
     fn new(settings: &str) -> Self {
         let names = Names::default();
-        let resolver = Arc::new(names.clone());
-        let upstreams =
-            Upstreams::new(Handle::current(), resolver, Roots::Given(Vec::new()), 2).expect("TLS is there");
+        let upstreams = upstreams(names.clone(), Arc::default(), 2);
         let upstream = open(&upstreams, settings);
         Self { upstreams, upstream, names }
     }
 
     fn endpoint(&self, index: usize) -> Arc<Endpoint> {
         Arc::clone(&self.upstreams.endpoints()[index])
+    }
+
+    /// What is told of its endpoints.
+    fn figures(&self) -> Vec<EndpointFigures> {
+        self.upstreams.endpoint_figures(&[&self.upstream])
     }
 
     /// Sends as the door does: again, where that may be.
@@ -83,12 +89,23 @@ impl Site {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Result<Response<ServiceBody>, Refused> {
+        self.send_watched(method, headers, body, BodyProgress::default()).await
+    }
+
+    /// The same with a body that tells how far it is.
+    async fn send_watched(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: Body,
+        progress: BodyProgress,
+    ) -> Result<Response<ServiceBody>, Refused> {
         let mut passage = self.upstream.enter(0, TimeLimits::default())?;
         let sending = Sending {
             target: "/a?b=c".parse().expect("a target"),
             host: None,
             wants_upgrade: false,
-            progress: BodyProgress::default(),
+            progress,
         };
         let mut body = body;
         loop {
@@ -112,6 +129,11 @@ impl Site {
     async fn post(&self, body: Body) -> Result<Answer, Refused> {
         Ok(Answer::read(self.send(Method::POST, &[], body).await?).await)
     }
+}
+
+fn upstreams(resolver: impl Resolve + 'static, panics: Arc<Panics>, workers: usize) -> Upstreams {
+    let (resolver, roots) = (Arc::new(resolver), Roots::Given(Vec::new()));
+    Upstreams::new(Handle::current(), panics, resolver, roots, workers).expect("TLS is there")
 }
 
 fn open(upstreams: &Upstreams, settings: &str) -> Arc<Upstream> {
@@ -139,10 +161,7 @@ impl Answer {
 }
 
 fn code(outcome: Result<Answer, Refused>) -> Code {
-    match outcome.expect_err("no answer") {
-        Refused::Denial(denial) => denial.reason.code(),
-        Refused::Fault(fault) => fault.code,
-    }
+    outcome.expect_err("no answer").code()
 }
 
 /// A body in pieces.
@@ -219,6 +238,18 @@ async fn nobody() -> SocketAddr {
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// Time that stands still but for [`tokio::time::advance`]. Paused time alone runs on while a socket is waited for.
+struct Still(#[expect(dead_code, reason = "held, not read")] std::sync::mpsc::Sender<()>);
+
+impl Still {
+    fn stand() -> Self {
+        let (held, over) = std::sync::mpsc::channel();
+        // While such a task runs, time does not run by itself.
+        tokio::task::spawn_blocking(move || over.recv());
+        Self(held)
     }
 }
 

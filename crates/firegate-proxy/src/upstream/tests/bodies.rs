@@ -1,0 +1,240 @@
+//! Requests whose bodies come late, or not to their end, and what that says of the service.
+
+use std::convert::Infallible;
+
+use futures_util::Stream;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::stream::{BodyError, BoundedBody, Bounds, Side, copied};
+
+/// How long the service has for its answer.
+const PATIENT: &str = "timeouts: { response_headers: 1s }";
+
+/// Much longer, and shorter than the time between two pings.
+const LONG: Duration = Duration::from_secs(8);
+
+/// How both versions are configured.
+const PROTOCOLS: [&str; 2] = ["http1", "h2c"];
+
+/// A service that speaks both versions.
+async fn service<S, F>(answer: S) -> Origin
+where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    Origin::start(move |stream, _| {
+        let answer = answer.clone();
+        async move {
+            let service = service_fn(move |request| {
+                let answer = answer(request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let mut preface = [0; 3];
+            stream.peek(&mut preface).await.expect("a request");
+            let io = TokioIo::new(stream);
+            let _ = match &preface {
+                b"PRI" => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
+                _ => http1::Builder::new().serve_connection(io, service).await,
+            };
+        }
+    })
+    .await
+}
+
+/// A service that says hello when it has the whole request, and nothing when it breaks off.
+async fn reader() -> Origin {
+    service(|request| async move {
+        if request.into_body().collect().await.is_err() {
+            return std::future::pending().await;
+        }
+        Response::new(full("hello"))
+    })
+    .await
+}
+
+/// A client's body, as the door makes one, and how far it is.
+fn client_body<S>(pieces: S, bounds: Bounds) -> (Body, BodyProgress)
+where
+    S: Stream<Item = Result<Frame<Bytes>, hyper::Error>> + Send + Unpin + 'static,
+{
+    let progress = bounds.progress.clone();
+    let body = BoundedBody::new(StreamBody::new(pieces), Bounds { side: Side::Request, ..bounds });
+    (body.boxed_unsync(), progress)
+}
+
+/// A piece at once, and then whatever `then` comes to.
+fn after_a_piece<F>(then: F) -> impl Stream<Item = Result<Frame<Bytes>, hyper::Error>> + Send + Unpin
+where
+    F: Future<Output = Option<Result<Frame<Bytes>, hyper::Error>>> + Send + 'static,
+{
+    use futures_util::stream::{StreamExt, iter, once};
+    let first = iter([Ok(Frame::data(Bytes::from_static(b"piece")))]);
+    first.chain(Box::pin(once(then).filter_map(std::future::ready)))
+}
+
+/// What a connection says whose other side is gone.
+async fn broken_off() -> Option<Result<Frame<Bytes>, hyper::Error>> {
+    let (connection, other_side) = tokio::io::duplex(1024);
+    drop(other_side);
+    let (mut dispatch, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(connection)).await.expect("it needs no words");
+    let (sent, _) = tokio::join!(dispatch.send_request(Request::new(full(""))), connection);
+    Some(Err(sent.expect_err("nobody is there")))
+}
+
+/// The outcome of a request that ought to get no answer.
+fn unanswered(outcome: Result<Response<ServiceBody>, Refused>) -> Code {
+    match outcome {
+        Ok(response) => panic!("an answer: {}", response.status()),
+        Err(refused) => refused.code(),
+    }
+}
+
+fn failures(site: &Site) -> u64 {
+    site.figures()[0].failures
+}
+
+/// Sends a request with a body, and lets time pass in vain until there is an outcome, `most` at the longest; what came of it and how
+/// long that took.
+async fn send_for(
+    site: &Site,
+    (body, progress): (Body, BodyProgress),
+    most: Duration,
+) -> (Result<Response<ServiceBody>, Refused>, Duration) {
+    let mut sent = std::pin::pin!(site.send_watched(Method::POST, &[], body, progress));
+    let mut passed = Duration::ZERO;
+    while passed <= most {
+        tokio::select! {
+            biased;
+            outcome = &mut sent => return (outcome, passed),
+            () = settle() => {}
+        }
+        tokio::time::advance(Duration::from_millis(500)).await;
+        passed += Duration::from_millis(500);
+    }
+    panic!("there is no outcome after {passed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_not_late_while_the_client_is_silent() {
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}, {PATIENT}", origin.url()));
+        let late = async {
+            sleep(LONG).await;
+            None
+        };
+        let body = client_body(after_a_piece(late), Bounds::default());
+        let (response, passed) = send_for(&site, body, LONG * 2).await;
+        assert_eq!(Answer::read(response.expect("an answer")).await.body, "hello", "{protocol}");
+        assert!(passed >= LONG, "{protocol} {passed:?}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_has_the_whole_request_or_does_not_read_it_is_late() {
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = service(|request| async move {
+            let _unread = request;
+            std::future::pending().await
+        })
+        .await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}, {PATIENT}", origin.url()));
+        let whole = client_body(after_a_piece(std::future::ready(None)), Bounds::default());
+        let endless = futures_util::stream::repeat_with(|| Ok(Frame::data(Bytes::from(vec![b'x'; 65536]))));
+        let endless = client_body(endless, Bounds::default());
+        for body in [whole, endless] {
+            let (outcome, passed) = send_for(&site, body, LONG).await;
+            assert_eq!(unanswered(outcome), Code::UpstreamTimedOut, "{protocol}");
+            assert!(passed < LONG / 2, "{protocol} {passed:?}");
+        }
+        assert_eq!(failures(&site), 2, "{protocol}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_time_is_over_before_the_client_has_sent_it_is_no_failure_of_the_service() {
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let settings = "timeouts: { response_headers: 1s, total: 5s }";
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}, {settings}", origin.url()));
+        let body = client_body(after_a_piece(std::future::pending()), Bounds::default());
+        let (outcome, passed) = send_for(&site, body, LONG).await;
+        assert_eq!(unanswered(outcome), Code::UpstreamTimedOut, "{protocol}");
+        assert!(passed >= Duration::from_secs(5), "{protocol} {passed:?}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_during_its_upload_is_no_failure_of_the_service() {
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let (body, progress) = client_body(after_a_piece(broken_off()), Bounds::default());
+        let outcome = site.send_watched(Method::POST, &[], body, progress).await;
+        assert!(matches!(outcome, Err(Refused::Departed(_))), "{protocol} {outcome:?}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_with_its_client_is_no_failure_of_the_service() {
+    for protocol in PROTOCOLS {
+        let echo = |request: Request<Incoming>| async move {
+            Response::new(request.into_body().map_err(BodyError::from).boxed_unsync())
+        };
+        let origin = service(echo).await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let (leave, told) = tokio::sync::oneshot::channel();
+        let leaves = async {
+            let () = told.await.expect("it is told");
+            broken_off().await
+        };
+        let (body, progress) = client_body(after_a_piece(leaves), Bounds::default());
+        let response = site.send_watched(Method::POST, &[], body, progress).await.expect("an answer");
+        leave.send(()).expect("it waits");
+        assert!(response.into_body().collect().await.is_err(), "{protocol}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_broken_off_is_no_failure_of_the_service() {
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let (body, _) = client_body(after_a_piece(broken_off()), Bounds::default());
+        let progress = BodyProgress::default();
+        let (body, copy) = copied(body, progress.clone());
+        let sent = site.send_watched(Method::POST, &[], copy, progress);
+        let (outcome, original) = tokio::join!(sent, body.collect());
+        assert!(original.is_err());
+        assert_eq!(unanswered(outcome), Code::UpstreamBrokeOff, "{protocol}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_over_its_time_is_no_failure_of_the_service() {
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let deadline = Some(Instant::now() + LONG / 2);
+        let bounds = Bounds { deadline, ..Bounds::default() };
+        let body = client_body(after_a_piece(std::future::pending()), bounds);
+        let (outcome, _) = send_for(&site, body, LONG).await;
+        assert_eq!(unanswered(outcome), Code::UpstreamTimedOut, "{protocol}");
+        assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
