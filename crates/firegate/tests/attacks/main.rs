@@ -60,6 +60,7 @@ mod oauth2_proxy_cve_2025_64484_folded_header_names;
 mod oauth2_proxy_ghsa_5hvv_health_check_user_agent;
 mod oauth2_proxy_ghsa_7rh7_query_in_public_routes;
 mod observed_requests_carry_nobody;
+mod path_parameters;
 mod pingora_cve_2026_2833_bytes_before_the_upgrade;
 mod pingora_cve_2026_2835_transfer_encodings;
 mod pomerium_cve_2022_24797_metrics_in_public;
