@@ -81,10 +81,16 @@ pub fn is_reserved(name: &str) -> bool {
         || RESERVED_NAMES.iter().any(|reserved| folded_eq(name, reserved))
 }
 
+/// Whether servers may take a header of one of these names for one of the other: `X_Team` and `x-team`.
+pub fn are_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
+}
+
 fn folded_eq(name: &str, protected: &str) -> bool {
     name.len() == protected.len()
-        && name.bytes().zip(protected.bytes()).all(|(found, expected)| {
-            let folded = if matches!(found, b'_' | b'.') { b'-' } else { found.to_ascii_lowercase() };
-            folded == expected
-        })
+        && name.bytes().zip(protected.bytes()).all(|(found, expected)| folded(found) == expected)
+}
+
+fn folded(byte: u8) -> u8 {
+    if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() }
 }

@@ -86,6 +86,7 @@ mod rfc_9112_5_1_field_lines;
 mod rfc_9112_6_3_repeated_lengths;
 mod rfc_9112_6_3_two_lengths;
 mod rfc_9112_7_1_chunks;
+mod set_headers_by_another_spelling;
 mod site;
 mod slow_handshake;
 mod slow_preface;
