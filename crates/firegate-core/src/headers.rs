@@ -54,6 +54,16 @@ mod tests {
             "X-Real_IP",
             "X-Forwarded",
             "X_Client_IP",
+            "Client-IP",
+            "CLIENT_IP",
+            "X-Cluster-Client-IP",
+            "X-Original-Forwarded-For",
+            "X_Original_Host",
+            "X-Host",
+            "CF-Connecting-IP",
+            "CF_Connecting.IPv6",
+            "Fastly-Client-IP",
+            "True-Client-IP",
         ] {
             check(name, true);
         }
@@ -62,6 +72,9 @@ mod tests {
             "Content-Type",
             "X-Firebase-AppCheck",
             "X-Request-Id",
+            "Cookie",
+            "Content-Length",
+            "CF-Ray",
             "X-Cloud-Trace-Context",
             "x-firegat",
         ] {

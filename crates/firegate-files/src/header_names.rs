@@ -14,14 +14,22 @@ const PROTECTED_PREFIXES: [&str; 8] = [
     "x-appengine-",
 ];
 
-const PROTECTED_NAMES: [&str; 10] = [
+const PROTECTED_NAMES: [&str; 18] = [
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "client-ip",
+    "fastly-client-ip",
     "forwarded",
     "proxy-authorization",
     "true-client-ip",
     "via",
     "x-client-ip",
     "x-client-request-url",
+    "x-cluster-client-ip",
     "x-forwarded",
+    "x-host",
+    "x-original-forwarded-for",
+    "x-original-host",
     "x-original-url",
     "x-real-ip",
     "x-rewrite-url",
@@ -54,7 +62,7 @@ pub fn is_protected(name: &str) -> bool {
     // Almost every header of almost every request takes this way out.
     if !matches!(
         name.as_bytes().first(),
-        Some(b'x' | b'f' | b'p' | b't' | b'v' | b'X' | b'F' | b'P' | b'T' | b'V')
+        Some(b'x' | b'c' | b'f' | b'p' | b't' | b'v' | b'X' | b'C' | b'F' | b'P' | b'T' | b'V')
     ) {
         return false;
     }
