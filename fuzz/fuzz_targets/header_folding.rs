@@ -16,14 +16,22 @@ const FAMILIES: [&str; 8] = [
     "X_SERVERLESS_",
     "X_APPENGINE_",
 ];
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 18] = [
+    "CF_CONNECTING_IP",
+    "CF_CONNECTING_IPV6",
+    "CLIENT_IP",
+    "FASTLY_CLIENT_IP",
     "FORWARDED",
     "PROXY_AUTHORIZATION",
     "TRUE_CLIENT_IP",
     "VIA",
     "X_CLIENT_IP",
     "X_CLIENT_REQUEST_URL",
+    "X_CLUSTER_CLIENT_IP",
     "X_FORWARDED",
+    "X_HOST",
+    "X_ORIGINAL_FORWARDED_FOR",
+    "X_ORIGINAL_HOST",
     "X_ORIGINAL_URL",
     "X_REAL_IP",
     "X_REWRITE_URL",

@@ -46,8 +46,11 @@ fuzz_target!(|data: &[u8]| {
     };
     let slashes =
         |path: &[u8]| path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect::<Vec<_>>();
-    for reading in [text.as_bytes().to_vec(), decoded.clone(), slashes(&decoded), merged(&slashes(&decoded))]
-    {
+    let decoded_or_not =
+        [text.as_bytes().to_vec(), decoded.clone(), slashes(&decoded), merged(&slashes(&decoded))];
+    let cut = decoded_or_not.iter().map(|path| without_parameters(path)).collect::<Vec<_>>();
+    let cut_and_merged = cut.iter().map(|path| merged(path)).collect::<Vec<_>>();
+    for reading in [&decoded_or_not[..], &cut, &cut_and_merged].concat() {
         assert_eq!(
             by_prefix(&reading),
             backend.name,
@@ -73,6 +76,13 @@ fn decoded(path: &[u8]) -> Vec<u8> {
         }
     }
     decoded
+}
+
+/// Each segment up to its first semicolon.
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let segments = path.split(|byte| *byte == b'/');
+    let cut = segments.map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default());
+    cut.collect::<Vec<_>>().join(&b'/')
 }
 
 /// Without empty segments.

@@ -360,6 +360,13 @@ mod tests {
             "x-original-url",
             "true-client-ip",
             "x-client-ip",
+            "client-ip",
+            "cf-connecting-ip",
+            "fastly-client-ip",
+            "x-cluster-client-ip",
+            "x-host",
+            "x-original-forwarded-for",
+            "x-original-host",
         ];
         let spelt = |(name, folds): (&str, Vec<u8>)| {
             let separators = ['-', '_', '.'];

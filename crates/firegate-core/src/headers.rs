@@ -2,7 +2,7 @@
 //! names are those of [`firegate_files::header_names`], which no file may set either.
 
 use firegate_files::header_names;
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 /// Whether the client's header of this name is deleted before Firegate sets its own.
 pub fn is_protected(name: &HeaderName) -> bool {
@@ -13,6 +13,17 @@ pub fn is_protected(name: &HeaderName) -> bool {
 /// it is none: `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &HeaderName) -> bool {
     header_names::is_look_alike(name.as_str())
+}
+
+/// Removes a header that somebody else's rules say, under every name that servers may take for its own: a client's `X_Team`
+/// would speak beside an operator's `X-Team`.
+pub fn remove_alike(headers: &mut HeaderMap, name: &HeaderName) {
+    headers.remove(name);
+    while let Some(alike) =
+        headers.keys().find(|found| header_names::are_alike(found.as_str(), name.as_str())).cloned()
+    {
+        headers.remove(alike);
+    }
 }
 
 #[cfg(test)]
@@ -43,6 +54,16 @@ mod tests {
             "X-Real_IP",
             "X-Forwarded",
             "X_Client_IP",
+            "Client-IP",
+            "CLIENT_IP",
+            "X-Cluster-Client-IP",
+            "X-Original-Forwarded-For",
+            "X_Original_Host",
+            "X-Host",
+            "CF-Connecting-IP",
+            "CF_Connecting.IPv6",
+            "Fastly-Client-IP",
+            "True-Client-IP",
         ] {
             check(name, true);
         }
@@ -51,6 +72,9 @@ mod tests {
             "Content-Type",
             "X-Firebase-AppCheck",
             "X-Request-Id",
+            "Cookie",
+            "Content-Length",
+            "CF-Ray",
             "X-Cloud-Trace-Context",
             "x-firegat",
         ] {

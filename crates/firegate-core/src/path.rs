@@ -7,11 +7,13 @@ use crate::limits::PATH_BYTES_MAX;
 
 /// A path in normal form (RFC 3986, section 6.2.2): it begins with `/`, and has no dot segments, no empty segments but a
 /// last one, and no backslash. An encoded slash or backslash is part of its segment; only backends that ask for it get
-/// such a path.
+/// such a path. Parameters (RFC 3986, section 3.3) are part of their segment too, and what servers make of the path that
+/// cut them off is told beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath {
     text: String,
     has_encoded_separator: bool,
+    without_parameters: Vec<String>,
 }
 
 impl NormalPath {
@@ -27,7 +29,7 @@ impl NormalPath {
             return Err("the path does not begin with a slash");
         }
         if is_plain(path) {
-            return Ok(Self { text: path.to_owned(), has_encoded_separator: false });
+            return Ok(Self::reading(path.to_owned()));
         }
         Self::parse_thoroughly(path)
     }
@@ -41,7 +43,12 @@ impl NormalPath {
             // For a server that decodes it, it would lead out of the folder that was matched.
             return Err("the path holds a dot segment beside an encoded slash");
         }
-        Ok(Self { text, has_encoded_separator })
+        Ok(Self { without_parameters: without_parameters(&text), text, has_encoded_separator })
+    }
+
+    /// A path that is not looked at any further.
+    fn reading(text: String) -> Self {
+        Self { text, has_encoded_separator: false, without_parameters: Vec::new() }
     }
 
     /// The path as it is matched and forwarded.
@@ -54,29 +61,69 @@ impl NormalPath {
         self.has_encoded_separator
     }
 
-    /// Whether a server that decodes its separators would read a path in this folder, which ends with a slash.
-    pub fn may_be_read_in(&self, folder: &str) -> bool {
-        self.decoded_readings().any(|reading| reading.text.starts_with(folder))
+    /// What servers make of the path that cut parameters off: none if it has none. The last one is what all of them agree on
+    /// who do it thoroughly.
+    pub fn without_parameters(&self) -> &[String] {
+        &self.without_parameters
     }
 
-    /// The paths that servers might make of the encoded separators: each may be decoded or not, and empty segments
-    /// dropped or not.
-    pub(crate) fn decoded_readings(&self) -> impl Iterator<Item = Self> + '_ {
-        let readings = self.has_encoded_separator.then(|| {
-            let slashes = self.text.replace("%2F", "/");
+    /// Whether servers may read another path than the one that it is.
+    pub(crate) fn has_other_readings(&self) -> bool {
+        self.has_encoded_separator || !self.without_parameters.is_empty()
+    }
+
+    /// Whether a server that decodes its separators or cuts its parameters off would read a path in this folder, which ends
+    /// with a slash.
+    pub fn may_be_read_in(&self, folder: &str) -> bool {
+        self.other_readings().any(|reading| reading.text.starts_with(folder))
+    }
+
+    /// The paths that servers might make of it: each kind of encoded separator may be decoded or not, parameters cut off before
+    /// or after or not at all, and empty segments dropped or not.
+    pub(crate) fn other_readings(&self) -> impl Iterator<Item = Self> + '_ {
+        let cut = self.without_parameters.iter();
+        let to_be_decoded =
+            self.has_encoded_separator.then(|| std::iter::once(&self.text).chain(cut.clone()));
+        let decoded = to_be_decoded.into_iter().flatten().flat_map(|text| {
+            let slashes = text.replace("%2F", "/");
             let both = slashes.replace("%5C", "/");
             [slashes, both]
         });
-        readings.into_iter().flatten().flat_map(|text| {
-            let merged = resolve(&text).ok();
-            let merged = merged.map(|text| Self { text, has_encoded_separator: false });
-            [Some(Self { text, has_encoded_separator: false }), merged].into_iter().flatten()
-        })
+        let decoded = decoded.flat_map(|text| {
+            let (cut, merged) = (without_parameters(&text), resolve(&text).ok());
+            std::iter::once(text).chain(merged).chain(cut)
+        });
+        cut.cloned().chain(decoded).map(Self::reading)
     }
 }
 
 /// What a slash and a backslash become when they are part of a segment.
 const ENCODED_SEPARATORS: [&str; 2] = ["%2F", "%5C"];
+
+/// What parameters begin with, for servers that cut them off before they decode, and for those that decode first.
+const PARAMETER_MARKS: [&[&str]; 2] = [&[";"], &[";", "%3B"]];
+
+/// What servers make of a path that cut the parameters off, each reading once: empty segments may be dropped then or not.
+fn without_parameters(path: &str) -> Vec<String> {
+    let mut readings = Vec::new();
+    if !path.contains(';') && !path.contains("%3B") {
+        return readings;
+    }
+    for marks in PARAMETER_MARKS {
+        let cut = path.split('/').map(|segment| {
+            let end = marks.iter().filter_map(|mark| segment.find(mark)).min();
+            end.and_then(|end| segment.get(..end)).unwrap_or(segment)
+        });
+        let cut = cut.collect::<Vec<_>>().join("/");
+        let merged = resolve(&cut).ok();
+        for reading in std::iter::once(cut).chain(merged) {
+            if reading != path && !readings.contains(&reading) {
+                readings.push(reading);
+            }
+        }
+    }
+    readings
+}
 
 /// The segments of a path for a server that decodes its separators.
 fn decoded_segments(path: &str) -> impl Iterator<Item = &str> {
@@ -246,6 +293,31 @@ mod tests {
         check("/a#b", Err("the path holds a fragment"));
         check("/ü", Err("the path holds a byte that must be escaped"));
         check(&format!("/{}", "a".repeat(PATH_BYTES_MAX)), Err("the path is too long"));
+    }
+
+    #[test]
+    fn parameters_are_cut_off_in_every_way_that_servers_have() {
+        let check = |path: &str, expected: &[&str]| {
+            let normal = NormalPath::parse(path).expect("a path");
+            assert_eq!(normal.without_parameters(), expected, "{path}");
+        };
+        check("/a/b", &[]);
+        check("/a%20b", &[]);
+        check("/a;v=1/b;w", &["/a/b"]);
+        check("/a/;v=1", &["/a/"]);
+        check("/;/a", &["//a", "/a"]);
+        check("/a%3bx/b", &["/a/b"]);
+        check("/a%3Bx;y/b", &["/a%3Bx/b", "/a/b"]);
+        check("/%3B/;x/a", &["/%3B//a", "/%3B/a", "///a", "/a"]);
+        let readings = |path: &str| {
+            let normal = NormalPath::parse(path).expect("a path");
+            normal.other_readings().map(|reading| reading.text).collect::<Vec<_>>()
+        };
+        for cut in ["/files/private", "/files/private;x/keys", "/files/private/keys"] {
+            assert!(readings("/files/private;x%2Fkeys").contains(&cut.to_owned()), "{cut}");
+        }
+        assert!(readings("/a%2Fb;x%2Fc").contains(&"/a/b".to_owned()));
+        assert_eq!(readings("/a/b"), Vec::<String>::new());
     }
 
     #[test]

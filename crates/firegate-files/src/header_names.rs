@@ -14,14 +14,22 @@ const PROTECTED_PREFIXES: [&str; 8] = [
     "x-appengine-",
 ];
 
-const PROTECTED_NAMES: [&str; 10] = [
+const PROTECTED_NAMES: [&str; 18] = [
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "client-ip",
+    "fastly-client-ip",
     "forwarded",
     "proxy-authorization",
     "true-client-ip",
     "via",
     "x-client-ip",
     "x-client-request-url",
+    "x-cluster-client-ip",
     "x-forwarded",
+    "x-host",
+    "x-original-forwarded-for",
+    "x-original-host",
     "x-original-url",
     "x-real-ip",
     "x-rewrite-url",
@@ -54,7 +62,7 @@ pub fn is_protected(name: &str) -> bool {
     // Almost every header of almost every request takes this way out.
     if !matches!(
         name.as_bytes().first(),
-        Some(b'x' | b'f' | b'p' | b't' | b'v' | b'X' | b'F' | b'P' | b'T' | b'V')
+        Some(b'x' | b'c' | b'f' | b'p' | b't' | b'v' | b'X' | b'C' | b'F' | b'P' | b'T' | b'V')
     ) {
         return false;
     }
@@ -81,10 +89,16 @@ pub fn is_reserved(name: &str) -> bool {
         || RESERVED_NAMES.iter().any(|reserved| folded_eq(name, reserved))
 }
 
+/// Whether servers may take a header of one of these names for one of the other: `X_Team` and `x-team`.
+pub fn are_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
+}
+
 fn folded_eq(name: &str, protected: &str) -> bool {
     name.len() == protected.len()
-        && name.bytes().zip(protected.bytes()).all(|(found, expected)| {
-            let folded = if matches!(found, b'_' | b'.') { b'-' } else { found.to_ascii_lowercase() };
-            folded == expected
-        })
+        && name.bytes().zip(protected.bytes()).all(|(found, expected)| folded(found) == expected)
+}
+
+fn folded(byte: u8) -> u8 {
+    if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() }
 }

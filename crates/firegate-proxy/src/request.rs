@@ -66,6 +66,7 @@ fn read_head<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<
 #[derive(Default)]
 struct DecisiveFields<'a> {
     host: Field<'a>,
+    content_length: Field<'a>,
     transfer_encoding: Field<'a>,
     upgrade: Field<'a>,
 }
@@ -100,11 +101,16 @@ impl<'a> DecisiveFields<'a> {
                 if !canonical || !value.as_bytes().iter().all(u8::is_ascii_digit) {
                     return Err("the Content-Length is not a plain number");
                 }
+                fields.content_length.note(value);
             } else if *name == TRANSFER_ENCODING {
                 fields.transfer_encoding.note(value);
             } else if *name == UPGRADE {
                 fields.upgrade.note(value);
             }
+        }
+        // Over HTTP/2 nobody below has looked: there equal ones are taken for one, and would be forwarded as two.
+        if matches!(fields.content_length, Field::Repeated) {
+            return Err("the request has more than one Content-Length");
         }
         match fields.transfer_encoding {
             Field::Absent => Ok(fields),
@@ -144,6 +150,10 @@ fn host<'a>(parts: &'a Parts, field: Field<'a>) -> Result<&'a str, &'static str>
     let host = match (authority, header) {
         (Some(authority), Some(header)) if !authority.eq_ignore_ascii_case(header) => {
             return Err("the request's target and its Host header differ");
+        }
+        // RFC 9112, section 3.2: a URL as the target does not stand for the Host that is missing. RFC 9113 has `:authority`.
+        (Some(_), None) if parts.version == Version::HTTP_11 => {
+            return Err("the request has no Host header");
         }
         (Some(host), _) | (None, Some(host)) => host,
         (None, None) if parts.version == Version::HTTP_10 => return Ok(""),
@@ -216,6 +226,7 @@ mod tests {
         let host = ("host", "door.example:8080");
         check("/", &[host], Ok(false));
         check("http://door.example:8080/", &[host], Ok(false));
+        check("http://door.example:8080/", &[], Err("the request has no Host header"));
         check("http://other.example/", &[host], Err("the request's target and its Host header differ"));
         check("/", &[], Err("the request has no Host header"));
         check("/", &[host, host], Err("the request has more than one Host header"));
@@ -227,6 +238,12 @@ mod tests {
         }
         check("CONNECT http://door.example:8080/public/x", &[host], Err("CONNECT is not forwarded"));
         check("/", &[host, ("content-length", "03")], Err("the Content-Length is not a plain number"));
+        check("/", &[host, ("content-length", "3")], Ok(false));
+        check(
+            "/",
+            &[host, ("content-length", "3"), ("content-length", "3")],
+            Err("the request has more than one Content-Length"),
+        );
         check("/", &[host, ("content-length", "+3")], Err("the Content-Length is not a plain number"));
         check(
             "/",

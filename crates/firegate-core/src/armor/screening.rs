@@ -142,7 +142,12 @@ impl Screening {
             if expression.uses_user() && subject.identified.is_none() {
                 return Step::NeedsUser;
             }
-            match expression.evaluate(subject) {
+            let outcome = expression.evaluate(subject);
+            // What is only tried out refuses nothing.
+            if !rule.preview && subject.is_judged_otherwise(expression, outcome) {
+                return Step::Decided(ambiguous(position));
+            }
+            match outcome {
                 Outcome::True => {}
                 Outcome::False => return Step::Next,
                 Outcome::Unknown(name) => {
@@ -245,6 +250,15 @@ fn denied(
     Decided {
         record: RuleRecord { position, outcome: RuleOutcome::Deny, rate_limit },
         refusal: Some(Refusal::Denied(Reason::ArmorDenied(Box::new(denied)))),
+    }
+}
+
+/// A rule would decide otherwise for a service that cuts the path's parameters off, and nobody knows what the service does.
+fn ambiguous(position: u32) -> Decided {
+    let why = "a rule of the security policy would decide otherwise if the path's parameters were cut off";
+    Decided {
+        record: RuleRecord { position, outcome: RuleOutcome::Deny, rate_limit: None },
+        refusal: Some(Refusal::Denied(Reason::RequestMalformed { why })),
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use firegate_expr::{Attribute, Attributes, Fact, Value};
+use firegate_expr::{Attribute, Attributes, Expression, Fact, Outcome, Value};
 use http::HeaderName;
 
 use super::{Geography, Location, Policy};
@@ -28,6 +28,8 @@ pub struct UserFacts<'a> {
 #[derive(Debug)]
 pub struct Subject<'a> {
     pub(super) facts: &'a RequestFacts<'a>,
+    /// The reading of its path that is looked at.
+    path: &'a str,
     pub(super) user_ip: IpAddr,
     /// Whether the headers are known that may name it.
     knows_user_ip: bool,
@@ -47,7 +49,21 @@ impl<'a> Subject<'a> {
     ) -> Self {
         let user_ip = user_ip(facts, &policy.user_ip_headers);
         let knows_user_ip = facts.recorded_headers.is_none() || policy.user_ip_headers.is_empty();
-        Self { facts, user_ip, knows_user_ip, geography, location: OnceCell::new(), identified }
+        let path = facts.path.as_str();
+        Self { facts, path, user_ip, knows_user_ip, geography, location: OnceCell::new(), identified }
+    }
+
+    /// Whether an expression says something else of the request to a server that cuts the path's parameters off.
+    pub(super) fn is_judged_otherwise(&self, expression: &Expression, outcome: Outcome) -> bool {
+        let others = self.facts.path.without_parameters();
+        !others.is_empty()
+            && expression.reads_attribute(Attribute::RequestPath)
+            && others.iter().any(|path| expression.evaluate(&self.at(path)) != outcome)
+    }
+
+    /// The same, by another reading of its path.
+    fn at(&self, path: &'a str) -> Self {
+        Self { path, location: self.location.clone(), ..*self }
     }
 
     /// The client's address.
@@ -103,7 +119,7 @@ impl Attributes for Subject<'_> {
             },
             Attribute::OriginTlsJa3Fingerprint | Attribute::OriginTlsJa4Fingerprint => Fact::Unavailable,
             Attribute::RequestMethod => Fact::Known(Value::text(facts.method.as_str())),
-            Attribute::RequestPath => Fact::Known(Value::text(facts.path.as_str())),
+            Attribute::RequestPath => Fact::Known(Value::text(self.path)),
             Attribute::RequestScheme => Fact::Known(Value::text(facts.scheme)),
             Attribute::RequestQuery => Fact::Known(Value::text(facts.query.unwrap_or_default())),
             of_caller if of_caller.is_of_user() && !self.knows_user() => Fact::Unavailable,

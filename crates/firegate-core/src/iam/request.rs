@@ -7,16 +7,21 @@ use firegate_files::iam_policy::Condition;
 
 use crate::facts::RequestFacts;
 use crate::identity::{Principal, User};
+use crate::path::NormalPath;
 use crate::time::UnixTime;
 
 /// <https://cloud.google.com/iam/docs/conditions-attribute-reference#resource-type>
 const RESOURCE_TYPE: &str = "run.googleapis.com/Service";
+/// What a condition asks for that says different things of the readings of a path.
+const ONE_READING: &str = "a path that reads the same without its parameters";
 const RESOURCE_SERVICE: &str = "run.googleapis.com";
 
 /// A request as conditions see it: the path as it was matched, before anything rewrites it.
 #[derive(Clone, Copy, Debug)]
 pub struct IamRequest<'a> {
     path: Option<&'a str>,
+    /// The path as services read it that cut its parameters off.
+    other_paths: &'a [String],
     host: Option<&'a str>,
     now: UnixTime,
 }
@@ -24,28 +29,34 @@ pub struct IamRequest<'a> {
 impl<'a> IamRequest<'a> {
     /// A request that is to be forwarded.
     pub fn of(facts: &'a RequestFacts<'a>, now: UnixTime) -> Self {
-        Self { path: Some(facts.path.as_str()), host: Some(facts.host), now }
+        Self { host: Some(facts.host), ..Self::of_path(&facts.path, now) }
     }
 
     /// The same, for another path.
     pub fn at(self, path: &'a str) -> Self {
-        Self { path: Some(path), ..self }
+        Self { path: Some(path), other_paths: &[], ..self }
     }
 
     /// A request for a path that names no host.
-    pub fn of_path(path: &'a str, now: UnixTime) -> Self {
-        Self { path: Some(path), host: Some(""), now }
+    pub fn of_path(path: &'a NormalPath, now: UnixTime) -> Self {
+        Self { path: Some(path.as_str()), other_paths: path.without_parameters(), host: Some(""), now }
     }
 
     /// A token is asked for, and nobody knows yet for which requests: neither path nor host can be told.
     pub fn of_exchange(now: UnixTime) -> Self {
-        Self { path: None, host: None, now }
+        Self { path: None, other_paths: &[], host: None, now }
     }
 
-    /// What a condition says of this request, whoever sent it.
+    /// What a condition says of this request, whoever sent it. If it says something else to a service that cuts the path's
+    /// parameters off, it says nothing: then it neither grants anything nor spares anybody.
     pub fn evaluate(&self, condition: &Condition, principal: Option<&Principal>) -> Outcome {
-        let asked = Asked { request: *self, user: principal.and_then(Principal::user) };
-        condition.expression.evaluate(&asked)
+        let user = principal.and_then(Principal::user);
+        let says = |request: Self| condition.expression.evaluate(&Asked { request, user });
+        let outcome = says(*self);
+        let is_judged_otherwise = !self.other_paths.is_empty()
+            && condition.expression.reads_attribute(Attribute::RequestPath)
+            && self.other_paths.iter().any(|path| says(self.at(path)) != outcome);
+        if is_judged_otherwise { Outcome::Unknown(ONE_READING) } else { outcome }
     }
 
     /// What each part of a condition says, for people.

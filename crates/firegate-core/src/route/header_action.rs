@@ -9,6 +9,7 @@ use firegate_files::url_map::{AddedHeader, HeaderAction, HeaderValueTemplate, He
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::armor::Geography;
+use crate::headers::remove_alike;
 
 /// What is known of a request for the variables in the values of headers.
 #[derive(Clone, Copy, Debug)]
@@ -74,19 +75,30 @@ impl Changes {
         Self { removed: removed.iter().filter_map(|name| changeable(name)).collect(), added: added.collect() }
     }
 
-    fn apply(&self, headers: &mut HeaderMap, facts: &HeaderFacts<'_>) {
+    /// Changes headers; `remove` is how one is taken out of them.
+    fn apply(
+        &self,
+        headers: &mut HeaderMap,
+        facts: &HeaderFacts<'_>,
+        remove: impl Fn(&mut HeaderMap, &HeaderName),
+    ) {
         for name in &self.removed {
-            headers.remove(name);
+            remove(headers, name);
         }
         for (name, value, replace) in &self.added {
-            let Some(value) = value.with(facts) else { continue };
             if *replace {
-                headers.insert(name, value);
-            } else {
+                remove(headers, name);
+            }
+            if let Some(value) = value.with(facts) {
                 headers.append(name, value);
             }
         }
     }
+}
+
+/// An answer is the service's own, which has no reason to misspell it.
+fn remove_exactly(headers: &mut HeaderMap, name: &HeaderName) {
+    headers.remove(name);
 }
 
 /// The name of a header that a map may change.
@@ -154,14 +166,14 @@ impl HeaderActions {
     }
 
     /// Changes the headers of a request, out of which the client's protected ones are deleted and into which Firegate's own
-    /// are not yet set.
+    /// are not yet set. What is removed or replaced is so under every name that the service may take for it.
     pub fn change_request(&self, headers: &mut HeaderMap, facts: &HeaderFacts<'_>) {
-        self.levels.iter().for_each(|level| level.request.apply(headers, facts));
+        self.levels.iter().for_each(|level| level.request.apply(headers, facts, remove_alike));
     }
 
     /// Changes the headers of an answer.
     pub fn change_response(&self, headers: &mut HeaderMap, facts: &HeaderFacts<'_>) {
-        self.levels.iter().for_each(|level| level.response.apply(headers, facts));
+        self.levels.iter().for_each(|level| level.response.apply(headers, facts, remove_exactly));
     }
 
     /// Whether nothing is changed.
@@ -221,6 +233,17 @@ mod tests {
         };
         let lines = changed(&[service, map], &[("x-a", "client"), ("x-b", "client")]);
         assert_eq!(lines, ["x-a: service", "x-a: map", "x-b: new"]);
+    }
+
+    #[test]
+    fn what_is_replaced_or_removed_is_so_in_every_spelling() {
+        let map = HeaderAction {
+            request_remove: vec!["x-gone".to_owned()],
+            request_add: vec![added("x-a", "map", true), added("x-b", "map", false)],
+            ..HeaderAction::default()
+        };
+        let client = [("x_a", "client"), ("X.A", "client"), ("x_gone", "client"), ("x-b", "client")];
+        assert_eq!(changed(&[map], &client), ["x-b: client", "x-b: map", "x-a: map"]);
     }
 
     #[test]

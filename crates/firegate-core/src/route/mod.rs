@@ -109,8 +109,8 @@ impl Routes {
     /// Selects where a request goes.
     ///
     /// # Errors
-    /// If no route names its path, or its URL names no service by the mask of the one that does, or it is one of Firegate's own; if the path holds an encoded slash, and the backend does not take such paths or a server
-    /// that decodes it would choose another route; if the path that the route makes of it has no one reading.
+    /// If no route names its path, or its URL names no service by the mask of the one that does, or it is one of Firegate's own; if the path holds an encoded slash, and the backend does not take such paths; if a server
+    /// that decodes it, or cuts the path's parameters off, would choose another route; if the path that the route makes of it has no one reading.
     pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Routed, Reason> {
         if facts.path.as_str().starts_with(RESERVED_PREFIX) {
             return Err(Reason::RouteNotFound);
@@ -126,7 +126,7 @@ impl Routes {
         let (position, choice) = services.draw(facts.random).ok_or(Reason::RouteNotFound)?;
         let backend = choice.destination.backend(facts.host, &facts.path).ok_or(Reason::RouteNotFound)?;
         let encoded_slash = backend.settings.encoded_slash;
-        self.check_encoded_separators(facts, found, &choice.destination, backend)?;
+        self.check_readings(facts, found, &choice.destination, backend)?;
         let rewritten = services.rewrite.as_ref();
         let rewritten =
             rewritten.map(|rewrite| rewrite.apply(&facts.path, found.matched, encoded_slash)).transpose()?;
@@ -134,17 +134,18 @@ impl Routes {
         Ok(Routed::To(RouteEntry::new(Arc::clone(found.rule), chosen, rewritten, facts.random)))
     }
 
-    fn check_encoded_separators(
+    /// Whether every server that reads the path in its own way would choose this route too.
+    fn check_readings(
         &self,
         facts: &RequestFacts<'_>,
         found: Found<'_>,
         destination: &Destination,
         backend: &Arc<Backend>,
     ) -> Result<(), Reason> {
-        if !facts.path.has_encoded_separator() {
+        if !facts.path.has_other_readings() {
             return Ok(());
         }
-        if backend.settings.encoded_slash == EncodedSlash::Refuse {
+        if facts.path.has_encoded_separator() && backend.settings.encoded_slash == EncodedSlash::Refuse {
             return Err(Reason::RequestMalformed { why: "the path holds an encoded slash or backslash" });
         }
         let is_this =
@@ -153,8 +154,12 @@ impl Routes {
             destination.backend(facts.host, reading).is_some_and(|other| Arc::ptr_eq(other, backend))
         };
         let leads_there = |reading: NormalPath| is_this(self.find(facts, &reading)) && is_its(&reading);
-        if !facts.path.decoded_readings().all(leads_there) {
-            let why = "the path's encoded slash would lead to another route if it were decoded";
+        if !facts.path.other_readings().all(leads_there) {
+            let why = if facts.path.has_encoded_separator() {
+                "the path's encoded slash would lead to another route if it were decoded"
+            } else {
+                "the path would lead to another route if its parameters were cut off"
+            };
             return Err(Reason::RequestMalformed { why });
         }
         Ok(())

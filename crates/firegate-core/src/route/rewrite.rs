@@ -78,8 +78,7 @@ fn replaced(path: &str, pattern: &Regex, substitution: &[u8]) -> Result<String, 
 /// If it has no one reading, or is one of Firegate's own.
 fn check(text: &str, encoded_slash: EncodedSlash) -> Result<NormalPath, Reason> {
     let path = check_grammar(text, encoded_slash)?;
-    let leads_to_firegate =
-        is_reserved(&path) || path.decoded_readings().any(|reading| is_reserved(&reading));
+    let leads_to_firegate = is_reserved(&path) || path.other_readings().any(|reading| is_reserved(&reading));
     if leads_to_firegate { Err(Reason::RouteNotFound) } else { Ok(path) }
 }
 

@@ -36,13 +36,14 @@ impl<'a> OwnPath<'a> {
     /// Which of Firegate's own paths a request is for, if it is for one.
     ///
     /// # Errors
-    /// If it is for one to a server that decodes its slashes.
+    /// If it is for one to a server that decodes its slashes or cuts its parameters off.
     pub fn of(facts: &'a RequestFacts<'_>, exchanges_tokens: bool) -> Result<Option<Self>, Reason> {
         if let Some(name) = facts.path.as_str().strip_prefix(RESERVED_PREFIX) {
             return Ok(Some(Self::WellKnown(name)));
         }
         if facts.path.may_be_read_in(RESERVED_PREFIX) {
-            let why = "the path's encoded slash would lead to Firegate's own paths if it were decoded";
+            let why =
+                "the path would lead to Firegate's own paths if it were decoded, or its parameters cut off";
             return Err(Reason::RequestMalformed { why });
         }
         Ok((exchanges_tokens && facts.path.as_str() == METADATA_PATH).then_some(Self::Metadata))

@@ -451,13 +451,16 @@ impl<B> Drop for BoundedBody<B> {
     }
 }
 
-/// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1).
-const NO_TRAILERS: [HeaderName; 6] = [
+/// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1), whatever holds a token among them: what
+/// is taken out of a request's head does not reach the service behind its body.
+const NO_TRAILERS: [HeaderName; 8] = [
     http::header::AUTHORIZATION,
     http::header::CONNECTION,
     http::header::CONTENT_LENGTH,
     http::header::COOKIE,
     http::header::HOST,
+    http::header::SEC_WEBSOCKET_PROTOCOL,
+    HeaderName::from_static("x-firebase-appcheck"),
     http::header::TRANSFER_ENCODING,
 ];
 

@@ -2,7 +2,7 @@
 //! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
 
 use firegate_core::forwarded::{Client, rewrite};
-use firegate_core::headers::is_protected;
+use firegate_core::headers::{is_protected, remove_alike};
 use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::token_source::TokenRemoval;
 use http::header::{
@@ -109,6 +109,7 @@ impl RequestHeaders<'_> {
         }
         // Nothing that Firegate sets itself can be set by a policy in its stead.
         for (name, value) in self.screened {
+            remove_alike(headers, name);
             headers.insert(name, value.clone());
         }
         for (name, value) in self.identity {

@@ -131,13 +131,14 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     );
     let principal = principal(token, audiences, &snapshot, &believing, &input);
     let user = principal.as_deref().and_then(Principal::user).cloned();
-    let (path, backend, firegate) = match NormalPath::parse(input.path) {
+    let asked_path = NormalPath::parse(input.path);
+    let (path, backend, firegate) = match &asked_path {
         Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
         Ok(path) => {
             let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
-            let question = Question { token, path: &path, snapshot, keys, believing, now: input.now };
+            let question = Question { token, path, snapshot, keys, believing, now: input.now };
             let answer = FiregateAnswer::of(&question.ask(), problem);
-            (path.as_str().to_owned(), backend_at(snapshot, &path), answer)
+            (path.as_str().to_owned(), backend_at(snapshot, path), answer)
         }
     };
     let backend = backend.as_deref();
@@ -155,10 +156,11 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     };
     let (advice, command) = (situation.advice(), situation.command());
     // The question names no host.
-    let request = IamRequest::of_path(&path, input.now);
-    let compare =
-        |backend: &Backend| members::compare(backend, &snapshot.directory, &request, principal.as_deref());
-    let members = backend.map(compare).unwrap_or_default();
+    let request = asked_path.as_ref().ok().map(|path| IamRequest::of_path(path, input.now));
+    let compare = |(backend, request): (&Backend, IamRequest<'_>)| {
+        members::compare(backend, &snapshot.directory, &request, principal.as_deref())
+    };
+    let members = backend.zip(request).map(compare).unwrap_or_default();
     // Cloud Run's answer goes by Google's keys too, and says no more than that they are missing. Firegate's says why.
     let is_untold = summary.form == TokenForm::GoogleIdToken && firegate.verdict != DoorVerdict::Depends;
     let google = is_untold.then(|| input.keys_problem.clone()).flatten();

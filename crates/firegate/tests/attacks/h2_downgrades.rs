@@ -52,6 +52,22 @@ async fn nothing_of_http_1_comes_in_by_http_2() {
     wire.close().await;
 }
 
+/// RFC 9110, section 8.6: hyper takes two equal lengths for one, and who joins them forwards `5, 5`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_is_said_once() {
+    let wire = Wire::open().await;
+    let length = SMUGGLED.len().to_string();
+    let twice = [("content-length", length.as_str()), ("content-length", length.as_str())];
+    let mut connection = Connection::open(&wire).await;
+    connection.write(&frame(HEADERS, END_HEADERS, 1, &request("POST", "/attack", &twice))).await;
+    connection.write(&frame(DATA, END_STREAM, 1, SMUGGLED.as_bytes())).await;
+    let status = connection.status(1).await;
+    assert!(matches!(status, None | Some(400)), "{status:?}");
+    assert_eq!(wire.origin.received(), "");
+    others_are_served(&wire).await;
+    wire.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pseudo_headers_cannot_write_lines() {
     let wire = Wire::open().await;

@@ -23,6 +23,16 @@ async fn no_spelling_of_a_protected_header_survives() {
         "X_Apigateway_Api_Userinfo",
         "Forwarded",
         "X_Real_IP",
+        "Client-IP",
+        "CLIENT_IP",
+        "X-Cluster-Client-IP",
+        "X_Original_Forwarded_For",
+        "CF-Connecting-IP",
+        "CF_Connecting_IPv6",
+        "Fastly-Client-IP",
+        "True_Client_IP",
+        "X-Original-Host",
+        "X-Host",
     ];
     for path in ["/public/a", "/a"] {
         let mut call = site.call(path).bearer(&site.token());

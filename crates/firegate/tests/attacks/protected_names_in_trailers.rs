@@ -25,8 +25,9 @@ async fn no_identity_comes_by_trailer() {
     let door = crate::stack::door(&configuration, &crate::stack::clock());
     let mut stream = tokio::net::TcpStream::connect(door.address()).await.expect("a connection");
     let request = "POST /public/a HTTP/1.1\r\nHost: door\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\
-                   Trailer: X-Firegate-User-Id, X_Serverless_Authorization, Authorization, X-Checksum\r\n\r\n2\r\nhi\r\n0\r\n\
+                   Trailer: X-Firegate-User-Id, X_Serverless_Authorization, Authorization, X-Firebase-AppCheck, Sec-WebSocket-Protocol, X-Checksum\r\n\r\n2\r\nhi\r\n0\r\n\
                    X-Firegate-User-Id: admin\r\nX_Serverless_Authorization: Bearer evil\r\nAuthorization: Bearer evil\r\n\
+                   X-Firebase-AppCheck: evil\r\nSec-WebSocket-Protocol: bearer, evil\r\n\
                    X-Checksum: kept\r\n\r\n";
     stream.write_all(request.as_bytes()).await.expect("it is sent");
     let seen = service.await.expect("the service got it");

@@ -36,6 +36,14 @@ async fn a_request_line_has_one_form() {
     wire.close().await;
 }
 
+/// RFC 9112, section 3.2: a request without Host is refused, and a URL as its target says nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_as_target_needs_a_host_too() {
+    let wire = Wire::open().await;
+    wire.refuses("GET http://door/attack HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned()).await;
+    wire.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_long_is_told_so() {
     let wire = Wire::open().await;

@@ -54,7 +54,7 @@ http {
 ";
 
 /// The same routes for Node, by every reading of a path that its servers have: as it came, as `URL` has it, decoded, and
-/// decoded and normalised.
+/// decoded and normalised; and each of these without parameters, as servlet containers have it.
 const NODE: &str = "\
 const { posix } = require('node:path');
 const route = (path) => path === '/files/index' ? 'exact'
@@ -64,6 +64,8 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
   let decoded = pathname;
   try { decoded = decodeURIComponent(pathname); } catch { /* no UTF-8: it is served as it came */ }
   const readings = [line, pathname, decoded, posix.normalize(decoded), posix.normalize(decoded.replaceAll('\\\\', '/'))];
+  const cut = readings.flatMap((path) => [path.replace(/;[^/]*/g, ''), path.replace(/(;|%3b)[^/]*/gi, '')]);
+  readings.push(...cut, ...cut.map((path) => posix.normalize(path)));
   console.log([...new Set(readings.map(route))].join(' '));
 });
 ";
