@@ -164,7 +164,7 @@ async fn a_client_that_leaves_during_its_upload_is_told_of_as_one_that_left() {
     assert_eq!(left["httpRequest"]["status"], json!(499), "{left}");
     assert_eq!(left["outcome"], json!("cancelled"), "{left}");
     assert_eq!(left["cut"], json!("the client left before the answer"), "{left}");
-    assert!(left.get("reason").is_none() && left.get("evidence").is_none(), "{left}");
+    assert!(left.get("code").is_none() && left.get("evidence").is_none(), "{left}");
     served.stop();
 }
 
