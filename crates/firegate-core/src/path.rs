@@ -201,14 +201,7 @@ pub(crate) fn normal_escapes(path: &str) -> Result<String, &'static str> {
                 let next = if bytes.get(at + 3) == Some(&b'%') { escape_at(bytes, at + 3) } else { None };
                 match value {
                     0x00..=0x1f | 0x7f => return Err("the path holds an encoded control character"),
-                    // The lead bytes of overlong UTF-8: 0xC0 and 0xC1 always, 0xE0 and 0xF0 by what follows.
-                    0xc0 | 0xc1 => return Err("the path holds overlong UTF-8"),
-                    0xe0 if next.is_some_and(|next| next < 0xa0) => {
-                        return Err("the path holds overlong UTF-8");
-                    }
-                    0xf0 if next.is_some_and(|next| next < 0x90) => {
-                        return Err("the path holds overlong UTF-8");
-                    }
+                    _ if is_overlong(value, next) => return Err("the path holds overlong UTF-8"),
                     b'-' | b'.' | b'_' | b'~' => normal.push(char::from(value)),
                     _ if value.is_ascii_alphanumeric() => normal.push(char::from(value)),
                     // Writing to a String cannot fail.
@@ -226,15 +219,35 @@ pub(crate) fn normal_escapes(path: &str) -> Result<String, &'static str> {
     }
     // A server that decodes twice would see what was refused above.
     let is_double = |(at, _): (usize, _)| {
-        DOUBLE_ENCODED.iter().any(|escape| {
-            normal.get(at + 3..at + 5).is_some_and(|digits| digits.eq_ignore_ascii_case(escape))
-        })
+        let Some(value) = twice_escaped_at(normal.as_bytes(), at) else { return false };
+        let next = twice_escaped_at(normal.as_bytes(), at + 5);
+        let is_escape = normal.as_bytes().get(at + 5) == Some(&b'%');
+        let next = next.or_else(|| if is_escape { escape_at(normal.as_bytes(), at + 5) } else { None });
+        DOUBLE_ENCODED.contains(&value) || is_overlong(value, next)
     };
     if normal.match_indices("%25").any(is_double) { Err("the path is encoded twice") } else { Ok(normal) }
 }
 
-/// What must not follow an encoded percent sign.
-const DOUBLE_ENCODED: [&str; 5] = ["2e", "2f", "5c", "00", "25"];
+/// What must not be encoded twice, beside overlong UTF-8.
+const DOUBLE_ENCODED: [u8; 6] = *b".;/\\%\0";
+
+/// Whether overlong UTF-8 begins with this byte: with 0xC0 and 0xC1 always, with the other leads by what follows, for most of
+/// them are letters in Latin-1. Nobody may write 0xF8 and 0xFC in UTF-8 (RFC 3629), and there are decoders that read them.
+fn is_overlong(lead: u8, next: Option<u8>) -> bool {
+    match (lead, next) {
+        (0xc0 | 0xc1, _) => true,
+        (0xe0, Some(next)) => next < 0xa0,
+        (0xf0, Some(next)) => next < 0x90,
+        (0xf8, Some(next)) => (0x80..0x88).contains(&next),
+        (0xfc, Some(next)) => (0x80..0x84).contains(&next),
+        _ => false,
+    }
+}
+
+/// What an escape stands for whose percent sign is escaped itself.
+fn twice_escaped_at(bytes: &[u8], at: usize) -> Option<u8> {
+    (bytes.get(at..at + 3) == Some(b"%25")).then(|| escape_at(bytes, at + 2))?
+}
 
 fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
@@ -282,6 +295,25 @@ mod tests {
         check("/%252e%252e/", Err("the path is encoded twice"));
         check("/%c0%ae", Err("the path holds overlong UTF-8"));
         check("/%e0%80%ae", Err("the path holds overlong UTF-8"));
+        for overlong in ["/%f8%80%80%80%ae", "/%F8%87%80", "/%fc%80%80%80%80%ae", "/a%fc%83"] {
+            check(overlong, Err("the path holds overlong UTF-8"));
+        }
+        // Latin-1.
+        check("/Men%fc%20f%fcr/%f8%20", Ok("/Men%FC%20f%FCr/%F8%20"));
+        for twice in [
+            "/%25c0%25ae",
+            "/%25C1%ae",
+            "/%25e0%2580%25ae",
+            "/%25e0%80%ae",
+            "/%25f0%2580%2580%25ae",
+            "/%25f8%2580",
+            "/%25fc%2580",
+            "/..%253b/a",
+            "/a%253B/b",
+        ] {
+            check(twice, Err("the path is encoded twice"));
+        }
+        check("/100%25c3%25a9/50%25e0", Ok("/100%25c3%25a9/50%25e0"));
         check("/a%2", Err("a percent sign is not followed by two hexadecimal digits"));
         check("/a%zz", Err("a percent sign is not followed by two hexadecimal digits"));
         check("/%61dmin", Ok("/admin"));
