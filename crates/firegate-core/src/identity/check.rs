@@ -4,13 +4,12 @@ use firegate_files::configuration::{Anonymous, Tenants, Trust};
 use serde_json::Value;
 
 use super::keys::SignatureVerdict;
-use super::{IdentityRules, KeyRing, KeyState, TokenKind};
+use super::{Audiences, IdentityRules, KeyRing, KeyState, TokenKind};
 use crate::app_check::APP_CHECK_ISSUER_PREFIX;
 use crate::assertion::EXCHANGED_TOKEN_TYPE;
 use crate::jose::{CompactJws, JsonValue};
 use crate::limits::SUBJECT_CHARACTERS_MAX;
 use crate::reason::Reason;
-use crate::snapshot::Backend;
 use crate::time::UnixTime;
 
 /// The audience of custom tokens, which are for Identity Platform's own eyes.
@@ -43,37 +42,6 @@ pub struct Examined<'a> {
     kind: Result<TokenKind, Obstacle>,
     /// Whether the signature turned out to have been found good before.
     signature_is_remembered: Cell<bool>,
-}
-
-/// The audiences of the backend that a request is for: those of all its endpoints, because an exchanged token is for the
-/// service, and not for the region that happens to answer.
-#[derive(Clone, Copy, Debug)]
-pub enum Audiences<'a> {
-    /// The audiences of this backend's endpoints.
-    Of(&'a Backend),
-    /// This audience alone.
-    One(&'a str),
-}
-
-impl Audiences<'_> {
-    fn listed(self) -> Vec<String> {
-        match self {
-            Self::Of(backend) => backend.audiences().map(str::to_owned).collect(),
-            Self::One(audience) => vec![audience.to_owned()],
-        }
-    }
-}
-
-impl<'a> From<&'a str> for Audiences<'a> {
-    fn from(audience: &'a str) -> Self {
-        Self::One(audience)
-    }
-}
-
-impl<'a> From<&'a Backend> for Audiences<'a> {
-    fn from(backend: &'a Backend) -> Self {
-        Self::Of(backend)
-    }
 }
 
 /// Why a token does not pass a check.

@@ -6,6 +6,7 @@
 //! runs all of it and shows what each check expected and found.
 
 mod accounts;
+mod audiences;
 mod check;
 mod keys;
 mod principal;
@@ -18,9 +19,10 @@ mod user_facts;
 mod tests;
 
 pub use accounts::{AccountStatus, KnownAccount, KnownAccounts, NoKnownAccounts, judge_account};
+pub use audiences::Audiences;
 use check::DependsOn;
 pub(crate) use check::forbidden_header_member;
-pub use check::{Audiences, CHECKS, Check, Examined, Obstacle};
+pub use check::{CHECKS, Check, Examined, Obstacle};
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
 pub use principal::{GoogleAccount, Principal};
 pub use read_token::{ReadToken, ReadTokens};
