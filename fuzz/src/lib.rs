@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-use firegate_core::identity::{IdentityRules, KeyRing, KeyState, identify};
+use firegate_core::identity::{KeyRing, KeyState, identify};
 use firegate_core::jose::KeySet;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
@@ -45,11 +45,6 @@ static SIGNED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     assert!(!signed.is_empty() && signed.iter().all(|token| accepts(token)), "a signed token is refused");
     signed
 });
-
-/// Who counts as a signed-in user.
-pub fn rules() -> &'static IdentityRules {
-    &SNAPSHOT.identity
-}
 
 /// Whether the door would take the token for a user's.
 pub fn accepts(token: &str) -> bool {
