@@ -14,6 +14,12 @@ async fn site(protocol: &str) -> (Origin, Site) {
     (origin, site)
 }
 
+/// Lets so much time pass, and what is due then happen.
+async fn pass(time: Duration) {
+    advance(time).await;
+    settle().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_nobody_uses_is_closed_and_not_before_its_time() {
     let _still = Still::stand();
@@ -21,13 +27,13 @@ async fn a_connection_that_nobody_uses_is_closed_and_not_before_its_time() {
         let (origin, site) = site(protocol).await;
         site.get().await.expect("an answer");
         // What is used again is as new.
-        (advance(UPSTREAM_IDLE_TIMEOUT - 3 * SECOND).await, settle().await);
+        pass(UPSTREAM_IDLE_TIMEOUT - 3 * SECOND).await;
         site.get().await.expect("an answer");
         let (last_used, endpoint) = (Instant::now(), site.endpoint(0));
         assert_eq!((origin.connections(), endpoint.idle_connections()), (1, 1), "{protocol}");
         while origin.open_connections() > 0 {
             assert!(last_used.elapsed() < 2 * UPSTREAM_IDLE_TIMEOUT, "{protocol}: it is still open");
-            (advance(SECOND).await, settle().await);
+            pass(SECOND).await;
         }
         let idle = last_used.elapsed();
         assert!(idle >= UPSTREAM_IDLE_TIMEOUT, "{protocol}: {idle:?}");
@@ -43,12 +49,12 @@ async fn a_connection_that_was_kept_for_too_long_is_not_used_though_nobody_has_c
     let _still = Still::stand();
     let (origin, site) = site("http1").await;
     // Connections are looked at every other second, and this one is over in the seconds between.
-    (advance(SECOND).await, settle().await);
+    pass(SECOND).await;
     site.get().await.expect("an answer");
     for (passed, connections) in [(UPSTREAM_IDLE_TIMEOUT - SECOND, 1), (UPSTREAM_IDLE_TIMEOUT, 2)] {
         let last_used = Instant::now();
         while last_used.elapsed() < passed {
-            (advance(SECOND).await, settle().await);
+            pass(SECOND).await;
         }
         assert_eq!(site.endpoint(0).idle_connections(), 1, "{passed:?}: it is there");
         site.get().await.expect("an answer");
