@@ -11,6 +11,7 @@ use firegate_files::configuration::{
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method};
 
+use crate::app_check::FIREBASE_APP_CHECK;
 use crate::armor::{Geography, Policy};
 use crate::cors::CorsPolicy;
 use crate::iam::{Bindings, DenyRules, Directory, IdentityPool};
@@ -22,12 +23,8 @@ const USUAL_METHODS: [Method; 6] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// The request headers a page may set beside those that `cors.headers` names.
-const USUAL_HEADERS: [HeaderName; 4] = [
-    AUTHORIZATION,
-    CONTENT_TYPE,
-    HeaderName::from_static("x-firebase-appcheck"),
-    HeaderName::from_static("x-requested-with"),
-];
+const USUAL_HEADERS: [HeaderName; 4] =
+    [AUTHORIZATION, CONTENT_TYPE, FIREBASE_APP_CHECK, HeaderName::from_static("x-requested-with")];
 
 /// Everything a decision is made by, but for keys and the time.
 #[derive(Debug)]

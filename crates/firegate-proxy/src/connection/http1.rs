@@ -21,6 +21,7 @@ use super::drain::Drain;
 use super::framing::{FramedStream, Signals};
 use super::lent::{Lent, lend};
 use super::preface::Rewound;
+use super::resettable::Resettable;
 use super::serve::finish;
 use crate::limits::{CLIENT_WAKING_BYTES_MAX, HTTP1_READ_BUFFER_BYTES_MAX};
 use crate::stream::{ClientConnection, ConnectionEnd, SignsOfUse};
@@ -45,7 +46,7 @@ pub(super) async fn serve<S, H, B>(
     drain: &Drain,
 ) -> Option<hyper::Result<()>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resettable + Unpin + Send + 'static,
     H: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -61,17 +62,30 @@ where
             .max_buf_size(HTTP1_READ_BUFFER_BYTES_MAX)
             .serve_connection(TokioIo::new(framed), service(Arc::clone(&signals)))
             .with_upgrades();
-        match use_it(Box::pin(connection), &signals, watch, drain).await {
-            Stop::Over(served) => return Some(served),
-            Stop::Cut => return None,
-            Stop::Rest => {}
+        let end = match use_it(Box::pin(connection), &signals, watch, drain).await {
+            Stop::Rest => None,
+            Stop::Over(served) => Some(Some(served)),
+            Stop::Cut => Some(None),
+        };
+        let returned = loan.returned();
+        if let Some(served) = end {
+            if signals.ends_with_answer() && is_broken_off(served.as_ref()) {
+                returned.iter().for_each(Resettable::reset_when_dropped);
+            }
+            return served;
         }
-        stream = loan.returned()?;
+        stream = returned?;
         match rest(&mut stream, watch, drain).await {
             Some(waking) => bytes = waking,
             None => return finish(pin!(stream.shutdown()), watch).await.map(|_| Ok(())),
         }
     }
+}
+
+/// Whether a connection that is over was cut, or its answer ended before its end.
+fn is_broken_off(served: Option<&hyper::Result<()>>) -> bool {
+    // An error of the user's is one of the body that we gave to hyper: all else is the client's doing, or comes after the answer.
+    served.is_none_or(|served| served.as_ref().is_err_and(hyper::Error::is_user))
 }
 
 /// Has hyper serve the connection until it ends, or may rest. What hyper has is dropped with this.
@@ -191,6 +205,10 @@ mod tests {
             ready!(self.as_mut().poll_flush(context))?;
             Pin::new(&mut self.stream).poll_shutdown(context)
         }
+    }
+
+    impl Resettable for Keeping {
+        fn reset_when_dropped(&self) {}
     }
 
     /// A connection that is served, and its client. Time passes when everybody waits.

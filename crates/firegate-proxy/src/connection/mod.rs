@@ -7,8 +7,10 @@ pub mod framing;
 mod http1;
 mod lent;
 mod preface;
+mod resettable;
 mod serve;
 
 pub(crate) use drain::Drain;
 pub(crate) use preface::Protocol;
+pub(crate) use resettable::Resettable;
 pub(crate) use serve::{Arrival, serve};

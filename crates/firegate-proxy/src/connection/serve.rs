@@ -21,6 +21,7 @@ use super::frames::MeteredStream;
 use super::framing::Signals;
 use super::http1;
 use super::preface::{Preface, Protocol, Rewound};
+use super::resettable::Resettable;
 use crate::door::Door;
 use crate::limits::{
     HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_TABLE_BYTES_MAX, HTTP2_LOCAL_RESETS_MAX,
@@ -61,7 +62,7 @@ pub(crate) async fn serve<S>(
     watch: ClientConnection,
     drain: Drain,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resettable + Unpin + Send + 'static,
 {
     let mut stream = watch.watched(stream);
     let preface = tokio::time::timeout(REQUEST_HEAD_TIMEOUT, Preface::read(&mut stream));
@@ -93,12 +94,13 @@ async fn serve_http1<S>(
     drain: &Drain,
 ) -> Option<hyper::Result<()>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Resettable + Unpin + Send + 'static,
 {
     let streams = &watch.streams();
     let service = |signals: Arc<Signals>| {
         service_fn(move |mut request| {
             signals.mark(&mut request);
+            signals.begin_answer(&request);
             let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
             // hyper keeps room for this future while a connection is idle, too.
             let answering = Box::pin(Door::answer(door, request, arrival, streams));

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::admission::Place;
+use crate::connection::Resettable;
 
 /// A client's connection. Its place is free when it closes.
 #[derive(Debug)]
@@ -31,6 +32,17 @@ impl ClientStream {
 
     pub(crate) fn tls(stream: TlsStream<TcpStream>, place: Place) -> Self {
         Self { transport: Transport::Tls(Box::new(stream)), _place: place }
+    }
+}
+
+impl Resettable for ClientStream {
+    fn reset_when_dropped(&self) {
+        let stream = match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0,
+        };
+        // A socket that refuses is gone already.
+        let _ = stream.set_zero_linger();
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use firegate_core::app_check::FIREBASE_APP_CHECK;
 use firegate_core::headers::{is_look_alike, is_protected};
 use futures_util::task::AtomicWaker;
 use http::HeaderName;
@@ -460,7 +461,7 @@ const NO_TRAILERS: [HeaderName; 8] = [
     http::header::COOKIE,
     http::header::HOST,
     http::header::SEC_WEBSOCKET_PROTOCOL,
-    HeaderName::from_static("x-firebase-appcheck"),
+    FIREBASE_APP_CHECK,
     http::header::TRANSFER_ENCODING,
 ];
 

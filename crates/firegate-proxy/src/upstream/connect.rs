@@ -50,6 +50,8 @@ pub(super) enum ConnectErrorKind {
     NoRoomForWebSockets,
     /// This machine's: it has no descriptors left, which says nothing of the service.
     OutOfDescriptors,
+    /// Firegate's own.
+    Panicked,
 }
 
 impl ConnectErrorKind {
@@ -57,7 +59,7 @@ impl ConnectErrorKind {
     pub(super) fn is_endpoints(self) -> bool {
         match self {
             Self::Unreachable | Self::TimedOut | Self::Protocol => true,
-            Self::NoWebSockets | Self::NoRoomForWebSockets | Self::OutOfDescriptors => false,
+            Self::NoWebSockets | Self::NoRoomForWebSockets | Self::OutOfDescriptors | Self::Panicked => false,
         }
     }
 }

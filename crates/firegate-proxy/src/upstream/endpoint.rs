@@ -19,6 +19,7 @@ use super::load::UnderWay;
 use super::outliers::Outliers;
 use super::resolve::{Addresses, Resolve};
 use crate::limits::{UPSTREAM_HEALTH_FAILURES_MAX, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX};
+use crate::panics::Panics;
 
 /// What makes an endpoint the same one after a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub(super) struct Endpoint {
     turn: AtomicUsize,
     /// By the workers' numbers.
     connections: Box<[Connections]>,
+    panics: Arc<Panics>,
 }
 
 /// What is counted of an endpoint.
@@ -130,6 +132,7 @@ impl Endpoint {
         settings: EndpointSettings,
         tls: &ClientConfig,
         workers: usize,
+        panics: Arc<Panics>,
     ) -> Result<Self, ConnectError> {
         let EndpointSettings { url, connect_through, protocol, .. } = &settings;
         let connect_to = connect_through.as_ref().unwrap_or(url);
@@ -151,6 +154,7 @@ impl Endpoint {
             negotiated: Negotiated::default(),
             turn: AtomicUsize::new(0),
             connections: (0..workers.max(1)).map(|_| Connections::default()).collect(),
+            panics,
             settings,
         })
     }
@@ -337,25 +341,37 @@ impl Endpoint {
         }
     }
 
-    /// Makes a connection for everyone who waits. It goes on when the request that began it goes away.
+    /// Makes a connection for everyone who waits. It goes on when the request that began it goes away. A panic in it is no
+    /// request's own: it is counted once, and all who wait are told of it.
     fn begin_shared(self: &Arc<Self>, worker: usize, by: SharedBy) -> Flight {
         let (landed, flight) = watch::channel(None);
         let endpoint = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = endpoint.connect().await.map(|opened| match opened {
-                Opened::Http1 { dispatch, address, epoch } => {
-                    endpoint.negotiated.set(Negotiated::HTTP1);
-                    endpoint.connections(worker).give_back(dispatch, address, epoch);
-                }
-                Opened::Http2(shared) => {
-                    endpoint.negotiated.set(Negotiated::HTTP2);
-                    endpoint.connections(worker).add(by, shared);
-                }
+            let connected = endpoint.panics.catch(endpoint.connect_shared(worker, by)).await;
+            let outcome = connected.unwrap_or_else(|panicked| {
+                let (backend, url) = (&endpoint.settings.backend, endpoint.settings.url.as_str());
+                tracing::error!(%panicked, backend, url, "a connection to a service was given up");
+                Err(ConnectError::new(ConnectErrorKind::Panicked, panicked.to_string()))
             });
             // The first to learn of it may all have left.
             landed.send_replace(Some(outcome));
         });
         flight
+    }
+
+    /// Makes a connection, and leaves it where a worker finds it.
+    async fn connect_shared(&self, worker: usize, by: SharedBy) -> Result<(), ConnectError> {
+        match self.connect().await? {
+            Opened::Http1 { dispatch, address, epoch } => {
+                self.negotiated.set(Negotiated::HTTP1);
+                self.connections(worker).give_back(dispatch, address, epoch);
+            }
+            Opened::Http2(shared) => {
+                self.negotiated.set(Negotiated::HTTP2);
+                self.connections(worker).add(by, shared);
+            }
+        }
+        Ok(())
     }
 
     /// The service that spoke HTTP/1 speaks HTTP/2 now.

@@ -142,7 +142,7 @@ impl Upstreams {
             None => self.tls.clone(),
         };
         let backend = settings.backend.clone();
-        let endpoint = Endpoint::new(settings, &tls, self.workers);
+        let endpoint = Endpoint::new(settings, &tls, self.workers, Arc::clone(&self.panics));
         let endpoint =
             Arc::new(endpoint.map_err(|error| BackendError::Url { backend, what: error.to_string() })?);
         known.endpoints.push(Arc::downgrade(&endpoint));

@@ -47,6 +47,14 @@ impl StopRequests {
         }
     }
 
+    /// Runs `work` to its end, unless the process is asked to stop meanwhile.
+    pub(crate) async fn unless_asked<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.next() => None,
+        }
+    }
+
     /// Runs `stopping` to its end, unless the process is asked to stop once more: then it is over at once.
     pub(crate) async fn unless_asked_again(&mut self, stopping: impl Future<Output = ()>) -> ExitCode {
         tokio::select! {

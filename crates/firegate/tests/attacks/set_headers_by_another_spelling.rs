@@ -1,16 +1,11 @@
 //! A header that the operator's rules set, beside the client's under another spelling: WSGI, CGI and PHP make one variable of
 //! `X-Team`, `X_Team` and `X.Team`, and the service may take the client's for the operator's.
 
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
-
-use firegate_files::configuration::{NamedFiles, parse_with_files};
 use serde_json::Value;
 
 use crate::project::Project;
-use crate::site::echo;
-use crate::stack::{Call, at, clock, close, door_of};
+use crate::site::door_with_map;
+use crate::stack::{Call, at, close};
 
 const SPELLINGS: [&str; 4] = ["X-Team", "X_Team", "X.Team", "x_tEAM"];
 
@@ -24,14 +19,6 @@ headerAction:
   - { headerName: X-More, headerValue: ours, replace: false }
 ";
 
-struct TheMap;
-
-impl NamedFiles for TheMap {
-    fn read(&self, _: &Path) -> io::Result<String> {
-        Ok(MAP.to_owned())
-    }
-}
-
 /// The values of all headers that servers may take for this one.
 fn values(seen: &Value, name: &str) -> Vec<String> {
     let headers = seen["headers"].as_object().expect("headers");
@@ -41,14 +28,7 @@ fn values(seen: &Value, name: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_client_speaks_beside_a_url_map() {
-    let clock = clock();
-    let service = echo(&clock).await;
-    let service = service.as_str().trim_end_matches('/');
-    let text = format!(
-        "project: demo-project\nallow: [allUsers]\nurl_map: map.yaml\nbackends: {{ api: '{service}' }}\n"
-    );
-    let configuration = parse_with_files("firegate.yaml", &text, &TheMap).expect("a configuration");
-    let door = door_of(configuration, Arc::new(clock), None);
+    let door = door_with_map(MAP).await;
     for name in SPELLINGS {
         let call = Call::get(&at(&door, "/a")).header(name, "root");
         let seen = call.header("X_Gone", "root").header("X-More", "theirs").send().await.ok();

@@ -1,5 +1,6 @@
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,12 +10,13 @@ use axum::routing::get;
 use firegate_core::jose::RsaSigner;
 use firegate_core::time::{Clock, ShiftedClock};
 use firegate_emulator::service::{EchoOptions, EchoService};
+use firegate_files::configuration::{NamedFiles, parse_with_files};
 use firegate_proxy::FrontDoor;
 use serde_json::json;
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::stack::{Answer, Call, at, claims, clock, close, door, stranger};
+use crate::stack::{Answer, Call, at, claims, clock, close, door, door_of, stranger};
 
 /// A front door before a service that echoes: `/public/*` is for everyone, `/admin/*` for one other user, the rest for
 /// every signed-in user.
@@ -82,6 +84,26 @@ impl Site {
         };
         tokio::task::spawn_blocking(exchange).await.expect("it ends")
     }
+}
+
+struct TheMap(&'static str);
+
+impl NamedFiles for TheMap {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        Ok(self.0.to_owned())
+    }
+}
+
+/// A front door that a URL map leads through, before a service that echoes: `api`, which is for everyone.
+pub(crate) async fn door_with_map(map: &'static str) -> FrontDoor {
+    let clock = clock();
+    let service = echo(&clock).await;
+    let service = service.as_str().trim_end_matches('/');
+    let text = format!(
+        "project: demo-project\nallow: [allUsers]\nurl_map: map.yaml\nbackends: {{ api: '{service}' }}\n"
+    );
+    let configuration = parse_with_files("firegate.yaml", &text, &TheMap(map)).expect("a configuration");
+    door_of(configuration, Arc::new(clock), None)
 }
 
 pub(crate) async fn listen() -> (TcpListener, Url) {

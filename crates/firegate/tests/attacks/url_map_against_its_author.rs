@@ -1,16 +1,10 @@
 //! What a client puts into a request that a URL map rewrites, redirects or changes: it leads nowhere that the map's author did
 //! not mean, and says nothing that Firegate alone says.
 
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
-
-use firegate_files::configuration::{NamedFiles, parse_with_files};
-use firegate_proxy::FrontDoor;
 use serde_json::Value;
 
-use crate::site::echo;
-use crate::stack::{Call, at, clock, close, door_of};
+use crate::site::door_with_map;
+use crate::stack::{Call, at, close};
 
 const MAP: &str = "\
 name: m
@@ -27,28 +21,9 @@ pathMatchers:
   - { priority: 3, matchRules: [{ prefixMatch: /go }], urlRedirect: { hostRedirect: www.example.com, prefixRedirect: / } }
 ";
 
-struct TheMap;
-
-impl NamedFiles for TheMap {
-    fn read(&self, _: &Path) -> io::Result<String> {
-        Ok(MAP.to_owned())
-    }
-}
-
-async fn door() -> FrontDoor {
-    let clock = clock();
-    let service = echo(&clock).await;
-    let service = service.as_str().trim_end_matches('/');
-    let text = format!(
-        "project: demo-project\nallow: [allUsers]\nurl_map: map.yaml\nbackends: {{ api: '{service}' }}\n"
-    );
-    let configuration = parse_with_files("firegate.yaml", &text, &TheMap).expect("a configuration");
-    door_of(configuration, Arc::new(clock), None)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewritten_path_leads_out_of_no_folder() {
-    let door = door().await;
+    let door = door_with_map(MAP).await;
     for path in [
         "/old../secret",
         "/old..",
@@ -67,7 +42,7 @@ async fn a_rewritten_path_leads_out_of_no_folder() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_leads_to_the_maps_host_alone() {
-    let door = door().await;
+    let door = door_with_map(MAP).await;
     for (path, location) in [
         ("/go/evil.example", "http://www.example.com/evil.example"),
         ("/go//evil.example/x", "http://www.example.com/evil.example/x"),
@@ -83,7 +58,7 @@ async fn a_redirect_leads_to_the_maps_host_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn header_actions_bring_back_nothing_that_was_deleted() {
-    let door = door().await;
+    let door = door_with_map(MAP).await;
     let call = Call::get(&at(&door, "/x"))
         .header("x-firegate-user-id", "root")
         .header("x_firegate_user_id", "root")

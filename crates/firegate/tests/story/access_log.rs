@@ -8,12 +8,15 @@ use axum::body::Body;
 use axum::routing::{any, post};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::Method;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use crate::gate::PATIENCE;
 use crate::stack::binary::Served;
 use crate::stack::{Call, claims, clock, stranger};
 
@@ -147,6 +150,49 @@ async fn an_answer_that_does_not_reach_its_end_says_why() {
     breaks_off.notify_waiters();
     let broken = line(&served, "/endless?broken").await;
     assert!(broken["cut"].as_str().is_some_and(|why| why.contains("broke off")), "{broken}");
+    served.stop();
+}
+
+/// Waits, but not for ever.
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it comes in time")
+}
+
+/// Whatever the client speaks, it can tell the part from the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_takes_longer_than_it_may_is_broken_off_and_says_why() {
+    let service = service(Arc::default()).await;
+    let limited = format!("{{ url: '{service}', timeouts: {{ total: 2s }} }}");
+    let text = open(&service, "").replace(&format!("'{service}'"), &limited);
+    let served = Served::start(&text, "json", "info");
+    let told = async |path: &str| {
+        let line = line(&served, path).await;
+        let told = [&line["cut"], &line["message"], &line["severity"], &line["outcome"]];
+        let why = "the request and its answer took longer than they may in all";
+        assert_eq!(told, [why, "cut short", "WARNING", "permit"], "{line}");
+        let request = &line["httpRequest"];
+        assert_eq!([&request["status"], &request["responseSize"]], [&json!(200), &json!("5")], "{line}");
+    };
+    let mut client = begun(&served, "GET /endless?old HTTP/1.1").await;
+    let mut rest = Vec::new();
+    in_time(client.read_to_end(&mut rest)).await.expect("an end");
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it has no last chunk: {:?}", String::from_utf8_lossy(&rest));
+    told("/endless?old").await;
+
+    let stream = TokioIo::new(TcpStream::connect(served.address).await.expect("a connection"));
+    let handshake = hyper::client::conn::http2::handshake::<_, _, Empty<Bytes>>;
+    let (mut client, connection) = handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let request = |path: &str| {
+        let url = served.url.join(path).expect("a path");
+        Request::get(url.as_str()).body(Empty::new()).expect("a request")
+    };
+    let mut answer = client.send_request(request("/endless?new")).await.expect("an answer").into_body();
+    let first = answer.frame().await.expect("a piece").expect("of the answer").into_data();
+    assert_eq!(first.expect("data").as_ref(), b"first");
+    in_time(answer.frame()).await.expect("more than the end").expect_err("it is broken off");
+    assert!(client.send_request(request("/")).await.is_ok(), "the stream alone is reset");
+    told("/endless?new").await;
     served.stop();
 }
 

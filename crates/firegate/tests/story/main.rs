@@ -39,6 +39,7 @@ mod redis_server;
 mod refused_by_whom;
 mod reloading;
 mod requests;
+mod retrying;
 mod revocation;
 #[cfg(unix)]
 mod security_policy;

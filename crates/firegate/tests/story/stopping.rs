@@ -1,6 +1,12 @@
 //! A stop: what is under way is finished, and what holds nothing up is not waited for.
 
+#[cfg(unix)]
+use std::fs::File;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,8 +22,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
+#[cfg(unix)]
+use crate::gate::PATIENCE;
 use crate::metrics::serve;
 use crate::stack::authority::Authority;
+#[cfg(unix)]
+use crate::stack::binary::Served;
 use crate::stack::{Call, at, claims, clock, close, door, stranger};
 use crate::tls::{door_of, encrypted};
 
@@ -46,6 +56,72 @@ async fn a_tls_handshake_that_nobody_goes_on_with_does_not_hold_a_stop() {
     drop(encrypted(&authority, &door, "one.example", &["http/1.1"]).await);
     tokio::time::timeout(AT_ONCE, close(door)).await.expect("it stops");
     drop(silent);
+}
+
+/// Has a pipe in the place of a file.
+#[cfg(unix)]
+fn put_pipe_at(file: &str) {
+    std::fs::remove_file(file).expect("it was there");
+    assert!(Command::new("mkfifo").arg(file).status().expect("mkfifo runs").success());
+}
+
+/// Waits until somebody reads a pipe, which goes on until what is returned is dropped.
+#[cfg(unix)]
+async fn read_by_somebody(pipe: String) -> File {
+    let (opened, reading) = oneshot::channel();
+    // Whoever opens it to write waits for somebody who reads.
+    std::thread::spawn(move || opened.send(File::options().write(true).open(pipe)));
+    let reading = tokio::time::timeout(PATIENCE, reading).await.expect("it is looked at");
+    reading.expect("a thread").expect("a pipe")
+}
+
+/// A pipe that nobody writes to stands for a disk that does not answer.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_certificates_that_hangs_does_not_hold_a_stop() {
+    // Whoever looks at it by itself every few seconds hangs, or whoever does so for a SIGHUP.
+    for signal in [None, Some("HUP")] {
+        let authority = Authority::new();
+        authority.issue("one", &["one.example"]);
+        let [file, pipe] = ["firegate.yaml", "one.pem"].map(|name| authority.file(name));
+        let setting = authority.setting(&["one"]);
+        let backend = "{ api: 'http://127.0.0.1:9' }";
+        let text = format!("project: demo-project\nbackends: {backend}\nallow: [allUsers]\n{setting}");
+        std::fs::write(&file, text).expect("a file");
+        let arguments = ["--listen", "127.0.0.1:0", "-c", &file];
+        let served = Served::start_in(Path::new(&file).parent().expect("a folder"), &arguments);
+        put_pipe_at(&pipe);
+        if let Some(signal) = signal {
+            served.signal(signal);
+        }
+        let _never_written = read_by_somebody(pipe).await;
+        served.signal("TERM");
+        let ended = tokio::task::spawn_blocking(move || served.end());
+        let ended = tokio::time::timeout(AT_ONCE, ended).await.unwrap_or_else(|_| panic!("{signal:?}"));
+        assert!(ended.expect("it ends").success(), "{signal:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_hangs_at_the_start_does_not_hold_a_stop() {
+    let authority = Authority::new();
+    authority.issue("one", &["one.example"]);
+    let [file, pipe] = ["firegate.yaml", "one.pem"].map(|name| authority.file(name));
+    let setting = authority.setting(&["one"]);
+    let backend = "{ api: 'http://127.0.0.1:9' }";
+    let text = format!("project: demo-project\nbackends: {backend}\nallow: [allUsers]\n{setting}");
+    std::fs::write(&file, text).expect("a file");
+    put_pipe_at(&pipe);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "-c", &file]).env_clear();
+    let mut process = command.spawn().expect("the binary runs");
+    let _never_written = read_by_somebody(pipe).await;
+    let number = process.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &number]).status().expect("kill runs").success());
+    let ended = tokio::task::spawn_blocking(move || process.wait().expect("it ends"));
+    let ended = tokio::time::timeout(AT_ONCE, ended).await.expect("it stops");
+    assert!(ended.expect("it ends").success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::routing::any;
@@ -33,7 +32,7 @@ impl NamedFiles for TheFile {
 }
 
 /// A configuration with two services that show what they got, both open to everyone.
-fn configuration(map: &str, services: [&str; 2]) -> Configuration {
+pub(crate) fn configuration(map: &str, services: [&str; 2]) -> Configuration {
     let [web, api] = services;
     let text = format!(
         "project: demo-project\nallow: [allUsers]\nurl_map: map.yaml\ncors: {{ origins: ['https://usual.example'] }}\n\
@@ -162,41 +161,6 @@ async fn a_map_of_which_a_test_fails_is_not_put_in_force() {
     let started = FrontDoor::start(options(configuration, Arc::new(clock()), None));
     let Err(StartError::UrlMapTests(text)) = started else { panic!("it starts") };
     assert!(text.contains("map.yaml:4: expected the service `api`, and it goes to web"), "{text}");
-}
-
-/// A service that fails as often as it is told before it answers, and says how often it was asked.
-async fn failing(failures: usize, status: u16) -> (String, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
-    let answer = move || {
-        let number = counted.fetch_add(1, Ordering::SeqCst);
-        let status = if number < failures { status } else { 200 };
-        async move { StatusCode::from_u16(status).expect("a status") }
-    };
-    (serve(Router::new().fallback(any(answer))).await, asked)
-}
-
-#[tokio::test]
-async fn requests_are_tried_again_as_the_map_says_and_no_oftener() {
-    let policy = |retries: u32, condition: &str| {
-        format!(
-            "defaultRouteAction: {{retryPolicy: {{numRetries: {retries}, retryConditions: [{condition}]}}}}\n"
-        )
-    };
-    for (failures, status, map, body, expected, times) in [
-        (2, 503, policy(2, "gateway-error"), "", 200, 3),
-        (2, 503, policy(1, "gateway-error"), "", 503, 2),
-        (1, 500, policy(2, "gateway-error"), "", 500, 1),
-        (1, 409, policy(2, "retriable-4xx"), "", 200, 2),
-        (1, 503, policy(2, "5xx"), "body", 503, 1),
-        (1, 503, String::new(), "", 503, 1),
-    ] {
-        let (web, asked) = failing(failures, status).await;
-        let door = door_of(configuration(&map, [&web, &web]), Arc::new(clock()), None);
-        let answer = Call::new(Method::POST, &at(&door, "/")).body(body).send().await;
-        assert_eq!((answer.status.as_u16(), asked.load(Ordering::SeqCst)), (expected, times), "{map} {body}");
-        close(door).await;
-    }
 }
 
 #[tokio::test]

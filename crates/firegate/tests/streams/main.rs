@@ -5,6 +5,7 @@
 #[path = "../stack/mod.rs"]
 mod stack;
 
+mod broken_off;
 mod event_stream;
 mod grpc;
 mod grpc_web;

@@ -76,9 +76,20 @@ impl Site {
 
     /// Sends a head, to which the host and a token of so many seconds are added, and returns the connection.
     pub(crate) async fn send(&self, first_line: &str, fields: &str, seconds: i64) -> TcpStream {
+        self.send_by("HTTP/1.1", first_line, fields, seconds).await
+    }
+
+    /// The same by another version of HTTP.
+    pub(crate) async fn send_by(
+        &self,
+        version: &str,
+        first_line: &str,
+        fields: &str,
+        seconds: i64,
+    ) -> TcpStream {
         let mut stream = self.connect().await;
         let head = format!(
-            "{first_line} HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer {}\r\n{fields}\r\n",
+            "{first_line} {version}\r\nHost: door\r\nAuthorization: Bearer {}\r\n{fields}\r\n",
             self.token(seconds)
         );
         stream.write_all(head.as_bytes()).await.expect("it is sent");

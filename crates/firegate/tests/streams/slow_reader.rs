@@ -1,10 +1,11 @@
 //! Clients that read slowly, or not at all: what the service sends is held back, and nobody outlives a bound by not looking.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Request;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::site::{Site, empty, in_time, listen, read_head};
@@ -65,6 +66,19 @@ async fn over_http_1_a_client_that_never_reads_does_not_outlive_its_lease() {
     let client = site.send("GET /big", "", 3).await;
     service.is_let_go().await;
     drop(client);
+    site.close().await;
+}
+
+/// When it looks again, it can tell that what it finds is not the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_1_0_the_connection_of_a_client_that_never_reads_is_reset() {
+    let mut service = Endless::serve().await;
+    let site = Site::open(&service.url, "user_token: drop").await;
+    let mut client = site.send_by("HTTP/1.0", "GET /big", "", 3).await;
+    service.is_let_go().await;
+    let mut read = Vec::new();
+    let end = in_time(client.read_to_end(&mut read)).await.map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset), "{} bytes", read.len());
     site.close().await;
 }
 

@@ -27,6 +27,7 @@ const NOT_SWITCHED: u8 = 3;
 pub(crate) struct Signals {
     violation: OnceLock<Violation>,
     between_requests: AtomicBool,
+    ends_with_answer: AtomicBool,
     switch: AtomicU8,
     waiting: AtomicWaker,
 }
@@ -46,6 +47,17 @@ impl Signals {
         let mut values = request.headers().get_all(UPGRADE).iter();
         // HTTP/1.0 has no upgrades, and the scanner knows: an answer that it does not wait for would count for the next one.
         request.version() == Version::HTTP_11 && values.any(|value| names_web_socket(value.as_bytes()))
+    }
+
+    /// The service: takes note of a request that is about to be answered.
+    pub(crate) fn begin_answer<B>(&self, request: &Request<B>) {
+        self.ends_with_answer.store(request.version() == Version::HTTP_10, Ordering::Relaxed);
+    }
+
+    /// Whoever drives the connection: whether its client may take the end of it for the end of the answer, as HTTP/1.0 does,
+    /// which has no chunks (RFC 9112, section 6.3).
+    pub(crate) fn ends_with_answer(&self) -> bool {
+        self.ends_with_answer.load(Ordering::Relaxed)
     }
 
     /// The service: the request is answered.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::{ConnectionStreams, OpenStreams};
+use crate::connection::Resettable;
 use crate::limits::CLIENT_WRITE_STALL_TIMEOUT;
 
 /// What shows that somebody uses a connection.
@@ -268,6 +269,12 @@ impl<I> WatchedWrites<I> {
         }
         connection.is_flushing.store(flushed.is_pending(), Ordering::Relaxed);
         flushed
+    }
+}
+
+impl<I: Resettable> Resettable for WatchedWrites<I> {
+    fn reset_when_dropped(&self) {
+        self.inner.reset_when_dropped();
     }
 }
 

@@ -37,6 +37,7 @@ impl Passage {
             ConnectErrorKind::NoWebSockets => Code::UpstreamWithoutWebSockets,
             ConnectErrorKind::NoRoomForWebSockets => Code::UpstreamOverloaded,
             ConnectErrorKind::OutOfDescriptors => Code::Overloaded,
+            ConnectErrorKind::Panicked => Code::Internal,
         };
         let is_endpoints = error.kind.is_endpoints();
         if is_endpoints {

@@ -1,12 +1,7 @@
 //! Requests whose bodies come late, or not to their end, and what that says of the service.
 
-use std::convert::Infallible;
-
 use futures_util::Stream;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep};
 
 use super::*;
@@ -18,37 +13,15 @@ const PATIENT: &str = "timeouts: { response_headers: 1s }";
 /// Much longer, and shorter than the time between two pings.
 const LONG: Duration = Duration::from_secs(8);
 
+/// How many streams the services allow, which is more than any test has.
+const STREAMS_MAX: u32 = 100;
+
 /// How both versions are configured.
 const PROTOCOLS: [&str; 2] = ["http1", "h2c"];
 
-/// A service that speaks both versions.
-async fn service<S, F>(answer: S) -> Origin
-where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
-    Origin::start(move |stream, _| {
-        let answer = answer.clone();
-        async move {
-            let service = service_fn(move |request| {
-                let answer = answer(request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let mut preface = [0; 3];
-            stream.peek(&mut preface).await.expect("a request");
-            let io = TokioIo::new(stream);
-            let _ = match &preface {
-                b"PRI" => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
-                _ => http1::Builder::new().serve_connection(io, service).await,
-            };
-        }
-    })
-    .await
-}
-
 /// A service that says hello when it has the whole request, and nothing when it breaks off.
 async fn reader() -> Origin {
-    service(|request| async move {
+    Origin::answering(STREAMS_MAX, |request| async move {
         if request.into_body().collect().await.is_err() {
             return std::future::pending().await;
         }
@@ -142,7 +115,7 @@ async fn a_service_is_not_late_while_the_client_is_silent() {
 async fn a_service_that_has_the_whole_request_or_does_not_read_it_is_late() {
     let _still = Still::stand();
     for protocol in PROTOCOLS {
-        let origin = service(|request| async move {
+        let origin = Origin::answering(STREAMS_MAX, |request| async move {
             let _unread = request;
             std::future::pending().await
         })
@@ -193,7 +166,7 @@ async fn an_answer_that_ends_with_its_client_is_no_failure_of_the_service() {
         let echo = |request: Request<Incoming>| async move {
             Response::new(request.into_body().map_err(BodyError::from).boxed_unsync())
         };
-        let origin = service(echo).await;
+        let origin = Origin::answering(STREAMS_MAX, echo).await;
         let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
         let (leave, told) = tokio::sync::oneshot::channel();
         let leaves = async {

@@ -164,6 +164,29 @@ async fn what_tends_an_endpoint_is_run_again_after_a_panic() {
     assert_eq!(panics.count(), 1);
 }
 
+/// Nobody's time-out is so long: with this one every attempt to connect panics.
+#[tokio::test]
+async fn a_panic_of_what_connects_for_many_is_a_fault_of_our_own_for_each_and_counted_once() {
+    const REQUESTS: usize = 8;
+    let text = "project: demo-project\nallow: [allUsers]\nbackends: { api: { url: 'http://127.0.0.1:9', protocol: h2c } }\n";
+    let mut configuration = configuration::parse("firegate.yaml", text).expect("a configuration");
+    for backend in configuration.backends.values_mut() {
+        backend.timeouts.connect = Duration::MAX;
+    }
+    let (names, panics) = (Names::default(), Arc::new(Panics::default()));
+    let upstreams = upstreams(names.clone(), Arc::clone(&panics), 1);
+    let upstream = upstreams.open(&Snapshot::compile(&configuration).backends[0]).expect("a way");
+    let site = Site { upstreams, upstream, names };
+    for expected in 1..=2 {
+        let requests = futures_util::future::join_all((0..REQUESTS).map(|_| site.get()));
+        for outcome in tokio::time::timeout(PATIENCE, requests).await.expect("nobody waits for ever") {
+            assert_eq!(code(outcome), Code::Internal);
+        }
+        assert_eq!(panics.count(), expected, "who comes later tries again");
+    }
+    assert_eq!(site.figures()[0].failures, 0, "it is none of the service's");
+}
+
 #[tokio::test]
 async fn an_endpoint_that_fails_its_checks_gets_no_requests_until_one_succeeds() {
     let (well, is_well) = watch::channel(false);

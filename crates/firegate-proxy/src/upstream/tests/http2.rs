@@ -2,7 +2,6 @@ use std::convert::Infallible;
 
 use http::header::{CONNECTION, HOST, TE};
 use http_body_util::StreamBody;
-use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -10,28 +9,6 @@ use tokio::sync::{Barrier, watch};
 
 use super::*;
 use crate::limits::{UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX};
-
-/// A service that speaks HTTP/2 with prior knowledge, and allows so many streams.
-async fn origin<S, F>(streams_max: u32, answer: S) -> Origin
-where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
-    Origin::start(move |stream, _| {
-        let answer = answer.clone();
-        async move {
-            let service = service_fn(move |request| {
-                let answer = answer(request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let _ = http2::Builder::new(TokioExecutor::new())
-                .max_concurrent_streams(streams_max)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        }
-    })
-    .await
-}
 
 fn site(origin: &Origin) -> Site {
     Site::new(&format!("url: '{}', protocol: h2c", origin.url()))
@@ -41,7 +18,7 @@ fn site(origin: &Origin) -> Site {
 async fn requests_share_a_connection() {
     const REQUESTS: usize = 50;
     let barrier = Arc::new(Barrier::new(REQUESTS));
-    let origin = origin(100, move |_| {
+    let origin = Origin::answering(100, move |_| {
         let barrier = Arc::clone(&barrier);
         async move {
             // Nobody is answered before all have come.
@@ -63,7 +40,7 @@ async fn requests_share_a_connection() {
 #[tokio::test]
 async fn when_a_connection_has_all_the_streams_it_may_another_one_is_made() {
     let (go, told) = watch::channel(false);
-    let origin = origin(2, move |_| {
+    let origin = Origin::answering(2, move |_| {
         let mut told = told.clone();
         async move {
             told.wait_for(|told| *told).await.expect("the test goes on");
@@ -95,7 +72,7 @@ async fn when_a_connection_has_all_the_streams_it_may_another_one_is_made() {
 /// As gRPC has it: trailers both ways, and the headers of an HTTP/1 connection go no further.
 #[tokio::test]
 async fn trailers_pass_and_the_head_is_http2s_own() {
-    let origin = origin(100, |request: Request<Incoming>| async move {
+    let origin = Origin::answering(100, |request: Request<Incoming>| async move {
         assert_eq!(request.uri().authority().map(http::uri::Authority::as_str), Some("service.example"));
         assert_eq!(request.uri().path_and_query().map(http::uri::PathAndQuery::as_str), Some("/a?b=c"));
         assert_eq!(request.headers().get(TE).map(http::HeaderValue::as_bytes), Some(&b"trailers"[..]));
@@ -123,7 +100,7 @@ async fn trailers_pass_and_the_head_is_http2s_own() {
 /// Messages of a stream go back and forth, each after the other.
 #[tokio::test]
 async fn a_stream_goes_both_ways_at_once() {
-    let origin = origin(100, |request: Request<Incoming>| async move {
+    let origin = Origin::answering(100, |request: Request<Incoming>| async move {
         Response::new(request.into_body().map_err(crate::stream::BodyError::from).boxed_unsync())
     })
     .await;

@@ -5,9 +5,11 @@ mod endpoints;
 mod expectations;
 mod http1;
 mod http2;
+mod kept;
 mod tls;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +24,10 @@ use firegate_google::http::Roots;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Incoming;
+use hyper::server::conn;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -174,6 +180,7 @@ fn streamed(pieces: impl IntoIterator<Item = Bytes, IntoIter: Send + 'static>) -
 struct Origin {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
 }
 
 impl Origin {
@@ -185,14 +192,20 @@ impl Origin {
     {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let connections = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&connections);
+        let [connections, ended] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let counts = [&connections, &ended].map(Arc::clone);
         tokio::spawn(async move {
+            let [connections, ended] = counts;
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, count.fetch_add(1, Ordering::Relaxed)));
+                let served = serve(stream, connections.fetch_add(1, Ordering::Relaxed));
+                let ended = Arc::clone(&ended);
+                tokio::spawn(async move {
+                    served.await;
+                    ended.fetch_add(1, Ordering::Relaxed);
+                });
             }
         });
-        Self { address, connections }
+        Self { address, connections, ended }
     }
 
     /// Answers every request with this text.
@@ -205,12 +218,45 @@ impl Origin {
         .await
     }
 
+    /// Speaks HTTP/1, and HTTP/2 with prior knowledge, of which it allows so many streams on a connection.
+    async fn answering<S, F>(streams_max: u32, answer: S) -> Self
+    where
+        S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        Self::start(move |stream, _| {
+            let answer = answer.clone();
+            async move {
+                let service = service_fn(move |request| {
+                    let answer = answer(request);
+                    async move { Ok::<_, Infallible>(answer.await) }
+                });
+                let mut preface = [0; 3];
+                stream.peek(&mut preface).await.expect("a request");
+                let io = TokioIo::new(stream);
+                let _ = match &preface {
+                    b"PRI" => {
+                        let mut builder = conn::http2::Builder::new(TokioExecutor::new());
+                        builder.max_concurrent_streams(streams_max).serve_connection(io, service).await
+                    }
+                    _ => conn::http1::Builder::new().serve_connection(io, service).await,
+                };
+            }
+        })
+        .await
+    }
+
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many of them are open.
+    fn open_connections(&self) -> usize {
+        self.connections() - self.ended.load(Ordering::Relaxed)
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use firegate_core::time::SharedClock;
+use firegate_files::configuration::Configuration;
 use firegate_files::diagnostic::Style;
 use firegate_google::credentials::Environment as Credentials;
 use firegate_google::http::Roots;
@@ -66,7 +67,6 @@ pub fn run(
     if !configuration.warnings.is_empty() {
         eprint!("{}", configuration.warnings.render(style()));
     }
-    let port = environment.port.unwrap_or(PORT_DEFAULT);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Whoever reads that it listens may ask it to stop.
     let mut requests = runtime.block_on(async { StopRequests::listen() })?;
@@ -75,29 +75,20 @@ pub fn run(
         home: environment.home.clone(),
         app_data: None,
     };
-    // Before the files of keys are read: what changes after that is noticed.
-    let reloading = runtime.block_on(Reloading::new(origin, credentials.files(), named_files))?;
-    let mut door = FrontDoor::start(FrontDoorOptions {
-        listen: [arguments.listen, configuration.listen.clone()]
-            .into_iter()
-            .find(|addresses| !addresses.is_empty())
-            .unwrap_or_else(|| vec![(Ipv4Addr::UNSPECIFIED, port).into()]),
-        inherited: InheritedSockets::of(environment.inherited_sockets)?,
-        on_cloud_run: environment.on_cloud_run,
-        application_credentials: environment.application_credentials.clone(),
-        home: environment.home.clone(),
-        lookup_bearer: None,
-        // There the disk is memory, and gone with the instance.
-        keeps_data: !environment.on_cloud_run,
-        log: log.clone(),
-        roots: Roots::Platform,
-        is_local: false,
-        drain_timeout: DRAIN_TIMEOUT,
-        client_idle_timeout: CLIENT_IDLE_TIMEOUT,
-        workers: None,
-        clock,
-        configuration,
-    })?;
+    let options = options(arguments.listen, environment, configuration, clock, log)?;
+    let starting = async {
+        // Before the files of keys are read: what changes after that is noticed.
+        let reloading = Reloading::new(origin, credentials.files(), named_files).await?;
+        let door = tokio::task::spawn_blocking(move || FrontDoor::start(options)).await??;
+        anyhow::Ok((reloading, door))
+    };
+    // A disk may take its time, and whoever asks for a stop meanwhile does not wait for it.
+    let started = runtime.block_on(async { requests.unless_asked(starting).await });
+    let Some(started) = started else {
+        runtime.shutdown_background();
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (reloading, mut door) = started?;
     if let Some(address) = door.admin_address() {
         tracing::info!(%address, "the metrics are told");
     }
@@ -114,6 +105,38 @@ pub fn run(
     // Whoever asked twice does not wait for what is still stopping.
     runtime.shutdown_background();
     Ok(ended)
+}
+
+/// What the front door is started with.
+fn options(
+    listen: Vec<SocketAddr>,
+    environment: Environment,
+    configuration: Configuration,
+    clock: SharedClock,
+    log: &LogQueue,
+) -> anyhow::Result<FrontDoorOptions> {
+    let port = environment.port.unwrap_or(PORT_DEFAULT);
+    Ok(FrontDoorOptions {
+        listen: [listen, configuration.listen.clone()]
+            .into_iter()
+            .find(|addresses| !addresses.is_empty())
+            .unwrap_or_else(|| vec![(Ipv4Addr::UNSPECIFIED, port).into()]),
+        inherited: InheritedSockets::of(environment.inherited_sockets)?,
+        on_cloud_run: environment.on_cloud_run,
+        application_credentials: environment.application_credentials,
+        home: environment.home,
+        lookup_bearer: None,
+        // There the disk is memory, and gone with the instance.
+        keeps_data: !environment.on_cloud_run,
+        log: log.clone(),
+        roots: Roots::Platform,
+        is_local: false,
+        drain_timeout: DRAIN_TIMEOUT,
+        client_idle_timeout: CLIENT_IDLE_TIMEOUT,
+        workers: None,
+        clock,
+        configuration,
+    })
 }
 
 fn style() -> Style {

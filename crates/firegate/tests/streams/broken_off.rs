@@ -1,0 +1,94 @@
+//! Answers that break off half-way: the client can tell the part from the whole, whichever version of HTTP it speaks.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use firegate_core::time::ShiftedClock;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use crate::site::{Site, in_time, listen, read_head};
+use crate::stack::authority::{Authority, VERSIONS, connect};
+use crate::stack::door;
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// A service that answers with this when it has a request, and goes away when it is told to.
+async fn service(answer: String) -> (String, oneshot::Sender<()>) {
+    let (listener, url) = listen().await;
+    let (leave, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        read_head(&mut stream).await;
+        stream.write_all(answer.as_bytes()).await.expect("it is sent");
+        told.await.expect("the test goes on");
+    });
+    (url, leave)
+}
+
+/// Reads until this has come.
+async fn read_up_to(stream: &mut (impl AsyncRead + Unpin), part: &str) -> Vec<u8> {
+    let mut read = Vec::new();
+    while !read.ends_with(part.as_bytes()) {
+        let count = in_time(stream.read_buf(&mut read)).await.expect("more of it");
+        assert_ne!(count, 0, "{:?}", String::from_utf8_lossy(&read));
+    }
+    read
+}
+
+/// What comes after `part` of an answer of which the service sends no more, and how the connection ends.
+async fn after(part: &str, version: &str, chunks: &str) -> (Vec<u8>, Result<(), ErrorKind>) {
+    let (url, leave) = service(format!("{HEAD}{chunks}")).await;
+    let site = Site::open(&url, "user_token: drop").await;
+    let mut client = site.send_by(version, "GET /a", "", 3000).await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with(&format!("{version} 200 ")), "{head}");
+    read_up_to(&mut client, part).await;
+    leave.send(()).expect("the service waits");
+    let mut rest = Vec::new();
+    let end = in_time(client.read_to_end(&mut rest)).await.map(drop).map_err(|error| error.kind());
+    site.close().await;
+    (rest, end)
+}
+
+/// HTTP/1.0 knows no chunks: the end of the connection is the end of the answer, unless it is a reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_of_a_client_that_takes_its_end_for_the_answers_is_reset() {
+    let part = after("first", "HTTP/1.0", "5\r\nfirst\r\n").await;
+    assert_eq!(part, (Vec::new(), Err(ErrorKind::ConnectionReset)));
+}
+
+/// It is larger than what the client has taken when the connection is closed, of which a reset would leave nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_answer_ends_with_its_connection_and_nothing_of_it_is_lost() {
+    let body = "x".repeat(1 << 20);
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let (read, end) = after("", "HTTP/1.0", &chunks).await;
+    assert_eq!((read.len(), end), (body.len(), Ok(())));
+}
+
+/// Not every client minds that TLS was not ended in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_by_tls_is_reset_too() {
+    let authority = Authority::new();
+    authority.issue("one", &["one.example"]);
+    let (url, leave) = service(format!("{HEAD}5\r\nfirst\r\n")).await;
+    let certificates = authority.setting(&["one"]);
+    let by_tls = |text: &str, clock: &ShiftedClock| door(&format!("{text}{certificates}"), clock);
+    let site = Site::open_by(&url, "user_token: drop", by_tls).await;
+    let config = Arc::new(authority.client(&["http/1.1"], VERSIONS));
+    let mut client = connect(config, site.door.address(), "one.example").await.expect("a handshake");
+    let head = format!("GET /a HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", site.token(3000));
+    client.write_all(head.as_bytes()).await.expect("it is sent");
+    read_up_to(&mut client, "first").await;
+    leave.send(()).expect("the service waits");
+    let end = in_time(client.read_to_end(&mut Vec::new())).await.map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_chunks_ends_without_the_last_one() {
+    let part = after("first\r\n", "HTTP/1.1", "5\r\nfirst\r\n").await;
+    assert_eq!(part, (Vec::new(), Ok(())));
+}
