@@ -172,6 +172,11 @@ impl RequestRecord {
         self.route = route;
     }
 
+    /// The request's path leads elsewhere, to no backend.
+    pub(crate) fn redirected(&mut self, route: Route) {
+        self.route = route;
+    }
+
     /// The request is about this backend, without being sent there.
     pub(crate) fn is_for(&mut self, backend: &Arc<Backend>) {
         self.backend = Some(Arc::clone(backend));
