@@ -185,6 +185,11 @@ impl Decisions {
         Route { row: self.routes.row(route, NO_BACKEND), ..Route::NONE }
     }
 
+    /// What the route is called by which a request is counted.
+    pub(crate) fn route_name(&self, route: Route) -> Option<&str> {
+        self.routes.name(route.row?)
+    }
+
     /// Counts how a request ended.
     pub(crate) fn count(&self, ending: Ending, route: Route) {
         let count = self.counts(route).and_then(|counts| counts.endings.get(ending.place()));

@@ -130,6 +130,11 @@ impl RouteCounters {
         }
     }
 
+    /// What the route of a row is called.
+    pub(super) fn name(&self, row: usize) -> Option<&str> {
+        self.rows.get(row).map(|row| row.route.as_str())
+    }
+
     /// Counts how a request ended.
     pub(super) fn count(&self, row: usize, ending: Ending) {
         if let Some(count) = self.rows.get(row).and_then(|row| row.counter(ending)) {

@@ -316,6 +316,7 @@ impl RequestRecord {
             trace: self.trace.as_ref(),
             project: &self.policy.project,
             backend: self.backend.as_ref().map_or("", |backend| backend.name.as_str()),
+            route: self.decisions.route_name(self.route),
             outcome: ending.outcome(),
             refusal: self.refusal.as_ref(),
             screened: self.screened.as_ref(),

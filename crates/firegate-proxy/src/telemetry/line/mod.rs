@@ -51,6 +51,8 @@ pub(crate) struct AccessLine<'a> {
     pub(crate) project: &'a str,
     /// The backend's name, empty if the request had none.
     pub(crate) backend: &'a str,
+    /// The route's name, as the metrics call it.
+    pub(crate) route: Option<&'a str>,
     /// Where the service was asked, the last time.
     pub(crate) endpoint: Option<&'a str>,
     /// How it ended, as the metrics call it.

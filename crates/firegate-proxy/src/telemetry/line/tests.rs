@@ -34,6 +34,7 @@ fn well() -> AccessLine<'static> {
         trace: None,
         project: "my-project",
         backend: "api",
+        route: Some("/items"),
         outcome: "permit",
         refusal: None,
         screened: None,
@@ -82,7 +83,7 @@ fn cloud_logging_gets_its_own_form() {
         },
         "logging.googleapis.com/trace": "projects/my-project/traces/0af7651916cd43dd8448eb211c80319c",
         "logging.googleapis.com/spanId": "0000000000000001", "logging.googleapis.com/trace_sampled": true,
-        "request_id": "6f0c", "outcome": "permit", "backend": "api", "code": "ROUTE_NOT_FOUND", "stage": "route",
+        "request_id": "6f0c", "outcome": "permit", "backend": "api", "route": "/items", "code": "ROUTE_NOT_FOUND", "stage": "route",
         "evidence": Reason::RouteNotFound.to_string(), "hint": Code::RouteNotFound.entry().fix,
         "user_id": "eve", "attempts": 1, "endpoint": "https://api.example", "upstream_latency": "0.001000s", "cut": "the client left before the end",
     });
@@ -96,10 +97,10 @@ fn a_person_gets_what_happened_first() {
     assert_eq!(
         written(TEXT, &line),
         "2026-11-28T20:00:00.123456Z  INFO 200 GET https://door.example/items?page=2 1.234ms 512B from 203.0.113.9 \
-         backend=api request_id=6f0c"
+         backend=api route=\"/items\" request_id=6f0c"
     );
     let refusal = Refusal::of(&denial(Reason::RouteNotFound, Stage::Route));
-    let line = AccessLine { status: 404, backend: "", refusal: Some(&refusal), ..well() };
+    let line = AccessLine { status: 404, backend: "", route: None, refusal: Some(&refusal), ..well() };
     let text = written(TEXT, &line);
     let start = "2026-11-28T20:00:00.123456Z  INFO refused 404 GET https://door.example/items?page=2 ";
     assert!(
@@ -161,14 +162,15 @@ proptest! {
         let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), is_fault: false, is_observed: false };
         let line = AccessLine {
             method: &word, host: &bytes, target: &bytes, user_agent: Some(&bytes), referer: Some(word.as_bytes()),
-            refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), ..well()
+            refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), route: Some(&word), ..well()
         };
         let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
         prop_assert_eq!(found["user_id"].as_str(), Some(word.as_str()));
+        prop_assert_eq!(found["route"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["evidence"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["httpRequest"]["userAgent"].as_str(), Some(&*String::from_utf8_lossy(&bytes)));
         let names = found.as_object().expect("an object").len();
-        prop_assert_eq!(names, 16, "{}", found);
+        prop_assert_eq!(names, 17, "{}", found);
         written(TEXT, &line);
     }
 }
