@@ -1,6 +1,16 @@
+use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
+use firegate_core::decision::{Decision, Outcome, Step, World};
+use firegate_core::facts::RequestFacts;
+use firegate_core::identity::{KeyRing, NoKnownAccounts};
+use firegate_core::limiter::NoCounters;
+use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
+use firegate_core::snapshot::Snapshot;
+use firegate_core::time::UnixTime;
+use firegate_files::configuration::{NamedFiles, parse_with_files};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -89,6 +99,62 @@ fn cloud_logging_gets_its_own_form() {
     });
     assert_eq!(found, expected);
     assert_eq!(found.to_string(), expected.to_string(), "in this order");
+}
+
+struct ThePolicy;
+
+impl NamedFiles for ThePolicy {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        let everyone = "{ versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }";
+        let unknown = "{ expr: { expression: \"evaluateThreatIntelligence('iplist-tor-exit-nodes')\" } }";
+        Ok(format!(
+            "name: edge\nrules:\n- {{ priority: 1, preview: true, action: deny(403), match: {everyone} }}\n\
+             - {{ priority: 2, action: deny(403), match: {unknown} }}\n\
+             - {{ priority: 2147483647, action: deny(403), match: {everyone} }}\n"
+        ))
+    }
+}
+
+/// What a policy says of a request that it refuses, after a rule in preview, and one that asks for what is not known.
+fn screened() -> Screened {
+    let text = "project: demo-project\nallow: [allUsers]\n\
+                backends: { api: { url: 'https://api.example', security_policy: armor.yaml } }\n";
+    let configuration = parse_with_files("firegate.yaml", text, &ThePolicy);
+    let snapshot = Snapshot::compile(&configuration.unwrap_or_else(|found| panic!("{found}")));
+    let (headers, keys) = (http::HeaderMap::new(), KeyRing::default());
+    let facts = RequestFacts::of(&http::Method::GET, NormalPath::parse("/").expect("a path"), &headers);
+    let world = World {
+        snapshot: &snapshot,
+        keys: &keys,
+        accounts: &NoKnownAccounts,
+        counters: &NoCounters,
+        now: UnixTime::from_seconds(0),
+    };
+    let Step::Done(Outcome::Denial(_)) = Decision::start(&facts, &world) else { panic!("it is not refused") };
+    facts.screened.get().map(|screened| (**screened).clone()).expect("a policy that looked at it")
+}
+
+/// Whoever searches a log asks the page what there is.
+#[test]
+fn the_page_tells_of_every_member() {
+    const PAGE: &str = include_str!("../../../../../docs/logs.md");
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect::<Vec<_>>();
+    let (refusal, screened) = (Refusal::of(&denial(Reason::RouteNotFound, Stage::Route)), screened());
+    let line = AccessLine {
+        refusal: Some(&refusal),
+        screened: Some(&screened),
+        user_id: Some("eve"),
+        cut: Some("the client left before the end"),
+        ..well()
+    };
+    let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
+    let members = found.as_object().expect("an object");
+    assert!(members.contains_key("rulesNotEvaluated"), "{found}");
+    for name in members.keys() {
+        // The line of a process has a time too.
+        assert!(told.contains(&name.as_str()) || name == "time", "`{name}` is not in docs/logs.md");
+    }
 }
 
 #[test]
