@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::door::denial;
+use crate::door::{denial, fault};
 use crate::limits::LOG_FIELD_BYTES_MAX;
 
 const JSON: LogForm = LogForm::Json;
@@ -176,6 +176,27 @@ fn a_person_gets_what_happened_first() {
     let mut coloured = Vec::new();
     write(LogForm::Text { coloured: true }, &line, &mut coloured);
     assert!(String::from_utf8_lossy(&coloured).contains("\u{1b}[32m INFO\u{1b}[0m refused 404"));
+}
+
+#[test]
+fn no_token_is_in_the_evidence_either() {
+    let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJldmUifQ.c2lnbmF0dXJl-_";
+    let answer = || format!("invalid_grant: {token} has expired");
+    let federated = Reason::FederationRefused { answer: answer() };
+    for refused in [
+        denial(Reason::TokenKeyUnknown { key_id: token.to_owned() }, Stage::Identity),
+        denial(federated, Stage::Credential),
+        fault(Code::CredentialUnavailable, Stage::Credential, answer()),
+    ] {
+        let refusal = Refusal::of(&refused);
+        let line = AccessLine { refusal: Some(&refusal), ..well() };
+        for form in [JSON, TEXT] {
+            let text = written(form, &line);
+            assert!(text.contains("[concealed]") && !text.contains("eyJ"), "{text}");
+        }
+    }
+    let plain = Reason::TokenKeyUnknown { key_id: "eyJ1".to_owned() };
+    assert!(Refusal::of(&denial(plain, Stage::Identity)).evidence.contains("\"eyJ1\""));
 }
 
 #[test]
