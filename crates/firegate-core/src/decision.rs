@@ -215,7 +215,7 @@ impl<'a> Decision<'a> {
         let route = match routed {
             Routed::To(route) => route,
             // No service is asked, and so no policy of one; a preflight is answered all the same.
-            Routed::Redirect(answer) => {
+            Routed::Redirect(_, answer) => {
                 let redirect = Step::Done(Outcome::Respond(Respond::Redirect(answer)));
                 return preflight(facts, world.snapshot.cors.as_ref()).unwrap_or(redirect);
             }

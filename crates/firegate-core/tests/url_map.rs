@@ -56,7 +56,7 @@ impl Map {
     fn ask(&self, request: &Asked) -> String {
         request.with_facts(|facts| match self.0.routes.select(facts) {
             Ok(Routed::To(entry)) => format!("{} {}", entry.backend().name, entry.path(&facts.path).as_str()),
-            Ok(Routed::Redirect(answer)) => {
+            Ok(Routed::Redirect(_, answer)) => {
                 format!("{} {}", answer.status.as_u16(), answer.location.to_str().expect("text"))
             }
             Err(reason) => reason.code().to_string(),
@@ -284,6 +284,44 @@ fn redirects_are_answered_by_their_own_rules() {
          - priority: 1\n  matchRules: [{prefixMatch: /docs/}]\n  urlRedirect: {hostRedirect: docs.example.com, prefixRedirect: /, stripQuery: true, redirectResponseCode: FOUND}\n",
     );
     map.check("https://a.example/docs/x?y", "302 https://docs.example.com/x");
+}
+
+/// The metrics call routes by these names: the words of the file, which stay when a rule is put before another.
+#[test]
+fn routes_are_named_by_the_words_of_the_file() {
+    let map = Map::of(
+        "hostRules:\n- {hosts: [a.example], pathMatcher: a}\n- {hosts: [b.example], pathMatcher: b}\npathMatchers:\n\
+         - name: a\n  defaultUrlRedirect: {hostRedirect: b.example}\n  pathRules:\n  - {paths: [/x, /x/*], service: api}\n\
+         - name: b\n  defaultService: web\n  routeRules:\n\
+         \x20 - {priority: 20, matchRules: [{prefixMatch: /x}, {fullPathMatch: /y}], service: api}\n\
+         \x20 - priority: 3\n    matchRules: [{prefixMatch: /z}]\n    routeAction: {weightedBackendServices: [{backendService: api, weight: 1}, {backendService: video, weight: 1}]}\n",
+    );
+    let named = map.0.routes.named().map(|route| {
+        let leads_to = route.backends().map(|backend| backend.name.as_str()).collect::<Vec<_>>().join("+");
+        format!("{} -> {}", route.name, if route.is_redirect() { "a redirect" } else { &leads_to })
+    });
+    let expected = [
+        "a /x -> api",
+        "a /x/* -> api",
+        "a default -> a redirect",
+        "b priority 3 -> api+video",
+        "b priority 20 -> api",
+        "b default -> web",
+        "default -> web",
+    ];
+    assert_eq!(named.collect::<Vec<_>>(), expected);
+    for (url, expected) in [
+        ("a.example/x", "a /x"),
+        ("a.example/x/y", "a /x/*"),
+        ("b.example/y", "b priority 20"),
+        ("b.example/other", "b default"),
+        ("c.example/x", "default"),
+    ] {
+        let found = Asked::get(url).with_facts(|facts| map.0.routes.select(facts).expect("a route"));
+        let number = found.entry().expect("a service").route();
+        let name = map.0.routes.named().find(|route| route.number == number).map(|route| &*route.name);
+        assert_eq!(name, Some(expected), "{url}");
+    }
 }
 
 #[test]

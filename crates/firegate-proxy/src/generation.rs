@@ -101,7 +101,7 @@ impl Generation {
             tracing::warn!("{INGRESS_ADVICE}");
         }
         let access_log = AccessLogPolicy::new(configuration.access_log, configuration.project.to_string());
-        let decisions = Decisions::new(&snapshot.backends, former.map(|former| &*former.decisions));
+        let decisions = Decisions::new(&snapshot, former.map(|former| &*former.decisions));
         Ok(Self {
             forwarded_trust: ForwardedTrust::of(behind, process.on_cloud_run),
             control: handle,

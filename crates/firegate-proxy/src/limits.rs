@@ -390,6 +390,12 @@ pub const LOG_SINK_RETRY_PAUSE: Duration = Duration::from_millis(10);
 /// How long the end of the process waits for the log to be written.
 pub const LOG_FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
+// The metrics.
+
+/// For how many routes there are counters of their own, about half a kilobyte each, and twice that where a backend is observed;
+/// further routes of a backend share one. A route that leads to several backends is one for each.
+pub const ROUTE_COUNTERS_MAX: usize = 1000;
+
 // The end of the process, and of a request.
 
 /// How long requests under way may take after a stop was asked for. Cloud Run allows ten seconds.

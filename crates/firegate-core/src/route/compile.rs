@@ -11,18 +11,19 @@ use super::destination::{Destination, Destinations};
 use super::error_page::ErrorPages;
 use super::header_action::{HeaderActions, Level};
 use super::hosts::Hosts;
+use super::names::{Names, RouteNumber};
 use super::paths::{Index, Pattern, normal};
 use super::redirect::Redirect;
 use super::rewrite::PathRewrite;
 use super::rule::{Choice, Rule, RulePlaceInFile, Services, Target};
-use super::{Candidate, Order, PathMatcher, Routes};
+use super::{Candidate, Fallback, Order, PathMatcher, Routes};
 use crate::cors::CorsPolicy;
 
 impl Routes {
     /// Compiles the short form. Routes to backends that do not exist were refused with the configuration; here they are
     /// left out.
     pub fn of_short_form(routes: &[configuration::Route], destinations: &Destinations) -> Self {
-        let (mut candidates, mut rules) = (Vec::new(), Vec::new());
+        let (mut candidates, mut rules, mut names) = (Vec::new(), Vec::new(), Names::default());
         for (number, route) in routes.iter().enumerate() {
             let Some(destination) = destinations.find(route.backend.as_str()) else { continue };
             let headers = HeaderActions::new([level_of_service(&destination)]);
@@ -33,13 +34,15 @@ impl Routes {
                 PathPattern::Exact(path) => RulePath::Exact(path.clone()),
                 PathPattern::Prefix(prefix) => RulePath::Prefix(prefix.clone()),
             };
-            candidates.push(Candidate::of_path(&path, rules.len()));
-            rules.push(Arc::new(Rule { place, target: Target::Services(Box::new(services)) }));
+            let rule = Arc::new(Rule { place, target: Target::Services(Box::new(services)) });
+            let number = names.give(route.path.to_string(), &rule);
+            candidates.push(Candidate::of_path(&path, rules.len(), number));
+            rules.push(rule);
         }
         let mut hosts = Hosts::default();
         hosts.add(&url_map::HostPattern::Any, 0);
         let matcher = PathMatcher::new(Order::MostSpecific, candidates, rules, None);
-        Self { hosts, matchers: vec![matcher], default: None }
+        Self { hosts, matchers: vec![matcher], default: None, names }
     }
 
     /// Compiles a URL map. Services that are no backends were refused with the configuration; here they get no request.
@@ -49,11 +52,12 @@ impl Routes {
         for rule in &map.host_rules {
             rule.hosts.iter().for_each(|host| hosts.add(host, rule.path_matcher));
         }
-        Self {
-            hosts,
-            matchers: map.path_matchers.iter().map(|matcher| compiler.matcher(matcher)).collect(),
-            default: Some(compiler.rule(&map.default, &[], &[&map.default])),
-        }
+        let mut names = Names::default();
+        let matchers = map.path_matchers.iter().map(|matcher| compiler.matcher(matcher, &mut names));
+        let matchers = matchers.collect();
+        let rule = compiler.rule(&map.default, &[], &[&map.default]);
+        let route = names.give("default".to_owned(), &rule);
+        Self { hosts, matchers, default: Some(Fallback { rule, route }), names }
     }
 }
 
@@ -62,7 +66,7 @@ impl PathMatcher {
         order: Order,
         candidates: Vec<Candidate>,
         rules: Vec<Arc<Rule>>,
-        default: Option<Arc<Rule>>,
+        default: Option<Fallback>,
     ) -> Self {
         let patterns = candidates.iter().map(|candidate| &candidate.pattern);
         let index = Index::new((0..).zip(patterns));
@@ -71,11 +75,11 @@ impl PathMatcher {
 }
 
 impl Candidate {
-    fn of_path(path: &RulePath, rule: usize) -> Self {
-        Self { pattern: Pattern::of_rule(path), headers: Vec::new(), query: Vec::new(), rule }
+    fn of_path(path: &RulePath, rule: usize, route: RouteNumber) -> Self {
+        Self { pattern: Pattern::of_rule(path), headers: Vec::new(), query: Vec::new(), rule, route }
     }
 
-    fn of_match(found: &RouteMatch, rule: usize) -> Self {
+    fn of_match(found: &RouteMatch, rule: usize, route: RouteNumber) -> Self {
         let pattern = match &found.path {
             url_map::PathMatch::Prefix { prefix, ignore_case: false } => Pattern::Prefix(normal(prefix)),
             url_map::PathMatch::Prefix { prefix, ignore_case: true } => {
@@ -87,7 +91,7 @@ impl Candidate {
             url_map::PathMatch::Regex(regex) => Pattern::Regex(regex.clone()),
         };
         let headers = found.headers.iter().map(HeaderCondition::of).collect();
-        Self { pattern, headers, query: found.query.clone(), rule }
+        Self { pattern, headers, query: found.query.clone(), rule, route }
     }
 }
 
@@ -98,35 +102,40 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn matcher(&self, matcher: &url_map::PathMatcher) -> PathMatcher {
+    fn matcher(&self, matcher: &url_map::PathMatcher, names: &mut Names) -> PathMatcher {
         let of_matcher = Level::of(&matcher.header_action);
         let (mut candidates, mut rules) = (Vec::new(), Vec::new());
         let order = match &matcher.rules {
             Rules::Paths(path_rules) => {
                 for rule in path_rules {
-                    candidates.extend(rule.paths.iter().map(|path| Candidate::of_path(path, rules.len())));
-                    rules.push(self.rule(
-                        &rule.action,
-                        &[of_matcher.as_ref()],
-                        &[&rule.action, &matcher.default, &self.map.default],
-                    ));
+                    let errors = [&rule.action, &matcher.default, &self.map.default];
+                    let compiled = self.rule(&rule.action, &[of_matcher.as_ref()], &errors);
+                    candidates.extend(rule.paths.iter().map(|path| {
+                        let route = names.give(format!("{} {path}", matcher.name), &compiled);
+                        Candidate::of_path(path, rules.len(), route)
+                    }));
+                    rules.push(compiled);
                 }
                 Order::MostSpecific
             }
             Rules::Routes(route_rules) => {
                 for rule in route_rules {
-                    candidates
-                        .extend(rule.matches.iter().map(|found| Candidate::of_match(found, rules.len())));
                     let of_rule = Level::of(&rule.header_action);
                     let errors = [&rule.action, &matcher.default, &self.map.default];
-                    rules.push(self.rule(&rule.action, &[of_rule.as_ref(), of_matcher.as_ref()], &errors));
+                    let compiled = self.rule(&rule.action, &[of_rule.as_ref(), of_matcher.as_ref()], &errors);
+                    let name = format!("{} priority {}", matcher.name, rule.priority);
+                    let route = names.give(name, &compiled);
+                    let matches = rule.matches.iter();
+                    candidates.extend(matches.map(|found| Candidate::of_match(found, rules.len(), route)));
+                    rules.push(compiled);
                 }
                 Order::First
             }
         };
-        let default =
-            Some(self.rule(&matcher.default, &[of_matcher.as_ref()], &[&matcher.default, &self.map.default]));
-        PathMatcher::new(order, candidates, rules, default)
+        let errors = [&matcher.default, &self.map.default];
+        let rule = self.rule(&matcher.default, &[of_matcher.as_ref()], &errors);
+        let route = names.give(format!("{} default", matcher.name), &rule);
+        PathMatcher::new(order, candidates, rules, Some(Fallback { rule, route }))
     }
 
     /// A rule, with what is done to headers between its services and the map, and those that say what takes the place of

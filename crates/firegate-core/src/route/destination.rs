@@ -84,6 +84,14 @@ impl Destination {
         }
     }
 
+    /// Every backend that it may lead to.
+    pub(super) fn backends(&self) -> Box<dyn Iterator<Item = &Arc<Backend>> + '_> {
+        match self {
+            Self::Backend(backend) => Box::new(std::iter::once(backend)),
+            Self::Masked(masked) => Box::new(masked.backends.values()),
+        }
+    }
+
     /// Any of the backends that it may lead to: in what the backend service says they are alike.
     pub(super) fn representative(&self) -> Option<&Arc<Backend>> {
         match self {

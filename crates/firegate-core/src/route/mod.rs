@@ -12,6 +12,7 @@ mod error_page;
 mod header_action;
 mod hosts;
 mod map_tests;
+mod names;
 mod paths;
 mod redirect;
 mod rewrite;
@@ -27,6 +28,7 @@ pub use destination::Destinations;
 pub use error_page::ErrorPage;
 pub use header_action::{HeaderActions, HeaderFacts};
 pub use map_tests::TestFailure;
+pub use names::{NamedRoute, RouteNumber};
 pub use redirect::RedirectAnswer;
 pub use rule::{RouteEntry, Rule, RulePlaceInFile};
 pub use trace::{NearRoute, RouteTrace};
@@ -38,6 +40,7 @@ use crate::snapshot::Backend;
 use conditions::{HeaderCondition, query_holds};
 use destination::Destination;
 use hosts::Hosts;
+use names::Names;
 use paths::{Index, MatchedBytes, Pattern};
 use rule::Target;
 
@@ -47,7 +50,8 @@ pub struct Routes {
     hosts: Hosts,
     matchers: Vec<PathMatcher>,
     /// For hosts that no pattern names; none if they are not found.
-    default: Option<Arc<Rule>>,
+    default: Option<Fallback>,
+    names: Names,
 }
 
 /// The rules for the paths of some hosts.
@@ -57,7 +61,14 @@ struct PathMatcher {
     order: Order,
     candidates: Vec<Candidate>,
     rules: Vec<Arc<Rule>>,
-    default: Option<Arc<Rule>>,
+    default: Option<Fallback>,
+}
+
+/// The rule for what no other one names.
+#[derive(Debug)]
+struct Fallback {
+    rule: Arc<Rule>,
+    route: RouteNumber,
 }
 
 /// Which of several rules decides.
@@ -77,6 +88,7 @@ struct Candidate {
     query: Vec<QueryMatch>,
     /// The position of its rule.
     rule: usize,
+    route: RouteNumber,
 }
 
 /// Where a request goes.
@@ -85,7 +97,7 @@ pub enum Routed {
     /// To a service.
     To(RouteEntry),
     /// Elsewhere, by itself.
-    Redirect(RedirectAnswer),
+    Redirect(RouteNumber, RedirectAnswer),
 }
 
 impl Routed {
@@ -93,7 +105,7 @@ impl Routed {
     pub fn entry(&self) -> Option<&RouteEntry> {
         match self {
             Self::To(entry) => Some(entry),
-            Self::Redirect(_) => None,
+            Self::Redirect(..) => None,
         }
     }
 }
@@ -102,10 +114,22 @@ impl Routed {
 #[derive(Clone, Copy)]
 struct Found<'a> {
     rule: &'a Arc<Rule>,
+    route: RouteNumber,
     matched: Option<(&'a Pattern, MatchedBytes)>,
 }
 
+impl Fallback {
+    fn found(&self) -> Found<'_> {
+        Found { rule: &self.rule, route: self.route, matched: None }
+    }
+}
+
 impl Routes {
+    /// Every route by its name, in their order.
+    pub fn named(&self) -> impl Iterator<Item = &NamedRoute> {
+        self.names.iter()
+    }
+
     /// Selects where a request goes.
     ///
     /// # Errors
@@ -120,7 +144,7 @@ impl Routes {
             Target::Services(services) => services,
             Target::Redirect(redirect) => {
                 let matched = found.matched.map(|(_, bytes)| bytes);
-                return redirect.answer(facts, matched).map(Routed::Redirect);
+                return redirect.answer(facts, matched).map(|answer| Routed::Redirect(found.route, answer));
             }
         };
         let (position, choice) = services.draw(facts.random).ok_or(Reason::RouteNotFound)?;
@@ -131,7 +155,8 @@ impl Routes {
         let rewritten =
             rewritten.map(|rewrite| rewrite.apply(&facts.path, found.matched, encoded_slash)).transpose()?;
         let chosen = (position, Arc::clone(backend));
-        Ok(Routed::To(RouteEntry::new(Arc::clone(found.rule), chosen, rewritten, facts.random)))
+        let rule = (found.route, Arc::clone(found.rule));
+        Ok(Routed::To(RouteEntry::new(rule, chosen, rewritten, facts.random)))
     }
 
     /// Whether every server that reads the path in its own way would choose this route too.
@@ -169,7 +194,7 @@ impl Routes {
     fn find(&self, facts: &RequestFacts<'_>, path: &NormalPath) -> Option<Found<'_>> {
         match self.hosts.find(facts.host).and_then(|number| self.matchers.get(number)) {
             Some(matcher) => matcher.find(facts, path.as_str()),
-            None => self.default.as_ref().map(|rule| Found { rule, matched: None }),
+            None => self.default.as_ref().map(Fallback::found),
         }
     }
 }
@@ -185,10 +210,10 @@ impl PathMatcher {
         };
         let candidate = number.and_then(|number| self.candidates.get(number as usize));
         let Some(candidate) = candidate else {
-            return self.default.as_ref().map(|rule| Found { rule, matched: None });
+            return self.default.as_ref().map(Fallback::found);
         };
         let matched = candidate.pattern.find(path).map(|bytes| (&candidate.pattern, bytes));
-        Some(Found { rule: self.rules.get(candidate.rule)?, matched })
+        Some(Found { rule: self.rules.get(candidate.rule)?, route: candidate.route, matched })
     }
 
     fn fulfilled(&self, number: u32, facts: &RequestFacts<'_>, path: &str) -> Option<()> {

@@ -10,6 +10,7 @@ use super::destination::Destination;
 use super::draw::{Lot, below, is_in};
 use super::error_page::{ErrorPage, ErrorPages};
 use super::header_action::HeaderActions;
+use super::names::RouteNumber;
 use super::redirect::Redirect;
 use super::rewrite::PathRewrite;
 use crate::cors::CorsPolicy;
@@ -70,6 +71,7 @@ pub(super) struct Choice {
 #[derive(Clone, Debug)]
 pub struct RouteEntry {
     rule: Arc<Rule>,
+    route: RouteNumber,
     choice: usize,
     backend: Arc<Backend>,
     rewritten: Option<NormalPath>,
@@ -110,17 +112,22 @@ impl Services {
 
 impl RouteEntry {
     pub(super) fn new(
-        rule: Arc<Rule>,
+        (route, rule): (RouteNumber, Arc<Rule>),
         (choice, backend): (usize, Arc<Backend>),
         rewritten: Option<NormalPath>,
         random: u64,
     ) -> Self {
-        Self { rule, choice, backend, rewritten, random }
+        Self { rule, route, choice, backend, rewritten, random }
     }
 
     /// The service.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend
+    }
+
+    /// Which of the configuration's routes it is.
+    pub fn route(&self) -> RouteNumber {
+        self.route
     }
 
     /// Where the rule stands.

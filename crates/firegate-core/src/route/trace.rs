@@ -89,8 +89,8 @@ impl PathMatcher {
     /// The rules that would have been found if one thing were different. `found` is the one that was.
     fn near(&self, facts: &RequestFacts<'_>, found: Option<&RulePlaceInFile>, near: &mut Vec<NearRoute>) {
         let path = facts.path.as_str();
-        let is_default =
-            found.is_none_or(|found| self.default.as_ref().is_some_and(|rule| rule.place == *found));
+        let is_default = found
+            .is_none_or(|found| self.default.as_ref().is_some_and(|default| default.rule.place == *found));
         for candidate in &self.candidates {
             let Some(rule) = self.rules.get(candidate.rule) else { continue };
             if found == Some(&rule.place) {

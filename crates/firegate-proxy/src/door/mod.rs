@@ -33,7 +33,7 @@ use crate::exchange::{self, ExchangeRefused};
 use crate::generation::{Generation, ProcessOptions};
 use crate::limits::{EXCHANGES_MAX, MIRRORED_REQUESTS_MAX, OWN_ANSWER_TIMEOUT};
 use crate::listen::Entrance;
-use crate::metrics::{Ending, Route};
+use crate::metrics::Ending;
 use crate::panics::Panics;
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
@@ -291,8 +291,11 @@ impl RequestContext<'_> {
             Outcome::Observed(observed) => observed.route(),
             _ => routed.as_ref().and_then(Routed::entry),
         };
+        if let Some(Routed::Redirect(route, _)) = routed {
+            record.redirected(decisions.redirect(route));
+        }
         if let Some(entry) = entry {
-            let route = decisions.route(entry.backend());
+            let route = decisions.route(entry.route(), entry.backend());
             record.routed(entry.backend(), route);
             if let Some(screened) = head.facts.screened.get() {
                 decisions.screened(route, screened);
@@ -351,7 +354,7 @@ fn ending(served: &Result<Response<Body>, Refused>, record: &RequestRecord) -> E
             Ending::Refused(*code)
         }
         Ok(_) if let Some(code) = record.observed() => Ending::WouldRefuse(code),
-        Ok(_) if record.route() == Route::NONE => Ending::Respond,
+        Ok(_) if !record.route().has_backend() => Ending::Respond,
         Ok(_) => Ending::Permit,
         Err(refused) => Ending::Refused(refused.code()),
     }

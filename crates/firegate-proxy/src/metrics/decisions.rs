@@ -1,5 +1,5 @@
-//! What is counted on a request's way: one relaxed addition to a number whose place was made at the start. Nothing is
-//! hashed, locked or allocated for it.
+//! What is counted on a request's way: relaxed additions to numbers whose places were made at the start. Nothing is hashed,
+//! locked or allocated for them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,16 +8,21 @@ use std::time::Duration;
 
 use firegate_core::armor::Screened;
 use firegate_core::reason::{Code, Family};
-use firegate_core::snapshot::Backend;
+use firegate_core::route::RouteNumber;
+use firegate_core::snapshot::{Backend, Snapshot};
 
+use super::routes::{RouteCount, RouteCounters};
 use super::rule_matches::{PolicyCounts, RuleMatch};
 use super::traffic::{Traffic, TrafficFigures};
 
 /// Permit, answer and a client that left, before the codes.
-const ENDINGS_WITHOUT_CODE: usize = 3;
+pub(super) const ENDINGS_WITHOUT_CODE: usize = 3;
 
 /// How many ways there are for a request to end: each code as a refusal, and as what would have been one.
 const ENDINGS: usize = ENDINGS_WITHOUT_CODE + 2 * Code::ALL.len();
+
+/// The place of requests without a backend: their name is empty, and the first.
+const NO_BACKEND: usize = 0;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +39,23 @@ pub(crate) enum Ending {
     WouldRefuse(Code),
 }
 
-/// Which backend a request's path is routed to: a place among the counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Route(usize);
+/// Where a request's path is routed to: places among the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// The backend's, or that of none.
+    backend: usize,
+    /// The route's row, if one was found.
+    row: Option<usize>,
+}
 
 impl Route {
     /// No backend: the request was refused before it had one, or no route matches.
-    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self { backend: NO_BACKEND, row: None };
+
+    /// Whether the request is for a service.
+    pub(crate) fn has_backend(self) -> bool {
+        self.backend != NO_BACKEND
+    }
 }
 
 /// The counters of requests. A new configuration adds to those of the former one, so that they never go back; a backend that
@@ -51,6 +66,7 @@ pub(crate) struct Decisions {
     backends: Vec<(String, Arc<Counts>)>,
     /// The counters of the backends' policies, by the places of the backends.
     policies: Vec<Option<Arc<PolicyCounts>>>,
+    routes: RouteCounters,
     allowed_on_failure: Arc<AtomicU64>,
 }
 
@@ -84,7 +100,7 @@ impl<'a> DecisionCount<'a> {
 }
 
 impl Ending {
-    fn place(self) -> usize {
+    pub(super) fn place(self) -> usize {
         match self {
             Self::Permit => 0,
             Self::Respond => 1,
@@ -95,7 +111,7 @@ impl Ending {
         }
     }
 
-    fn all() -> impl Iterator<Item = Self> {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
         let of_each = |ending: fn(Code) -> Self| Code::ALL.iter().map(move |code| ending(*code));
         let without = [Self::Permit, Self::Respond, Self::Cancelled].into_iter();
         without.chain(of_each(Self::Refused)).chain(of_each(Self::WouldRefuse))
@@ -106,7 +122,7 @@ impl Ending {
         self.labels().0
     }
 
-    fn labels(self) -> (&'static str, &'static str) {
+    pub(super) fn labels(self) -> (&'static str, &'static str) {
         match self {
             Self::Permit => ("permit", ""),
             Self::Respond => ("respond", ""),
@@ -131,28 +147,47 @@ impl Ending {
 }
 
 impl Decisions {
-    /// Counters for requests to these backends, which count on from where `former` is.
-    pub(crate) fn new<'a>(
-        backends: impl IntoIterator<Item = &'a Arc<Backend>>,
-        former: Option<&Self>,
-    ) -> Self {
-        let backends = backends.into_iter().collect::<Vec<_>>();
+    /// Counters for requests to the backends of this configuration, which count on from where `former` is.
+    pub(crate) fn new(snapshot: &Snapshot, former: Option<&Self>) -> Self {
+        let backends = &snapshot.backends;
         let before = former.map(|former| former.policies.iter().flatten().cloned().collect::<Vec<_>>());
-        let policies = PolicyCounts::of(backends.iter().copied(), &before.unwrap_or_default());
+        let policies = PolicyCounts::of(backends, &before.unwrap_or_default());
         let names = backends.iter().map(|backend| backend.name.clone()).chain([String::new()]);
         let mut counts = names.map(|name| (name, Arc::default())).collect::<BTreeMap<_, _>>();
         counts.extend(former.into_iter().flat_map(|former| former.backends.iter().cloned()));
         let allowed_on_failure = former.map(|former| Arc::clone(&former.allowed_on_failure));
+        let routes = {
+            let in_force = backends.iter().map(|backend| (backend.name.as_str(), Some(&**backend)));
+            let in_force = in_force.chain([("", None)]).collect::<BTreeMap<_, _>>();
+            let places = counts.keys().enumerate();
+            let places = places.filter_map(|(place, name)| {
+                let (name, backend) = in_force.get_key_value(name.as_str())?;
+                Some((*name, (place, *backend)))
+            });
+            RouteCounters::new(&snapshot.routes, &places.collect(), former.map(|former| &former.routes))
+        };
         Self {
+            routes,
             policies: counts.keys().map(|name| policies.get(name.as_str()).cloned()).collect(),
             backends: counts.into_iter().collect(),
             allowed_on_failure: allowed_on_failure.unwrap_or_default(),
         }
     }
 
-    /// The place of a backend among the counters.
-    pub(crate) fn route(&self, backend: &Backend) -> Route {
-        self.backends.binary_search_by(|(name, _)| name.cmp(&backend.name)).map_or(Route::NONE, Route)
+    /// The places of a route to a backend among the counters.
+    pub(crate) fn route(&self, route: RouteNumber, backend: &Backend) -> Route {
+        let found = self.backends.binary_search_by(|(name, _)| name.cmp(&backend.name));
+        found.map_or(Route::NONE, |backend| Route { backend, row: self.routes.row(route, backend) })
+    }
+
+    /// The places of a route that is a redirect.
+    pub(crate) fn redirect(&self, route: RouteNumber) -> Route {
+        Route { row: self.routes.row(route, NO_BACKEND), ..Route::NONE }
+    }
+
+    /// What the route is called by which a request is counted.
+    pub(crate) fn route_name(&self, route: Route) -> Option<&str> {
+        self.routes.name(route.row?)
     }
 
     /// Counts how a request ended.
@@ -161,11 +196,14 @@ impl Decisions {
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
+        if let Some(row) = route.row {
+            self.routes.count(row, ending);
+        }
     }
 
     /// Counts what the policy of a request's backend did with it.
     pub(crate) fn screened(&self, route: Route, screened: &Screened) {
-        if let Some(Some(policy)) = self.policies.get(route.0) {
+        if let Some(Some(policy)) = self.policies.get(route.backend) {
             policy.count(screened);
         }
     }
@@ -197,7 +235,7 @@ impl Decisions {
     }
 
     fn counts(&self, route: Route) -> Option<&Counts> {
-        self.backends.get(route.0).map(|(_, counts)| &**counts)
+        self.backends.get(route.backend).map(|(_, counts)| &**counts)
     }
 
     /// Counts a request that is let through although the user's status could not be had.
@@ -212,6 +250,11 @@ impl Decisions {
 
     pub(super) fn allowed_on_failure(&self) -> u64 {
         self.allowed_on_failure.load(Ordering::Relaxed)
+    }
+
+    /// The counters of routes that ever counted anything.
+    pub(super) fn route_counts(&self) -> impl Iterator<Item = RouteCount<'_>> {
+        self.routes.written()
     }
 
     /// The counters that are to be written.
@@ -229,16 +272,34 @@ impl Decisions {
 
 #[cfg(test)]
 mod tests {
-    use firegate_core::snapshot::Snapshot;
+    use firegate_core::route::NamedRoute;
     use firegate_files::configuration;
 
     use super::*;
 
+    fn compile(rest: &str) -> Snapshot {
+        let text = format!("project: demo-project\nallow: [allUsers]\n{rest}");
+        Snapshot::compile(&configuration::parse("firegate.yaml", &text).expect("a configuration"))
+    }
+
     fn snapshot() -> Snapshot {
-        let text = "project: demo-project\nallow: [allUsers]\n\
-                    backends: { video: 'https://video.example', api: 'https://api.example' }\n\
-                    routes: [{ path: '/video/*', backend: video }, { path: '/*', backend: api }]\n";
-        Snapshot::compile(&configuration::parse("firegate.yaml", text).expect("a configuration"))
+        compile(
+            "backends: { video: 'https://video.example', api: 'https://api.example' }\n\
+             routes: [{ path: '/video/*', backend: video }, { path: '/*', backend: api }]\n",
+        )
+    }
+
+    /// A route to this backend of the snapshot.
+    fn route(decisions: &Decisions, snapshot: &Snapshot, name: &str) -> Route {
+        let backend = snapshot.backends.iter().find(|backend| backend.name == name).expect("a backend");
+        let leads_there = |route: &&NamedRoute| route.backends().any(|other| Arc::ptr_eq(other, backend));
+        decisions.route(snapshot.routes.named().find(leads_there).expect("a route").number, backend)
+    }
+
+    fn only_video() -> Snapshot {
+        compile(
+            "backends: { video: 'https://video.example' }\nroutes: [{ path: '/video/*', backend: video }]\n",
+        )
     }
 
     #[test]
@@ -252,13 +313,9 @@ mod tests {
     #[test]
     fn each_ending_of_each_backend_is_counted_apart() {
         let snapshot = snapshot();
-        let decisions = Decisions::new(&snapshot.backends, None);
-        let routes = snapshot
-            .backends
-            .iter()
-            .map(|backend| decisions.route(backend))
-            .chain([Route::NONE])
-            .collect::<Vec<_>>();
+        let decisions = Decisions::new(&snapshot, None);
+        let routes = ["api", "video"].map(|name| route(&decisions, &snapshot, name));
+        let routes = routes.into_iter().chain([Route::NONE]).collect::<Vec<_>>();
         let (mut times, mut expected) = (0_u64, 0);
         for route in &routes {
             for ending in Ending::all() {
@@ -280,24 +337,24 @@ mod tests {
     #[test]
     fn a_backend_that_is_not_known_counts_as_none() {
         let snapshot = snapshot();
-        let decisions = Decisions::new(&snapshot.backends[..1], None);
-        assert_ne!(decisions.route(&snapshot.backends[0]), Route::NONE);
-        assert_eq!(decisions.route(&snapshot.backends[1]), Route::NONE);
+        let decisions = Decisions::new(&only_video(), None);
+        assert_ne!(route(&decisions, &snapshot, "video"), Route::NONE);
+        assert_eq!(route(&decisions, &snapshot, "api"), Route::NONE);
     }
 
     #[test]
     fn counters_go_on_under_another_configuration_and_never_go_back() {
-        let snapshot = snapshot();
-        let former = Decisions::new(&snapshot.backends, None);
-        let (api, video) = (&snapshot.backends[0], &snapshot.backends[1]);
-        former.count(Ending::Permit, former.route(api));
-        former.count(Ending::Permit, former.route(video));
+        let (snapshot, only_video) = (snapshot(), only_video());
+        let former = Decisions::new(&snapshot, None);
+        let [api, video] = ["api", "video"].map(|name| route(&former, &snapshot, name));
+        former.count(Ending::Permit, api);
+        former.count(Ending::Permit, video);
         former.count_allowed_on_failure();
-        let next = Decisions::new([video], Some(&former));
-        next.count(Ending::Permit, next.route(video));
+        let next = Decisions::new(&only_video, Some(&former));
+        next.count(Ending::Permit, route(&next, &only_video, "video"));
         next.count(Ending::Permit, Route::NONE);
         // A request that began before is counted after.
-        former.count(Ending::Permit, former.route(video));
+        former.count(Ending::Permit, video);
         let permits = next.written().filter(|count| count.outcome == "permit");
         let permits = permits.map(|count| (count.backend, count.count)).collect::<Vec<_>>();
         assert_eq!(permits, [("", 1), ("api", 1), ("video", 3)]);
@@ -306,8 +363,7 @@ mod tests {
 
     #[test]
     fn faults_are_written_before_the_first_one_and_denials_after() {
-        let snapshot = snapshot();
-        let decisions = Decisions::new(&snapshot.backends, None);
+        let decisions = Decisions::new(&snapshot(), None);
         let has = |code: Code| decisions.written().any(|count| count.code == code.entry().name);
         assert!(has(Code::KeysUnavailable));
         assert!(!has(Code::TokenExpired));

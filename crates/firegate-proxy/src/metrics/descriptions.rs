@@ -71,6 +71,8 @@ descriptions! {
         "When the certificate that is in use expires."
     DECISIONS Counter "firegate_decisions_total" ["outcome", "code", "backend"]
         "Requests, by how they ended, the reason of a refusal, and the backend that the path is routed to."
+    ROUTE_REQUESTS Counter "firegate_route_requests_total" ["backend", "route", "outcome", "code"]
+        "Requests that a route was found for, by that route, how they ended and the reason of a refusal."
     RESPONSE_HEAD_SECONDS Histogram "firegate_response_head_seconds" ["backend"]
         "From a request's head to the head of its answer."
     OVERHEAD_SECONDS Histogram "firegate_overhead_seconds" ["backend"]

@@ -172,6 +172,11 @@ impl RequestRecord {
         self.route = route;
     }
 
+    /// The request's path leads elsewhere, to no backend.
+    pub(crate) fn redirected(&mut self, route: Route) {
+        self.route = route;
+    }
+
     /// The request is about this backend, without being sent there.
     pub(crate) fn is_for(&mut self, backend: &Arc<Backend>) {
         self.backend = Some(Arc::clone(backend));
@@ -311,6 +316,7 @@ impl RequestRecord {
             trace: self.trace.as_ref(),
             project: &self.policy.project,
             backend: self.backend.as_ref().map_or("", |backend| backend.name.as_str()),
+            route: self.decisions.route_name(self.route),
             outcome: ending.outcome(),
             refusal: self.refusal.as_ref(),
             screened: self.screened.as_ref(),

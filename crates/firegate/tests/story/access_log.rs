@@ -112,6 +112,7 @@ async fn a_request_has_one_line_with_what_cloud_logging_wants_to_know() {
     for (name, expected) in [
         ("severity", json!("INFO")),
         ("backend", json!("api")),
+        ("route", json!("/*")),
         ("outcome", json!("permit")),
         ("attempts", json!(1)),
         ("request_id", json!(answer.header("x-firegate-request-id").expect("an id"))),

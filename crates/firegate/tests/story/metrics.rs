@@ -11,13 +11,15 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use firegate_core::time::Clock;
+use firegate_files::configuration::parse_with_files;
 use firegate_proxy::FrontDoor;
 use http::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::stack::{Answer, Call, at, claims, clock, close, door, stranger};
+use crate::stack::{Answer, Call, at, claims, clock, close, door, door_of, stranger};
+use crate::url_map::TheFile;
 
 /// Serves a router until the test ends.
 pub(crate) async fn serve(router: Router) -> SocketAddr {
@@ -116,6 +118,110 @@ async fn requests_are_counted_by_how_they_ended() {
     close(door).await;
 }
 
+/// What was counted by route, as `backend|route|outcome|code`.
+fn routes(samples: &BTreeMap<String, i64>) -> BTreeMap<String, i64> {
+    let ours = samples.iter().filter_map(|(name, count)| {
+        Some((name.strip_prefix("firegate_route_requests_total{backend=\"")?.strip_suffix("\"}")?, *count))
+    });
+    let labels = ["route", "outcome", "code"].map(|label| format!("\",{label}=\""));
+    ours.map(|(name, count)| {
+        (labels.iter().fold(name.to_owned(), |name, label| name.replace(label, "|")), count)
+    })
+    .collect()
+}
+
+fn check_routes<const COUNT: usize>(
+    (text, samples): &(String, BTreeMap<String, i64>),
+    expected: [(&str, i64); COUNT],
+) {
+    let expected = expected.into_iter().map(|(labels, count)| (labels.to_owned(), count));
+    assert_eq!(routes(samples), expected.collect::<BTreeMap<_, _>>(), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_counted_by_the_route_that_they_took() {
+    let (clock, signer) = (clock(), stranger());
+    let keys = keys(json!({"keys": [signer.public_jwk()]}).to_string()).await;
+    let service = service().await;
+    let configuration = |routes: &str| {
+        let usual = configuration(service, keys);
+        let routes =
+            format!("routes: [{routes}{{ path: '/api/*', backend: api }}, {{ path: /grüße, backend: api }}]");
+        usual.replace("routes: [{ path: '/api/*', backend: api }]", &routes)
+    };
+    let mut door = door(&configuration(""), &clock);
+    door.ready().await;
+    let token = signer.sign(&claims("demo-project", clock.now().as_seconds())).expect("a token");
+    let send = async |door: &FrontDoor, path: &str, token: Option<&str>| {
+        let call = Call::get(&at(door, path));
+        let call = if let Some(token) = token { call.bearer(token) } else { call };
+        call.send().await.status.as_u16()
+    };
+    check_routes(&scrape(&door).await, []);
+    for (path, token, status) in [
+        ("/api/a", Some(token.as_str()), 200),
+        ("/api/b", Some(token.as_str()), 200),
+        ("/api/c", None, 401),
+        ("/gr%C3%BC%C3%9Fe", Some(token.as_str()), 200),
+        ("/elsewhere", Some(token.as_str()), 404),
+        ("/api/%2f", Some(token.as_str()), 400),
+        ("/.well-known/firegate/jwks.json", None, 200),
+    ] {
+        assert_eq!(send(&door, path, token).await, status, "{path}");
+    }
+    let refused = ("api|/api/*|denial|TOKEN_MISSING", 1);
+    let greeted = ("api|/grüße|permit|", 1);
+    check_routes(&scrape(&door).await, [("api|/api/*|permit|", 2), refused, greeted]);
+
+    // Another route before them, one to which some of their requests go from now on.
+    let next = configuration("{ path: '/api/new/*', backend: api }, ");
+    crate::reloading::reload(&mut door, &next).await.expect("it is put in force");
+    for path in ["/api/a", "/api/new/a"] {
+        assert_eq!(send(&door, path, Some(&token)).await, 200, "{path}");
+    }
+    let expected = [("api|/api/*|permit|", 3), ("api|/api/new/*|permit|", 1), refused, greeted];
+    let (text, samples) = scrape(&door).await;
+    assert_eq!(
+        samples.get(&decisions("permit", "", "api")),
+        Some(&5),
+        "each is counted by its backend too:\n{text}"
+    );
+    check_routes(&(text, samples), expected);
+    close(door).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_routes_of_a_url_map_are_counted_by_the_words_of_the_map() {
+    let map = "name: m\ndefaultService: web\nhostRules: [{ hosts: ['*'], pathMatcher: shop }]\npathMatchers:\n\
+               - name: shop\n  defaultService: web\n  pathRules:\n  - { paths: ['/orders/*'], service: api }\n\
+               \x20 - { paths: ['/old/*'], urlRedirect: { prefixRedirect: /new/ } }\n\
+               \x20 - paths: ['/broken/*']\n    service: web\n    routeAction: { faultInjectionPolicy: { abort: { httpStatus: 503, percentage: 100 } } }\n";
+    let service = service().await;
+    let text = format!(
+        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nallow: [allUsers]\nurl_map: map.yaml\n\
+         backends: {{ web: 'http://{service}', api: {{ url: 'http://{service}', allow: [allAuthenticatedUsers] }} }}\n"
+    );
+    let configuration = parse_with_files("firegate.yaml", &text, &TheFile(map.to_owned()));
+    let configuration = configuration.unwrap_or_else(|found| panic!("{found}"));
+    let door = door_of(configuration, Arc::new(clock()), None);
+    for (path, status) in [("/orders/1", 401), ("/old/x", 301), ("/broken/x", 503), ("/x", 200), ("/y", 200)]
+    {
+        assert_eq!(Call::get(&at(&door, path)).send().await.status.as_u16(), status, "{path}");
+    }
+    let (text, samples) = scrape(&door).await;
+    assert_eq!(samples.get(&decisions("respond", "", "")), Some(&1), "a redirect is an answer:\n{text}");
+    check_routes(
+        &(text, samples),
+        [
+            ("api|shop /orders/*|denial|TOKEN_MISSING", 1),
+            ("|shop /old/*|respond|", 1),
+            ("web|shop /broken/*|denial|FAULT_INJECTED", 1),
+            ("web|shop default|permit|", 2),
+        ],
+    );
+    close(door).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_gone_counts_as_a_fault_of_its_backend() {
     let (clock, signer) = (clock(), stranger());
@@ -210,10 +316,11 @@ async fn nothing_that_a_client_sends_is_in_the_metrics() {
     assert!(!text.to_ascii_lowercase().contains(MARK), "{text}");
     let grown = after.keys().filter(|name| !before.contains_key(*name)).collect::<Vec<_>>();
     assert!(!grown.is_empty(), "the requests were counted:\n{text}");
-    assert!(
-        grown.iter().all(|name| name.starts_with("firegate_decisions_total{outcome=\"denial\"")),
-        "{grown:?}"
-    );
+    let of_routes = "firegate_route_requests_total{backend=\"api\",route=\"/api/*\",outcome=\"";
+    let is_known = |name: &str| {
+        [of_routes, "firegate_decisions_total{outcome=\"denial\""].iter().any(|known| name.starts_with(known))
+    };
+    assert!(grown.iter().all(|name| is_known(name)), "{grown:?}");
     close(door).await;
 }
 

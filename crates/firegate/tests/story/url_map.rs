@@ -23,7 +23,8 @@ use tokio::sync::mpsc;
 use crate::gate::{endless, mirror, serve};
 use crate::stack::{Answer, Call, at, clock, close, door_of, options};
 
-struct TheFile(String);
+/// A file that every name leads to.
+pub(crate) struct TheFile(pub(crate) String);
 
 impl NamedFiles for TheFile {
     fn read(&self, _: &Path) -> io::Result<String> {

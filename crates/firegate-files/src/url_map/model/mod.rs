@@ -6,6 +6,7 @@ mod error_policy;
 mod header_action;
 mod matching;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use self::action::{
@@ -164,6 +165,15 @@ pub enum RulePath {
     Exact(String),
     /// Every path that begins so; ends with `/`.
     Prefix(String),
+}
+
+impl fmt::Display for RulePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => formatter.write_str(path),
+            Self::Prefix(prefix) => write!(formatter, "{prefix}*"),
+        }
+    }
 }
 
 /// Conditions and what is done with the requests that fulfil them.

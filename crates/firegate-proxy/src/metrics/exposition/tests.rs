@@ -158,15 +158,18 @@ impl NamedFiles for ThePolicy {
 
 fn encode(format: Format) -> String {
     let text = "project: demo-project\nallow: [allUsers]\n\
-                backends: { api: { url: 'https://api.example', security_policy: armor.yaml } }\n";
+                backends: { api: { url: 'https://api.example', security_policy: armor.yaml } }\n\
+                routes: [{ path: '/\"quoted\"/*', backend: api }]\n";
     let configuration = configuration::parse_with_files("firegate.yaml", text, &ThePolicy);
     let snapshot = Snapshot::compile(&configuration.expect("a configuration"));
-    let decisions = Decisions::new(&snapshot.backends, None);
+    let decisions = Decisions::new(&snapshot, None);
+    let route = snapshot.routes.named().next().expect("a route");
+    let api = decisions.route(route.number, &snapshot.backends[0]);
     let mut screened = Screened::default();
     screened.enforced = Some(RuleRecord { position: 0, outcome: RuleOutcome::Deny, rate_limit: None });
-    decisions.screened(decisions.route(&snapshot.backends[0]), &screened);
+    decisions.screened(api, &screened);
     decisions.count(Ending::Respond, Route::NONE);
-    let api = decisions.route(&snapshot.backends[0]);
+    decisions.count(Ending::Refused(Code::TokenMissing), api);
     for (route, milliseconds) in [(api, 2), (api, 40), (Route::NONE, 0)] {
         let latency = Duration::from_millis(milliseconds);
         decisions.answered(route, latency, (route == api).then_some(Duration::from_micros(70)));
@@ -212,6 +215,10 @@ fn it_says_what_the_owners_say() {
         "# TYPE firegate_decisions_total counter",
         "firegate_decisions_total{outcome=\"respond\",code=\"\",backend=\"\"} 1",
         "firegate_decisions_total{outcome=\"fault\",code=\"KEYS_UNAVAILABLE\",backend=\"\"} 0",
+        concat!(
+            "firegate_route_requests_total{backend=\"api\",route=\"/\\\"quoted\\\"/*\",",
+            "outcome=\"denial\",code=\"TOKEN_MISSING\"} 1"
+        ),
         "firegate_response_head_seconds_bucket{backend=\"\",le=\"0.001\"} 1",
         "firegate_response_head_seconds_bucket{backend=\"api\",le=\"0.001\"} 0",
         "firegate_response_head_seconds_bucket{backend=\"api\",le=\"0.05\"} 2",

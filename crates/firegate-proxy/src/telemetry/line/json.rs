@@ -34,6 +34,7 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
     word(",\"request_id\":\"", line.request_id, to);
     word(",\"outcome\":\"", line.outcome, to);
     optional(",\"backend\":", Some(line.backend.as_bytes()).filter(|name| !name.is_empty()), to);
+    optional(",\"route\":", line.route.map(str::as_bytes), to);
     if let Some(refusal) = line.refusal {
         let entry = refusal.code.entry();
         word(",\"code\":\"", entry.name, to);

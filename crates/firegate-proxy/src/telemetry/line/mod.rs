@@ -5,10 +5,12 @@ mod json;
 mod security_policy;
 mod text;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use firegate_core::armor::Screened;
+use firegate_core::conceal;
 use firegate_core::observed;
 use firegate_core::reason::{Code, Denial, Fault, Stage};
 use firegate_core::trace::TraceContext;
@@ -51,6 +53,8 @@ pub(crate) struct AccessLine<'a> {
     pub(crate) project: &'a str,
     /// The backend's name, empty if the request had none.
     pub(crate) backend: &'a str,
+    /// The route's name, as the metrics call it.
+    pub(crate) route: Option<&'a str>,
     /// Where the service was asked, the last time.
     pub(crate) endpoint: Option<&'a str>,
     /// How it ended, as the metrics call it.
@@ -79,11 +83,11 @@ impl Refusal {
     pub(crate) fn of(refused: &Refused) -> Self {
         match refused {
             Refused::Denial(Denial { reason, stage }) | Refused::Departed(Denial { reason, stage }) => {
-                let (code, evidence) = (reason.code(), reason.to_string());
+                let (code, evidence) = (reason.code(), without_tokens(reason.to_string()));
                 Self { code, stage: *stage, evidence, is_fault: false, is_observed: false }
             }
             Refused::Fault(Fault { code, stage, detail }) => {
-                let evidence = detail.clone();
+                let evidence = without_tokens(detail.clone());
                 Self { code: *code, stage: *stage, evidence, is_fault: true, is_observed: false }
             }
         }
@@ -93,11 +97,21 @@ impl Refusal {
         Self {
             code: refusal.code(),
             stage: refusal.stage(),
-            evidence: refusal.evidence(),
+            evidence: without_tokens(refusal.evidence()),
             is_fault: matches!(refusal, observed::Refusal::Fault(_)),
             is_observed: true,
         }
     }
+}
+
+/// Evidence quotes what a stranger wrote into a token, and what Google or a service answered to one. Neither ought to hold a token
+/// that lets anybody in, and nothing keeps them from it.
+fn without_tokens(evidence: String) -> String {
+    let concealed = match conceal::tokens(evidence.as_bytes()) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+    };
+    concealed.unwrap_or(evidence)
 }
 
 impl AccessLine<'_> {

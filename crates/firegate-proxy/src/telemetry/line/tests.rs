@@ -1,11 +1,21 @@
+use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
+use firegate_core::decision::{Decision, Outcome, Step, World};
+use firegate_core::facts::RequestFacts;
+use firegate_core::identity::{KeyRing, NoKnownAccounts};
+use firegate_core::limiter::NoCounters;
+use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
+use firegate_core::snapshot::Snapshot;
+use firegate_core::time::UnixTime;
+use firegate_files::configuration::{NamedFiles, parse_with_files};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::door::denial;
+use crate::door::{denial, fault};
 use crate::limits::LOG_FIELD_BYTES_MAX;
 
 const JSON: LogForm = LogForm::Json;
@@ -34,6 +44,7 @@ fn well() -> AccessLine<'static> {
         trace: None,
         project: "my-project",
         backend: "api",
+        route: Some("/items"),
         outcome: "permit",
         refusal: None,
         screened: None,
@@ -82,12 +93,68 @@ fn cloud_logging_gets_its_own_form() {
         },
         "logging.googleapis.com/trace": "projects/my-project/traces/0af7651916cd43dd8448eb211c80319c",
         "logging.googleapis.com/spanId": "0000000000000001", "logging.googleapis.com/trace_sampled": true,
-        "request_id": "6f0c", "outcome": "permit", "backend": "api", "code": "ROUTE_NOT_FOUND", "stage": "route",
+        "request_id": "6f0c", "outcome": "permit", "backend": "api", "route": "/items", "code": "ROUTE_NOT_FOUND", "stage": "route",
         "evidence": Reason::RouteNotFound.to_string(), "hint": Code::RouteNotFound.entry().fix,
         "user_id": "eve", "attempts": 1, "endpoint": "https://api.example", "upstream_latency": "0.001000s", "cut": "the client left before the end",
     });
     assert_eq!(found, expected);
     assert_eq!(found.to_string(), expected.to_string(), "in this order");
+}
+
+struct ThePolicy;
+
+impl NamedFiles for ThePolicy {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        let everyone = "{ versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }";
+        let unknown = "{ expr: { expression: \"evaluateThreatIntelligence('iplist-tor-exit-nodes')\" } }";
+        Ok(format!(
+            "name: edge\nrules:\n- {{ priority: 1, preview: true, action: deny(403), match: {everyone} }}\n\
+             - {{ priority: 2, action: deny(403), match: {unknown} }}\n\
+             - {{ priority: 2147483647, action: deny(403), match: {everyone} }}\n"
+        ))
+    }
+}
+
+/// What a policy says of a request that it refuses, after a rule in preview, and one that asks for what is not known.
+fn screened() -> Screened {
+    let text = "project: demo-project\nallow: [allUsers]\n\
+                backends: { api: { url: 'https://api.example', security_policy: armor.yaml } }\n";
+    let configuration = parse_with_files("firegate.yaml", text, &ThePolicy);
+    let snapshot = Snapshot::compile(&configuration.unwrap_or_else(|found| panic!("{found}")));
+    let (headers, keys) = (http::HeaderMap::new(), KeyRing::default());
+    let facts = RequestFacts::of(&http::Method::GET, NormalPath::parse("/").expect("a path"), &headers);
+    let world = World {
+        snapshot: &snapshot,
+        keys: &keys,
+        accounts: &NoKnownAccounts,
+        counters: &NoCounters,
+        now: UnixTime::from_seconds(0),
+    };
+    let Step::Done(Outcome::Denial(_)) = Decision::start(&facts, &world) else { panic!("it is not refused") };
+    facts.screened.get().map(|screened| (**screened).clone()).expect("a policy that looked at it")
+}
+
+/// Whoever searches a log asks the page what there is.
+#[test]
+fn the_page_tells_of_every_member() {
+    const PAGE: &str = include_str!("../../../../../docs/logs.md");
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect::<Vec<_>>();
+    let (refusal, screened) = (Refusal::of(&denial(Reason::RouteNotFound, Stage::Route)), screened());
+    let line = AccessLine {
+        refusal: Some(&refusal),
+        screened: Some(&screened),
+        user_id: Some("eve"),
+        cut: Some("the client left before the end"),
+        ..well()
+    };
+    let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
+    let members = found.as_object().expect("an object");
+    assert!(members.contains_key("rulesNotEvaluated"), "{found}");
+    for name in members.keys() {
+        // The line of a process has a time too.
+        assert!(told.contains(&name.as_str()) || name == "time", "`{name}` is not in docs/logs.md");
+    }
 }
 
 #[test]
@@ -96,10 +163,10 @@ fn a_person_gets_what_happened_first() {
     assert_eq!(
         written(TEXT, &line),
         "2026-11-28T20:00:00.123456Z  INFO 200 GET https://door.example/items?page=2 1.234ms 512B from 203.0.113.9 \
-         backend=api request_id=6f0c"
+         backend=api route=\"/items\" request_id=6f0c"
     );
     let refusal = Refusal::of(&denial(Reason::RouteNotFound, Stage::Route));
-    let line = AccessLine { status: 404, backend: "", refusal: Some(&refusal), ..well() };
+    let line = AccessLine { status: 404, backend: "", route: None, refusal: Some(&refusal), ..well() };
     let text = written(TEXT, &line);
     let start = "2026-11-28T20:00:00.123456Z  INFO refused 404 GET https://door.example/items?page=2 ";
     assert!(
@@ -109,6 +176,27 @@ fn a_person_gets_what_happened_first() {
     let mut coloured = Vec::new();
     write(LogForm::Text { coloured: true }, &line, &mut coloured);
     assert!(String::from_utf8_lossy(&coloured).contains("\u{1b}[32m INFO\u{1b}[0m refused 404"));
+}
+
+#[test]
+fn no_token_is_in_the_evidence_either() {
+    let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJldmUifQ.c2lnbmF0dXJl-_";
+    let answer = || format!("invalid_grant: {token} has expired");
+    let federated = Reason::FederationRefused { answer: answer() };
+    for refused in [
+        denial(Reason::TokenKeyUnknown { key_id: token.to_owned() }, Stage::Identity),
+        denial(federated, Stage::Credential),
+        fault(Code::CredentialUnavailable, Stage::Credential, answer()),
+    ] {
+        let refusal = Refusal::of(&refused);
+        let line = AccessLine { refusal: Some(&refusal), ..well() };
+        for form in [JSON, TEXT] {
+            let text = written(form, &line);
+            assert!(text.contains("[concealed]") && !text.contains("eyJ"), "{text}");
+        }
+    }
+    let plain = Reason::TokenKeyUnknown { key_id: "eyJ1".to_owned() };
+    assert!(Refusal::of(&denial(plain, Stage::Identity)).evidence.contains("\"eyJ1\""));
 }
 
 #[test]
@@ -161,14 +249,15 @@ proptest! {
         let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), is_fault: false, is_observed: false };
         let line = AccessLine {
             method: &word, host: &bytes, target: &bytes, user_agent: Some(&bytes), referer: Some(word.as_bytes()),
-            refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), ..well()
+            refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), route: Some(&word), ..well()
         };
         let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
         prop_assert_eq!(found["user_id"].as_str(), Some(word.as_str()));
+        prop_assert_eq!(found["route"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["evidence"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["httpRequest"]["userAgent"].as_str(), Some(&*String::from_utf8_lossy(&bytes)));
         let names = found.as_object().expect("an object").len();
-        prop_assert_eq!(names, 16, "{}", found);
+        prop_assert_eq!(names, 17, "{}", found);
         written(TEXT, &line);
     }
 }

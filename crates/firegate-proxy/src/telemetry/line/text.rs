@@ -23,6 +23,9 @@ pub(super) fn write(line: &AccessLine<'_>, coloured: bool, to: &mut Vec<u8>) {
     if !line.backend.is_empty() {
         word("backend=", line.backend, to);
     }
+    if let Some(route) = line.route {
+        quoted("route=", route, to);
+    }
     if let Some(refusal) = line.refusal {
         let entry = refusal.code.entry();
         word("code=", entry.name, to);

@@ -51,10 +51,10 @@ impl Way<'_> {
                 format!("to {:?}: the path is like {pattern}", entry.backend().name)
             }
             (Some(Routed::To(entry)), _) => format!("to {:?}: {found}", entry.backend().name),
-            (Some(Routed::Redirect(_)), Outcome::Respond(Respond::Redirect(answer))) => {
+            (Some(Routed::Redirect(..)), Outcome::Respond(Respond::Redirect(answer))) => {
                 format!("a redirect to {}: {found}", shown_location(answer))
             }
-            (Some(Routed::Redirect(_)), _) => format!("a redirect: {found}"),
+            (Some(Routed::Redirect(..)), _) => format!("a redirect: {found}"),
             (None, _) if path.starts_with(RESERVED_PREFIX) => {
                 format!(
                     "{path:?} is one of Firegate's own paths, which are answered by itself and never routed"
