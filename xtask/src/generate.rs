@@ -9,6 +9,7 @@ use crate::workspace::root;
 fn files() -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
         ("docs/compat.md", firegate_files::compat::markdown()),
+        ("docs/diagnostics.md", firegate_files::diagnostic::catalogue_markdown()),
         ("docs/firegate.schema.json", format!("{:#}\n", firegate_files::configuration::json_schema())),
         ("docs/limits.md", limits::markdown()?),
         ("docs/reasons.md", firegate_core::reason::catalogue_markdown()),

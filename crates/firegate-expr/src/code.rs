@@ -1,11 +1,11 @@
 //! The stable codes of what is found in expressions: `FG5..`. A code is never given a second meaning.
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
-        $($(#[$doc])* pub const $name: &str = $code;)*
+    ($($(#[doc = $meaning:literal])* $name:ident = $code:literal;)*) => {
+        $($(#[doc = $meaning])* pub const $name: &str = $code;)*
 
-        /// Every code.
-        pub const ALL: &[&str] = &[$($name),*];
+        /// Every code, with the lines of what it means.
+        pub const MEANINGS: &[(&str, &[&str])] = &[$(($name, &[$($meaning),*])),*];
     };
 }
 
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn no_code_has_two_meanings() {
-        let distinct: BTreeSet<_> = super::ALL.iter().collect();
-        assert_eq!(distinct.len(), super::ALL.len());
-        assert!(super::ALL.iter().all(|code| code.starts_with("FG5")));
+        let distinct: BTreeSet<_> = super::MEANINGS.iter().map(|(code, _)| code).collect();
+        assert_eq!(distinct.len(), super::MEANINGS.len());
+        assert!(super::MEANINGS.iter().all(|(code, _)| code.starts_with("FG5")));
     }
 }

@@ -4,11 +4,11 @@
 //! IAM's files, `FG5..` expressions, `FG6..` what stands behind a URL map.
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
-        $($(#[$doc])* pub const $name: &str = $code;)*
+    ($($(#[doc = $meaning:literal])* $name:ident = $code:literal;)*) => {
+        $($(#[doc = $meaning])* pub const $name: &str = $code;)*
 
-        /// Every code.
-        pub const ALL: &[&str] = &[$($name),*];
+        /// Every code, with the lines of what it means.
+        pub const MEANINGS: &[(&str, &[&str])] = &[$(($name, &[$($meaning),*])),*];
     };
 }
 
@@ -273,9 +273,9 @@ mod tests {
 
     #[test]
     fn no_code_has_two_meanings() {
-        let distinct: BTreeSet<_> = super::ALL.iter().collect();
-        assert_eq!(distinct.len(), super::ALL.len());
+        let distinct: BTreeSet<_> = super::MEANINGS.iter().map(|(code, _)| code).collect();
+        assert_eq!(distinct.len(), super::MEANINGS.len());
         // Those are the expressions' own.
-        assert!(!super::ALL.iter().any(|code| code.starts_with("FG5")));
+        assert!(!super::MEANINGS.iter().any(|(code, _)| code.starts_with("FG5")));
     }
 }

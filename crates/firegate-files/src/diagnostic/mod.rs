@@ -3,6 +3,7 @@
 //! A check never stops at its first finding: it collects [`Diagnostics`], which render as text with the lines of
 //! the file, or serialise as JSON for tools.
 
+mod catalogue;
 pub mod code;
 pub(crate) mod path;
 mod render;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use catalogue::markdown as catalogue_markdown;
 pub use path::YamlPath;
 pub use render::Style;
 

@@ -55,6 +55,17 @@ cases:
 }
 
 #[test]
+fn the_example_of_the_page_comes_out_as_it_says() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let mut blocks = page.split("```yaml\n").skip(1).filter_map(|block| Some(block.split_once("```")?.0));
+    let (Some(configuration), Some(cases)) = (blocks.next(), blocks.next()) else { panic!("two files") };
+    let said = page.split("# ").find_map(|part| part.split_once(" failed\n").map(|(said, _)| said));
+    let stdout = format!("{} failed\n", said.expect("the outcome"));
+    check(&[("firegate.yaml", configuration), ("cases.yaml", cases)], &["cases.yaml"], 0, &stdout, "");
+}
+
+#[test]
 fn a_file_without_a_configuration_is_decided_by_the_one_that_is_given() {
     let cases = "cases: [{ name: nobody, request: GET https://api.example.com/, expect: { refused: TOKEN_MISSING, status: 401 } }]";
     let files = [("firegate.yaml", CONFIGURATION), ("cases.yaml", cases)];

@@ -36,7 +36,7 @@ pub struct Configuration {
     pub project: ProjectId,
     /// Its number, if given.
     pub project_number: Option<ProjectNumber>,
-    /// The public addresses; none for port `$PORT`, else 8080, on all addresses.
+    /// The public addresses; none for port `$PORT`, else 8080, on all IPv4 addresses.
     pub listen: Vec<SocketAddr>,
     /// The listener for probes.
     pub health: Option<SocketAddr>,

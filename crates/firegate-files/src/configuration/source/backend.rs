@@ -83,7 +83,7 @@ pub(crate) struct BackendFullSource {
 pub(crate) struct EndpointSource {
     /// The origin.
     pub url: Option<UrlSource>,
-    /// The audience of the Google token. Default: the URL's origin.
+    /// The audience of the Google token and of the assertion. Default: the backend's `audience`, else the URL's origin.
     pub audience: Option<String>,
 }
 

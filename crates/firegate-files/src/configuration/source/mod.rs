@@ -37,7 +37,7 @@ pub(crate) struct ConfigurationSource {
     /// The project's number; App Check alone needs it.
     pub project_number: Option<DigitsSource>,
     /// The public address, for example `0.0.0.0:8080`, or a list of them. Default: port `$PORT`, else 8080, on all
-    /// addresses.
+    /// IPv4 addresses.
     pub listen: Option<ListenSource>,
     /// The listener for probes: `/livez` and `/readyz` only.
     pub health: Option<ListenerSource>,
@@ -108,8 +108,8 @@ pub(crate) enum ListenSource {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitsSource {
-    /// How many connections may be open on the public listener; what is beyond is closed. Default: 8192 for each core, or
-    /// as many as the process has descriptors for.
+    /// How many connections may be open on the public listener; what is beyond is closed. Default: 8192 for each core, and
+    /// no more than half of the descriptors that the process may have.
     pub connections_max: Option<u32>,
     /// How many of them one client may have: an IPv4 address, or an IPv6 network of 64 bits. It does not count for the
     /// proxies that `behind` trusts. Default: 1024.
