@@ -22,7 +22,7 @@ use crate::limits::{
     FEDERATIONS_UNDER_WAY_MAX, TOKEN_REMAINING_MIN, TOKEN_WAIT_MAX, TOKEN_WAITERS_MAX,
 };
 use crate::single_flight::{NoResult, NoSeat, SingleFlight};
-use crate::tokens::IdToken;
+use crate::tokens::{IdToken, MintCounts};
 
 /// A verified user, with the token that proves it.
 #[derive(Clone, Copy)]
@@ -69,6 +69,7 @@ pub enum FederationFault {
 /// the user's own `exp`.
 pub struct FederationCache {
     exchange: Exchange,
+    mints: Arc<MintCounts>,
     tokens: Cache<Key, Arc<FederatedToken>, TokenWeight>,
     refusals: Cache<Key, Arc<Refusal>>,
     flights: Arc<SingleFlight<Key, Result<Arc<IdToken>, CredentialFault>>>,
@@ -98,10 +99,16 @@ impl Weighter<Key, Arc<FederatedToken>> for TokenWeight {
 }
 
 impl FederationCache {
-    /// An empty cache that exchanges at these endpoints.
-    pub fn new(endpoints: Endpoints, http: HttpClient, clock: SharedClock) -> Arc<Self> {
+    /// An empty cache that exchanges at these endpoints, and counts its attempts in `mints`.
+    pub fn new(
+        endpoints: Endpoints,
+        http: HttpClient,
+        clock: SharedClock,
+        mints: Arc<MintCounts>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             exchange: Exchange { endpoints, http, clock },
+            mints,
             tokens: Cache::with_weighter(FEDERATED_TOKENS_MAX, FEDERATED_TOKENS_BYTES_MAX, TokenWeight),
             refusals: Cache::new(FEDERATION_REFUSALS_MAX),
             flights: Arc::new(SingleFlight::new(FEDERATIONS_UNDER_WAY_MAX, TOKEN_WAITERS_MAX)),
@@ -159,7 +166,9 @@ impl FederationCache {
     }
 
     async fn federate(self: Arc<Self>, key: Key, owned: Owned) -> Result<Arc<IdToken>, CredentialFault> {
-        match self.exchange_user(&owned).await {
+        let exchanged = self.exchange_user(&owned).await;
+        self.mints.count(&exchanged);
+        match exchanged {
             Ok(token) => {
                 let token = Arc::new(token);
                 let serve_until = token.expires_at().minus(TOKEN_REMAINING_MIN).min(owned.user_expires_at);

@@ -11,7 +11,7 @@ use crate::credentials::Credential;
 use crate::fault::{CredentialFault, FaultSource, Step};
 use crate::kept::Kept;
 use crate::limits::{AUDIENCE_BYTES_MAX, AUDIENCES_MAX, WAKE_INTERVAL_MAX};
-use crate::tokens::IdToken;
+use crate::tokens::{IdToken, MintCounts};
 
 pub use crate::kept::Remint;
 
@@ -22,14 +22,15 @@ type Audiences = HashMap<Box<str>, Arc<Kept<IdToken>>>;
 #[derive(Debug)]
 pub struct IdTokenCache {
     credential: Arc<Credential>,
+    mints: Arc<MintCounts>,
     audiences: ArcSwap<Audiences>,
     adding: Mutex<()>,
 }
 
 impl IdTokenCache {
-    /// An empty cache.
-    pub fn new(credential: Arc<Credential>) -> Arc<Self> {
-        Arc::new(Self { credential, audiences: ArcSwap::default(), adding: Mutex::default() })
+    /// An empty cache, whose attempts to fill it are counted in `mints`.
+    pub fn new(credential: Arc<Credential>, mints: Arc<MintCounts>) -> Arc<Self> {
+        Arc::new(Self { credential, mints, audiences: ArcSwap::default(), adding: Mutex::default() })
     }
 
     /// The identity whose tokens these are.
@@ -80,11 +81,12 @@ impl IdTokenCache {
         audience: &str,
     ) -> impl FnOnce() -> std::pin::Pin<Box<dyn Future<Output = Result<IdToken, CredentialFault>> + Send>>
     {
-        let credential = Arc::clone(&self.credential);
+        let (credential, mints) = (Arc::clone(&self.credential), Arc::clone(&self.mints));
         let audience = audience.to_owned();
         move || {
             Box::pin(async move {
                 let minted = credential.mint_id_token(&audience).await;
+                mints.count(&minted);
                 if let Err(fault) = &minted {
                     tracing::warn!(audience, %fault, "no ID token for the service; retrying");
                 }

@@ -1,6 +1,7 @@
 //! Google's tokens as Firegate holds them. Neither is ever printed.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use firegate_core::jose::CompactJws;
 use firegate_core::time::UnixTime;
@@ -23,6 +24,31 @@ pub struct AccessToken {
     text: String,
     bearer: HeaderValue,
     expires_at: UnixTime,
+}
+
+/// How often Google was asked for ID tokens, and with what outcome.
+#[derive(Debug, Default)]
+pub struct MintCounts {
+    successes: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl MintCounts {
+    /// Counts an attempt.
+    pub(crate) fn count<T, E>(&self, minted: &Result<T, E>) {
+        let count = if minted.is_ok() { &self.successes } else { &self.failures };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many attempts got a token.
+    pub fn successes(&self) -> u64 {
+        self.successes.load(Ordering::Relaxed)
+    }
+
+    /// How many got none.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
 }
 
 impl IdToken {

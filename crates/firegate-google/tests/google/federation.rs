@@ -6,6 +6,7 @@ use firegate_google::credentials::Endpoints;
 use firegate_google::fault::{FaultKind, Step};
 use firegate_google::federation::{FederatedUser, FederationCache, FederationFault, FederationTarget};
 use firegate_google::limits::{FEDERATED_TOKENS_BYTES_MAX, FEDERATED_TOKENS_MAX};
+use firegate_google::tokens::MintCounts;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Received, Server, client, clock, id_token, now};
@@ -38,6 +39,11 @@ fn google(clock: &ShiftedClock, bytes: usize) -> impl Fn(&Received) -> Answer + 
 }
 
 async fn start() -> (ShiftedClock, Server, Arc<FederationCache>) {
+    let (clock, server, cache, _) = start_counted().await;
+    (clock, server, cache)
+}
+
+async fn start_counted() -> (ShiftedClock, Server, Arc<FederationCache>, Arc<MintCounts>) {
     let clock = clock();
     let server = Server::start(google(&clock, 0)).await;
     let endpoints = Endpoints {
@@ -45,8 +51,9 @@ async fn start() -> (ShiftedClock, Server, Arc<FederationCache>) {
         iam_credentials: Some(server.url("/")),
         ..Endpoints::default()
     };
-    let cache = FederationCache::new(endpoints, client(), Arc::new(clock.clone()));
-    (clock, server, cache)
+    let mints = Arc::default();
+    let cache = FederationCache::new(endpoints, client(), Arc::new(clock.clone()), Arc::clone(&mints));
+    (clock, server, cache, mints)
 }
 
 #[tokio::test]
@@ -134,7 +141,7 @@ async fn who_cannot_be_federated_is_refused_before_any_call() {
 
 #[tokio::test]
 async fn a_refusal_is_told_from_an_outage_and_remembered_for_a_while() {
-    let (clock, server, cache) = start().await;
+    let (clock, server, cache, mints) = start_counted().await;
     let alice = user("a.user.token", &clock);
     let condition = "The given credential is rejected by the attribute condition.";
     server.respond(move |_| {
@@ -150,12 +157,14 @@ async fn a_refusal_is_told_from_an_outage_and_remembered_for_a_while() {
         );
     }
     assert_eq!(server.count(), 1);
+    assert_eq!((mints.successes(), mints.failures()), (0, 1), "what is remembered is not asked for");
 
     let bob = user("b.user.token", &clock);
     server.respond(|_| Answer::new(503, "text/html", "<html>"));
     assert_eq!(cache.get(bob, TARGET).await.expect_err("down").kind(), FaultKind::Unavailable);
     server.respond(google(&clock, 0));
     cache.get(bob, TARGET).await.expect("an outage is not remembered");
+    assert_eq!((mints.successes(), mints.failures()), (1, 2));
 
     let carol = user("c.user.token", &clock);
     let well = google(&clock, 0);

@@ -7,6 +7,7 @@ use firegate_google::credentials::{Credential, CredentialSource, Endpoints};
 use firegate_google::fault::{FaultKind, FaultSource};
 use firegate_google::id_tokens::{IdTokenCache, Remint};
 use firegate_google::limits::{AUDIENCES_MAX, TOKEN_REMAINING_MIN};
+use firegate_google::tokens::MintCounts;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,12 +33,18 @@ fn down(_: &Received) -> Answer {
 }
 
 async fn start(lifetime: i64) -> (ShiftedClock, Server, Arc<IdTokenCache>) {
+    let (clock, server, cache, _) = start_counted(lifetime).await;
+    (clock, server, cache)
+}
+
+async fn start_counted(lifetime: i64) -> (ShiftedClock, Server, Arc<IdTokenCache>, Arc<MintCounts>) {
     let clock = clock();
     let server = Server::start(minting(&clock, lifetime)).await;
     let endpoints = Endpoints { metadata: Some(server.url("/")), ..Endpoints::default() };
     let credential =
         Credential::new(CredentialSource::Metadata, endpoints, client(), Arc::new(clock.clone()));
-    (clock, server, IdTokenCache::new(credential))
+    let mints = Arc::default();
+    (clock, server, IdTokenCache::new(credential, Arc::clone(&mints)), mints)
 }
 
 /// All callers' tokens, asked for at the same time.
@@ -52,6 +59,21 @@ async fn get_at_once(cache: &Arc<IdTokenCache>, callers: usize) -> Vec<String> {
     }
     tokens.dedup();
     tokens
+}
+
+#[tokio::test]
+async fn each_attempt_to_mint_is_counted_and_what_is_kept_is_none() {
+    let (_, server, cache, mints) = start_counted(3600).await;
+    let counted = || (mints.successes(), mints.failures());
+    get_at_once(&cache, 20).await;
+    assert_eq!(counted(), (1, 0), "twenty who ask together ask once");
+    cache.get(AUDIENCE).await.expect("the kept one");
+    assert_eq!(counted(), (1, 0));
+    server.respond(down);
+    cache.get("https://other.example.com").await.expect_err("nobody mints");
+    assert_eq!(counted(), (1, 1));
+    cache.get("https://other.example.com").await.expect_err("nobody is asked again at once");
+    assert_eq!(counted(), (1, 1));
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use firegate_core::snapshot::Backend;
 use firegate_google::user_status::UserStatusStatistics;
 
 use super::ControlHandle;
-use crate::metrics::{Figures, GoogleIdTokenFigures, KeySetFigures, ProcessFigures, UserStatusFigures};
+use crate::metrics::{
+    Figures, GoogleIdTokenFigures, IdTokenMintFigures, KeySetFigures, ProcessFigures, UserStatusFigures,
+};
 use crate::upstream::{Upstream, Upstreams};
 
 impl ControlHandle {
@@ -34,6 +36,7 @@ impl ControlHandle {
                 .collect(),
             user_status: inner.user_status.as_ref().map(|users| user_status(&users.cache().statistics())),
             verified_tokens: inner.verified.figures(),
+            id_token_mints: IdTokenMintFigures::of(inner.identities.mints()),
             google_id_tokens: backends.iter().filter_map(token).collect(),
             endpoints: upstreams.endpoint_figures(in_force),
             backends: upstreams.backend_figures(),

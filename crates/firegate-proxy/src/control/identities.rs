@@ -21,7 +21,7 @@ use firegate_google::id_tokens::{IdTokenCache, Remint};
 use http::HeaderValue;
 use url::Url;
 
-use super::{ControlOptions, ControlRuntime, Tended};
+use super::{ControlOptions, ControlRuntime, Mints, Tended};
 use crate::generation::ProcessOptions;
 use crate::start::StartError;
 
@@ -33,6 +33,7 @@ pub(super) struct Identities {
     caches: Vec<(IdentityKey, Arc<Tended<IdTokenCache>>)>,
     endpoints: Endpoints,
     federated: Arc<FederationCache>,
+    mints: Mints,
 }
 
 /// Everything that the tokens of an identity depend on.
@@ -83,12 +84,18 @@ impl Identities {
             by_backend.insert(name.to_string(), identity);
         }
         let (own, federated) = (search.own(), search.federated());
-        Ok(Self { by_backend, own, caches: search.caches, endpoints: search.endpoints, federated })
+        let mints = control.mints.clone();
+        Ok(Self { by_backend, own, caches: search.caches, endpoints: search.endpoints, federated, mints })
     }
 
     /// Firegate's own identity, for what is not a call of a backend.
     pub(super) fn own(&self) -> &Arc<Credential> {
         &self.own.1
+    }
+
+    /// How often Google was asked for tokens.
+    pub(super) fn mints(&self) -> &Mints {
+        &self.mints
     }
 
     /// When the token that is kept for a backend expires, if it may be sent; `None` for a backend that is not called as
@@ -205,7 +212,8 @@ impl<'a> Search<'a> {
             return Ok(cache);
         }
         let cache = self.former.and_then(|former| of(&former.caches)).unwrap_or_else(|| {
-            self.control.tend(IdTokenCache::new(self.credential(&key)), IdTokenCache::run)
+            let mints = Arc::clone(&self.control.mints.own);
+            self.control.tend(IdTokenCache::new(self.credential(&key), mints), IdTokenCache::run)
         });
         self.caches.push((key, Arc::clone(&cache)));
         Ok(cache)
@@ -230,7 +238,8 @@ impl<'a> Search<'a> {
             Some(former) => Arc::clone(&former.federated),
             None => {
                 let (http, clock) = (self.control.http.clone(), Arc::clone(&self.process.clock));
-                FederationCache::new(self.endpoints.clone(), http, clock)
+                let mints = Arc::clone(&self.control.mints.federated);
+                FederationCache::new(self.endpoints.clone(), http, clock, mints)
             }
         }
     }

@@ -32,6 +32,7 @@ use firegate_google::fault::FaultKind;
 use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, RefreshOutcome, RefreshReason};
+use firegate_google::tokens::MintCounts;
 use firegate_google::user_status::UserStatusFault;
 use futures_util::future::join_all;
 use http::HeaderValue;
@@ -70,6 +71,16 @@ pub(crate) struct ControlRuntime {
     roots: Roots,
     stop: CancellationToken,
     panics: Arc<Panics>,
+    mints: Mints,
+}
+
+/// The counts of Google ID tokens, which outlive every configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mints {
+    /// Those of Firegate's own identities.
+    pub(crate) own: Arc<MintCounts>,
+    /// Those got with users' tokens.
+    pub(crate) federated: Arc<MintCounts>,
 }
 
 /// What workers ask the control runtime by, under one configuration.
@@ -119,8 +130,8 @@ impl Control {
         };
         let thread = std::thread::Builder::new().name("firegate-control".to_owned()).spawn(run);
         let thread = thread.map_err(StartError::Thread)?;
-        let panics = Arc::default();
-        Ok(Self { thread, runtime: ControlRuntime { handle, http, roots, stop, panics } })
+        let (panics, mints) = (Arc::default(), Mints::default());
+        Ok(Self { thread, runtime: ControlRuntime { handle, http, roots, stop, panics, mints } })
     }
 
     pub(crate) fn runtime(&self) -> &ControlRuntime {

@@ -117,6 +117,8 @@ descriptions! {
         "The age of the oldest status among users who were here within `revocation.max_staleness`."
     USER_STATUS_LOOKUPS Counter "firegate_user_status_lookups_total" ["result"]
         "Calls that look users up; one asks for many."
+    GOOGLE_ID_TOKEN_MINTS Counter "firegate_google_id_token_mints_total" ["credential", "result"]
+        "Attempts to get a Google ID token: ahead of need, on a request's behalf, or again after a failure."
     GOOGLE_ID_TOKEN_EXPIRY Gauge "firegate_google_id_token_expiry_timestamp_seconds" ["backend"]
         "When the Google ID token that is kept for the backend expires; 0 if none is kept that may be sent."
     UPSTREAM_REQUESTS Gauge "firegate_upstream_requests_in_flight" ["backend", "endpoint"]

@@ -3,7 +3,9 @@
 use firegate_core::limiter::LimiterFigures;
 use firegate_core::time::UnixTime;
 use firegate_google::key_sets::KeySnapshot;
+use firegate_google::tokens::MintCounts;
 
+use crate::control::Mints;
 use crate::limits_store::LimitsStoreFigures;
 use crate::listen::EntranceFigures;
 use crate::stream::CutFigures;
@@ -21,6 +23,8 @@ pub(crate) struct Figures {
     pub(crate) user_status: Option<UserStatusFigures>,
     /// The cache of verified signatures.
     pub(crate) verified_tokens: VerifiedTokenFigures,
+    /// How often Google was asked for ID tokens.
+    pub(crate) id_token_mints: IdTokenMintFigures,
     /// One for each backend that is called with Firegate's own Google ID token.
     pub(crate) google_id_tokens: Vec<GoogleIdTokenFigures>,
     /// One for each endpoint of a backend.
@@ -148,6 +152,18 @@ pub(crate) struct VerifiedTokenFigures {
     pub(crate) misses: u64,
     /// Signatures that are remembered.
     pub(crate) entries: usize,
+}
+
+/// How often Google was asked for ID tokens: by how they are got, those that were and those that were not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdTokenMintFigures(pub(crate) [(&'static str, u64, u64); 2]);
+
+impl IdTokenMintFigures {
+    /// What the counts say.
+    pub(crate) fn of(mints: &Mints) -> Self {
+        let of = |name, counts: &MintCounts| (name, counts.successes(), counts.failures());
+        Self([of("own", &mints.own), of("federate_user", &mints.federated)])
+    }
 }
 
 /// The Google ID token that is kept for a backend.

@@ -18,6 +18,6 @@ pub(crate) use accept::Format;
 pub(crate) use decisions::{Decisions, Ending, Route};
 pub(crate) use exposition::{Exposition, Source};
 pub(crate) use figures::{
-    BackendFigures, ConfigurationFigures, EndpointFigures, Figures, GoogleIdTokenFigures, KeySetFigures,
-    ProcessFigures, UserStatusFigures, VerifiedTokenFigures,
+    BackendFigures, ConfigurationFigures, EndpointFigures, Figures, GoogleIdTokenFigures, IdTokenMintFigures,
+    KeySetFigures, ProcessFigures, UserStatusFigures, VerifiedTokenFigures,
 };

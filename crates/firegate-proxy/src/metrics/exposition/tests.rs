@@ -17,8 +17,8 @@ use prometheus_client::metrics::MetricType;
 
 use super::super::descriptions::ALL;
 use super::super::{
-    ConfigurationFigures, Ending, GoogleIdTokenFigures, KeySetFigures, ProcessFigures, Route,
-    UserStatusFigures, VerifiedTokenFigures,
+    ConfigurationFigures, Ending, GoogleIdTokenFigures, IdTokenMintFigures, KeySetFigures, ProcessFigures,
+    Route, UserStatusFigures, VerifiedTokenFigures,
 };
 use super::*;
 use crate::limits_store::{LimitsStoreFigures, Question};
@@ -96,6 +96,7 @@ fn figures() -> Figures {
             failures: 6,
         }),
         verified_tokens: VerifiedTokenFigures { hits: 7, misses: 5, entries: 4 },
+        id_token_mints: IdTokenMintFigures([("own", 39, 40), ("federate_user", 41, 42)]),
         google_id_tokens: vec![token("api", Some(1_790_003_600)), token("video", None)],
         endpoints: vec![EndpointFigures {
             backend: "api".to_owned(),
@@ -250,6 +251,10 @@ fn it_says_what_the_owners_say() {
         "firegate_user_status_staleness_max_seconds 41",
         "firegate_user_status_lookups_total{result=\"success\"} 8",
         "firegate_user_status_lookups_total{result=\"failure\"} 6",
+        "firegate_google_id_token_mints_total{credential=\"own\",result=\"success\"} 39",
+        "firegate_google_id_token_mints_total{credential=\"own\",result=\"failure\"} 40",
+        "firegate_google_id_token_mints_total{credential=\"federate_user\",result=\"success\"} 41",
+        "firegate_google_id_token_mints_total{credential=\"federate_user\",result=\"failure\"} 42",
         "firegate_google_id_token_expiry_timestamp_seconds{backend=\"api\"} 1790003600",
         "firegate_google_id_token_expiry_timestamp_seconds{backend=\"video\"} 0",
         "firegate_upstream_requests_in_flight{backend=\"api\",endpoint=\"https://api.example\"} 21",
