@@ -30,7 +30,7 @@ pub use model::{
 pub use named_files::{NamedFiles, NoFiles};
 pub use names::{
     BackendName, NameError, Origin, ProjectId, ProjectNumber, ServiceAccountEmail, TenantId,
-    WorkloadIdentityProvider,
+    WorkloadIdentityProvider, listen_address,
 };
 pub use path_pattern::{PathPattern, RESERVED_PREFIX};
 pub use rate_limits::{
