@@ -9,3 +9,4 @@ pub mod explain;
 pub mod failure;
 pub mod logging;
 pub mod named_files;
+pub mod standard_output;
