@@ -64,7 +64,7 @@ fn run(arguments: Arguments, form: LogForm, clock: SharedClock) -> anyhow::Resul
     let filter = environment.log_filter.as_deref();
     let log = Log::start(form, filter, default_filter, Arc::clone(&clock))?;
     match arguments.command {
-        Command::Check(arguments) => check::run(arguments, &environment, &clock),
+        Command::Check(arguments) => check::run(arguments, &environment),
         Command::Dev(arguments) => dev::run(arguments, &environment, clock, log.queue()),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
         Command::Export(arguments) => export::run(&arguments),

@@ -88,6 +88,31 @@ fn what_keeps_serve_from_starting_is_told_in_the_logs_own_form() {
 }
 
 #[test]
+fn a_directory_that_takes_no_keys_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("firegate-data"), "no directory").expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+    command.args([
+        "serve",
+        "--project",
+        "demo-project",
+        "--backend",
+        "http://127.0.0.1:9",
+        "--allow",
+        "allUsers",
+    ]);
+    command.args(["--listen", "127.0.0.1:0"]).env_clear().current_dir(folder.path());
+    let output = command.output().expect("the binary runs");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    for part in
+        ["firegate-data/assertion-keys.json cannot be read or written", "set `data_dir`", "`assertion: {"]
+    {
+        assert!(stderr.contains(part), "{part:?} is not in:\n{stderr}");
+    }
+}
+
+#[test]
 fn no_environment_variable_switches_emulator_trust_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("firegate.yaml");

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use firegate_files::configuration::{self, Configuration};
+use firegate_files::configuration::{self, CONFIGURATION_VARIABLE, Configuration};
+use firegate_files::text;
 use firegate_google::credentials::METADATA_URL;
 use firegate_proxy::ReloadError;
 use url::Url;
@@ -88,11 +89,10 @@ impl Origin {
     fn configuration(&self, files: &DiskFiles) -> Result<Configuration, ReloadError> {
         let read = match &self.source {
             Source::File(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ReloadError::Read { path: path.clone(), source })?;
+                let text = read_text(path)?;
                 configuration::parse_with_files(&path.display().to_string(), &text, files)
             }
-            Source::Inline(text) => configuration::parse_with_files("FIREGATE_CONFIG", text, files),
+            Source::Inline(text) => configuration::parse_with_files(CONFIGURATION_VARIABLE, text, files),
             Source::Flags { project, backend, allow } => Configuration::minimal(project, backend, allow),
         };
         let mut configuration = read.map_err(ReloadError::Check)?;
@@ -102,4 +102,13 @@ impl Origin {
         }
         Ok(configuration)
     }
+}
+
+/// The text of a configuration's file.
+///
+/// # Errors
+/// If it cannot be read, or is no text.
+pub(in crate::commands) fn read_text(path: &Path) -> Result<String, ReloadError> {
+    let bytes = std::fs::read(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
+    text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
 }
