@@ -145,6 +145,8 @@ limits_store: { url: 'rediss://10.0.0.3:6379', password_file: password, ca_certi
             parse("f", "project: p-12345\nbackends: { api: 'https://a.example' }\nallow: [allUsers]\n");
         assert_eq!(minimal.expect("it checks").data_dir, PathBuf::from(DATA_DIR_DEFAULT));
         assert_eq!(data_dir("data_dir: /data\n"), Some(PathBuf::from("/data")));
-        assert_eq!(data_dir("data_dir: [5]\nassertion: { key: 5 }\n"), None);
+        assert_eq!(data_dir("data_dir: [5]\n"), None);
+        // A key that is named in vain is a mistake of its own.
+        assert_eq!(data_dir("assertion: { key: 5 }\n"), None);
     }
 }
