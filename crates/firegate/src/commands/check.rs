@@ -11,7 +11,7 @@ use firegate_files::yaml::{self, Part};
 use firegate_google::credentials::Environment as Credentials;
 use firegate_proxy::{PreflightError, ReloadError, StartError, preflight, preflight_files};
 
-use super::serve::origin::read_text;
+use super::serve::origin::{metadata, read_text};
 use crate::environment::Environment;
 use crate::named_files::DiskFiles;
 use crate::standard_output;
@@ -65,6 +65,8 @@ struct Machine {
 /// # Errors
 /// If the configuration cannot be read.
 pub fn run(arguments: CheckArguments, environment: &Environment) -> anyhow::Result<ExitCode> {
+    // What is wrong with the environment keeps `serve` from starting, too.
+    metadata(environment)?;
     let named = arguments.file.or(arguments.config);
     let inline = environment.inline_configuration.as_ref().filter(|_| named.is_none());
     let (name, text) = match inline {

@@ -150,6 +150,8 @@ fn check_warns_of_credentials_with_which_a_front_door_would_not_start_here() {
     let (code, printed) = run("HOME", home.path(), &["check", "--strict"]);
     assert_eq!(code, Some(1), "{printed}");
     assert!(printed.contains("impersonate a service account"), "{printed}");
+    let (code, _) = run("GCE_METADATA_HOST", Path::new("no host"), &["check"]);
+    assert_eq!(code, Some(2));
     // Those of this machine say nothing of Cloud Run's.
     let (_, printed) = run("HOME", home.path(), &["check", "--on-cloud-run"]);
     assert!(!printed.contains("impersonate"), "{printed}");

@@ -39,10 +39,6 @@ impl Origin {
         arguments: &ServeArguments,
         environment: &Environment,
     ) -> anyhow::Result<Self> {
-        let metadata = |host: &String| {
-            let url = format!("http://{host}").parse();
-            url.with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))
-        };
         let source = match (&arguments.config, &arguments.project, &arguments.backend) {
             (Some(file), _, _) => Source::File(file.clone()),
             (None, Some(project), Some(backend)) => Source::Flags {
@@ -60,7 +56,7 @@ impl Origin {
                 ),
             },
         };
-        Ok(Self { source, metadata: environment.metadata_host.as_ref().map(metadata).transpose()? })
+        Ok(Self { source, metadata: metadata(environment)? })
     }
 
     /// The file, if it is one: nothing else changes while the process runs.
@@ -102,6 +98,18 @@ impl Origin {
         }
         Ok(configuration)
     }
+}
+
+/// The metadata server that the environment names, if it names one.
+///
+/// # Errors
+/// If it is no host.
+pub(in crate::commands) fn metadata(environment: &Environment) -> anyhow::Result<Option<Url>> {
+    let Some(host) = &environment.metadata_host else { return Ok(None) };
+    let url = format!("http://{host}").parse();
+    url.map(Some).with_context(|| {
+        format!("GCE_METADATA_HOST is no host: {host:?}\nhint: write a host and a port, or unset it")
+    })
 }
 
 /// The text of a configuration's file.
