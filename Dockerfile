@@ -1,5 +1,7 @@
 # The front door for Cloud Run or any other host of containers: it listens on $PORT (8080 if there is none), runs as a user
-# without rights, and needs no file of its own. Configure it by $FIREGATE_CONFIG, or mount a file and run `serve -c FILE`.
+# without rights, and needs no file of its own on Cloud Run. Elsewhere it keeps a key in ./firegate-data: mount a directory that it may
+# write and name it as `data_dir`, or mount a key as `assertion.key`. Configure it by $FIREGATE_CONFIG, or mount a file and run
+# `serve -c FILE`.
 FROM rust:1-bookworm AS builder
 WORKDIR /firegate
 COPY . .

@@ -15,6 +15,7 @@
 //! - [`security_policy`]: Cloud Armor's security policies.
 //! - [`diagnostic`]: what is wrong in a file, where, and what to do about it.
 //! - [`url_map`]: URL maps of Google's load balancers.
+//! - [`text`]: the text of a file's bytes.
 //! - [`header_names`]: which headers no file and no client may set.
 //! - [`yaml`]: the one module that knows the YAML parser.
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ pub mod limits;
 pub mod load_balancer;
 pub mod members;
 pub mod security_policy;
+pub mod text;
 pub mod url_map;
 pub mod yaml;
 

@@ -27,6 +27,12 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Whether this is Cloud Run, whatever else the environment says: how errors look that are in the environment itself.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+    pub fn is_on_cloud_run() -> bool {
+        std::env::var("K_SERVICE").is_ok_and(|service| !service.is_empty())
+    }
+
     /// Reads the process's environment.
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     ///
@@ -38,7 +44,7 @@ impl Environment {
             text("PORT").map(|port| port.parse().with_context(|| format!("PORT is no port: {port:?}")));
         Ok(Self {
             port: port.transpose()?,
-            on_cloud_run: text("K_SERVICE").is_some(),
+            on_cloud_run: Self::is_on_cloud_run(),
             inline_configuration: text("FIREGATE_CONFIG"),
             log_filter: text("FIREGATE_LOG"),
             application_credentials: text("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),

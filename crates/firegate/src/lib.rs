@@ -6,5 +6,7 @@ pub mod commands;
 pub mod dev;
 pub mod environment;
 pub mod explain;
+pub mod failure;
 pub mod logging;
 pub mod named_files;
+pub mod standard_output;

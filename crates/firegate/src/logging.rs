@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use firegate_core::time::SharedClock;
+use firegate_files::diagnostic::{Diagnostics, Severity};
 use firegate_proxy::limits::LOG_FINISH_TIMEOUT;
 use firegate_proxy::{LogForm, LogQueue, rfc_3339};
 use serde_json::{Map, Value, json};
@@ -27,6 +28,17 @@ pub enum LogFormat {
     Text,
 }
 
+impl LogFormat {
+    /// The form of the lines.
+    pub fn form(self, on_cloud_run: bool) -> LogForm {
+        match self {
+            Self::Json => LogForm::Json,
+            Self::Auto if on_cloud_run => LogForm::Json,
+            Self::Auto | Self::Text => LogForm::Text { coloured: io::stderr().is_terminal() },
+        }
+    }
+}
+
 /// The log of this process. What is queued is written when it is dropped, as far as that does not take long.
 #[derive(Debug)]
 pub struct Log {
@@ -39,18 +51,11 @@ impl Log {
     /// # Errors
     /// If there can be no thread that writes.
     pub fn start(
-        format: LogFormat,
+        form: LogForm,
         filter: Option<&str>,
         default_filter: &str,
-        on_cloud_run: bool,
         clock: SharedClock,
     ) -> io::Result<Self> {
-        let coloured = io::stderr().is_terminal();
-        let form = match format {
-            LogFormat::Json => LogForm::Json,
-            LogFormat::Auto if on_cloud_run => LogForm::Json,
-            LogFormat::Auto | LogFormat::Text => LogForm::Text { coloured },
-        };
         let queue = LogQueue::start(io::stderr(), form, Arc::clone(&clock))?;
         let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(default_filter));
         let lines = Lines(queue.clone());
@@ -129,6 +134,32 @@ where
         event.record(&mut fields);
         writeln!(writer, "{}", Value::Object(fields.0))
     }
+}
+
+/// Findings as lines of JSON in the log's layout, one for each, with the members that `firegate check --output json` has.
+pub fn finding_lines(diagnostics: &Diagnostics, clock: &SharedClock) -> Vec<u8> {
+    let mut lines = String::new();
+    for found in diagnostics.iter() {
+        let severity = match found.severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "WARNING",
+            Severity::Note => "INFO",
+        };
+        let mut line = Map::from_iter([
+            ("severity".to_owned(), json!(severity)),
+            ("time".to_owned(), json!(rfc_3339(clock.since_epoch()))),
+            ("message".to_owned(), json!(found.message)),
+            ("code".to_owned(), json!(found.code)),
+        ]);
+        let path = (!found.path.is_empty()).then(|| json!(found.path));
+        let place = found.place.as_ref().map(|place| json!(place));
+        let hint = found.hint.as_ref().map(|hint| json!(hint));
+        let given = [("path", path), ("place", place), ("hint", hint)];
+        line.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{}", Value::Object(line));
+    }
+    lines.into_bytes()
 }
 
 struct Fields(Map<String, Value>);

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anstream::eprintln;
 use clap::{Parser, Subcommand};
 use firegate::commands::{check, dev, export, serve, test};
 use firegate::environment::Environment;
 use firegate::explain;
+use firegate::failure::Failure;
 use firegate::logging::{Log, LogFormat};
 use firegate_core::time::{SharedClock, SystemClock};
+use firegate_proxy::{LogForm, rfc_3339};
 
 /// A request makes some hundred small allocations, which this allocator answers faster than the system's.
 #[global_allocator]
@@ -43,16 +44,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    run(Arguments::parse()).unwrap_or_else(|error| {
-        let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
-        eprintln!("{red}error{red:#}: {error:#}");
+    let arguments = Arguments::parse();
+    let form = arguments.log_format.form(Environment::is_on_cloud_run());
+    let clock: SharedClock = Arc::new(SystemClock);
+    run(arguments, form, Arc::clone(&clock)).unwrap_or_else(|error| {
+        Failure::of(&error).write(form, &rfc_3339(clock.since_epoch()));
         ExitCode::from(2)
     })
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+fn run(arguments: Arguments, form: LogForm, clock: SharedClock) -> anyhow::Result<ExitCode> {
     let environment = Environment::read()?;
-    let clock: SharedClock = Arc::new(SystemClock);
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
         Command::Dev(_) => "warn,firegate_proxy=info",
@@ -60,10 +62,9 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(_) => "info",
     };
     let filter = environment.log_filter.as_deref();
-    let on_cloud_run = environment.on_cloud_run;
-    let log = Log::start(arguments.log_format, filter, default_filter, on_cloud_run, Arc::clone(&clock))?;
+    let log = Log::start(form, filter, default_filter, Arc::clone(&clock))?;
     match arguments.command {
-        Command::Check(arguments) => check::run(arguments, &environment, &clock),
+        Command::Check(arguments) => check::run(arguments, &environment),
         Command::Dev(arguments) => dev::run(arguments, &environment, clock, log.queue()),
         Command::Explain(arguments) => explain::run_blocking(arguments, clock),
         Command::Export(arguments) => export::run(&arguments),

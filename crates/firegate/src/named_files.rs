@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use firegate_files::configuration::NamedFiles;
@@ -25,8 +25,12 @@ impl DiskFiles {
 impl NamedFiles for DiskFiles {
     fn read(&self, name: &Path) -> io::Result<String> {
         self.named.borrow_mut().push(name.to_owned());
-        let mut text = String::new();
-        File::open(name)?.take(GOOGLE_FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
-        Ok(text)
+        let mut bytes = Vec::new();
+        File::open(name)?.take(GOOGLE_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        String::from_utf8(bytes).map_err(|error| {
+            let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            io::Error::new(ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+        })
     }
 }

@@ -9,12 +9,14 @@ mod google;
 mod model;
 mod named_files;
 mod names;
+mod opened_files;
 mod path_pattern;
 mod quantity;
 mod rate_limits;
 pub(crate) mod schema;
 pub(crate) mod shape;
 mod source;
+mod variables_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,22 +32,27 @@ pub use model::{
 pub use named_files::{NamedFiles, NoFiles};
 pub use names::{
     BackendName, NameError, Origin, ProjectId, ProjectNumber, ServiceAccountEmail, TenantId,
-    WorkloadIdentityProvider,
+    WorkloadIdentityProvider, listen_address,
 };
+pub use opened_files::{OpenedFile, OpenedFiles};
 pub use path_pattern::{PathPattern, RESERVED_PREFIX};
 pub use rate_limits::{
     CountAlgorithm, LimitsStore, OnStoreFailure, Password, RateLimitSettings, RateLimits, RedisServer,
 };
 pub use schema::json_schema;
+pub use variables_file::configuration_of_variables;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
-use crate::yaml;
+use crate::yaml::{self, Document, Part};
 
 use check::Given;
 use source::{BackendSource, ConfigurationSource, UrlSource};
 
 /// The name of the backend that is given by a flag.
 const FLAG_BACKEND: &str = "backend";
+
+/// The environment variable that may hold a configuration's text.
+pub const CONFIGURATION_VARIABLE: &str = "FIREGATE_CONFIG";
 
 /// Reads a configuration that names no files; see [`parse_with_files`].
 ///
@@ -72,6 +79,18 @@ pub fn parse_with_files(
     let Some(document) = yaml::parse(file_name, text, &mut diagnostics) else {
         return Err(diagnostics);
     };
+    let root = YamlPath::root();
+    if document.get(&root.key(CONFIGURATION_VARIABLE)).is_some() {
+        let found = Diagnostic::error(
+            code::VARIABLES_FILE,
+            format!("these are environment variables, and the configuration is the text of `{CONFIGURATION_VARIABLE}`"),
+        )
+        .hint(format!(
+            "`firegate check {file_name} --on-cloud-run` checks that text; elsewhere give the configuration a file of its own"
+        ));
+        document.report(&mut diagnostics, &root.key(CONFIGURATION_VARIABLE), Part::Key, found);
+        return Err(diagnostics);
+    }
     let shaped = shape::check(&schema::SCHEMA, &document, &mut diagnostics);
     if shaped.refused.contains(&YamlPath::root()) {
         return Err(diagnostics);
@@ -89,6 +108,11 @@ pub fn parse_with_files(
         }
     };
     finish(configuration, diagnostics)
+}
+
+/// The tree of a text, if it is one; what is wrong with it is told by [`parse_with_files`].
+fn parse_tree(file_name: &str, text: &str) -> Option<Document> {
+    yaml::parse(file_name, text, &mut Diagnostics::new())
 }
 
 fn finish(

@@ -1,6 +1,7 @@
 //! Names and identifiers that are checked once and then trusted: each type can only hold what it says.
 
 use std::fmt::{self, Display, Formatter};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use crate::limits::BACKEND_NAME_CHARACTERS_MAX;
@@ -21,6 +22,28 @@ impl NameError {
     fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
     }
+}
+
+/// Reads an address to listen on.
+///
+/// # Errors
+/// If it is not an address with a port.
+pub fn listen_address(text: &str) -> Result<SocketAddr, NameError> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let hint = match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        Ok(port) => format!("did you mean `0.0.0.0:{port}`, or `127.0.0.1:{port}` for this machine alone?"),
+        Err(_) => match (text.strip_prefix("localhost:"), text.parse()) {
+            (Some(port), _) => format!("did you mean `127.0.0.1:{port}`?"),
+            (None, Ok(IpAddr::V4(address))) => format!("add the port, for example `{address}:8080`"),
+            (None, Ok(IpAddr::V6(address))) => format!("add the port, for example `[{address}]:8080`"),
+            (None, Err(_)) => {
+                "write an address and a port, for example `0.0.0.0:8080` or `[::]:8080`".to_owned()
+            }
+        },
+    };
+    Err(NameError::new(format!("{} is not an address to listen on", quoted(text)), hint))
 }
 
 macro_rules! text_types {

@@ -43,6 +43,10 @@ codes! {
     FIELD_REFUSED = "FG015";
     /// The file is one of Google's, of another kind than is expected here.
     OTHER_KIND = "FG016";
+    /// The file is not UTF-8.
+    NOT_UTF_8 = "FG017";
+    /// The file is one of environment variables, in which the configuration is one variable's text.
+    VARIABLES_FILE = "FG018";
 
     /// `project` is not a project ID.
     PROJECT = "FG101";

@@ -188,7 +188,7 @@ impl Diagnostics {
     }
 
     /// Orders the findings by file and line; those without a place come last.
-    pub(crate) fn sort(&mut self) {
+    pub fn sort(&mut self) {
         self.list.sort_by_key(|found| match &found.place {
             Some(place) => {
                 (false, self.sources.iter().position(|s| *s.file == *place.file), place.span.start)

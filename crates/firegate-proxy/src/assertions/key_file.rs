@@ -77,6 +77,43 @@ pub(super) enum Made {
     AlreadyThere,
 }
 
+/// Looks whether the generated keys could be read, or made if there are none, without making anything.
+///
+/// # Errors
+/// If they could not.
+pub(crate) fn check_data_dir(data_dir: &Path) -> Result<(), AssertionKeyError> {
+    let file = KeyFile::new(data_dir);
+    match file.read()? {
+        // With keys that cannot be written, they serve on as they are.
+        Found::Keys(_) | Found::FormerKey(_) => Ok(()),
+        Found::Nothing => check_writable(data_dir).map_err(|error| file.failed(error)),
+    }
+}
+
+/// Asks the system whether this process may write in a directory, or make it where it is not there.
+#[cfg(unix)]
+fn check_writable(directory: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, access};
+
+    for directory in directory.ancestors() {
+        // The parent of a relative name is the directory that the process runs in.
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        match fs::metadata(directory) {
+            Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+            Ok(_) => return Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Elsewhere it is known when it is tried.
+#[cfg(not(unix))]
+fn check_writable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// The file in its directory.
 #[derive(Clone, Debug)]
 pub(super) struct KeyFile {
@@ -138,7 +175,7 @@ impl KeyFile {
         let id = EcdsaP256Signer::from_pkcs8(&der).ok().map(|key| key.key_id().to_owned());
         if keys.keys().iter().any(|key| id.as_deref() == Some(key.id())) {
             fs::remove_file(&former)
-                .map_err(|source| AssertionKeyError::File { path: former.clone(), source })?;
+                .map_err(|source| AssertionKeyError::Kept { path: former.clone(), source })?;
         }
         Ok(())
     }
@@ -183,7 +220,7 @@ impl KeyFile {
     }
 
     fn failed(&self, source: io::Error) -> AssertionKeyError {
-        AssertionKeyError::File { path: self.path.clone(), source }
+        AssertionKeyError::Kept { path: self.path.clone(), source }
     }
 
     fn damaged(&self, why: &'static str) -> AssertionKeyError {
@@ -192,7 +229,7 @@ impl KeyFile {
 }
 
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, AssertionKeyError> {
-    let failed = |source| AssertionKeyError::File { path: path.to_owned(), source };
+    let failed = |source| AssertionKeyError::Kept { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -259,4 +296,30 @@ fn read_key(stored: StoredKey) -> Option<RotatingKey> {
         key_use,
         since: UnixTime::from_seconds(stored.since),
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_asked_whether_it_takes_keys_and_nothing_is_made_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let below = folder.path().join("a/b");
+        check_data_dir(&below).expect("it can be made");
+        assert!(!folder.path().join("a").exists());
+        fs::write(folder.path().join("a"), "no directory").expect("a file");
+        check_data_dir(&below).expect_err("a file is in the way");
+        fs::remove_file(folder.path().join("a")).expect("it was there");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).expect("a mode");
+        let checked = check_data_dir(&below);
+        // The administrator may write everywhere.
+        assert_eq!(checked.is_ok(), rustix::process::geteuid().is_root());
+        if let Err(error) = checked {
+            let error = error.to_string();
+            assert!(error.contains("Permission denied") && error.contains("hint: set `data_dir`"), "{error}");
+        }
+    }
 }

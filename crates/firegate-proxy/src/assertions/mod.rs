@@ -32,6 +32,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::generated::{Checked, GeneratedKeys};
+pub(crate) use self::key_file::check_data_dir;
 pub(crate) use self::mounted::{read_key, read_public_key};
 use self::rotation::HeldKeys;
 pub(crate) use self::signing_keys::SigningKeys;
@@ -44,9 +45,23 @@ const ASSERTION_BYTES_TYPICAL: usize = 1024;
 /// Why there is no assertion key.
 #[derive(Debug, thiserror::Error)]
 pub enum AssertionKeyError {
-    /// The file cannot be read or written.
-    #[error("the assertion key {path} cannot be read or written: {source}")]
+    /// A file that the configuration names cannot be read.
+    #[error(
+        "the assertion key {path} cannot be read: {source}\nhint: name a PEM file that firegate may read; a relative name counts \
+         from the directory that it is started in"
+    )]
     File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file of the generated keys cannot be read or written.
+    #[error(
+        "the generated assertion keys {path} cannot be read or written: {source}\nhint: set `data_dir` to a directory that \
+         firegate may write, or start it in one; or make a key yourself, and set `assertion: {{ key: assertion.pem }}`"
+    )]
+    Kept {
         /// The file.
         path: PathBuf,
         /// What the system says.

@@ -36,6 +36,12 @@ pub(super) struct Identities {
     mints: Mints,
 }
 
+/// Elsewhere than on Google's machines there is no metadata server, and only the first request would say so.
+const METADATA_ADVICE: &str = "no credential file was found, so that tokens are asked of the metadata server, which Google's own \
+    machines have alone\nhint: on one of those, say so: `credential: metadata`; elsewhere impersonate a service account:\n  gcloud auth \
+    application-default login --impersonate-service-account=SERVICE_ACCOUNT\n  gcloud iam service-accounts add-iam-policy-binding \
+    SERVICE_ACCOUNT --member=user:YOU --role=roles/iam.serviceAccountTokenCreator";
+
 /// Everything that the tokens of an identity depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct IdentityKey {
@@ -82,6 +88,13 @@ impl Identities {
                 credential => Identity::Own(search.tokens(credential)?),
             };
             by_backend.insert(name.to_string(), identity);
+        }
+        let is_new = former.is_none() && search.endpoints.metadata.is_none();
+        if search.discovered.get() == Some(&CredentialSource::Metadata)
+            && is_new
+            && !options.process.on_cloud_run
+        {
+            tracing::warn!("{METADATA_ADVICE}");
         }
         let (own, federated) = (search.own(), search.federated());
         let mints = control.mints.clone();
@@ -245,20 +258,10 @@ impl<'a> Search<'a> {
     }
 
     fn key(&self, credential: &files::Credential) -> Result<IdentityKey, StartError> {
-        let (source, impersonates) = match credential {
-            files::Credential::Metadata => (CredentialSource::Metadata, None),
-            files::Credential::Impersonate { service_account } => {
-                (self.discover()?, Some(service_account.clone()))
-            }
-            files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
-                match self.discover()? {
-                    // Every request would fail, and only the first one's log would say why.
-                    CredentialSource::AuthorizedUser(_) => {
-                        return Err(StartError::UserCredentials(FaultSource::UserCredentials));
-                    }
-                    source => (source, None),
-                }
-            }
+        let source = credential_source(credential, || self.discover())?;
+        let impersonates = match credential {
+            files::Credential::Impersonate { service_account } => Some(service_account.clone()),
+            _ => None,
         };
         Ok(IdentityKey { source, impersonates, endpoints: self.endpoints.clone() })
     }
@@ -282,6 +285,30 @@ impl<'a> Search<'a> {
         }
         let found = google::discover(&self.environment)?;
         Ok(self.discovered.get_or_init(|| found).clone())
+    }
+}
+
+/// By which identity a backend with this `credential` is called, or an account impersonated. `discover` finds that of this
+/// machine.
+///
+/// # Errors
+/// If there is none that can be used.
+pub(crate) fn credential_source(
+    credential: &files::Credential,
+    discover: impl FnOnce() -> Result<CredentialSource, CredentialError>,
+) -> Result<CredentialSource, StartError> {
+    match credential {
+        files::Credential::Metadata => Ok(CredentialSource::Metadata),
+        files::Credential::Impersonate { .. } => Ok(discover()?),
+        files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
+            match discover()? {
+                // Every request would fail, and only the first one's log would say why.
+                CredentialSource::AuthorizedUser(_) => {
+                    Err(StartError::UserCredentials(FaultSource::UserCredentials))
+                }
+                source => Ok(source),
+            }
+        }
     }
 }
 

@@ -40,6 +40,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::app_check::AppCheck;
+pub(crate) use self::identities::credential_source;
 use self::identities::{Identities, IdentityFault};
 use self::keys::KeySets;
 pub(crate) use self::keys::Keys;

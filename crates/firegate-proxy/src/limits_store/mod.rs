@@ -156,12 +156,7 @@ impl LimitsStore {
         answer_timeout: Duration,
     ) -> Result<Self, LimitsStoreError> {
         let password = match &server.password_file {
-            Some(path) => {
-                let text = String::from_utf8(read_file(path)?);
-                let text =
-                    text.map_err(|_| LimitsStoreError::File(format!("{} is no text", path.display())))?;
-                Some(Password::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-            }
+            Some(path) => Some(read_password(path)?),
             None => server.password.clone(),
         };
         let certificates = server.ca_certificates.as_deref().map(read_file).transpose()?;
@@ -321,7 +316,25 @@ fn secret(project: &str, password: Option<&Password>) -> [u8; 32] {
     secret
 }
 
-fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LimitsStoreError> {
+/// Reads a password from a file; the line feed at its end is no part of it.
+///
+/// # Errors
+/// If it cannot be read or is no text.
+pub(crate) fn read_password(path: &std::path::Path) -> Result<Password, LimitsStoreError> {
+    let text = String::from_utf8(read_file(path)?).map_err(|_| {
+        let name = path.display();
+        LimitsStoreError::File(format!(
+            "{name} of `limits_store` is no text\nhint: `password_file` names a file with the password, as UTF-8"
+        ))
+    })?;
+    Ok(Password::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Reads a file of the store's.
+///
+/// # Errors
+/// If it cannot be read or is too large.
+pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LimitsStoreError> {
     use std::io::Read as _;
 
     let mut bytes = Vec::new();
@@ -329,7 +342,10 @@ fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LimitsStoreError> {
         .and_then(|file| file.take(LIMITS_STORE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) if bytes.len() as u64 <= LIMITS_STORE_FILE_BYTES_MAX => Ok(bytes),
-        Ok(_) => Err(LimitsStoreError::File(format!("{} is too large", path.display()))),
+        Ok(_) => Err(LimitsStoreError::File(format!(
+            "{} of `limits_store` is too large\nhint: name a file of {LIMITS_STORE_FILE_BYTES_MAX} bytes at most",
+            path.display()
+        ))),
         Err(error) => Err(LimitsStoreError::File(format!(
             "{} of `limits_store` cannot be read: {error}\nhint: mount it, or correct its name",
             path.display()

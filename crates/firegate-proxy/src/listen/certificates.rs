@@ -70,6 +70,32 @@ impl Certificates {
         })
     }
 
+    /// Everything that keeps the certificates from being used, each with the place of its pair. What cannot be chosen is told once
+    /// all of them can be read.
+    pub(crate) fn faults(names: &[Certificate]) -> Vec<(usize, CertificateError)> {
+        let (mut pairs, mut faults) = (Vec::new(), Vec::new());
+        for (place, read) in Contents::read(names).each().enumerate() {
+            match read {
+                Ok(pair) => pairs.push(pair),
+                Err((error, further)) => {
+                    faults.extend(
+                        [Some(error), further.map(|further| *further)]
+                            .into_iter()
+                            .flatten()
+                            .map(|error| (place, error)),
+                    );
+                }
+            }
+        }
+        if faults.is_empty()
+            && let Err(error) = Choice::new(pairs)
+        {
+            let place = names.iter().position(|name| name.cert == error.file());
+            faults.push((place.unwrap_or(0), error));
+        }
+        faults
+    }
+
     /// Reads the files again, and uses what is in them if it changed. What is said about them is logged.
     pub(crate) fn reload(&self) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,7 +22,11 @@ pub use watch::FileWatch;
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The file cannot be read.
-    #[error("the configuration {path} cannot be read: {source}", path = path.display())]
+    #[error(
+        "the configuration {path} cannot be read: {source}\nhint: a relative name counts from the directory that firegate is started \
+         in",
+        path = path.display()
+    )]
     Read {
         /// The file.
         path: PathBuf,

@@ -31,7 +31,7 @@ pub(crate) use headers::{RequestHeaders, leave_one_length, strip_hop_by_hop};
 pub(crate) use passage::{Passage, Sending, TimeLimits, Upstream};
 pub(crate) use refusal::{FrontRefusal, peek};
 pub use registry::BackendError;
-pub(crate) use registry::Upstreams;
+pub(crate) use registry::{Upstreams, read_roots};
 pub(crate) use resolve::SystemResolver;
 pub(crate) use retries::Retries;
 pub(crate) use service_body::ServiceBody;

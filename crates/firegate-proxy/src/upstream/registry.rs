@@ -97,7 +97,8 @@ impl Upstreams {
     /// If it cannot be called at all.
     pub(crate) fn open(&self, backend: &Backend) -> Result<Arc<Upstream>, BackendError> {
         let settings = &backend.settings;
-        let roots = settings.ca_certificates.as_deref().map(|file| read(&backend.name, file)).transpose()?;
+        let roots =
+            settings.ca_certificates.as_deref().map(|file| read_roots(&backend.name, file)).transpose()?;
         let mut members = Vec::new();
         for endpoint in settings.endpoints() {
             let endpoint_settings = EndpointSettings {
@@ -185,7 +186,11 @@ async fn tend(endpoint: Weak<Endpoint>, resolver: Arc<dyn Resolve>) {
     }
 }
 
-fn read(backend: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
+/// Reads the certificates of the authorities that a backend's certificate comes from.
+///
+/// # Errors
+/// If the file cannot be read, or has none.
+pub(crate) fn read_roots(backend: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
     let (backend, file) = (backend.to_owned(), file.to_owned());
     match std::fs::read(&file) {
         Ok(pem) if certificates(&pem).is_empty() => Err(BackendError::NoRoots { backend, file }),

@@ -1,26 +1,36 @@
 //! `firegate check`: reads a configuration and every file that it names, and says at once everything that is wrong.
 
-use std::fs;
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use firegate_core::time::SharedClock;
+use anyhow::bail;
+use firegate_files::configuration::{self, CONFIGURATION_VARIABLE, OpenedFiles, configuration_of_variables};
 use firegate_files::diagnostic::{Diagnostic, Diagnostics, Severity, Style, YamlPath, code};
-use firegate_files::yaml::{self, Document, Part};
-use firegate_proxy::{ReloadError, StartError, preflight};
+use firegate_files::yaml::{self, Part};
+use firegate_google::credentials::Environment as Credentials;
+use firegate_proxy::{PreflightError, ReloadError, StartError, preflight, preflight_files};
 
-use super::serve::ServeArguments;
-use super::serve::origin::Origin;
+use super::serve::origin::{metadata, read_text};
 use crate::environment::Environment;
+use crate::named_files::DiskFiles;
+use crate::standard_output;
 
 /// The configuration that is read if none is named.
 const FILE_DEFAULT: &str = "firegate.yaml";
 
 /// The arguments of `firegate check`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 if the configuration is sound; 1 if it is not, or with --strict if there are warnings; 2 if it \
+                  cannot be read."
+)]
 pub struct CheckArguments {
-    /// The configuration file; without it the text in FIREGATE_CONFIG, or else firegate.yaml.
+    /// The configuration file, or a file of environment variables with one in FIREGATE_CONFIG. Without it the text in
+    /// FIREGATE_CONFIG, or else firegate.yaml.
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub file: Option<PathBuf>,
+    /// The same.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What is written to standard output.
@@ -43,65 +53,134 @@ pub enum Output {
     Json,
 }
 
+/// For which machine a configuration is checked.
+struct Machine {
+    on_cloud_run: bool,
+    /// What this machine has to call services with; absent if it is another one that the configuration is for.
+    credentials: Option<Credentials>,
+}
+
 /// Checks a configuration. The process ends with 0 if it is sound, with 1 if it is not, and with 2 if it could not be read.
 ///
 /// # Errors
 /// If the configuration cannot be read.
-pub fn run(
-    arguments: CheckArguments,
-    environment: &Environment,
-    clock: &SharedClock,
-) -> anyhow::Result<ExitCode> {
-    let inline = environment.inline_configuration.is_some();
-    let config = arguments.config.or_else(|| (!inline).then(|| FILE_DEFAULT.into()));
-    let serve =
-        ServeArguments { config, project: None, backend: None, allow: Vec::new(), listen: Vec::new() };
-    let origin = Origin::of(&serve, environment)?;
-    let diagnostics = match origin.read().0 {
-        Ok(configuration) => {
-            let mut diagnostics = configuration.warnings.clone();
-            let on_cloud_run = arguments.on_cloud_run || environment.on_cloud_run;
-            let found = preflight(&configuration, on_cloud_run, clock);
-            let document = document(&serve, environment);
-            for (path, error) in found.errors {
-                report(
-                    &mut diagnostics,
-                    document.as_ref(),
-                    path,
-                    told(Severity::Error, code_of(&error), &error.to_string()),
-                );
-            }
-            for (path, advice) in found.advice {
-                report(
-                    &mut diagnostics,
-                    document.as_ref(),
-                    path,
-                    told(Severity::Warning, code::START, advice),
-                );
-            }
-            diagnostics
+pub fn run(arguments: CheckArguments, environment: &Environment) -> anyhow::Result<ExitCode> {
+    // What is wrong with the environment keeps `serve` from starting, too.
+    metadata(environment)?;
+    let named = arguments.file.or(arguments.config);
+    let inline = environment.inline_configuration.as_ref().filter(|_| named.is_none());
+    let (name, text) = match inline {
+        Some(text) => (CONFIGURATION_VARIABLE.to_owned(), Ok(text.clone())),
+        None => {
+            let file = named.as_deref().unwrap_or(Path::new(FILE_DEFAULT));
+            (file.display().to_string(), read(file, named.is_some())?)
         }
-        Err(ReloadError::Check(diagnostics)) => diagnostics,
-        Err(error) => return Err(error.into()),
     };
-    write(&diagnostics, arguments.output);
+    let is_elsewhere = arguments.on_cloud_run && !environment.on_cloud_run;
+    let credentials = Credentials {
+        google_application_credentials: environment.application_credentials.clone(),
+        home: environment.home.clone(),
+        app_data: None,
+    };
+    let machine = Machine {
+        on_cloud_run: arguments.on_cloud_run || environment.on_cloud_run,
+        credentials: (!is_elsewhere).then_some(credentials),
+    };
+    let diagnostics = match text {
+        Ok(text) => {
+            let variables = configuration_of_variables(&name, &text);
+            let (name, text) = variables.unwrap_or_else(|| (name.clone(), text));
+            check(&name, &text, &machine)
+        }
+        Err(diagnostics) => diagnostics,
+    };
+    standard_output::write(&told_as(arguments.output, &name, &diagnostics)?)?;
     let warned = diagnostics.iter().any(|found| found.severity == Severity::Warning);
     Ok(ExitCode::from(u8::from(diagnostics.has_errors() || (arguments.strict && warned))))
 }
 
-/// The configuration as a tree, for the places of its keys.
-fn document(arguments: &ServeArguments, environment: &Environment) -> Option<Document> {
-    let (name, text) = match &arguments.config {
-        Some(path) => (path.display().to_string(), fs::read_to_string(path).ok()?),
-        None => ("FIREGATE_CONFIG".to_owned(), environment.inline_configuration.clone()?),
+/// The text of a file, or what is wrong with it.
+fn read(file: &Path, is_named: bool) -> anyhow::Result<Result<String, Diagnostics>> {
+    match read_text(file) {
+        Ok(text) => Ok(Ok(text)),
+        Err(ReloadError::Check(diagnostics)) => Ok(Err(diagnostics)),
+        Err(ReloadError::Read { source, .. }) if !is_named => {
+            bail!(
+                "no configuration is named, {CONFIGURATION_VARIABLE} is not set, and {FILE_DEFAULT} cannot be read: {source}\nhint: \
+                 firegate check FILE\nhint: to see what a configuration is: docs/configuration.md; to try it on this machine \
+                 without one: firegate dev"
+            )
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Everything that is wrong with a configuration. What it names is opened whether or not the rest of it is sound.
+fn check(name: &str, text: &str, machine: &Machine) -> Diagnostics {
+    let parsed = configuration::parse_with_files(name, text, &DiskFiles::default());
+    let found = parsed
+        .as_ref()
+        .ok()
+        .map(|configuration| preflight(configuration, machine.on_cloud_run, machine.credentials.as_ref()));
+    let mut diagnostics = match parsed {
+        Ok(configuration) => configuration.warnings,
+        Err(diagnostics) => diagnostics,
     };
-    yaml::parse(&name, &text, &mut Diagnostics::new())
+    // A text that is no tree names nothing.
+    let Some(document) = yaml::parse(name, text, &mut Diagnostics::new()) else { return diagnostics };
+    let mut report = |path: &YamlPath, finding| document.report(&mut diagnostics, path, Part::Value, finding);
+    for error in preflight_files(&OpenedFiles::of(&document), machine.on_cloud_run) {
+        report(&error.path, machine.told(&error));
+    }
+    let found = found.unwrap_or_default();
+    for error in &found.errors {
+        report(&error.path, machine.told(error));
+    }
+    for PreflightError { path, error, .. } in &found.credentials {
+        let message = format!("on this machine a front door would not start: {error}");
+        let finding = Diagnostic::warning(code_of(error), message).hint(
+            "where the front door runs, the credentials there count; `--on-cloud-run` leaves those of this machine out",
+        );
+        report(path, finding);
+    }
+    for (path, advice) in found.advice {
+        report(&path, told(Severity::Warning, code::START, advice));
+    }
+    diagnostics.sort();
+    diagnostics
+}
+
+impl Machine {
+    /// What keeps a front door from opening, as a finding.
+    fn told(&self, found: &PreflightError) -> Diagnostic {
+        let PreflightError { file, error, .. } = found;
+        let is_missing =
+            |file: &PathBuf| std::fs::metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        match file {
+            // A secret is mounted there, and nobody wants a copy of it on the machine that the configuration is written on.
+            Some(file) if self.credentials.is_none() && is_missing(file) => {
+                let name = file.display();
+                let hint = match error {
+                    StartError::Geography(_) => "put it into the image, or mount a volume with it".to_owned(),
+                    _ if file.is_absolute() => {
+                        format!("mount it there: gcloud run deploy … --set-secrets={name}=SECRET:VERSION")
+                    }
+                    _ => "mount it there, and name it as it is mounted, for example `/secrets/key.pem`"
+                        .to_owned(),
+                };
+                let message = format!("{name} is not on this machine, and was not checked");
+                Diagnostic::note(code_of(error), message).hint(hint)
+            }
+            _ => told(Severity::Error, code_of(error), &error.to_string()),
+        }
+    }
 }
 
 /// The code of what keeps a front door from opening.
 fn code_of(error: &StartError) -> &'static str {
     match error {
         StartError::UrlMapTests(_) => code::URL_MAP_TEST_FAILS,
+        StartError::Geography(_) => code::FILE_UNREADABLE,
         _ => code::KEY_FILE,
     }
 }
@@ -119,33 +198,22 @@ fn told(severity: Severity, code: &'static str, message: &str) -> Diagnostic {
     finding.hint_if(hint)
 }
 
-fn report(diagnostics: &mut Diagnostics, document: Option<&Document>, path: &str, finding: Diagnostic) {
-    match document {
-        Some(document) => {
-            let path = path.split('.').fold(YamlPath::root(), |path, key| path.key(key));
-            document.report(diagnostics, &path, Part::Value, finding);
-        }
-        // Without a tree there is no place, and the message names the file.
-        None => diagnostics.push(finding),
-    }
-}
-
-/// Writes what was found, and for people a last line with the sum.
-fn write(diagnostics: &Diagnostics, output: Output) {
+/// What was found, and for people a last line that says of which configuration, and the sum.
+fn told_as(output: Output, name: &str, diagnostics: &Diagnostics) -> anyhow::Result<String> {
     if output == Output::Json {
-        // A list of texts and numbers is always JSON.
-        println!("{}", serde_json::to_string_pretty(diagnostics).unwrap_or_default());
-        return;
+        return Ok(serde_json::to_string_pretty(diagnostics)? + "\n");
     }
-    let style = if std::io::stdout().is_terminal() { Style::Coloured } else { Style::Plain };
+    let style = if standard_output::is_terminal() { Style::Coloured } else { Style::Plain };
+    let mut text = diagnostics.render(style);
     if !diagnostics.is_empty() {
-        println!("{}", diagnostics.render(style));
+        text.push('\n');
     }
     let count = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    match (diagnostics.has_errors(), warnings) {
-        (true, _) => println!("{errors} error(s), {warnings} warning(s)"),
-        (false, 0) => println!("the configuration is sound"),
-        (false, _) => println!("the configuration is sound, {warnings} warning(s)"),
-    }
+    text += &match (diagnostics.has_errors(), warnings) {
+        (true, _) => format!("{name}: {errors} error(s), {warnings} warning(s)\n"),
+        (false, 0) => format!("{name}: the configuration is sound\n"),
+        (false, _) => format!("{name}: the configuration is sound, {warnings} warning(s)\n"),
+    };
+    Ok(text)
 }

@@ -1,6 +1,6 @@
 //! `firegate export`: a file of Google's, written so that Google's import takes it.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use firegate_files::export::export;
 use firegate_files::google_file::Form;
 
 use crate::named_files::DiskFiles;
+use crate::standard_output;
 
 /// The arguments of `firegate export`.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,7 +50,7 @@ pub fn run(arguments: &ExportArguments) -> anyhow::Result<ExitCode> {
             if !exported.notes.is_empty() {
                 anstream::eprint!("{}", exported.notes.render(style));
             }
-            std::io::stdout().lock().write_all(exported.text.as_bytes())?;
+            standard_output::write(&exported.text)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(found) => {

@@ -2,7 +2,8 @@
 
 mod expressions;
 
-use std::io::{IsTerminal as _, Write};
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use firegate_files::diagnostic::Style;
 use serde::Serialize;
 
 use crate::cases::{CaseFile, CaseFileError, Issuer, Machine, difference};
+use crate::standard_output;
 
 /// The arguments of `firegate test`.
 #[derive(Clone, Debug, clap::Args)]
@@ -81,7 +83,7 @@ pub fn run(arguments: &TestArguments, clock: &SharedClock) -> anyhow::Result<Exi
     for path in &arguments.expr {
         is_bad |= !expressions::run(path, &mut summary)?;
     }
-    summary.print(arguments.output, &mut std::io::stdout().lock())?;
+    standard_output::write(&summary.text(arguments.output)?)?;
     Ok(ExitCode::from(match (is_bad, summary.failed) {
         (true, _) => 2,
         (false, 0) => 0,
@@ -111,11 +113,11 @@ impl Summary {
         Ok(())
     }
 
-    fn print(&self, output: TestOutput, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn text(&self, output: TestOutput) -> anyhow::Result<String> {
         if output == TestOutput::Json {
-            writeln!(out, "{}", serde_json::to_string_pretty(self)?)?;
-            return Ok(());
+            return Ok(serde_json::to_string_pretty(self)? + "\n");
         }
+        let mut out = String::new();
         for failure in &self.failures {
             let Failure { file, line, name, difference, source } = failure;
             writeln!(out, "failed: {file}:{line}: {name}\n  {difference}")?;
@@ -124,6 +126,6 @@ impl Summary {
             }
         }
         writeln!(out, "{} passed, {} failed", self.passed, self.failed)?;
-        Ok(())
+        Ok(out)
     }
 }

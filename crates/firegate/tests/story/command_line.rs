@@ -48,6 +48,73 @@ fn a_taken_address_is_named_and_nothing_is_served_on_the_others() {
 }
 
 #[test]
+fn an_address_to_listen_on_is_put_right_as_it_is_in_a_file() {
+    check(&["serve", "--listen", "8080"], 2, &["did you mean `0.0.0.0:8080`"]);
+    check(&["serve", "--listen", "localhost:8080"], 2, &["did you mean `127.0.0.1:8080`?"]);
+    check(&["serve", "--listen", "::1"], 2, &["for example `[::1]:8080`"]);
+}
+
+/// A log of JSON has nothing else in it, when the first deployment fails above all.
+#[test]
+fn what_keeps_serve_from_starting_is_told_in_the_logs_own_form() {
+    let lines = |configuration: &str, listen: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+        command.args(["serve", "--listen", listen]).env_clear().env("K_SERVICE", "door");
+        let output = command.env("FIREGATE_CONFIG", configuration).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {stderr}"));
+        stderr.lines().map(parse).collect::<Vec<serde_json::Value>>()
+    };
+    let wrong = lines("project: demo-project\nalow: [allUsers]\n", "127.0.0.1:0");
+    let unknown = wrong.iter().find(|line| line["code"] == "FG004").expect("the finding");
+    assert_eq!(unknown["severity"], "ERROR");
+    assert_eq!(unknown["message"], "unknown key `alow`");
+    assert_eq!(
+        (&unknown["place"]["file"], &unknown["place"]["line"]),
+        (&"FIREGATE_CONFIG".into(), &2.into())
+    );
+    assert!(unknown["hint"].as_str().is_some_and(|hint| hint.contains("`allow`")), "{unknown}");
+    assert!(wrong.iter().all(|line| line["time"].is_string() && line["message"].is_string()), "{wrong:?}");
+
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let text = "project: demo-project\nbackends: { api: 'https://api.example.com' }\nallow: [allUsers]\n";
+    let lines = lines(text, &taken);
+    assert!(lines.iter().any(|line| line["severity"] == "WARNING" && line["code"] == "FG123"), "{lines:?}");
+    let last = lines.last().expect("a line");
+    let message = last["message"].as_str().expect("text");
+    assert!(message.contains(&taken) && message.matches("Address already in use").count() == 1, "{last}");
+    assert_eq!(last["hint"], "stop what listens there, or choose another address");
+    assert_eq!(last["severity"], "ERROR");
+}
+
+#[test]
+fn a_directory_that_takes_no_keys_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("firegate-data"), "no directory").expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+    command.args([
+        "serve",
+        "--project",
+        "demo-project",
+        "--backend",
+        "http://127.0.0.1:9",
+        "--allow",
+        "allUsers",
+    ]);
+    command.args(["--listen", "127.0.0.1:0"]).env_clear().current_dir(folder.path());
+    let output = command.output().expect("the binary runs");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    for part in
+        ["firegate-data/assertion-keys.json cannot be read or written", "set `data_dir`", "`assertion: {"]
+    {
+        assert!(stderr.contains(part), "{part:?} is not in:\n{stderr}");
+    }
+}
+
+#[test]
 fn no_environment_variable_switches_emulator_trust_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("firegate.yaml");

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::stack::binary::Served;
 use crate::stack::{Call, Stack, at, clock, close, door_with_credentials, text};
 
 const SERVICE: &str = "https://api-abc123-uc.a.run.app";
@@ -97,6 +98,28 @@ async fn caller_with_credentials(stack: &Stack, file: &serde_json::Value) -> ser
     let seen = Call::get(&at(&door, "/hello")).bearer(&stack.id_token().await).send().await.ok();
     close(door).await;
     seen["caller"]["email"].clone()
+}
+
+/// On a laptop without credentials it is the start that says so, and not the first user's request.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_no_credential_file_was_found_is_told_at_the_start() {
+    let started = async |credential: &str| {
+        let text = format!(
+            "project: demo-firegate\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: 'http://127.0.0.1:9/keys' }}\n\
+             backends: {{ api: {{ url: 'http://127.0.0.1:9', credential: {credential} }} }}\n"
+        );
+        let served = Served::start(&text, "json", "info");
+        served.line(|line| line.contains("the front door listens")).await;
+        served.stop()
+    };
+    let log = started("default").await;
+    let warning = log.lines().find(|line| line.contains("no credential file was found")).expect("a warning");
+    assert!(
+        warning.contains("\"severity\":\"WARNING\"") && warning.contains("--impersonate-service-account=")
+    );
+    // Who names the metadata server means it.
+    let log = started("metadata").await;
+    assert!(!log.contains("no credential file"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,6 +73,203 @@ fn check_tells_what_a_front_door_would_say_of_its_keys() {
     check(&[("firegate.yaml", &text)], &["check", "--on-cloud-run"], 1, &expected);
 }
 
+/// What `serve` says of a file says `check` too, at the place where the file is named.
+#[test]
+fn check_opens_every_file_that_a_front_door_opens() {
+    let check_and_serve = |text: &str, line: usize, file: &str| {
+        let place = format!("firegate.yaml:{line}");
+        check(&[("firegate.yaml", text)], &["check"], 1, &[&place, file]);
+        let serve = ["serve", "-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
+        check(&[("firegate.yaml", text)], &serve, 2, &[file, "hint: "]);
+    };
+    check_and_serve(&format!("{SOUND}geo: {{ mmdb: none.mmdb }}\n"), 4, "none.mmdb");
+    let store = "limits_store: { url: 'rediss://127.0.0.1:1', password_file: none.txt }\n";
+    check_and_serve(&format!("{SOUND}{store}"), 4, "none.txt");
+    let store = "limits_store: { url: 'rediss://127.0.0.1:1', ca_certificates: none.pem }\n";
+    check_and_serve(&format!("{SOUND}{store}"), 4, "none.pem");
+    check_and_serve(&format!("{SOUND}data_dir: firegate.yaml\n"), 4, "firegate.yaml/assertion-keys.json");
+    check_and_serve(&format!("{SOUND}assertion: {{ previous_keys: [none.pem] }}\n"), 4, "none.pem");
+    let roots = "{ api: { url: 'https://api-abc123-uc.a.run.app', ca_certificates: none.pem } }";
+    check_and_serve(&SOUND.replace("{ api: 'https://api-abc123-uc.a.run.app' }", roots), 2, "none.pem");
+    // On Cloud Run no key is made, and none is kept.
+    let text = format!("{SOUND}data_dir: firegate.yaml\n");
+    check(&[("firegate.yaml", &text)], &["check", "--on-cloud-run"], 0, &["the configuration is sound"]);
+}
+
+#[test]
+fn check_tells_of_all_files_in_one_round() {
+    let text = "project: demo-project
+backends: { api: 'https://api-abc123-uc.a.run.app' }
+allow: [allAuthenticatedUsers]
+groups: none.yaml
+assertion: { key: none.pem }
+tls:
+  certificates:
+    - { cert: one.pem, key: one.key }
+    - cert: two.pem
+      key: two.key
+";
+    let json = check(&[("firegate.yaml", text)], &["check", "--output", "json"], 1, &[]);
+    let findings: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let told = |finding: &serde_json::Value| {
+        (
+            finding["place"]["line"].as_u64().expect("a line"),
+            finding["path"].as_str().expect("a path").to_owned(),
+        )
+    };
+    let told = findings.as_array().expect("a list").iter().map(told).collect::<Vec<_>>();
+    let expected = [
+        (4, "groups"),
+        (5, "assertion.key"),
+        (8, "tls.certificates[0].cert"),
+        (8, "tls.certificates[0].key"),
+        (9, "tls.certificates[1].cert"),
+        (10, "tls.certificates[1].key"),
+    ];
+    assert_eq!(told, expected.map(|(line, path)| (line, path.to_owned())), "{json}");
+}
+
+#[test]
+fn check_warns_of_credentials_with_which_a_front_door_would_not_start_here() {
+    let (folder, home) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    std::fs::write(folder.path().join("firegate.yaml"), SOUND).expect("a file");
+    let run = |name: &str, value: &Path, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+        command.args(arguments).env_clear().env(name, value).current_dir(folder.path());
+        let output = command.output().expect("the binary runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let named = "GOOGLE_APPLICATION_CREDENTIALS";
+    let (code, printed) = run(named, &home.path().join("none.json"), &["check"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("none.json") && printed.contains("firegate.yaml:2"), "{printed}");
+    let gcloud = home.path().join(".config/gcloud");
+    std::fs::create_dir_all(&gcloud).expect("a folder");
+    let user = r#"{"type":"authorized_user","client_id":"c","client_secret":"s","refresh_token":"r"}"#;
+    std::fs::write(gcloud.join("application_default_credentials.json"), user).expect("a file");
+    let (code, printed) = run("HOME", home.path(), &["check", "--strict"]);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("impersonate a service account"), "{printed}");
+    let (code, _) = run("GCE_METADATA_HOST", Path::new("no host"), &["check"]);
+    assert_eq!(code, Some(2));
+    // Those of this machine say nothing of Cloud Run's.
+    let (_, printed) = run("HOME", home.path(), &["check", "--on-cloud-run"]);
+    assert!(!printed.contains("impersonate"), "{printed}");
+}
+
+/// A secret is mounted on Cloud Run alone; whoever checks the configuration before has no copy of it.
+#[test]
+fn what_is_mounted_on_cloud_run_may_be_missing_where_it_is_checked() {
+    let text =
+        format!("{SOUND}assertion: {{ issuer: 'https://api.example.com', key: /secrets/assertion.pem }}\n");
+    let expected = ["note[FG151]", "firegate.yaml:4", "--set-secrets=/secrets/assertion.pem="];
+    let arguments = ["check", "--on-cloud-run", "--strict"];
+    check(&[("firegate.yaml", &text)], &arguments, 0, &expected);
+    check(&[("firegate.yaml", &text)], &["check"], 1, &["error[FG151]", "hint: "]);
+    // What is there and no key is wrong there too.
+    let text = text.replace("/secrets/assertion.pem", "firegate.yaml");
+    check(&[("firegate.yaml", &text)], &arguments, 1, &["error[FG151]"]);
+}
+
+/// The file that `gcloud run deploy --env-vars-file` takes, as docs/deploy-cloud-run.md has it.
+#[test]
+fn check_reads_the_configuration_in_a_file_of_variables() {
+    let env = |last: &str| {
+        let sound = SOUND.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        format!("OTHER: x\nFIREGATE_CONFIG: |\n{sound}  {last}\n")
+    };
+    let sound = env("access_log: all");
+    check(&[("env.yaml", &sound)], &["check", "env.yaml"], 0, &["env.yaml: the configuration is sound"]);
+    let expected = ["env.yaml:6:3", "did you mean `access_log`?"];
+    check(&[("env.yaml", &env("acces_log: all"))], &["check", "env.yaml"], 1, &expected);
+    let expected = ["env.yaml:6:21", "none.pem"];
+    check(&[("env.yaml", &env("assertion: { key: none.pem }"))], &["check", "env.yaml"], 1, &expected);
+    // Nothing else takes it for a configuration, and says how to go on.
+    let expected = ["env.yaml:2", "FG018", "`firegate check env.yaml --on-cloud-run`"];
+    check(&[("env.yaml", &sound)], &["serve", "-c", "env.yaml"], 2, &expected);
+}
+
+#[test]
+fn check_says_which_configuration_it_means() {
+    check(
+        &[("firegate.yaml", SOUND)],
+        &["check", "firegate.yaml"],
+        0,
+        &["firegate.yaml: the configuration is sound"],
+    );
+    check(&[("firegate.yaml", "a: b\n")], &["check"], 1, &["\nfiregate.yaml: "]);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("firegate.yaml"), "a: b\n").expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+    command.arg("check").env_clear().env("FIREGATE_CONFIG", SOUND).current_dir(folder.path());
+    let printed = String::from_utf8(command.output().expect("the binary runs").stdout).expect("text");
+    assert_eq!(printed, "FIREGATE_CONFIG: the configuration is sound\n");
+    check(&[], &["check", "-c", "a.yaml", "b.yaml"], 2, &["cannot be used with"]);
+    check(&[], &["check"], 2, &["hint: firegate check FILE", "firegate dev"]);
+    for command in ["check", "serve", "test", "explain"] {
+        check(&[], &[command, "--help"], 0, &["Exit codes: 0"]);
+    }
+}
+
+#[test]
+fn what_the_system_said_is_told_once() {
+    for arguments in
+        [&["check"][..], &["check", "none"], &["serve", "-c", "none"], &["test", "none"], &["export", "none"]]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (code, _, stderr) = firegate(folder.path(), arguments);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert_eq!(stderr.matches("No such file").count(), 1, "{stderr}");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(!stderr.contains("hint: ") || last.starts_with("hint: "), "{stderr}");
+    }
+}
+
+/// Whoever reads what was asked for may have seen enough, and a disk may be full.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_takes_nothing_is_no_mistake_of_the_program() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("firegate.yaml"), SOUND).expect("a file");
+    std::fs::write(folder.path().join("map.yaml"), "name: m\ndefaultService: api\n").expect("a file");
+    std::fs::write(folder.path().join("t.yaml"), SUITE).expect("a file");
+    let run = |arguments: &[&str], stdout: std::process::Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+        command.args(arguments).env_clear().current_dir(folder.path()).stdout(stdout);
+        let output = command.output().expect("the binary runs");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    for arguments in [&["check"][..], &["export", "map.yaml"], &["test", "--expr", "t.yaml"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(run(arguments, writer.into()), (Some(0), String::new()), "{arguments:?}");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+        let (code, stderr) = run(arguments, full.into());
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("standard output cannot be written: No space left"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_utf_8_is_told_with_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let latin = [SOUND.as_bytes(), b"# caf\xe9\n"].concat();
+    std::fs::write(folder.path().join("firegate.yaml"), &latin).expect("a file");
+    let (code, stdout, _) = firegate(folder.path(), &["check", "--output", "json"]);
+    let findings: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((code, &findings[0]["place"]["line"]), (Some(1), &serde_json::json!(4)), "{stdout}");
+    let (code, _, stderr) = firegate(folder.path(), &["serve", "-c", "firegate.yaml"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("firegate.yaml:4:6") && stderr.contains("save the file as UTF-8"), "{stderr}");
+    // So is one that it names, at the place where it is named.
+    std::fs::write(folder.path().join("groups.yaml"), &latin).expect("a file");
+    std::fs::write(folder.path().join("firegate.yaml"), format!("{SOUND}groups: groups.yaml\n"))
+        .expect("a file");
+    let (_, stdout, _) = firegate(folder.path(), &["check"]);
+    let expected = ["firegate.yaml:4", "line 4 is not UTF-8", "hint: save it as UTF-8"];
+    assert!(expected.iter().all(|part| stdout.contains(part)), "{stdout}");
+}
+
 #[test]
 fn check_runs_the_tests_of_the_url_map() {
     let text = format!("{SOUND}url_map: map.yaml\n");

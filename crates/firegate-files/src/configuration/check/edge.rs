@@ -8,7 +8,7 @@ use super::{Checker, Given};
 use crate::configuration::model::{
     AccessLogSettings, AllowedOrigins, Behind, Certificate, ConnectionLimits, Cors, Share, Tls,
 };
-use crate::configuration::names::Origin;
+use crate::configuration::names::{NameError, Origin, listen_address};
 use crate::configuration::quantity;
 use crate::configuration::source::{
     AccessLogSource, AccessLogWordSource, BehindSource, BehindWordSource, ConfigurationSource, CorsSource,
@@ -141,23 +141,13 @@ impl Checker<'_> {
     }
 
     fn address(&mut self, path: &YamlPath, text: &str) -> Option<SocketAddr> {
-        if let Ok(address) = text.parse() {
-            return Some(address);
-        }
-        let hint = match text.trim_start_matches(':').parse::<u16>() {
-            Ok(port) => {
-                format!("did you mean `0.0.0.0:{port}`, or `127.0.0.1:{port}` for this machine alone?")
+        match listen_address(text) {
+            Ok(address) => Some(address),
+            Err(NameError { message, hint }) => {
+                self.report(path, Diagnostic::error(code::LISTEN, message).hint(hint));
+                None
             }
-            Err(_) => match text.strip_prefix("localhost:") {
-                Some(port) => format!("did you mean `127.0.0.1:{port}`?"),
-                None if text.parse::<IpAddr>().is_ok() => format!("add the port, for example `{text}:8080`"),
-                None => "write an address and a port, for example `0.0.0.0:8080` or `[::]:8080`".to_owned(),
-            },
-        };
-        let found =
-            Diagnostic::error(code::LISTEN, format!("{} is not an address to listen on", quoted(text)));
-        self.report(path, found.hint(hint));
-        None
+        }
     }
 
     pub(super) fn access_log(&mut self, source: Option<AccessLogSource>) -> Option<AccessLogSettings> {

@@ -19,6 +19,7 @@ mod url;
 mod users;
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -30,6 +31,7 @@ use self::members::InPlace;
 use super::model::{AppCheck, Configuration, Dialect, PolicyFile, Trust, Users};
 use super::named_files::NamedFiles;
 use super::names::{NameError, ProjectId, ProjectNumber};
+use super::opened_files::DATA_DIR_DEFAULT;
 use super::quantity;
 use super::rate_limits::OnStoreFailure;
 use super::source::{
@@ -163,7 +165,7 @@ impl Checker<'_> {
             limits: limits?,
             requests_max: requests_max?,
             behind: behind?,
-            data_dir: PathBuf::from(source.data_dir.as_deref().unwrap_or("./firegate-data")),
+            data_dir: PathBuf::from(source.data_dir.as_deref().unwrap_or(DATA_DIR_DEFAULT)),
             backends: backends?,
             masked: masked?,
             routing: routing?,
@@ -235,8 +237,11 @@ impl Checker<'_> {
             Ok(text) => Some(text.into()),
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", quoted(&name.display().to_string()));
-                let found = Diagnostic::error(code::FILE_UNREADABLE, message)
-                    .hint("a relative name counts from the directory that firegate is started in");
+                let hint = match error.kind() {
+                    ErrorKind::InvalidData => "save it as UTF-8",
+                    _ => "a relative name counts from the directory that firegate is started in",
+                };
+                let found = Diagnostic::error(code::FILE_UNREADABLE, message).hint(hint);
                 self.report(path, found);
                 None
             }

@@ -21,7 +21,11 @@ use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read.
-    #[error("the file {} of `tls.certificates` cannot be read: {source}", file.display())]
+    #[error(
+        "the file {} of `tls.certificates` cannot be read: {source}\nhint: name PEM files that firegate may read; a relative name \
+         counts from the directory that it is started in",
+        file.display()
+    )]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -87,6 +91,19 @@ pub enum CertificateError {
     },
 }
 
+impl CertificateError {
+    /// The file that is at fault.
+    pub(crate) fn file(&self) -> &Path {
+        match self {
+            Self::Unreadable { file, .. }
+            | Self::NoCertificate { file, .. }
+            | Self::NoKey { file, .. }
+            | Self::Nameless { file } => file,
+            Self::Mismatch { key, .. } | Self::UnusableKey { key, .. } => key,
+        }
+    }
+}
+
 /// A certificate with its chain and key.
 #[derive(Debug)]
 pub(super) struct Pair {
@@ -125,17 +142,29 @@ impl<'a> Contents<'a> {
         Fingerprint(digest.finish().as_ref().to_vec())
     }
 
+    /// The certificates.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with one of them.
     pub(super) fn pairs(self) -> Result<Vec<Pair>, CertificateError> {
-        let pair = |(name, [cert, key]): (&Certificate, [io::Result<Vec<u8>>; 2])| {
-            let unreadable = |file: &Path| {
-                let file = file.to_owned();
-                move |source| CertificateError::Unreadable { file, source }
-            };
-            let cert = cert.map_err(unreadable(&name.cert))?;
-            let key = key.map_err(unreadable(&name.key))?;
-            Pair::new(name, &cert, &key)
+        self.each().map(|pair| pair.map_err(|(error, _)| error)).collect()
+    }
+
+    /// Each certificate, or what is wrong with it: of its files both may be out of reach.
+    pub(super) fn each(
+        self,
+    ) -> impl Iterator<Item = Result<Pair, (CertificateError, Option<Box<CertificateError>>)>> {
+        let unreadable = |file: &Path| {
+            let file = file.to_owned();
+            move |source| CertificateError::Unreadable { file, source }
         };
-        self.0.into_iter().map(pair).collect()
+        self.0.into_iter().map(move |(name, [cert, key])| {
+            match (cert.map_err(unreadable(&name.cert)), key.map_err(unreadable(&name.key))) {
+                (Ok(cert), Ok(key)) => Pair::new(name, &cert, &key).map_err(|error| (error, None)),
+                (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err((error, None)),
+                (Err(error), Err(further)) => Err((error, Some(Box::new(further)))),
+            }
+        })
     }
 }
 

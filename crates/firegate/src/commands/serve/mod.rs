@@ -3,29 +3,32 @@
 pub(super) mod origin;
 mod reloading;
 
-use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use firegate_core::time::SharedClock;
-use firegate_files::configuration::Configuration;
-use firegate_files::diagnostic::Style;
+use firegate_files::configuration::{self, Configuration, NameError};
+use firegate_files::diagnostic::{Diagnostics, Style};
 use firegate_google::credentials::Environment as Credentials;
 use firegate_google::http::Roots;
 use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT};
-use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue, ReloadError};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError};
 
 use self::origin::Origin;
 use self::reloading::Reloading;
 use super::stop::StopRequests;
 use crate::environment::Environment;
+use crate::logging::finding_lines;
 
 /// Where the front door listens if neither the configuration nor `$PORT` says.
 const PORT_DEFAULT: u16 = 8080;
 
 /// The arguments of `firegate serve`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 after a stop that was asked for; 2 if it cannot start; 130 if it was interrupted twice."
+)]
 pub struct ServeArguments {
     /// The configuration file. On Cloud Run the text may come in FIREGATE_CONFIG instead.
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["project", "backend", "allow"])]
@@ -40,7 +43,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "MEMBER")]
     pub allow: Vec<String>,
     /// The address to listen on, instead of the configuration's. May be repeated.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     pub listen: Vec<SocketAddr>,
 }
 
@@ -59,13 +62,13 @@ pub fn run(
     let configuration = match configuration {
         Ok(configuration) => configuration,
         Err(ReloadError::Check(diagnostics)) => {
-            eprint!("{}", diagnostics.render(style()));
+            tell(&diagnostics, log);
             return Ok(ExitCode::from(2));
         }
         Err(error) => return Err(error.into()),
     };
     if !configuration.warnings.is_empty() {
-        eprint!("{}", configuration.warnings.render(style()));
+        tell(&configuration.warnings, log);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Whoever reads that it listens may ask it to stop.
@@ -139,6 +142,19 @@ fn options(
     })
 }
 
-fn style() -> Style {
-    if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain }
+/// Says what was found in the files before the door listens: with their lines for a person, and else as the log's lines are.
+fn tell(diagnostics: &Diagnostics, log: &LogQueue) {
+    let bytes = match log.form() {
+        LogForm::Json => finding_lines(diagnostics, log.clock()),
+        LogForm::Text { coloured: true } => diagnostics.render(Style::Coloured).into_bytes(),
+        LogForm::Text { coloured: false } => diagnostics.render(Style::Plain).into_bytes(),
+    };
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    log.append(bytes, lines);
+}
+
+/// An address, or what to write instead of it.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    configuration::listen_address(text)
+        .map_err(|NameError { message, hint }| format!("{message}\nhint: {hint}"))
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use firegate_files::configuration::{self, Configuration};
+use firegate_files::configuration::{self, CONFIGURATION_VARIABLE, Configuration};
+use firegate_files::text;
 use firegate_google::credentials::METADATA_URL;
 use firegate_proxy::ReloadError;
 use url::Url;
@@ -38,10 +39,6 @@ impl Origin {
         arguments: &ServeArguments,
         environment: &Environment,
     ) -> anyhow::Result<Self> {
-        let metadata = |host: &String| {
-            let url = format!("http://{host}").parse();
-            url.with_context(|| format!("GCE_METADATA_HOST is no host: {host:?}"))
-        };
         let source = match (&arguments.config, &arguments.project, &arguments.backend) {
             (Some(file), _, _) => Source::File(file.clone()),
             (None, Some(project), Some(backend)) => Source::Flags {
@@ -59,7 +56,7 @@ impl Origin {
                 ),
             },
         };
-        Ok(Self { source, metadata: environment.metadata_host.as_ref().map(metadata).transpose()? })
+        Ok(Self { source, metadata: metadata(environment)? })
     }
 
     /// The file, if it is one: nothing else changes while the process runs.
@@ -88,11 +85,10 @@ impl Origin {
     fn configuration(&self, files: &DiskFiles) -> Result<Configuration, ReloadError> {
         let read = match &self.source {
             Source::File(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ReloadError::Read { path: path.clone(), source })?;
+                let text = read_text(path)?;
                 configuration::parse_with_files(&path.display().to_string(), &text, files)
             }
-            Source::Inline(text) => configuration::parse_with_files("FIREGATE_CONFIG", text, files),
+            Source::Inline(text) => configuration::parse_with_files(CONFIGURATION_VARIABLE, text, files),
             Source::Flags { project, backend, allow } => Configuration::minimal(project, backend, allow),
         };
         let mut configuration = read.map_err(ReloadError::Check)?;
@@ -102,4 +98,25 @@ impl Origin {
         }
         Ok(configuration)
     }
+}
+
+/// The metadata server that the environment names, if it names one.
+///
+/// # Errors
+/// If it is no host.
+pub(in crate::commands) fn metadata(environment: &Environment) -> anyhow::Result<Option<Url>> {
+    let Some(host) = &environment.metadata_host else { return Ok(None) };
+    let url = format!("http://{host}").parse();
+    url.map(Some).with_context(|| {
+        format!("GCE_METADATA_HOST is no host: {host:?}\nhint: write a host and a port, or unset it")
+    })
+}
+
+/// The text of a configuration's file.
+///
+/// # Errors
+/// If it cannot be read, or is no text.
+pub(in crate::commands) fn read_text(path: &Path) -> Result<String, ReloadError> {
+    let bytes = std::fs::read(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
+    text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
 }

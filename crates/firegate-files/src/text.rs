@@ -1,0 +1,73 @@
+//! From the bytes of a file to its text.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, code};
+
+/// The text of a file, which is UTF-8.
+///
+/// # Errors
+/// If it is not, with the line of the first byte that is none of a character's.
+pub fn utf_8(file: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
+    let error = match String::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) => error,
+    };
+    let (bytes, at) = (error.as_bytes(), error.utf8_error().valid_up_to());
+    let length = error.utf8_error().error_len().unwrap_or(bytes.len() - at);
+    // As long as the file, so that what is shown stands where it stands there.
+    let shown = bytes.utf8_chunks().fold(String::new(), |mut shown, chunk| {
+        shown.push_str(chunk.valid());
+        shown.extend(chunk.invalid().iter().map(|_| '?'));
+        shown
+    });
+    let before = shown.get(..at).unwrap_or_default();
+    let place = Place {
+        file: file.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+        span: at..at + length,
+    };
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    let found = Diagnostic::error(code::NOT_UTF_8, format!("the byte 0x{byte:02x} is not UTF-8"))
+        .hint("save the file as UTF-8; from Latin-1: iconv -f LATIN1 -t UTF-8");
+    let mut diagnostics = Diagnostics::new();
+    diagnostics.add_source(file.into(), shown.into());
+    diagnostics.push(Diagnostic { place: Some(place), ..found });
+    Err(diagnostics)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Style;
+
+    #[test]
+    fn the_first_byte_that_is_no_text_is_shown_in_its_line() {
+        assert_eq!(utf_8("f", "é\n".into()).expect("text"), "é\n");
+        let found = utf_8("firegate.yaml", b"project: p\n# caf\xe9, \xff\n".to_vec()).expect_err("Latin-1");
+        insta::assert_snapshot!(found.render(Style::Plain), @r"
+        error[FG017]: the byte 0xe9 is not UTF-8
+         --> firegate.yaml:2:6
+          |
+        2 | # caf?, ?
+          |      ^
+          |
+          = hint: save the file as UTF-8; from Latin-1: iconv -f LATIN1 -t UTF-8
+        ");
+    }
+
+    #[test]
+    fn any_bytes_have_a_place() {
+        for (bytes, line, column) in [
+            (&b"\xff\xfep\0"[..], 1, 1),
+            (b"a\n\n\xc3", 3, 1),
+            ("ä\u{20ac}\n\u{e9}".as_bytes(), 0, 0),
+            (b"\xc3\xa4\xe2\x82", 1, 2),
+        ] {
+            let place = utf_8("f", bytes.to_vec()).err().map(|found| {
+                let place = found.iter().next().and_then(|found| found.place.clone()).expect("a place");
+                (place.line, place.column)
+            });
+            assert_eq!(place.unwrap_or_default(), (line, column), "{bytes:?}");
+        }
+    }
+}
