@@ -90,7 +90,11 @@ pub fn run(
     };
     let (reloading, mut door) = started?;
     if let Some(address) = door.admin_address() {
-        tracing::info!(%address, "the metrics are told");
+        tracing::info!(url = %format_args!("http://{address}/metrics"), "the metrics are told");
+    }
+    if let Some(address) = door.health_address() {
+        let [liveness, readiness] = ["livez", "readyz"].map(|path| format!("http://{address}/{path}"));
+        tracing::info!(%liveness, %readiness, "probes are answered");
     }
     let scheme = if door.is_tls() { "https://" } else { "" };
     for address in door.addresses() {
