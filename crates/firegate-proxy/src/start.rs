@@ -65,6 +65,8 @@ pub struct FrontDoorOptions {
     pub client_idle_timeout: Duration,
     /// How many workers there are; `None` for one per core.
     pub workers: Option<usize>,
+    /// How long idle connections stay open after that, for a request that was on its way already.
+    pub idle_connection_grace: Duration,
     /// The clock that tokens are judged by.
     pub clock: SharedClock,
 }
@@ -179,7 +181,7 @@ impl FrontDoor {
         let admin = private("admin", configuration.admin, inherited.admin)?;
         let [health_address, admin_address] =
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
-        let FrontDoorOptions { drain_timeout, client_idle_timeout, .. } = options;
+        let FrontDoorOptions { drain_timeout, idle_connection_grace, client_idle_timeout, .. } = options;
         // From here on threads run: what can be refused for a mistake of the operator's is refused before it listens.
         let control = Control::start(options.roots.clone())?;
         let shared = match shared(options, count, entrance, control.runtime()) {
@@ -195,7 +197,14 @@ impl FrontDoor {
         serve_private(control.runtime(), health, admin, &shared);
         let start = |(index, incoming)| {
             let shared = Arc::clone(&shared);
-            worker::start(worker::Start { index, incoming, shared, drain_timeout, client_idle_timeout })
+            worker::start(worker::Start {
+                index,
+                incoming,
+                shared,
+                drain_timeout,
+                idle_connection_grace,
+                client_idle_timeout,
+            })
         };
         let workers = incoming.into_iter().enumerate().map(start).collect::<io::Result<_>>();
         let threads = workers.and_then(|workers| Ok((workers, shared.entrance.attend(unattended)?)));

@@ -180,6 +180,7 @@ impl Dev {
         }
     }
 
+            idle_connection_grace: IDLE_CONNECTION_GRACE,
     /// Ends everything and waits until it has ended.
     pub async fn stop(mut self) {
         if let Some(Err(error)) = self.ready_file.as_deref().map(remove_ready_file) {
@@ -278,6 +279,13 @@ async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow:
 /// The sockets, bound before anything starts, so that every part can be told where the others are.
 struct Listeners {
     door: TcpListener,
+/// How long idle connections stay open after Ctrl-C. Whoever has pressed it waits for no client; the sample service keeps a
+/// connection for its JWK set, and every browser and test some.
+const IDLE_CONNECTION_GRACE: Duration = Duration::ZERO;
+
+// What is under way gets most of the time that there is for a stop.
+const _: () = assert!(IDLE_CONNECTION_GRACE.as_millis() * 4 <= DRAIN_TIMEOUT.as_millis());
+
     service: TcpListener,
     google: TcpListener,
     identity: Option<TcpListener>,

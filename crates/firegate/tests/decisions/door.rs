@@ -16,7 +16,7 @@ use firegate_files::Configuration;
 use firegate_files::configuration::{Behind, Credential};
 use firegate_files::decision_cases::{Arrival, DecisionCase};
 use firegate_google::http::Roots;
-use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
+use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue};
 use http::header::{AUTHORIZATION, HOST, LOCATION};
 use http::{HeaderMap, Request};
@@ -165,6 +165,7 @@ impl<'a> Doors<'a> {
             drain_timeout: Duration::from_secs(60),
             client_idle_timeout: CLIENT_IDLE_TIMEOUT,
             workers: Some(1),
+            idle_connection_grace: IDLE_CONNECTION_GRACE,
             clock: Arc::new(self.clock.clone()),
             configuration: self.configuration.clone(),
         }

@@ -20,7 +20,7 @@ use firegate_core::time::{Clock, SharedClock, ShiftedClock, SystemClock};
 use firegate_emulator::google::APP_CHECK_DEBUG_TOKEN;
 use firegate_files::configuration::{self, Configuration};
 use firegate_google::http::Roots;
-use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
+use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -211,6 +211,7 @@ pub(crate) fn options(
         drain_timeout: Duration::from_secs(60),
         client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: Some(2),
+        idle_connection_grace: IDLE_CONNECTION_GRACE,
         clock,
         configuration,
     }

@@ -13,7 +13,7 @@ use firegate_files::configuration::Configuration;
 use firegate_files::diagnostic::Style;
 use firegate_google::credentials::Environment as Credentials;
 use firegate_google::http::Roots;
-use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT};
+use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue, ReloadError};
 
 use self::origin::Origin;
@@ -138,6 +138,7 @@ fn options(
         drain_timeout: DRAIN_TIMEOUT,
         client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: None,
+        idle_connection_grace: IDLE_CONNECTION_GRACE,
         clock,
         configuration,
     })
