@@ -1,5 +1,6 @@
 //! Starting and stopping: the control thread, then the workers, and back.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -59,14 +60,17 @@ pub struct FrontDoorOptions {
     /// `firegate dev`: pages of localhost and private addresses may call, and hosts that are not this machine's own are
     /// refused.
     pub is_local: bool,
+    /// Names in lower case that are answered beside this machine's own, if `is_local`. Whoever owns one of them can let a
+    /// page of theirs ask here.
+    pub local_hosts: BTreeSet<String>,
     /// How long requests under way may take after a stop was asked for.
     pub drain_timeout: Duration,
+    /// How long idle connections stay open after that, for a request that was on its way already.
+    pub idle_connection_grace: Duration,
     /// How long a client's connection stays open that nobody uses.
     pub client_idle_timeout: Duration,
     /// How many workers there are; `None` for one per core.
     pub workers: Option<usize>,
-    /// How long idle connections stay open after that, for a request that was on its way already.
-    pub idle_connection_grace: Duration,
     /// The clock that tokens are judged by.
     pub clock: SharedClock,
 }
@@ -313,6 +317,7 @@ fn shared(
         lookup_bearer: options.lookup_bearer,
         keeps_data: options.keeps_data,
         is_local: options.is_local,
+        local_hosts: options.local_hosts,
         counters: Arc::new(MemoryCounters::new(Arc::clone(&options.clock), limiter_secret())),
         clock: options.clock,
         log: options.log,

@@ -7,6 +7,7 @@ mod google;
 mod setup;
 mod welcome;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use arguments::{CloudRunSetting, DevArguments, Mapping, Signing};
+pub use arguments::{CloudRunSetting, DevArguments, HostName, Mapping, Signing};
 pub use welcome::welcome;
 
 /// The number of the local project.
@@ -81,6 +82,8 @@ pub struct Places {
     pub identity: Url,
     /// Whether the seeded user is there: not in an emulator of somebody else's.
     pub has_seeded_user: bool,
+    /// The hosts that the front door answers to beside this machine's own.
+    pub hosts: BTreeSet<String>,
     /// How a private service is called directly, if one stands behind the local Cloud Run front.
     pub direct: Option<Direct>,
     /// Whether door and identity server are open to the local network.
@@ -124,6 +127,7 @@ impl Dev {
         let setup = setup::prepare(&arguments, &places)?;
         places.project = setup.configuration.project.to_string();
         places.direct = setup.direct(&arguments);
+        places.hosts = setup.hosts(&arguments);
         let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
         let keys = google.keys();
         let cloud_run = CloudRunFront::new(CloudRunOptions {
@@ -153,6 +157,7 @@ impl Dev {
             log: context.log,
             roots: Roots::Given(Vec::new()),
             is_local: true,
+            local_hosts: places.hosts.clone(),
             drain_timeout: DRAIN_TIMEOUT,
             client_idle_timeout: CLIENT_IDLE_TIMEOUT,
             workers: context.workers,
@@ -332,6 +337,7 @@ impl Listeners {
             google: local_url(self.google.local_addr()?)?,
             identity,
             has_seeded_user: self.identity.is_some(),
+            hosts: BTreeSet::new(),
             direct: None,
             is_lan: arguments.lan,
             lan_addresses: if arguments.lan { welcome::lan_addresses() } else { Vec::new() },

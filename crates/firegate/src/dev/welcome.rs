@@ -49,6 +49,14 @@ pub fn welcome(places: &Places) -> String {
             "users"
         );
     }
+    if !places.hosts.is_empty() {
+        let hosts = places.hosts.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(
+            text,
+            "  {:<16} {hosts}  {dim}and localhost, and addresses; --host NAME adds one{dim:#}",
+            "hosts"
+        );
+    }
     phone(&mut text, places, url);
     let _ = writeln!(text, "\n{bold}try it{bold:#}: a Firebase ID token, and the same request three times\n");
     if places.has_seeded_user {
@@ -73,7 +81,9 @@ pub fn welcome(places: &Places) -> String {
 fn requests(places: &Places, door: &str, service: &str) -> Vec<(String, &'static str)> {
     let bearer = "-H \"Authorization: Bearer $TOKEN\"";
     let Some(Direct { host, path }) = &places.direct else {
-        return vec![(format!("curl -i {bearer} {door}/"), "through Firegate")];
+        // A URL map may have routes for its own hosts alone.
+        let host = places.hosts.first().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();
+        return vec![(format!("curl -i{host} {bearer} {door}/"), "through Firegate")];
     };
     // The local Cloud Run front knows a service by the host that it has on the real one.
     let host = host.as_ref().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();

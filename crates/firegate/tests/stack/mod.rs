@@ -8,6 +8,7 @@ pub(crate) mod authority;
 pub(crate) mod binary;
 pub(crate) mod log;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -207,11 +208,12 @@ pub(crate) fn options(
         log: log::queue(),
         roots: Roots::Given(Vec::new()),
         is_local: false,
+        local_hosts: BTreeSet::new(),
         // Longer than any test waits: what would have to be waited for shows.
         drain_timeout: Duration::from_secs(60),
+        idle_connection_grace: IDLE_CONNECTION_GRACE,
         client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: Some(2),
-        idle_connection_grace: IDLE_CONNECTION_GRACE,
         clock,
         configuration,
     }

@@ -3,6 +3,7 @@
 pub(super) mod origin;
 mod reloading;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -135,10 +136,11 @@ fn options(
         log: log.clone(),
         roots: Roots::Platform,
         is_local: false,
+        local_hosts: BTreeSet::new(),
         drain_timeout: DRAIN_TIMEOUT,
+        idle_connection_grace: IDLE_CONNECTION_GRACE,
         client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: None,
-        idle_connection_grace: IDLE_CONNECTION_GRACE,
         clock,
         configuration,
     })
