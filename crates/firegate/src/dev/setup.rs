@@ -246,6 +246,7 @@ pub(super) fn statuses(arguments: &DevArguments) -> DisputedStatuses {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Users;
     use super::*;
 
     fn places() -> Places {
@@ -257,7 +258,8 @@ mod tests {
             service: url(9081),
             google: url(9082),
             identity: url(9099),
-            has_seeded_user: true,
+            users: Users::Seeded,
+            data: None,
             hosts: BTreeSet::new(),
             direct: None,
             is_lan: false,
