@@ -7,11 +7,11 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use axum::{Json, Router};
 use firegate_core::jose::{CompactJws, CompactJwsError, KeySet};
 use firegate_core::time::{SharedClock, UnixTime};
 use futures_util::Stream;
@@ -138,6 +138,12 @@ impl Shared {
     }
 }
 
+/// An answer for a person who reads it in a terminal.
+fn indented(status: StatusCode, answer: &Value) -> Response {
+    let json = http::HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], format!("{answer:#}\n")).into_response()
+}
+
 async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, mut body) = request.into_parts();
     let mut body_bytes = 0;
@@ -146,8 +152,7 @@ async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
             Ok(frame) => body_bytes += frame.data_ref().map_or(0, |data| data.len()),
             Err(error) => {
                 let why = format!("the body broke off after {body_bytes} bytes: {error}");
-                return (StatusCode::BAD_REQUEST, Json(json!({ "service": SERVICE, "error": why })))
-                    .into_response();
+                return indented(StatusCode::BAD_REQUEST, &json!({ "service": SERVICE, "error": why }));
             }
         }
     }
@@ -168,7 +173,7 @@ async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         "caller": caller(&parts.headers),
         "body_bytes": body_bytes,
     });
-    Json(answer).into_response()
+    indented(StatusCode::OK, &answer)
 }
 
 /// Each header by name: its value, or the list of its values if it is repeated.
@@ -203,13 +208,11 @@ async fn status(Path(code): Path<String>) -> Response {
     let parsed = code.parse::<u16>().ok().filter(|code| (200..=599).contains(code));
     let Some(status) = parsed.and_then(|code| StatusCode::from_u16(code).ok()) else {
         let error = format!("{code:?} is no status; write one from 200 to 599");
-        return (StatusCode::BAD_REQUEST, Json(json!({ "service": SERVICE, "error": error })))
-            .into_response();
+        return indented(StatusCode::BAD_REQUEST, &json!({ "service": SERVICE, "error": error }));
     };
     let error = format!("the application answers with {status} because the path says so");
     let mut response =
-        (status, Json(json!({ "service": SERVICE, "status": status.as_u16(), "error": error })))
-            .into_response();
+        indented(status, &json!({ "service": SERVICE, "status": status.as_u16(), "error": error }));
     if status == StatusCode::UNAUTHORIZED {
         let challenge = http::HeaderValue::from_static("Bearer realm=\"firegate sample\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

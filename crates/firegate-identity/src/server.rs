@@ -115,6 +115,11 @@ impl std::fmt::Debug for NewAccount {
 #[error("cannot make the account: {0}")]
 pub struct CreateAccountError(ApiError);
 
+/// Why an account cannot be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read the account: {0}")]
+pub struct ReadAccountError(ApiError);
+
 /// The server. Clones are handles of the same one.
 #[derive(Clone)]
 pub struct IdentityServer {
@@ -224,6 +229,23 @@ impl IdentityServer {
     pub async fn seed_account(&self, new: NewAccount) -> Result<String, CreateAccountError> {
         let work = move |service: &Service| seed(service, new);
         self.run(true, work).await.map_err(CreateAccountError)
+    }
+
+    /// Whether a user of the project signs in with this address and password: the account is there, has this password, and is
+    /// not disabled. No sign-in is noted.
+    ///
+    /// # Errors
+    /// If the accounts cannot be read.
+    pub async fn signs_in(&self, email: &str, password: &str) -> Result<bool, ReadAccountError> {
+        let (email, password) = (email.to_owned(), password.to_owned());
+        let work = move |service: &Service| {
+            let directory = Directory::of_project(&service.project);
+            let found = service.find(&directory, AccountSelector::Email(&checked::email(&email)?))?;
+            let account = found.filter(|account| !account.disabled);
+            let hash = account.as_ref().and_then(|account| account.password_hash.as_deref());
+            Ok(service.passwords.verify(&password, hash))
+        };
+        self.run(true, work).await.map_err(ReadAccountError)
     }
 
     /// Runs an operation on the blocking pool when it is its turn.

@@ -29,7 +29,7 @@ impl Admin {
         let Ok(facts) = request::read(parts, "http") else {
             return text(StatusCode::BAD_REQUEST, "the request is malformed\n");
         };
-        if self.is_loopback && !request::is_local_host(facts.host) {
+        if self.is_loopback && !request::is_local_name(&request::host_name(facts.host)) {
             return text(
                 StatusCode::BAD_REQUEST,
                 "the host is none of this machine's\nhint: ask by an address or by localhost\n",

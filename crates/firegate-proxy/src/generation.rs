@@ -4,7 +4,7 @@
 //! What two generations have in common is one thing that both hold: the keys, tokens and verdicts that were fetched under the
 //! former one are not fetched again, and what nobody holds any more stops by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::assertions::{Assertions, KeySource, read_key, read_public_key};
 use crate::control::{ControlHandle, ControlOptions, ControlRuntime, Tended};
 use crate::geography::open_geography;
 use crate::metrics::{Decisions, Figures, ProcessFigures};
+use crate::request;
 use crate::start::StartError;
 use crate::telemetry::{AccessLogPolicy, LogQueue};
 use crate::upstream::{BackendError, Upstream, Upstreams};
@@ -32,6 +33,8 @@ pub(crate) struct ProcessOptions {
     pub(crate) lookup_bearer: Option<&'static str>,
     pub(crate) keeps_data: bool,
     pub(crate) is_local: bool,
+    /// The hosts that are answered beside this machine's own, if that is so.
+    pub(crate) local_hosts: BTreeSet<String>,
     pub(crate) clock: SharedClock,
     /// What is counted survives every configuration.
     pub(crate) counters: Arc<MemoryCounters>,
@@ -39,6 +42,17 @@ pub(crate) struct ProcessOptions {
     pub(crate) log: LogQueue,
     /// Every endpoint that is known, with its connections.
     pub(crate) upstreams: Upstreams,
+}
+
+impl ProcessOptions {
+    /// Whether requests for this host are answered at all.
+    pub(crate) fn answers_to(&self, host: &str) -> bool {
+        if !self.is_local {
+            return true;
+        }
+        let name = request::host_name(host);
+        request::is_local_name(&name) || self.local_hosts.contains(&name)
+    }
 }
 
 /// One configuration in force.

@@ -177,13 +177,26 @@ fn is_host(host: &str) -> bool {
     name && port
 }
 
-/// Whether a host can only be a machine's own: an address, `localhost` or a name below it, or a name of the local network
-/// (`.local`, RFC 6762). Any other name may be one that a page of the Internet has pointed here (DNS rebinding), and for
-/// the browser that page would be of the same origin.
-pub(crate) fn is_local_host(host: &str) -> bool {
-    let name = if host.starts_with('[') { return true } else { host.split(':').next().unwrap_or_default() };
-    name == "localhost"
+/// A host's name in lower case, without its port.
+pub(crate) fn host_name(host: &str) -> String {
+    let name = match host.strip_prefix('[') {
+        Some(_) => host.split_inclusive(']').next(),
+        None => host.split(':').next(),
+    };
+    name.unwrap_or_default().to_ascii_lowercase()
+}
+
+/// What a machine is called by the containers that run on it. No name of the Internet ends so (`.internal` is reserved).
+const NAMES_FOR_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
+
+/// Whether the name of a host can only be a machine's own: an address, `localhost` or a name below it, what containers call
+/// their machine, or a name of the local network (`.local`, RFC 6762). Any other name may be one that a page of the Internet
+/// has pointed here (DNS rebinding), and for the browser that page would be of the same origin.
+pub(crate) fn is_local_name(name: &str) -> bool {
+    name.starts_with('[')
+        || name == "localhost"
         || [".localhost", ".local"].iter().any(|end| name.ends_with(end))
+        || NAMES_FOR_CONTAINERS.contains(&name)
         || name.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
@@ -265,12 +278,16 @@ mod tests {
             ("my-mac.local:9080", true),
             ("192.168.1.4:9080", true),
             ("[::1]:9080", true),
+            ("LocalHost:9080", true),
+            ("host.docker.internal:9080", true),
+            ("docker.internal", false),
+            ("evil.host.docker.internal", false),
             ("evil.example:9080", false),
             ("localhost.evil.example", false),
             ("127.0.0.1.evil.example", false),
             ("", false),
         ] {
-            assert_eq!(is_local_host(host), expected, "{host}");
+            assert_eq!(is_local_name(&host_name(host)), expected, "{host}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Starting and stopping: the control thread, then the workers, and back.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -59,8 +60,13 @@ pub struct FrontDoorOptions {
     /// `firegate dev`: pages of localhost and private addresses may call, and hosts that are not this machine's own are
     /// refused.
     pub is_local: bool,
+    /// Names in lower case that are answered beside this machine's own, if `is_local`. Whoever owns one of them can let a
+    /// page of theirs ask here.
+    pub local_hosts: BTreeSet<String>,
     /// How long requests under way may take after a stop was asked for.
     pub drain_timeout: Duration,
+    /// How long idle connections stay open after that, for a request that was on its way already.
+    pub idle_connection_grace: Duration,
     /// How long a client's connection stays open that nobody uses.
     pub client_idle_timeout: Duration,
     /// How many workers there are; `None` for one per core.
@@ -179,7 +185,7 @@ impl FrontDoor {
         let admin = private("admin", configuration.admin, inherited.admin)?;
         let [health_address, admin_address] =
             [&health, &admin].map(|private| private.as_ref().map(Private::address));
-        let FrontDoorOptions { drain_timeout, client_idle_timeout, .. } = options;
+        let FrontDoorOptions { drain_timeout, idle_connection_grace, client_idle_timeout, .. } = options;
         // From here on threads run: what can be refused for a mistake of the operator's is refused before it listens.
         let control = Control::start(options.roots.clone())?;
         let shared = match shared(options, count, entrance, control.runtime()) {
@@ -195,7 +201,14 @@ impl FrontDoor {
         serve_private(control.runtime(), health, admin, &shared);
         let start = |(index, incoming)| {
             let shared = Arc::clone(&shared);
-            worker::start(worker::Start { index, incoming, shared, drain_timeout, client_idle_timeout })
+            worker::start(worker::Start {
+                index,
+                incoming,
+                shared,
+                drain_timeout,
+                idle_connection_grace,
+                client_idle_timeout,
+            })
         };
         let workers = incoming.into_iter().enumerate().map(start).collect::<io::Result<_>>();
         let threads = workers.and_then(|workers| Ok((workers, shared.entrance.attend(unattended)?)));
@@ -304,6 +317,7 @@ fn shared(
         lookup_bearer: options.lookup_bearer,
         keeps_data: options.keeps_data,
         is_local: options.is_local,
+        local_hosts: options.local_hosts,
         counters: Arc::new(MemoryCounters::new(Arc::clone(&options.clock), limiter_secret())),
         clock: options.clock,
         log: options.log,

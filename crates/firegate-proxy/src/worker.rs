@@ -12,8 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Arrival, Drain};
 use crate::door::{Door, Shared};
-use crate::limits::{IDLE_CONNECTION_GRACE, RUNTIME_SHUTDOWN_TIMEOUT};
+use crate::limits::RUNTIME_SHUTDOWN_TIMEOUT;
 use crate::listen::{ClientStream, Incoming, Tls};
+use crate::requests::RequestsUnderWay;
 use crate::stream::{OpenStreams, Tunnels};
 use crate::telemetry::Telemetry;
 
@@ -30,12 +31,13 @@ pub(crate) struct Start {
     pub(crate) incoming: mpsc::Receiver<Incoming>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) drain_timeout: Duration,
+    pub(crate) idle_connection_grace: Duration,
     pub(crate) client_idle_timeout: Duration,
 }
 
 /// Starts a worker.
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
-    let Start { index, incoming, shared, drain_timeout, client_idle_timeout } = start;
+    let Start { index, incoming, shared, drain_timeout, idle_connection_grace, client_idle_timeout } = start;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
         runtime.block_on(async move {
@@ -55,16 +57,26 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
             connections.close();
             tokio::select! {
                 () = tokio::time::sleep(drain_timeout) => {
-                    tracing::warn!("requests were still under way when the time to drain was over");
+                    tell_of_the_unfinished(&door.shared.requests);
                 }
                 _ = async { tokio::join!(connections.wait(), tunnels.stop()) } => {}
-                () = drain.close_idle_after(IDLE_CONNECTION_GRACE) => {}
+                () = drain.close_idle_after(idle_connection_grace) => {}
             }
         });
         // A name look-up that hangs must not hold the process.
         runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     };
     std::thread::Builder::new().name(format!("firegate-worker-{index}")).spawn(run)
+}
+
+/// The time to drain is over. A connection may be open without a request, and nobody misses its answer.
+fn tell_of_the_unfinished(requests: &RequestsUnderWay) {
+    match requests.count() {
+        0 => tracing::debug!("connections were still open when the time to drain was over"),
+        requests => {
+            tracing::warn!(requests, "requests were still under way when the time to drain was over");
+        }
+    }
 }
 
 /// Serves every connection that comes, until the acceptor has ended.

@@ -84,6 +84,11 @@ catalogue! {
         "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`), its Host is missing or repeated, or its framing is ambiguous."
         "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
     }
+    HostNotLocal "HOST_NOT_LOCAL" Denial 400 None {
+        "this host is not answered here; `firegate dev --host NAME` adds one"
+        "`firegate dev` answers to this machine's own names and addresses, to the hosts that the URL map of `-c` names in full, and to those of `--host`. Any other name may be one that a page of the Internet has pointed at this machine (DNS rebinding): for the browser that page would be of the same origin as what it finds here. `firegate serve` never refuses a request for this."
+        "if the name is yours, start `firegate dev` with `--host NAME`; a pattern of a URL map, such as `*.example.com`, admits nobody by itself. Otherwise ask by `localhost` or an address"
+    }
     RequestHeadTimedOut "REQUEST_HEAD_TIMED_OUT" Denial 408 None {
         "the request's head did not come in time"
         "The client began a request and did not send the rest of its head in time. Connections on which no request was begun are closed without a word."

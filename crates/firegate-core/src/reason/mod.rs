@@ -78,6 +78,11 @@ pub enum Reason {
         /// Google's answer.
         answer: String,
     },
+    /// See [`Code::HostNotLocal`].
+    HostNotLocal {
+        /// The host, as the request names it.
+        host: String,
+    },
     /// See [`Code::LeaseOver`].
     LeaseOver,
     /// See [`Code::NoInvokerBinding`].
@@ -230,6 +235,7 @@ impl Reason {
             Self::CredentialAmbiguous => Code::CredentialAmbiguous,
             Self::DeniedByIamPolicy { .. } => Code::DeniedByIamPolicy,
             Self::FederationRefused { .. } => Code::FederationRefused,
+            Self::HostNotLocal { .. } => Code::HostNotLocal,
             Self::LeaseOver => Code::LeaseOver,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
             Self::RateLimited(exceeded) => match exceeded.count.outcome {
@@ -304,6 +310,10 @@ impl fmt::Display for Reason {
             Self::FederationRefused { answer } => {
                 write!(formatter, "the user's token was not exchanged: {answer:?}")
             }
+            Self::HostNotLocal { host } => write!(
+                formatter,
+                "the host {host:?} is none of this machine's, none that the URL map names in full, and none of `--host`"
+            ),
             Self::NoInvokerBinding { principal, near, members, more } => {
                 write!(formatter, "no member matches {principal:?}; ")?;
                 for line in near {

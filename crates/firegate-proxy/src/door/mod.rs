@@ -262,9 +262,9 @@ impl RequestContext<'_> {
         facts.random = self.door.shared.request_ids.random();
         (facts.client, facts.is_vouched_for) = (client.address, client.is_vouched_for);
         let head = RequestHead { facts, client, arrival };
-        if self.door.shared.process.is_local && !request::is_local_host(head.facts.host) {
-            let why = "the host is none of this machine's: a page may have pointed its own name here";
-            return Err(denial(Reason::RequestMalformed { why }, Stage::Facts));
+        if !self.door.shared.process.answers_to(head.facts.host) {
+            let host = head.facts.host.to_owned();
+            return Err(denial(Reason::HostNotLocal { host }, Stage::Facts));
         }
         let own = OwnPath::of(&head.facts, snapshot.exchanges_tokens);
         match own.map_err(|reason| denial(reason, Stage::Facts))? {

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::access_log::{AccessLog, AccessLogPolicy};
 use super::line::{AccessLine, Refusal};
 use crate::connection::Arrival;
+use crate::connection::framing::Violation;
 use crate::door::Refused;
 use crate::generation::{Generation, ProcessOptions};
 use crate::metrics::{Decisions, Ending, Route};
@@ -48,6 +49,8 @@ pub(crate) struct RequestRecord {
     decisions: Arc<Decisions>,
     began: Instant,
     request_id: String,
+    /// The head could not be read, and the request only stands for it.
+    is_unread: bool,
     method: Method,
     uri: Uri,
     version: Version,
@@ -131,6 +134,7 @@ impl Telemetry {
             decisions: Arc::clone(&generation.decisions),
             began: Instant::now(),
             request_id,
+            is_unread: parts.extensions.get::<Violation>().is_some(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
@@ -298,6 +302,7 @@ impl RequestRecord {
         let line = AccessLine {
             at: self.telemetry.clock.since_epoch(),
             request_id: &self.request_id,
+            is_unread: self.is_unread,
             method: self.method.as_str(),
             scheme: self.client.scheme,
             host: &conceal::tokens(host),

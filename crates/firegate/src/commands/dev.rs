@@ -1,9 +1,11 @@
 //! `firegate dev`: everything on this machine.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anstream::{eprintln, println};
+use anstream::{eprint, eprintln, println};
 use firegate_core::time::SharedClock;
+use firegate_files::diagnostic::Style;
 use firegate_proxy::LogQueue;
 
 use super::stop::StopRequests;
@@ -36,6 +38,10 @@ pub fn run(
             started = starting => started?,
             () = requests.next() => return Ok(ExitCode::SUCCESS),
         };
+        if !dev.warnings.is_empty() {
+            let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+            eprint!("{}", dev.warnings.render(style));
+        }
         println!("{}", welcome(&dev.places));
         let failure = tokio::select! {
             () = requests.next() => None,

@@ -39,6 +39,10 @@ pub struct DevArguments {
     /// Which local server stands behind a backend of that configuration: `api=http://localhost:3000`. May be repeated.
     #[arg(long, value_name = "BACKEND=URL", requires = "config")]
     pub map: Vec<Mapping>,
+    /// A name that the front door answers to beside this machine's own and the hosts that the configuration's URL map names in
+    /// full. Name none that a stranger could own. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<HostName>,
     /// Also listen for the local network, so that a phone reaches the front door and the identity server.
     #[arg(long)]
     pub lan: bool,
@@ -84,6 +88,28 @@ impl FromStr for Mapping {
         let (backend, url) = text.split_once('=').ok_or_else(form)?;
         let url = url.parse::<Url>().ok().filter(is_loopback).ok_or_else(form)?;
         Ok(Self { backend: backend.to_owned(), url })
+    }
+}
+
+/// The name of a host, in lower case and without a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(pub(super) String);
+
+impl FromStr for HostName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_label = |label: &str| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            !label.is_empty() && label.bytes().all(is_plain)
+        };
+        if text.split('.').all(is_label) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(format!(
+                "{text:?} is no host's name; write it in full and without a port, for example api.example.com"
+            ))
+        }
     }
 }
 
@@ -143,6 +169,7 @@ impl Default for DevArguments {
             identity: None,
             config: None,
             map: Vec::new(),
+            host: Vec::new(),
             lan: false,
             data: None,
             token_signing: Signing::Rs256,

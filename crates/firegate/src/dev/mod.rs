@@ -4,31 +4,34 @@
 
 mod arguments;
 mod google;
+mod listeners;
 mod setup;
 mod welcome;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use firegate_core::time::SharedClock;
 use firegate_emulator::cloud_run::{Arrival, CloudRunFront, CloudRunOptions};
 use firegate_emulator::google::{APP_CHECK_DEBUG_TOKEN, GoogleParts};
 use firegate_emulator::service::{EchoOptions, EchoService};
+use firegate_files::diagnostic::Diagnostics;
 use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
 use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use arguments::{CloudRunSetting, DevArguments, Mapping, Signing};
+pub use arguments::{CloudRunSetting, DevArguments, HostName, Mapping, Signing};
+use listeners::Listeners;
 pub use welcome::welcome;
 
 /// The number of the local project.
@@ -58,6 +61,8 @@ pub struct DevContext {
 pub struct Dev {
     /// Where everything is.
     pub places: Places,
+    /// What the configuration's author ought to look at.
+    pub warnings: Diagnostics,
     door: FrontDoor,
     parts: JoinSet<io::Result<()>>,
     stop: CancellationToken,
@@ -79,14 +84,29 @@ pub struct Places {
     pub google: Url,
     /// The identity server, or the emulator that it is replaced by.
     pub identity: Url,
-    /// Whether the seeded user is there: not in an emulator of somebody else's.
-    pub has_seeded_user: bool,
+    /// Who can sign in there.
+    pub users: Users,
+    /// Where users and keys are kept, if they outlive the process.
+    pub data: Option<PathBuf>,
+    /// The hosts that the front door answers to beside this machine's own.
+    pub hosts: BTreeSet<String>,
     /// How a private service is called directly, if one stands behind the local Cloud Run front.
     pub direct: Option<Direct>,
     /// Whether door and identity server are open to the local network.
     pub is_lan: bool,
     /// The addresses of this machine in the local network, if it is open to it.
     pub lan_addresses: Vec<IpAddr>,
+}
+
+/// Who can sign in at the identity server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Users {
+    /// The seeded user, with the password that they were made with.
+    Seeded,
+    /// The seeded user is among those that were kept, and has another password by now or is disabled.
+    Kept,
+    /// Those of an emulator that is not ours.
+    OfEmulator,
 }
 
 /// A request that reaches a private service, directly or through the front door.
@@ -119,11 +139,16 @@ impl Dev {
         let mut identity = None;
         if let Some(listener) = listeners.identity {
             let server = identity.insert(open_identity(&arguments, &clock).await?).clone();
+            if !server.signs_in(SEEDED_EMAIL, SEEDED_PASSWORD).await? {
+                places.users = Users::Kept;
+            }
             parts.spawn(server.serve(listener, stop.clone().cancelled_owned()));
         }
         let setup = setup::prepare(&arguments, &places)?;
         places.project = setup.configuration.project.to_string();
+        let warnings = setup.configuration.warnings.clone();
         places.direct = setup.direct(&arguments);
+        places.hosts = setup.hosts(&arguments);
         let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
         let keys = google.keys();
         let cloud_run = CloudRunFront::new(CloudRunOptions {
@@ -153,7 +178,9 @@ impl Dev {
             log: context.log,
             roots: Roots::Given(Vec::new()),
             is_local: true,
+            local_hosts: places.hosts.clone(),
             drain_timeout: DRAIN_TIMEOUT,
+            idle_connection_grace: IDLE_CONNECTION_GRACE,
             client_idle_timeout: CLIENT_IDLE_TIMEOUT,
             workers: context.workers,
             clock,
@@ -166,7 +193,7 @@ impl Dev {
         if let Some(identity) = identity {
             identity.keys_made().await?;
         }
-        let dev = Self { places, door, parts, stop, ready_file: arguments.ready_file };
+        let dev = Self { places, warnings, door, parts, stop, ready_file: arguments.ready_file };
         dev.write_ready_file()?;
         Ok(dev)
     }
@@ -202,14 +229,13 @@ impl Dev {
 
     /// All addresses as JSON, for programs that start `firegate dev`.
     pub fn ready_document(&self) -> Value {
-        let Places { project, project_number, door, service, google, identity, has_seeded_user, .. } =
-            &self.places;
+        let Places { project, project_number, door, service, google, identity, users, .. } = &self.places;
         let origin = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
         let account = |name| google::service_account(project, name);
         json!({
             "project": project, "project_number": project_number, "door": origin(door), "service": origin(service), "google": origin(google),
             "identity": origin(identity), "app_check_debug_token": APP_CHECK_DEBUG_TOKEN,
-            "user": has_seeded_user.then(|| json!({"email": SEEDED_EMAIL, "password": SEEDED_PASSWORD})),
+            "user": (*users == Users::Seeded).then(|| json!({"email": SEEDED_EMAIL, "password": SEEDED_PASSWORD})),
             "service_accounts": {
                 "door": account(google::DOOR), "caller": account(google::CALLER), "stranger": account(google::STRANGER),
             },
@@ -253,6 +279,13 @@ const EMULATOR_PROBE_BYTES_MAX: usize = 64 * 1024;
 /// How long requests under way may take after Ctrl-C.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long idle connections stay open after Ctrl-C. Whoever has pressed it waits for no client; the sample service keeps a
+/// connection for its JWK set, and every browser and test some.
+const IDLE_CONNECTION_GRACE: Duration = Duration::ZERO;
+
+// What is under way gets most of the time that there is for a stop.
+const _: () = assert!(IDLE_CONNECTION_GRACE.as_millis() * 4 <= DRAIN_TIMEOUT.as_millis());
+
 async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow::Result<IdentityServer> {
     let server = IdentityServer::open(IdentityOptions {
         token_signing: match arguments.token_signing {
@@ -273,71 +306,4 @@ async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow:
     };
     server.seed_account(seeded).await?;
     Ok(server)
-}
-
-/// The sockets, bound before anything starts, so that every part can be told where the others are.
-struct Listeners {
-    door: TcpListener,
-    service: TcpListener,
-    google: TcpListener,
-    identity: Option<TcpListener>,
-    container: Option<TcpListener>,
-    container_url: Url,
-}
-
-impl Listeners {
-    async fn bind(arguments: &DevArguments) -> anyhow::Result<Self> {
-        let open = if arguments.lan { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
-        let container = match &arguments.service {
-            Some(_) => None,
-            None => Some(bind(Ipv4Addr::LOCALHOST, 0, "--service").await?),
-        };
-        let container_url = match (&arguments.service, &container) {
-            (Some(url), _) => url.clone(),
-            (None, Some(listener)) => local_url(listener.local_addr()?)?,
-            (None, None) => bail!("there is no service"),
-        };
-        Ok(Self {
-            door: bind(open, arguments.port, "--port").await?,
-            service: bind(Ipv4Addr::LOCALHOST, arguments.service_port, "--service-port").await?,
-            google: bind(Ipv4Addr::LOCALHOST, arguments.google_port, "--google-port").await?,
-            identity: match arguments.identity {
-                Some(_) => None,
-                None => Some(bind(open, arguments.identity_port, "--identity-port").await?),
-            },
-            container,
-            container_url,
-        })
-    }
-
-    fn places(&self, arguments: &DevArguments) -> anyhow::Result<Places> {
-        let identity = match (&self.identity, &arguments.identity) {
-            (Some(listener), _) => local_url(listener.local_addr()?)?,
-            (None, Some(url)) => url.clone(),
-            (None, None) => bail!("there is no identity server"),
-        };
-        Ok(Places {
-            project: setup::project(arguments)?,
-            project_number: setup::project_number(arguments)?,
-            door: local_url(self.door.local_addr()?)?,
-            service: local_url(self.service.local_addr()?)?,
-            google: local_url(self.google.local_addr()?)?,
-            identity,
-            has_seeded_user: self.identity.is_some(),
-            direct: None,
-            is_lan: arguments.lan,
-            lan_addresses: if arguments.lan { welcome::lan_addresses() } else { Vec::new() },
-        })
-    }
-}
-
-async fn bind(address: Ipv4Addr, port: u16, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((address, port)).await.with_context(|| {
-        format!("port {port} cannot be listened on; choose another one with {flag} PORT, or stop what listens there")
-    })
-}
-
-/// The URL of a local listener. An unspecified address is reached by loopback.
-fn local_url(address: SocketAddr) -> anyhow::Result<Url> {
-    Ok(Url::parse(&format!("http://127.0.0.1:{}", address.port()))?)
 }

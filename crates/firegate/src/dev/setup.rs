@@ -1,6 +1,7 @@
 //! The front door's configuration in `dev`: one that a newcomer would write for production, or a real one, with every
 //! Google endpoint turned to the local parts and without its assertion keys.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
 use anyhow::{Context as _, bail};
@@ -12,6 +13,7 @@ use firegate_files::configuration::{
     self, Configuration, Endpoint, GoogleEndpoints, LimitsStore, PathPattern, Routing,
 };
 use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_files::url_map::HostPattern;
 use url::Url;
 
 use crate::named_files::DiskFiles;
@@ -191,6 +193,19 @@ impl Setup {
         Some(Direct { host, path })
     }
 
+    /// The hosts that the front door answers to beside this machine's own: what the URL map names in full, and what was asked
+    /// for. A pattern adds none: below `*.duckdns.org`, for one, anybody has a name, and points it where they like.
+    pub(super) fn hosts(&self, arguments: &DevArguments) -> BTreeSet<String> {
+        let asked_for = arguments.host.iter().map(|host| host.0.clone());
+        let Routing::UrlMap(map) = &self.configuration.routing else { return asked_for.collect() };
+        let patterns = map.host_rules.iter().flat_map(|rule| &rule.hosts);
+        let named = patterns.filter_map(|pattern| match pattern {
+            HostPattern::Exact(host) => Some(host.split(':').next().unwrap_or_default().to_owned()),
+            HostPattern::Suffix(_) | HostPattern::Any => None,
+        });
+        named.chain(asked_for).collect()
+    }
+
     /// The audiences that assertions for the sample may have.
     pub(super) fn audiences(&self) -> Vec<String> {
         self.configuration.backends.values().map(|backend| backend.endpoint.audience.clone()).collect()
@@ -231,6 +246,7 @@ pub(super) fn statuses(arguments: &DevArguments) -> DisputedStatuses {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Users;
     use super::*;
 
     fn places() -> Places {
@@ -242,7 +258,9 @@ mod tests {
             service: url(9081),
             google: url(9082),
             identity: url(9099),
-            has_seeded_user: true,
+            users: Users::Seeded,
+            data: None,
+            hosts: BTreeSet::new(),
             direct: None,
             is_lan: false,
             lan_addresses: Vec::new(),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use anstyle::{AnsiColor, Style};
 use url::Url;
 
-use super::{Direct, Places, SEEDED_EMAIL, SEEDED_PASSWORD};
+use super::{Direct, Places, SEEDED_EMAIL, SEEDED_PASSWORD, Users};
 
 /// An address that is never called: connecting a datagram socket to it sends nothing, and tells which address of this
 /// machine would be used (RFC 5737, TEST-NET-1).
@@ -40,40 +40,77 @@ pub fn welcome(places: &Places) -> String {
     ] {
         let _ = writeln!(text, "  {name:<16} {url}{address}{url:#}  {dim}{about}{dim:#}");
     }
-    if places.has_seeded_user {
-        let _ = writeln!(text, "  {:<16} {SEEDED_EMAIL} / {SEEDED_PASSWORD}", "a user");
-    } else {
+    let (name, users) = match places.users {
+        Users::Seeded => ("a user", format!("{SEEDED_EMAIL} / {SEEDED_PASSWORD}")),
+        Users::Kept => (
+            "a user",
+            format!(
+                "{SEEDED_EMAIL}, who does not sign in with {SEEDED_PASSWORD} any more: the kept account was changed"
+            ),
+        ),
+        Users::OfEmulator => {
+            ("users", "those of the emulator; its unsigned tokens count after a look-up".to_owned())
+        }
+    };
+    let _ = writeln!(text, "  {name:<16} {users}");
+    if !places.hosts.is_empty() {
+        let hosts = places.hosts.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let _ = writeln!(
             text,
-            "  {:<16} those of the emulator; its unsigned tokens count after a look-up",
-            "users"
+            "  {:<16} {hosts}  {dim}and localhost, and addresses; --host NAME adds one{dim:#}",
+            "hosts"
         );
     }
     phone(&mut text, places, url);
-    let _ = writeln!(text, "\n{bold}try it{bold:#}: a Firebase ID token, and the same request three times\n");
-    if places.has_seeded_user {
-        let _ = writeln!(
-            text,
-            "TOKEN=$(curl -s '{identity}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=local' \
-             -H 'Content-Type: application/json' \
-             -d '{{\"email\":\"{SEEDED_EMAIL}\",\"password\":\"{SEEDED_PASSWORD}\",\"returnSecureToken\":true}}' \
-             | sed -n 's/.*\"idToken\": *\"\\([^\"]*\\)\".*/\\1/p')"
-        );
-    } else {
-        let _ = writeln!(text, "TOKEN=…  {dim}# what getIdToken() gives{dim:#}");
-    }
-    for (command, about) in requests(places, &door, &service) {
+    let requests = requests(places, &door, &service);
+    let what = if requests.len() > 1 { "the same request three times" } else { "a request" };
+    let _ = writeln!(text, "\n{bold}try it{bold:#}: a Firebase ID token, and {what}\n");
+    token(&mut text, places, &identity, dim);
+    for (command, about) in requests {
         let _ = writeln!(text, "{command}  {dim}# {about}{dim:#}");
     }
-    let _ = writeln!(text, "\n{dim}Ctrl-C ends everything{dim:#}");
+    let kept = match (&places.data, places.users) {
+        (Some(data), _) => format!("; users and keys are kept in {}", data.display()),
+        (None, Users::OfEmulator) => String::new(),
+        (None, Users::Seeded | Users::Kept) => {
+            ", users, tokens and keys too: the next start makes new ones, unless --data DIRECTORY keeps them"
+                .to_owned()
+        }
+    };
+    let _ = writeln!(text, "\n{dim}Ctrl-C ends everything{kept}{dim:#}");
     text
+}
+
+/// The line that fetches an ID token.
+fn token(text: &mut String, places: &Places, identity: &str, dim: Style) {
+    let password = match places.users {
+        Users::Seeded => SEEDED_PASSWORD,
+        Users::Kept => {
+            let _ =
+                writeln!(text, "PASSWORD=…  {dim}# of {SEEDED_EMAIL}, or begin anew without --data{dim:#}");
+            "'\"$PASSWORD\"'"
+        }
+        Users::OfEmulator => {
+            let _ = writeln!(text, "TOKEN=…  {dim}# what getIdToken() gives{dim:#}");
+            return;
+        }
+    };
+    let _ = writeln!(
+        text,
+        "TOKEN=$(curl -s '{identity}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=local' \
+         -H 'Content-Type: application/json' \
+         -d '{{\"email\":\"{SEEDED_EMAIL}\",\"password\":\"{password}\",\"returnSecureToken\":true}}' \
+         | sed -n 's/.*\"idToken\": *\"\\([^\"]*\\)\".*/\\1/p')"
+    );
 }
 
 /// The same request three times: what the question of this project asks, and the answer to it.
 fn requests(places: &Places, door: &str, service: &str) -> Vec<(String, &'static str)> {
     let bearer = "-H \"Authorization: Bearer $TOKEN\"";
     let Some(Direct { host, path }) = &places.direct else {
-        return vec![(format!("curl -i {bearer} {door}/"), "through Firegate")];
+        // A URL map may have routes for its own hosts alone.
+        let host = places.hosts.first().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();
+        return vec![(format!("curl -i{host} {bearer} {door}/"), "through Firegate")];
     };
     // The local Cloud Run front knows a service by the host that it has on the real one.
     let host = host.as_ref().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();

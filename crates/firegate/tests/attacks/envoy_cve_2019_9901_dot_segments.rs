@@ -23,6 +23,6 @@ async fn what_is_matched_is_what_is_forwarded() {
     }
     let request = "GET /admin/../public/a HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n";
     let answer = site.send_raw(request.as_bytes()).await;
-    assert!(answer.contains("\"path\":\"/public/a\""), "{answer}");
+    assert!(answer.contains("\"path\": \"/public/a\""), "{answer}");
     site.close().await;
 }

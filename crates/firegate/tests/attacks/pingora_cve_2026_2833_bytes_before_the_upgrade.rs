@@ -10,10 +10,7 @@ async fn a_second_request_behind_a_refused_upgrade_is_judged_for_itself() {
                    GET /admin/users HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n";
     let answer = site.send_raw(request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "the sample does not switch: {answer}");
-    assert!(
-        !answer.contains("\"path\":\"/admin/users\""),
-        "the second request reached the service: {answer}"
-    );
+    assert!(!answer.contains("/admin/users"), "the second request reached the service: {answer}");
     assert!(answer.contains("HTTP/1.1 401 ") || answer.matches("HTTP/1.1 ").count() == 1, "{answer}");
     let unasked = "GET /public/a HTTP/1.1\r\nHost: door\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n";
     let answer = site.send_raw(unasked.as_bytes()).await;

@@ -1,6 +1,7 @@
 //! A real front door for each case: with the case's configuration, but for keys that the test publishes, a local service in the place
 //! of every backend, and a proxy before it that says where a client is.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use firegate_files::Configuration;
 use firegate_files::configuration::{Behind, Credential};
 use firegate_files::decision_cases::{Arrival, DecisionCase};
 use firegate_google::http::Roots;
-use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
+use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue};
 use http::header::{AUTHORIZATION, HOST, LOCATION};
 use http::{HeaderMap, Request};
@@ -162,7 +163,9 @@ impl<'a> Doors<'a> {
             log: self.log.clone(),
             roots: Roots::Given(Vec::new()),
             is_local: false,
+            local_hosts: BTreeSet::new(),
             drain_timeout: Duration::from_secs(60),
+            idle_connection_grace: IDLE_CONNECTION_GRACE,
             client_idle_timeout: CLIENT_IDLE_TIMEOUT,
             workers: Some(1),
             clock: Arc::new(self.clock.clone()),

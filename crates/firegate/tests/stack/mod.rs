@@ -8,6 +8,7 @@ pub(crate) mod authority;
 pub(crate) mod binary;
 pub(crate) mod log;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use firegate_core::time::{Clock, SharedClock, ShiftedClock, SystemClock};
 use firegate_emulator::google::APP_CHECK_DEBUG_TOKEN;
 use firegate_files::configuration::{self, Configuration};
 use firegate_google::http::Roots;
-use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
+use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -207,8 +208,10 @@ pub(crate) fn options(
         log: log::queue(),
         roots: Roots::Given(Vec::new()),
         is_local: false,
+        local_hosts: BTreeSet::new(),
         // Longer than any test waits: what would have to be waited for shows.
         drain_timeout: Duration::from_secs(60),
+        idle_connection_grace: IDLE_CONNECTION_GRACE,
         client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: Some(2),
         clock,

@@ -17,6 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::gate::PATIENCE;
 use crate::metrics::{scrape, serve};
+#[cfg(unix)]
+use crate::stack::binary::Served;
 use crate::stack::{Call, at, clock, close, door};
 
 /// What a front door needs to let everybody through to a service.
@@ -265,4 +267,22 @@ async fn a_thousand_idle_connections_cost_little_and_those_beyond_the_limit_are_
         assert!(keep_open(address).await.is_none(), "there is no place left");
     }
     assert!(answered(&mut warm).await && answered(&mut clients[IDLE / 2]).await);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_private_listeners_are_told_by_urls_that_answer() {
+    let more = "health: { listen: 127.0.0.1:0 }\n";
+    let served = Served::start(&open_to_all(hello().await, more), "text", "info");
+    for (line, name, status) in [
+        ("the metrics are told", "url=", StatusCode::OK),
+        ("probes are answered", "liveness=", StatusCode::OK),
+        // There are no keys to be had.
+        ("probes are answered", "readiness=", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let line = served.line(|told| told.contains(line)).await;
+        let url = line.split_once(name).expect("a URL").1.split_whitespace().next().expect("a URL");
+        let answer = Call::get(&url.parse().expect("a URL")).send().await;
+        assert_eq!(answer.status, status, "{line}");
+    }
 }

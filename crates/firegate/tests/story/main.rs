@@ -11,6 +11,7 @@ mod app_check;
 mod command_line;
 mod credentials;
 mod cross_origin;
+mod dev_session;
 mod emulator_trust;
 mod exchange;
 mod files_checked;

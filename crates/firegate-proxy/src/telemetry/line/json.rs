@@ -61,13 +61,16 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
 /// <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#HttpRequest>, in which numbers of 64 bits are texts.
 fn http_request(line: &AccessLine<'_>, to: &mut Vec<u8>) {
     to.extend_from_slice(b",\"httpRequest\":{");
-    member("\"requestMethod\":", line.method.as_bytes(), to);
-    to.extend_from_slice(b",\"requestUrl\":\"");
-    to.extend_from_slice(line.scheme.as_bytes());
-    to.extend_from_slice(b"://");
-    escaped(line.host, to);
-    escaped(line.target, to);
-    to.extend_from_slice(b"\",\"status\":");
+    if !line.is_unread {
+        member("\"requestMethod\":", line.method.as_bytes(), to);
+        to.extend_from_slice(b",\"requestUrl\":\"");
+        to.extend_from_slice(line.scheme.as_bytes());
+        to.extend_from_slice(b"://");
+        escaped(line.host, to);
+        escaped(line.target, to);
+        to.extend_from_slice(b"\",");
+    }
+    to.extend_from_slice(b"\"status\":");
     write_number(line.status.into(), to);
     number(",\"requestSize\":\"", line.request_bytes, to);
     number(",\"responseSize\":\"", line.response_bytes, to);
@@ -75,7 +78,9 @@ fn http_request(line: &AccessLine<'_>, to: &mut Vec<u8>) {
     optional(",\"referer\":", line.referer, to);
     word(",\"remoteIp\":\"", &address_text(line.remote), to);
     duration(",\"latency\":\"", line.latency, to);
-    word(",\"protocol\":\"", protocol(line.protocol), to);
+    if !line.is_unread {
+        word(",\"protocol\":\"", protocol(line.protocol), to);
+    }
     to.push(b'}');
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct AccessLine<'a> {
     /// When it was over, since 1970-01-01.
     pub(crate) at: Duration,
     pub(crate) request_id: &'a str,
+    /// The head could not be read: what is said of its request is only what stands for it.
+    pub(crate) is_unread: bool,
     pub(crate) method: &'a str,
     pub(crate) scheme: &'static str,
     pub(crate) host: &'a [u8],

@@ -26,6 +26,7 @@ fn well() -> AccessLine<'static> {
     AccessLine {
         at: Duration::new(1_795_896_000, 123_456_789),
         request_id: "6f0c",
+        is_unread: false,
         method: "GET",
         scheme: "https",
         host: b"door.example",
@@ -99,6 +100,31 @@ fn cloud_logging_gets_its_own_form() {
     });
     assert_eq!(found, expected);
     assert_eq!(found.to_string(), expected.to_string(), "in this order");
+}
+
+#[test]
+fn of_a_head_that_could_not_be_read_nothing_is_made_up() {
+    let refusal = Refusal::of(&denial(Reason::RequestTargetTooLong { bytes_max: 8192 }, Stage::Facts));
+    let line = AccessLine {
+        is_unread: true,
+        method: "STANDS-FOR-IT",
+        host: b"stands-for-it",
+        status: 414,
+        refusal: Some(&refusal),
+        ..well()
+    };
+    let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
+    let expected = json!({
+        "status": 414, "requestSize": "0", "responseSize": "512", "userAgent": "curl/8", "remoteIp": "203.0.113.9",
+        "latency": "0.001234s",
+    });
+    assert_eq!(found["httpRequest"], expected);
+    let text = written(TEXT, &line);
+    assert!(
+        text.contains(" refused 414 a head that could not be read 1.234ms 512B from 203.0.113.9 "),
+        "{text}"
+    );
+    assert!(!text.to_lowercase().contains("stands-for-it") && !text.contains("://door"), "{text}");
 }
 
 struct ThePolicy;

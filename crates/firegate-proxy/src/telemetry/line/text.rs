@@ -14,11 +14,16 @@ pub(super) fn write(line: &AccessLine<'_>, coloured: bool, to: &mut Vec<u8>) {
     }
     let milliseconds = line.latency.as_secs_f64() * 1000.0;
     // Writing to memory does not fail.
-    let _ = write!(to, " {} ", line.status);
-    escaped(line.method.as_bytes(), false, to);
-    let _ = write!(to, " {}://", line.scheme);
-    escaped(line.host, false, to);
-    escaped(line.target, false, to);
+    let _ = write!(to, " {}", line.status);
+    if line.is_unread {
+        word("", "a head that could not be read", to);
+    } else {
+        to.push(b' ');
+        escaped(line.method.as_bytes(), false, to);
+        let _ = write!(to, " {}://", line.scheme);
+        escaped(line.host, false, to);
+        escaped(line.target, false, to);
+    }
     let _ = write!(to, " {milliseconds:.3}ms {}B from {}", line.response_bytes, line.remote);
     if !line.backend.is_empty() {
         word("backend=", line.backend, to);

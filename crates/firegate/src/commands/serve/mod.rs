@@ -3,6 +3,7 @@
 pub(super) mod origin;
 mod reloading;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use firegate_files::configuration::{self, Configuration, NameError};
 use firegate_files::diagnostic::{Diagnostics, Style};
 use firegate_google::credentials::Environment as Credentials;
 use firegate_google::http::Roots;
-use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT};
+use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError};
 
 use self::origin::Origin;
@@ -93,7 +94,11 @@ pub fn run(
     };
     let (reloading, mut door) = started?;
     if let Some(address) = door.admin_address() {
-        tracing::info!(%address, "the metrics are told");
+        tracing::info!(url = %format_args!("http://{address}/metrics"), "the metrics are told");
+    }
+    if let Some(address) = door.health_address() {
+        let [liveness, readiness] = ["livez", "readyz"].map(|path| format!("http://{address}/{path}"));
+        tracing::info!(%liveness, %readiness, "probes are answered");
     }
     let scheme = if door.is_tls() { "https://" } else { "" };
     for address in door.addresses() {
@@ -134,7 +139,9 @@ fn options(
         log: log.clone(),
         roots: Roots::Platform,
         is_local: false,
+        local_hosts: BTreeSet::new(),
         drain_timeout: DRAIN_TIMEOUT,
+        idle_connection_grace: IDLE_CONNECTION_GRACE,
         client_idle_timeout: CLIENT_IDLE_TIMEOUT,
         workers: None,
         clock,
