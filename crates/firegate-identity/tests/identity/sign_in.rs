@@ -298,6 +298,13 @@ async fn the_seeded_account_signs_in_and_is_seeded_once() {
     };
     let local_id = server.seed_account(new.clone()).await.unwrap();
     assert_eq!(server.seed_account(new.clone()).await.unwrap(), local_id);
+    for (email, password, signs_in) in [
+        ("Demo@example.com", "demo-password", true),
+        ("demo@example.com", "another-password", false),
+        ("nobody@example.com", "demo-password", false),
+    ] {
+        assert_eq!(server.signs_in(email, password).await.unwrap(), signs_in, "{email} {password}");
+    }
     let weak = NewAccount { email: "weak@example.com".to_owned(), password: "weak".to_owned(), ..new };
     assert!(server.seed_account(weak).await.unwrap_err().to_string().contains("WEAK_PASSWORD"));
 }

@@ -164,6 +164,21 @@ async fn a_changed_password_is_not_printed_as_if_it_were_good() {
     );
     assert!(session.ready["user"].is_null(), "{}", session.ready);
     assert_eq!(pasted(&session.welcome, Some("another-horse")), "200", "{}", session.welcome);
+
+    // Nor does it sign anybody in who is disabled.
+    let path = "identitytoolkit.googleapis.com/v1/projects/demo-firegate/accounts:lookup";
+    let call = Call::new(Method::POST, &session.url("identity", path)).bearer("owner");
+    let call = call.header("content-type", "application/json");
+    let found = call.body(json!({"email": ["ada@example.com"]}).to_string()).send().await.ok();
+    let change = json!({
+        "localId": found["users"][0]["localId"], "password": "correct-horse-battery", "disableUser": true,
+    });
+    let path = "identitytoolkit.googleapis.com/v1/projects/demo-firegate/accounts:update";
+    let call = Call::new(Method::POST, &session.url("identity", path)).bearer("owner");
+    call.header("content-type", "application/json").body(change.to_string()).send().await.ok();
+    session.interrupt();
+    let session = session_with(folder.path());
+    assert!(!session.welcome.contains("ada@example.com / "), "{}", session.welcome);
 }
 
 #[tokio::test(flavor = "multi_thread")]
