@@ -12,7 +12,7 @@ pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
 use crate::armor::ArmorDenied;
 use crate::jose::CompactJwsError;
 use crate::limiter::{CountOutcome, Exceeded};
-use crate::time::UnixTime;
+use crate::time::{UnixTime, span};
 
 /// Why the rules refuse a request, with the evidence. The evidence is for the log and for `firegate explain`; of all
 /// this the client gets the code and its sentence.
@@ -288,7 +288,13 @@ impl fmt::Display for Reason {
                 write!(formatter, "the app {app_id:?} is not in `app_check.apps`")
             }
             Self::AppCheckTokenExpired { expired_at, now } => {
-                write!(formatter, "the App Check token expired at {expired_at}, and it is {now}")
+                let ago = span(now.since(*expired_at));
+                write!(
+                    formatter,
+                    "the App Check token expired at {}, {ago} before {}",
+                    expired_at.date(),
+                    now.date()
+                )
             }
             Self::AppCheckTokenInvalid { part, why } => {
                 write!(formatter, "the App Check token's {part} {why}")
@@ -329,11 +335,8 @@ impl fmt::Display for Reason {
             }
             Self::TokenClaimInvalid { claim, why } => write!(formatter, "the claim `{claim}` {why}"),
             Self::TokenExpired { expired_at, now } => {
-                write!(
-                    formatter,
-                    "expired at {expired_at}, {} s before {now}",
-                    now.since(*expired_at).as_secs()
-                )
+                let ago = span(now.since(*expired_at));
+                write!(formatter, "expired at {}, {ago} before {}", expired_at.date(), now.date())
             }
             Self::TokenHeaderNotAllowed { member } => {
                 write!(formatter, "the header's `{member}` is missing or not allowed")
@@ -342,10 +345,11 @@ impl fmt::Display for Reason {
             Self::TokenKeyUnknown { key_id } => write!(formatter, "no published key has the id {key_id:?}"),
             Self::TokenMalformed(error) => error.fmt(formatter),
             Self::TokenNotYetValid { claim, at, now } => {
-                write!(formatter, "`{claim}` is {at}, {} s after {now}", at.since(*now).as_secs())
+                let ahead = span(at.since(*now));
+                write!(formatter, "`{claim}` is {}, {ahead} after {}", at.date(), now.date())
             }
             Self::TokenRevoked { auth_time, valid_since } => {
-                write!(formatter, "signed in at {auth_time}, revoked up to {valid_since}")
+                write!(formatter, "signed in at {}, revoked up to {}", auth_time.date(), valid_since.date())
             }
             Self::TokenWrongAudience { expected, found } => {
                 write!(formatter, "expected one of the audiences {expected:?}, found {found:?}")

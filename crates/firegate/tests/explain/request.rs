@@ -342,16 +342,16 @@ fn a_rule_that_is_only_tried_out_and_an_expired_token() {
                               - request.method == 'POST' is false, where request.method is 'GET'
                     matches   rule 2147483647 (edge.yaml:22): it is for every request; it ends the
                               policy and grants nothing
-      REFUSED       identity  expired at 1799996400, 3600 s before 1800000000
-                    does not  times: expected auth_time ≤ iat < exp, exp after 1800000000, none more
-                              than 10 s in the future, found auth_time 1799992800, iat 1799992800, exp
-                              1799996400
+      REFUSED       identity  expired at 2027-01-15T07:00:00Z, 1 h before 2027-01-15T08:00:00Z
+                    does not  times: expected auth_time ≤ iat < exp, exp after 2027-01-15T08:00:00Z,
+                              none more than 10 s in the future, found auth_time 2027-01-15T06:00:00Z,
+                              iat 2027-01-15T06:00:00Z, exp 2027-01-15T07:00:00Z
       not reached   iam       the request does not come so far
       not reached   upstream  the request does not come so far
 
     Answer
       401         TOKEN_EXPIRED: the token has expired
-      because     expired at 1799996400, 3600 s before 1800000000
+      because     expired at 2027-01-15T07:00:00Z, 1 h before 2027-01-15T08:00:00Z
       to change   call `getIdToken()` for every request instead of keeping the token: the SDK renews it
                   when needed
     "#);

@@ -12,6 +12,7 @@ use firegate_core::armor::Screened;
 use firegate_core::observed;
 use firegate_core::reason::{Code, Denial, Fault, Stage};
 use firegate_core::trace::TraceContext;
+use firegate_core::time::civil_date;
 use http::Version;
 
 use super::log_queue::LogForm;
@@ -166,20 +167,6 @@ fn write_time(at: Duration, to: &mut Vec<u8>) {
 }
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
-
-/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar
-/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    // Years begin in March here, so that a leap day is a year's last.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
-}
 
 /// Appends seconds to the microsecond, as Cloud Logging writes durations.
 fn write_seconds(duration: Duration, to: &mut Vec<u8>) {
