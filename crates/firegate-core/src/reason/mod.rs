@@ -3,14 +3,16 @@
 //! the [catalogue](Entry) is the one place that says what each code means on the wire and to a person.
 
 mod catalogue;
+mod credential;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
+pub use credential::{MalformedToken, MissingToken};
 
 use crate::armor::ArmorDenied;
-use crate::jose::CompactJwsError;
 use crate::limiter::{CountOutcome, Exceeded};
 use crate::time::{UnixTime, span};
 
@@ -58,6 +60,8 @@ pub enum Reason {
     CorsOriginNotAllowed {
         /// What of the preflight is not allowed.
         part: &'static str,
+        /// What it is, as far as it is shown.
+        value: String,
     },
     /// See [`Code::CredentialAmbiguous`].
     CredentialAmbiguous,
@@ -169,9 +173,9 @@ pub enum Reason {
         key_id: String,
     },
     /// See [`Code::TokenMalformed`].
-    TokenMalformed(CompactJwsError),
+    TokenMalformed(MalformedToken),
     /// See [`Code::TokenMissing`].
-    TokenMissing,
+    TokenMissing(MissingToken),
     /// See [`Code::TokenNotYetValid`].
     TokenNotYetValid {
         /// The claim that lies in the future.
@@ -256,7 +260,7 @@ impl Reason {
             Self::TokenIssuerUnknown { .. } => Code::TokenIssuerUnknown,
             Self::TokenKeyUnknown { .. } => Code::TokenKeyUnknown,
             Self::TokenMalformed(_) => Code::TokenMalformed,
-            Self::TokenMissing => Code::TokenMissing,
+            Self::TokenMissing(_) => Code::TokenMissing,
             Self::TokenNotYetValid { .. } => Code::TokenNotYetValid,
             Self::TokenRevoked { .. } => Code::TokenRevoked,
             Self::TokenSignatureInvalid => Code::TokenSignatureInvalid,
@@ -276,6 +280,16 @@ impl Reason {
             Self::FaultInjected { status } => *status,
             _ => self.code().entry().status,
         }
+    }
+
+    /// What to do next: the catalogue's, unless more is known of this request.
+    pub fn hint(&self) -> Cow<'static, str> {
+        let special = match self {
+            Self::TokenMalformed(malformed) => malformed.hint().map(Cow::Borrowed),
+            Self::TokenMissing(missing) => missing.hint(),
+            _ => None,
+        };
+        special.unwrap_or(Cow::Borrowed(self.code().entry().fix))
     }
 }
 
@@ -303,8 +317,8 @@ impl fmt::Display for Reason {
             Self::BodyTooLarge { bytes_max } => {
                 write!(formatter, "the body is longer than {bytes_max} bytes")
             }
-            Self::CorsOriginNotAllowed { part } => {
-                write!(formatter, "`cors` does not allow the request's {part}")
+            Self::CorsOriginNotAllowed { part, value } => {
+                write!(formatter, "`cors` does not allow the request's {part} {value:?}")
             }
             Self::DeniedByIamPolicy { principal, rule } => write!(formatter, "{rule} denies {principal:?}"),
             Self::FederationRefused { answer } => {
@@ -343,7 +357,8 @@ impl fmt::Display for Reason {
             }
             Self::TokenIssuerUnknown { found } => write!(formatter, "the issuer is {found:?}"),
             Self::TokenKeyUnknown { key_id } => write!(formatter, "no published key has the id {key_id:?}"),
-            Self::TokenMalformed(error) => error.fmt(formatter),
+            Self::TokenMalformed(malformed) => malformed.fmt(formatter),
+            Self::TokenMissing(missing) => missing.fmt(formatter),
             Self::TokenNotYetValid { claim, at, now } => {
                 let ahead = span(at.since(*now));
                 write!(formatter, "`{claim}` is {}, {ahead} after {}", at.date(), now.date())
@@ -372,7 +387,6 @@ impl fmt::Display for Reason {
             | Self::TokenIsFiregatesOwn
             | Self::TokenIsGoogleIdToken
             | Self::TokenIsSessionCookie
-            | Self::TokenMissing
             | Self::TokenSignatureInvalid
             | Self::TokenUnsigned
             | Self::UserDisabled

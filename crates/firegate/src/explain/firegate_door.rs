@@ -225,7 +225,8 @@ impl FiregateAnswer {
             reason => reason.to_string(),
         };
         let status = Some(denial.reason.status());
-        Self { status, ..Self::refused(denial.reason.code(), denial.stage, evidence) }
+        let hint = Some(denial.reason.hint().into_owned());
+        Self { status, hint, ..Self::refused(denial.reason.code(), denial.stage, evidence) }
     }
 
     fn failed(fault: &Fault) -> Self {

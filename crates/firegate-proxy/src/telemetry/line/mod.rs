@@ -5,14 +5,15 @@ mod json;
 mod security_policy;
 mod text;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use firegate_core::armor::Screened;
 use firegate_core::observed;
 use firegate_core::reason::{Code, Denial, Fault, Stage};
-use firegate_core::trace::TraceContext;
 use firegate_core::time::civil_date;
+use firegate_core::trace::TraceContext;
 use http::Version;
 
 use super::log_queue::LogForm;
@@ -72,6 +73,8 @@ pub(crate) struct Refusal {
     pub(crate) code: Code,
     pub(crate) stage: Stage,
     pub(crate) evidence: String,
+    /// What to do next.
+    pub(crate) hint: Cow<'static, str>,
     /// It is a failure, and not the rules' answer.
     pub(crate) is_fault: bool,
     /// The request is forwarded all the same, because its backend is only observed.
@@ -82,12 +85,12 @@ impl Refusal {
     pub(crate) fn of(refused: &Refused) -> Self {
         match refused {
             Refused::Denial(Denial { reason, stage }) | Refused::Departed(Denial { reason, stage }) => {
-                let (code, evidence) = (reason.code(), reason.to_string());
-                Self { code, stage: *stage, evidence, is_fault: false, is_observed: false }
+                let (code, evidence, hint) = (reason.code(), reason.to_string(), reason.hint());
+                Self { code, stage: *stage, evidence, hint, is_fault: false, is_observed: false }
             }
             Refused::Fault(Fault { code, stage, detail }) => {
-                let evidence = detail.clone();
-                Self { code: *code, stage: *stage, evidence, is_fault: true, is_observed: false }
+                let (evidence, hint) = (detail.clone(), Cow::Borrowed(code.entry().fix));
+                Self { code: *code, stage: *stage, evidence, hint, is_fault: true, is_observed: false }
             }
         }
     }
@@ -97,6 +100,7 @@ impl Refusal {
             code: refusal.code(),
             stage: refusal.stage(),
             evidence: refusal.evidence(),
+            hint: refusal.hint(),
             is_fault: matches!(refusal, observed::Refusal::Fault(_)),
             is_observed: true,
         }

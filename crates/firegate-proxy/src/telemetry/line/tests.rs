@@ -225,7 +225,7 @@ proptest! {
     /// Whatever stands in a request, the line is one line of JSON that says it, or of text in which nothing is obeyed.
     #[test]
     fn no_bytes_of_a_client_break_a_line(bytes in proptest::collection::vec(any::<u8>(), 0..64), word in "\\PC{0,8}[\u{1b}\u{85}\u{202e}\"\\\\\n]\\PC{0,8}") {
-        let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), is_fault: false, is_observed: false };
+        let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), hint: word.clone().into(), is_fault: false, is_observed: false };
         let line = AccessLine {
             method: &word, host: &bytes, target: &bytes, user_agent: Some(&bytes), referer: Some(word.as_bytes()),
             refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), route: Some(&word), ..well()
@@ -234,6 +234,7 @@ proptest! {
         prop_assert_eq!(found["user_id"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["route"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["evidence"].as_str(), Some(word.as_str()));
+        prop_assert_eq!(found["hint"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["httpRequest"]["userAgent"].as_str(), Some(&*String::from_utf8_lossy(&bytes)));
         let names = found.as_object().expect("an object").len();
         prop_assert_eq!(names, 17, "{}", found);
