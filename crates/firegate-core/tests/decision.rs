@@ -338,6 +338,34 @@ fn keys_are_asked_for_once_and_their_absence_never_allows() {
 }
 
 #[test]
+fn a_token_of_an_identity_server_that_has_lost_its_keys_is_told_as_one() {
+    let check = |google: &str, expected: &str| {
+        let file = format!(
+            "project: demo-project\nallow: [allUsers]\nbackends: {{ api: https://api.example.com }}\n{google}"
+        );
+        let stranger = RsaSigner::generate().expect("a key");
+        let keys = json!({"keys": [stranger.public_jwk()]}).to_string();
+        let keys = KeyState::Usable(Arc::new(KeySet::parse_rs256(keys.as_bytes()).expect("keys")));
+        let (snapshot, ring) = (snapshot(&file), KeyRing { id_token: keys, ..KeyRing::default() });
+        let bearer = format!("Bearer {}", token(json!({})));
+        let headers = headers(&[("authorization", &bearer)]);
+        let facts = RequestFacts::of(&Method::GET, NormalPath::parse("/").expect("a path"), &headers);
+        let Step::Need(_, decision) = Decision::start(&facts, &world(&snapshot, &ring)) else {
+            panic!("the key is not asked for");
+        };
+        let Step::Done(Outcome::Denial(Denial { reason, .. })) =
+            decision.resume(Answer::Keys, &world(&snapshot, &ring))
+        else {
+            panic!("the token is not refused");
+        };
+        assert_eq!(reason.code(), Code::TokenKeyUnknown);
+        assert!(reason.hint().contains(expected), "{}", reason.hint());
+    };
+    check("", "the token is not from Firebase");
+    check("google: { id_token_keys: 'http://127.0.0.1:9099/keys' }\n", "`firegate dev` has after each start");
+}
+
+#[test]
 fn a_preflight_is_answered_after_the_route_and_before_the_token() {
     let snapshot = snapshot(&format!("{ROUTED}\ncors: {{ origins: ['https://app.example.com'] }}\n"));
     let preflight = [("origin", "https://app.example.com"), ("access-control-request-method", "GET")];

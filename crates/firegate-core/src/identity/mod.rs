@@ -49,6 +49,8 @@ pub struct IdentityRules {
     pub trust: Trust,
     /// The issuer of Firegate's own tokens.
     pub issuer: String,
+    /// The keys of ID tokens come from an identity server on this machine, which may lose them.
+    pub has_local_keys: bool,
 }
 
 /// A verified principal, and whether their account has still to be looked up although nothing else asks for it.

@@ -171,6 +171,8 @@ pub enum Reason {
     TokenKeyUnknown {
         /// The header's `kid`.
         key_id: String,
+        /// The keys are those of an identity server on this machine, such as that of `firegate dev`.
+        is_local: bool,
     },
     /// See [`Code::TokenMalformed`].
     TokenMalformed(MalformedToken),
@@ -287,6 +289,10 @@ impl Reason {
         let special = match self {
             Self::TokenMalformed(malformed) => malformed.hint().map(Cow::Borrowed),
             Self::TokenMissing(missing) => missing.hint(),
+            Self::TokenKeyUnknown { is_local: true, .. } => Some(Cow::Borrowed(
+                "sign in again: the identity server on this machine has other keys now, as that of `firegate dev` has after each \
+                 start without `--data DIRECTORY`, which keeps them",
+            )),
             _ => None,
         };
         special.unwrap_or(Cow::Borrowed(self.code().entry().fix))
@@ -356,7 +362,9 @@ impl fmt::Display for Reason {
                 write!(formatter, "the header's `{member}` is missing or not allowed")
             }
             Self::TokenIssuerUnknown { found } => write!(formatter, "the issuer is {found:?}"),
-            Self::TokenKeyUnknown { key_id } => write!(formatter, "no published key has the id {key_id:?}"),
+            Self::TokenKeyUnknown { key_id, .. } => {
+                write!(formatter, "no published key has the id {key_id:?}")
+            }
             Self::TokenMalformed(malformed) => malformed.fmt(formatter),
             Self::TokenMissing(missing) => missing.fmt(formatter),
             Self::TokenNotYetValid { claim, at, now } => {
