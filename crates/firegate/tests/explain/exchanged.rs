@@ -80,12 +80,7 @@ fn an_exchanged_token_without_the_doors_keys() {
                    body      an HTML page, and `www-authenticate: Bearer error="invalid_token"`
 
     Advice
-      Keep the service private, run Firegate before it, and let the app (or the load balancer) call
-      Firegate instead; on the service, grant roles/run.invoker to Firegate's service account alone, not
-      to allUsers.
-
-        firegate serve \
-          --config firegate.yaml
+      Run this again where the front door answers at `assertion.issuer`: it publishes its keys there.
 
     Notes
       - the exchanged token of a user who is deleted or disabled keeps working until it expires (in 4

@@ -215,14 +215,7 @@ fn without_keys_the_answer_says_what_it_depends_on() {
                      service is open to the world
 
     Advice
-      Keep the service private, run Firegate before it, and let the app (or the load balancer) call
-      Firegate instead; on the service, grant roles/run.invoker to Firegate's service account alone, not
-      to allUsers.
-
-        firegate serve \
-          --project my-project \
-          --backend https://my-service-abc-uc.a.run.app \
-          --allow allAuthenticatedUsers
+      Run this again where the keys can be fetched, or name them: --id-token-keys with a file or URL.
 
     Notes
       - the token of a user who is deleted or disabled keeps working until it expires (in 59 min),
