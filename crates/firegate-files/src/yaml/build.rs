@@ -178,7 +178,8 @@ impl<'a> Builder<'a> {
         let mut found = Diagnostic::error(code::YAML_SYNTAX, format!("this is not YAML: {}", error.info()));
         let line_start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
         let line = self.text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or("");
-        if let Some((before, mended)) = self.missing_blank_before(line_start) {
+        let second_colon = error.info().contains("mapping values are not allowed");
+        if let Some((before, mended)) = self.missing_blank_before(line_start).filter(|_| second_colon) {
             // The reader takes both lines for one text, and stumbles over the second colon.
             found = found.hint(format!("a blank is missing behind the colon: `{mended}`"));
             return Stop::new(before, found);

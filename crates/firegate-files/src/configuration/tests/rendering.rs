@@ -425,6 +425,9 @@ fn a_file_that_holds_no_settings_is_told_with_its_line() {
       |
       = hint: a blank is missing behind the colon: `project: my-project`
     ");
+    // What ends a line is no key without its blank where the line is an element of a list.
+    let unended = rendered("project: my-project\nallow: [\n  user:ada@example.com\nbackends:\n  api: x\n");
+    assert!(unended.contains("firegate.yaml:4:9") && !unended.contains("blank"), "{unended}");
     insta::assert_snapshot!(rendered("backends:\n  api:https://a.run.app\n\nallow: [allUsers]\nlimits:\n  a:b\n  c: d\n"), @r"
     error[FG001]: this is not YAML: mapping values are not allowed in this context
      --> firegate.yaml:6:3
