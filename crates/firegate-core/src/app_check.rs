@@ -55,7 +55,7 @@ pub fn verify_app<'a>(
         (Some(value), None) => value.to_str().map_err(|_| Obstacle::Denied(Reason::CredentialAmbiguous))?,
         (Some(_), Some(_)) => return Err(Obstacle::Denied(Reason::CredentialAmbiguous)),
     };
-    let jws = CompactJws::parse(token).map_err(|error| invalid("form", error))?;
+    let jws = CompactJws::parse(token).map_err(|error| invalid("form", format!("is wrong: {error}")))?;
     header(&jws)?;
     let issuer = jws.payload_text("iss").and_then(|issuer| issuer.strip_prefix(APP_CHECK_ISSUER_PREFIX));
     if issuer != Some(project_number.as_ref()) {

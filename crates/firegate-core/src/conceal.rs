@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::limits::CLIENT_TEXT_SHOWN_BYTES_MAX;
 use crate::token_source::query_without_access_token;
 
 /// What stands in the place of a token.
@@ -35,6 +36,17 @@ pub fn url(text: &[u8]) -> Cow<'_, [u8]> {
     };
     let url = [path, b"?", without.as_bytes()].concat();
     Cow::Owned(tokens(&url).into_owned())
+}
+
+/// What a client wrote, for a message that quotes it: at most [`CLIENT_TEXT_SHOWN_BYTES_MAX`] of it, without tokens. Whoever
+/// writes it escapes it.
+pub fn shown(text: &[u8]) -> String {
+    let mut shown = String::from_utf8_lossy(&tokens(text)).into_owned();
+    if shown.len() > CLIENT_TEXT_SHOWN_BYTES_MAX {
+        shown.truncate(shown.floor_char_boundary(CLIENT_TEXT_SHOWN_BYTES_MAX));
+        shown.push('…');
+    }
+    shown
 }
 
 /// A text without what looks like a signed token.
@@ -104,6 +116,18 @@ mod tests {
         // A cursor is no token.
         check("/a?cursor=eyJpZCI6MTIzNDU2Nzg5MDEyfQ&x=eyJ.a", "/a?cursor=eyJpZCI6MTIzNDU2Nzg5MDEyfQ&x=eyJ.a");
         check("/J", "/J");
+    }
+
+    #[test]
+    fn what_is_quoted_of_a_client_is_bounded_and_no_token() {
+        assert_eq!(shown(b"https://app.example.com/"), "https://app.example.com/");
+        assert_eq!(shown(format!("x-{TOKEN}").as_bytes()), "x-[concealed]");
+        assert_eq!(shown(b"a\xffb"), "a\u{fffd}b");
+        let bound = "a".repeat(CLIENT_TEXT_SHOWN_BYTES_MAX);
+        assert_eq!(shown(bound.as_bytes()), bound);
+        assert_eq!(shown(format!("{bound}b").as_bytes()), format!("{bound}…"));
+        let odd = "ä".repeat(CLIENT_TEXT_SHOWN_BYTES_MAX);
+        assert_eq!(shown(format!("a{odd}").as_bytes()).len(), CLIENT_TEXT_SHOWN_BYTES_MAX - 1 + "…".len());
     }
 
     #[test]

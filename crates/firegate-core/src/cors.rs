@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use regex::bytes::Regex;
 use url::{Host, Url};
 
+use crate::conceal;
 use crate::facts::RequestFacts;
 use crate::reason::Reason;
 
@@ -66,28 +67,36 @@ impl CorsPolicy {
             && facts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     }
 
+    /// The origin for which a preflight asks, as it is shown; none of any other request.
+    pub(crate) fn preflight_origin(facts: &RequestFacts<'_>) -> Option<String> {
+        let origin = facts.headers.get(ORIGIN).filter(|_| Self::is_preflight(facts))?;
+        Some(conceal::shown(origin.as_bytes()))
+    }
+
     /// Answers a preflight.
     ///
     /// # Errors
     /// If the origin, the method or a header is not allowed.
     pub fn preflight(&self, facts: &RequestFacts<'_>) -> Result<PreflightAnswer, Reason> {
-        let refuse = |part| Err(Reason::CorsOriginNotAllowed { part });
+        let refuse =
+            |part, value: &[u8]| Err(Reason::CorsOriginNotAllowed { part, value: conceal::shown(value) });
         let Some(origin) =
             facts.headers.get(ORIGIN).filter(|_| facts.header(ORIGIN).is_some_and(|text| self.admits(text)))
         else {
-            return refuse("origin");
+            return refuse("origin", facts.headers.get(ORIGIN).map_or(b"", HeaderValue::as_bytes));
         };
         let method = facts.header(ACCESS_CONTROL_REQUEST_METHOD).unwrap_or_default();
         if !self.methods.iter().any(|allowed| allowed.as_str() == method) {
-            return refuse("method");
+            let asked = facts.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
+            return refuse("method", asked.map_or(b"", HeaderValue::as_bytes));
         }
-        for name in facts.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS) {
-            let Ok(names) = name.to_str() else { return refuse("header") };
+        for value in facts.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS) {
+            let Ok(names) = value.to_str() else { return refuse("header", value.as_bytes()) };
             let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-            if !names
-                .all(|name| self.headers.iter().any(|allowed| allowed.as_str().eq_ignore_ascii_case(name)))
-            {
-                return refuse("header");
+            let is_allowed =
+                |name: &str| self.headers.iter().any(|allowed| allowed.as_str().eq_ignore_ascii_case(name));
+            if let Some(name) = names.find(|name| !is_allowed(name)) {
+                return refuse("header", name.as_bytes());
             }
         }
         let mut headers = HeaderMap::new();
@@ -198,7 +207,14 @@ mod tests {
         let found = policy.preflight(&facts).map(|answer| {
             assert_eq!(answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN), Some(&request[ORIGIN]));
         });
-        let expected = expected.map_err(|part| Reason::CorsOriginNotAllowed { part });
+        let expected = expected.map_err(|part| {
+            let value = match part {
+                "origin" => origin,
+                "method" => method,
+                _ => headers.split(", ").last().expect("a name"),
+            };
+            Reason::CorsOriginNotAllowed { part, value: value.to_owned() }
+        });
         assert_eq!(found, expected, "{origin} {method} {headers}");
     }
 

@@ -331,7 +331,10 @@ fn decide<'a>(
         (_, Some(_)) if asked.may_ignore_cookie(world.now) => {
             decide(Asked { cookie_is_nobodys: true, known_caller: None, ..asked }, refreshed, None, world)
         }
-        (_, Some(key_id)) => deny(Reason::TokenKeyUnknown { key_id }, stage),
+        (kind, Some(key_id)) => {
+            let is_local = TokenKind::FIREBASE.contains(&kind) && world.snapshot.identity.has_local_keys;
+            deny(Reason::TokenKeyUnknown { key_id, is_local }, stage)
+        }
     }
 }
 

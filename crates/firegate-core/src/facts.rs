@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::armor::Screened;
 use crate::path::NormalPath;
-use crate::reason::Reason;
+use crate::reason::{MalformedToken, MissingToken, Reason};
 
 /// The facts of one request, as one reading of it.
 #[derive(Clone, Debug)]
@@ -47,8 +47,8 @@ pub enum Authorization<'a> {
     Absent,
     /// `Bearer` (RFC 6750, section 2.1; the scheme is case-insensitive) and its token.
     Bearer(&'a str),
-    /// Another scheme.
-    Other,
+    /// A value that does not begin with `Bearer`.
+    Other(&'a str),
 }
 
 impl<'a> RequestFacts<'a> {
@@ -73,7 +73,8 @@ impl<'a> RequestFacts<'a> {
     /// Reads the one Authorization header.
     ///
     /// # Errors
-    /// If there are several, or one that two parties could read differently.
+    /// If there are several, one that two parties could read differently, or one that says `Bearer` and holds no token. What is
+    /// meant for a user and names none is refused wherever it is sent: it is no anonymous request.
     pub fn authorization(&self) -> Result<Authorization<'a>, Reason> {
         let mut values = self.headers.get_all(AUTHORIZATION).iter();
         let value = match (values.next(), values.next()) {
@@ -84,18 +85,36 @@ impl<'a> RequestFacts<'a> {
         if let Some(token) = plain_bearer(value) {
             return Ok(Authorization::Bearer(token));
         }
-        let text = value.to_str().map_err(|_| Reason::CredentialAmbiguous)?;
+        let Ok(text) = value.to_str() else {
+            let is_bearer = value
+                .as_bytes()
+                .get(..BEARER.len())
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER.as_bytes()));
+            return Err(match is_bearer {
+                true => Reason::TokenMalformed(MalformedToken::NotVisible),
+                false => Reason::CredentialAmbiguous,
+            });
+        };
         let end = text.bytes().position(|byte| matches!(byte, b' ' | b'\t' | b','));
         let (scheme, rest) = text.split_at(end.unwrap_or(text.len()));
         if !scheme.eq_ignore_ascii_case(BEARER) {
             // A list of credentials is none: who reads its first and who reads its last element see different users.
             let has_bearer = rest.split(',').skip(1).any(|element| is_bearer(element.trim()));
-            return if has_bearer { Err(Reason::CredentialAmbiguous) } else { Ok(Authorization::Other) };
+            return if has_bearer {
+                Err(Reason::CredentialAmbiguous)
+            } else {
+                Ok(Authorization::Other(text))
+            };
+        }
+        if rest.contains(',') {
+            return Err(Reason::CredentialAmbiguous);
         }
         let token = rest.trim_matches(' ');
-        let is_list = token.bytes().any(|byte| matches!(byte, b' ' | b',' | b'\t'));
-        if !rest.starts_with(' ') || token.is_empty() || is_list {
-            return Err(Reason::CredentialAmbiguous);
+        if token.trim_matches('\t').is_empty() {
+            return Err(Reason::TokenMissing(MissingToken::EmptyBearer));
+        }
+        if token.contains([' ', '\t']) {
+            return Err(Reason::TokenMalformed(MalformedToken::with_blanks(token)));
         }
         Ok(Authorization::Bearer(token))
     }
@@ -157,10 +176,10 @@ mod tests {
             if HeaderValue::from_str(&value).is_err() {
                 continue;
             }
-            let is_token = character.is_ascii_graphic() && character != ',';
-            let expected = match is_token {
-                true => Ok(Authorization::Bearer(&value["Bearer ".len()..])),
-                false => Err(Reason::CredentialAmbiguous),
+            let expected = match character {
+                ',' => Err(Reason::CredentialAmbiguous),
+                _ if character.is_ascii_graphic() => Ok(Authorization::Bearer(&value["Bearer ".len()..])),
+                _ => Err(Reason::TokenMalformed(MalformedToken::Blank)),
             };
             check(&[&value], expected);
         }
@@ -171,17 +190,32 @@ mod tests {
         check(&[], Ok(Authorization::Absent));
         check(&["Bearer a.b.c"], Ok(Authorization::Bearer("a.b.c")));
         check(&["bEaReR  a.b.c "], Ok(Authorization::Bearer("a.b.c")));
-        check(&["Basic YTpi"], Ok(Authorization::Other));
-        check(&["a.b.c"], Ok(Authorization::Other));
+        check(&["Basic YTpi"], Ok(Authorization::Other("Basic YTpi")));
+        check(&["a.b.c"], Ok(Authorization::Other("a.b.c")));
         check(&["Bearer a", "Bearer b"], Err(Reason::CredentialAmbiguous));
         check(&["Bearer a, Bearer b"], Err(Reason::CredentialAmbiguous));
         check(&["Bearer a,b"], Err(Reason::CredentialAmbiguous));
-        check(&["Bearer "], Err(Reason::CredentialAmbiguous));
-        check(&["Bearer"], Err(Reason::CredentialAmbiguous));
-        check(&["Bearer\ta.b.c"], Err(Reason::CredentialAmbiguous));
-        check(&["Bearer \ta.b.c"], Err(Reason::CredentialAmbiguous));
         check(&["Bearer,a.b.c"], Err(Reason::CredentialAmbiguous));
         check(&["Basic YTpi, bearer a.b.c"], Err(Reason::CredentialAmbiguous));
-        check(&["Digest username=\"bearer\", realm=\"x\""], Ok(Authorization::Other));
+        let digest = "Digest username=\"bearer\", realm=\"x\"";
+        check(&[digest], Ok(Authorization::Other(digest)));
+    }
+
+    #[test]
+    fn one_broken_token_is_not_two() {
+        let missing = || Err(Reason::TokenMissing(MissingToken::EmptyBearer));
+        for empty in ["Bearer", "Bearer ", "bearer  ", "Bearer\t", "Bearer \t "] {
+            check(&[empty], missing());
+        }
+        let malformed = |how| Err(Reason::TokenMalformed(how));
+        check(&["Bearer [object Promise]"], malformed(MalformedToken::JavaScriptObject));
+        check(&["Bearer [object Object]"], malformed(MalformedToken::JavaScriptObject));
+        check(&["Bearer Bearer a.b.c"], malformed(MalformedToken::BearerTwice));
+        check(&["Bearer bearer\ta.b.c"], malformed(MalformedToken::BearerTwice));
+        check(&["Bearer a.b .c"], malformed(MalformedToken::Blank));
+        check(&["Bearer\ta.b.c"], malformed(MalformedToken::Blank));
+        check(&["Bearer \ta.b.c"], malformed(MalformedToken::Blank));
+        check(&["Bearer t\u{f6}ken"], malformed(MalformedToken::NotVisible));
+        check(&["Basic t\u{f6}ken"], Err(Reason::CredentialAmbiguous));
     }
 }

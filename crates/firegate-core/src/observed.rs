@@ -2,6 +2,7 @@
 //! refused is told. It gets nothing with them that it would not get without Firegate: no Google credential, no assertion and
 //! no identity header. For that they have a type of their own, from which nothing of the kind can be had.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use firegate_files::configuration::{AppCheck, TokenSource};
@@ -107,6 +108,14 @@ impl Refusal {
         match self {
             Self::Denial(denial) => denial.stage,
             Self::Fault(fault) => fault.stage,
+        }
+    }
+
+    /// What to do next, for the operator.
+    pub fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Self::Denial(denial) => denial.reason.hint(),
+            Self::Fault(fault) => Cow::Borrowed(fault.code.entry().fix),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use firegate_files::configuration::{
     self, AllowedOrigins, AppCheck, BackendName, Configuration, Credential, Endpoint, Enforce,
-    IdentityHeaders, Routing, StreamsUntil, TokenSource, UserToken,
+    IdentityHeaders, Routing, StreamsUntil, TokenSource, UserToken, is_loopback,
 };
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method};
@@ -105,6 +105,7 @@ impl Snapshot {
                 users: configuration.users.clone(),
                 trust: configuration.trust(),
                 issuer: issuer(configuration),
+                has_local_keys: is_loopback(&configuration.google.id_token_keys),
             }),
             cookie_origins: configuration.cors.as_ref().map(cookie_origins).unwrap_or_default(),
             exchanges_tokens: configuration.exchange,

@@ -22,6 +22,11 @@ impl UnixTime {
         self.0
     }
 
+    /// This instant as RFC 3339 has it, in UTC; what lies outside its four digits of years, or before 1970, in seconds.
+    pub const fn date(self) -> Date {
+        Date(self)
+    }
+
     /// This instant moved later by whole seconds of `duration`, saturating at the end of time.
     pub const fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add_unsigned(duration.as_secs()))
@@ -39,10 +44,67 @@ impl UnixTime {
     }
 }
 
+/// In seconds, as programs have it.
 impl fmt::Display for UnixTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
+}
+
+/// A time as people read it. See [`UnixTime::date`].
+#[derive(Clone, Copy, Debug)]
+pub struct Date(UnixTime);
+
+impl fmt::Display for Date {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(seconds) = u64::try_from(self.0.0).ok().filter(|seconds| *seconds < YEAR_10000) else {
+            return self.0.fmt(formatter);
+        };
+        let ((year, month, day), second) = (civil_date(seconds / DAY), seconds % DAY);
+        let (hour, minute, second) = (second / HOUR, second % HOUR / MINUTE, second % MINUTE);
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// 10000-01-01T00:00:00Z.
+const YEAR_10000: u64 = 253_402_300_800;
+
+/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar
+/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
+pub const fn civil_date(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that a leap day is a year's last.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    (era * 400 + year_of_era + (month <= 2) as u64, month, day)
+}
+
+/// A duration as a person says it: the largest unit and the one below it.
+pub fn span(duration: Duration) -> String {
+    let units = [("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1)];
+    let mut rest = duration.as_secs();
+    let mut parts = Vec::new();
+    for (name, length) in units {
+        let count = rest / length;
+        rest %= length;
+        if count > 0 {
+            parts.push(format!("{count} {name}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+        if parts.len() == 2 {
+            break;
+        }
+    }
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
 /// Where the current time comes from.
@@ -128,6 +190,22 @@ impl Clock for ShiftedClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_as_rfc_3339_has_them() {
+        let check = |seconds, expected: &str| {
+            assert_eq!(UnixTime::from_seconds(seconds).date().to_string(), expected);
+        };
+        check(0, "1970-01-01T00:00:00Z");
+        check(951_827_696, "2000-02-29T12:34:56Z");
+        check(1_800_000_000, "2027-01-15T08:00:00Z");
+        check(253_402_300_799, "9999-12-31T23:59:59Z");
+        // What a stranger's token says may be anything.
+        check(253_402_300_800, "253402300800");
+        check(-1, "-1");
+        check(i64::MAX, "9223372036854775807");
+        check(i64::MIN, "-9223372036854775808");
+    }
 
     #[test]
     fn the_steady_clock_follows_no_step_back() {

@@ -9,9 +9,10 @@ use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{KeyRing, KeyState, NoKnownAccounts, TokenKind};
 use firegate_core::jose::{KeySet, RsaSigner};
 use firegate_core::limiter::NoCounters;
+use firegate_core::limits::{CLIENT_TEXT_SHOWN_BYTES_MAX, SCHEME_SHOWN_BYTES_MAX};
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
-use firegate_core::reason::Code;
+use firegate_core::reason::{Code, Denial};
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
 use http::{HeaderMap, HeaderName, Method};
@@ -160,6 +161,112 @@ fn without_a_token_only_all_users_pass() {
     check("allUsers", &[("authorization", &expired)], Err(Code::TokenExpired));
 }
 
+/// What the operator is told of a refused request: code, evidence and hint.
+fn told(snapshot: &Snapshot, method: Method, pairs: &[(&str, &str)]) -> (Code, String, String) {
+    match outcome(snapshot, method, "/", pairs) {
+        Outcome::Denial(Denial { reason, .. }) => {
+            (reason.code(), reason.to_string(), reason.hint().into_owned())
+        }
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[test]
+fn one_broken_authorization_is_told_as_what_it_is_and_refused_everywhere() {
+    let good = token(json!({}));
+    let check = |value: &str, code, evidence: &str, hint: &str| {
+        let value = value.replace("TOKEN", &good);
+        let usual = allowing("allAuthenticatedUsers");
+        let by_cookie = snapshot(
+            "project: demo-project\nallow: [allUsers]\nusers: { accept: [session_cookie, id_token] }\n\
+             backends: { api: { url: 'https://api.example.com', token_sources: [cookie] } }\n",
+        );
+        // A cookie of somebody's makes nothing of it good, and who may pass without a token may not pass with this.
+        let cookie = format!("__session={good}");
+        let pairs = [("authorization", value.as_str()), ("cookie", cookie.as_str())];
+        for (snapshot, pairs) in
+            [(usual, &pairs[..1]), (allowing("allUsers"), &pairs[..1]), (by_cookie, &pairs[..])]
+        {
+            let (found, told, advice) = told(&snapshot, Method::GET, pairs);
+            assert_eq!(found, code, "{value}");
+            assert!(told.contains(evidence), "{value}: {told}");
+            assert!(advice.contains(hint), "{value}: {advice}");
+            assert!(!told.contains(&good) && !advice.contains(&good), "{told} {advice}");
+        }
+    };
+    let (missing, malformed) = (Code::TokenMissing, Code::TokenMalformed);
+    check("Bearer", missing, "`Bearer` with nothing behind it", "is empty, or was never set");
+    check("Bearer ", missing, "`Bearer` with nothing behind it", "is empty, or was never set");
+    check("Bearer [object Promise]", malformed, "was `await` forgotten?", "write `await` before");
+    check("Bearer [object Object]", malformed, "was `await` forgotten?", "write `await` before");
+    check("Bearer Bearer TOKEN", malformed, "`Bearer` stands in front of the token twice", "`Bearer ` once");
+    check("Bearer TOKEN TOKEN", malformed, "there are blanks in the token", "unchanged");
+    check("Bearer t\u{f6}ken", malformed, "no visible ASCII", "unchanged");
+    check("Bearer TOKEN,TOKEN", Code::CredentialAmbiguous, "more than one credential", "exactly one");
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_token_is_told_and_is_no_secret() {
+    let good = token(json!({}));
+    let check = |value: &str, evidence: &str, hint: &str| {
+        let value = value.replace("TOKEN", &good);
+        let (code, told, advice) =
+            told(&allowing("allAuthenticatedUsers"), Method::GET, &[("authorization", &value)]);
+        assert_eq!((code, told.as_str()), (Code::TokenMissing, evidence), "{value}");
+        assert!(advice.contains(hint), "{value}: {advice}");
+        let passes = outcome(&allowing("allUsers"), Method::GET, "/", &[("authorization", &value)]);
+        assert!(matches!(passes, Outcome::Permit(_)), "{value}: {passes:?}");
+    };
+    let scheme = "`Authorization` has the scheme \"Basic\", and an ID token stands behind `Bearer`";
+    check("Basic YTpi", scheme, "send `Authorization: Bearer <ID token>`");
+    let bare = "`Authorization` holds what looks like a token, without `Bearer ` in front of it";
+    check("TOKEN", bare, "write `Bearer ` in front of it");
+    let without = "`Authorization` holds neither `Bearer` nor anything that looks like an ID token";
+    for secret in
+        ["ya29.a0AfH6SMBx", "hunter2", "5f4dcc3b5aa765d61d83 x", "a-name-that-is-longer x", "s3cr.et x"]
+    {
+        check(secret, without, "send `Authorization: Bearer <ID token>`");
+    }
+    let longest = "a".repeat(SCHEME_SHOWN_BYTES_MAX);
+    check(&format!("{longest} x"), &scheme.replace("Basic", &longest), "send `Authorization");
+}
+
+#[test]
+fn a_bearer_token_where_none_is_read_is_told() {
+    let snapshot = snapshot(
+        "project: demo-project\nallow: [allAuthenticatedUsers]\nusers: { accept: [session_cookie, id_token] }\n\
+         backends: { api: { url: 'https://api.example.com', token_sources: [cookie] } }\n",
+    );
+    let bearer = format!("Bearer {}", token(json!({})));
+    let (code, evidence, hint) = told(&snapshot, Method::GET, &[("authorization", &bearer)]);
+    assert_eq!(code, Code::TokenMissing);
+    assert_eq!(
+        evidence,
+        "there is a bearer token in `Authorization`, where this backend looks for none (`token_sources`)"
+    );
+    assert!(hint.contains("`token_sources`"), "{hint}");
+}
+
+#[test]
+fn a_preflight_that_nothing_answers_is_told_as_one() {
+    let check = |origin: &str, evidence: &str, hint: &str| {
+        let pairs = [("origin", origin), ("access-control-request-method", "GET")];
+        let (code, told, advice) = told(&allowing("allAuthenticatedUsers"), Method::OPTIONS, &pairs);
+        assert_eq!(code, Code::TokenMissing, "{origin}");
+        assert!(told.starts_with(&format!("this is a preflight for a page of {evidence}: ")), "{told}");
+        assert!(advice.contains(hint), "{advice}");
+    };
+    let local = "http://localhost:5173";
+    check(local, &format!("{local:?}"), "add `cors: { origins: ['http://localhost:5173'] }`");
+    check("null", "\"null\"", "`null` is the origin of local files");
+    check("https://a'b", "\"https://a'b\"", "`cors: { origins: [ORIGIN] }`");
+    let bound = "a".repeat(CLIENT_TEXT_SHOWN_BYTES_MAX);
+    check(&format!("{bound}b"), &format!("\"{bound}…\""), "`cors: { origins: [ORIGIN] }`");
+    // Without what makes it one it is a request like every other.
+    let (_, evidence, _) = told(&allowing("allAuthenticatedUsers"), Method::OPTIONS, &[("origin", local)]);
+    assert_eq!(evidence, "the request carries no ID token");
+}
+
 const ROUTED: &str = "
 project: demo-project
 backends:
@@ -228,6 +335,34 @@ fn keys_are_asked_for_once_and_their_absence_never_allows() {
     assert!(matches!(need, Need::KeyRefresh { unknown_key_id: Some(_), .. }));
     assert_eq!(finish(decision.resume(Answer::Keys, &world(&other))), Err(Code::TokenKeyUnknown));
     assert_eq!(finish(ask(&other).1.resume(Answer::Unavailable, &world(&other))), Err(Code::KeysUnavailable));
+}
+
+#[test]
+fn a_token_of_an_identity_server_that_has_lost_its_keys_is_told_as_one() {
+    let check = |google: &str, expected: &str| {
+        let file = format!(
+            "project: demo-project\nallow: [allUsers]\nbackends: {{ api: https://api.example.com }}\n{google}"
+        );
+        let stranger = RsaSigner::generate().expect("a key");
+        let keys = json!({"keys": [stranger.public_jwk()]}).to_string();
+        let keys = KeyState::Usable(Arc::new(KeySet::parse_rs256(keys.as_bytes()).expect("keys")));
+        let (snapshot, ring) = (snapshot(&file), KeyRing { id_token: keys, ..KeyRing::default() });
+        let bearer = format!("Bearer {}", token(json!({})));
+        let headers = headers(&[("authorization", &bearer)]);
+        let facts = RequestFacts::of(&Method::GET, NormalPath::parse("/").expect("a path"), &headers);
+        let Step::Need(_, decision) = Decision::start(&facts, &world(&snapshot, &ring)) else {
+            panic!("the key is not asked for");
+        };
+        let Step::Done(Outcome::Denial(Denial { reason, .. })) =
+            decision.resume(Answer::Keys, &world(&snapshot, &ring))
+        else {
+            panic!("the token is not refused");
+        };
+        assert_eq!(reason.code(), Code::TokenKeyUnknown);
+        assert!(reason.hint().contains(expected), "{}", reason.hint());
+    };
+    check("", "the token is not from Firebase");
+    check("google: { id_token_keys: 'http://127.0.0.1:9099/keys' }\n", "`firegate dev` has after each start");
 }
 
 #[test]

@@ -47,6 +47,21 @@ fn check_claims(changes: Value, expected: Result<(), &str>) {
 }
 
 #[test]
+fn what_is_no_token_is_told_in_a_sentence() {
+    let check = |token: &str, expected: &str| {
+        let verdict = requiring("required").at_once(&with(token));
+        let Outcome::Denial(denial) = &verdict.outcome else { panic!("{:?}", verdict.outcome) };
+        assert_eq!(denial.reason.to_string(), expected);
+    };
+    let form = "the App Check token's form is wrong: the token does not have three parts separated by dots";
+    check("foo", form);
+    check(
+        &app_check_token(&json!({}), &json!({"iss": 42})),
+        "the App Check token's `iss` is not App Check's for this project's number",
+    );
+}
+
+#[test]
 fn every_claim_is_judged() {
     check_claims(json!({}), Ok(()));
     for issuer in [

@@ -11,7 +11,7 @@ use crate::iam::{self, IamRequest};
 use crate::identity::{Identified, Obstacle, Principal, TokenKind, User, identify};
 use crate::jose::decode_base64_freely;
 use crate::permit::Permit;
-use crate::reason::{Reason, Stage};
+use crate::reason::{MissingToken, Reason, Stage};
 use crate::token_source::{PresentedToken, check_cookie_origin, presented_token};
 
 /// The stages that need nothing but what is here.
@@ -24,7 +24,7 @@ pub(super) fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admi
     let (identified, token) = identity.map_err(at(Stage::Identity))?;
     if identified.is_none() && !admits_everyone {
         // Nobody was judged yet, neither a user nor an app: whoever calls lacks the user's token first.
-        return Err(denied_at(Stage::Identity)(Reason::TokenMissing));
+        return Err(denied_at(Stage::Identity)(Reason::TokenMissing(MissingToken::of(asked.facts))));
     }
     // A service account runs on no phone: it proves what it is by its own token.
     let is_account = |identified: &Identified| matches!(*identified.principal, Principal::GoogleAccount(_));

@@ -25,7 +25,7 @@ pub use request::IamRequest;
 use crate::identity::Principal;
 use crate::limits::MEMBERS_SHOWN_MAX;
 use crate::permit::Permit;
-use crate::reason::Reason;
+use crate::reason::{MissingToken, Reason};
 use crate::snapshot::Backend;
 use crate::token_source::PresentedToken;
 use index::MemberIndex;
@@ -119,7 +119,7 @@ pub fn authorize(
     if bindings.admit(request, principal.as_deref()) {
         return Ok(Permit::new(Arc::clone(backend), principal, token));
     }
-    let Some(principal) = principal else { return Err(Reason::TokenMissing) };
+    let Some(principal) = principal else { return Err(Reason::TokenMissing(MissingToken::Nothing)) };
     let shown = bindings.grants.iter().take(MEMBERS_SHOWN_MAX);
     Err(Reason::NoInvokerBinding {
         near: near(bindings, request, &principal),

@@ -162,12 +162,15 @@ pub const CHECKS: &[Check] = &[
         name: "times",
         source: "exp, iat, auth_time, nbf; RFC 7519, section 4.1",
         expected: |examined| {
-            let (now, skew) = (examined.now, examined.rules.users.clock_skew.as_secs());
+            let (now, skew) = (examined.now.date(), examined.rules.users.clock_skew.as_secs());
             format!("auth_time ≤ iat < exp, exp after {now}, none more than {skew} s in the future")
         },
         found: |examined| {
             ["auth_time", "iat", "exp"]
-                .map(|name| format!("{name} {}", examined.found_claim(name)))
+                .map(|name| {
+                    let time = examined.time(name).map(|time| time.date().to_string());
+                    format!("{name} {}", time.unwrap_or_else(|_| examined.found_claim(name)))
+                })
                 .join(", ")
         },
         run: times,

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use firegate_files::configuration::{Trust, Users};
 
 use crate::jose::CompactJws;
-use crate::reason::Reason;
+use crate::reason::{MalformedToken, Reason};
 use crate::time::UnixTime;
 
 /// Who counts as a signed-in user: the configuration's `project`, `users` and `trust`.
@@ -49,6 +49,8 @@ pub struct IdentityRules {
     pub trust: Trust,
     /// The issuer of Firegate's own tokens.
     pub issuer: String,
+    /// The keys of ID tokens come from an identity server on this machine, which may lose them.
+    pub has_local_keys: bool,
 }
 
 /// A verified principal, and whether their account has still to be looked up although nothing else asks for it.
@@ -76,7 +78,8 @@ pub fn identify<'a>(
     if let Some(read) = keys.read.as_ref().and_then(|tokens| tokens.get(token)) {
         return identify_again(&read, rules, audiences, keys, now);
     }
-    let jws = CompactJws::parse(token).map_err(|error| Obstacle::Denied(Reason::TokenMalformed(error)))?;
+    let jws = CompactJws::parse(token)
+        .map_err(|error| Obstacle::Denied(Reason::TokenMalformed(MalformedToken::of(token, error))))?;
     let Judged { kind, is_unsigned, signature_is_remembered } = judge(&jws, rules, audiences, keys, now)?;
     let kept = keys.read.as_ref().filter(|_| signature_is_remembered).map(|tokens| (tokens, jws.clone()));
     let principal = Arc::new(Principal::from_verified(kind, &rules.project, jws)?);

@@ -31,6 +31,7 @@ fn rules() -> Arc<IdentityRules> {
         },
         trust: Trust::Google,
         issuer: "urn:firegate:demo".to_owned(),
+        has_local_keys: false,
     })
 }
 

@@ -120,7 +120,7 @@ catalogue! {
         "use a URL map with `httpsRedirect` for plain http alone, or let the redirect change host or path"
     }
     CorsOriginNotAllowed "CORS_ORIGIN_NOT_ALLOWED" Denial 403 None {
-        "cross-origin requests from this origin are not allowed"
+        "cross-origin requests from this origin, or with this method or these headers, are not allowed"
         "A browser asked, by a preflight request, whether a page of another origin may call the service, and the configuration does not allow that origin, method or header."
         "add the page's origin to `cors.origins`, its method to `cors.methods` and its headers to `cors.headers`"
     }
@@ -140,8 +140,8 @@ catalogue! {
         "wait as long as `Retry-After` says; the log names the rule and by what it counts, and `banDurationSec` is how long it bans"
     }
     CredentialAmbiguous "CREDENTIAL_AMBIGUOUS" Denial 400 None {
-        "the request carries more than one credential"
-        "There is more than one Authorization header, or one holds a list. Two parties could read different users out of it."
+        "the request carries more than one credential, or one that can be read in two ways"
+        "There is more than one Authorization header, one holds a list, a token stands in two places, or a cookie or header could be read in two ways. Two parties could read different users out of it."
         "send exactly one `Authorization: Bearer <token>` header"
     }
     CookieOriginNotAllowed "COOKIE_ORIGIN_NOT_ALLOWED" Denial 403 None {
@@ -151,12 +151,12 @@ catalogue! {
     }
     TokenMissing "TOKEN_MISSING" Denial 401 SignIn {
         "the request carries no ID token"
-        "The service is for signed-in users and the request has no Authorization header, or one with another scheme than Bearer."
+        "The service is for signed-in users and the request has no Authorization header, or one with another scheme than Bearer. `Bearer` with nothing behind it is refused everywhere. The log says what stands there instead of a token, and tells a browser's preflight, which never has one, from a request that should."
         "send `Authorization: Bearer <ID token>`, the token being the result of the Firebase SDK's `getIdToken()`"
     }
     TokenMalformed "TOKEN_MALFORMED" Denial 401 SignIn {
         "the token is not a JSON Web Token"
-        "The bearer token is no compact JWS: it is too long, was cut, is padded or not base64url, or its JSON is ambiguous."
+        "The bearer token is no compact JWS: it is too long, was cut, is padded or not base64url, its JSON is ambiguous, or there are blanks in it, as in `Bearer [object Promise]` or `Bearer Bearer …`."
         "send the whole result of `getIdToken()`, unchanged; an OAuth access token (`ya29.…`) or an API key is no ID token"
     }
     TokenUnsigned "TOKEN_UNSIGNED" Denial 401 SignIn {

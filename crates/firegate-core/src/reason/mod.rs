@@ -3,16 +3,18 @@
 //! the [catalogue](Entry) is the one place that says what each code means on the wire and to a person.
 
 mod catalogue;
+mod credential;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
+pub use credential::{MalformedToken, MissingToken};
 
 use crate::armor::ArmorDenied;
-use crate::jose::CompactJwsError;
 use crate::limiter::{CountOutcome, Exceeded};
-use crate::time::UnixTime;
+use crate::time::{UnixTime, span};
 
 /// Why the rules refuse a request, with the evidence. The evidence is for the log and for `firegate explain`; of all
 /// this the client gets the code and its sentence.
@@ -58,6 +60,8 @@ pub enum Reason {
     CorsOriginNotAllowed {
         /// What of the preflight is not allowed.
         part: &'static str,
+        /// What it is, as far as it is shown.
+        value: String,
     },
     /// See [`Code::CredentialAmbiguous`].
     CredentialAmbiguous,
@@ -172,11 +176,13 @@ pub enum Reason {
     TokenKeyUnknown {
         /// The header's `kid`.
         key_id: String,
+        /// The keys are those of an identity server on this machine, such as that of `firegate dev`.
+        is_local: bool,
     },
     /// See [`Code::TokenMalformed`].
-    TokenMalformed(CompactJwsError),
+    TokenMalformed(MalformedToken),
     /// See [`Code::TokenMissing`].
-    TokenMissing,
+    TokenMissing(MissingToken),
     /// See [`Code::TokenNotYetValid`].
     TokenNotYetValid {
         /// The claim that lies in the future.
@@ -262,7 +268,7 @@ impl Reason {
             Self::TokenIssuerUnknown { .. } => Code::TokenIssuerUnknown,
             Self::TokenKeyUnknown { .. } => Code::TokenKeyUnknown,
             Self::TokenMalformed(_) => Code::TokenMalformed,
-            Self::TokenMissing => Code::TokenMissing,
+            Self::TokenMissing(_) => Code::TokenMissing,
             Self::TokenNotYetValid { .. } => Code::TokenNotYetValid,
             Self::TokenRevoked { .. } => Code::TokenRevoked,
             Self::TokenSignatureInvalid => Code::TokenSignatureInvalid,
@@ -283,6 +289,20 @@ impl Reason {
             _ => self.code().entry().status,
         }
     }
+
+    /// What to do next: the catalogue's, unless more is known of this request.
+    pub fn hint(&self) -> Cow<'static, str> {
+        let special = match self {
+            Self::TokenMalformed(malformed) => malformed.hint().map(Cow::Borrowed),
+            Self::TokenMissing(missing) => missing.hint(),
+            Self::TokenKeyUnknown { is_local: true, .. } => Some(Cow::Borrowed(
+                "sign in again: the identity server on this machine has other keys now, as that of `firegate dev` has after each \
+                 start without `--data DIRECTORY`, which keeps them",
+            )),
+            _ => None,
+        };
+        special.unwrap_or(Cow::Borrowed(self.code().entry().fix))
+    }
 }
 
 /// The evidence in one sentence, for the operator. What a stranger wrote is quoted with `{:?}`, so that it cannot
@@ -294,7 +314,13 @@ impl fmt::Display for Reason {
                 write!(formatter, "the app {app_id:?} is not in `app_check.apps`")
             }
             Self::AppCheckTokenExpired { expired_at, now } => {
-                write!(formatter, "the App Check token expired at {expired_at}, and it is {now}")
+                let ago = span(now.since(*expired_at));
+                write!(
+                    formatter,
+                    "the App Check token expired at {}, {ago} before {}",
+                    expired_at.date(),
+                    now.date()
+                )
             }
             Self::AppCheckTokenInvalid { part, why } => {
                 write!(formatter, "the App Check token's {part} {why}")
@@ -303,8 +329,8 @@ impl fmt::Display for Reason {
             Self::BodyTooLarge { bytes_max } => {
                 write!(formatter, "the body is longer than {bytes_max} bytes")
             }
-            Self::CorsOriginNotAllowed { part } => {
-                write!(formatter, "`cors` does not allow the request's {part}")
+            Self::CorsOriginNotAllowed { part, value } => {
+                write!(formatter, "`cors` does not allow the request's {part} {value:?}")
             }
             Self::DeniedByIamPolicy { principal, rule } => write!(formatter, "{rule} denies {principal:?}"),
             Self::FederationRefused { answer } => {
@@ -339,23 +365,24 @@ impl fmt::Display for Reason {
             }
             Self::TokenClaimInvalid { claim, why } => write!(formatter, "the claim `{claim}` {why}"),
             Self::TokenExpired { expired_at, now } => {
-                write!(
-                    formatter,
-                    "expired at {expired_at}, {} s before {now}",
-                    now.since(*expired_at).as_secs()
-                )
+                let ago = span(now.since(*expired_at));
+                write!(formatter, "expired at {}, {ago} before {}", expired_at.date(), now.date())
             }
             Self::TokenHeaderNotAllowed { member } => {
                 write!(formatter, "the header's `{member}` is missing or not allowed")
             }
             Self::TokenIssuerUnknown { found } => write!(formatter, "the issuer is {found:?}"),
-            Self::TokenKeyUnknown { key_id } => write!(formatter, "no published key has the id {key_id:?}"),
-            Self::TokenMalformed(error) => error.fmt(formatter),
+            Self::TokenKeyUnknown { key_id, .. } => {
+                write!(formatter, "no published key has the id {key_id:?}")
+            }
+            Self::TokenMalformed(malformed) => malformed.fmt(formatter),
+            Self::TokenMissing(missing) => missing.fmt(formatter),
             Self::TokenNotYetValid { claim, at, now } => {
-                write!(formatter, "`{claim}` is {at}, {} s after {now}", at.since(*now).as_secs())
+                let ahead = span(at.since(*now));
+                write!(formatter, "`{claim}` is {}, {ahead} after {}", at.date(), now.date())
             }
             Self::TokenRevoked { auth_time, valid_since } => {
-                write!(formatter, "signed in at {auth_time}, revoked up to {valid_since}")
+                write!(formatter, "signed in at {}, revoked up to {}", auth_time.date(), valid_since.date())
             }
             Self::TokenWrongAudience { expected, found } => {
                 write!(formatter, "expected one of the audiences {expected:?}, found {found:?}")
@@ -378,7 +405,6 @@ impl fmt::Display for Reason {
             | Self::TokenIsFiregatesOwn
             | Self::TokenIsGoogleIdToken
             | Self::TokenIsSessionCookie
-            | Self::TokenMissing
             | Self::TokenSignatureInvalid
             | Self::TokenUnsigned
             | Self::UserDisabled

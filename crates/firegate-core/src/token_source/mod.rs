@@ -54,7 +54,7 @@ pub fn presented_token<'a>(
     // It is read in any case: what nobody judged must not travel beside a user whom something else names.
     let authorization = match facts.authorization()? {
         Authorization::Bearer(token) => Some((token, TokenSource::Authorization)),
-        Authorization::Absent | Authorization::Other => None,
+        Authorization::Absent | Authorization::Other(_) => None,
     };
     let query = match facts.query {
         Some(query) if looks_in(TokenSource::Query) && may_carry_in_query(facts) => {

@@ -3,6 +3,7 @@ use http::{HeaderValue, Method};
 
 use super::*;
 use crate::path::NormalPath;
+use crate::reason::Code;
 
 const EVERYWHERE: [TokenSource; 4] =
     [TokenSource::Authorization, TokenSource::Cookie, TokenSource::Query, TokenSource::WebsocketProtocol];
@@ -114,18 +115,20 @@ fn a_source_that_is_not_configured_is_not_read() {
 #[test]
 fn a_bearer_token_is_never_left_beside_another_ones_user() {
     let check =
-        |fields: &[(&str, &str)], sources: &[TokenSource], expected: Result<Option<TokenSource>, ()>| {
+        |fields: &[(&str, &str)], sources: &[TokenSource], expected: Result<Option<TokenSource>, Code>| {
             let headers = headers(fields);
             let found = presented_token(&facts(&headers, None, false), sources);
             let found = found.map(|token| token.map(|token| token.source));
-            assert_eq!(found, expected.map_err(|()| Reason::CredentialAmbiguous), "{fields:?} {sources:?}");
+            assert_eq!(found.map_err(|reason| reason.code()), expected, "{fields:?} {sources:?}");
         };
+    let ambiguous = Err(Code::CredentialAmbiguous);
     let (bearer, cookie) = (("authorization", "Bearer a"), ("cookie", "__session=c"));
     check(&[bearer], &[TokenSource::Cookie], Ok(None));
-    check(&[bearer, cookie], &[TokenSource::Cookie], Err(()));
-    check(&[bearer, bearer], &[TokenSource::Cookie], Err(()));
-    check(&[("authorization", "Bearer\ta"), cookie], &EVERYWHERE, Err(()));
-    check(&[("authorization", "Basic x, Bearer a"), cookie], &EVERYWHERE, Err(()));
+    check(&[bearer, cookie], &[TokenSource::Cookie], ambiguous);
+    check(&[bearer, bearer], &[TokenSource::Cookie], ambiguous);
+    check(&[("authorization", "Bearer\ta"), cookie], &EVERYWHERE, Err(Code::TokenMalformed));
+    check(&[("authorization", "Bearer"), cookie], &EVERYWHERE, Err(Code::TokenMissing));
+    check(&[("authorization", "Basic x, Bearer a"), cookie], &EVERYWHERE, ambiguous);
     check(&[("authorization", "Basic eDp5"), cookie], &[TokenSource::Cookie], Ok(Some(TokenSource::Cookie)));
 }
 

@@ -36,6 +36,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, QuantityError> {
     number.checked_mul(milliseconds).map(Duration::from_millis).ok_or(QuantityError::TooLarge)
 }
 
+/// A duration as it is written in a configuration.
+pub(super) fn written(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.into_iter().find(|(length, _)| milliseconds > 0 && milliseconds.is_multiple_of(*length));
+    match unit {
+        Some((length, unit)) => format!("{}{unit}", milliseconds / length),
+        None if milliseconds == 0 => "0s".to_owned(),
+        None => format!("{milliseconds}ms"),
+    }
+}
+
 /// A size in bytes: a whole number and a binary (`KiB`, `MiB`, `GiB`) or decimal (`KB`, `MB`, `GB`) unit, or `B`.
 pub(super) fn size(text: &str) -> Result<u64, QuantityError> {
     let (number, unit) = split(text)?;
@@ -99,6 +111,20 @@ mod tests {
         check("", Err(QuantityError::NotANumber));
         check("99999999999999999999s", Err(QuantityError::TooLarge));
         check("18446744073709551615h", Err(QuantityError::TooLarge));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let check = |milliseconds, expected: &str| {
+            assert_eq!(written(Duration::from_millis(milliseconds)), expected);
+            assert_eq!(duration(expected), Ok(Duration::from_millis(milliseconds)));
+        };
+        check(0, "0s");
+        check(1, "1ms");
+        check(1_500, "1500ms");
+        check(90_000, "90s");
+        check(300_000, "5m");
+        check(7_200_000, "2h");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Everything wrong is reported, and what is right is handed on as JSON. A wrong value is left out and its path
 //! remembered, so that later checks do not report its absence on top.
 
+mod hint;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Number, Value as Json};
@@ -34,6 +36,9 @@ pub(crate) fn check(schema: &Json, document: &Document, diagnostics: &mut Diagno
     };
     Shaped { json, refused: checker.refused }
 }
+
+/// How deep the mappings lie that an unknown key is looked for in.
+const HOLDERS_DEPTH_MAX: usize = 3;
 
 struct Checker<'a> {
     schema: &'a Json,
@@ -167,7 +172,11 @@ impl<'a> Checker<'a> {
                 self.refused.insert(path.parent().key(meant));
                 format!("did you mean `{meant}`?")
             }
-            None => format!("the keys are {}", alternatives(keys.iter().copied())),
+            None => {
+                let holders = self.holders(key);
+                let elsewhere = hint::of_misplaced_key(key, &holders);
+                elsewhere.unwrap_or_else(|| format!("the keys are {}", alternatives(keys.iter().copied())))
+            }
         };
         let message = format!("unknown key {}{place}", quoted(key));
         self.report(path, Part::Key, Diagnostic::error(code::UNKNOWN_KEY, message).hint(hint));
@@ -181,27 +190,56 @@ impl<'a> Checker<'a> {
         path: &YamlPath,
     ) -> Option<Json> {
         let found = node.value.described();
-        let message = format!("expected {}, found {found}", self.expected(schema, branches));
+        // The title of the whole is the name of the file.
+        let expected =
+            if path.is_root() { noun("object").to_owned() } else { self.expected(schema, branches) };
+        let message = format!("expected {expected}, found {found}");
         let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, message);
-        if let Value::Scalar(scalar) = &node.value {
-            let text = &scalar.text;
-            let one = branches.iter().find(|branch| has_type(branch, "array"));
-            let takes_text = branches.iter().any(|branch| has_type(branch, "string"));
-            if one.is_some() {
-                diagnostic = diagnostic.hint(format!("write a list: `[{text}]`"));
-            } else if takes_text && scalar.kind != ScalarKind::Text {
-                // A bare number where a quantity belongs lacks its unit; elsewhere it lacks its quotes.
-                let has_unit = branches.iter().any(|branch| branch.get("pattern").is_some());
-                let hint = if has_unit {
-                    format!("with its unit: `{text}s`")
-                } else {
-                    format!("in quotes: `\"{text}\"`")
-                };
-                diagnostic = diagnostic.hint(format!("write it {hint}"));
+        let list = branches.iter().find(|branch| has_type(branch, "array"));
+        let items = list.map(|list| self.branches(list.get("items").unwrap_or(&Json::Null)));
+        if let Some(hint) = hint::of_value(path, &node.value, branches, items.as_deref()) {
+            diagnostic = diagnostic.hint(hint);
+        }
+        if path.is_root() {
+            let place = Some(self.document.place_of_first_line());
+            self.diagnostics.push(Diagnostic { place, ..diagnostic });
+        } else {
+            self.report(path, Part::Value, diagnostic);
+        }
+        None
+    }
+
+    /// The mappings of the schema that have a key, by their paths.
+    fn holders(&self, key: &str) -> Vec<String> {
+        let mut holders = Vec::new();
+        self.collect_holders(self.schema, "", key, HOLDERS_DEPTH_MAX, &mut holders);
+        holders
+    }
+
+    fn collect_holders(
+        &self,
+        schema: &'a Json,
+        path: &str,
+        key: &str,
+        depth: usize,
+        holders: &mut Vec<String>,
+    ) {
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        for branch in self.branches(schema) {
+            let properties = branch.get("properties").and_then(Json::as_object);
+            if properties.is_some_and(|properties| properties.contains_key(key)) {
+                holders.push(path.to_owned());
+            }
+            if depth == 0 {
+                continue;
+            }
+            for (name, property) in properties.into_iter().flatten() {
+                self.collect_holders(property, &below(name), key, depth - 1, holders);
+            }
+            if let Some(others @ Json::Object(_)) = branch.get("additionalProperties") {
+                self.collect_holders(others, &below("NAME"), key, depth - 1, holders);
             }
         }
-        self.report(path, Part::Value, diagnostic);
-        None
     }
 
     /// The alternatives of a schema, with references followed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::{Document, Entry, Lines, Node, Scalar, ScalarKind, Value};
+use super::{Document, Entry, Lines, Node, Scalar, ScalarKind, Value, with_missing_blank};
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::limits::{FILE_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX};
 use crate::suggestion::quoted;
@@ -178,12 +178,28 @@ impl<'a> Builder<'a> {
         let mut found = Diagnostic::error(code::YAML_SYNTAX, format!("this is not YAML: {}", error.info()));
         let line_start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
         let line = self.text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or("");
+        let second_colon = error.info().contains("mapping values are not allowed");
+        if let Some((before, mended)) = self.missing_blank_before(line_start).filter(|_| second_colon) {
+            // The reader takes both lines for one text, and stumbles over the second colon.
+            found = found.hint(format!("a blank is missing behind the colon: `{mended}`"));
+            return Stop::new(before, found);
+        }
         if line.trim_start_matches(' ').starts_with('\t') {
             found = found.hint("indent with spaces: YAML does not take tabs");
         } else if line.contains(": *") || line.contains("[*") {
             found = found.hint("a value that begins with `*` is written in quotes");
         }
         Stop::new(at..at, found)
+    }
+
+    /// The line before this one, if it lacks the blank behind its colon, and how it is written.
+    fn missing_blank_before(&self, line_start: usize) -> Option<(Range<usize>, String)> {
+        let before = self.text.get(..line_start)?.trim_end();
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.get(start..)?;
+        let start = start + line.len() - line.trim_start().len();
+        let mended = with_missing_blank(line.trim())?;
+        Some((start..before.len(), mended))
     }
 
     fn unexpected(&self, span: Range<usize>) -> Stop {

@@ -107,6 +107,16 @@ pub enum Part {
     Value,
 }
 
+/// A text that was meant for a key with its value and has no blank behind the colon, with that blank. The colon of a URL wants
+/// none.
+pub(crate) fn with_missing_blank(text: &str) -> Option<String> {
+    let (key, value) = text.split_once(':')?;
+    let is_key = key.starts_with(|first: char| first.is_ascii_lowercase())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_value = !value.is_empty() && !value.starts_with(' ') && !value.starts_with("//");
+    (is_key && is_value && !text.contains('\n')).then(|| format!("{key}: {value}"))
+}
+
 impl Document {
     /// The file's name.
     pub fn file(&self) -> &Arc<str> {
@@ -150,6 +160,13 @@ impl Document {
             (_, None) => node.span.clone(),
         };
         Some(self.lines.place(&self.file, &self.text, span))
+    }
+
+    /// The place of the first line of what the file holds.
+    pub fn place_of_first_line(&self) -> Place {
+        let span = self.root.span.clone();
+        let first = self.text.get(span.clone()).and_then(|text| text.lines().next()).map_or(0, str::len);
+        self.place_of(span.start..span.start + first)
     }
 
     /// The place of these bytes of the text.

@@ -26,28 +26,23 @@ impl Situation<'_> {
     /// The command that the advice speaks of.
     pub(super) fn command(&self) -> Option<String> {
         let backend = self.backend.filter(|backend| *backend.credential() != Credential::None)?;
-        (self.firegate.verdict != DoorVerdict::Refused).then(|| self.serve(backend))
+        (self.firegate.verdict == DoorVerdict::Passes).then(|| self.serve(backend))
     }
 
     /// One sentence.
     pub(super) fn advice(&self) -> String {
         match self.firegate.verdict {
-            DoorVerdict::Passes | DoorVerdict::Depends if self.firegate.code.is_none() => {
-                self.of_a_token_that_passes()
-            }
-            DoorVerdict::Passes | DoorVerdict::Depends | DoorVerdict::Refused => self.of_a_refused_token(),
+            DoorVerdict::Passes if self.firegate.code.is_none() => self.of_a_token_that_passes(),
+            // Whether there is anything else to do is only known with what is missing.
+            DoorVerdict::Depends => capitalised(self.firegate.hint.as_deref().unwrap_or_default()),
+            DoorVerdict::Passes | DoorVerdict::Refused => self.of_a_refused_token(),
         }
     }
 
     fn of_a_token_that_passes(&self) -> String {
         let Some(backend) = self.backend else { return "There is nothing to do.".to_owned() };
         if *backend.credential() == Credential::None {
-            return match self.firegate.verdict {
-                DoorVerdict::Depends => capitalised(self.firegate.hint.as_deref().unwrap_or_default()),
-                DoorVerdict::Passes | DoorVerdict::Refused => {
-                    "There is nothing to do: send the request to Firegate.".to_owned()
-                }
-            };
+            return "There is nothing to do: send the request to Firegate.".to_owned();
         }
         let caller = match self.principal {
             Some(Principal::GoogleAccount(_)) => "the job that sends this token",

@@ -1,12 +1,10 @@
 //! Unix times as people read them.
 
-use firegate_core::time::UnixTime;
+use std::time::Duration;
+
+use firegate_core::time::{UnixTime, span};
 use serde::Serialize;
 use time::OffsetDateTime;
-
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
 
 /// An instant of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,31 +31,11 @@ fn utc(seconds: i64) -> Option<String> {
 }
 
 fn relative(at: UnixTime, now: UnixTime) -> String {
-    match (at.since(now).as_secs(), now.since(at).as_secs()) {
-        (0, 0) => "now".to_owned(),
-        (0, past) => format!("{} ago", span(past)),
+    match (at.since(now), now.since(at)) {
+        (Duration::ZERO, Duration::ZERO) => "now".to_owned(),
+        (Duration::ZERO, past) => format!("{} ago", span(past)),
         (future, _) => format!("in {}", span(future)),
     }
-}
-
-/// The largest unit and the one below it.
-fn span(seconds: u64) -> String {
-    let units = [("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1)];
-    let mut rest = seconds;
-    let mut parts = Vec::new();
-    for (name, length) in units {
-        let count = rest / length;
-        rest %= length;
-        if count > 0 {
-            parts.push(format!("{count} {name}"));
-        } else if !parts.is_empty() {
-            break;
-        }
-        if parts.len() == 2 {
-            break;
-        }
-    }
-    parts.join(" ")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use firegate_core::identity::TokenKind;
 use firegate_core::jose::CompactJws;
 use firegate_core::time::SharedClock;
@@ -30,7 +30,7 @@ const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
 #[command(
     after_help = "Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
                         because the signature could not be checked; 2 for bad input. Of a log: 1 if a request would be \
-                        answered otherwise."
+                        answered otherwise, 2 if it holds none."
 )]
 pub struct ExplainArguments {
     /// The token. Without it, or with `-`, it is read from standard input and stays out of the shell's history. A whole
@@ -83,7 +83,7 @@ pub enum ExplainOutcome {
     Passes,
     /// It does not, or that cannot be said because the signature could not be checked: exit code 1.
     Refused,
-    /// The configuration is not usable, and its problems are on standard error: exit code 2.
+    /// The configuration is not usable, and its problems are on standard error: exit code 2, as of every error.
     BadInput,
 }
 
@@ -135,7 +135,7 @@ pub async fn run(
         Ok(configuration) => configuration,
         Err(diagnostics) => return Ok(bad_input(&diagnostics)),
     };
-    let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
+    let source = named_keys(arguments.id_token_keys.as_deref())?;
     let fetched = keys::obtain(&token, &configuration, source).await;
     let file = arguments.config.as_ref().map(|file| file.display().to_string());
     let explanation = explain(ExplainInput {
@@ -179,7 +179,7 @@ async fn run_request(
         Ok(configuration) => configuration,
         Err(diagnostics) => return Ok(bad_input(&diagnostics)),
     };
-    let source = arguments.id_token_keys.as_deref().map(KeySource::parse);
+    let source = named_keys(arguments.id_token_keys.as_deref())?;
     let file = arguments.config.as_deref();
     let explained = arguments.request.explain(&given, &configuration, file, source, assumptions, clock.now());
     write_request(&explained.await?, arguments.output, out, colours)
@@ -229,6 +229,14 @@ fn run_simulation(
         OutputFormat::Json => serde_json::to_string_pretty(&simulation)? + "\n",
     };
     write(out, &text)?;
+    if simulation.requests == 0 {
+        // Nothing that was compared is no proof that nothing changes.
+        bail!(
+            "no request could be read from {}\n\nhint: of Firegate's own log the lines of --log-format json are read, and of \
+             Google's load balancers the entries that `gcloud logging read --order=asc --format=json` writes",
+            log.display()
+        );
+    }
     Ok(if simulation.changed == 0 { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
 }
 
@@ -244,6 +252,16 @@ fn write(out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("the explanation cannot be written"),
     }
+}
+
+/// The keys that were named. A file that holds none is bad input; of an endpoint, the explanation says that it does not answer.
+fn named_keys(flag: Option<&str>) -> anyhow::Result<Option<KeySource>> {
+    let named = flag.map(KeySource::parse).transpose();
+    named.map_err(|why| {
+        anyhow!(
+            "{why}\n\nhint: --id-token-keys is a file or the URL of the issuer's keys, as a JWK set or as certificates in JSON"
+        )
+    })
 }
 
 /// The token as it was given: by the flag, or on standard input.

@@ -225,7 +225,8 @@ impl FiregateAnswer {
             reason => reason.to_string(),
         };
         let status = Some(denial.reason.status());
-        Self { status, ..Self::refused(denial.reason.code(), denial.stage, evidence) }
+        let hint = Some(denial.reason.hint().into_owned());
+        Self { status, hint, ..Self::refused(denial.reason.code(), denial.stage, evidence) }
     }
 
     fn failed(fault: &Fault) -> Self {
@@ -286,7 +287,7 @@ pub(super) fn shown_location(answer: &RedirectAnswer) -> String {
 const fn where_the_keys_are(kind: TokenKind) -> &'static str {
     match kind {
         TokenKind::IdToken => {
-            "run this again where the keys can be fetched, or name them: --id-token-keys FILE"
+            "run this again where the keys can be fetched, or name them: --id-token-keys with a file or URL"
         }
         TokenKind::ExchangedToken => {
             "run this again where the front door answers at `assertion.issuer`: it publishes its keys there"

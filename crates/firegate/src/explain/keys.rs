@@ -24,8 +24,13 @@ const DOOR_KEYS_PATH: &str = "/.well-known/firegate/jwks.json";
 pub(super) enum KeySource {
     /// An endpoint.
     Url(Url),
-    /// A file.
-    File(PathBuf),
+    /// A file, which was read.
+    File {
+        /// Its name.
+        name: PathBuf,
+        /// What it holds: keys of ID tokens.
+        document: Vec<u8>,
+    },
 }
 
 /// The keys that a token needs, and why they could not be had.
@@ -36,18 +41,26 @@ pub(super) struct FetchedKeys {
 }
 
 impl KeySource {
-    /// A text with a scheme is a URL, any other a file's name.
-    pub(super) fn parse(text: &str) -> Self {
-        match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Self::Url(url),
-            Ok(_) | Err(_) => Self::File(PathBuf::from(text)),
+    /// A text with a scheme is a URL, any other the name of a file with the keys of ID tokens. That is read once: it may be a
+    /// pipe.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds no keys.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https")) {
+            return Ok(Self::Url(url));
         }
+        let name = PathBuf::from(text);
+        let no_keys = |why: String| no_keys_from(&name.display().to_string(), &why);
+        let document = read_file(&name).map_err(no_keys)?;
+        KeySet::parse_rs256(&document).map_err(|error| no_keys(error.to_string()))?;
+        Ok(Self::File { name, document })
     }
 
     async fn read(&self, kind: TokenKind) -> Result<KeySet, String> {
         let (document, place) = match self {
             Self::Url(url) => (fetch(url).await, url.to_string()),
-            Self::File(file) => (read_file(file), file.display().to_string()),
+            Self::File { name, document } => (Ok(document.clone()), name.display().to_string()),
         };
         let parse = match kind {
             TokenKind::ExchangedToken => KeySet::parse_es256,
@@ -57,7 +70,7 @@ impl KeySource {
             | TokenKind::AppCheck => KeySet::parse_rs256,
         };
         let keys = document.and_then(|document| parse(&document).map_err(|error| error.to_string()));
-        keys.map_err(|why| format!("no keys from {place}: {why}"))
+        keys.map_err(|why| no_keys_from(&place, &why))
     }
 }
 
@@ -136,6 +149,10 @@ fn keys_of_the_door(configuration: &Configuration) -> Result<KeySource, String> 
     }
 }
 
+fn no_keys_from(place: &str, why: &str) -> String {
+    format!("no keys from {place}: {why}")
+}
+
 async fn fetch(url: &Url) -> Result<Vec<u8>, String> {
     let bounds = ExchangeBounds { timeout: KEYS_TIMEOUT, body_bytes_max: KEY_SET_BODY_BYTES_MAX };
     // Plain http needs no roots, and a machine without any can still ask its local identity server.
@@ -171,7 +188,7 @@ mod tests {
             let mut configuration =
                 Configuration::minimal("my-project", "https://a.run.app", &member).expect("a configuration");
             configuration.assertion.issuer = issuer.map(str::to_owned);
-            let expected = expected.map(KeySource::parse);
+            let expected = expected.map(|url| KeySource::parse(url).expect("a URL"));
             assert_eq!(keys_of_the_door(&configuration).ok(), expected, "{issuer:?}");
         };
         let keys = "https://door.example.com/.well-known/firegate/jwks.json";

@@ -7,7 +7,9 @@ async fn a_token_has_to_be_a_good_one() {
     let site = Site::open().await;
     for (authorization, status) in [
         ("Bearer x", 401),
-        ("Bearer", 400),
+        ("Bearer", 401),
+        ("Bearer ", 401),
+        ("Bearer [object Promise]", 401),
         ("bearer null", 401),
         ("Bearer undefined", 401),
         ("Basic cm9vdDpyb290", 401),

@@ -95,12 +95,7 @@ fn a_scheduled_call_without_googles_keys() {
                    body      an HTML page, and `www-authenticate: Bearer error="invalid_token"`
 
     Advice
-      Keep the service private, run Firegate before it, and let the job that sends this token call
-      Firegate instead; on the service, grant roles/run.invoker to Firegate's service account alone, not
-      to allUsers.
-
-        firegate serve \
-          --config firegate.yaml
+      Run this again where the keys can be fetched.
     "#);
 }
 

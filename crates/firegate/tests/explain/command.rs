@@ -67,6 +67,12 @@ async fn the_command_fetches_keys_and_says_when_it_cannot() {
     assert_eq!((outcome, &explanation["firegate"]["verdict"]), (ExplainOutcome::Refused, &json!("depends")));
     let message = explanation["firegate"]["message"].to_string();
     assert!(message.contains("if the signature is valid") && message.contains("status 404"), "{message}");
+    let advice = explanation["advice"].as_str().expect("an advice");
+    assert!(
+        advice.starts_with("Run this again where the keys") && advice.contains("--id-token-keys"),
+        "{advice}"
+    );
+    assert_eq!(explanation["command"], Value::Null);
 
     server.abort();
     assert!(server.await.is_err());
@@ -137,6 +143,21 @@ async fn bad_input_is_told_from_a_refusal() {
     check(ExplainArguments { backend: None, ..arguments("a.b.c") }, "there is no configuration").await;
     check(arguments("a.b.c"), "the token names none").await;
     check(arguments("  "), "there is no token").await;
+    let named = |file: &str| ExplainArguments {
+        id_token_keys: Some(file.to_owned()),
+        ..arguments(&signed(json!({})))
+    };
+    check(named("/nonexistent/keys.json"), "no keys from /nonexistent/keys.json: ").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, "{}").expect("a file");
+    check(named(&file.display().to_string()), "hint: --id-token-keys is a file or the URL").await;
+    let head = RequestArguments { request: Some(file.clone()), ..RequestArguments::default() };
+    let asked = ExplainArguments { token: None, request: head, ..arguments("") };
+    for empty in ["", " \r\n\n"] {
+        std::fs::write(&file, empty).expect("a file");
+        check(asked.clone(), "keys.json is empty").await;
+    }
     let config = Some("/nonexistent/firegate.yaml".into());
     check(ExplainArguments { config, backend: None, ..arguments("a.b.c") }, "cannot be read").await;
 }

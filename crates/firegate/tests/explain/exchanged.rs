@@ -80,12 +80,7 @@ fn an_exchanged_token_without_the_doors_keys() {
                    body      an HTML page, and `www-authenticate: Bearer error="invalid_token"`
 
     Advice
-      Keep the service private, run Firegate before it, and let the app (or the load balancer) call
-      Firegate instead; on the service, grant roles/run.invoker to Firegate's service account alone, not
-      to allUsers.
-
-        firegate serve \
-          --config firegate.yaml
+      Run this again where the front door answers at `assertion.issuer`: it publishes its keys there.
 
     Notes
       - the exchanged token of a user who is deleted or disabled keeps working until it expires (in 4
@@ -134,7 +129,7 @@ fn an_assertion_pasted_by_mistake() {
     algorithm Failed TOKEN_ALGORITHM_NOT_ALLOWED: found "ES256"
     header Failed TOKEN_HEADER_NOT_ALLOWED: found members ["alg", "kid", "typ"], typ "firegate-assertion+jwt"
     audience Failed TOKEN_WRONG_PROJECT: found "https://my-service-abc-uc.a.run.app"
-    times NotChecked -: found auth_time 1799999940, iat 1799999940, exp 1800000240
+    times NotChecked -: found auth_time 2027-01-15T07:59:00Z, iat 2027-01-15T07:59:00Z, exp 2027-01-15T08:04:00Z
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
     user:ada@example.com None: the token did not pass its checks, so that there is no user to compare with
     Answers to GET / with this token

@@ -36,9 +36,10 @@ fn the_question_is_answered() {
                                   found     "ada"
       passed       claims         expected  each of its own type
                                   found     as expected
-      passed       times          expected  auth_time ≤ iat < exp, exp after 1800000000, none more than
-                                            10 s in the future
-                                  found     auth_time 1799999940, iat 1799999940, exp 1800003540
+      passed       times          expected  auth_time ≤ iat < exp, exp after 2027-01-15T08:00:00Z, none
+                                            more than 10 s in the future
+                                  found     auth_time 2027-01-15T07:59:00Z, iat 2027-01-15T07:59:00Z,
+                                            exp 2027-01-15T08:59:00Z
       passed       signature      expected  made by the published key that kid names
                                   found     valid, by key "9bb16f3ce2d1a7b6"
       passed       tenant         expected  none
@@ -192,8 +193,8 @@ fn as_json() {
         {
           "name": "times",
           "source": "exp, iat, auth_time, nbf; RFC 7519, section 4.1",
-          "expected": "auth_time ≤ iat < exp, exp after 1800000000, none more than 10 s in the future",
-          "found": "auth_time 1799999940, iat 1799999940, exp 1800003540",
+          "expected": "auth_time ≤ iat < exp, exp after 2027-01-15T08:00:00Z, none more than 10 s in the future",
+          "found": "auth_time 2027-01-15T07:59:00Z, iat 2027-01-15T07:59:00Z, exp 2027-01-15T08:59:00Z",
           "verdict": "passed",
           "code": null,
           "evidence": null

@@ -342,16 +342,16 @@ fn a_rule_that_is_only_tried_out_and_an_expired_token() {
                               - request.method == 'POST' is false, where request.method is 'GET'
                     matches   rule 2147483647 (edge.yaml:22): it is for every request; it ends the
                               policy and grants nothing
-      REFUSED       identity  expired at 1799996400, 3600 s before 1800000000
-                    does not  times: expected auth_time ≤ iat < exp, exp after 1800000000, none more
-                              than 10 s in the future, found auth_time 1799992800, iat 1799992800, exp
-                              1799996400
+      REFUSED       identity  expired at 2027-01-15T07:00:00Z, 1 h before 2027-01-15T08:00:00Z
+                    does not  times: expected auth_time ≤ iat < exp, exp after 2027-01-15T08:00:00Z,
+                              none more than 10 s in the future, found auth_time 2027-01-15T06:00:00Z,
+                              iat 2027-01-15T06:00:00Z, exp 2027-01-15T07:00:00Z
       not reached   iam       the request does not come so far
       not reached   upstream  the request does not come so far
 
     Answer
       401         TOKEN_EXPIRED: the token has expired
-      because     expired at 1799996400, 3600 s before 1800000000
+      because     expired at 2027-01-15T07:00:00Z, 1 h before 2027-01-15T08:00:00Z
       to change   call `getIdToken()` for every request instead of keeping the token: the SDK renews it
                   when needed
     "#);
@@ -420,7 +420,8 @@ fn as_json_and_without_keys_as_though_the_signature_were_valid() {
     let token = signed(json!({}));
     let head = format!("GET /orders HTTP/1.1\nHost: api.example.com\nAuthorization: Bearer {token}\n");
     std::fs::write(folder.path().join("request.txt"), head).expect("a file");
-    let arguments = ["--request", "request.txt", "--id-token-keys", "nowhere.json", "--output", "json"];
+    let arguments =
+        ["--request", "request.txt", "--id-token-keys", "http://127.0.0.1:1/keys", "--output", "json"];
     let output = run(folder.path(), &arguments);
     assert_eq!(output.status.code(), Some(1));
     let text = text(&output);
@@ -435,7 +436,7 @@ fn as_json_and_without_keys_as_though_the_signature_were_valid() {
         ["facts passed", "route passed", "armor passed", "identity depends", "iam passed", "upstream passed"];
     assert_eq!(verdicts.collect::<Vec<_>>(), expected);
     let notes = explained["notes"].to_string();
-    assert!(notes.contains("taken for valid") && notes.contains("nowhere.json"), "{notes}");
+    assert!(notes.contains("taken for valid") && notes.contains("http://127.0.0.1:1/keys"), "{notes}");
 }
 
 #[test]
@@ -525,4 +526,17 @@ fn firegates_own_paths_are_answered_and_never_routed() {
     assert!(nothing.contains("404         ROUTE_NOT_FOUND"), "{nothing}");
     let encoded = explained(1, None, &["--url", "https://api.example.com/.well-known%2Ffiregate/ready"]);
     assert!(encoded.contains("would lead to Firegate's own paths"), "{encoded}");
+}
+
+#[test]
+fn a_path_alone_has_a_host_and_a_note_says_which() {
+    let assumed = "no host was named: explained as though it were \"localhost\"";
+    let path = explained(1, None, &["--url", "/orders"]);
+    assert!(path.replace("\n        ", "").contains(assumed), "{path}");
+    assert!(!path.contains("REQUEST_MALFORMED"), "{path}");
+    let named = explained(1, None, &["--url", "/orders", "--header", "host: api.example.com"]);
+    assert!(!named.contains("no host was named"), "{named}");
+    // A URL that leaves its host out is not one that was never meant to have one.
+    let without = explained(1, None, &["--url", "https:///orders"]);
+    assert!(without.contains("REQUEST_MALFORMED"), "{without}");
 }

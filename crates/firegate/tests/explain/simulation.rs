@@ -312,3 +312,26 @@ fn a_log_that_is_not_there_is_bad_input() {
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains("requests.json cannot be read"), "{errors}");
 }
+
+#[test]
+fn a_log_of_no_request_is_no_proof() {
+    let check = |log: &str, unread: u64| {
+        let folder = folder(log);
+        for arguments in [&[][..], &["--output", "json"]] {
+            let output = run(folder.path(), arguments);
+            assert_eq!(output.status.code(), Some(2), "{log}");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(errors.contains("no request could be read from requests.json"), "{errors}");
+            assert!(errors.contains("hint: ") && errors.contains("--log-format json"), "{errors}");
+        }
+        let output = run(folder.path(), &["--output", "json"]);
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&found["requests"], &found["unread"]), (&0.into(), &unread.into()));
+    };
+    check("", 0);
+    check("[]", 0);
+    check(
+        "2027-01-15T08:00:00.000000Z  INFO 200 GET https://api.example.com/ 1.000ms 2B from 203.0.113.9\n",
+        1,
+    );
+}

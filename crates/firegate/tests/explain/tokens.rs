@@ -10,11 +10,11 @@ use crate::{NOW, SERVICE, custom_token, explained, google_token, input, minimal,
 fn an_expired_token() {
     let token = signed(json!({"auth_time": NOW - 7200, "iat": NOW - 7200, "exp": NOW - 3600}));
     insta::assert_snapshot!(outline(&explained(&token, &minimal(&["allAuthenticatedUsers"]))), @r#"
-    times Failed TOKEN_EXPIRED: found auth_time 1799992800, iat 1799992800, exp 1799996400
+    times Failed TOKEN_EXPIRED: found auth_time 2027-01-15T06:00:00Z, iat 2027-01-15T06:00:00Z, exp 2027-01-15T07:00:00Z
     allAuthenticatedUsers None: the token did not pass its checks, so that there is no user to compare with
     Answers to GET / with this token
       Firegate     401       TOKEN_EXPIRED: the token has expired (action: REFRESH_TOKEN)
-                   because   expired at 1799996400, 3600 s before 1800000000
+                   because   expired at 2027-01-15T07:00:00Z, 1 h before 2027-01-15T08:00:00Z
       Cloud Run    401       FIREBASE_TOKEN: the issuer is not Google: expected
                              https://accounts.google.com, found
                              https://securetoken.google.com/my-project
@@ -38,7 +38,7 @@ fn a_token_of_another_project() {
     insta::assert_snapshot!(outline(&explained(&token, &minimal(&["allAuthenticatedUsers"]))), @r#"
     kind of token Failed TOKEN_WRONG_PROJECT: found "https://securetoken.google.com/other"
     audience Failed TOKEN_WRONG_PROJECT: found "other"
-    times NotChecked -: found auth_time 1799999940, iat 1799999940, exp 1800003540
+    times NotChecked -: found auth_time 2027-01-15T07:59:00Z, iat 2027-01-15T07:59:00Z, exp 2027-01-15T08:59:00Z
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
     allAuthenticatedUsers None: the token did not pass its checks, so that there is no user to compare with
     Answers to GET / with this token
@@ -67,7 +67,7 @@ fn a_session_cookie() {
     let token = signed(json!({"iss": "https://session.firebase.google.com/my-project", "exp": NOW + 86_400}));
     insta::assert_snapshot!(outline(&explained(&token, &minimal(&["allAuthenticatedUsers"]))), @r#"
     kind of token Failed TOKEN_IS_SESSION_COOKIE: found "https://session.firebase.google.com/my-project"
-    times NotChecked -: found auth_time 1799999940, iat 1799999940, exp 1800086400
+    times NotChecked -: found auth_time 2027-01-15T07:59:00Z, iat 2027-01-15T07:59:00Z, exp 2027-01-16T08:00:00Z
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
     allAuthenticatedUsers None: the token did not pass its checks, so that there is no user to compare with
     Answers to GET / with this token
@@ -98,7 +98,7 @@ fn a_google_id_token_for_the_service() {
     kind of token Failed TOKEN_IS_GOOGLE_ID_TOKEN: found "https://accounts.google.com"
     audience Failed TOKEN_WRONG_PROJECT: found "https://my-service-abc-uc.a.run.app"
     claims Failed TOKEN_CLAIM_INVALID: found another type
-    times Failed TOKEN_CLAIM_INVALID: found auth_time nothing, iat 1799999940, exp 1800003540
+    times Failed TOKEN_CLAIM_INVALID: found auth_time nothing, iat 2027-01-15T07:59:00Z, exp 2027-01-15T08:59:00Z
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
     allAuthenticatedUsers None: the token did not pass its checks, so that there is no user to compare with
     Answers to GET / with this token
@@ -141,7 +141,7 @@ fn a_custom_token() {
     header Failed TOKEN_HEADER_NOT_ALLOWED: found members ["alg", "typ"], typ "JWT"
     audience Failed TOKEN_WRONG_PROJECT: found "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"
     claims Failed TOKEN_CLAIM_INVALID: found another type
-    times Failed TOKEN_CLAIM_INVALID: found auth_time nothing, iat 1800000000, exp 1800003600
+    times Failed TOKEN_CLAIM_INVALID: found auth_time nothing, iat 2027-01-15T08:00:00Z, exp 2027-01-15T09:00:00Z
     signature NotChecked -: found not checked: no accepted issuer's keys belong to it
     allAuthenticatedUsers None: the token did not pass its checks, so that there is no user to compare with
     Answers to GET / with this token
@@ -215,14 +215,7 @@ fn without_keys_the_answer_says_what_it_depends_on() {
                      service is open to the world
 
     Advice
-      Keep the service private, run Firegate before it, and let the app (or the load balancer) call
-      Firegate instead; on the service, grant roles/run.invoker to Firegate's service account alone, not
-      to allUsers.
-
-        firegate serve \
-          --project my-project \
-          --backend https://my-service-abc-uc.a.run.app \
-          --allow allAuthenticatedUsers
+      Run this again where the keys can be fetched, or name them: --id-token-keys with a file or URL.
 
     Notes
       - the token of a user who is deleted or disabled keeps working until it expires (in 59 min),

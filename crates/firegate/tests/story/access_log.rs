@@ -345,3 +345,39 @@ async fn a_log_that_nobody_reads_holds_up_no_request_and_says_later_what_it_lost
     line(&served, "/after").await;
     served.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_tells_the_operator_what_stood_in_the_place_of_a_token() {
+    let signed_in = open(&service(Arc::default()).await, "").replace("[allUsers]", "[allAuthenticatedUsers]");
+    let served = Served::start(&signed_in, "json", "info");
+    let check = async |path: &str, method, fields: &[(&str, &str)], [code, evidence, hint]: [&str; 3]| {
+        let url = served.url.join(path).expect("a path");
+        let mut call = Call::new(method, &url);
+        for (name, value) in fields {
+            call = call.header(name, value);
+        }
+        assert_eq!(call.send().await.status, 401, "{path}");
+        let found = line(&served, path).await;
+        assert_eq!(found["code"], code, "{found}");
+        for (name, expected) in [("evidence", evidence), ("hint", hint)] {
+            assert!(found[name].as_str().is_some_and(|told| told.contains(expected)), "{name}: {found}");
+        }
+    };
+    let token = ["eyJhbGciOiJSUzI1NiJ9", "eyJzdWIiOiJhZGEifQ", "c2ln"].join(".");
+    let empty = ["TOKEN_MISSING", "`Bearer` with nothing behind it", "is empty"];
+    check("/empty", Method::GET, &[("authorization", "Bearer ")], empty).await;
+    let promise = ["TOKEN_MALFORMED", "was `await` forgotten?", "write `await`"];
+    check("/promise", Method::GET, &[("authorization", "Bearer [object Promise]")], promise).await;
+    let bare = ["TOKEN_MISSING", "without `Bearer ` in front of it", "write `Bearer `"];
+    check("/bare", Method::GET, &[("authorization", &token)], bare).await;
+    let basic = ["TOKEN_MISSING", "has the scheme \"Basic\"", "send `Authorization: Bearer <ID token>`"];
+    check("/basic", Method::GET, &[("authorization", "Basic YTpi")], basic).await;
+    let origin = ("origin", "http://localhost:5173");
+    let preflight = [
+        "TOKEN_MISSING",
+        "a preflight for a page of \"http://localhost:5173\"",
+        "origins: ['http://localhost:5173']",
+    ];
+    check("/page", Method::OPTIONS, &[origin, ("access-control-request-method", "GET")], preflight).await;
+    assert!(!served.so_far().contains(&token), "a token is told");
+}

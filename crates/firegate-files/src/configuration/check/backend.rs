@@ -46,10 +46,15 @@ impl Checker<'_> {
                 let found = Diagnostic::error(code::MISSING_KEY, "there is no backend to forward to").hint(
                     "add the URL of your service: `backends: { api: https://api-abc123-uc.a.run.app }`",
                 );
+                let may_say_allow =
+                    top_allow.is_some() || self.was_refused(&path) || self.has_refused_below(&path);
                 match given {
                     Some(_) if !self.has_refused_below(&path) => self.report_part(&path, Part::Key, found),
                     Some(_) => {}
                     None => self.missing(&path, found),
+                }
+                if !may_say_allow {
+                    self.no_allow_anywhere(whole.project);
                 }
                 return None;
             }

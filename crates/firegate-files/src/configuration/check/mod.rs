@@ -295,7 +295,8 @@ impl Checker<'_> {
             Ok(duration) if range.contains(&duration) => return Some(duration),
             Ok(_) => {
                 let message = format!("{} is out of range", quoted(&text));
-                let hint = format!("from {:?} to {:?}", range.start(), range.end());
+                let (start, end) = (quantity::written(*range.start()), quantity::written(*range.end()));
+                let hint = format!("from {start} to {end}");
                 Diagnostic::error(code::QUANTITY, message).hint(hint)
             }
             Err(error) => {

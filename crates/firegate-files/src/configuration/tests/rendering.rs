@@ -321,6 +321,10 @@ fn an_empty_file() {
         error[FG008]: there is no backend to forward to
         --> firegate.yaml
          = hint: add the URL of your service: `backends: { api: https://api-abc123-uc.a.run.app }`
+
+        error[FG110]: nobody may call any backend: there is no `allow`
+        --> firegate.yaml
+         = hint: add the line `allow: [allAuthenticatedUsers]` to let in the signed-in users of the Firebase project; unlike in Google's IAM, the word does not mean everyone with a Google account
         ");
 }
 
@@ -349,4 +353,88 @@ fn findings_about_members_routes_and_audiences_say_what_to_do_next() {
     let two = "backends: { api: https://a.run.app, web: https://b.run.app }\nroutes: [{ path: /*, backend: api }]\n";
     let unrouted = format!("project: my-project\nallow: [allUsers]\n{two}");
     check(&unrouted, "add `{ path: /web/*, backend: web }` to `routes`, or remove the backend");
+}
+
+#[test]
+fn what_a_hint_says_to_write_passes_or_is_a_whole_setting() {
+    let check = |text: &str, hint: &str| {
+        let rendered = rendered(text);
+        assert!(rendered.contains(&format!("= hint: {hint}\n")), "{rendered}");
+    };
+    check(&with("access_log: { sample: 10 }\n"), "write it with its unit: `10%`");
+    accepted(&with("access_log: { sample: 10% }\n"));
+    check(&with("access_log: { sample: 0.1 }\n"), "write it in percent: `10%` is one in ten");
+    check(&with("access_log: { sample: 200 }\n"), "write it in percent: `10%` is one in ten");
+    check(&with("listen: 8080\n"), "write the address too: `0.0.0.0:8080`");
+    accepted(&with("listen: 0.0.0.0:8080\n"));
+    check(&with("admin: { listen: 9902 }\n"), "write the address too: `127.0.0.1:9902`");
+    accepted(&with("admin: { listen: 127.0.0.1:9902 }\n"));
+    let allow = "name who may call: `[allAuthenticatedUsers]` are the signed-in users of the Firebase project, `[allUsers]` \
+                 is everyone";
+    check(&MINIMAL.replace("[allAuthenticatedUsers]", "true"), allow);
+    check(&with("users: { clock_skew: 10m }\n"), "from 0s to 5m");
+    check(
+        &with("users: { clock_skew: 1.5 }\n"),
+        "write a whole number and its unit: `1500ms` is one second and a half",
+    );
+    check(&with("exchange: { enabled: yes }\n"), "write `true`, without quotes");
+    check(&with("exchange: { enabled: \"false\" }\n"), "write `false`, without quotes");
+    check(&with("user_token: forward\n"), "it belongs to a backend: `backends: { NAME: { user_token: … } }`");
+    check(&with("clock_skew: 5s\n"), "it belongs to `users`");
+    check(&with("app_check: required\n"), "it belongs to a backend, to `users` or to `google`");
+    check(&with("users: { listen: x }\n"), "it belongs to the top level, to `health` or to `admin`");
+    let url = "https://a.run.app";
+    let named = "give the backend a name: `backends: { api: https://a.run.app }`";
+    check(&format!("project: my-project\nallow: [allUsers]\nbackends: {url}\n"), named);
+    check(
+        &format!("project: my-project\nallow: [allUsers]\nbackends: [{url}]\n"),
+        &named.replace(url, "https://api-abc123-uc.a.run.app"),
+    );
+    check(
+        "project: my-project\nallow: [allUsers]\nbackends:\n  api:https://a.run.app\n",
+        &format!("a blank is missing behind the colon: `api: {url}`"),
+    );
+}
+
+#[test]
+fn a_file_that_holds_no_settings_is_told_with_its_line() {
+    insta::assert_snapshot!(rendered("# mine\n\n- project: my-project\n- allow\n"), @r"
+    error[FG005]: expected a mapping, found a list
+     --> firegate.yaml:3:1
+      |
+    3 | - project: my-project
+      | ^^^^^^^^^^^^^^^^^^^^^
+      |
+      = hint: every setting is a key with its value, for example `project: my-project`
+    ");
+    insta::assert_snapshot!(rendered("project:my-project\n"), @r"
+    error[FG005]: expected a mapping, found the text `project:my-project`
+     --> firegate.yaml:1:1
+      |
+    1 | project:my-project
+      | ^^^^^^^^^^^^^^^^^^
+      |
+      = hint: a blank is missing behind the colon: `project: my-project`
+    ");
+    insta::assert_snapshot!(rendered("project:my-project\nallow: [allAuthenticatedUsers]\n"), @r"
+    error[FG001]: this is not YAML: mapping values are not allowed in this context
+     --> firegate.yaml:1:1
+      |
+    1 | project:my-project
+      | ^^^^^^^^^^^^^^^^^^
+      |
+      = hint: a blank is missing behind the colon: `project: my-project`
+    ");
+    // What ends a line is no key without its blank where the line is an element of a list.
+    let unended = rendered("project: my-project\nallow: [\n  user:ada@example.com\nbackends:\n  api: x\n");
+    assert!(unended.contains("firegate.yaml:4:9") && !unended.contains("blank"), "{unended}");
+    insta::assert_snapshot!(rendered("backends:\n  api:https://a.run.app\n\nallow: [allUsers]\nlimits:\n  a:b\n  c: d\n"), @r"
+    error[FG001]: this is not YAML: mapping values are not allowed in this context
+     --> firegate.yaml:6:3
+      |
+    6 |   a:b
+      |   ^^^
+      |
+      = hint: a blank is missing behind the colon: `a: b`
+    ");
 }

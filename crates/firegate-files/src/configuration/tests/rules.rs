@@ -2,7 +2,10 @@ use super::*;
 
 #[test]
 fn shape() {
-    check("", &["FG008 project", "FG008 backends"]);
+    check("", &["FG008 project", "FG008 backends", "FG110 allow"]);
+    check("project: my-project\n", &["FG008 backends", "FG110 allow"]);
+    check("project: my-project\nbackends: {}\n", &["FG008 backends", "FG110 allow"]);
+    check("project: my-project\nbackends: https://a.run.app\n", &["FG005 backends"]);
     check("- a\n", &["FG005 "]);
     check(&with("alow: []\n"), &["FG004 alow"]);
     check(&with("<<: {}\n"), &["FG004 \"<<\""]);

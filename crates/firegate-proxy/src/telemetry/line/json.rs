@@ -40,7 +40,7 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
         word(",\"code\":\"", entry.name, to);
         word(",\"stage\":\"", refusal.stage.as_str(), to);
         member(",\"evidence\":", refusal.evidence.as_bytes(), to);
-        member(",\"hint\":", entry.fix.as_bytes(), to);
+        member(",\"hint\":", refusal.hint.as_bytes(), to);
     }
     if let Some(screened) = line.screened {
         security_policy::write(screened, to);

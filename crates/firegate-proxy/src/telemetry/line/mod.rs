@@ -13,6 +13,7 @@ use firegate_core::armor::Screened;
 use firegate_core::conceal;
 use firegate_core::observed;
 use firegate_core::reason::{Code, Denial, Fault, Stage};
+use firegate_core::time::civil_date;
 use firegate_core::trace::TraceContext;
 use http::Version;
 
@@ -75,6 +76,8 @@ pub(crate) struct Refusal {
     pub(crate) code: Code,
     pub(crate) stage: Stage,
     pub(crate) evidence: String,
+    /// What to do next.
+    pub(crate) hint: Cow<'static, str>,
     /// It is a failure, and not the rules' answer.
     pub(crate) is_fault: bool,
     /// The request is forwarded all the same, because its backend is only observed.
@@ -85,12 +88,20 @@ impl Refusal {
     pub(crate) fn of(refused: &Refused) -> Self {
         match refused {
             Refused::Denial(Denial { reason, stage }) | Refused::Departed(Denial { reason, stage }) => {
-                let (code, evidence) = (reason.code(), without_tokens(reason.to_string()));
-                Self { code, stage: *stage, evidence, is_fault: false, is_observed: false }
+                let (evidence, hint) =
+                    (without_tokens(reason.to_string()), hint_without_tokens(reason.hint()));
+                Self {
+                    code: reason.code(),
+                    stage: *stage,
+                    evidence,
+                    hint,
+                    is_fault: false,
+                    is_observed: false,
+                }
             }
             Refused::Fault(Fault { code, stage, detail }) => {
-                let evidence = without_tokens(detail.clone());
-                Self { code: *code, stage: *stage, evidence, is_fault: true, is_observed: false }
+                let (evidence, hint) = (without_tokens(detail.clone()), Cow::Borrowed(code.entry().fix));
+                Self { code: *code, stage: *stage, evidence, hint, is_fault: true, is_observed: false }
             }
         }
     }
@@ -100,6 +111,7 @@ impl Refusal {
             code: refusal.code(),
             stage: refusal.stage(),
             evidence: without_tokens(refusal.evidence()),
+            hint: hint_without_tokens(refusal.hint()),
             is_fault: matches!(refusal, observed::Refusal::Fault(_)),
             is_observed: true,
         }
@@ -114,6 +126,14 @@ fn without_tokens(evidence: String) -> String {
         Cow::Owned(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
     };
     concealed.unwrap_or(evidence)
+}
+
+/// The same for an advice, which may name what was sent.
+fn hint_without_tokens(hint: Cow<'static, str>) -> Cow<'static, str> {
+    match hint {
+        Cow::Borrowed(hint) => Cow::Borrowed(hint),
+        Cow::Owned(hint) => Cow::Owned(without_tokens(hint)),
+    }
 }
 
 impl AccessLine<'_> {
@@ -180,20 +200,6 @@ fn write_time(at: Duration, to: &mut Vec<u8>) {
 }
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
-
-/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar
-/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    // Years begin in March here, so that a leap day is a year's last.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
-}
 
 /// Appends seconds to the microsecond, as Cloud Logging writes durations.
 fn write_seconds(duration: Duration, to: &mut Vec<u8>) {

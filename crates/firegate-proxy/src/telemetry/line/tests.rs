@@ -210,7 +210,7 @@ fn no_token_is_in_the_evidence_either() {
     let answer = || format!("invalid_grant: {token} has expired");
     let federated = Reason::FederationRefused { answer: answer() };
     for refused in [
-        denial(Reason::TokenKeyUnknown { key_id: token.to_owned() }, Stage::Identity),
+        denial(Reason::TokenKeyUnknown { key_id: token.to_owned(), is_local: false }, Stage::Identity),
         denial(federated, Stage::Credential),
         fault(Code::CredentialUnavailable, Stage::Credential, answer()),
     ] {
@@ -221,7 +221,7 @@ fn no_token_is_in_the_evidence_either() {
             assert!(text.contains("[concealed]") && !text.contains("eyJ"), "{text}");
         }
     }
-    let plain = Reason::TokenKeyUnknown { key_id: "eyJ1".to_owned() };
+    let plain = Reason::TokenKeyUnknown { key_id: "eyJ1".to_owned(), is_local: false };
     assert!(Refusal::of(&denial(plain, Stage::Identity)).evidence.contains("\"eyJ1\""));
 }
 
@@ -272,7 +272,7 @@ proptest! {
     /// Whatever stands in a request, the line is one line of JSON that says it, or of text in which nothing is obeyed.
     #[test]
     fn no_bytes_of_a_client_break_a_line(bytes in proptest::collection::vec(any::<u8>(), 0..64), word in "\\PC{0,8}[\u{1b}\u{85}\u{202e}\"\\\\\n]\\PC{0,8}") {
-        let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), is_fault: false, is_observed: false };
+        let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), hint: word.clone().into(), is_fault: false, is_observed: false };
         let line = AccessLine {
             method: &word, host: &bytes, target: &bytes, user_agent: Some(&bytes), referer: Some(word.as_bytes()),
             refusal: Some(&refusal), user_id: Some(&word), cut: Some(&word), route: Some(&word), ..well()
@@ -281,6 +281,7 @@ proptest! {
         prop_assert_eq!(found["user_id"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["route"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["evidence"].as_str(), Some(word.as_str()));
+        prop_assert_eq!(found["hint"].as_str(), Some(word.as_str()));
         prop_assert_eq!(found["httpRequest"]["userAgent"].as_str(), Some(&*String::from_utf8_lossy(&bytes)));
         let names = found.as_object().expect("an object").len();
         prop_assert_eq!(names, 17, "{}", found);

@@ -36,7 +36,7 @@ pub(super) fn write(line: &AccessLine<'_>, coloured: bool, to: &mut Vec<u8>) {
         word("code=", entry.name, to);
         word("stage=", refusal.stage.as_str(), to);
         quoted("evidence=", &refusal.evidence, to);
-        quoted("hint=", entry.fix, to);
+        quoted("hint=", &refusal.hint, to);
     }
     if let Some(cut) = line.cut {
         quoted("cut=", cut, to);

@@ -99,7 +99,7 @@ impl Way<'_> {
             Reason::AnonymousUserNotAccepted => of_users("anonymous"),
             Reason::TokenWrongProject { .. } => self.places.of("project"),
             Reason::CookieOriginNotAllowed => self.places.of("cors"),
-            Reason::TokenMissing => {
+            Reason::TokenMissing(_) => {
                 self.backend.as_deref().and_then(|backend| self.places.of_access(&backend.name))
             }
             _ => None,

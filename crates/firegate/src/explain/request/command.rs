@@ -74,7 +74,16 @@ impl RequestArguments {
         let hint =
             "hint: firegate explain -c firegate.yaml --url https://api.example.com/orders --token TOKEN";
         let given = match (&self.request, &self.url) {
-            (Some(file), _) => GivenRequest::from_text(&read(file)?),
+            (Some(file), _) => {
+                let text = read(file)?;
+                if text.trim_ascii().is_empty() {
+                    bail!(
+                        "the request {} is empty\n\nhint: it holds the request's head, as it travels or as `curl -v` shows it",
+                        file.display()
+                    );
+                }
+                GivenRequest::from_text(&text)
+            }
             (None, Some(url)) => {
                 let method = self.method.as_deref().unwrap_or("GET");
                 let flags = RequestFlags { method, url, headers: &self.header };

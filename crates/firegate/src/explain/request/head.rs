@@ -10,6 +10,9 @@ use http::{HeaderName, HeaderValue, Request, Version};
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
+/// The host of a request for a path alone.
+const HOST_ASSUMED: &str = "localhost";
+
 /// A request as it was given.
 #[derive(Debug)]
 pub struct GivenRequest {
@@ -82,8 +85,17 @@ impl GivenRequest {
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let slash = if target.starts_with('/') { "" } else { "/" };
         let mut head = format!("{method} {slash}{target} HTTP/1.1\r\n");
-        if !authority.is_empty() {
-            head.push_str(&format!("Host: {authority}\r\n"));
+        let names_host =
+            |field: &String| field.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("host"));
+        match authority {
+            "" if url.starts_with('/') && !headers.iter().any(names_host) => {
+                notes.push(format!(
+                    "no host was named: explained as though it were {HOST_ASSUMED:?}; give the whole URL for another one"
+                ));
+                head.push_str(&format!("Host: {HOST_ASSUMED}\r\n"));
+            }
+            "" => {}
+            authority => head.push_str(&format!("Host: {authority}\r\n")),
         }
         for field in headers {
             let Some((name, value)) = field.split_once(':') else {

@@ -1,0 +1,201 @@
+//! What stands where an ID token should: in a request without one, and in one whose token is none. Nothing is quoted of it that
+//! could be a secret.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::cors::CorsPolicy;
+use crate::facts::{Authorization, RequestFacts};
+use crate::jose::CompactJwsError;
+use crate::limits::SCHEME_SHOWN_BYTES_MAX;
+
+/// What a request has instead of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MissingToken {
+    /// Nothing that anybody would take for a credential.
+    Nothing,
+    /// `Authorization` says `Bearer`, and nothing behind it.
+    EmptyBearer,
+    /// `Authorization` holds what looks like a token, without `Bearer` in front of it.
+    BareToken,
+    /// `Authorization` holds a credential of another scheme, of this name.
+    OtherScheme(String),
+    /// `Authorization` holds something that has no scheme and is no token.
+    WithoutScheme,
+    /// `Authorization` holds a bearer token, and the backend reads none there.
+    UnreadBearer,
+    /// The request is a preflight, and nothing says which pages may call.
+    Preflight {
+        /// The page's origin, as far as it is shown.
+        origin: String,
+    },
+}
+
+impl MissingToken {
+    /// What a request has in which no token was found.
+    pub(crate) fn of(facts: &RequestFacts<'_>) -> Self {
+        // One that may be answered was answered before anybody was asked for a token.
+        if let Some(origin) = CorsPolicy::preflight_origin(facts) {
+            return Self::Preflight { origin };
+        }
+        match facts.authorization() {
+            Ok(Authorization::Bearer(_)) => Self::UnreadBearer,
+            Ok(Authorization::Other(value)) => Self::beside(value),
+            Ok(Authorization::Absent) | Err(_) => Self::Nothing,
+        }
+    }
+
+    /// What a value is that does not say `Bearer`. A first word is a scheme if something stands behind it, and if it looks like
+    /// a name: what does not may be a secret.
+    fn beside(value: &str) -> Self {
+        if value.starts_with("eyJ") && value.contains('.') {
+            return Self::BareToken;
+        }
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        match value.split_once([' ', '\t']) {
+            Some((scheme, _))
+                if scheme.len() <= SCHEME_SHOWN_BYTES_MAX
+                    && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+                    && scheme.bytes().all(is_of_name) =>
+            {
+                Self::OtherScheme(scheme.to_owned())
+            }
+            _ => Self::WithoutScheme,
+        }
+    }
+
+    /// What to do next, if it is anything else than the catalogue says.
+    pub(super) fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Self::EmptyBearer => {
+                "put the ID token behind `Bearer `: the variable that was to hold it is empty, or was never set"
+            }
+            Self::BareToken => "write `Bearer ` in front of it: `Authorization: Bearer <ID token>`",
+            Self::UnreadBearer => {
+                "send the token where the backend looks for it, or add `authorization` to its `token_sources`"
+            }
+            Self::Preflight { origin } => return Some(preflight_hint(origin)),
+            Self::Nothing | Self::OtherScheme(_) | Self::WithoutScheme => return None,
+        };
+        Some(Cow::Borrowed(hint))
+    }
+}
+
+/// What lets the page call. Its origin is written out if it looks like one, so that the hint can be copied.
+fn preflight_hint(origin: &str) -> Cow<'static, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_[]".contains(&byte);
+    let is_of_web = origin.starts_with("http://") || origin.starts_with("https://");
+    if origin == "null" {
+        return Cow::Borrowed(
+            "serve the page by http or https, and name its origin in `cors.origins`: `null` is the origin of local files and \
+             sandboxed frames, whoever made them, and is never allowed",
+        );
+    }
+    if is_of_web && origin.bytes().all(is_plain) {
+        return Cow::Owned(format!(
+            "let the page call: add `cors: {{ origins: ['{origin}'] }}` to the configuration"
+        ));
+    }
+    Cow::Borrowed("let the page call: add `cors: { origins: [ORIGIN] }` with its origin to the configuration")
+}
+
+impl fmt::Display for MissingToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Nothing => "the request carries no ID token",
+            Self::EmptyBearer => "`Authorization` says `Bearer` with nothing behind it",
+            Self::BareToken => {
+                "`Authorization` holds what looks like a token, without `Bearer ` in front of it"
+            }
+            Self::OtherScheme(scheme) => {
+                return write!(
+                    formatter,
+                    "`Authorization` has the scheme {scheme:?}, and an ID token stands behind `Bearer`"
+                );
+            }
+            Self::WithoutScheme => {
+                "`Authorization` holds neither `Bearer` nor anything that looks like an ID token"
+            }
+            Self::UnreadBearer => {
+                "there is a bearer token in `Authorization`, where this backend looks for none (`token_sources`)"
+            }
+            Self::Preflight { origin } => {
+                return write!(
+                    formatter,
+                    "this is a preflight for a page of {origin:?}: browsers send no token with it, and no `cors` says \
+                     which pages may call"
+                );
+            }
+        };
+        formatter.write_str(text)
+    }
+}
+
+/// Why what stands in a token's place is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MalformedToken {
+    /// It is no compact JWS.
+    Jws(CompactJwsError),
+    /// `Bearer` stands in front of it twice.
+    BearerTwice,
+    /// It is what JavaScript makes of a promise or another object that is used as a text.
+    JavaScriptObject,
+    /// It is what JavaScript or Python writes where there is no value.
+    NoValue(&'static str),
+    /// There are blanks in it.
+    Blank,
+    /// It holds bytes that are no visible ASCII.
+    NotVisible,
+}
+
+impl MalformedToken {
+    /// What a text with blanks is, behind `Bearer`.
+    pub(crate) fn with_blanks(text: &str) -> Self {
+        let text = text.trim();
+        let first = text.split([' ', '\t']).next().unwrap_or_default();
+        if first.eq_ignore_ascii_case("bearer") {
+            return Self::BearerTwice;
+        }
+        if first == "[object" { Self::JavaScriptObject } else { Self::Blank }
+    }
+
+    /// What a text is that is no compact JWS.
+    pub(crate) fn of(text: &str, error: CompactJwsError) -> Self {
+        let no_value = ["undefined", "null", "None"].into_iter().find(|word| *word == text);
+        no_value.map_or(Self::Jws(error), Self::NoValue)
+    }
+
+    /// What to do next, if it is anything else than the catalogue says.
+    pub(super) const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::BearerTwice => Some(
+                "write `Bearer ` once: the code that sets the header and the text it is given both begin with it",
+            ),
+            Self::JavaScriptObject => Some(
+                "write `await` before `getIdToken()`: it returns a promise, and the token is what that becomes",
+            ),
+            Self::NoValue(_) => Some(
+                "send the request when somebody is signed in: wait for `auth.authStateReady()`, then for `getIdToken()`",
+            ),
+            Self::Jws(_) | Self::Blank | Self::NotVisible => None,
+        }
+    }
+}
+
+impl fmt::Display for MalformedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Jws(error) => return error.fmt(formatter),
+            Self::NoValue(word) => {
+                return write!(formatter, "`{word}` stands in the token's place: the app had none");
+            }
+            Self::BearerTwice => "`Bearer` stands in front of the token twice",
+            Self::JavaScriptObject => {
+                "`[object …]` stands in the token's place: the app sent an object as a text; was `await` forgotten?"
+            }
+            Self::Blank => "there are blanks in the token",
+            Self::NotVisible => "the token holds bytes that are no visible ASCII",
+        };
+        formatter.write_str(text)
+    }
+}

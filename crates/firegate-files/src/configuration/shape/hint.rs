@@ -1,0 +1,137 @@
+//! What to write instead of what has the wrong shape. A hint is followed to the letter, so that what it says to write has to
+//! pass.
+
+use serde_json::Value as Json;
+
+use super::{has_type, words};
+use crate::diagnostic::YamlPath;
+use crate::suggestion::alternatives;
+use crate::yaml::{Scalar, ScalarKind, Value, with_missing_blank};
+
+/// What to write instead of a value of the wrong type. `items` is what the elements of a list may be, where one may stand.
+pub(super) fn of_value(
+    path: &YamlPath,
+    value: &Value,
+    branches: &[&Json],
+    items: Option<&[&Json]>,
+) -> Option<String> {
+    let takes = |name| branches.iter().any(|branch| has_type(branch, name));
+    let scalar = match value {
+        Value::Scalar(scalar) => Some(scalar),
+        Value::Sequence(_) | Value::Mapping(_) => None,
+    };
+    let of_place = scalar.and_then(|scalar| of_scalar_at(&path.to_string(), scalar));
+    if of_place.is_some() {
+        return of_place;
+    }
+    if let Some(scalar) = scalar {
+        if takes("boolean") {
+            return boolean(&scalar.text);
+        }
+        if let Some(items) = items {
+            return list(scalar, items);
+        }
+        if takes("string") {
+            return text(scalar, branches);
+        }
+    }
+    mapping(path, scalar, branches)
+}
+
+/// Where people write the obvious and mean something else.
+fn of_scalar_at(path: &str, scalar: &Scalar) -> Option<String> {
+    let text = &scalar.text;
+    match (path.rsplit('.').next()?, scalar.kind) {
+        ("listen", ScalarKind::Integer) if text.parse::<u16>().is_ok() => {
+            // Probes and metrics are nobody's affair outside.
+            let address = if path == "listen" { "0.0.0.0" } else { "127.0.0.1" };
+            Some(format!("write the address too: `{address}:{text}`"))
+        }
+        ("allow", ScalarKind::Boolean(_)) => Some(
+            "name who may call: `[allAuthenticatedUsers]` are the signed-in users of the Firebase project, `[allUsers]` is \
+             everyone"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// The words of YAML 1.1, and words in quotes.
+fn boolean(text: &str) -> Option<String> {
+    let word = match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "y" | "true" | "1" => "true",
+        "no" | "off" | "n" | "false" | "0" => "false",
+        _ => return None,
+    };
+    Some(format!("write `{word}`, without quotes"))
+}
+
+fn list(scalar: &Scalar, items: &[&Json]) -> Option<String> {
+    let takes_text = items.iter().any(|item| has_type(item, "string") && words(item).is_empty());
+    let takes_word = items.iter().any(|item| words(item).contains(&scalar.text.as_str()));
+    let fits = scalar.kind == ScalarKind::Text && (takes_text || takes_word);
+    let is_plain =
+        !scalar.text.contains([',', '[', ']', '{', '}', '#', '"', '\'']) && !scalar.text.contains(": ");
+    let text = if is_plain { scalar.text.clone() } else { Json::from(scalar.text.as_str()).to_string() };
+    fits.then(|| format!("write a list: `[{text}]`"))
+}
+
+/// A bare number where a quantity belongs lacks its unit; elsewhere it lacks its quotes.
+fn text(scalar: &Scalar, branches: &[&Json]) -> Option<String> {
+    let text = &scalar.text;
+    if scalar.kind == ScalarKind::Text {
+        return None;
+    }
+    let pattern = branches.iter().find_map(|branch| branch.get("pattern").and_then(Json::as_str));
+    let hint = match pattern {
+        None => format!("write it in quotes: `\"{text}\"`"),
+        Some(pattern) if pattern.ends_with("%$") => match text.parse::<u64>() {
+            Ok(share) if share <= 100 => format!("write it with its unit: `{text}%`"),
+            _ => "write it in percent: `10%` is one in ten".to_owned(),
+        },
+        Some(_) if scalar.kind == ScalarKind::Integer => format!("write it with its unit: `{text}s`"),
+        Some(_) => "write a whole number and its unit: `1500ms` is one second and a half".to_owned(),
+    };
+    Some(hint)
+}
+
+/// What has keys.
+fn mapping(path: &YamlPath, scalar: Option<&Scalar>, branches: &[&Json]) -> Option<String> {
+    let object = branches.iter().find(|branch| has_type(branch, "object"))?;
+    if let Some(mended) = scalar.and_then(|scalar| with_missing_blank(&scalar.text)) {
+        return Some(format!("a blank is missing behind the colon: `{mended}`"));
+    }
+    if path.is_root() {
+        return Some("every setting is a key with its value, for example `project: my-project`".to_owned());
+    }
+    if path.to_string() == "backends" {
+        let url = scalar.map_or("https://api-abc123-uc.a.run.app", |scalar| scalar.text.as_str());
+        return Some(format!("give the backend a name: `backends: {{ api: {url} }}`"));
+    }
+    let keys = object.get("properties").and_then(Json::as_object)?;
+    Some(format!("the keys are {}", alternatives(keys.keys().map(String::as_str))))
+}
+
+/// Where a key belongs that is unknown where it stands: the names of the mappings that take it.
+pub(super) fn of_misplaced_key(key: &str, holders: &[String]) -> Option<String> {
+    let holder = |name: &String| match name.as_str() {
+        "" => "to the top level".to_owned(),
+        "backends.NAME" => "to a backend".to_owned(),
+        name => format!("to `{name}`"),
+    };
+    match holders {
+        [one] if one == "backends.NAME" => {
+            Some(format!("it belongs to a backend: `backends: {{ NAME: {{ {key}: … }} }}`"))
+        }
+        [one] => Some(format!("it belongs {}", holder(one))),
+        // A key of this many is nothing that one would know it by.
+        [first @ .., last] if first.len() < HOLDERS_TOLD_MAX => {
+            let first = first.iter().map(holder).collect::<Vec<_>>().join(", ");
+            Some(format!("it belongs {first} or {}", holder(last)))
+        }
+        _ => None,
+    }
+}
+
+/// Of how many mappings that take a key it is told that they do.
+const HOLDERS_TOLD_MAX: usize = 4;
