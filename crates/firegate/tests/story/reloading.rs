@@ -11,6 +11,7 @@ use bytes::Bytes;
 use firegate_core::jose::{CompactJws, RsaSigner};
 use firegate_core::time::{Clock, ShiftedClock};
 use firegate_files::configuration;
+use firegate_proxy::limits::FILE_READ_TIMEOUT;
 use firegate_proxy::{FrontDoor, ReloadError};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Empty};
@@ -406,13 +407,51 @@ async fn a_configuration_that_is_refused_late_changes_nothing_about_how_users_ar
     site.close([door]).await;
 }
 
+/// A disk that is away: nothing else comes of it than that it is told.
+#[tokio::test]
+async fn a_reload_that_hangs_is_told_and_holds_no_other_and_what_comes_of_it_late_counts_for_nothing() {
+    let world = World::open().await;
+    let mut door = world.door().await;
+    let version = async |door: &FrontDoor| {
+        let answer = world.send(door).await;
+        world.version_of(answer.status.as_u16(), &answer.headers, &answer.body)
+    };
+    let (answers, away) = std::sync::mpsc::channel::<()>();
+    let (read, was_read) = oneshot::channel();
+    let late = world.configuration(Version::A);
+    tokio::time::pause();
+    let hanging = door.reload(move || {
+        // It ends when the other end is dropped.
+        let _ = away.recv();
+        let configuration = configuration::parse("firegate.yaml", &late).map_err(ReloadError::Check);
+        read.send(()).expect("the test waits");
+        configuration
+    });
+    tokio::select! {
+        biased;
+        reloaded = hanging => panic!("{reloaded:?}"),
+        () = tokio::time::advance(2 * FILE_READ_TIMEOUT) => {}
+    }
+    tokio::time::resume();
+    assert_eq!((metric(&door, IS_FAILED).await, metric(&door, FAILURES).await), (1.0, 1.0));
+    reload(&mut door, &world.configuration(Version::B)).await.expect("it is put in force");
+    assert_eq!((metric(&door, IS_FAILED).await, metric(&door, SUCCESSES).await), (0.0, 1.0));
+    drop(answers);
+    was_read.await.expect("it goes on");
+    assert_eq!(version(&door).await, Version::B);
+    assert_eq!(metric(&door, SUCCESSES).await, 1.0);
+    close(door).await;
+}
+
 /// The binary, with its configuration in a file.
 #[cfg(unix)]
 mod binary {
     use std::path::Path;
 
     use super::*;
+    use crate::stack::authority::Authority;
     use crate::stack::binary::Served;
+    use crate::stopping::{put_pipe_at, read_by_somebody};
 
     fn configuration(service: &str) -> String {
         format!(
@@ -459,6 +498,44 @@ mod binary {
         assert!(services[0].ends_with(&host(&process).await));
         process.signal("HUP");
         process.next_line("another configuration is in force").await;
+        process.signal("TERM");
+        assert!(process.end().success());
+    }
+
+    /// A pipe that nobody writes to stands for a disk that does not answer.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_of_certificates_that_hangs_holds_no_reload() {
+        let authority = Authority::new();
+        authority.issue("one", &["one.example"]);
+        let file = authority.file("firegate.yaml");
+        let text = format!("{}{}", configuration("http://127.0.0.1:9"), authority.setting(&["one"]));
+        std::fs::write(&file, &text).expect("it is written");
+        let folder = Path::new(&file).parent().expect("a folder");
+        let mut process = Served::start_in(folder, &["-c", &file, "--listen", "127.0.0.1:0"]);
+        put_pipe_at(&authority.file("one.pem"));
+        process.signal("HUP");
+        let _never_written = read_by_somebody(authority.file("one.pem")).await;
+        process.next_line("another configuration is in force").await;
+        process.signal("HUP");
+        process.next_line("another configuration is in force").await;
+        write(Path::new(&file), &format!("{text}access_log: refused\n"));
+        process.next_line("another configuration is in force").await;
+        process.signal("TERM");
+        assert!(process.end().success());
+    }
+
+    /// It may have been read by somebody who had it written for once.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_configuration_in_a_pipe_is_read_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("firegate.yaml");
+        std::fs::write(&pipe, "").expect("it is written");
+        put_pipe_at(pipe.to_str().expect("text"));
+        let (writer, text) = (pipe.clone(), configuration("http://127.0.0.1:9"));
+        let written = std::thread::spawn(move || std::fs::write(writer, text));
+        let arguments = ["-c", pipe.to_str().expect("text"), "--listen", "127.0.0.1:0"];
+        let process = Served::start_in(folder.path(), &arguments);
+        written.join().expect("no panic").expect("it is written");
         process.signal("TERM");
         assert!(process.end().success());
     }
