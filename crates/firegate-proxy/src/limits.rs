@@ -156,9 +156,6 @@ pub const PLAIN_HTTP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How large a file of certificates or a key may be, in bytes.
 pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How often the files of certificates are looked at for a change.
-pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
-
 /// How long idle connections stay open once a stop was asked for. A request that was on its way when the client was not
 /// told yet is still answered.
 pub const IDLE_CONNECTION_GRACE: Duration = Duration::from_secs(1);
@@ -358,11 +355,19 @@ pub const LIMITS_STORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 // The configuration in force.
 
-/// How often the configuration's files are looked at. A change is read when two looks have found the same.
+/// How often the files of the configuration and of certificates are looked at. A change is read when two looks have found the
+/// same.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much of a watched file is compared, in bytes.
 pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How long files that are read while the process runs are waited for before that is told. From then on whatever is another
+/// reason to read them begins anew.
+pub const FILE_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many threads may wait for files: for the configuration's, for those of certificates, and for the watch of each.
+pub const FILE_READS_MAX: usize = 16;
 
 /// How long a task of the control runtime rests after a panic before it is run again.
 pub const TASK_RESTART_PAUSE: Duration = Duration::from_secs(1);

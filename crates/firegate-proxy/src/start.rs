@@ -29,6 +29,7 @@ use crate::limits_store::LimitsStoreError;
 use crate::listen::{CertificateError, Entrance, EntranceOptions, InheritedSockets, Listener};
 use crate::metrics::{Decisions, Exposition, Figures, ProcessFigures, Source};
 use crate::private_listener::Private;
+use crate::reload::FileReads;
 use crate::telemetry::LogQueue;
 use crate::upstream::{BackendError, SystemResolver, Upstreams};
 use crate::{health, worker};
@@ -155,6 +156,8 @@ pub struct FrontDoor {
     pub(crate) shared: Arc<Shared>,
     acceptor: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
+    /// By which configurations are read while it runs.
+    pub(crate) reads: FileReads,
 }
 
 impl FrontDoor {
@@ -221,7 +224,8 @@ impl FrontDoor {
                 return Err(StartError::Thread(error));
             }
         };
-        Ok(Self { addresses, health_address, admin_address, control, shared, acceptor, workers })
+        let reads = FileReads::default();
+        Ok(Self { addresses, health_address, admin_address, control, shared, acceptor, workers, reads })
     }
 
     /// The first address that it listens on.
@@ -260,17 +264,14 @@ impl FrontDoor {
         self.shared.generation().control.ready().await;
     }
 
-    /// Looks at the files of certificates now, instead of in a few seconds. Needs a runtime; files are read by a thread that may
-    /// wait for them.
-    pub async fn reload_certificates(&self) {
+    /// Looks at the files of certificates now, instead of in a moment. Needs a runtime; files are read by a thread that may wait
+    /// for them.
+    pub fn reload_certificates(&self) -> impl Future<Output = ()> + use<> {
         let shared = Arc::clone(&self.shared);
-        let look = move || {
+        async move {
             if let Some(tls) = shared.entrance.tls() {
-                tls.certificates().reload();
+                tls.certificates().reload().await;
             }
-        };
-        if let Err(error) = tokio::task::spawn_blocking(look).await {
-            tracing::error!(%error, "the files of certificates could not be looked at");
         }
     }
 

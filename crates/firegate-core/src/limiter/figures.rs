@@ -73,7 +73,7 @@ impl RuleFigures {
     }
 }
 
-/// The figures of every label that there has been. They never go back.
+/// The figures of the labels. They never go back; those of rules that are gone stay while there is room.
 #[derive(Debug, Default)]
 pub(super) struct Labels(Mutex<BTreeMap<RuleLabel, Arc<RuleFigures>>>);
 
@@ -107,6 +107,10 @@ impl Labels {
     /// Gives rules the figures of their labels. What comes after many labels shares one without a name.
     pub(super) fn give(&self, rules: &[Arc<RateLimit>]) {
         let mut labels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if labels.len() + rules.len() > LIMITER_LABELS_MAX {
+            // Nobody has the rules of the others any more.
+            labels.retain(|_, figures| Arc::strong_count(figures) > 1);
+        }
         for rule in rules {
             let label = if labels.len() < LIMITER_LABELS_MAX || labels.contains_key(rule.label()) {
                 rule.label().clone()

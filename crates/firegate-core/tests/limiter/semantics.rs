@@ -8,6 +8,7 @@ use firegate_core::limiter::{
     CountOutcome, Counters, Counting, KeyPart, KeyType, Limits, NoCounters, RateLimit,
 };
 use firegate_core::limiter::{OnStoreFailure, RateLimitDescription, RuleLabel};
+use firegate_core::limits::LIMITER_LABELS_MAX;
 
 use crate::world::{ban, count, counters, label, rule, rule_on_failure, sliding, threshold, throttle};
 
@@ -162,6 +163,28 @@ fn what_was_counted_survives_a_reload_unless_the_rule_has_changed() {
     check(&describe(limits, b"IP", false, local, &elsewhere), Conform);
     check(&describe(throttle(1, 10), b"IP", false, local, &label()), Conform);
     check(&describe(ban(throttle(2, 10), None, 60), b"IP", false, local, &label()), Conform);
+}
+
+/// Whoever reloads often has ever new rules, and one day they would have no names any more.
+#[test]
+fn rules_that_are_gone_make_room_in_the_metrics() {
+    let (_, counters) = counters();
+    let mut in_force: Vec<Arc<RateLimit>> = Vec::new();
+    let (limits, on_store_failure) = (throttle(1, 10), OnStoreFailure::Local);
+    for release in 0..=LIMITER_LABELS_MAX {
+        let label = RuleLabel { policy: format!("release-{release}"), ..label() };
+        let description =
+            RateLimitDescription { label: &label, limits, rule: b"IP", preview: false, on_store_failure };
+        let next = vec![Arc::new(RateLimit::new(&description))];
+        counters.go_by(&next);
+        in_force = next;
+    }
+    let rules = counters.figures().rules;
+    let policies = rules.iter().map(|rule| rule.label.policy.as_str()).collect::<Vec<_>>();
+    assert!(
+        policies.contains(&in_force[0].label().policy.as_str()) && !policies.contains(&""),
+        "{policies:?}"
+    );
 }
 
 #[test]

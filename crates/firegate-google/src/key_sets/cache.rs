@@ -68,6 +68,10 @@ impl Pacing {
     }
 }
 
+/// What is logged of a fetch that failed.
+const FETCH_FAILED: &str = "the key set could not be fetched; retrying, and users get 503 while there is none that is usable; hint: \
+    let this process reach the URL";
+
 const BOUNDS: ExchangeBounds =
     ExchangeBounds { timeout: KEY_FETCH_TIMEOUT, body_bytes_max: KEY_SET_BODY_BYTES_MAX };
 
@@ -331,7 +335,7 @@ impl KeySetCache {
         let before = self.snapshot.load();
         let usable = before.usable(self.clock.now()).is_some();
         if before.last_error.as_ref() != Some(&fault) {
-            tracing::warn!(keys = self.source.name, url = %self.source.url, %fault, usable, "the key set could not be fetched; retrying");
+            tracing::warn!(keys = self.source.name, url = %self.source.url, %fault, usable, "{FETCH_FAILED}");
         }
         let failed = KeySnapshot {
             last_attempt: Some(began),

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::drain::Drain;
 use super::framing::{FramedStream, Signals};
-use super::lent::{Lent, lend};
+use super::lent::{Lent, Loan, lend};
 use super::preface::Rewound;
 use super::resettable::Resettable;
 use super::serve::finish;
@@ -55,6 +55,7 @@ where
     loop {
         let signals = Arc::new(Signals::default());
         let (lent, loan) = lend(stream);
+        let claim = Claim { loan, signals: &signals };
         let framed = FramedStream::new(Rewound::new(bytes, lent), Arc::clone(&signals));
         let connection = Builder::new()
             // hyper sees whole heads alone, and waits for the next one as long as the connection is not cut.
@@ -67,17 +68,33 @@ where
             Stop::Over(served) => Some(Some(served)),
             Stop::Cut => Some(None),
         };
-        let returned = loan.returned();
+        if end.as_ref().is_some_and(|served| is_broken_off(served.as_ref())) {
+            // Given up as it is.
+            return end?;
+        }
+        let returned = claim.loan.returned();
         if let Some(served) = end {
-            if signals.ends_with_answer() && is_broken_off(served.as_ref()) {
-                returned.iter().for_each(Resettable::reset_when_dropped);
-            }
             return served;
         }
         stream = returned?;
         match rest(&mut stream, watch, drain).await {
             Some(waking) => bytes = waking,
             None => return finish(pin!(stream.shutdown()), watch).await.map(|_| Ok(())),
+        }
+    }
+}
+
+/// The claim to the stream that hyper has. Where it is given up, as with every connection that is still open when the process ends,
+/// an answer that was on its way is broken off.
+struct Claim<'a, S: Resettable> {
+    loan: Loan<S>,
+    signals: &'a Signals,
+}
+
+impl<S: Resettable> Drop for Claim<'_, S> {
+    fn drop(&mut self) {
+        if self.signals.ends_with_answer() {
+            self.loan.returned().iter().for_each(Resettable::reset_when_dropped);
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn lend<S>(stream: S) -> (Lent<S>, Loan<S>) {
 
 impl<S> Loan<S> {
     /// The stream, if it was given back.
-    pub(super) fn returned(self) -> Option<S> {
+    pub(super) fn returned(&self) -> Option<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -37,8 +37,8 @@ pub(super) struct Identities {
 }
 
 /// Elsewhere than on Google's machines there is no metadata server, and only the first request would say so.
-const METADATA_ADVICE: &str = "no credential file was found, so that tokens are asked of the metadata server, which Google's own \
-    machines have alone\nhint: on one of those, say so: `credential: metadata`; elsewhere impersonate a service account:\n  gcloud auth \
+const METADATA_ADVICE: &str = "no credential file was found, and the metadata server, which is asked for tokens then, gives none; \
+    Google's own machines alone have one\nhint: elsewhere impersonate a service account:\n  gcloud auth \
     application-default login --impersonate-service-account=SERVICE_ACCOUNT\n  gcloud iam service-accounts add-iam-policy-binding \
     SERVICE_ACCOUNT --member=user:YOU --role=roles/iam.serviceAccountTokenCreator";
 
@@ -72,7 +72,7 @@ pub(super) enum IdentityFault {
 }
 
 impl Identities {
-    /// Reads the credentials that the configuration's backends need; files are read now, nothing is called. An identity that
+    /// Reads the credentials that the configuration's backends need; files are read now, nothing is waited for. An identity that
     /// `former` has too keeps its tokens.
     pub(super) fn new(
         control: &ControlRuntime,
@@ -89,14 +89,18 @@ impl Identities {
             };
             by_backend.insert(name.to_string(), identity);
         }
-        let is_new = former.is_none() && search.endpoints.metadata.is_none();
-        if search.discovered.get() == Some(&CredentialSource::Metadata)
-            && is_new
-            && !options.process.on_cloud_run
-        {
-            tracing::warn!("{METADATA_ADVICE}");
-        }
+        // As far as the backends needed it: below it is looked for anyway.
+        let is_metadata_found = search.discovered.get() == Some(&CredentialSource::Metadata);
         let (own, federated) = (search.own(), search.federated());
+        let process = options.process;
+        if former.is_none() && is_metadata_found && !process.on_cloud_run && !process.is_local {
+            let credential = Arc::clone(&own.1);
+            control.spawn(async move {
+                if let Err(error) = credential.access_token().await {
+                    tracing::warn!(%error, "{METADATA_ADVICE}");
+                }
+            });
+        }
         let mints = control.mints.clone();
         Ok(Self { by_backend, own, caches: search.caches, endpoints: search.endpoints, federated, mints })
     }

@@ -4,8 +4,8 @@
 mod files;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use firegate_core::time::{SharedClock, UnixTime};
@@ -16,13 +16,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::files::CertificateError;
 use self::files::{Contents, Fingerprint, Pair};
-use crate::limits::CERTIFICATE_CHECK_INTERVAL;
+use crate::reload::{FileReads, FileWatch, HANGS};
 
 /// The certificates in use, and the files that they come from.
 #[derive(Debug)]
 pub(crate) struct Certificates {
     chosen: ArcSwap<Choice>,
-    files: Mutex<Files>,
+    names: Vec<Certificate>,
+    seen: Mutex<Seen>,
+    /// How often it was begun to read them again.
+    readings: AtomicU64,
+    reads: FileReads,
     /// Whether the files, as they are now, are what is used.
     are_current: AtomicBool,
     clock: SharedClock,
@@ -45,11 +49,12 @@ struct Choice {
     by_name: HashMap<String, Vec<usize>>,
 }
 
+/// What was in the files when they were last read, whether or not it could be used.
 #[derive(Debug)]
-struct Files {
-    names: Vec<Certificate>,
-    /// What was in them when they were last read, whether or not it could be used.
-    seen: Fingerprint,
+struct Seen {
+    contents: Fingerprint,
+    /// Which reading that was.
+    number: u64,
 }
 
 impl Certificates {
@@ -59,12 +64,15 @@ impl Certificates {
     /// If one of the files cannot be used.
     pub(crate) fn read(names: &[Certificate], clock: SharedClock) -> Result<Self, CertificateError> {
         let contents = Contents::read(names);
-        let seen = contents.fingerprint();
+        let read = contents.fingerprint();
         let choice = Choice::new(contents.pairs()?)?;
         choice.warn_of_expired(clock.now());
         Ok(Self {
             chosen: ArcSwap::from_pointee(choice),
-            files: Mutex::new(Files { names: names.to_vec(), seen }),
+            names: names.to_vec(),
+            seen: Mutex::new(Seen { contents: read, number: 0 }),
+            readings: AtomicU64::new(0),
+            reads: FileReads::default(),
             are_current: AtomicBool::new(true),
             clock,
         })
@@ -96,40 +104,75 @@ impl Certificates {
         faults
     }
 
-    /// Reads the files again, and uses what is in them if it changed. What is said about them is logged.
-    pub(crate) fn reload(&self) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let Files { names, seen } = &mut *files;
-        let contents = Contents::read(names);
-        let found = contents.fingerprint();
-        // What cannot be used is told once, and not with every look.
-        if found == *seen {
+    /// Reads the files again, and uses what is in them if it changed. What is said about them is logged. Files that hang are waited
+    /// for until this is dropped; who reads them meanwhile does not wait.
+    pub(crate) async fn reload(&self) {
+        let number = self.readings.fetch_add(1, Ordering::Relaxed) + 1;
+        let names = self.names.clone();
+        let read = move || {
+            let contents = Contents::read(&names);
+            (contents.fingerprint(), contents.pairs().and_then(Choice::new))
+        };
+        let tell_that_it_hangs = || {
+            if self.seen().number < number {
+                self.are_current.store(false, Ordering::Relaxed);
+                tracing::error!(
+                    "the certificates are not read again yet; the former ones stay in use: {HANGS}"
+                );
+            }
+        };
+        let read = self.reads.read(read, tell_that_it_hangs).await;
+        let mut seen = self.seen();
+        // Whoever began later has seen what is newer.
+        if number < seen.number {
             return;
         }
-        *seen = found;
-        match contents.pairs().and_then(Choice::new) {
+        let (found, choice) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                self.are_current.store(false, Ordering::Relaxed);
+                tracing::error!(%error, "the certificates are not read again; the former ones stay in use");
+                return;
+            }
+        };
+        seen.number = number;
+        self.are_current.store(choice.is_ok(), Ordering::Relaxed);
+        // What cannot be used is told once, and not with every look.
+        if std::mem::replace(&mut seen.contents, found) == seen.contents {
+            return;
+        }
+        match choice {
             Ok(choice) => {
                 choice.warn_of_expired(self.clock.now());
                 self.chosen.store(Arc::new(choice));
-                self.are_current.store(true, Ordering::Relaxed);
                 tracing::info!("the certificates were read again, and new connections get the new ones");
             }
             Err(error) => {
-                self.are_current.store(false, Ordering::Relaxed);
                 tracing::error!(%error, "the certificates changed and cannot be used; the former ones stay in use");
             }
         }
     }
 
-    /// Looks at the files now and then until the stop.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches the files until the stop.
     pub(crate) async fn watch(self: Arc<Self>, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(CERTIFICATE_CHECK_INTERVAL)).await.is_some() {
-            let certificates = Arc::clone(&self);
-            // Files may be on another machine. If the runtime stops meanwhile, so does the watch.
-            if tokio::task::spawn_blocking(move || certificates.reload()).await.is_err() {
-                return;
+        let files = self.names.iter().flat_map(|name| [name.cert.clone(), name.key.clone()]).collect();
+        let watching = async {
+            let mut watch = FileWatch::default();
+            watch.watch(files).await;
+            // What has changed before they were watched is seen, too.
+            loop {
+                tokio::select! {
+                    () = self.reload() => watch.changed().await,
+                    // What hangs may be another file by now.
+                    () = watch.changed() => {}
+                }
             }
-        }
+        };
+        let _: Option<()> = stop.run_until_cancelled(watching).await;
     }
 
     pub(crate) fn figures(&self) -> CertificateFigures {

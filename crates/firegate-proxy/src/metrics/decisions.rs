@@ -1,7 +1,7 @@
 //! What is counted on a request's way: relaxed additions to numbers whose places were made at the start. Nothing is hashed,
 //! locked or allocated for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,12 +58,14 @@ impl Route {
     }
 }
 
-/// The counters of requests. A new configuration adds to those of the former one, so that they never go back; a backend that
-/// is gone keeps its own.
+/// The counters of requests. A new configuration adds to those of the former one, so that they never go back; those of a backend
+/// that is gone are told until the configuration after that, so that what was last counted is read.
 #[derive(Debug)]
 pub(crate) struct Decisions {
     /// The names, sorted, and their counters. Before them are those of requests without a backend, by no name.
     backends: Vec<(String, Arc<Counts>)>,
+    /// The names of those that are gone.
+    gone: BTreeSet<String>,
     /// The counters of the backends' policies, by the places of the backends.
     policies: Vec<Option<Arc<PolicyCounts>>>,
     routes: RouteCounters,
@@ -154,7 +156,13 @@ impl Decisions {
         let policies = PolicyCounts::of(backends, &before.unwrap_or_default());
         let names = backends.iter().map(|backend| backend.name.clone()).chain([String::new()]);
         let mut counts = names.map(|name| (name, Arc::default())).collect::<BTreeMap<_, _>>();
-        counts.extend(former.into_iter().flat_map(|former| former.backends.iter().cloned()));
+        let mut gone = BTreeSet::new();
+        for (name, count) in former.into_iter().flat_map(|former| &former.backends) {
+            if counts.contains_key(name) || !former.is_some_and(|former| former.gone.contains(name)) {
+                let is_new = counts.insert(name.clone(), Arc::clone(count)).is_none();
+                gone.extend(is_new.then(|| name.clone()));
+            }
+        }
         let allowed_on_failure = former.map(|former| Arc::clone(&former.allowed_on_failure));
         let routes = {
             let in_force = backends.iter().map(|backend| (backend.name.as_str(), Some(&**backend)));
@@ -168,6 +176,7 @@ impl Decisions {
         };
         Self {
             routes,
+            gone,
             policies: counts.keys().map(|name| policies.get(name.as_str()).cloned()).collect(),
             backends: counts.into_iter().collect(),
             allowed_on_failure: allowed_on_failure.unwrap_or_default(),
@@ -359,6 +368,36 @@ mod tests {
         let permits = permits.map(|count| (count.backend, count.count)).collect::<Vec<_>>();
         assert_eq!(permits, [("", 1), ("api", 1), ("video", 3)]);
         assert_eq!(next.allowed_on_failure(), 1);
+    }
+
+    #[test]
+    fn a_backend_that_is_gone_is_told_of_until_the_next_reload_and_counts_on_if_it_is_back() {
+        let (both, only_video) = (snapshot(), only_video());
+        let first = Decisions::new(&both, None);
+        first.count(Ending::Permit, route(&first, &both, "api"));
+        let permits = |decisions: &Decisions| {
+            let permits =
+                decisions.written().filter(|count| count.outcome == "permit" && count.backend == "api");
+            permits.map(|count| count.count).collect::<Vec<_>>()
+        };
+        let second = Decisions::new(&only_video, Some(&first));
+        assert_eq!(permits(&second), [1]);
+        assert_eq!(permits(&Decisions::new(&both, Some(&second))), [1]);
+        let third = Decisions::new(&only_video, Some(&second));
+        assert!(permits(&third).is_empty());
+        assert_eq!(permits(&Decisions::new(&both, Some(&third))), [0]);
+    }
+
+    /// Whoever makes a name for each release reloads often.
+    #[test]
+    fn reloads_with_ever_new_names_do_not_add_up() {
+        let mut decisions = Decisions::new(&only_video(), None);
+        for number in 0..100 {
+            let name = format!("backends: {{ release-{number}: 'https://video.example' }}\n");
+            decisions = Decisions::new(&compile(&name), Some(&decisions));
+        }
+        let names = decisions.traffic().into_iter().map(|(name, _)| name.to_owned());
+        assert_eq!(names.collect::<Vec<_>>(), ["", "release-98", "release-99"]);
     }
 
     #[test]

@@ -50,7 +50,7 @@ descriptions! {
     PANICS Counter "firegate_panics_total" []
         "Panics: faults of Firegate's own. Each ended one request, one connection, or one task, which is run again where others need it."
     RELOAD_FAILED Gauge "firegate_configuration_reload_failed" []
-        "1 while the configuration that was read last is not in force because it cannot be used."
+        "1 while the configuration that was read last is not in force because it cannot be used, or its files do not answer."
     RELOADS Counter "firegate_configuration_reloads_total" ["result"]
         "Times the configuration was read again."
     CONFIGURATION_SINCE Gauge "firegate_configuration_in_force_timestamp_seconds" []
@@ -66,7 +66,7 @@ descriptions! {
     TLS_HANDSHAKES Counter "firegate_tls_handshakes_total" ["result"]
         "Handshakes of clients, where Firegate speaks TLS."
     CERTIFICATES_CURRENT Gauge "firegate_tls_certificates_current" []
-        "1 while the certificates in use are those in the files; 0 after the files changed to what cannot be used."
+        "1 while the certificates in use are those in the files; 0 after the files changed to what cannot be used, and while they do not answer."
     CERTIFICATE_EXPIRY Gauge "firegate_tls_certificate_expiry_timestamp_seconds" ["file"]
         "When the certificate that is in use expires."
     DECISIONS Counter "firegate_decisions_total" ["outcome", "code", "backend"]

@@ -1,7 +1,7 @@
 //! Requests by the route of the configuration that they took. There may be many thousand routes, and what is counted of each
 //! costs memory here and series wherever the metrics are kept: beyond a bound, those of a backend share one row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,8 +19,8 @@ const OTHER: &str = "other";
 /// How many ways there are for a request to end whose backend is not only observed.
 const ENFORCED_ENDINGS: usize = ENDINGS_WITHOUT_CODE + Code::ALL.len();
 
-/// The counters of routes. Another configuration counts on in the rows of the former one; a route that is gone keeps its row if
-/// anything was counted there.
+/// The counters of routes. Another configuration counts on in the rows of the former one; a route that is gone keeps its row until
+/// the configuration after that if anything was counted there.
 #[derive(Debug, Default)]
 pub(super) struct RouteCounters {
     rows: Vec<Row>,
@@ -92,7 +92,7 @@ impl RouteCounters {
         backends: &BTreeMap<&str, (usize, Option<&Backend>)>,
         former: Option<&Self>,
     ) -> Self {
-        let mut table = Table::new(former.map(|former| former.rows.as_slice()).unwrap_or_default());
+        let mut table = former.map(Table::after).unwrap_or_default();
         let (mut own, mut has_others) = (Vec::new(), false);
         for route in routes.named() {
             // Without this a thousand services behind one mask would be looked for by each of many thousand rules.
@@ -118,6 +118,12 @@ impl RouteCounters {
             .filter_map(|(name, (place, backend))| Some((*place, table.row(OTHER, name, *backend)?)))
             .collect();
         Self { rows: table.rows, own, others }
+    }
+
+    /// The rows of routes that there are.
+    fn in_force(&self) -> impl Iterator<Item = &Row> {
+        let places = self.own.iter().map(|(_, _, row)| *row).chain(self.others.values().copied());
+        places.collect::<BTreeSet<_>>().into_iter().filter_map(|place| self.rows.get(place))
     }
 
     /// The row of a route to the backend at this place.
@@ -149,6 +155,7 @@ impl RouteCounters {
 }
 
 /// The rows, while they are put together.
+#[derive(Default)]
 struct Table<'a> {
     former: BTreeMap<(&'a str, &'a str), &'a Row>,
     rows: Vec<Row>,
@@ -159,13 +166,12 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Begins with those of the former rows where anything was counted, so that nothing goes back. The others make room, unless
-    /// their routes are still there.
-    fn new(former: &'a [Row]) -> Self {
-        let by_names = former.iter().map(|row| ((row.route.as_str(), row.backend.as_str()), row));
-        let mut table =
-            Self { former: by_names.collect(), rows: Vec::new(), places: BTreeMap::new(), own: 0 };
-        for row in former.iter().filter(|row| row.counts().next().is_some()) {
+    /// Begins with those of the former rows where anything was counted, so that nothing goes back, and whose routes were still there.
+    /// The others make room, unless their routes are.
+    fn after(former: &'a RouteCounters) -> Self {
+        let by_names = former.rows.iter().map(|row| ((row.route.as_str(), row.backend.as_str()), row));
+        let mut table = Self { former: by_names.collect(), ..Self::default() };
+        for row in former.in_force().filter(|row| row.counts().next().is_some()) {
             table.row(&row.route, &row.backend, None);
         }
         table

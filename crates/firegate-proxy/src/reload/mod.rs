@@ -1,6 +1,7 @@
 //! Putting another configuration in force while the door is open. One that cannot be used changes nothing: what is in force
 //! stays, and that it was refused is logged and counted.
 
+mod reads;
 mod watch;
 
 use std::io;
@@ -16,6 +17,8 @@ use crate::generation::Generation;
 use crate::metrics::ConfigurationFigures;
 use crate::start::{FrontDoor, StartError};
 
+pub use reads::FileReadError;
+pub(crate) use reads::{FileReads, HANGS};
 pub use watch::FileWatch;
 
 /// Why a configuration is not put in force.
@@ -45,9 +48,9 @@ pub enum ReloadError {
         /// The key.
         key: &'static str,
     },
-    /// Reading it panicked.
-    #[error("the configuration could not be read: {0}")]
-    Panic(#[source] tokio::task::JoinError),
+    /// Its files cannot be read at all.
+    #[error(transparent)]
+    Files(#[from] FileReadError),
     /// A key or a credential that it names cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -97,7 +100,8 @@ impl Reloads {
 
 impl FrontDoor {
     /// Puts what `read` reads in force for the requests that come from now on; those under way end as they began. Keys that are
-    /// new are fetched before, for as long as a request would wait for them.
+    /// new are fetched before, for as long as a request would wait for them. Files that hang are waited for until this is dropped,
+    /// and count as a failure before.
     ///
     /// # Errors
     /// If it cannot be put in force. Then nothing has changed.
@@ -130,7 +134,11 @@ impl FrontDoor {
             }
         };
         // A disk may take its time, and whoever waits here has signals to heed.
-        let generation = tokio::task::spawn_blocking(make).await.map_err(ReloadError::Panic)??;
+        let tell_that_it_hangs = || {
+            self.shared.reloads.count(true, self.shared.now());
+            tracing::error!("the configuration is not reloaded yet; the one in force stays: {HANGS}");
+        };
+        let generation = self.reads.read(make, tell_that_it_hangs).await??;
         generation.control.new_keys_arrive(&former.control).await;
         self.shared.replace(generation);
         Ok(())

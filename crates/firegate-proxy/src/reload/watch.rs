@@ -8,12 +8,16 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::limits::{WATCH_INTERVAL, WATCHED_FILE_BYTES_MAX};
+use super::reads::{FileReads, HANGS};
+use crate::limits::{FILE_READ_TIMEOUT, WATCH_INTERVAL, WATCHED_FILE_BYTES_MAX};
 
-/// The files that a configuration is made of.
+/// Files that are watched.
 #[derive(Clone, Debug, Default)]
 pub struct FileWatch {
     files: Vec<Watched>,
+    reads: FileReads,
+    /// They did not answer when they were looked at last.
+    is_hanging: bool,
     /// A file looked other than before, and may still be being written.
     is_moving: bool,
 }
@@ -99,19 +103,32 @@ impl FileWatch {
         is_other
     }
 
-    /// A disk may take its time, and whoever waits here has signals to heed. `None`, and nothing is changed, if it panics.
+    /// A disk may take its time, and whoever waits here has signals to heed. `None`, and nothing is changed, if it hangs or panics.
     async fn off_the_runtime<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Self) -> T + Send + 'static,
     ) -> Option<T> {
         let mut watch = self.clone();
-        let worked = tokio::task::spawn_blocking(move || {
-            let result = work(&mut watch);
-            (watch, result)
-        });
-        let (watch, result) = worked.await.ok()?;
-        *self = watch;
-        Some(result)
+        let reads = self.reads.clone();
+        let worked = reads.read(
+            move || {
+                let result = work(&mut watch);
+                (watch, result)
+            },
+            || {},
+        );
+        match tokio::time::timeout(FILE_READ_TIMEOUT, worked).await {
+            Ok(Ok((watch, result))) => {
+                *self = Self { is_hanging: false, ..watch };
+                Some(result)
+            }
+            Ok(Err(_)) | Err(_) => {
+                if !std::mem::replace(&mut self.is_hanging, true) {
+                    tracing::error!("changes of files are not noticed: {HANGS}");
+                }
+                None
+            }
+        }
     }
 }
 
@@ -143,6 +160,10 @@ fn identity(_: &fs::Metadata) -> (u64, u64) {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
+    // Who looks at a pipe waits for somebody who writes to it, and takes it away from whoever it is for.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(WATCHED_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(digest(&SHA256, &bytes).as_ref().to_vec())
@@ -161,7 +182,7 @@ mod tests {
 
     fn watch(paths: &[&Path]) -> FileWatch {
         let files = paths.iter().map(|path| Watched::new(path.to_path_buf())).collect();
-        FileWatch { files, is_moving: false }
+        FileWatch { files, ..FileWatch::default() }
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Endpoint {
             tracing::warn!(
                 backend,
                 url,
-                "an endpoint failed several times in a row and is left alone for a while"
+                "an endpoint failed several times in a row and is left alone for a while, unless the backend has too few others"
             );
         }
     }

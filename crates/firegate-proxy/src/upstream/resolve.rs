@@ -115,6 +115,17 @@ impl Addresses {
         }
     }
 
+    /// Logs what went wrong, or that it no longer does: once, and not with every attempt.
+    fn tell(&self, host: &str, error: Option<&String>) {
+        let found = self.found.borrow();
+        let before = found.attempt.as_ref().and_then(|(_, result)| result.as_ref().err());
+        match error {
+            _ if error == before => {}
+            Some(error) => tracing::warn!(host, error, "{UNRESOLVED}"),
+            None => tracing::info!(host, "a service's host name is resolved again"),
+        }
+    }
+
     /// Looks for the addresses of a name again.
     pub(super) async fn refresh(&self, resolver: &dyn Resolve) {
         let Host::Name(name) = &self.host else { return };
@@ -124,9 +135,7 @@ impl Addresses {
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("the resolver did not answer in time".to_owned()),
         };
-        if let Err(error) = &outcome {
-            tracing::warn!(host = name, error, "a service's host name could not be resolved");
-        }
+        self.tell(name, outcome.as_ref().err());
         let attempted_at = Instant::now();
         self.found.send_modify(|found| {
             let result = outcome.map(|mut addresses| {
@@ -143,6 +152,10 @@ impl Addresses {
         });
     }
 }
+
+/// What is logged of a name that has no addresses at the moment.
+const UNRESOLVED: &str = "a service's host name could not be resolved; retrying, with the addresses that were found before, if any; hint: \
+    look at the name in the backend's `url`, and at this machine's resolver";
 
 /// The addresses in the order in which they are tried: the families take turns, beginning with the resolver's first
 /// (RFC 8305, section 4), and within a family every connection begins with another address.
@@ -198,6 +211,55 @@ mod tests {
         fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
             let answer = self.0.lock().expect("the answers").remove(0);
             Box::pin(std::future::ready(answer))
+        }
+    }
+
+    /// Counts the lines of the log.
+    struct Lines(Arc<AtomicU64>);
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    /// It is tried every other second, all night.
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_wrong_is_told_once_and_when_it_is_over() {
+        let failure = |why: &str| Err(io::Error::other(why.to_owned()));
+        let found = || Ok(vec![address("192.0.2.1:80")]);
+        let script: Vec<(io::Result<_>, u64)> = vec![
+            (found(), 0),
+            (failure("no such name"), 1),
+            (failure("no such name"), 1),
+            (failure("no answer"), 2),
+            (found(), 3),
+            (found(), 3),
+        ];
+        let (answers, told): (Vec<_>, Vec<_>) = script.into_iter().unzip();
+        let resolver = Answers(Mutex::new(answers));
+        let addresses = Addresses::of(&"http://service.example".parse().expect("a URL"));
+        let lines = Arc::<AtomicU64>::default();
+        let _log = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
+        for expected in told {
+            addresses.refresh(&resolver).await;
+            assert_eq!(lines.load(Ordering::Relaxed), expected);
         }
     }
 

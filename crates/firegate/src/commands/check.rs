@@ -153,7 +153,7 @@ fn check(name: &str, text: &str, machine: &Machine) -> Diagnostics {
 impl Machine {
     /// What keeps a front door from opening, as a finding.
     fn told(&self, found: &PreflightError) -> Diagnostic {
-        let PreflightError { file, error, .. } = found;
+        let PreflightError { path, file, error } = found;
         let is_missing =
             |file: &PathBuf| std::fs::metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
         match file {
@@ -170,6 +170,11 @@ impl Machine {
                 };
                 let message = format!("{name} is not on this machine, and was not checked");
                 Diagnostic::note(code_of(error), message).hint(hint)
+            }
+            // It may be there for the user that the front door runs as, on the machine that it runs on: systemd makes it.
+            Some(file) if *path == YamlPath::root().key("data_dir") && is_missing(file) => {
+                let message = format!("on this machine a front door would not start: {error}");
+                told(Severity::Warning, code_of(error), &message)
             }
             _ => told(Severity::Error, code_of(error), &error.to_string()),
         }
@@ -216,4 +221,28 @@ fn told_as(output: Output, name: &str, diagnostics: &Diagnostics) -> anyhow::Res
         (false, _) => format!("{name}: the configuration is sound, {warnings} warning(s)\n"),
     };
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use firegate_proxy::AssertionKeyError;
+
+    use super::*;
+
+    #[test]
+    fn a_data_directory_that_is_another_machines_is_no_error_and_one_that_is_wrong_is() {
+        let machine = Machine { on_cloud_run: false, credentials: Some(Credentials::default()) };
+        let severity = |key: &str, file: &Path| {
+            let source = io::ErrorKind::PermissionDenied.into();
+            let error = AssertionKeyError::Kept { path: file.join("assertion-keys.json"), source }.into();
+            let path = YamlPath::root().key(key);
+            machine.told(&PreflightError { path, file: Some(file.to_owned()), error }).severity
+        };
+        let (folder, nowhere) = (tempfile::tempdir().expect("a folder"), Path::new("/nowhere/firegate"));
+        assert_eq!(severity("data_dir", nowhere), Severity::Warning);
+        assert_eq!(severity("data_dir", folder.path()), Severity::Error);
+        assert_eq!(severity("assertion", nowhere), Severity::Error);
+    }
 }

@@ -190,6 +190,14 @@ pub(crate) fn door_closing_after(idle: Duration, text: &str, clock: &ShiftedCloc
     FrontDoor::start(options).expect("the front door starts")
 }
 
+/// A front door of its own whose stop waits so long for what is under way.
+pub(crate) fn door_draining(timeout: Duration, text: &str, clock: &ShiftedClock) -> FrontDoor {
+    let configuration = configuration::parse("firegate.yaml", text).expect("a configuration");
+    let options = options(configuration, Arc::new(clock.clone()), None);
+    let options = FrontDoorOptions { drain_timeout: timeout, ..options };
+    FrontDoor::start(options).expect("the front door starts")
+}
+
 /// What such a front door is started with.
 pub(crate) fn options(
     configuration: Configuration,

@@ -140,9 +140,9 @@ fn on_cloud_run_tokens_are_exchanged_with_a_mounted_key_alone() {
 }
 
 /// Starts `firegate serve` before a service that never ends its answer, with one request under way, and says how long it
-/// takes to end after so many interrupts.
+/// takes to end after so many interrupts, and what it logs meanwhile.
 #[cfg(unix)]
-fn interrupted(times: usize) -> (std::process::ExitStatus, std::time::Duration) {
+fn interrupted(times: usize) -> (std::process::ExitStatus, std::time::Duration, Vec<String>) {
     use std::io::{BufRead, BufReader, Read, Write};
 
     let service = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
@@ -192,15 +192,23 @@ fn interrupted(times: usize) -> (std::process::ExitStatus, std::time::Duration) 
         interrupt();
     }
     let status = door.wait().expect("it ends");
-    (status, start.elapsed())
+    let elapsed = start.elapsed();
+    (status, elapsed, lines.collect())
 }
+
+/// What the log says of requests that a stop did not wait for.
+#[cfg(unix)]
+const UNFINISHED: &str = "WARN requests were still under way when the time to drain was over requests=1";
 
 #[cfg(unix)]
 #[test]
 fn a_second_interrupt_ends_at_once_what_the_first_one_waits_for() {
     let half = firegate_proxy::limits::DRAIN_TIMEOUT / 2;
-    let (once, waited) = interrupted(1);
+    let is_told = |log: &[String]| log.iter().any(|line| line.contains(UNFINISHED));
+    let (once, waited, log) = interrupted(1);
     assert!(once.success() && waited > half, "{once} after {waited:?}");
-    let (twice, waited) = interrupted(2);
+    assert!(is_told(&log), "{log:?}");
+    let (twice, waited, log) = interrupted(2);
     assert!(twice.code() == Some(130) && waited < half, "{twice} after {waited:?}");
+    assert!(!is_told(&log), "{log:?}");
 }

@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::routing::get;
 use firegate::dev::{DevArguments, Mapping, PROJECT_NUMBER};
 use firegate_emulator::service::{EchoOptions, EchoService};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use url::Url;
 
+use crate::gate::serve;
 use crate::stack::binary::Served;
 use crate::stack::{Call, Stack, at, clock, close, door_with_credentials, text};
 
@@ -100,26 +104,47 @@ async fn caller_with_credentials(stack: &Stack, file: &serde_json::Value) -> ser
     seen["caller"]["email"].clone()
 }
 
-/// On a laptop without credentials it is the start that says so, and not the first user's request.
+/// On a laptop without credentials it is the start that says so, and not the first user's request. On a machine of Google's nobody
+/// needs a file.
 #[tokio::test(flavor = "multi_thread")]
-async fn that_no_credential_file_was_found_is_told_at_the_start() {
-    let started = async |credential: &str| {
+async fn that_no_credential_file_was_found_is_told_at_the_start_where_nothing_else_has_tokens() {
+    let start = |credential: &str, metadata: &str| {
         let text = format!(
-            "project: demo-firegate\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: 'http://127.0.0.1:9/keys' }}\n\
+            "project: demo-firegate\nallow: [allAuthenticatedUsers]\n\
+             google: {{ id_token_keys: 'http://127.0.0.1:9/keys', metadata: '{metadata}' }}\n\
              backends: {{ api: {{ url: 'http://127.0.0.1:9', credential: {credential} }} }}\n"
         );
-        let served = Served::start(&text, "json", "info");
-        served.line(|line| line.contains("the front door listens")).await;
-        served.stop()
+        Served::start(&text, "json", "info")
     };
-    let log = started("default").await;
-    let warning = log.lines().find(|line| line.contains("no credential file was found")).expect("a warning");
+    let served = start("default", "http://127.0.0.1:9");
+    let warning = served.line(|line| line.contains("no credential file was found")).await;
     assert!(
         warning.contains("\"severity\":\"WARNING\"") && warning.contains("--impersonate-service-account=")
     );
-    // Who names the metadata server means it.
-    let log = started("metadata").await;
+    // It is told of what it was told for.
+    assert!(warning.contains("metadata server"), "{warning}");
+    served.stop();
+    let (asked, mut was_asked) = mpsc::unbounded_channel();
+    let token = move || {
+        asked.send(()).expect("the test waits");
+        let token = json!({"access_token": "token", "expires_in": 3600, "token_type": "Bearer"});
+        async move { ([("metadata-flavor", "Google")], token.to_string()) }
+    };
+    let metadata = serve(Router::new().fallback(get(token))).await;
+    let served = start("default", &metadata);
+    was_asked.recv().await.expect("it is asked");
+    let log = served.stop();
     assert!(!log.contains("no credential file"), "{log}");
+    // Who names the metadata server means it, and who needs no token asks nobody.
+    let started = was_asked.len();
+    for credential in ["metadata", "none"] {
+        let served = start(credential, &metadata);
+        // That is asked for at the same moment.
+        served.line(|line| line.contains("the key set could not be fetched")).await;
+        let log = served.stop();
+        assert!(!log.contains("no credential file"), "{credential}: {log}");
+    }
+    assert_eq!(was_asked.len(), started);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,8 @@
 //! Another configuration while requests are on their way: none fails, none sees a mix, and what was known stays known.
 
+#[cfg(unix)]
+mod binary;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +14,7 @@ use bytes::Bytes;
 use firegate_core::jose::{CompactJws, RsaSigner};
 use firegate_core::time::{Clock, ShiftedClock};
 use firegate_files::configuration;
+use firegate_proxy::limits::FILE_READ_TIMEOUT;
 use firegate_proxy::{FrontDoor, ReloadError};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Empty};
@@ -406,102 +410,38 @@ async fn a_configuration_that_is_refused_late_changes_nothing_about_how_users_ar
     site.close([door]).await;
 }
 
-/// The binary, with its configuration in a file.
-#[cfg(unix)]
-mod binary {
-    use std::path::Path;
-
-    use super::*;
-    use crate::stack::binary::Served;
-
-    fn configuration(service: &str) -> String {
-        format!(
-            "project: demo-project\nbackends: {{ api: {{ url: '{service}', credential: none }} }}\nallow: [allUsers]\n"
-        )
+/// A disk that is away: nothing else comes of it than that it is told.
+#[tokio::test]
+async fn a_reload_that_hangs_is_told_and_holds_no_other_and_what_comes_of_it_late_counts_for_nothing() {
+    let world = World::open().await;
+    let mut door = world.door().await;
+    let version = async |door: &FrontDoor| {
+        let answer = world.send(door).await;
+        world.version_of(answer.status.as_u16(), &answer.headers, &answer.body)
+    };
+    let (answers, away) = std::sync::mpsc::channel::<()>();
+    let (read, was_read) = oneshot::channel();
+    let late = world.configuration(Version::A);
+    tokio::time::pause();
+    let hanging = door.reload(move || {
+        // It ends when the other end is dropped.
+        let _ = away.recv();
+        let configuration = configuration::parse("firegate.yaml", &late).map_err(ReloadError::Check);
+        read.send(()).expect("the test waits");
+        configuration
+    });
+    tokio::select! {
+        biased;
+        reloaded = hanging => panic!("{reloaded:?}"),
+        () = tokio::time::advance(2 * FILE_READ_TIMEOUT) => {}
     }
-
-    /// Which of the services answers.
-    async fn host(process: &Served) -> String {
-        let url = format!("http://{}/", process.address).parse().expect("a URL");
-        text(&Call::get(&url).send().await.ok()["headers"]["host"])
-    }
-
-    fn write(file: &Path, text: &str) {
-        // As editors do, and as nobody reads half of it.
-        let beside = file.with_extension("new");
-        std::fs::write(&beside, text).expect("it is written");
-        std::fs::rename(&beside, file).expect("it takes its place");
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_changed_file_and_a_hangup_are_reasons_to_reload() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("firegate.yaml");
-        let services = [mirror().await, mirror().await];
-        write(&file, &configuration(&services[0]));
-        let arguments = ["-c", file.to_str().expect("text"), "--listen", "127.0.0.1:0"];
-        let mut process = Served::start_in(folder.path(), &arguments);
-        assert!(services[0].ends_with(&host(&process).await));
-
-        write(&file, &configuration(&services[1]));
-        process.next_line("another configuration is in force").await;
-        assert!(services[1].ends_with(&host(&process).await));
-
-        write(&file, &configuration(&services[0]).replace("allow:", "alow:"));
-        let line = process.next_line("the configuration is not reloaded").await;
-        assert!(line.contains("alow"), "{line}");
-        assert!(services[1].ends_with(&host(&process).await));
-
-        // It may be in force by the file's change or by the signal, whichever comes first; and then it is in force.
-        write(&file, &configuration(&services[0]));
-        process.signal("HUP");
-        process.next_line("another configuration is in force").await;
-        assert!(services[0].ends_with(&host(&process).await));
-        process.signal("HUP");
-        process.next_line("another configuration is in force").await;
-        process.signal("TERM");
-        assert!(process.end().success());
-    }
-
-    /// What `gcloud auth application-default login` writes is an identity like one that the environment names.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn the_credential_file_at_home_is_watched_before_it_is_there() {
-        let home = tempfile::tempdir().expect("a folder");
-        let text = "project: demo-project\nbackends: { api: 'https://api-abc123-uc.a.run.app' }\nallow: [allUsers]\n";
-        write(&home.path().join("firegate.yaml"), text);
-        let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
-        let mut process = Served::start_at_home(home.path(), &arguments);
-        let folder = home.path().join(".config/gcloud");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        write(&folder.join("application_default_credentials.json"), "no credentials");
-        let line = process.next_line("the configuration is not reloaded").await;
-        assert!(line.contains("application_default_credentials.json"), "{line}");
-        std::fs::remove_file(folder.join("application_default_credentials.json")).expect("it is removed");
-        process.next_line("another configuration is in force").await;
-        process.signal("TERM");
-        assert!(process.end().success());
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn without_a_file_a_hangup_says_that_there_is_nothing_to_reload() {
-        let service = mirror().await;
-        let folder = tempfile::tempdir().expect("a folder");
-        let arguments = [
-            "--project",
-            "demo-project",
-            "--backend",
-            &service,
-            "--allow",
-            "allUsers",
-            "--listen",
-            "127.0.0.1:0",
-        ];
-        let mut process = Served::start_in(folder.path(), &arguments);
-        process.signal("HUP");
-        process.next_line("there is nothing to reload").await;
-        let url = format!("http://{}/", process.address).parse().expect("a URL");
-        assert_ne!(Call::get(&url).send().await.status.as_u16(), 0, "it still answers");
-        process.signal("TERM");
-        assert!(process.end().success());
-    }
+    tokio::time::resume();
+    assert_eq!((metric(&door, IS_FAILED).await, metric(&door, FAILURES).await), (1.0, 1.0));
+    reload(&mut door, &world.configuration(Version::B)).await.expect("it is put in force");
+    assert_eq!((metric(&door, IS_FAILED).await, metric(&door, SUCCESSES).await), (0.0, 1.0));
+    drop(answers);
+    was_read.await.expect("it goes on");
+    assert_eq!(version(&door).await, Version::B);
+    assert_eq!(metric(&door, SUCCESSES).await, 1.0);
+    close(door).await;
 }

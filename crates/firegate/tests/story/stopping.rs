@@ -60,14 +60,14 @@ async fn a_tls_handshake_that_nobody_goes_on_with_does_not_hold_a_stop() {
 
 /// Has a pipe in the place of a file.
 #[cfg(unix)]
-fn put_pipe_at(file: &str) {
+pub(crate) fn put_pipe_at(file: &str) {
     std::fs::remove_file(file).expect("it was there");
     assert!(Command::new("mkfifo").arg(file).status().expect("mkfifo runs").success());
 }
 
 /// Waits until somebody reads a pipe, which goes on until what is returned is dropped.
 #[cfg(unix)]
-async fn read_by_somebody(pipe: String) -> File {
+pub(crate) async fn read_by_somebody(pipe: String) -> File {
     let (opened, reading) = oneshot::channel();
     // Whoever opens it to write waits for somebody who reads.
     std::thread::spawn(move || opened.send(File::options().write(true).open(pipe)));

@@ -5,6 +5,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use super::*;
+use crate::limits::{FILE_READ_TIMEOUT, WATCH_INTERVAL};
 
 /// Writes a certificate for these names and its key as `NAME.pem` and `NAME-key.pem`.
 fn write(folder: &Path, name: &str, hosts: &[&str]) -> Certificate {
@@ -87,29 +88,29 @@ fn what_cannot_be_used_is_said_with_the_name_of_its_file() {
     assert!(said.contains("nameless.pem") && said.contains("no host name"), "{said}");
 }
 
-#[test]
-fn changed_files_are_used_if_they_fit_together_and_else_the_former_ones_stay() {
+#[tokio::test]
+async fn changed_files_are_used_if_they_fit_together_and_else_the_former_ones_stay() {
     let folder = folder();
     let names = [write(folder.path(), "door", &["former.example"])];
     let certificates = read(&names).expect("they can be used");
     let used = || certificates.chosen.load().pairs[0].names.clone();
     let are_current = || certificates.figures().are_current;
-    certificates.reload();
+    certificates.reload().await;
     assert_eq!((used(), are_current()), (vec!["former.example".to_owned()], true));
 
     let next = write(folder.path(), "next", &["next.example"]);
     std::fs::rename(&next.cert, &names[0].cert).expect("a file");
-    certificates.reload();
+    certificates.reload().await;
     assert_eq!((used(), are_current()), (vec!["former.example".to_owned()], false), "the key is missing");
-    certificates.reload();
+    certificates.reload().await;
     assert!(!are_current(), "nothing has changed");
 
     std::fs::rename(&next.key, &names[0].key).expect("a file");
-    certificates.reload();
+    certificates.reload().await;
     assert_eq!((used(), are_current()), (vec!["next.example".to_owned()], true));
 
     std::fs::remove_file(&names[0].cert).expect("a file");
-    certificates.reload();
+    certificates.reload().await;
     assert_eq!((used(), are_current()), (vec!["next.example".to_owned()], false));
 }
 
@@ -123,8 +124,45 @@ async fn a_change_is_seen_without_being_told_of() {
     write(folder.path(), "door", &["next.example"]);
     // The clock stands still but for those who wait for it.
     while certificates.chosen.load().pairs[0].names != ["next.example"] {
-        tokio::time::sleep(CERTIFICATE_CHECK_INTERVAL).await;
+        tokio::time::sleep(WATCH_INTERVAL).await;
     }
+    stop.cancel();
+    watch.await.expect("it ends");
+}
+
+/// A pipe that nobody writes to stands for a disk that does not answer.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn files_that_hang_are_told_of_and_hold_nothing_once_they_are_others() {
+    let folder = folder();
+    let names = [write(folder.path(), "door", &["former.example"])];
+    let certificates = Arc::new(read(&names).expect("they can be used"));
+    let next = write(folder.path(), "next", &["next.example"]);
+    let stop = CancellationToken::new();
+    let watch = tokio::spawn(Arc::clone(&certificates).watch(stop.clone()));
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    // Whoever reads it waits until this is dropped.
+    let silent = std::fs::File::options().read(true).write(true).open(&pipe).expect("a pipe");
+    std::fs::rename(&pipe, &names[0].key).expect("a file");
+    let asked = tokio::spawn({
+        let certificates = Arc::clone(&certificates);
+        async move { certificates.reload().await }
+    });
+    // The clock stands still while a thread reads.
+    while certificates.figures().are_current {
+        tokio::time::advance(FILE_READ_TIMEOUT).await;
+    }
+    std::fs::rename(&next.cert, &names[0].cert).expect("a file");
+    std::fs::rename(&next.key, &names[0].key).expect("a file");
+    while certificates.chosen.load().pairs[0].names != ["next.example"] {
+        tokio::time::advance(WATCH_INTERVAL).await;
+    }
+    assert!(certificates.figures().are_current);
+    tokio::time::advance(2 * FILE_READ_TIMEOUT).await;
+    drop(silent);
+    asked.await.expect("it ends");
+    assert!(certificates.figures().are_current, "what was found late counts for nothing");
     stop.cancel();
     watch.await.expect("it ends");
 }

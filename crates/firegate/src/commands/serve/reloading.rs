@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use firegate_files::diagnostic::Style;
+use firegate_proxy::limits::FILE_READ_TIMEOUT;
 use firegate_proxy::{FileWatch, FrontDoor};
 
 use super::origin::Origin;
@@ -51,15 +52,16 @@ impl Reloading {
     }
 
     async fn run(&mut self, door: &mut FrontDoor) {
+        self.reason().await;
         loop {
-            self.reason().await;
-            // They are looked at now and then anyway; whoever sends a SIGHUP need not wait for that.
-            door.reload_certificates().await;
+            // They are looked at now and then anyway; whoever sends a SIGHUP need not wait for that. Nor does the rest wait for them.
+            tokio::spawn(door.reload_certificates());
             if self.origin.file().is_none() {
                 tracing::warn!(
                     "SIGHUP: there is nothing to reload, because the configuration is no file\nhint: restart, or use firegate serve -c \
                      firegate.yaml"
                 );
+                self.reason().await;
                 continue;
             }
             self.watch.acknowledge().await;
@@ -75,10 +77,21 @@ impl Reloading {
                 }
                 Ok(configuration)
             });
-            // The door has logged and counted what came of it.
-            let _ = reload.await;
+            let another_reason = async {
+                tokio::time::sleep(FILE_READ_TIMEOUT).await;
+                self.reason().await;
+            };
+            let is_over = tokio::select! {
+                // The door has logged and counted what came of it.
+                _ = reload => true,
+                // What hangs may be another file by now.
+                () = another_reason => false,
+            };
             if let Ok(named_files) = read.try_recv() {
                 self.watch(named_files).await;
+            }
+            if is_over {
+                self.reason().await;
             }
         }
     }
