@@ -101,9 +101,11 @@ pub fn client(
     let elements = headers
         .get_all(X_FORWARDED_FOR)
         .iter()
-        .flat_map(|value| value.to_str().unwrap_or_default().split(','));
-    // Too few elements, or one that is no address: somebody is not where the configuration says.
-    let address = elements.rev().nth(trust.position.saturating_sub(1)).and_then(address);
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    // Each is read by itself: bytes of the client's, in the same line, do not make the proxy's unreadable. Too few elements, or
+    // one that is no address: somebody is not where the configuration says.
+    let element = elements.rev().nth(trust.position.saturating_sub(1));
+    let address = element.and_then(|element| std::str::from_utf8(element).ok()).and_then(address);
     Client { address: address.unwrap_or(peer), scheme, is_vouched_for: true }
 }
 
@@ -218,7 +220,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
-            headers.append(name, value.parse().expect("a value"));
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
         }
         headers
     }
@@ -300,6 +302,15 @@ mod tests {
         check(hops(1), false, "10.1.1.1", &["[2001:db8::1]"], "2001:db8::1");
         check(hops(1), false, "10.1.1.1", &["::ffff:203.0.113.9"], "203.0.113.9");
         check(hops(1), false, "10.1.1.1", &["unknown"], "10.1.1.1");
+        check(hops(1), false, "10.1.1.1", &["\u{fc}, 203.0.113.9"], "203.0.113.9");
+        check(
+            Behind::GoogleLoadBalancer,
+            false,
+            "35.191.3.4",
+            &["\u{fc}", "\u{fc}, 203.0.113.9, 34.1.1.1"],
+            "203.0.113.9",
+        );
+        check(hops(1), false, "10.1.1.1", &["203.0.113.9, \u{fc}"], "10.1.1.1");
     }
 
     fn rewritten(address: &str, host: &str, version: Version, via: &[&str]) -> HeaderMap {

@@ -7,13 +7,13 @@ use crate::limits::PATH_BYTES_MAX;
 
 /// A path in normal form (RFC 3986, section 6.2.2): it begins with `/`, and has no dot segments, no empty segments but a
 /// last one, and no backslash. An encoded slash or backslash is part of its segment; only backends that ask for it get
-/// such a path. Parameters (RFC 3986, section 3.3) are part of their segment too, and what servers make of the path that
-/// cut them off is told beside it.
+/// such a path. Parameters (RFC 3986, section 3.3) are part of their segment too. What servers make of the path that decode the
+/// former, or cut the latter off, is told beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath {
     text: String,
     has_encoded_separator: bool,
-    without_parameters: Vec<String>,
+    other_readings: Vec<String>,
 }
 
 impl NormalPath {
@@ -29,7 +29,8 @@ impl NormalPath {
             return Err("the path does not begin with a slash");
         }
         if is_plain(path) {
-            return Ok(Self::reading(path.to_owned()));
+            let text = path.to_owned();
+            return Ok(Self { text, has_encoded_separator: false, other_readings: Vec::new() });
         }
         Self::parse_thoroughly(path)
     }
@@ -43,12 +44,11 @@ impl NormalPath {
             // For a server that decodes it, it would lead out of the folder that was matched.
             return Err("the path holds a dot segment beside an encoded slash");
         }
-        Ok(Self { without_parameters: without_parameters(&text), text, has_encoded_separator })
-    }
-
-    /// A path that is not looked at any further.
-    fn reading(text: String) -> Self {
-        Self { text, has_encoded_separator: false, without_parameters: Vec::new() }
+        let mut other_readings = without_parameters(&text);
+        if has_encoded_separator {
+            add_decoded(&text, &mut other_readings);
+        }
+        Ok(Self { text, has_encoded_separator, other_readings })
     }
 
     /// The path as it is matched and forwarded.
@@ -61,39 +61,35 @@ impl NormalPath {
         self.has_encoded_separator
     }
 
-    /// What servers make of the path that cut parameters off: none if it has none. The last one is what all of them agree on
-    /// who do it thoroughly.
-    pub fn without_parameters(&self) -> &[String] {
-        &self.without_parameters
-    }
-
-    /// Whether servers may read another path than the one that it is.
-    pub(crate) fn has_other_readings(&self) -> bool {
-        self.has_encoded_separator || !self.without_parameters.is_empty()
-    }
-
     /// Whether a server that decodes its separators or cuts its parameters off would read a path in this folder, which ends
     /// with a slash.
     pub fn may_be_read_in(&self, folder: &str) -> bool {
-        self.other_readings().any(|reading| reading.text.starts_with(folder))
+        self.other_readings.iter().any(|reading| reading.starts_with(folder))
     }
 
-    /// The paths that servers might make of it: each kind of encoded separator may be decoded or not, parameters cut off before
-    /// or after or not at all, and empty segments dropped or not.
-    pub(crate) fn other_readings(&self) -> impl Iterator<Item = Self> + '_ {
-        let cut = self.without_parameters.iter();
-        let to_be_decoded =
-            self.has_encoded_separator.then(|| std::iter::once(&self.text).chain(cut.clone()));
-        let decoded = to_be_decoded.into_iter().flatten().flat_map(|text| {
-            let slashes = text.replace("%2F", "/");
-            let both = slashes.replace("%5C", "/");
-            [slashes, both]
-        });
-        let decoded = decoded.flat_map(|text| {
-            let (cut, merged) = (without_parameters(&text), resolve(&text).ok());
-            std::iter::once(text).chain(merged).chain(cut)
-        });
-        cut.cloned().chain(decoded).map(Self::reading)
+    /// The other paths that servers might make of it: each kind of encoded separator may be decoded or not, parameters cut off
+    /// before or after or not at all, and empty segments dropped or not. The last one is what all of them agree on who do it
+    /// thoroughly.
+    pub fn other_readings(&self) -> &[String] {
+        &self.other_readings
+    }
+}
+
+/// Adds what servers read that decode the separators of a path of which these readings are known.
+fn add_decoded(path: &str, readings: &mut Vec<String>) {
+    let cut = readings.clone();
+    for text in std::iter::once(path).chain(cut.iter().map(String::as_str)) {
+        let slashes = text.replace("%2F", "/");
+        let both = slashes.replace("%5C", "/");
+        for decoded in [slashes, both] {
+            let (cut, merged) = (without_parameters(&decoded), resolve(&decoded).ok());
+            for reading in std::iter::once(decoded).chain(merged).chain(cut).filter(|reading| reading != path)
+            {
+                // What is found again is more thorough than what was found meanwhile.
+                readings.retain(|known| *known != reading);
+                readings.push(reading);
+            }
+        }
     }
 }
 
@@ -331,7 +327,7 @@ mod tests {
     fn parameters_are_cut_off_in_every_way_that_servers_have() {
         let check = |path: &str, expected: &[&str]| {
             let normal = NormalPath::parse(path).expect("a path");
-            assert_eq!(normal.without_parameters(), expected, "{path}");
+            assert_eq!(normal.other_readings(), expected, "{path}");
         };
         check("/a/b", &[]);
         check("/a%20b", &[]);
@@ -341,15 +337,19 @@ mod tests {
         check("/a%3bx/b", &["/a/b"]);
         check("/a%3Bx;y/b", &["/a%3Bx/b", "/a/b"]);
         check("/%3B/;x/a", &["/%3B//a", "/%3B/a", "///a", "/a"]);
-        let readings = |path: &str| {
-            let normal = NormalPath::parse(path).expect("a path");
-            normal.other_readings().map(|reading| reading.text).collect::<Vec<_>>()
-        };
+    }
+
+    #[test]
+    fn separators_are_decoded_in_every_way_that_servers_have() {
+        let readings = |path: &str| NormalPath::parse(path).expect("a path").other_readings().to_vec();
         for cut in ["/files/private", "/files/private;x/keys", "/files/private/keys"] {
             assert!(readings("/files/private;x%2Fkeys").contains(&cut.to_owned()), "{cut}");
         }
         assert!(readings("/a%2Fb;x%2Fc").contains(&"/a/b".to_owned()));
-        assert_eq!(readings("/a/b"), Vec::<String>::new());
+        assert_eq!(readings("/a%2Fb%5Cc"), ["/a/b%5Cc", "/a/b/c"]);
+        for path in ["/a%2Fb%5Cc", "/a%5Cb/c", "/a%2F%2Fb%2F/c", "/a/b%2F%5Cc"] {
+            assert_eq!(readings(path).last().expect("a reading"), "/a/b/c", "{path}");
+        }
     }
 
     #[test]

@@ -124,11 +124,17 @@ impl<'a> DecisiveFields<'a> {
 static WEB_SOCKET_METHOD: Method = Method::GET;
 
 /// The method that the request is judged by. An extended CONNECT (RFC 8441, section 5) is the handshake of a WebSocket over
-/// HTTP/2 and so a GET; any other CONNECT would be matched by its path and forwarded by its authority.
+/// HTTP/2 and so a GET; any other CONNECT would be matched by its path and forwarded by its authority. The answer to a TRACE is
+/// what the service got, the credential and the assertion too (RFC 9110, section 9.3.8). Methods are told apart by case, and no
+/// registered one has small letters; some services take `post` for `POST`, which a policy does not.
 fn method(parts: &Parts) -> Result<&Method, &'static str> {
     match parts.method {
         Method::CONNECT if is_extended_connect(parts) => Ok(&WEB_SOCKET_METHOD),
         Method::CONNECT => Err("CONNECT is not forwarded"),
+        Method::TRACE => Err("TRACE is not forwarded"),
+        _ if parts.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) => {
+            Err("the method has small letters")
+        }
         _ => Ok(&parts.method),
     }
 }
@@ -173,7 +179,8 @@ fn is_host(host: &str) -> bool {
             (!name.is_empty() && name.bytes().all(plain), rest)
         }
     };
-    let port = rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let port = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
     name && port
 }
 
@@ -243,7 +250,9 @@ mod tests {
         check("http://other.example/", &[host], Err("the request's target and its Host header differ"));
         check("/", &[], Err("the request has no Host header"));
         check("/", &[host, host], Err("the request has more than one Host header"));
-        for bad in ["a,b", "user@door", "a b", "", "door:", "door:x", "[::1", "[zz]", "a/b"] {
+        for bad in
+            ["a,b", "user@door", "a b", "", "door:", "door:x", "door:+80", "[::1", "[::1]:+80", "[zz]", "a/b"]
+        {
             check("/", &[("host", bad)], Err("the request's host is no host name or address"));
         }
         for good in ["[::1]:80", "127.0.0.1", "a-b.c_d"] {

@@ -255,7 +255,7 @@ fn denied(
 
 /// A rule would decide otherwise for a service that cuts the path's parameters off, and nobody knows what the service does.
 fn ambiguous(position: u32) -> Decided {
-    let why = "a rule of the security policy would decide otherwise if the path's parameters were cut off";
+    let why = "a rule of the security policy would decide otherwise if the path's parameters were cut off, or its slashes decoded";
     Decided {
         record: RuleRecord { position, outcome: RuleOutcome::Deny, rate_limit: None },
         refusal: Some(Refusal::Denied(Reason::RequestMalformed { why })),

@@ -53,9 +53,9 @@ impl<'a> Subject<'a> {
         Self { facts, path, user_ip, knows_user_ip, geography, location: OnceCell::new(), identified }
     }
 
-    /// Whether an expression says something else of the request to a server that cuts the path's parameters off.
+    /// Whether an expression says something else of the request to a server that reads its path in another way.
     pub(super) fn is_judged_otherwise(&self, expression: &Expression, outcome: Outcome) -> bool {
-        let others = self.facts.path.without_parameters();
+        let others = self.facts.path.other_readings();
         !others.is_empty()
             && expression.reads_attribute(Attribute::RequestPath)
             && others.iter().any(|path| expression.evaluate(&self.at(path)) != outcome)

@@ -13,14 +13,15 @@ use crate::time::UnixTime;
 /// <https://cloud.google.com/iam/docs/conditions-attribute-reference#resource-type>
 const RESOURCE_TYPE: &str = "run.googleapis.com/Service";
 /// What a condition asks for that says different things of the readings of a path.
-const ONE_READING: &str = "a path that reads the same without its parameters";
+const ONE_READING: &str =
+    "a path that every server reads alike, whether or not it cuts parameters off or decodes slashes";
 const RESOURCE_SERVICE: &str = "run.googleapis.com";
 
 /// A request as conditions see it: the path as it was matched, before anything rewrites it.
 #[derive(Clone, Copy, Debug)]
 pub struct IamRequest<'a> {
     path: Option<&'a str>,
-    /// The path as services read it that cut its parameters off.
+    /// The path as services read it that cut its parameters off, or decode its slashes.
     other_paths: &'a [String],
     host: Option<&'a str>,
     now: UnixTime,
@@ -39,7 +40,7 @@ impl<'a> IamRequest<'a> {
 
     /// A request for a path that names no host.
     pub fn of_path(path: &'a NormalPath, now: UnixTime) -> Self {
-        Self { path: Some(path.as_str()), other_paths: path.without_parameters(), host: Some(""), now }
+        Self { path: Some(path.as_str()), other_paths: path.other_readings(), host: Some(""), now }
     }
 
     /// A token is asked for, and nobody knows yet for which requests: neither path nor host can be told.
@@ -47,8 +48,8 @@ impl<'a> IamRequest<'a> {
         Self { path: None, other_paths: &[], host: None, now }
     }
 
-    /// What a condition says of this request, whoever sent it. If it says something else to a service that cuts the path's
-    /// parameters off, it says nothing: then it neither grants anything nor spares anybody.
+    /// What a condition says of this request, whoever sent it. If it says something else to a service that reads the path in
+    /// another way, it says nothing: then it neither grants anything nor spares anybody.
     pub fn evaluate(&self, condition: &Condition, principal: Option<&Principal>) -> Outcome {
         let user = principal.and_then(Principal::user);
         let says = |request: Self| condition.expression.evaluate(&Asked { request, user });

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use firegate_files::configuration::MaskedBackend;
 use firegate_files::load_balancer::UrlMask;
 
-use crate::path::NormalPath;
 use crate::snapshot::Backend;
 
 /// One service of a rule.
@@ -69,10 +68,10 @@ impl Destinations {
 
 impl Destination {
     /// The backend of a request; none if its URL names none.
-    pub(super) fn backend(&self, host: &str, path: &NormalPath) -> Option<&Arc<Backend>> {
+    pub(super) fn backend(&self, host: &str, path: &str) -> Option<&Arc<Backend>> {
         match self {
             Self::Backend(backend) => Some(backend),
-            Self::Masked(masked) => masked.backends.get(masked.mask.key_of(host, path.as_str())?.as_str()),
+            Self::Masked(masked) => masked.backends.get(masked.mask.key_of(host, path)?.as_str()),
         }
     }
 

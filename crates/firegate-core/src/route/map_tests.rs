@@ -43,7 +43,7 @@ impl Routes {
         }
         let facts =
             RequestFacts { query, host: &test.host, ..RequestFacts::of(&Method::GET, path, &headers) };
-        let found = self.find(&facts, &facts.path).ok_or("no rule takes it")?;
+        let found = self.find(&facts, facts.path.as_str()).ok_or("no rule takes it")?;
         let place = &found.rule.place;
         match &found.rule.target {
             Target::Redirect(_) => Self::compare_redirect(test, &facts, found),

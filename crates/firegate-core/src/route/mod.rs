@@ -34,7 +34,6 @@ pub use rule::{RouteEntry, Rule, RulePlaceInFile};
 pub use trace::{NearRoute, RouteTrace};
 
 use crate::facts::RequestFacts;
-use crate::path::NormalPath;
 use crate::reason::Reason;
 use crate::snapshot::Backend;
 use conditions::{HeaderCondition, query_holds};
@@ -139,7 +138,7 @@ impl Routes {
         if facts.path.as_str().starts_with(RESERVED_PREFIX) {
             return Err(Reason::RouteNotFound);
         }
-        let found = self.find(facts, &facts.path).ok_or(Reason::RouteNotFound)?;
+        let found = self.find(facts, facts.path.as_str()).ok_or(Reason::RouteNotFound)?;
         let services = match &found.rule.target {
             Target::Services(services) => services,
             Target::Redirect(redirect) => {
@@ -148,7 +147,8 @@ impl Routes {
             }
         };
         let (position, choice) = services.draw(facts.random).ok_or(Reason::RouteNotFound)?;
-        let backend = choice.destination.backend(facts.host, &facts.path).ok_or(Reason::RouteNotFound)?;
+        let backend =
+            choice.destination.backend(facts.host, facts.path.as_str()).ok_or(Reason::RouteNotFound)?;
         let encoded_slash = backend.settings.encoded_slash;
         self.check_readings(facts, found, &choice.destination, backend)?;
         let rewritten = services.rewrite.as_ref();
@@ -167,19 +167,16 @@ impl Routes {
         destination: &Destination,
         backend: &Arc<Backend>,
     ) -> Result<(), Reason> {
-        if !facts.path.has_other_readings() {
-            return Ok(());
-        }
         if facts.path.has_encoded_separator() && backend.settings.encoded_slash == EncodedSlash::Refuse {
             return Err(Reason::RequestMalformed { why: "the path holds an encoded slash or backslash" });
         }
         let is_this =
             |other: Option<Found<'_>>| other.is_some_and(|other| Arc::ptr_eq(other.rule, found.rule));
-        let is_its = |reading: &NormalPath| {
+        let is_its = |reading: &str| {
             destination.backend(facts.host, reading).is_some_and(|other| Arc::ptr_eq(other, backend))
         };
-        let leads_there = |reading: NormalPath| is_this(self.find(facts, &reading)) && is_its(&reading);
-        if !facts.path.other_readings().all(leads_there) {
+        let leads_there = |reading: &String| is_this(self.find(facts, reading)) && is_its(reading);
+        if !facts.path.other_readings().iter().all(leads_there) {
             let why = if facts.path.has_encoded_separator() {
                 "the path's encoded slash would lead to another route if it were decoded"
             } else {
@@ -191,9 +188,9 @@ impl Routes {
     }
 
     /// The rule of a request, if it had this path.
-    fn find(&self, facts: &RequestFacts<'_>, path: &NormalPath) -> Option<Found<'_>> {
+    fn find(&self, facts: &RequestFacts<'_>, path: &str) -> Option<Found<'_>> {
         match self.hosts.find(facts.host).and_then(|number| self.matchers.get(number)) {
-            Some(matcher) => matcher.find(facts, path.as_str()),
+            Some(matcher) => matcher.find(facts, path),
             None => self.default.as_ref().map(Fallback::found),
         }
     }

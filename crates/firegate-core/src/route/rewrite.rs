@@ -78,7 +78,8 @@ fn replaced(path: &str, pattern: &Regex, substitution: &[u8]) -> Result<String, 
 /// If it has no one reading, or is one of Firegate's own.
 fn check(text: &str, encoded_slash: EncodedSlash) -> Result<NormalPath, Reason> {
     let path = check_grammar(text, encoded_slash)?;
-    let leads_to_firegate = is_reserved(&path) || path.other_readings().any(|reading| is_reserved(&reading));
+    let leads_to_firegate =
+        is_reserved(path.as_str()) || path.other_readings().iter().any(|reading| is_reserved(reading));
     if leads_to_firegate { Err(Reason::RouteNotFound) } else { Ok(path) }
 }
 
@@ -103,8 +104,8 @@ pub(super) fn check_grammar(text: &str, encoded_slash: EncodedSlash) -> Result<N
     Ok(path)
 }
 
-fn is_reserved(path: &NormalPath) -> bool {
-    path.as_str().starts_with(RESERVED_PREFIX) || path.as_str() == RESERVED_PREFIX.trim_end_matches('/')
+fn is_reserved(path: &str) -> bool {
+    path.starts_with(RESERVED_PREFIX) || path == RESERVED_PREFIX.trim_end_matches('/')
 }
 
 fn malformed(why: &'static str) -> Reason {

@@ -38,7 +38,7 @@ pub struct NearRoute {
 impl Routes {
     /// What was looked at to route a request.
     pub fn trace(&self, facts: &RequestFacts<'_>) -> RouteTrace {
-        let found = self.find(facts, &facts.path);
+        let found = self.find(facts, facts.path.as_str());
         let named = self.hosts.find_named(facts.host);
         let matcher = self.hosts.find(facts.host).and_then(|number| self.matchers.get(number));
         let mut near = Vec::new();
@@ -66,7 +66,7 @@ impl Routes {
 
     /// Where the rule stands by which a request goes.
     pub fn place(&self, facts: &RequestFacts<'_>) -> Option<&RulePlaceInFile> {
-        self.find(facts, &facts.path).map(|found| &found.rule.place)
+        self.find(facts, facts.path.as_str()).map(|found| &found.rule.place)
     }
 
     /// The headers that the choice of a route for this request depends on.

@@ -20,7 +20,7 @@ use crate::limits::{ERROR_PAGE_BYTES_MAX, ERROR_PAGE_TIMEOUT};
 use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
 use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease};
-use crate::upstream::{RequestHeaders, Sending, TimeLimits};
+use crate::upstream::{RequestHeaders, Sending, TimeLimits, leave_one_length};
 
 /// What speaks of the body that is replaced.
 const OF_THE_BODY: [HeaderName; 8] = [
@@ -132,7 +132,9 @@ impl RequestContext<'_> {
         }
         .of(&told);
         let sending = Sending { target, host: None, wants_upgrade: false, progress: BodyProgress::default() };
-        let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
+        let mut response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
+        leave_one_length(response.headers_mut())
+            .map_err(|why| fault(Code::UpstreamProtocol, Stage::Upstream, why))?;
         if response.status() != StatusCode::OK {
             let detail = format!("the error service answered {}", response.status());
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));

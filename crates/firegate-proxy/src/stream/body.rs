@@ -45,6 +45,8 @@ pub(crate) enum BodyError {
     Panicked,
     #[error("what it is a copy of was broken off, or goes faster than the copy")]
     CopyBroken,
+    #[error("the other side broke off: its stream was reset before its end")]
+    Reset,
     #[error("the other side broke off: {0}")]
     Transport(#[from] hyper::Error),
 }
@@ -66,6 +68,8 @@ pub(crate) struct Bounds {
     pub(crate) ending: Ending,
     /// Which body of the exchange it is.
     pub(crate) side: Side,
+    /// Whether its end is told, as HTTP/2 does.
+    pub(crate) tells_end: bool,
     /// How far the exchange is, which its two bodies share.
     pub(crate) progress: BodyProgress,
     /// That the answer has begun, until it is over: held, not read.
@@ -114,6 +118,8 @@ struct Progress {
     /// Whether a piece of the request went through since the answer missed one, and the other way round.
     request_moved: AtomicBool,
     answer_moved: AtomicBool,
+    /// Whether the request has come to its end.
+    request_ended: AtomicBool,
     /// Whether the answer has begun and is not over.
     is_answering: AtomicBool,
     /// When it was over.
@@ -184,6 +190,11 @@ impl BodyProgress {
         }
     }
 
+    /// Takes note that the request has come to its end, or has nothing that could.
+    pub(crate) fn request_ended(&self) {
+        self.0.request_ended.store(true, Ordering::Relaxed);
+    }
+
     /// Why the request's body did not reach its end, if it did not. The service has nothing to do with any of it.
     pub(crate) fn failure(&self) -> Option<BodyFailure> {
         let number = self.0.failure.load(Ordering::Relaxed);
@@ -216,7 +227,7 @@ impl BodyProgress {
             BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
             BodyError::Panicked => BodyFailure::Panicked,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::Transport(_) => BodyFailure::Left,
+            BodyError::Transport(_) | BodyError::Reset => BodyFailure::Left,
             BodyError::TooLong => BodyFailure::TooLong,
             BodyError::CopyBroken => BodyFailure::CopyBroken,
             // The service has answered by then.
@@ -289,8 +300,18 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(self.admit(frame)),
             Some(Err(error)) => Some(Err(error.into())),
-            None => None,
+            None => self.is_cut_short().then_some(Err(BodyError::Reset)),
         })
+    }
+
+    /// Whether the end that hyper tells is none: a reset without an error is for hyper the end of a body. It may be that of an
+    /// answer that came before the end of its request (RFC 9113, section 8.1), and then alone there is no other end to be seen.
+    fn is_cut_short(&self) -> bool {
+        self.bounds.tells_end
+            && !self.inner.is_end_stream()
+            && self.inner.size_hint().exact() != Some(0)
+            && (self.bounds.side == Side::Request
+                || self.bounds.progress.0.request_ended.load(Ordering::Relaxed))
     }
 
     /// The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
@@ -408,7 +429,9 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
             let is_over = self.timer_is_over(context);
             return if is_over { Poll::Ready(Some(Err(BodyError::LeaseOver(end)))) } else { Poll::Pending };
         };
-        let Some(frame) = frame.transpose()? else { return Poll::Ready(None) };
+        let Some(frame) = frame.transpose()? else {
+            return Poll::Ready(self.is_cut_short().then_some(Err(BodyError::Reset)));
+        };
         Poll::Ready(Some(match frame.into_data() {
             Ok(mut data) => self.admit(Frame::data(data.split_to(self.bounds.ending.rest(&data)))),
             Err(trailers) => self.admit(trailers),
@@ -430,6 +453,8 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
                 *left = left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
             }
         } else if let Some(trailers) = frame.trailers_mut() {
+            // They are the end.
+            self.bounds.tells_end = false;
             let protects = self.bounds.side == Side::Request;
             let refused = |name: &&HeaderName| {
                 NO_TRAILERS.contains(name) || is_look_alike(name) || (protects && is_protected(name))
@@ -453,16 +478,24 @@ impl<B> Drop for BoundedBody<B> {
 }
 
 /// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1), whatever holds a token among them: what
-/// is taken out of a request's head does not reach the service behind its body.
-const NO_TRAILERS: [HeaderName; 8] = [
+/// is taken out of a request's head does not reach the service behind its body. And those of a connection, for which HTTP/2 resets
+/// the stream: the whole would end like a part.
+const NO_TRAILERS: [HeaderName; 15] = [
     http::header::AUTHORIZATION,
     http::header::CONNECTION,
     http::header::CONTENT_LENGTH,
     http::header::COOKIE,
+    http::header::EXPECT,
     http::header::HOST,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     http::header::SEC_WEBSOCKET_PROTOCOL,
+    http::header::TE,
+    http::header::TRAILER,
     FIREBASE_APP_CHECK,
     http::header::TRANSFER_ENCODING,
+    http::header::UPGRADE,
 ];
 
 impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for BoundedBody<B> {
@@ -480,6 +513,10 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Bound
         };
         if self.bounds.side == Side::Request {
             self.bounds.progress.note_awaits_client(polled.is_pending());
+            let is_last = matches!(&polled, Poll::Ready(Some(Ok(_)))) && self.inner.is_end_stream();
+            if is_last || matches!(&polled, Poll::Ready(None)) {
+                self.bounds.progress.request_ended();
+            }
         }
         let frame = ready!(polled);
         if let Some(Err(error)) = &frame {

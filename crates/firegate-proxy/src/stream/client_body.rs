@@ -16,6 +16,8 @@ use crate::limits::{UNWANTED_BODY_BYTES_MAX, UNWANTED_BODY_TIMEOUT};
 /// connection would break while the client still sends, and with it the answer that says why.
 pub(crate) struct ClientBody {
     inner: Option<Incoming>,
+    /// Nothing more comes of it.
+    is_over: bool,
     /// How many bytes came so far, if there are any.
     bytes: Option<Arc<AtomicU64>>,
 }
@@ -24,7 +26,7 @@ impl ClientBody {
     /// Takes a body as it comes; what it has is counted, unless it is known to have nothing.
     pub(crate) fn new(inner: Incoming, bytes: impl FnOnce() -> Arc<AtomicU64>) -> Self {
         let bytes = (!inner.is_end_stream()).then(bytes);
-        Self { inner: Some(inner), bytes }
+        Self { inner: Some(inner), is_over: false, bytes }
     }
 }
 
@@ -36,6 +38,9 @@ impl HttpBody for ClientBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(inner).poll_frame(context));
         match (&frame, &self.bytes) {
@@ -44,7 +49,7 @@ impl HttpBody for ClientBody {
                 bytes.fetch_add(length, Ordering::Relaxed);
             }
             (Some(Ok(_)), None) => {}
-            _ => self.inner = None,
+            _ => self.is_over = true,
         }
         Poll::Ready(frame)
     }
@@ -60,7 +65,7 @@ impl HttpBody for ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take().filter(|inner| !inner.is_end_stream())
+        if let Some(inner) = self.inner.take().filter(|inner| !self.is_over && !inner.is_end_stream())
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(tokio::time::timeout(UNWANTED_BODY_TIMEOUT, discard(inner)));

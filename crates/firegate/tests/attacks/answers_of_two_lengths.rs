@@ -1,10 +1,15 @@
 //! A service, or whoever can make it answer so, says two things of how long its answer is. A client that goes by the other one
 //! takes a part for the whole, or a body for the next answer.
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use firegate_files::configuration::{NamedFiles, parse_with_files};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::stack::{clock, close, door};
+use crate::stack::{Call, at, clock, close, door, door_of};
 use crate::wire::rest;
 
 /// What a client gets of this answer.
@@ -83,4 +88,42 @@ async fn an_old_services_version_is_not_the_clients() {
     let answer = answer("HTTP/1.0 200 OK\r\n\r\nwhole").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.contains("transfer-encoding: chunked\r\n") && answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+struct Map;
+
+impl NamedFiles for Map {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        Ok("name: m\ndefaultService: web\ndefaultCustomErrorResponsePolicy:\n  errorService: web\n  errorResponseRules:\n  \
+            - { matchResponseCodes: ['404'], path: /404.html }\n"
+            .to_owned())
+    }
+}
+
+/// A page in the place of an error is an answer like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_an_error_has_one_length_too() {
+    const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n";
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = vec![0; 4096];
+                let count = stream.read(&mut head).await.unwrap_or_default();
+                let is_page = head[..count].starts_with(b"GET /404.html ");
+                let missing = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                let _ = stream.write_all(if is_page { PAGE } else { missing }.as_bytes()).await;
+            });
+        }
+    });
+    let text = format!(
+        "project: demo-project\nallow: [allUsers]\nurl_map: map.yaml\nbackends: {{ web: 'http://{address}' }}\n"
+    );
+    let configuration = parse_with_files("firegate.yaml", &text, &Map).expect("a configuration");
+    let door = door_of(configuration, Arc::new(clock()), None);
+    let answer = Call::get(&at(&door, "/a")).send().await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (404, b"0123456789".as_slice()));
+    assert_eq!(answer.header("content-length"), None);
+    close(door).await;
 }

@@ -39,8 +39,12 @@ async fn behind_a_proxy_the_word_of_the_proxy_counts_and_not_what_the_client_wro
         "203.0.113.9,198.51.100.7",
         "203.0.113.9, ::ffff:127.0.0.1",
         "203.0.113.9, ::1",
+        // Bytes that are no ASCII make nothing unreadable but the element that they stand in.
+        "\u{fc}, 198.51.100.7",
+        "203.0.113.9, \u{fc}\u{ff},127.0.0.1",
     ] {
         expect(&send(value).await, 403, "ARMOR_DENIED", value);
     }
+    send("198.51.100.7, \u{fc}, 203.0.113.9").await.ok();
     gate.close().await;
 }

@@ -1,5 +1,6 @@
 //! CVE-2021-29492: an encoded slash was a part of its segment for the proxy, and a separator for the service.
 
+use crate::project::{Project, expect};
 use crate::site::echo;
 use crate::stack::{Call, at, clock, close, door};
 
@@ -59,4 +60,56 @@ async fn no_encoded_slash_leads_a_service_to_firegates_own_paths() {
     }
     assert_eq!(get("/.well-known%2Fother").await.ok()["path"], "/.well-known%2Fother");
     close(door).await;
+}
+
+const FILES: &str = "backends: { api: { url: 'SERVICE', encoded_slash: forward";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_encoded_slash_leads_past_a_security_policy() {
+    const POLICY: &str = "name: edge\nrules:\n\
+        - { priority: 1, action: deny(403), match: { expr: { expression: \"request.path.startsWith('/files/private/')\" } } }\n\
+        - { priority: 2147483647, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, \
+        rateLimitOptions: { conformAction: allow, exceedAction: deny(429), enforceOnKey: HTTP_PATH, \
+        rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
+    let project = Project::open().await;
+    let text = format!(
+        "{FILES}, security_policy: {{ file: armor.yaml, dialect: firegate }} }} }}\nallow: [allUsers]\n"
+    );
+    let gate = project.gate_with_files(&text, &[("armor.yaml", POLICY)]).await;
+    for path in ["/files/private%2Fkeys", "/files%2fprivate%5ckeys", "/files/%2Fprivate/keys"] {
+        expect(&gate.call(path).send().await, 400, "REQUEST_MALFORMED", path);
+    }
+    expect(&gate.call("/files/private/a%2Fb").send().await, 403, "ARMOR_DENIED", "both readings are closed");
+    gate.call("/files/a%2Fb").send().await.ok();
+    gate.call("/files/a/b").send().await.ok();
+    for path in ["/files/a%2Fb", "/files%2Fa/b", "/files%5Ca/%2fb"] {
+        expect(&gate.call(path).send().await, 429, "RATE_LIMITED", path);
+    }
+    gate.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_encoded_slash_fulfils_a_condition_or_evades_a_denial() {
+    const GRANT: &str = "bindings:\n- role: roles/run.invoker\n  members: [allAuthenticatedUsers]\n  \
+        condition: { title: not there, expression: \"!request.path.startsWith('/files/private/')\" }\nversion: 3\n";
+    const DENIALS: &str = "displayName: closed\nrules:\n- denyRule:\n    deniedPrincipals: ['principalSet://goog/public:all']\n    \
+        deniedPermissions: [run.googleapis.com/routes.invoke]\n    \
+        denialCondition: { title: closed, expression: \"request.path.startsWith('/files/private/')\" }\n";
+    let project = Project::open().await;
+    let granted = format!("{FILES}, iam_policy: {{ file: iam.yaml, dialect: firegate }} }} }}");
+    let denied = format!(
+        "{FILES} }} }}\nallow: [allUsers]\ndeny_policies: [ {{ file: deny.yaml, dialect: firegate }} ]"
+    );
+    let token = project.id_token();
+    for (text, file, reason) in [
+        (granted, ("iam.yaml", GRANT), "NO_INVOKER_BINDING"),
+        (denied, ("deny.yaml", DENIALS), "DENIED_BY_IAM_POLICY"),
+    ] {
+        let gate = project.gate_with_files(&text, &[file]).await;
+        gate.call("/files/a%2Fb").bearer(&token).send().await.ok();
+        for path in ["/files/private%2Fkeys", "/files/%2Fprivate/keys", "/files%5Cprivate/keys"] {
+            expect(&gate.call(path).bearer(&token).send().await, 403, reason, path);
+        }
+        gate.close().await;
+    }
 }

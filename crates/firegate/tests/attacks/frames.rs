@@ -3,6 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use firegate_proxy::FrontDoor;
+
 use crate::wire::{PATIENCE, Wire};
 
 pub(crate) const DATA: u8 = 0;
@@ -90,7 +92,16 @@ impl Connection {
 
     /// One that begins with these settings.
     pub(crate) async fn open_with(wire: &Wire, settings: &[u8]) -> Self {
-        let mut connection = Self { stream: wire.connect().await };
+        Self::begin(wire.connect().await, settings).await
+    }
+
+    /// One to a door.
+    pub(crate) async fn to(door: &FrontDoor) -> Self {
+        Self::begin(TcpStream::connect(door.address()).await.expect("a connection"), &[]).await
+    }
+
+    async fn begin(stream: TcpStream, settings: &[u8]) -> Self {
+        let mut connection = Self { stream };
         connection.write(PREFACE).await;
         connection.write(&frame(SETTINGS, 0, 0, settings)).await;
         connection

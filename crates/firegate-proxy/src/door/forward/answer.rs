@@ -86,11 +86,22 @@ impl Forward<'_> {
         let watched = (!body.is_end_stream()).then(|| self.context.streams.open(&lease, idle));
         let ending = Ending::of(&parts.headers, self.parts.version);
         let (deadline, progress) = (body.deadline(), self.progress.clone());
+        let tells_end = parts.version == Version::HTTP_2;
         let _answering = watched.is_some().then(|| progress.answering());
-        Bounds { idle, deadline, lease, ending, watched, progress, _answering, ..Bounds::default() }
+        Bounds {
+            idle,
+            deadline,
+            lease,
+            ending,
+            watched,
+            progress,
+            tells_end,
+            _answering,
+            ..Bounds::default()
+        }
     }
 
-    fn hand_back_parts(&self, mut parts: Parts, body: Body) -> Response<Body> {
+    fn hand_back_parts(&self, mut parts: Parts, mut body: Body) -> Response<Body> {
         if parts.status == StatusCode::UNAUTHORIZED
             && self.forwarding.permit().is_some_and(Permit::drops_token)
         {
@@ -105,6 +116,11 @@ impl Forward<'_> {
         if parts.status == StatusCode::NO_CONTENT {
             // It has no content (RFC 9110, section 8.6); an HTTP/2 client takes a length for a broken promise.
             parts.headers.remove(CONTENT_LENGTH);
+        }
+        // A service that speaks HTTP/2 can send some all the same.
+        if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) && !body.is_end_stream()
+        {
+            body = full("");
         }
         Response::from_parts(parts, body)
     }

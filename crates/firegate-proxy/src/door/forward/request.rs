@@ -41,6 +41,7 @@ impl RequestContext<'_> {
     ) -> Result<(Body, BodyProgress), Refused> {
         let progress = BodyProgress::default();
         if body.is_end_stream() {
+            progress.request_ended();
             return Ok((full(""), progress));
         }
         let bytes_max = backend.settings.body_bytes_max;
@@ -59,6 +60,7 @@ impl RequestContext<'_> {
             lease: lease.clone(),
             ending: Ending::Withhold,
             side: Side::Request,
+            tells_end: asked.version == Version::HTTP_2,
             progress: progress.clone(),
             // If nothing moves in it, that shows in the answer or in the wait for it.
             watched: Some(self.streams.open(lease, None)),
