@@ -64,9 +64,6 @@ pub const EXCHANGE_FORM_BYTES_MAX: usize = 32 * 1024;
 /// How much of a header's value a refusal quotes in the log: any host's whole name, with its scheme and port.
 pub const CLIENT_TEXT_SHOWN_BYTES_MAX: usize = 288;
 
-/// The longest scheme of an `Authorization` header that a refusal names in the log. What is longer may be a secret.
-pub const SCHEME_SHOWN_BYTES_MAX: usize = 20;
-
 /// How many of a backend's members a refusal names in the log.
 pub const MEMBERS_SHOWN_MAX: usize = 20;
 

@@ -9,7 +9,7 @@ use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{KeyRing, KeyState, NoKnownAccounts, TokenKind};
 use firegate_core::jose::{KeySet, RsaSigner};
 use firegate_core::limiter::NoCounters;
-use firegate_core::limits::{CLIENT_TEXT_SHOWN_BYTES_MAX, SCHEME_SHOWN_BYTES_MAX};
+use firegate_core::limits::CLIENT_TEXT_SHOWN_BYTES_MAX;
 use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Denial};
@@ -206,6 +206,17 @@ fn one_broken_authorization_is_told_as_what_it_is_and_refused_everywhere() {
 }
 
 #[test]
+fn quotes_around_a_token_are_told() {
+    let good = token(json!({}));
+    for value in [format!("Bearer \"{good}\""), format!("Bearer '{good}'")] {
+        let (code, told, advice) =
+            told(&allowing("allAuthenticatedUsers"), Method::GET, &[("authorization", &value)]);
+        assert_eq!((code, told.as_str()), (Code::TokenMalformed, "there are quotes around the token"));
+        assert!(advice.contains("JSON.stringify"), "{advice}");
+    }
+}
+
+#[test]
 fn what_stands_in_the_place_of_a_token_is_told_and_is_no_secret() {
     let good = token(json!({}));
     let check = |value: &str, evidence: &str, hint: &str| {
@@ -221,14 +232,18 @@ fn what_stands_in_the_place_of_a_token_is_told_and_is_no_secret() {
     check("Basic YTpi", scheme, "send `Authorization: Bearer <ID token>`");
     let bare = "`Authorization` holds what looks like a token, without `Bearer ` in front of it";
     check("TOKEN", bare, "write `Bearer ` in front of it");
-    let without = "`Authorization` holds neither `Bearer` nor anything that looks like an ID token";
+    check(
+        "aws4-hmac-sha256 Credential=a",
+        &scheme.replace("Basic", "AWS4-HMAC-SHA256"),
+        "send `Authorization",
+    );
+    check("JWT TOKEN", &scheme.replace("Basic", "JWT"), "send `Authorization: Bearer <ID token>`");
+    let without = "`Authorization` holds no `Bearer`; what stands there is no scheme that is known, may be a secret, and is not told";
     for secret in
-        ["ya29.a0AfH6SMBx", "hunter2", "5f4dcc3b5aa765d61d83 x", "a-name-that-is-longer x", "s3cr.et x"]
+        ["ya29.a0AfH6SMBx", "hunter2", "5f4dcc3b5aa765d61d83 x", "s3cr.et x", "correct horse battery staple"]
     {
         check(secret, without, "send `Authorization: Bearer <ID token>`");
     }
-    let longest = "a".repeat(SCHEME_SHOWN_BYTES_MAX);
-    check(&format!("{longest} x"), &scheme.replace("Basic", &longest), "send `Authorization");
 }
 
 #[test]

@@ -80,6 +80,14 @@ impl Attribute {
         )
     }
 
+    /// Whether Google alone can tell it: only a file of tests gives it here.
+    pub const fn is_of_google(self) -> bool {
+        matches!(
+            self,
+            Self::RequestAccessLevels | Self::ResourceName | Self::DestinationIp | Self::DestinationPort
+        )
+    }
+
     /// Whether it needs a database that the operator names.
     pub const fn is_of_region(self) -> bool {
         matches!(self, Self::OriginRegionCode | Self::OriginAsn)

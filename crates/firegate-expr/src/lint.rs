@@ -14,12 +14,21 @@ pub(crate) fn lints(tree: &Syntax, language: Language, checked: &Checked) -> Vec
     let mut linter = Linter { lints: Vec::new(), language };
     linter.visit(tree);
     linter.guards(tree, &BTreeSet::new());
+    let hint = match language {
+        Language::Armor => {
+            "a rule whose answer is unknown does not match; if the load balancer before Firegate evaluates it, attach the file with \
+             `assume: evaluated_upstream`"
+        }
+        Language::IamCondition => {
+            "by what is unknown a binding grants nothing, and a deny rule denies; say it by what is known here, such as \
+             `request.path`, `request.host` or `request.time`"
+        }
+    };
     for part in &checked.unknown {
         let message = format!("`{}` is not evaluated by Firegate: the answer is unknown", part.name);
-        let hint = "a rule whose answer is unknown does not match; if the load balancer before Firegate evaluates it, \
-            attach the file with `assume: evaluated_upstream`";
         linter.lints.push(Lint::new(part.span.clone(), code::NOT_EVALUATED, message, hint));
-        if part.negated {
+        // In Cloud Armor a rule rests on it; what IAM makes of it is the same with and without a `!`.
+        if part.negated && language == Language::Armor {
             let message = format!("`{}` would have to be false for this to match, and is unknown", part.name);
             let hint = "the rule never matches by this part; write it so that it does not depend on it";
             linter.lints.push(Lint::new(part.span.clone(), code::UNKNOWN_NEGATED, message, hint));

@@ -34,7 +34,8 @@ const INTRODUCTION: &str = "\
 What becomes of every field of the files that Firegate reads. *Evaluated*: it means what Google's documentation says. *Kept*: it
 is for people or for Google alone, and is written back. *Noted*: it has no effect here, and a note says so with its place.
 *Refused*: the file would mean something else without it. *Google's*: Google sets it; it is accepted, and left out when the file
-is written back. Fields that are not listed are kept and noted.
+is written back. Fields that are not listed are kept and noted, unless such a message refuses *any other*; one that is misspelt, or
+indented so that it belongs to another message, is refused if what was meant is evaluated.
 ";
 
 /// What is not in a table.

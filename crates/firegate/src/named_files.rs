@@ -7,6 +7,17 @@ use std::path::{Path, PathBuf};
 
 use firegate_files::configuration::NamedFiles;
 use firegate_files::limits::GOOGLE_FILE_BYTES_MAX;
+use firegate_files::text;
+use firegate_proxy::ReloadError;
+
+/// The text of a configuration's file.
+///
+/// # Errors
+/// If it cannot be read, or is no text.
+pub fn read_text(path: &Path) -> Result<String, ReloadError> {
+    let bytes = std::fs::read(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
+    text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
+}
 
 /// Files of this machine; a relative name counts from the working directory. It remembers what it was asked for, so that a change
 /// of those files is noticed, and of those too that are not there yet.

@@ -157,7 +157,7 @@ catalogue! {
     TokenMalformed "TOKEN_MALFORMED" Denial 401 SignIn {
         "the token is not a JSON Web Token"
         "The bearer token is no compact JWS: it is too long, was cut, is padded or not base64url, its JSON is ambiguous, or there are blanks in it, as in `Bearer [object Promise]` or `Bearer Bearer …`."
-        "send the whole result of `getIdToken()`, unchanged; an OAuth access token (`ya29.…`) or an API key is no ID token"
+        "send the whole result of `getIdToken()`, unchanged; an OAuth access token (`ya29.…`), a refresh token (`AMf-…`) or an API key is no ID token"
     }
     TokenUnsigned "TOKEN_UNSIGNED" Denial 401 SignIn {
         "the token is not signed"

@@ -7,7 +7,37 @@ use std::fmt;
 use crate::cors::CorsPolicy;
 use crate::facts::{Authorization, RequestFacts};
 use crate::jose::CompactJwsError;
-use crate::limits::SCHEME_SHOWN_BYTES_MAX;
+
+/// The schemes of `Authorization` that a refusal names: those of IANA's registry, and others that are in use. Another first word may
+/// be a secret's.
+const SCHEMES: [&str; 26] = [
+    "AccessKey",
+    "Api-Key",
+    "ApiKey",
+    "AWS4-HMAC-SHA256",
+    "Basic",
+    "Bearer",
+    "Concealed",
+    "Digest",
+    "DPoP",
+    "Firebase",
+    "GNAP",
+    "HOBA",
+    "HMAC",
+    "JWT",
+    "Key",
+    "Mutual",
+    "Negotiate",
+    "NTLM",
+    "OAuth",
+    "PrivateToken",
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-256",
+    "SharedKey",
+    "Signature",
+    "Token",
+    "vapid",
+];
 
 /// What a request has instead of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +49,9 @@ pub enum MissingToken {
     /// `Authorization` holds what looks like a token, without `Bearer` in front of it.
     BareToken,
     /// `Authorization` holds a credential of another scheme, of this name.
-    OtherScheme(String),
-    /// `Authorization` holds something that has no scheme and is no token.
-    WithoutScheme,
+    OtherScheme(&'static str),
+    /// `Authorization` holds something that has no known scheme and is no token.
+    UnknownScheme,
     /// `Authorization` holds a bearer token, and the backend reads none there.
     UnreadBearer,
     /// The request is a preflight, and nothing says which pages may call.
@@ -45,23 +75,15 @@ impl MissingToken {
         }
     }
 
-    /// What a value is that does not say `Bearer`. A first word is a scheme if something stands behind it, and if it looks like
-    /// a name: what does not may be a secret.
+    /// What a value is that does not say `Bearer`.
     fn beside(value: &str) -> Self {
         if value.starts_with("eyJ") && value.contains('.') {
             return Self::BareToken;
         }
-        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        match value.split_once([' ', '\t']) {
-            Some((scheme, _))
-                if scheme.len() <= SCHEME_SHOWN_BYTES_MAX
-                    && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-                    && scheme.bytes().all(is_of_name) =>
-            {
-                Self::OtherScheme(scheme.to_owned())
-            }
-            _ => Self::WithoutScheme,
-        }
+        let scheme = value
+            .split_once([' ', '\t'])
+            .and_then(|(first, _)| SCHEMES.into_iter().find(|scheme| scheme.eq_ignore_ascii_case(first)));
+        scheme.map_or(Self::UnknownScheme, Self::OtherScheme)
     }
 
     /// What to do next, if it is anything else than the catalogue says.
@@ -75,7 +97,7 @@ impl MissingToken {
                 "send the token where the backend looks for it, or add `authorization` to its `token_sources`"
             }
             Self::Preflight { origin } => return Some(preflight_hint(origin)),
-            Self::Nothing | Self::OtherScheme(_) | Self::WithoutScheme => return None,
+            Self::Nothing | Self::OtherScheme(_) | Self::UnknownScheme => return None,
         };
         Some(Cow::Borrowed(hint))
     }
@@ -113,8 +135,8 @@ impl fmt::Display for MissingToken {
                     "`Authorization` has the scheme {scheme:?}, and an ID token stands behind `Bearer`"
                 );
             }
-            Self::WithoutScheme => {
-                "`Authorization` holds neither `Bearer` nor anything that looks like an ID token"
+            Self::UnknownScheme => {
+                "`Authorization` holds no `Bearer`; what stands there is no scheme that is known, may be a secret, and is not told"
             }
             Self::UnreadBearer => {
                 "there is a bearer token in `Authorization`, where this backend looks for none (`token_sources`)"
@@ -138,6 +160,8 @@ pub enum MalformedToken {
     Jws(CompactJwsError),
     /// `Bearer` stands in front of it twice.
     BearerTwice,
+    /// It stands in quotes.
+    Quoted,
     /// It is what JavaScript makes of a promise or another object that is used as a text.
     JavaScriptObject,
     /// It is what JavaScript or Python writes where there is no value.
@@ -162,7 +186,11 @@ impl MalformedToken {
     /// What a text is that is no compact JWS.
     pub(crate) fn of(text: &str, error: CompactJwsError) -> Self {
         let no_value = ["undefined", "null", "None"].into_iter().find(|word| *word == text);
-        no_value.map_or(Self::Jws(error), Self::NoValue)
+        match no_value {
+            Some(word) => Self::NoValue(word),
+            None if text.starts_with(['"', '\'']) && text.contains("eyJ") => Self::Quoted,
+            None => Self::Jws(error),
+        }
     }
 
     /// What to do next, if it is anything else than the catalogue says.
@@ -170,6 +198,9 @@ impl MalformedToken {
         match self {
             Self::BearerTwice => Some(
                 "write `Bearer ` once: the code that sets the header and the text it is given both begin with it",
+            ),
+            Self::Quoted => Some(
+                "send the token itself: `JSON.stringify(token)`, and the output of `jq` without `-r`, have quotes around it",
             ),
             Self::JavaScriptObject => Some(
                 "write `await` before `getIdToken()`: it returns a promise, and the token is what that becomes",
@@ -190,6 +221,7 @@ impl fmt::Display for MalformedToken {
                 return write!(formatter, "`{word}` stands in the token's place: the app had none");
             }
             Self::BearerTwice => "`Bearer` stands in front of the token twice",
+            Self::Quoted => "there are quotes around the token",
             Self::JavaScriptObject => {
                 "`[object …]` stands in the token's place: the app sent an object as a text; was `await` forgotten?"
             }

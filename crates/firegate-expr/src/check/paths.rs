@@ -68,7 +68,12 @@ impl Checker {
             self.firegate_only(&syntax.span, &format!("`{}` is Firegate's own", entry.path), None);
         }
         match entry.attribute {
-            Some(attribute) => drop(self.reads.insert(attribute)),
+            Some(attribute) => {
+                self.reads.insert(attribute);
+                if attribute.is_of_google() {
+                    self.note_unknown(syntax, entry.path);
+                }
+            }
             None => self.note_unknown(syntax, entry.path),
         }
     }

@@ -88,5 +88,15 @@ fn traps_are_found() {
         &[(code::NOT_EVALUATED, "unknown"), (code::UNKNOWN_NEGATED, "have to be false")],
     );
     check_in(Language::IamCondition, "request.auth.token.role == 'a'", &[(has, "auth.token.role")]);
+    for (text, name) in [
+        ("resource.matchTag('1/env', 'prod')", "resource.matchTag"),
+        ("!resource.matchTag('1/env', 'prod')", "resource.matchTag"),
+        ("resource.name.startsWith('projects/p')", "resource.name"),
+        ("destination.port == 443", "destination.port"),
+        ("'a' in request.auth.access_levels", "request.auth.access_levels"),
+    ] {
+        check_in(Language::IamCondition, text, &[(code::NOT_EVALUATED, name)]);
+        check_in(Language::IamCondition, text, &[(code::NOT_EVALUATED, "a binding grants nothing")]);
+    }
     check_in(Language::IamCondition, "request.host == 'https://a/b'", &[(code::NEVER_EQUAL, "no path")]);
 }

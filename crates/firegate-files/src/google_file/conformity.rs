@@ -4,7 +4,7 @@ use super::message_type::{Field, MessageType, Shape, Treatment};
 use super::{GoogleFile, Located};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, code};
 use crate::suggestion::{alternatives, nearest, quoted};
-use crate::yaml::{Part, Scalar, ScalarKind, Value};
+use crate::yaml::{Entry, Node, Part, Scalar, ScalarKind, Value};
 
 /// Compares a file with its format; `false` if it holds what is no message of it at all.
 pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> bool {
@@ -13,9 +13,16 @@ pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> bool {
         all &= is_message(file.format, &root, diagnostics);
     }
     if all {
-        file.messages().for_each(|root| message(file.format, &root, diagnostics));
+        let mut walk = Walk { fields: file.format.all_fields(), diagnostics };
+        file.messages().for_each(|root| walk.message(file.format, &root));
     }
     all
+}
+
+struct Walk<'a> {
+    /// Every field that a file of the format may have, with its path.
+    fields: Vec<(String, &'static Field)>,
+    diagnostics: &'a mut Diagnostics,
 }
 
 fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagnostics) -> bool {
@@ -36,34 +43,99 @@ fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagno
         given.report(diagnostics, Part::Value, Diagnostic::error(code::OTHER_KIND, message));
         return false;
     }
+    if let (None, Some(kind)) = (format.field("kind"), root.get("kind")) {
+        let found = quoted(kind.text().unwrap_or_default());
+        let message = format!("a `{}` has no `kind`: this is a file of the kind {found}", format.name);
+        kind.report(diagnostics, Part::Value, Diagnostic::error(code::OTHER_KIND, message));
+        return false;
+    }
     true
 }
 
-fn message(format: &MessageType, located: &Located<'_>, diagnostics: &mut Diagnostics) {
-    for (name, value) in located.entries() {
-        match format.field(name) {
-            Some(known) => field(known, &value, diagnostics),
-            None => unknown(format, name, &value, diagnostics),
+impl Walk<'_> {
+    fn message(&mut self, format: &MessageType, located: &Located<'_>) {
+        for (name, value) in located.entries() {
+            match format.field(name) {
+                Some(known) => self.field(known, &value),
+                None => self.unknown(format, name, &value),
+            }
         }
     }
-}
 
-fn field(field: &Field, located: &Located<'_>, diagnostics: &mut Diagnostics) {
-    match field.treatment {
-        Treatment::Evaluated | Treatment::Kept => value(&field.shape, field.treatment, located, diagnostics),
-        // What Google sets, and what nobody reads, may have any shape.
-        Treatment::OutputOnly => {}
-        // An export writes out what is switched off too, and nobody misses that.
-        Treatment::WithoutEffect(_) if is_off(&located.node().value) => {}
-        Treatment::WithoutEffect(why) => {
-            let message = format!("`{}` has no effect here: {why}", field.name);
-            let note = Diagnostic::note(code::FIELD_WITHOUT_EFFECT, message);
-            located.report(diagnostics, Part::Key, note);
+    fn field(&mut self, field: &Field, located: &Located<'_>) {
+        match field.treatment {
+            Treatment::Evaluated | Treatment::Kept => self.value(&field.shape, field.treatment, located),
+            // What Google sets, and what nobody reads, may have any shape.
+            Treatment::OutputOnly => {}
+            // An export writes out what is switched off too, and nobody misses that.
+            Treatment::WithoutEffect(_) if is_off(&located.node().value) => {}
+            Treatment::WithoutEffect(why) => {
+                let message = format!("`{}` has no effect here: {why}", field.name);
+                let note = Diagnostic::note(code::FIELD_WITHOUT_EFFECT, message);
+                located.report(self.diagnostics, Part::Key, note);
+            }
+            Treatment::Refused(why) => {
+                let message = format!("`{}` is not supported: {why}", field.name);
+                located.report(self.diagnostics, Part::Key, Diagnostic::error(code::FIELD_REFUSED, message));
+            }
         }
-        Treatment::Refused(why) => {
-            let message = format!("`{}` is not supported: {why}", field.name);
-            located.report(diagnostics, Part::Key, Diagnostic::error(code::FIELD_REFUSED, message));
+    }
+
+    fn value(&mut self, shape: &Shape, treatment: Treatment, located: &Located<'_>) {
+        if !located.fits(shape) {
+            let mut finding = misfit(shape, located);
+            if treatment == Treatment::Kept {
+                finding.severity = Severity::Warning;
+            }
+            located.report(self.diagnostics, Part::Value, finding);
+            return;
         }
+        match shape {
+            Shape::Message(format) => self.message(format, located),
+            Shape::List(element) => {
+                located.elements().for_each(|part| self.value(element, treatment, &part));
+            }
+            Shape::Map(element) => {
+                located.entries().for_each(|(_, part)| self.value(element, treatment, &part));
+            }
+            Shape::Duration => duration(located, self.diagnostics),
+            _ => {}
+        }
+    }
+
+    /// Google's files gain fields over time, so an unknown one refuses nothing. One that is nearly known, or known elsewhere, is a
+    /// slip: if what was meant is evaluated, the file would mean something else without it.
+    fn unknown(&mut self, format: &MessageType, name: &str, located: &Located<'_>) {
+        let names = format.fields.iter().map(|field| field.name);
+        let meant = nearest(name, names).and_then(|meant| format.field(meant));
+        let elsewhere = self.elsewhere(name);
+        let is_missed = meant.is_some_and(Field::has_effect) || elsewhere.is_some();
+        let consequence = match format.others_refused() {
+            Some(why) => why,
+            None if is_missed => "it would be missed",
+            None => "it is kept and has no effect",
+        };
+        let message = format!("`{}` has no field {}: {consequence}", format.name, quoted(name));
+        let finding = match (is_missed || format.others_refused().is_some(), meant) {
+            (true, _) => Diagnostic::error(code::UNKNOWN_FIELD, message),
+            (false, Some(_)) => Diagnostic::warning(code::UNKNOWN_FIELD, message),
+            (false, None) => Diagnostic::note(code::UNKNOWN_FIELD, message),
+        };
+        let hint = match (meant, elsewhere) {
+            (_, Some(place)) => Some(format!("it belongs to {place}: how far is it indented?")),
+            (Some(meant), None) => Some(format!("did you mean `{}`?", meant.name)),
+            (None, None) => None,
+        };
+        located.report(self.diagnostics, Part::Key, finding.hint_if(hint));
+    }
+
+    /// Where an evaluated field of this name belongs.
+    fn elsewhere(&self, name: &str) -> Option<String> {
+        let (path, _) = self.fields.iter().find(|(_, field)| field.name == name && field.has_effect())?;
+        Some(match path.rsplit_once('.') {
+            Some((message, _)) => format!("`{message}`"),
+            None => "the top of the file".to_owned(),
+        })
     }
 }
 
@@ -78,28 +150,6 @@ fn is_off(value: &Value) -> bool {
         },
         Value::Sequence(nodes) => nodes.iter().all(|node| is_off(&node.value)),
         Value::Mapping(entries) => entries.iter().all(|entry| is_off(&entry.value.value)),
-    }
-}
-
-fn value(shape: &Shape, treatment: Treatment, located: &Located<'_>, diagnostics: &mut Diagnostics) {
-    if !located.fits(shape) {
-        let mut finding = misfit(shape, located);
-        if treatment == Treatment::Kept {
-            finding.severity = Severity::Warning;
-        }
-        located.report(diagnostics, Part::Value, finding);
-        return;
-    }
-    match shape {
-        Shape::Message(format) => message(format, located, diagnostics),
-        Shape::List(element) => {
-            located.elements().for_each(|part| value(element, treatment, &part, diagnostics));
-        }
-        Shape::Map(element) => {
-            located.entries().for_each(|(_, part)| value(element, treatment, &part, diagnostics));
-        }
-        Shape::Duration => duration(located, diagnostics),
-        _ => {}
     }
 }
 
@@ -118,19 +168,6 @@ fn duration(located: &Located<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Google's files gain fields over time, so an unknown one refuses nothing; one that is nearly known is a slip.
-fn unknown(format: &MessageType, name: &str, located: &Located<'_>, diagnostics: &mut Diagnostics) {
-    let message = format!("`{}` has no field {}: it is kept and has no effect", format.name, quoted(name));
-    let names = format.fields.iter().map(|field| field.name);
-    let finding = match nearest(name, names) {
-        Some(meant) => {
-            Diagnostic::warning(code::UNKNOWN_FIELD, message).hint(format!("did you mean `{meant}`?"))
-        }
-        None => Diagnostic::note(code::UNKNOWN_FIELD, message),
-    };
-    located.report(diagnostics, Part::Key, finding);
-}
-
 fn misfit(shape: &Shape, located: &Located<'_>) -> Diagnostic {
     if let (Shape::Word(words) | Shape::WordInAnyCase(words), Some(text)) = (shape, located.text()) {
         let message = format!("{} cannot stand here", quoted(text));
@@ -142,8 +179,26 @@ fn misfit(shape: &Shape, located: &Located<'_>) -> Diagnostic {
     }
     let message = format!("expected {}, found {}", expected(shape), located.node().value.described());
     let diagnostic = Diagnostic::error(code::WRONG_TYPE, message);
-    let Value::Scalar(Scalar { text, .. }) = &located.node().value else { return diagnostic };
+    let text = match &located.node().value {
+        Value::Scalar(Scalar { text, .. }) => text,
+        Value::Mapping(entries) => {
+            return match (shape, entries.as_slice()) {
+                (Shape::List(_), _) => diagnostic.hint("begin each of its elements with `- `"),
+                (
+                    Shape::Text,
+                    [Entry { key, value: Node { value: Value::Scalar(Scalar { text, .. }), .. }, .. }],
+                ) => {
+                    diagnostic.hint(format!("write it without the blank behind the colon: `'{key}:{text}'`"))
+                }
+                _ => diagnostic,
+            };
+        }
+        Value::Sequence(_) => return diagnostic,
+    };
     match shape {
+        Shape::Boolean if ["true", "false"].contains(&text.as_str()) => {
+            diagnostic.hint(format!("write it without quotes: `{text}`"))
+        }
         Shape::List(_) => diagnostic.hint(format!("write a list: `[{text}]`")),
         Shape::Text | Shape::Resource => diagnostic.hint(format!("write it in quotes: `'{text}'`")),
         Shape::Duration => diagnostic.hint("write `{seconds: 30}`"),

@@ -128,7 +128,7 @@ impl<'a> Located<'a> {
 
     /// Adds a finding about this value.
     pub fn report(&self, diagnostics: &mut Diagnostics, part: Part, diagnostic: Diagnostic) {
-        self.document.report(diagnostics, &self.path, part, diagnostic);
+        self.document.report(diagnostics, &self.path, part, self.in_its_file(diagnostic));
     }
 
     /// Adds a finding about a part of this text, in bytes of the text.
@@ -144,7 +144,12 @@ impl<'a> Located<'a> {
 
     /// Adds a finding about the field `name`, whether it is there or missing.
     pub fn report_field(&self, name: &str, diagnostics: &mut Diagnostics, diagnostic: Diagnostic) {
-        self.document.report(diagnostics, &self.path.key(name), Part::Value, diagnostic);
+        self.document.report(diagnostics, &self.path.key(name), Part::Value, self.in_its_file(diagnostic));
+    }
+
+    /// A finding about the file as a whole has to say which of all files it is about.
+    fn in_its_file(&self, diagnostic: Diagnostic) -> Diagnostic {
+        Diagnostic { place: Some(self.document.place_of_first_line()), ..diagnostic }
     }
 
     fn scalar(&self) -> Option<&'a Scalar> {

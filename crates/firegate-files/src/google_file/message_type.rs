@@ -1,5 +1,8 @@
 //! A format as a table: which fields a message has, and what becomes of them.
 
+/// The name under which a table says what becomes of fields that are not in it. No field of Google's has such a name.
+const OTHERS: &str = "(any other)";
+
 /// A message of Google's API and its fields.
 #[derive(Debug)]
 pub struct MessageType {
@@ -72,6 +75,14 @@ impl MessageType {
         self.fields.iter().find(|field| field.name == name)
     }
 
+    /// Why the message may have no other fields than these, if it may not.
+    pub fn others_refused(&self) -> Option<&'static str> {
+        match self.field(OTHERS)?.treatment {
+            Treatment::Refused(why) => Some(why),
+            _ => None,
+        }
+    }
+
     /// Every field below this message with its path, in the order of the table: `rules[].action`. For documentation.
     pub fn all_fields(&self) -> Vec<(String, &'static Field)> {
         let mut found = Vec::new();
@@ -105,6 +116,11 @@ impl MessageType {
 }
 
 impl Field {
+    /// Whether a file means something else without the field.
+    pub const fn has_effect(&self) -> bool {
+        matches!(self.treatment, Treatment::Evaluated | Treatment::Refused(_))
+    }
+
     /// A field that means what Google's documentation says.
     pub const fn evaluated(name: &'static str, shape: Shape) -> Self {
         Self { name, shape, treatment: Treatment::Evaluated }
@@ -123,6 +139,12 @@ impl Field {
     /// A field that Google sets.
     pub const fn output_only(name: &'static str, shape: Shape) -> Self {
         Self { name, shape, treatment: Treatment::OutputOnly }
+    }
+
+    /// All fields that Google does not document, of a message that says whom or what something holds for: a new one, or one that is
+    /// misspelt, may be what narrows it. `why` completes "`Message` has no field `name`: …".
+    pub const fn others_refused(why: &'static str) -> Self {
+        Self::refused(OTHERS, Shape::Any, why)
     }
 
     /// A field that makes Firegate refuse the file; `why` completes "`name` is not supported: …".

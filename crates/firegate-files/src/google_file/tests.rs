@@ -1,5 +1,5 @@
 use super::*;
-use crate::diagnostic::{Severity, code};
+use crate::diagnostic::{Diagnostic, Severity, code};
 use std::time::Duration;
 
 static ACTION: MessageType = MessageType {
@@ -7,8 +7,19 @@ static ACTION: MessageType = MessageType {
     kind: None,
     fields: &[
         Field::evaluated("timeout", Shape::Duration),
+        Field::evaluated("match", Shape::Message(&MATCH)),
         Field::evaluated("services", Shape::List(&Shape::Resource)),
         Field::output_only("selfLinkWithId", Shape::Text),
+    ],
+};
+
+static MATCH: MessageType = MessageType {
+    name: "Match",
+    kind: None,
+    fields: &[
+        Field::evaluated("prefix", Shape::Text),
+        Field::kept("title", Shape::Text),
+        Field::others_refused("it may say what matches"),
     ],
 };
 
@@ -71,7 +82,10 @@ fn everything_that_does_not_conform_is_found_in_its_place() {
     check("preview: 'true'\n", &[(Error, code::WRONG_TYPE, "preview")]);
     check("description: 5\n", &[(Warning, code::WRONG_TYPE, "description")]);
     check("labels: {a: 1}\n", &[(Warning, code::WRONG_TYPE, "labels.a")]);
-    check("sate: UP\n", &[(Warning, code::UNKNOWN_FIELD, "sate")]);
+    check("sate: UP\n", &[(Error, code::UNKNOWN_FIELD, "sate")]);
+    check("descripton: a\n", &[(Warning, code::UNKNOWN_FIELD, "descripton")]);
+    check("netwrok: {}\n", &[(Error, code::UNKNOWN_FIELD, "netwrok")]);
+    check("title: a\n", &[(Note, code::UNKNOWN_FIELD, "title")]);
     check("novelty: {state: 1}\n", &[(Note, code::UNKNOWN_FIELD, "novelty")]);
     check("adaptive: {enable: true}\n", &[(Note, code::FIELD_WITHOUT_EFFECT, "adaptive")]);
     check("network: {}\n", &[(Error, code::FIELD_REFUSED, "network")]);
@@ -86,7 +100,61 @@ fn everything_that_does_not_conform_is_found_in_its_place() {
             (Error, code::WRONG_TYPE, "actions[3].services[1]"),
         ],
     );
-    check("- sate: UP\n", &[(Warning, code::UNKNOWN_FIELD, "[0].sate")]);
+    check("- sate: UP\n", &[(Error, code::UNKNOWN_FIELD, "[0].sate")]);
+}
+
+#[test]
+fn a_field_of_another_level_is_told_where_it_belongs() {
+    let check = |text: &str, path: &str, expected: &str| {
+        let (_, diagnostics) = read(text);
+        let found = diagnostics.iter().next().unwrap();
+        assert_eq!((found.severity, found.path.as_str()), (Severity::Error, path), "{text}\n{diagnostics}");
+        assert!(diagnostics.to_string().contains(expected), "{diagnostics}");
+    };
+    check("prefix: /a\n", "prefix", "it belongs to `actions[].match`");
+    check("actions:\n- match:\n  prefix: /a\n", "actions[0].prefix", "it belongs to `actions[].match`");
+    check("actions: [{match: {state: UP}}]\n", "actions[0].match.state", "it belongs to the top of the file");
+}
+
+#[test]
+fn a_finding_names_its_file_and_the_element_that_it_is_about() {
+    let check = |text: &str, line: usize, hint: &str| {
+        let (_, diagnostics) = read(text);
+        let found = diagnostics.iter().next().unwrap();
+        assert_eq!(
+            found.place.as_ref().map(|place| (&*place.file, place.line)),
+            Some(("thing.yaml", line)),
+            "{text}"
+        );
+        assert!(diagnostics.to_string().contains(hint), "{diagnostics}");
+    };
+    check("", 1, "expected a mapping, found nothing");
+    check("# nothing yet\n", 2, "expected a mapping, found nothing");
+    check("<!DOCTYPE html>\n", 1, "expected a mapping");
+    check("state: UP\nactions:\n- timeout: {seconds: 1}\n- timeout:\n    seconds: -1\n", 5, "whole numbers");
+    check("actions:\n  timeout: {seconds: 1}\n", 2, "begin each of its elements with `- `");
+    check("labels:\n  a: b\n  c: { d: e }\n", 3, "write it without the blank behind the colon: `'d:e'`");
+    check("preview: 'true'\n", 1, "write it without quotes: `true`");
+}
+
+#[test]
+fn an_element_that_lacks_something_is_named_and_not_its_list() {
+    let (file, mut diagnostics) = read("state: UP\nactions:\n- services: [a]\n- services:\n  - b\n");
+    let file = file.unwrap();
+    let second = file.root().list("actions").nth(1).unwrap();
+    second.report_field("timeout", &mut diagnostics, Diagnostic::error(code::MISSING_KEY, "no timeout"));
+    file.root().report_field("count", &mut diagnostics, Diagnostic::error(code::MISSING_KEY, "no count"));
+    let lines = diagnostics.iter().map(|found| found.place.as_ref().map(|place| place.line));
+    assert_eq!(lines.collect::<Vec<_>>(), [Some(4), Some(1)]);
+}
+
+#[test]
+fn a_message_that_refuses_other_fields_says_why() {
+    let text = "actions: [{match: {prefix: /a, novelty: 1}}]\n";
+    check(text, &[(Severity::Error, code::UNKNOWN_FIELD, "actions[0].match.novelty")]);
+    let (_, diagnostics) = read(text);
+    let expected = "`Match` has no field `novelty`: it may say what matches";
+    assert!(diagnostics.to_string().contains(expected), "{diagnostics}");
 }
 
 #[test]

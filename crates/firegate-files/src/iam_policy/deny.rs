@@ -48,6 +48,7 @@ static DENY_RULE: MessageType = MessageType {
         Field::evaluated("deniedPermissions", Shape::List(&Shape::Text)),
         Field::evaluated("exceptionPermissions", Shape::List(&Shape::Text)),
         Field::evaluated("denialCondition", Shape::Message(&CONDITION)),
+        Field::others_refused("it may say whom the rule denies"),
     ],
 };
 
@@ -91,7 +92,23 @@ impl DenyPolicy {
     pub fn read(name: &str, text: &str, dialect: Dialect, diagnostics: &mut Diagnostics) -> Option<Self> {
         let file = GoogleFile::parse(name, text, &DENY_POLICY, diagnostics)?;
         let mut reader = Reader { dialect, diagnostics };
-        let rules = file.root().list("rules").filter_map(|rule| reader.rule(&rule)).collect();
+        let root = file.root();
+        if root.list("rules").next().is_none() {
+            let found = Diagnostic::error(code::MISSING_KEY, "this deny policy has no `rules`, and denies nobody").hint(
+                "`gcloud iam policies list` leaves them out; export each policy by its name: gcloud iam policies get NAME \
+                 --attachment-point=… --kind=denypolicies --format=json",
+            );
+            root.report_field("rules", reader.diagnostics, found);
+        }
+        let rules: Vec<DenyRule> = root.list("rules").filter_map(|rule| reader.rule(&rule)).collect();
+        if let (true, Some(given), false) =
+            (rules.is_empty(), root.get("rules"), reader.diagnostics.has_errors())
+        {
+            let message = "no rule of this policy denies calls";
+            let found = Diagnostic::warning(code::DENY_RULE, message)
+                .hint("calls are `run.googleapis.com/routes.invoke` in `deniedPermissions`");
+            given.report(reader.diagnostics, Part::Key, found);
+        }
         Some(Self { rules })
     }
 }
@@ -108,6 +125,13 @@ impl Reader<'_> {
             located.report_field("denyRule", self.diagnostics, found);
             return None;
         };
+        for (field, denies) in [("deniedPrincipals", "nobody"), ("deniedPermissions", "nothing")] {
+            if rule.list(field).next().is_none() {
+                let found =
+                    Diagnostic::error(code::MISSING_KEY, format!("a rule without `{field}` denies {denies}"));
+                rule.report_field(field, self.diagnostics, found);
+            }
+        }
         let concerns_calls = self.names_invoke(&rule, "deniedPermissions");
         let is_excepted = self.names_invoke(&rule, "exceptionPermissions");
         let condition = condition_of(&rule, "denialCondition", self.dialect, self.diagnostics).ok()?;
@@ -116,7 +140,7 @@ impl Reader<'_> {
         if !concerns_calls || is_excepted {
             return None;
         }
-        if denied.is_empty() {
+        if denied.is_empty() && rule.list("deniedPrincipals").next().is_some() {
             let found = Diagnostic::warning(code::DENY_RULE, "this rule denies nobody")
                 .hint("name somebody in `deniedPrincipals`, for example `principalSet://goog/public:all`");
             rule.report_field("deniedPrincipals", self.diagnostics, found);

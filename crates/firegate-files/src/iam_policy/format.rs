@@ -22,6 +22,7 @@ static BINDING: MessageType = MessageType {
         Field::evaluated("role", Shape::Text),
         Field::evaluated("members", Shape::List(&Shape::Text)),
         Field::evaluated("condition", Shape::Message(&CONDITION)),
+        Field::others_refused("it may say whom the binding lets in, or when"),
     ],
 };
 

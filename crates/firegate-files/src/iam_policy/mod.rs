@@ -203,7 +203,9 @@ impl Reader<'_> {
             format!("the role {} lets nobody in: Firegate does not know what it carries", quoted(role));
         let found = Diagnostic::warning(code::IAM_ROLE_UNKNOWN, message);
         let known = INVOKER_ROLES.into_iter().chain(self.roles.keys().map(String::as_str));
-        let hint = match nearest(role, known) {
+        let whole = format!("roles/{role}");
+        let meant = INVOKER_ROLES.into_iter().find(|known| *known == whole).or_else(|| nearest(role, known));
+        let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("if it is for callers, add `{role}: [{INVOKE_PERMISSION}]` to `roles`"),
         };

@@ -258,9 +258,13 @@ fn a_deny_rule_denies_what_it_names_and_nobody_of_it_is_lost() {
     check(&rule(all, "run.googleapis.com/routes.*", ""), Some(1), &[]);
     check(&rule(all, "run.googleapis.com/*.invoke", ""), Some(1), &[]);
     check(&rule(all, "run.googleapis.com/*.*", ""), Some(1), &[]);
-    check(&rule(all, "run.googleapis.com/services.delete", ""), Some(0), &[]);
-    check(&rule(all, "iam.googleapis.com/routes.invoke", ""), Some(0), &[]);
-    check(&rule(all, "run.googleapis.com/*.*", &format!(", exceptionPermissions: [{invoke}]")), Some(0), &[]);
+    check(&rule(all, "run.googleapis.com/services.delete", ""), Some(0), &["mild FG411"]);
+    check(&rule(all, "iam.googleapis.com/routes.invoke", ""), Some(0), &["mild FG411"]);
+    check(
+        &rule(all, "run.googleapis.com/*.*", &format!(", exceptionPermissions: [{invoke}]")),
+        Some(0),
+        &["mild FG411"],
+    );
     check(&rule(all, "run.routes.invoke", ""), None, &["FG411"]);
     for unknowable in [
         "principalSet://goog/cloudIdentityCustomerId/C01",
@@ -276,6 +280,67 @@ fn a_deny_rule_denies_what_it_names_and_nobody_of_it_is_lost() {
     let (policy, findings) = deny(&rule(all, invoke, tag));
     assert!(policy.is_some_and(|policy| policy.rules[0].condition.is_some()), "{findings:?}");
     assert!(findings.contains(&"mild FG411".to_owned()), "{findings:?}");
+}
+
+#[test]
+fn a_deny_policy_that_lost_what_it_denies_is_an_error() {
+    let check = |text: &str, expected: &[&str]| {
+        let (policy, findings) = deny(text);
+        assert_eq!((policy, findings), (None, expected.iter().map(ToString::to_string).collect()), "{text}");
+    };
+    // As `gcloud iam policies list` prints it.
+    check(
+        "[{displayName: a, kind: DenyPolicy, name: policies/x/denypolicies/y, uid: 6665c437}]\n",
+        &["FG008"],
+    );
+    check("rules: []\n", &["FG008"]);
+    let (denied, invoke) =
+        ("deniedPrincipals: ['principalSet://goog/public:all']", "[run.googleapis.com/routes.invoke]");
+    check(&format!("rules: [{{denyRule: {{{denied}, deniedPermission: {invoke}}}}}]\n"), &["FG013", "FG008"]);
+    check(
+        &format!("rules: [{{denyRule: {{denied: [a], deniedPermissions: {invoke}}}}}]\n"),
+        &["FG013", "FG008"],
+    );
+    check(
+        &format!("rules: [{{denyRule: {{{denied}, deniedPermissions: {invoke}, also: [a]}}}}]\n"),
+        &["FG013"],
+    );
+}
+
+#[test]
+fn a_deny_policy_of_which_nothing_denies_calls_is_warned_of() {
+    let denied = "deniedPrincipals: ['principalSet://goog/public:all']";
+    for permission in ["run.googleapis.com/route.invoke", "run.googleapi.com/routes.invoke"] {
+        let (policy, findings) =
+            deny(&format!("rules: [{{denyRule: {{{denied}, deniedPermissions: [{permission}]}}}}]\n"));
+        assert!(policy.is_some() && findings == ["mild FG411"], "{findings:?}");
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_is_told_as_one_and_not_field_by_field() {
+    check("kind: compute#securityPolicy\nname: edge\nrules: []\n", &["FG016 1"]);
+}
+
+#[test]
+fn a_role_without_its_prefix_is_put_right() {
+    let mut diagnostics = Diagnostics::new();
+    let text = "bindings: [{role: run.invoker, members: ['user:ada@example.com']}]\n";
+    IamPolicy::read("iam.yaml", text, Dialect::Gcloud, &roles(), &mut diagnostics);
+    assert!(diagnostics.to_string().contains("did you mean `roles/run.invoker`?"), "{diagnostics}");
+}
+
+/// A binding without the condition that somebody wrote would let in more than they meant.
+#[test]
+fn a_condition_that_is_misspelt_or_indented_elsewhere_is_never_left_out() {
+    let binding = "bindings:\n- members: [user:ada@example.com]\n  role: roles/run.invoker\n";
+    let condition = "title: t\n    expression: request.path == '/a'\n";
+    check(&format!("{binding}  conditions:\n    {condition}version: 3\n"), &["FG013 4"]);
+    check(&format!("{binding}  Condition:\n    {condition}version: 3\n"), &["FG013 4"]);
+    check(&format!("{binding}  when:\n    {condition}version: 3\n"), &["FG013 4"]);
+    check(&format!("{binding}condition:\n    {condition}version: 3\n"), &["FG013 4"]);
+    let flat = "  condition:\n  title: t\n  expression: request.path == '/a'\n";
+    check(&format!("{binding}{flat}version: 3\n"), &["FG013 5", "FG013 6"]);
 }
 
 fn some_policy() -> impl Strategy<Value = String> {
@@ -309,14 +374,13 @@ fn some_policy() -> impl Strategy<Value = String> {
                     binding["condition"]["description"] = "a\nb".into();
                 }
             }
-            if described {
-                binding["someFutureField"] = serde_json::json!({"a": [1, "2", null, true]});
-            }
             binding
         },
     );
     (collection::vec(binding, 0..5), "[A-Za-z0-9+/=]{0,12}").prop_map(|(bindings, etag)| {
-        serde_json::json!({"bindings": bindings, "etag": etag, "version": 3}).to_string()
+        let novelty = serde_json::json!({"a": [1, "2", null, true]});
+        serde_json::json!({"bindings": bindings, "etag": etag, "version": 3, "someFutureField": novelty})
+            .to_string()
     })
 }
 

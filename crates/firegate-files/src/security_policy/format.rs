@@ -119,13 +119,17 @@ static MATCHER: MessageType = MessageType {
             "it is an old form; write `versionedExpr: SRC_IPS_V1` and `config: {srcIpRanges: […]}`",
         ),
         Field::evaluated("versionedExpr", Shape::Word(&["SRC_IPS_V1"])),
+        Field::others_refused("without it the rule might match more"),
     ],
 };
 
 static MATCHER_CONFIG: MessageType = MessageType {
     name: "SecurityPolicyRuleMatcherConfig",
     kind: None,
-    fields: &[Field::evaluated("srcIpRanges", Shape::List(&Shape::Text))],
+    fields: &[
+        Field::evaluated("srcIpRanges", Shape::List(&Shape::Text)),
+        Field::others_refused("without it the rule might match more"),
+    ],
 };
 
 static EXPR: MessageType = MessageType {

@@ -118,6 +118,7 @@ static MATCH_RULE: MessageType = MessageType {
         Field::evaluated("prefixMatch", Shape::Text),
         Field::evaluated("queryParameterMatches", Shape::List(&Shape::Message(&QUERY_MATCH))),
         Field::evaluated("regexMatch", Shape::Text),
+        Field::others_refused("without it the rule might match more"),
     ],
 };
 
@@ -133,6 +134,7 @@ static HEADER_MATCH: MessageType = MessageType {
         Field::evaluated("rangeMatch", Shape::Message(&RANGE)),
         Field::evaluated("regexMatch", Shape::Text),
         Field::evaluated("suffixMatch", Shape::Text),
+        Field::others_refused("without it the rule might match more"),
     ],
 };
 
@@ -150,6 +152,7 @@ static QUERY_MATCH: MessageType = MessageType {
         Field::evaluated("name", Shape::Text),
         Field::evaluated("presentMatch", Shape::Boolean),
         Field::evaluated("regexMatch", Shape::Text),
+        Field::others_refused("without it the rule might match more"),
     ],
 };
 

@@ -147,7 +147,7 @@ impl Document {
         let mut key: Option<&Range<usize>> = None;
         for segment in path.segments() {
             let (step_key, step_node) = node.step(segment)?;
-            (key, node) = (step_key.or(key), step_node);
+            (key, node) = (step_key, step_node);
         }
         if path.is_root() {
             return None;
@@ -157,16 +157,20 @@ impl Document {
         let span = match (part, key) {
             (Part::Value, _) if one_line => node.span.clone(),
             (_, Some(key)) => key.clone(),
-            (_, None) => node.span.clone(),
+            // Of several elements that are written alike, the list's key would name none.
+            (_, None) => self.first_line(&node.span),
         };
         Some(self.lines.place(&self.file, &self.text, span))
     }
 
     /// The place of the first line of what the file holds.
     pub fn place_of_first_line(&self) -> Place {
-        let span = self.root.span.clone();
+        self.place_of(self.first_line(&self.root.span))
+    }
+
+    fn first_line(&self, span: &Range<usize>) -> Range<usize> {
         let first = self.text.get(span.clone()).and_then(|text| text.lines().next()).map_or(0, str::len);
-        self.place_of(span.start..span.start + first)
+        span.start..span.start + first
     }
 
     /// The place of these bytes of the text.
@@ -174,9 +178,10 @@ impl Document {
         self.lines.place(&self.file, &self.text, span)
     }
 
-    /// Adds a finding about `path`, with the place where it stands, or where its nearest parent stands.
+    /// Adds a finding about `path`, with the place where it stands, or where its nearest parent stands, or that it has.
     pub fn report(&self, diagnostics: &mut Diagnostics, path: &YamlPath, part: Part, diagnostic: Diagnostic) {
-        let place = self.place(path, part).or_else(|| self.nearest_place(&path.parent()));
+        let place =
+            self.place(path, part).or_else(|| self.nearest_place(&path.parent())).or(diagnostic.place);
         diagnostics.push(Diagnostic { path: path.to_string(), place, ..diagnostic });
     }
 

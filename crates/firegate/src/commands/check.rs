@@ -11,9 +11,9 @@ use firegate_files::yaml::{self, Part};
 use firegate_google::credentials::Environment as Credentials;
 use firegate_proxy::{PreflightError, ReloadError, StartError, preflight, preflight_files};
 
-use super::serve::origin::{metadata, read_text};
+use super::serve::origin::metadata;
 use crate::environment::Environment;
-use crate::named_files::DiskFiles;
+use crate::named_files::{DiskFiles, read_text};
 use crate::standard_output;
 
 /// The configuration that is read if none is named.

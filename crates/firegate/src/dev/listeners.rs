@@ -120,6 +120,7 @@ impl Listeners {
             users: if self.identity.is_some() { Users::Seeded } else { Users::OfEmulator },
             data: arguments.data.clone(),
             hosts: BTreeSet::new(),
+            url_map_of: None,
             direct: None,
             is_lan: arguments.lan,
             lan_addresses: if arguments.lan { welcome::lan_addresses() } else { Vec::new() },

@@ -20,6 +20,7 @@ use firegate_core::time::SharedClock;
 use firegate_emulator::cloud_run::{Arrival, CloudRunFront, CloudRunOptions};
 use firegate_emulator::google::{APP_CHECK_DEBUG_TOKEN, GoogleParts};
 use firegate_emulator::service::{EchoOptions, EchoService};
+use firegate_files::configuration::Routing;
 use firegate_files::diagnostic::Diagnostics;
 use firegate_google::http::{ExchangeBounds, HttpClient, Roots};
 use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, TokenSigning};
@@ -90,6 +91,8 @@ pub struct Places {
     pub data: Option<PathBuf>,
     /// The hosts that the front door answers to beside this machine's own.
     pub hosts: BTreeSet<String>,
+    /// The configuration, if a URL map routes its requests.
+    pub url_map_of: Option<PathBuf>,
     /// How a private service is called directly, if one stands behind the local Cloud Run front.
     pub direct: Option<Direct>,
     /// Whether door and identity server are open to the local network.
@@ -149,6 +152,8 @@ impl Dev {
         let warnings = setup.configuration.warnings.clone();
         places.direct = setup.direct(&arguments);
         places.hosts = setup.hosts(&arguments);
+        let has_url_map = matches!(setup.configuration.routing, Routing::UrlMap(_));
+        places.url_map_of = arguments.config.clone().filter(|_| has_url_map);
         let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
         let keys = google.keys();
         let cloud_run = CloudRunFront::new(CloudRunOptions {

@@ -14,9 +14,10 @@ use firegate_files::configuration::{
 };
 use firegate_files::diagnostic::{Diagnostics, Style};
 use firegate_files::url_map::HostPattern;
+use firegate_proxy::ReloadError;
 use url::Url;
 
-use crate::named_files::DiskFiles;
+use crate::named_files::{DiskFiles, read_text};
 
 use super::google::invokers;
 use super::{CloudRunSetting, DevArguments, Direct, PROJECT_NUMBER, Places};
@@ -108,9 +109,11 @@ fn newcomers(arguments: &DevArguments, places: &Places) -> String {
 fn read(arguments: &DevArguments) -> anyhow::Result<Configuration> {
     let Some(file) = &arguments.config else { bail!("there is no configuration file") };
     let name = file.display().to_string();
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("the configuration {name} cannot be read"))?;
-    checked(configuration::parse_with_files(&name, &text, &DiskFiles::default()))
+    checked(match read_text(file) {
+        Ok(text) => configuration::parse_with_files(&name, &text, &DiskFiles::default()),
+        Err(ReloadError::Check(found)) => Err(found),
+        Err(error) => return Err(error.into()),
+    })
 }
 
 fn checked(parsed: Result<Configuration, Diagnostics>) -> anyhow::Result<Configuration> {
@@ -128,15 +131,21 @@ fn map_backends(
 ) -> anyhow::Result<Configuration> {
     let names =
         configuration.backends.iter().map(|(name, backend)| (name.to_string(), backend.endpoint.url.clone()));
+    let mut unmapped = Vec::new();
     for (name, url) in names.collect::<Vec<_>>() {
         let is_mapped = arguments.map.iter().any(|mapping| mapping.backend == name);
         if is_mapped {
             configuration.connect_through(&name, places.service.clone())?;
         } else if !configuration::is_loopback(&url) {
-            bail!(
-                "the backend `{name}` is at {url}, and nothing here stands for it\nhint: --map {name}=http://localhost:3000"
-            );
+            unmapped.push((name, url));
         }
+    }
+    if !unmapped.is_empty() {
+        let told =
+            unmapped.iter().map(|(name, url)| format!("the backend `{name}` at {url}")).collect::<Vec<_>>();
+        let flags = unmapped.iter().map(|(name, _)| format!("--map {name}=http://localhost:3000"));
+        let flags = flags.collect::<Vec<_>>().join(" ");
+        bail!("nothing here stands for {}\nhint: {flags}", told.join(" and "));
     }
     for mapping in &arguments.map {
         if !configuration.backends.keys().any(|name| name.as_str() == mapping.backend) {
@@ -261,6 +270,7 @@ mod tests {
             users: Users::Seeded,
             data: None,
             hosts: BTreeSet::new(),
+            url_map_of: None,
             direct: None,
             is_lan: false,
             lan_addresses: Vec::new(),

@@ -12,6 +12,9 @@ use super::{Direct, Places, SEEDED_EMAIL, SEEDED_PASSWORD, Users};
 /// machine would be used (RFC 5737, TEST-NET-1).
 const NEVER_CALLED: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
 
+/// For how many hosts of a URL map a request is shown: they are to be tried, and not read.
+const HOSTS_TRIED_MAX: usize = 5;
+
 /// The addresses of this machine in the local network.
 pub(super) fn lan_addresses() -> Vec<IpAddr> {
     let address = || {
@@ -63,11 +66,22 @@ pub fn welcome(places: &Places) -> String {
     }
     phone(&mut text, places, url);
     let requests = requests(places, &door, &service);
-    let what = if requests.len() > 1 { "the same request three times" } else { "a request" };
+    let what = match (&places.direct, requests.len()) {
+        (Some(_), _) => "the same request three times",
+        (None, 1) => "a request",
+        (None, _) => "a request for each of the URL map's hosts",
+    };
     let _ = writeln!(text, "\n{bold}try it{bold:#}: a Firebase ID token, and {what}\n");
     token(&mut text, places, &identity, dim);
     for (command, about) in requests {
         let _ = writeln!(text, "{command}  {dim}# {about}{dim:#}");
+    }
+    if let Some(file) = &places.url_map_of {
+        let _ = writeln!(
+            text,
+            "firegate explain -c {} --url http://HOST/PATH  {dim}# which route a request takes, and why{dim:#}",
+            file.display()
+        );
     }
     let kept = match (&places.data, places.users) {
         (Some(data), _) => format!("; users and keys are kept in {}", data.display()),
@@ -108,9 +122,11 @@ fn token(text: &mut String, places: &Places, identity: &str, dim: Style) {
 fn requests(places: &Places, door: &str, service: &str) -> Vec<(String, &'static str)> {
     let bearer = "-H \"Authorization: Bearer $TOKEN\"";
     let Some(Direct { host, path }) = &places.direct else {
-        // A URL map may have routes for its own hosts alone.
-        let host = places.hosts.first().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();
-        return vec![(format!("curl -i{host} {bearer} {door}/"), "through Firegate")];
+        let request = |host: &str| (format!("curl -i{host} {bearer} {door}/"), "through Firegate");
+        // A URL map may have routes for its own hosts alone, and others for each.
+        let hosts = places.hosts.iter().take(HOSTS_TRIED_MAX);
+        let requests = hosts.map(|host| request(&format!(" -H 'Host: {host}'"))).collect::<Vec<_>>();
+        return if requests.is_empty() { vec![request("")] } else { requests };
     };
     // The local Cloud Run front knows a service by the host that it has on the real one.
     let host = host.as_ref().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();

@@ -10,9 +10,10 @@ use firegate_core::jose::CompactJws;
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration};
 use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_proxy::ReloadError;
 
 use crate::cases::CaseFileError;
-use crate::named_files::DiskFiles;
+use crate::named_files::{DiskFiles, read_text};
 
 use super::keys::{self, KeySource};
 use super::limits::TOKEN_TEXT_BYTES_MAX;
@@ -289,9 +290,11 @@ fn load(
 ) -> anyhow::Result<Result<Configuration, Diagnostics>> {
     if let Some(file) = &arguments.config {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("the configuration {name} cannot be read"))?;
-        return Ok(configuration::parse_with_files(&name, &text, &DiskFiles::default()));
+        return match read_text(file) {
+            Ok(text) => Ok(configuration::parse_with_files(&name, &text, &DiskFiles::default())),
+            Err(ReloadError::Check(found)) => Ok(Err(found)),
+            Err(error) => Err(error.into()),
+        };
     }
     let Some(backend) = &arguments.backend else {
         bail!(

@@ -60,8 +60,8 @@ fn garbage() {
                    body      an HTML page, and `www-authenticate: Bearer error="invalid_token"`
 
     Advice
-      Send the whole result of `getIdToken()`, unchanged; an OAuth access token (`ya29.…`) or an API key
-      is no ID token.
+      Send the whole result of `getIdToken()`, unchanged; an OAuth access token (`ya29.…`), a refresh
+      token (`AMf-…`) or an API key is no ID token.
     "#
     );
 }

@@ -9,13 +9,19 @@ fn firegate(arguments: &[&str]) -> Output {
 }
 
 pub(crate) fn check(arguments: &[&str], code: i32, expected: &[&str]) {
+    let stdout = check_tells(arguments, code, expected);
+    assert!(stdout.is_empty(), "{stdout:?}");
+}
+
+/// What a command tells on stderr, and with which code it ends; what it writes besides is returned.
+fn check_tells(arguments: &[&str], code: i32, expected: &[&str]) -> String {
     let output = firegate(arguments);
     let stderr = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     for part in expected {
         assert!(stderr.contains(part), "{part:?} is not in:\n{stderr}");
     }
-    assert!(output.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -27,6 +33,54 @@ fn serve_refuses_to_start_without_an_allow_and_says_what_to_add() {
     );
     check(&["serve"], 2, &["there is no configuration", "firegate dev"]);
     check(&["serve", "-c", "does-not-exist.yaml"], 2, &["does-not-exist.yaml cannot be read"]);
+}
+
+/// `check` and `serve` are not the only ones that are given a file of another encoding.
+#[test]
+fn a_file_that_is_not_utf_8_is_told_with_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    std::fs::write(&file, b"project: demo-project\n# Zo\xeb\n").expect("a file");
+    let file = file.display().to_string();
+    let place = format!("{file}:2:5");
+    let request = ["--url", "https://api.example.com/"];
+    for arguments in [
+        &[
+            "dev",
+            "--port",
+            "0",
+            "--service-port",
+            "0",
+            "--google-port",
+            "0",
+            "--identity-port",
+            "0",
+            "-c",
+            &file,
+        ][..],
+        &[&["explain", "-c", &file][..], &request].concat(),
+        &["explain", "-c", &file, "--token", "a.b.c"],
+        &["test", "-c", &file, "--expr", &file],
+    ] {
+        check_tells(arguments, 2, &["the byte 0xeb is not UTF-8", &place, "save the file as UTF-8"]);
+    }
+}
+
+#[test]
+fn dev_names_all_backends_that_nothing_stands_for_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    let backends = "{ api: 'https://api-abc123-uc.a.run.app', web: 'https://web-abc123-uc.a.run.app' }";
+    let routes = "[{ path: /web/*, backend: web }, { path: /*, backend: api }]";
+    let text = format!(
+        "project: demo-project\nallow: [allAuthenticatedUsers]\nbackends: {backends}\nroutes: {routes}\n"
+    );
+    std::fs::write(&file, text).expect("a file");
+    let file = file.display().to_string();
+    let ports = ["--port", "0", "--service-port", "0", "--google-port", "0", "--identity-port", "0"];
+    let expected =
+        ["`api` at", "`web` at", "--map api=http://localhost:3000 --map web=http://localhost:3000"];
+    check(&[&["dev", "-c", &file][..], &ports].concat(), 2, &expected);
 }
 
 #[test]

@@ -73,6 +73,28 @@ async fn check_mapped(arguments: DevArguments) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_url_map_each_host_is_tried_and_its_routes_can_be_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, map) = (folder.path().join("firegate.yaml"), folder.path().join("map.yaml"));
+    let service =
+        "project: demo-firegate\nallow: [allAuthenticatedUsers]\nbackends: { web: 'http://127.0.0.1:9' }\n";
+    std::fs::write(&file, format!("{service}url_map: '{}'\n", map.display())).expect("a file");
+    let text = "name: m\ndefaultService: web\nhostRules:\n- hosts: [api.example.com, www.example.com]\n  pathMatcher: all\n\
+                pathMatchers:\n- name: all\n  defaultService: web\n";
+    std::fs::write(&map, text).expect("a file");
+    let stack = Stack::with(DevArguments { config: Some(file.clone()), ..DevArguments::default() }).await;
+    let text = plain(&welcome(&stack.dev.places));
+    let [_token, api, www] = &lines(&text)[..] else { panic!("{text}") };
+    assert!(
+        api.contains("-H 'Host: api.example.com'") && www.contains("-H 'Host: www.example.com'"),
+        "{text}"
+    );
+    let ask = format!("firegate explain -c {} --url http://HOST/PATH  # ", file.display());
+    assert!(text.contains("a request for each of the URL map's hosts") && text.contains(&ask), "{text}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_ready_file_is_there_while_the_stack_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("ready.json");

@@ -51,6 +51,7 @@ impl Checker<'_> {
                 let known = matchers.iter().copied().flatten();
                 let hint = match nearest(name, known.clone()) {
                     Some(meant) => format!("did you mean `{meant}`?"),
+                    None if known.clone().next().is_none() => "add it to `pathMatchers`".to_owned(),
                     None => format!("the path matchers are {}", alternatives(known)),
                 };
                 self.error(

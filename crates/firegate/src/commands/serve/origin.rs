@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use firegate_files::configuration::{self, CONFIGURATION_VARIABLE, Configuration};
-use firegate_files::text;
 use firegate_google::credentials::METADATA_URL;
 use firegate_proxy::ReloadError;
 use url::Url;
 
 use super::ServeArguments;
 use crate::environment::Environment;
-use crate::named_files::DiskFiles;
+use crate::named_files::{DiskFiles, read_text};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -110,13 +109,4 @@ pub(in crate::commands) fn metadata(environment: &Environment) -> anyhow::Result
     url.map(Some).with_context(|| {
         format!("GCE_METADATA_HOST is no host: {host:?}\nhint: write a host and a port, or unset it")
     })
-}
-
-/// The text of a configuration's file.
-///
-/// # Errors
-/// If it cannot be read, or is no text.
-pub(in crate::commands) fn read_text(path: &Path) -> Result<String, ReloadError> {
-    let bytes = std::fs::read(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
-    text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
 }

@@ -6,15 +6,22 @@ use std::path::Path;
 use anyhow::Context as _;
 use firegate_files::diagnostic::{Diagnostics, Style};
 use firegate_files::expression_suite::{ExpressionSuite, Verdict};
+use firegate_files::text;
 
 use super::{Failure, Summary};
 
 /// Runs the tests of a file; false if it cannot be used, and then it has been said why.
 pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("{file} cannot be read"))?;
+    let bytes = std::fs::read(path).with_context(|| format!("{file} cannot be read"))?;
     let mut diagnostics = Diagnostics::new();
-    let suite = ExpressionSuite::parse(&file, &text, &mut diagnostics);
+    let suite = match text::utf_8(&file, bytes) {
+        Ok(text) => ExpressionSuite::parse(&file, &text, &mut diagnostics),
+        Err(found) => {
+            diagnostics = found;
+            None
+        }
+    };
     if !diagnostics.is_empty() {
         let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
         anstream::eprint!("{}", diagnostics.render(style));
