@@ -27,8 +27,16 @@ pub fn utf_8(file: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
         span: at..at + length,
     };
     let byte = bytes.get(at).copied().unwrap_or_default();
-    let found = Diagnostic::error(code::NOT_UTF_8, format!("the byte 0x{byte:02x} is not UTF-8"))
-        .hint("save the file as UTF-8; from Latin-1: iconv -f LATIN1 -t UTF-8");
+    // The mark with which UTF-16 begins; no text in UTF-8 does.
+    let (message, hint) = if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        let hint =
+            "save the file as UTF-8: iconv -f UTF-16 -t UTF-8; `>` of Windows PowerShell writes UTF-16";
+        ("the file is UTF-16 and not UTF-8".to_owned(), hint)
+    } else {
+        let hint = "save the file as UTF-8; from Latin-1: iconv -f LATIN1 -t UTF-8";
+        (format!("the byte 0x{byte:02x} is not UTF-8"), hint)
+    };
+    let found = Diagnostic::error(code::NOT_UTF_8, message).hint(hint);
     let mut diagnostics = Diagnostics::new();
     diagnostics.add_source(file.into(), shown.into());
     diagnostics.push(Diagnostic { place: Some(place), ..found });
@@ -53,6 +61,14 @@ mod tests {
           |
           = hint: save the file as UTF-8; from Latin-1: iconv -f LATIN1 -t UTF-8
         ");
+    }
+
+    #[test]
+    fn a_file_that_power_shell_wrote_says_so() {
+        let written: Vec<u8> = "\u{feff}project: p\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let found = utf_8("policy.yaml", written).expect_err("UTF-16").render(Style::Plain).to_string();
+        assert!(found.starts_with("error[FG017]: the file is UTF-16 and not UTF-8\n"), "{found}");
+        assert!(found.contains("iconv -f UTF-16 -t UTF-8"), "{found}");
     }
 
     #[test]
