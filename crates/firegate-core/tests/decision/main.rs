@@ -1,5 +1,5 @@
 //! The decision, from a configuration file and a request to its outcome.
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod accounts;
 mod app_check;
