@@ -9,7 +9,7 @@ use std::thread::ScopedJoinHandle;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
-use crate::process::{progress, run as run_command};
+use crate::process::{cores, progress, run as run_command};
 use crate::tally::Tally;
 use crate::tools::install_cpp_compiler;
 use crate::workspace::{root, scratch};
@@ -56,14 +56,13 @@ fn tally(only: Option<&str>, seconds: u32) -> Result<Tally> {
     install_cpp_compiler()?;
     let executables = build(only)?;
     // A target has one thread, so there is one for each core at a time.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let outcomes = std::thread::scope(|scope| {
         let take_turns = || {
             let turns = std::iter::from_fn(|| executables.get(next.fetch_add(1, Ordering::Relaxed)));
             turns.map(|(target, executable)| Ok((target, fuzz(target, executable, seconds)?))).collect()
         };
-        let threads = (0..cores).map(|_| scope.spawn(take_turns)).collect::<Vec<_>>();
+        let threads = (0..cores()).map(|_| scope.spawn(take_turns)).collect::<Vec<_>>();
         let join = |thread: ScopedJoinHandle<'_, Result<Vec<_>>>| {
             thread.join().unwrap_or_else(|_| Err(anyhow!("a thread that runs targets panicked")))
         };

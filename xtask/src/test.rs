@@ -7,13 +7,16 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::dev::DevServer;
-use crate::process::{self, observe, progress};
+use crate::process::{self, cores, observe, progress};
 use crate::tally::Tally;
 use crate::tools::{
     install_client_libraries, install_cpp_compiler, install_curl, install_nginx, install_node, install_redis,
 };
 use crate::workspace::{build_executable, client_tests, root, scratch};
 use crate::{fuzz, oracles};
+
+/// How many of Rust's tests run at a time for each core: most wait for a time-out or for an answer.
+const TESTS_PER_CORE: usize = 4;
 
 /// Some of the tests.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -119,6 +122,7 @@ fn rust() -> Result<Tally> {
     let mut tally = Tally::default();
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root());
+    cargo.env("RUST_TEST_THREADS", (TESTS_PER_CORE * cores()).to_string());
     let succeeded = observe(&mut cargo, |line| tally.read_cargo(line))?;
     Ok(tally.finish(succeeded, "cargo test stopped before every test had run"))
 }

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::process::progress;
+use crate::process::{cores, progress};
 
 /// The Firebase project.
 pub(super) const PROJECT: &str = "demo-bench";
@@ -114,7 +114,7 @@ pub(super) fn publish(folder: &Path, issuers: &[&Issuer]) -> Result<()> {
 pub(super) fn write(folder: &Path) -> Result<Issuer> {
     progress(&format!("{USERS} tokens"));
     let issuer = Issuer::new()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores();
     let share = USERS.div_ceil(threads);
     let parts = std::thread::scope(|scope| {
         let sign = |part: usize| {
