@@ -1,12 +1,15 @@
 //! `cargo xtask fuzz`: the fuzz targets, on stable Rust and without cargo-fuzz.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
-use crate::process::{progress, run as run_command};
+use crate::process::{cores, progress, run as run_command};
 use crate::tally::Tally;
 use crate::tools::install_cpp_compiler;
 use crate::workspace::{root, scratch};
@@ -52,9 +55,23 @@ pub(crate) fn test() -> Result<Tally> {
 fn tally(only: Option<&str>, seconds: u32) -> Result<Tally> {
     install_cpp_compiler()?;
     let executables = build(only)?;
+    // A target has one thread, so there is one for each core at a time.
+    let next = AtomicUsize::new(0);
+    let outcomes = std::thread::scope(|scope| {
+        let take_turns = || {
+            let turns = std::iter::from_fn(|| executables.get(next.fetch_add(1, Ordering::Relaxed)));
+            turns.map(|(target, executable)| Ok((target, fuzz(target, executable, seconds)?))).collect()
+        };
+        let threads = (0..cores()).map(|_| scope.spawn(take_turns)).collect::<Vec<_>>();
+        let join = |thread: ScopedJoinHandle<'_, Result<Vec<_>>>| {
+            thread.join().unwrap_or_else(|_| Err(anyhow!("a thread that runs targets panicked")))
+        };
+        threads.into_iter().map(join).collect::<Result<Vec<_>>>()
+    })?;
+    let findings = outcomes.into_iter().flatten().collect::<BTreeMap<_, _>>();
+
     let mut tally = Tally::default();
-    for (target, executable) in &executables {
-        let finding = fuzz(target, executable, seconds)?;
+    for (target, finding) in findings {
         if let Some(finding) = finding {
             tally.failed += 1;
             tally.closing_lines.push(format!("{target}: FAILED, {finding}"));
@@ -117,7 +134,8 @@ fn fuzz(target: &str, executable: &Path, seconds: u32) -> Result<Option<String>>
     let succeeded = run_command(&mut command)?;
     let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
     if succeeded {
-        text.lines().filter(|line| line.starts_with("stat::")).for_each(|line| println!("{line}"));
+        let statistics = text.lines().filter(|line| line.starts_with("stat::")).collect::<Vec<_>>();
+        println!("{target}\n{}", statistics.join("\n"));
         return Ok(None);
     }
     eprintln!("{text}");

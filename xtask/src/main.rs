@@ -5,7 +5,6 @@ mod bench;
 mod dev;
 mod fuzz;
 mod generate;
-mod limits;
 mod lint;
 mod oracles;
 mod process;

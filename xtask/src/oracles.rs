@@ -11,18 +11,27 @@ use crate::tally::Tally;
 use crate::tools::{install_node, install_node_packages, install_python_packages};
 use crate::workspace::{root, scratch};
 
+/// The folder of the verifiers.
+fn folder() -> PathBuf {
+    root().join("tests/oracles")
+}
+
+/// Makes sure of the verifiers, and returns the Python that has some of them.
+pub(crate) fn install() -> Result<PathBuf> {
+    install_node()?;
+    install_node_packages(&folder())?;
+    install_python_packages(&folder().join("requirements.txt"), &scratch()?.join("oracles"))
+}
+
 /// Writes the corpus, then shows it to the oracles.
 pub(crate) fn test() -> Result<Tally> {
-    let oracles = root().join("tests/oracles");
-    install_node()?;
-    install_node_packages(&oracles)?;
-    let python = install_python_packages(&oracles.join("requirements.txt"), &scratch()?.join("oracles"))?;
+    let python = install()?;
     let corpus = write_corpus()?;
 
     let mut tally = Tally::default();
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=spec"])
-        .current_dir(&oracles)
+        .current_dir(folder())
         .env("FIREGATE_CORPUS_FILE", &corpus)
         .env("FIREGATE_ORACLES_PYTHON", &python);
     // A proxy of this machine is not for loopback, and in emulator mode the Admin SDK verifies nothing.
@@ -54,7 +63,8 @@ fn write_corpus() -> Result<PathBuf> {
         std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
     }
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--package", "firegate-core", "--test", "corpus", "--quiet"]).current_dir(root());
+    // With the whole workspace's features, as `cargo xtask test rust` has compiled it.
+    cargo.args(["test", "--workspace", "--test", "corpus", "--quiet"]).current_dir(root());
     ensure!(run(&mut cargo)?, "the corpus gets wrong verdicts of Firegate itself");
     ensure!(file.exists(), "the corpus is not in {}", file.display());
     Ok(file)

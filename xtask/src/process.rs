@@ -5,6 +5,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
+/// How many processes can work at a time.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Prints what happens next.
 pub(crate) fn progress(text: &str) {
     eprintln!("\n── {text}");

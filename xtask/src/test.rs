@@ -1,20 +1,25 @@
 //! `cargo xtask test`: every runner, and the sum of what they say.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use clap::ValueEnum;
-use serde_json::Value;
 
 use crate::dev::DevServer;
-use crate::process::{observe, progress};
+use crate::process::{self, cores, observe, progress};
 use crate::tally::Tally;
-use crate::tools::{install_client_libraries, install_curl, install_nginx, install_node, install_redis};
-use crate::workspace::{client_tests, root, scratch};
+use crate::tools::{
+    install_client_libraries, install_cpp_compiler, install_curl, install_nginx, install_node, install_redis,
+};
+use crate::workspace::{build_executable, client_tests, root, scratch};
+use crate::{fuzz, oracles};
+
+/// How many of Rust's tests run at a time for each core: most wait for a time-out or for an answer.
+const TESTS_PER_CORE: usize = 4;
 
 /// Some of the tests.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum Suite {
     /// All tests of the workspace's crates
     Rust,
@@ -30,30 +35,19 @@ pub(crate) enum Suite {
 
 /// Runs the tests, streams what their runners write, and closes with `N passed, N failed`. True when none failed.
 pub(crate) fn run(only: Option<Suite>) -> Result<bool> {
-    let mut tallies = Vec::new();
-    if only.is_none_or(|suite| suite == Suite::Rust) {
-        tallies.push(("cargo test", rust()?));
+    let suites = match only {
+        Some(suite) => vec![suite],
+        None => Suite::EVERY_TEST.to_vec(),
+    };
+    if suites.contains(&Suite::Rust) {
+        compile_while_downloading(&suites)?;
     }
-    if only.is_none_or(|suite| suite == Suite::Clients) {
-        let tally = clients().unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
-        tallies.push(("node --test", tally));
-    }
-    if only.is_none_or(|suite| suite == Suite::Fuzz) {
-        let tally =
-            crate::fuzz::test().unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
-        tallies.push(("fuzz", tally));
-    }
-    if only.is_none_or(|suite| suite == Suite::Oracles) {
-        let tally = crate::oracles::test()
-            .unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
-        tallies.push(("oracles", tally));
-    }
-
-    if only == Some(Suite::Expressions) {
-        let tally = crate::oracles::test_expressions()
-            .unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
-        tallies.push(("cel", tally));
-    }
+    let tallies = suites.into_iter().map(|suite| {
+        // A suite that cannot run has failed, and the others run all the same.
+        let tally = suite.run().unwrap_or_else(|error| Tally::default().finish(false, &format!("{error:#}")));
+        (suite.runner(), tally)
+    });
+    let tallies = tallies.collect::<Vec<_>>();
 
     progress("closing lines");
     let (mut passed, mut failed) = (0, 0);
@@ -68,21 +62,72 @@ pub(crate) fn run(only: Option<Suite>) -> Result<bool> {
     Ok(failed == 0)
 }
 
+impl Suite {
+    /// What `cargo xtask test` runs, in this order.
+    const EVERY_TEST: [Self; 4] = [Self::Rust, Self::Clients, Self::Fuzz, Self::Oracles];
+
+    /// Whose closing lines its closing lines are.
+    fn runner(self) -> &'static str {
+        match self {
+            Self::Rust => "cargo test",
+            Self::Clients => "node --test",
+            Self::Fuzz => "fuzz",
+            Self::Oracles => "oracles",
+            Self::Expressions => "cel",
+        }
+    }
+
+    /// Makes sure of what the suite needs of the system and of the package registries.
+    fn install(self) -> Result<()> {
+        match self {
+            Self::Rust => {
+                install_curl()?;
+                // Two servers that read paths beside Firegate.
+                install_nginx()?;
+                install_node()?;
+                install_redis()
+            }
+            Self::Clients => install_client_libraries(),
+            Self::Fuzz => install_cpp_compiler(),
+            Self::Oracles => oracles::install().map(drop),
+            Self::Expressions => Ok(()),
+        }
+    }
+
+    fn run(self) -> Result<Tally> {
+        self.install()?;
+        match self {
+            Self::Rust => rust(),
+            Self::Clients => clients(),
+            Self::Fuzz => fuzz::test(),
+            Self::Oracles => oracles::test(),
+            Self::Expressions => oracles::test_expressions(),
+        }
+    }
+}
+
+/// Compiles the tests, and has what all the suites need downloaded meanwhile.
+fn compile_while_downloading(suites: &[Suite]) -> Result<()> {
+    std::thread::scope(|scope| {
+        // What fails here is tried again, and told, by the suite that needs it.
+        scope.spawn(|| suites.iter().for_each(|suite| drop(suite.install())));
+        let mut cargo = Command::new("cargo");
+        cargo.args(["test", "--workspace", "--no-run"]).current_dir(root());
+        // So is what does not compile: `cargo test` names it.
+        process::run(&mut cargo).map(drop)
+    })
+}
+
 fn rust() -> Result<Tally> {
-    install_curl()?;
-    // Two servers that read paths beside Firegate.
-    install_nginx()?;
-    install_node()?;
-    install_redis()?;
     let mut tally = Tally::default();
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root());
+    cargo.env("RUST_TEST_THREADS", (TESTS_PER_CORE * cores()).to_string());
     let succeeded = observe(&mut cargo, |line| tally.read_cargo(line))?;
     Ok(tally.finish(succeeded, "cargo test stopped before every test had run"))
 }
 
 fn clients() -> Result<Tally> {
-    install_client_libraries()?;
     let binary = build_binary()?;
     progress("firegate dev");
     let server = DevServer::start(&binary, &scratch()?)?;
@@ -109,20 +154,6 @@ fn node(ready_file: &Path, binary: &Path) -> Command {
 
 /// Builds the binary that the clients drive, and returns its path.
 fn build_binary() -> Result<PathBuf> {
-    progress("cargo build --package firegate");
-    let output = Command::new("cargo")
-        .args(["build", "--package", "firegate", "--message-format=json-render-diagnostics"])
-        .current_dir(root())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo build")?;
-    ensure!(output.status.success(), "the binary does not build");
-    output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "firegate")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo build names no executable")
+    // As the tests build it, beside one of them: with other features of its dependencies everything would be compiled anew.
+    build_executable(&["test", "--workspace", "--test", "decisions", "--no-run"], "firegate")
 }

@@ -1,10 +1,12 @@
 //! Where things are.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+
+use crate::process::progress;
 
 /// The checkout's top folder.
 pub(crate) fn root() -> PathBuf {
@@ -29,4 +31,25 @@ pub(crate) fn scratch() -> Result<PathBuf> {
     let scratch = Path::new(target).join("xtask");
     std::fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
     Ok(scratch)
+}
+
+/// Has cargo build a target, and returns the path of its executable.
+pub(crate) fn build_executable(words: &[&str], target: &str) -> Result<PathBuf> {
+    progress(&format!("cargo {}", words.join(" ")));
+    let output = Command::new("cargo")
+        .args(words)
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    ensure!(output.status.success(), "{target} does not build");
+    output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == target)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo names no executable of {target}"))
 }

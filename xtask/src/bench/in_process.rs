@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::statistics::Rounds;
 use crate::process::progress;
 use crate::tools::has_tool;
-use crate::workspace::{root, scratch};
+use crate::workspace::{build_executable, scratch};
 
 /// How long each benchmark runs in one round, in seconds.
 const MEASUREMENT_SECONDS: &str = "1";
@@ -55,23 +55,8 @@ pub(super) fn run(package: &str, name: &str, rounds: u32) -> Result<bool> {
 impl Benchmark {
     /// Builds a benchmark as Firegate is shipped.
     pub(super) fn build(package: &str, name: &str) -> Result<Self> {
-        progress("cargo bench --no-run");
-        let output = Command::new("cargo")
-            .args(["bench", "--package", package, "--bench", name, "--profile", "dist", "--no-run"])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(root())
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot run cargo bench")?;
-        ensure!(output.status.success(), "the benchmark does not build");
-        let executable = output
-            .stdout
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-            .filter(|message| message["target"]["name"] == name)
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .context("cargo bench names no executable")?;
+        let words = ["bench", "--package", package, "--bench", name, "--profile", "dist", "--no-run"];
+        let executable = build_executable(&words, name)?;
         Ok(Self { executable, results: scratch()?.join("criterion").join(package).join(name) })
     }
 

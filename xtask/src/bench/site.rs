@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use serde_json::Value;
 
 use super::running::{Place, Running};
 use super::tokens::{self, Issuer, PROJECT};
-use crate::process::progress;
 use crate::tools::{install_measuring_tools, install_python_packages};
-use crate::workspace::{root, scratch};
+use crate::workspace::{build_executable, root, scratch};
 
 /// How long the service's answers are, in bytes.
 const BODY_BYTES: usize = 1024;
@@ -196,23 +194,10 @@ impl Site {
 
 /// Builds Firegate as it is shipped, and returns its path.
 fn build() -> Result<PathBuf> {
-    progress("cargo build --profile dist");
-    let output = Command::new("cargo")
-        .args(["build", "--package", "firegate", "--bin", "firegate", "--profile", "dist"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(root())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo build")?;
-    ensure!(output.status.success(), "Firegate does not build");
-    output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "firegate")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo build names no executable")
+    build_executable(
+        &["build", "--package", "firegate", "--bin", "firegate", "--profile", "dist"],
+        "firegate",
+    )
 }
 
 /// Where Envoy's wheel keeps the program.

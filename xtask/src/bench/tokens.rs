@@ -5,10 +5,15 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use firegate_core::jose::RsaSigner;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::process::progress;
+use crate::process::{cores, progress};
 
 /// The Firebase project.
 pub(super) const PROJECT: &str = "demo-bench";
@@ -22,20 +27,28 @@ pub(super) const FEW_USERS: usize = 8_000;
 /// The life of a token, in seconds.
 const LIFETIME_SECONDS: u64 = 3600;
 
-/// An issuer with its key.
+/// An issuer with its key. It signs by the cryptographic library alone, so that xtask, which has to be there first, compiles
+/// nothing of Firegate.
 pub(super) struct Issuer {
-    signer: RsaSigner,
+    key: RsaKeyPair,
+    key_id: String,
 }
 
 impl Issuer {
     /// Makes a key.
     pub(super) fn new() -> Result<Self> {
-        Ok(Self { signer: RsaSigner::generate().map_err(|error| anyhow!("no key: {error}"))? })
+        let key = RsaKeyPair::generate(KeySize::Rsa2048).context("no key")?;
+        let mut key_id = encode(components(&key).n);
+        // As long as Google's are.
+        key_id.truncate(40);
+        Ok(Self { key, key_id })
     }
 
     /// The published key.
     pub(super) fn public_jwk(&self) -> Value {
-        self.signer.public_jwk()
+        let RsaPublicKeyComponents { n, e } = components(&self.key);
+        let [n, e] = [n, e].map(encode);
+        json!({"kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.key_id, "n": n, "e": e})
     }
 
     /// A user's token, issued a minute ago.
@@ -56,14 +69,22 @@ impl Issuer {
         self.sign(&claims)
     }
 
+    /// A compact JWS with RS256 (RFC 7518, section 3.3).
     fn sign(&self, claims: &Value) -> Result<String> {
-        self.signer.sign(claims).map_err(|error| anyhow!("a token cannot be signed: {error}"))
+        let header = json!({"alg": "RS256", "kid": self.key_id, "typ": "JWT"});
+        let [header, claims] = [&header, claims].map(|part| encode(part.to_string()));
+        let input = format!("{header}.{claims}");
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        let signed = self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature);
+        signed.context("a token cannot be signed")?;
+        Ok(format!("{input}.{}", encode(signature)))
     }
 
     /// Writes `public.pem`, as HAProxy reads it.
     fn write_public_pem(&self, folder: &Path) -> Result<()> {
         let private = folder.join("private.der");
-        std::fs::write(&private, self.signer.pkcs8())?;
+        let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&self.key).context("the key cannot be written")?;
+        std::fs::write(&private, pkcs8.as_ref())?;
         let mut openssl = Command::new("openssl");
         openssl.args(["pkey", "-inform", "DER", "-pubout", "-in"]).arg(&private);
         let status = openssl.arg("-out").arg(folder.join("public.pem")).status();
@@ -93,7 +114,7 @@ pub(super) fn publish(folder: &Path, issuers: &[&Issuer]) -> Result<()> {
 pub(super) fn write(folder: &Path) -> Result<Issuer> {
     progress(&format!("{USERS} tokens"));
     let issuer = Issuer::new()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores();
     let share = USERS.div_ceil(threads);
     let parts = std::thread::scope(|scope| {
         let sign = |part: usize| {
@@ -120,6 +141,14 @@ pub(super) fn write(folder: &Path) -> Result<Issuer> {
     Ok(issuer)
 }
 
+fn components(key: &RsaKeyPair) -> RsaPublicKeyComponents<Vec<u8>> {
+    key.public_key().into()
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
 fn now() -> Result<u64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs())
 }
@@ -138,4 +167,26 @@ fn claims(user: usize, now: u64) -> Value {
             "sign_in_provider": "google.com",
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use firegate_core::jose::{CompactJws, KeySet};
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_one_of_its_issuers() {
+        let [issuer, other] = [(); 2].map(|()| Issuer::new().expect("an issuer"));
+        let keys = |issuer: &Issuer| {
+            let document = json!({"keys": [issuer.public_jwk()]}).to_string();
+            KeySet::parse_rs256(document.as_bytes()).expect("a key set")
+        };
+        let token = issuer.token(7).expect("a token");
+        let read = CompactJws::parse(&token).expect("a token");
+        let signed_by =
+            |issuer: &Issuer, key_id: &str| keys(issuer).find(key_id).is_some_and(|key| key.verifies(&read));
+        let key_id = read.header_text("kid").expect("a key's name");
+        assert!(signed_by(&issuer, key_id) && !signed_by(&other, &other.key_id));
+    }
 }

@@ -42,10 +42,14 @@ fn changed(change: impl FnOnce(&mut IdentityRules)) -> Arc<IdentityRules> {
     rules
 }
 
+/// What the issuer publishes whose key this is.
+fn published(signer: &RsaSigner) -> KeyState {
+    let document = json!({"keys": [signer.public_jwk()]}).to_string();
+    KeyState::Usable(Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set")))
+}
+
 fn ring() -> KeyRing {
-    let document = json!({"keys": [SIGNER.public_jwk()]}).to_string();
-    let keys = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
-    KeyRing { id_token: KeyState::Usable(keys), ..KeyRing::default() }
+    KeyRing { id_token: published(&SIGNER), ..KeyRing::default() }
 }
 
 fn payload() -> Value {
@@ -285,9 +289,7 @@ fn a_good_signature_is_remembered_for_this_very_token_and_these_very_keys() {
     // Another key under the same id is another set: what was good with the old one counts for nothing.
     let replaced =
         RsaSigner::from_pkcs8(SIGNER.key_id(), RsaSigner::generate().expect("a key").pkcs8()).expect("a key");
-    let document = json!({"keys": [replaced.public_jwk()]}).to_string();
-    let keys = KeyState::Usable(Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set")));
-    let rotated = remembering(KeyRing { id_token: keys, ..KeyRing::default() });
+    let rotated = remembering(KeyRing { id_token: published(&replaced), ..KeyRing::default() });
     assert_eq!(at(&token, &rotated, NOW), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
 }
 
@@ -310,14 +312,16 @@ impl ReadTokens for Tokens {
     }
 }
 
+/// A ring that keeps what was verified and read, and what it keeps of the latter.
+fn remembering_ring() -> (Arc<Tokens>, KeyRing) {
+    let tokens = Arc::new(Tokens::default());
+    let read = Some(Arc::clone(&tokens) as Arc<dyn ReadTokens>);
+    (tokens, KeyRing { verified: Some(Arc::new(Memory::default())), read, ..ring() })
+}
+
 #[test]
 fn a_token_that_was_read_before_is_judged_anew_by_the_moment_and_by_other_rules() {
-    let memory = Arc::new(Tokens::default());
-    let remembering = KeyRing {
-        verified: Some(Arc::new(Memory::default())),
-        read: Some(Arc::clone(&memory) as Arc<dyn ReadTokens>),
-        ..ring()
-    };
+    let (memory, remembering) = remembering_ring();
     let token = SIGNER.sign(&payload()).expect("a token");
     let rules = rules();
     let judge = |rules: &Arc<IdentityRules>, keys: &KeyRing, at: i64| {
@@ -340,9 +344,7 @@ fn a_token_that_was_read_before_is_judged_anew_by_the_moment_and_by_other_rules(
     let without_keys = KeyRing { id_token: KeyState::Missing, ..remembering.clone() };
     assert!(matches!(judge(&rules, &without_keys, NOW), Err(Obstacle::KeysMissing { .. })));
     let stranger = RsaSigner::generate().expect("a key");
-    let document = json!({"keys": [stranger.public_jwk()]}).to_string();
-    let others = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
-    let rotated = KeyRing { id_token: KeyState::Usable(others), ..remembering.clone() };
+    let rotated = KeyRing { id_token: published(&stranger), ..remembering.clone() };
     assert!(matches!(judge(&rules, &rotated, NOW), Err(Obstacle::KeyUnknown { .. })));
     assert_eq!(judge(&rules, &remembering, NOW).as_ref(), Ok(&first));
     assert_eq!(memory.found.load(Ordering::Relaxed), 7, "each time it was read from memory, and judged");
@@ -350,12 +352,7 @@ fn a_token_that_was_read_before_is_judged_anew_by_the_moment_and_by_other_rules(
 
 #[test]
 fn a_token_that_was_read_is_spent_when_it_expires_and_when_its_key_retires() {
-    let memory = Arc::new(Tokens::default());
-    let remembering = KeyRing {
-        verified: Some(Arc::new(Memory::default())),
-        read: Some(Arc::clone(&memory) as Arc<dyn ReadTokens>),
-        ..ring()
-    };
+    let (memory, remembering) = remembering_ring();
     let token = SIGNER.sign(&payload()).expect("a token");
     for _ in 0..2 {
         let judged = identify(&token, &rules(), AUDIENCE, &remembering, UnixTime::from_seconds(NOW));
@@ -366,20 +363,13 @@ fn a_token_that_was_read_is_spent_when_it_expires_and_when_its_key_retires() {
     let expiry = payload()["exp"].as_i64().expect("a time");
     assert!(!is_spent(&ring(), expiry - 1) && is_spent(&ring(), expiry));
     let stranger = RsaSigner::generate().expect("a key");
-    let document = json!({"keys": [stranger.public_jwk()]}).to_string();
-    let others = Arc::new(KeySet::parse_rs256(document.as_bytes()).expect("a key set"));
-    assert!(is_spent(&KeyRing { id_token: KeyState::Usable(others), ..KeyRing::default() }, NOW));
+    assert!(is_spent(&KeyRing { id_token: published(&stranger), ..KeyRing::default() }, NOW));
     assert!(!is_spent(&KeyRing::default(), NOW), "an outage retires no key");
 }
 
 #[test]
 fn a_forged_token_is_never_kept() {
-    let memory = Arc::new(Tokens::default());
-    let remembering = KeyRing {
-        verified: Some(Arc::new(Memory::default())),
-        read: Some(Arc::clone(&memory) as Arc<dyn ReadTokens>),
-        ..ring()
-    };
+    let (memory, remembering) = remembering_ring();
     let (good, other) =
         (SIGNER.sign(&payload()), SIGNER.sign(&payload_with(json!({"sub": "eve", "user_id": "eve"}))));
     let (good, other) = (good.expect("a token"), other.expect("a token"));

@@ -136,31 +136,23 @@ mod tests {
         pages * 4096
     }
 
-    /// What is set in the process that has nothing else to do.
-    const ALONE: &str = "SCENARIO_7_ALONE";
-
-    /// Other tests of this process take memory too, so that this one has a process of its own.
     #[test]
     #[cfg(target_os = "linux")]
     fn scenario_7_memory_plateaus_under_a_million_distinct_tokens() {
-        if std::env::var_os(ALONE).is_some() {
-            return flood_with_a_million_distinct_tokens();
-        }
-        let name = concat!(module_path!(), "::scenario_7_memory_plateaus_under_a_million_distinct_tokens");
-        let name = name.split_once("::").expect("the name of the crate").1;
-        let this = std::env::current_exe().expect("the tests' binary");
-        let mut alone = std::process::Command::new(this);
-        let output = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().expect("it runs");
-        let told = String::from_utf8_lossy(&output.stdout);
-        let failed = String::from_utf8_lossy(&output.stderr);
-        let figures = told.lines().find(|line| line.contains("scenario 7: "));
-        println!("{}", figures.unwrap_or_else(|| panic!("{told}{failed}")));
-        assert!(output.status.success(), "{failed}");
-    }
-
-    #[cfg(target_os = "linux")]
-    fn flood_with_a_million_distinct_tokens() {
         const BYTES_MAX: u64 = 16 * 1024 * 1024;
+        const ALONE: &str = "FIREGATE_TEST_IS_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            // In a process of its own, where no other test takes memory.
+            let test = "control::verified::tests::scenario_7_memory_plateaus_under_a_million_distinct_tokens";
+            let mut alone = std::process::Command::new(std::env::current_exe().expect("this program"));
+            let output = alone.args(["--exact", "--nocapture", test]).env(ALONE, "yes").output();
+            let output = output.expect("it runs");
+            let [said, complained] =
+                [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+            print!("{said}");
+            assert!(output.status.success() && said.contains(" 1 passed"), "{complained}");
+            return;
+        }
         let before = resident_bytes();
         let verified = VerifiedTokens::new(BYTES_MAX, None);
         let flood = |numbers: std::ops::Range<u64>| {

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use firegate_core::decision::{Decision, Outcome, Respond, Step, World};
+use firegate_core::facts::RequestFacts;
 use firegate_core::forwarded::{self, client};
 use firegate_core::observed::Forwarding;
 use firegate_core::reason::{Code, Reason, Stage};
@@ -248,7 +249,7 @@ impl RequestContext<'_> {
         arrival: Arrival,
         (record, cors_entry): (&mut RequestRecord, &mut Option<RouteEntry>),
     ) -> Result<Response<Body>, Refused> {
-        let Generation { snapshot, decisions, forwarded_trust, .. } = &*self.generation;
+        let Generation { snapshot, forwarded_trust, .. } = &*self.generation;
         let client = client(forwarded_trust.as_ref(), arrival.peer.ip(), arrival.scheme(), &parts.headers);
         record.comes_from(client, TraceContext::of(&parts.headers));
         if !has_place {
@@ -279,29 +280,7 @@ impl RequestContext<'_> {
             None => {}
         }
         let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
-        let routed = match &outcome {
-            Outcome::Permit(_) | Outcome::Observed(_) => None,
-            _ => snapshot.routes.select(&head.facts).ok(),
-        };
-        if let Some(screened) = head.facts.screened.get() {
-            record.screened(screened);
-        }
-        let entry = match &outcome {
-            Outcome::Permit(permit) => permit.route(),
-            Outcome::Observed(observed) => observed.route(),
-            _ => routed.as_ref().and_then(Routed::entry),
-        };
-        if let Some(Routed::Redirect(route, _)) = routed {
-            record.redirected(decisions.redirect(route));
-        }
-        if let Some(entry) = entry {
-            let route = decisions.route(entry.route(), entry.backend());
-            record.routed(entry.backend(), route);
-            if let Some(screened) = head.facts.screened.get() {
-                decisions.screened(route, screened);
-            }
-        }
-        *cors_entry = entry.filter(|entry| entry.cors().is_some()).cloned();
+        *cors_entry = self.note_route(&outcome, &head.facts, record);
         match outcome {
             Outcome::Permit(permit) => {
                 self.forward(Forwarding::Permitted(permit), &head, parts, body, upgrade, record).await
@@ -315,6 +294,39 @@ impl RequestContext<'_> {
             Outcome::Denial(denial) => Err(Refused::Denial(denial)),
             Outcome::Fault(fault) => Err(Refused::Fault(fault)),
         }
+    }
+
+    /// Takes note of where a request goes or would have gone, and what its policy said. Returns the route if it has rules for
+    /// other origins of its own.
+    fn note_route(
+        &self,
+        outcome: &Outcome,
+        facts: &RequestFacts<'_>,
+        record: &mut RequestRecord,
+    ) -> Option<RouteEntry> {
+        let Generation { snapshot, decisions, .. } = &*self.generation;
+        let screened = facts.screened.get();
+        if let Some(screened) = screened {
+            record.screened(screened);
+        }
+        let routed = match outcome {
+            Outcome::Permit(_) | Outcome::Observed(_) => None,
+            _ => snapshot.routes.select(facts).ok(),
+        };
+        if let Some(Routed::Redirect(route, _)) = routed {
+            record.redirected(decisions.redirect(route));
+        }
+        let entry = match outcome {
+            Outcome::Permit(permit) => permit.route(),
+            Outcome::Observed(observed) => observed.route(),
+            _ => routed.as_ref().and_then(Routed::entry),
+        }?;
+        let route = decisions.route(entry.route(), entry.backend());
+        record.routed(entry.backend(), route);
+        if let Some(screened) = screened {
+            decisions.screened(route, screened);
+        }
+        entry.cors().is_some().then(|| entry.clone())
     }
 
     /// Drives the decision, fetching what it needs.

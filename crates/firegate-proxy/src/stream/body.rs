@@ -2,15 +2,13 @@
 //! lease is over.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use firegate_core::app_check::FIREBASE_APP_CHECK;
 use firegate_core::headers::{is_look_alike, is_protected};
-use futures_util::task::AtomicWaker;
 use http::HeaderName;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -20,7 +18,7 @@ use super::ending::{Ending, Next};
 use super::lease::{Lease, LeaseEnd, LeaseOver};
 use super::overdue::OpenStream;
 use super::pace::Pace;
-use crate::connection::framing::Violation;
+use super::progress::{Answering, BodyProgress, Side};
 use crate::limits::STREAM_ENDING_GRACE;
 
 /// A body that is streamed.
@@ -76,167 +74,6 @@ pub(crate) struct Bounds {
     pub(crate) _answering: Option<Answering>,
     /// The watch over it while nobody asks for more of it.
     pub(crate) watched: Option<OpenStream>,
-}
-
-/// Whose body it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The client's. Trailers by names that no client may set are left out of it: servers merge them into the headers.
-    Request,
-    /// The service's.
-    #[default]
-    Answer,
-}
-
-/// Why a request's body did not reach its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyFailure {
-    LeaseOver,
-    /// The client's bytes are no body.
-    Malformed,
-    TooLarge,
-    TooSlow,
-    /// Firegate's own fault.
-    Panicked,
-    /// The client broke off.
-    Left,
-    /// The time for the request and its answer was over.
-    TooLong,
-    /// What it is a copy of was broken off, or went faster.
-    CopyBroken,
-}
-
-/// How far the bodies of an exchange are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BodyProgress(Arc<Progress>);
-
-#[derive(Debug, Default)]
-struct Progress {
-    moved: AtomicBool,
-    /// Whether the next piece of the request was asked for and has not come: then the client is waited for, and nobody else.
-    awaits_client: AtomicBool,
-    /// Whether a piece of the request went through since the answer missed one, and the other way round.
-    request_moved: AtomicBool,
-    answer_moved: AtomicBool,
-    /// Whether the request has come to its end.
-    request_ended: AtomicBool,
-    /// Whether the answer has begun and is not over.
-    is_answering: AtomicBool,
-    /// When it was over.
-    answer_ended: OnceLock<Instant>,
-    /// The request's body, which nobody holds to a pace while it is answered.
-    request_body: AtomicWaker,
-    /// [`BodyFailure`], as its place in [`FAILURES`]; 0 is none.
-    failure: AtomicU8,
-}
-
-const FAILURES: [(u8, BodyFailure); 8] = [
-    (1, BodyFailure::LeaseOver),
-    (2, BodyFailure::TooLarge),
-    (3, BodyFailure::TooSlow),
-    (4, BodyFailure::Malformed),
-    (5, BodyFailure::Panicked),
-    (6, BodyFailure::Left),
-    (7, BodyFailure::TooLong),
-    (8, BodyFailure::CopyBroken),
-];
-
-/// Held by the body of an answer: its request is answered meanwhile.
-#[derive(Debug)]
-pub(crate) struct Answering(BodyProgress);
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        let progress = &self.0.0;
-        // Before anybody can see that the answer is over. There is one answer.
-        let _ = progress.answer_ended.set(Instant::now());
-        progress.is_answering.store(false, Ordering::Release);
-        progress.request_body.wake();
-    }
-}
-
-impl BodyProgress {
-    /// Takes note that the answer begins.
-    pub(crate) fn answering(&self) -> Answering {
-        self.0.is_answering.store(true, Ordering::Relaxed);
-        Answering(self.clone())
-    }
-
-    /// Whether both directions are open. A client that sends now and then is then one side of a conversation, which the
-    /// service takes part in, and no upload that it waits for.
-    fn is_answering(&self) -> bool {
-        self.0.is_answering.load(Ordering::Acquire)
-    }
-
-    /// Whether a piece of the request went through since this was asked last.
-    pub(crate) fn take_moved(&self) -> bool {
-        self.0.moved.swap(false, Ordering::Relaxed)
-    }
-
-    /// Whether the client is waited for: the service has taken what came of the request and wants more of it.
-    pub(crate) fn awaits_client(&self) -> bool {
-        self.0.awaits_client.load(Ordering::Relaxed)
-    }
-
-    /// Takes note whether the next piece of the request is waited for. What ends the wait counts as a move, be it only the
-    /// request's end: from then on it is the service that is waited for.
-    pub(super) fn note_awaits_client(&self, awaits: bool) {
-        if self.awaits_client() == awaits {
-            return;
-        }
-        self.0.awaits_client.store(awaits, Ordering::Relaxed);
-        if !awaits {
-            self.0.moved.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Takes note that the request has come to its end, or has nothing that could.
-    pub(crate) fn request_ended(&self) {
-        self.0.request_ended.store(true, Ordering::Relaxed);
-    }
-
-    /// Why the request's body did not reach its end, if it did not. The service has nothing to do with any of it.
-    pub(crate) fn failure(&self) -> Option<BodyFailure> {
-        let number = self.0.failure.load(Ordering::Relaxed);
-        FAILURES.iter().find(|(place, _)| *place == number).map(|(_, failure)| *failure)
-    }
-
-    pub(super) fn note_moved(&self, side: Side) {
-        match side {
-            Side::Request => {
-                self.0.moved.store(true, Ordering::Relaxed);
-                self.0.request_moved.store(true, Ordering::Relaxed);
-            }
-            Side::Answer => self.0.answer_moved.store(true, Ordering::Relaxed),
-        }
-    }
-
-    /// Whether the other side's body moved meanwhile: of a stream with two directions one may be silent for long.
-    fn take_other_moved(&self, side: Side) -> bool {
-        let other = match side {
-            Side::Request => &self.0.answer_moved,
-            Side::Answer => &self.0.request_moved,
-        };
-        other.swap(false, Ordering::Relaxed)
-    }
-
-    pub(super) fn note_failure(&self, error: &BodyError) {
-        let failure = match error {
-            BodyError::LeaseOver(_) => BodyFailure::LeaseOver,
-            BodyError::TooLarge => BodyFailure::TooLarge,
-            BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
-            BodyError::Panicked => BodyFailure::Panicked,
-            BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::Transport(_) | BodyError::Reset => BodyFailure::Left,
-            BodyError::TooLong => BodyFailure::TooLong,
-            BodyError::CopyBroken => BodyFailure::CopyBroken,
-            // The service has answered by then.
-            BodyError::Unwanted => return,
-        };
-        if let Some((number, _)) = FAILURES.iter().find(|(_, listed)| *listed == failure) {
-            self.0.failure.store(*number, Ordering::Relaxed);
-        }
-    }
 }
 
 /// A body within its bounds.
@@ -311,7 +148,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
             && !self.inner.is_end_stream()
             && self.inner.size_hint().exact() != Some(0)
             && (self.bounds.side == Side::Request
-                || self.bounds.progress.0.request_ended.load(Ordering::Relaxed))
+                || self.bounds.progress.has_request_ended())
     }
 
     /// The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
@@ -329,7 +166,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
             }
         }
         if self.bounds.pace.is_some() {
-            self.bounds.progress.0.request_body.register(context.waker());
+            self.bounds.progress.wake_at_the_answers_end(context.waker());
         }
         let waiting = match self.waiting {
             Some(waiting) if waiting.is_paced || self.bounds.progress.is_answering() => waiting,
@@ -369,8 +206,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
             && !progress.is_answering()
         {
             // Nobody waited for the rest of it while it was answered.
-            let answer_ended = progress.0.answer_ended.get().copied();
-            let from = answer_ended.map_or(waiting.since, |ended| ended.max(waiting.since));
+            let from = progress.answer_ended().map_or(waiting.since, |ended| ended.max(waiting.since));
             pace.waited(from.elapsed());
         }
     }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::body::{BodyError, BodyProgress};
+use super::body::BodyError;
+use super::progress::BodyProgress;
 use crate::panics::Panics;
 
 /// A body that is polled by the connection to the service. A panic in it is counted, and breaks the request off instead of the

@@ -11,7 +11,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
-use super::body::{Body, BodyError, BodyProgress, Side};
+use super::body::{Body, BodyError};
+use super::progress::{BodyProgress, Side};
 use crate::limits::{MIRRORED_BODY_BYTES_MAX, MIRRORED_PIECE_BYTES};
 
 /// What the copy is told.

@@ -11,10 +11,11 @@ mod grpc;
 mod lease;
 mod overdue;
 mod pace;
+mod progress;
 mod tunnel;
 mod web_socket;
 
-pub(crate) use body::{Body, BodyError, BodyFailure, BodyProgress, BoundedBody, Bounds, Side};
+pub(crate) use body::{Body, BodyError, BoundedBody, Bounds};
 pub(crate) use client_body::ClientBody;
 pub(crate) use contained_body::ContainedBody;
 pub(crate) use copied_body::copied;
@@ -25,4 +26,5 @@ pub(crate) use overdue::{
     RequestOnConnection, SignsOfUse,
 };
 pub(crate) use pace::Pace;
+pub(crate) use progress::{BodyFailure, BodyProgress, Side};
 pub(crate) use tunnel::{TunnelClient, Tunnels};

@@ -7,9 +7,9 @@ use firegate_core::jose::encode_base64url;
 use firegate_core::reason::Code;
 use serde_json::{Value, json};
 
-use crate::project::{EXCHANGE, Gate, Key, PROJECT, Project, edited, exchange_of};
+use crate::project::{EXCHANGE, Gate, Key, Project, edited, exchange_of};
 use crate::site::listen;
-use crate::stack::{Answer, Call, at, close, door};
+use crate::stack::{Answer, Call, at, close};
 
 /// What nobody may read again.
 const CANARY: &str = "canary";
@@ -159,11 +159,7 @@ async fn what_a_key_server_says_is_not_repeated() {
         )
     }));
     tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    let text = format!(
-        "project: {PROJECT}\nbackends: {{ api: '{}' }}\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: '{url}canary' }}\n",
-        project.service
-    );
-    let door = door(&text, &project.clock);
+    let door = project.door_with_keys_at(&format!("{url}canary"));
     let token = Key::IdToken.sign(&canary_claims(&project));
     let answer = Call::get(&at(&door, "/a")).bearer(&token).send().await;
     answer.expect_refusal(503, "KEYS_UNAVAILABLE", "RETRY_LATER");

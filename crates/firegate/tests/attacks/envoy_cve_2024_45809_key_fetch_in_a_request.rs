@@ -12,9 +12,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::project::{Key, PROJECT, Project, expect, shared};
+use crate::project::{Key, Project, expect, shared};
 use crate::site::listen;
-use crate::stack::{Answer, Call, at, close, door};
+use crate::stack::{Answer, Call, at, close};
 
 /// A key server that can be held up, and whose keys can be changed.
 struct KeyServer {
@@ -40,11 +40,7 @@ impl KeyServer {
         };
         let router = Router::new().route("/keys", get(answer));
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        let text = format!(
-            "project: {PROJECT}\nbackends: {{ api: '{}' }}\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: '{url}keys' }}\n",
-            project.service
-        );
-        let door = door(&text, &project.clock);
+        let door = project.door_with_keys_at(&format!("{url}keys"));
         door.ready().await;
         (Self { document, held, asked }, door)
     }

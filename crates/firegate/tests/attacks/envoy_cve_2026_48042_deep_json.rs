@@ -8,9 +8,9 @@ use axum::Router;
 use axum::routing::get;
 use serde_json::json;
 
-use crate::project::{Key, PROJECT, Project, edited, expect, shared};
+use crate::project::{Key, Project, edited, expect, shared};
 use crate::site::listen;
-use crate::stack::{Call, at, close, door};
+use crate::stack::{Call, at, close};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_bounded_before_it_is_read() {
@@ -68,11 +68,7 @@ async fn a_key_set_that_nests_without_end_replaces_no_good_one() {
     let answer = move || async move { current.lock().expect("a lock").clone() };
     let router = Router::new().route("/keys", get(answer));
     tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    let text = format!(
-        "project: {PROJECT}\nbackends: {{ api: '{}' }}\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: '{url}keys' }}\n",
-        project.service
-    );
-    let door = door(&text, &project.clock);
+    let door = project.door_with_keys_at(&format!("{url}keys"));
     door.ready().await;
     let unknown = Key::SessionCookie.sign(&project.id_claims());
     let deep = "[".repeat(300_000);

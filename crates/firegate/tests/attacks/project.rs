@@ -154,13 +154,18 @@ impl Project {
         let document = keys.to_string();
         let router = Router::new().route("/keys", get(move || async move { document }));
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        let text = format!(
-            "project: {PROJECT}\nbackends: {{ api: '{}' }}\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: '{url}keys' }}\n",
-            self.service
-        );
-        let door = door(&text, &self.clock);
+        let door = self.door_with_keys_at(&format!("{url}keys"));
         door.ready().await;
         Gate { door }
+    }
+
+    /// The front door of a [`Self::plain_gate`] that fetches the keys for ID tokens here.
+    pub(crate) fn door_with_keys_at(&self, url: &str) -> FrontDoor {
+        let text = format!(
+            "project: {PROJECT}\nbackends: {{ api: '{}' }}\nallow: [allAuthenticatedUsers]\ngoogle: {{ id_token_keys: '{url}' }}\n",
+            self.service
+        );
+        door(&text, &self.clock)
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -11,11 +11,7 @@ use crate::stack::{clock, close, door};
 async fn a_handshake_that_does_not_end_is_ended() {
     let authority = Authority::new();
     authority.issue("one", &["one.example"]);
-    let setting = authority.setting(&["one"]);
-    let text = format!(
-        "project: demo-project\nbackends: {{ api: 'http://127.0.0.1:9' }}\nallow: [allUsers]\n{setting}"
-    );
-    let door = door(&text, &clock());
+    let door = door(&authority.configuration(&["one"]), &clock());
     let closes = async |bytes: &[u8]| {
         let mut stream = TcpStream::connect(door.address()).await.expect("a connection");
         stream.write_all(bytes).await.expect("it is sent");

@@ -14,11 +14,7 @@ use crate::stack::{clock, close, door};
 async fn no_early_data_is_offered_or_taken() {
     let authority = Authority::new();
     authority.issue("one", &["one.example"]);
-    let setting = authority.setting(&["one"]);
-    let text = format!(
-        "project: demo-project\nbackends: {{ api: 'http://127.0.0.1:9' }}\nallow: [allUsers]\n{setting}"
-    );
-    let door = door(&text, &clock());
+    let door = door(&authority.configuration(&["one"]), &clock());
     let mut client = authority.client(&["http/1.1"], &VERSIONS[..1]);
     client.enable_early_data = true;
     let client = Arc::new(client);

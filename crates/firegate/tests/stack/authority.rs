@@ -64,6 +64,14 @@ impl Authority {
         format!("tls: {{ certificates: [{}] }}\n", certificates.collect::<Vec<_>>().join(", "))
     }
 
+    /// A front door with the certificates of these names, before a service that is not there.
+    pub(crate) fn configuration(&self, names: &[&str]) -> String {
+        let certificates = self.setting(names);
+        format!(
+            "project: demo-project\nbackends: {{ api: 'http://127.0.0.1:9' }}\nallow: [allUsers]\n{certificates}"
+        )
+    }
+
     /// A client that trusts it.
     pub(crate) fn client(
         &self,

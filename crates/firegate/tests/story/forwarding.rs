@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::gate::read_to_end;
 use crate::stack::{Call, at, claims, clock, close, door, stranger};
 
 /// How long a stream may go on after its lease, on a busy machine.
@@ -209,16 +210,7 @@ async fn an_endless_answer_is_broken_off_with_the_token_and_not_ended() {
     let mut stream = TcpStream::connect(site.door.address()).await.expect("a connection");
     let head = format!("GET / HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer {}\r\n\r\n", site.token(2));
     stream.write_all(head.as_bytes()).await.expect("it is sent");
-    let read = async {
-        let (mut last, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
-        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-            last.extend_from_slice(&buffer[..count]);
-            let keep = last.len().saturating_sub(16);
-            last.drain(..keep);
-        }
-        last
-    };
-    let last = tokio::time::timeout(PATIENCE, read).await.expect("the answer outlives its user's token");
+    let last = read_to_end(&mut stream).await;
     assert!(!last.ends_with(b"0\r\n\r\n"), "a client would take it for the whole");
     close(site.door).await;
 }

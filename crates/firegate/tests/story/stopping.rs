@@ -58,6 +58,15 @@ async fn a_tls_handshake_that_nobody_goes_on_with_does_not_hold_a_stop() {
     drop(silent);
 }
 
+/// A configuration and the certificate that it names.
+#[cfg(unix)]
+fn files(authority: &Authority) -> [String; 2] {
+    authority.issue("one", &["one.example"]);
+    let files = ["firegate.yaml", "one.pem"].map(|name| authority.file(name));
+    std::fs::write(&files[0], authority.configuration(&["one"])).expect("a file");
+    files
+}
+
 /// Has a pipe in the place of a file.
 #[cfg(unix)]
 pub(crate) fn put_pipe_at(file: &str) {
@@ -82,12 +91,7 @@ async fn a_file_of_certificates_that_hangs_does_not_hold_a_stop() {
     // Whoever looks at it by itself every few seconds hangs, or whoever does so for a SIGHUP.
     for signal in [None, Some("HUP")] {
         let authority = Authority::new();
-        authority.issue("one", &["one.example"]);
-        let [file, pipe] = ["firegate.yaml", "one.pem"].map(|name| authority.file(name));
-        let setting = authority.setting(&["one"]);
-        let backend = "{ api: 'http://127.0.0.1:9' }";
-        let text = format!("project: demo-project\nbackends: {backend}\nallow: [allUsers]\n{setting}");
-        std::fs::write(&file, text).expect("a file");
+        let [file, pipe] = files(&authority);
         let arguments = ["--listen", "127.0.0.1:0", "-c", &file];
         let served = Served::start_in(Path::new(&file).parent().expect("a folder"), &arguments);
         put_pipe_at(&pipe);
@@ -106,12 +110,7 @@ async fn a_file_of_certificates_that_hangs_does_not_hold_a_stop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_hangs_at_the_start_does_not_hold_a_stop() {
     let authority = Authority::new();
-    authority.issue("one", &["one.example"]);
-    let [file, pipe] = ["firegate.yaml", "one.pem"].map(|name| authority.file(name));
-    let setting = authority.setting(&["one"]);
-    let backend = "{ api: 'http://127.0.0.1:9' }";
-    let text = format!("project: demo-project\nbackends: {backend}\nallow: [allUsers]\n{setting}");
-    std::fs::write(&file, text).expect("a file");
+    let [file, pipe] = files(&authority);
     put_pipe_at(&pipe);
     let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
     command.args(["serve", "--listen", "127.0.0.1:0", "-c", &file]).env_clear();

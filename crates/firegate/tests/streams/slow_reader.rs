@@ -1,6 +1,7 @@
 //! Clients that read slowly, or not at all: what the service sends is held back, and nobody outlives a bound by not looking.
 
 use std::io::ErrorKind;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -101,6 +102,9 @@ async fn over_http_2_a_client_that_never_reads_does_not_outlive_its_lease() {
 /// Scenario 17: an answer without an end for clients that read nothing of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn scenario_17_what_clients_do_not_read_is_not_sent_and_not_kept() {
+    if !is_alone("slow_reader::scenario_17_what_clients_do_not_read_is_not_sent_and_not_kept") {
+        return;
+    }
     let mut service = Endless::serve().await;
     let site = Site::open(&service.url, "user_token: drop, timeouts: { idle: 2s }").await;
     let before = resident_bytes("VmRSS:");
@@ -119,6 +123,21 @@ async fn scenario_17_what_clients_do_not_read_is_not_sent_and_not_kept() {
     assert!(each < CLIENT_BYTES_MAX, "each client cost this process {each} bytes");
     drop(clients);
     site.close().await;
+}
+
+/// Runs a test once more in a process of its own, where no other test takes memory, and says whether this is that process.
+fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "FIREGATE_TEST_IS_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut alone = Command::new(std::env::current_exe().expect("this program"));
+    let output = alone.args(["--exact", "--nocapture", test]).env(ALONE, "yes").output().expect("it runs");
+    let [said, complained] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+    print!("{said}");
+    assert!(output.status.success() && said.contains(" 1 passed"), "{complained}");
+    false
 }
 
 /// What this process takes of the machine's memory.

@@ -73,21 +73,18 @@ impl RequestContext<'_> {
         let route = forwarding.route();
         inject_faults(route).await?;
         let mut retries = route.and_then(RouteEntry::retry).map(Retries::new);
-        let per_try = retries.as_ref().and_then(Retries::per_try_timeout);
-        let (whole, stream) =
-            (route.and_then(RouteEntry::timeout), route.and_then(RouteEntry::max_stream_duration));
-        let limits = TimeLimits { whole, per_try, stream };
+        let limits = TimeLimits {
+            whole: route.and_then(RouteEntry::timeout),
+            per_try: retries.as_ref().and_then(Retries::per_try_timeout),
+            stream: route.and_then(RouteEntry::max_stream_duration),
+        };
         let mut passage = self.enter(backend, limits, body.is_end_stream())?;
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
             self.bounded_request_body(body, backend, parts, &lease, passage.deadline())?;
         let is_without_body = body.is_end_stream();
         let wants_upgrade = head.facts.is_web_socket;
-        let handshake = wants_upgrade.then(|| Handshake::begin(parts.version, &parts.headers)).transpose()?;
-        if passage.upgrades_over_http2() && handshake.as_ref().is_some_and(|asked| !asked.can_be_answered()) {
-            let why = "the WebSocket's handshake has no key, or more than one";
-            return Err(denial(Reason::RequestMalformed { why }, Stage::Upstream));
-        }
+        let handshake = wants_upgrade.then(|| begin_handshake(parts, &passage)).transpose()?;
         let sending = Sending {
             target: service_target(head, &forwarding, &parts.uri)?,
             host: service_host(route)?,
@@ -216,6 +213,16 @@ async fn inject_faults(route: Option<&RouteEntry>) -> Result<(), Refused> {
         Some(status) => Err(denial(Reason::FaultInjected { status }, Stage::Route)),
         None => Ok(()),
     }
+}
+
+/// The WebSocket that the client asks for, unless nobody could answer its handshake.
+fn begin_handshake(parts: &Parts, passage: &Passage) -> Result<Handshake, Refused> {
+    let handshake = Handshake::begin(parts.version, &parts.headers)?;
+    if passage.upgrades_over_http2() && !handshake.can_be_answered() {
+        let why = "the WebSocket's handshake has no key, or more than one";
+        return Err(denial(Reason::RequestMalformed { why }, Stage::Upstream));
+    }
+    Ok(handshake)
 }
 
 /// How long to wait before the request is sent once more because of its answer, if it is.

@@ -5,7 +5,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::stream::{BodyError, BoundedBody, Bounds, Side, copied};
+use crate::stream::{BoundedBody, Bounds, Side, copied};
 
 /// How long the service has for its answer.
 const PATIENT: &str = "timeouts: { response_headers: 1s }";
@@ -163,9 +163,6 @@ async fn a_client_that_leaves_during_its_upload_is_no_failure_of_the_service() {
 #[tokio::test]
 async fn an_answer_that_ends_with_its_client_is_no_failure_of_the_service() {
     for protocol in PROTOCOLS {
-        let echo = |request: Request<Incoming>| async move {
-            Response::new(request.into_body().map_err(BodyError::from).boxed_unsync())
-        };
         let origin = Origin::answering(STREAMS_MAX, echo).await;
         let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
         let (leave, told) = tokio::sync::oneshot::channel();

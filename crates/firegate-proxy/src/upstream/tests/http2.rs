@@ -100,10 +100,7 @@ async fn trailers_pass_and_the_head_is_http2s_own() {
 /// Messages of a stream go back and forth, each after the other.
 #[tokio::test]
 async fn a_stream_goes_both_ways_at_once() {
-    let origin = Origin::answering(100, |request: Request<Incoming>| async move {
-        Response::new(request.into_body().map_err(crate::stream::BodyError::from).boxed_unsync())
-    })
-    .await;
+    let origin = Origin::answering(100, echo).await;
     let site = site(&origin);
     let (say, mut said) = tokio::sync::mpsc::channel::<Bytes>(1);
     let pieces = futures_util::stream::poll_fn(move |context| {

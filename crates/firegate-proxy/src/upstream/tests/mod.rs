@@ -39,7 +39,7 @@ use crate::door::Refused;
 use crate::metrics::EndpointFigures;
 use crate::panics::Panics;
 use crate::respond::full;
-use crate::stream::{Body, BodyProgress};
+use crate::stream::{Body, BodyError, BodyProgress};
 
 /// How long something may take that ought to happen at once, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -168,6 +168,11 @@ impl Answer {
 
 fn code(outcome: Result<Answer, Refused>) -> Code {
     outcome.expect_err("no answer").code()
+}
+
+/// Answers with what is sent, as it comes.
+async fn echo(request: Request<Incoming>) -> Response<Body> {
+    Response::new(request.into_body().map_err(BodyError::from).boxed_unsync())
 }
 
 /// A body in pieces.

@@ -1,5 +1,4 @@
 //! The whole decision, from a configuration file and a request to its outcome.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,16 +1,14 @@
 //! Whether the user may still be one: what is known of their account, what is asked, and what an outage means.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod decision_world;
-
-use decision_world::{
-    NOW, Parts, Request, disabled, exchanged_token, google_id_token, id_token, session_cookie, valid_since,
-};
 use firegate_core::decision::{Answer, Need, Outcome};
 use firegate_core::identity::{AccountStatus, KnownAccount};
 use firegate_core::reason::Code;
 use firegate_core::time::UnixTime;
 use serde_json::json;
+
+use crate::world::{
+    NOW, Parts, Request, disabled, exchanged_token, google_id_token, id_token, session_cookie, valid_since,
+};
 
 const REQUIRED: &str = "revocation: { check: required, max_staleness: 60s }";
 const ALLOWING: &str = "revocation: { check: required, max_staleness: 60s, on_failure: allow }";

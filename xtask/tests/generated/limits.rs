@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::workspace::root;
+use crate::root;
 
 /// The crates, in the order of the page, with what their limits are about.
 const CRATES: [(&str, &str); 6] = [

@@ -1,8 +1,6 @@
 //! What the tests of the decision are made of: issuers with keys of their own, a request, and a driver that answers what the
 //! decision asks for and writes down what it was.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex};

@@ -1,17 +1,15 @@
 //! IAM's files in the decision: policies with conditions, deny policies, groups, custom roles.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod decision_world;
 
 use std::io;
 use std::path::Path;
 
-use decision_world::{API, NOW, Parts, Request, google_id_token, id_token};
 use firegate_core::decision::Outcome;
 use firegate_core::reason::Code;
 use firegate_core::snapshot::Snapshot;
 use firegate_files::configuration::{NamedFiles, parse_with_files};
 use serde_json::{Value, json};
+
+use crate::world::{API, NOW, Parts, Request, google_id_token, id_token};
 
 struct Files<'a>(&'a [(&'a str, &'a str)]);
 

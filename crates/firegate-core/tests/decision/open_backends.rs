@@ -1,16 +1,14 @@
 //! A backend that everyone may call: whose tokens concern Firegate there, and what a failing one means.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod decision_world;
-
-use decision_world::{
-    NOW, Parts, Request, disabled, google_id_token, id_token, rsa, session_cookie, signed, valid_since,
-};
 use firegate_core::decision::Answer;
 use firegate_core::reason::Code;
 use firegate_core::token_source::TokenRemoval;
 use http::Method;
 use serde_json::json;
+
+use crate::world::{
+    NOW, Parts, Request, disabled, google_id_token, id_token, rsa, session_cookie, signed, valid_since,
+};
 
 fn open() -> Parts {
     Parts::new("allow: [allUsers], token_sources: [authorization, cookie]", "anonymous: deny")

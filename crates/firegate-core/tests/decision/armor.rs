@@ -1,13 +1,8 @@
 //! Security policies in the decision: one list, one order, and the user in it.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod decision_world;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use decision_world::{NOW, Parts, Request, Verdict, app_check_token, id_token, rsa};
 use firegate_core::armor::{Geography, Location, NoteKind, RuleOutcome};
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Respond, Step};
 use firegate_core::identity::TokenKind;
@@ -16,6 +11,8 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::{ShiftedClock, SystemClock};
 use http::Method;
 use serde_json::{Value, json};
+
+use crate::world::{NOW, Parts, Request, Verdict, app_check_token, id_token, rsa};
 
 const ALL: &str = "match: {versionedExpr: SRC_IPS_V1, config: {srcIpRanges: ['*']}}";
 

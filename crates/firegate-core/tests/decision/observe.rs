@@ -1,15 +1,13 @@
 //! `enforce: observe`: what would be refused goes on, without a user, a credential or a token that the backend is not to see.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod decision_world;
-
-use decision_world::{NOW, Parts, Request, id_token};
 use firegate_core::decision::{Answer, Need, Outcome};
 use firegate_core::observed::{Forwarding, Observed};
 use firegate_core::reason::Code;
 use firegate_core::token_source::TokenRemoval;
 use http::Method;
 use serde_json::{Value, json};
+
+use crate::world::{NOW, Parts, Request, id_token};
 
 const OBSERVE: &str = "credential: none, enforce: observe";
 

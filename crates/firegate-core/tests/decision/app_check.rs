@@ -1,17 +1,15 @@
 //! App Check: which app a request comes from. Every rule of its token, and where it stands among the others.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod decision_world;
-
-use decision_world::{
-    API, APP, APP_CHECK, ID_TOKENS, NOW, Parts, Request, app_check_claims, app_check_token, disabled,
-    google_id_token, id_token, rsa, rsa_keys, session_cookie, signed, valid_since,
-};
 use firegate_core::decision::{Answer, Need, Outcome};
 use firegate_core::exchange::{ExchangeRequest, RequestedToken};
 use firegate_core::identity::{KeyState, TokenKind};
 use firegate_core::reason::{Code, Reason};
 use serde_json::{Value, json};
+
+use crate::world::{
+    API, APP, APP_CHECK, ID_TOKENS, NOW, Parts, Request, app_check_claims, app_check_token, disabled,
+    google_id_token, id_token, rsa, rsa_keys, session_cookie, signed, valid_since,
+};
 
 const HEADER: &str = "x-firebase-appcheck";
 

@@ -1,19 +1,17 @@
 //! Who else calls: Google's accounts, holders of exchanged tokens; where tokens stand, what of a request goes on, and what
 //! the service is told of the caller.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod decision_world;
 
 use aws_lc_rs::rand::SystemRandom;
-use decision_world::{
-    API, CALLED, DOOR, NOW, OWN, Parts, Request, exchanged_token, google_id_token, id_token, session_cookie,
-};
 use firegate_core::assertion::{AssertionForm, exchanged_token_claims, plain_headers};
 use firegate_core::reason::Code;
 use firegate_core::time::UnixTime;
 use firegate_core::token_source::TokenRemoval;
 use http::Method;
 use serde_json::{Value, json};
+
+use crate::world::{
+    API, CALLED, DOOR, NOW, OWN, Parts, Request, exchanged_token, google_id_token, id_token, session_cookie,
+};
 
 const ROBOT: &str = "serviceAccount:robot@demo-project.iam.gserviceaccount.com";
 const EXCHANGED: &str = "firegate-exchanged+jwt";

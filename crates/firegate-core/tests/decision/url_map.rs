@@ -1,5 +1,4 @@
 //! URL maps, from the files to where a request goes.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io;
 use std::path::Path;

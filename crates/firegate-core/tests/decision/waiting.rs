@@ -1,12 +1,10 @@
 //! What changes while a decision waits, and what its own limits mean.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod decision_world;
-
-use decision_world::{APP, NOW, Parts, Request, app_check_token, id_token, valid_since};
 use firegate_core::decision::{Answer, Need};
 use firegate_core::reason::Code;
 use serde_json::json;
+
+use crate::world::{APP, NOW, Parts, Request, app_check_token, id_token, valid_since};
 
 #[test]
 fn firegates_own_limits_say_nothing_of_google_and_let_nobody_in() {

@@ -1,0 +1,14 @@
+//! The decision, from a configuration file and a request to its outcome.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod accounts;
+mod app_check;
+mod armor;
+mod callers;
+mod iam_files;
+mod observe;
+mod open_backends;
+mod outcome;
+mod url_map;
+mod waiting;
+mod world;
