@@ -18,6 +18,9 @@ use crate::{fuzz, oracles};
 /// How many of Rust's tests run at a time for each core: most wait for a time-out or for an answer.
 const TESTS_PER_CORE: usize = 4;
 
+/// And how many at the most: each has servers and clients of its own, and descriptors are bounded.
+const TESTS_AT_A_TIME_MAX: usize = 16;
+
 /// Some of the tests.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum Suite {
@@ -122,7 +125,7 @@ fn rust() -> Result<Tally> {
     let mut tally = Tally::default();
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root());
-    cargo.env("RUST_TEST_THREADS", (TESTS_PER_CORE * cores()).to_string());
+    cargo.env("RUST_TEST_THREADS", (TESTS_PER_CORE * cores()).min(TESTS_AT_A_TIME_MAX).to_string());
     let succeeded = observe(&mut cargo, |line| tally.read_cargo(line))?;
     Ok(tally.finish(succeeded, "cargo test stopped before every test had run"))
 }
