@@ -147,8 +147,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
         self.bounds.tells_end
             && !self.inner.is_end_stream()
             && self.inner.size_hint().exact() != Some(0)
-            && (self.bounds.side == Side::Request
-                || self.bounds.progress.has_request_ended())
+            && (self.bounds.side == Side::Request || self.bounds.progress.has_request_ended())
     }
 
     /// The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
