@@ -77,8 +77,8 @@ pub enum OpenError {
     #[error("cannot make the data directory {0}: {1}; choose another one")]
     DataDirectory(PathBuf, std::io::Error),
     /// The accounts cannot be opened.
-    #[error("cannot open the accounts: {0}")]
-    Accounts(String),
+    #[error("cannot open the accounts in {0}: {1}\nhint: remove the file to begin without accounts")]
+    Accounts(PathBuf, String),
     /// The signing keys cannot be read.
     #[error("{0}")]
     Keys(String),
@@ -423,7 +423,9 @@ fn open_store(data_dir: Option<&Path>) -> Result<SqliteStore, OpenError> {
             .map_err(|error| OpenError::DataDirectory(directory.to_owned(), error))?;
     }
     let file = data_dir.map(|directory| directory.join(ACCOUNTS_FILE));
-    SqliteStore::open(file.as_deref()).map_err(|error| OpenError::Accounts(error.to_string()))
+    SqliteStore::open(file.as_deref()).map_err(|error| {
+        OpenError::Accounts(file.unwrap_or_else(|| PathBuf::from(":memory:")), error.to_string())
+    })
 }
 
 /// Makes a directory that only its owner may enter. One that exists keeps its mode.

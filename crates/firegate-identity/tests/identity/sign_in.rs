@@ -1,8 +1,11 @@
 //! What end users' SDKs call, over real sockets.
 
+use std::sync::Arc;
+
 use crate::support::{PROJECT, Server, Setup, TOOLKIT, claims, text};
 use firegate_core::jose::{CompactJws, KeySet};
-use firegate_identity::TokenSigning;
+use firegate_core::time::SystemClock;
+use firegate_identity::{IdentityServer, NewAccount, Options, TokenSigning};
 use serde_json::{Value, json};
 
 const ID_TOKEN_JWK_SET: &str = "/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
@@ -267,6 +270,17 @@ async fn a_data_directory_keeps_users_keys_and_sign_ins() {
 }
 
 #[tokio::test]
+async fn a_file_that_holds_no_accounts_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("identity.sqlite3");
+    std::fs::write(&file, "of another program").unwrap();
+    let mut options = Options::new(PROJECT, Arc::new(SystemClock));
+    options.data_dir = Some(directory.path().to_owned());
+    let error = IdentityServer::open(options).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("in {}: ", file.display())) && error.contains("\nhint: "), "{error}");
+}
+
+#[tokio::test]
 async fn end_users_bring_an_api_key_and_any_host_will_do() {
     let server = Server::start().await;
     let path = format!("{TOOLKIT}/v1/accounts:signUp");
@@ -285,11 +299,6 @@ async fn end_users_bring_an_api_key_and_any_host_will_do() {
 
 #[tokio::test]
 async fn the_seeded_account_signs_in_and_is_seeded_once() {
-    use std::sync::Arc;
-
-    use firegate_core::time::SystemClock;
-    use firegate_identity::{IdentityServer, NewAccount, Options};
-
     let server = IdentityServer::open(Options::new(PROJECT, Arc::new(SystemClock))).await.unwrap();
     let new = NewAccount {
         email: "demo@example.com".to_owned(),
@@ -311,11 +320,6 @@ async fn the_seeded_account_signs_in_and_is_seeded_once() {
 
 #[tokio::test]
 async fn unsigned_tokens_stay_on_this_machine() {
-    use std::sync::Arc;
-
-    use firegate_core::time::SystemClock;
-    use firegate_identity::{IdentityServer, Options};
-
     let mut options = Options::new(PROJECT, Arc::new(SystemClock));
     options.token_signing = TokenSigning::None;
     let server = IdentityServer::open(options).await.unwrap();

@@ -161,3 +161,20 @@ async fn bodies_are_bounded_and_must_be_objects() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn json_that_is_called_a_form_is_refused_and_makes_nobody() {
+    let server = Server::start().await;
+    let body = json!({ "email": "alice@example.com", "password": "password" }).to_string();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for path in ["/v1/accounts:signUp", "/v1/accounts:signInWithPassword"] {
+        let answer = server.send(&format!("POST {TOOLKIT}{path}?key=any"), &form, &body).await;
+        let (status, message) = answer.refusal();
+        assert_eq!(status, 400, "{path}");
+        assert!(message.contains("Content-Type: application/json"), "{message}");
+    }
+    let everyone = format!("GET {TOOLKIT}/v1/projects/{PROJECT}/accounts:batchGet");
+    let everyone = server.send(&everyone, &[("authorization", "Bearer owner")], "").await.success();
+    assert!(everyone.get("users").is_none(), "{everyone}");
+    server.stop().await;
+}

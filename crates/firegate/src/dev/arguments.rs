@@ -86,7 +86,7 @@ impl FromStr for Mapping {
     fn from_str(text: &str) -> Result<Self, String> {
         let form = || format!("{text:?} is no mapping; write for example api=http://localhost:3000");
         let (backend, url) = text.split_once('=').ok_or_else(form)?;
-        let url = url.parse::<Url>().ok().filter(is_loopback).ok_or_else(form)?;
+        let url = url.parse::<Url>().ok().filter(is_local_server).ok_or_else(form)?;
         Ok(Self { backend: backend.to_owned(), url })
     }
 }
@@ -187,15 +187,11 @@ impl DevArguments {
 
     /// Refuses what would let somebody else's word count, or let anybody from outside have it counted.
     pub(super) fn check(&self, context: &DevContext) -> anyhow::Result<()> {
-        if let Some(identity) = &self.identity
-            && !is_loopback(identity)
-        {
-            bail!("--identity {identity} is not on this machine, and its unsigned tokens would be believed");
+        if let Some(identity) = &self.identity {
+            check_local("--identity", identity, ", and its unsigned tokens would be believed")?;
         }
-        if let Some(service) = &self.service
-            && !is_loopback(service)
-        {
-            bail!("--service {service} is not on this machine; `firegate serve` is for services elsewhere");
+        if let Some(service) = &self.service {
+            check_local("--service", service, "; `firegate serve` is for services elsewhere")?;
         }
         if !self.trusts_emulator() {
             return Ok(());
@@ -213,5 +209,51 @@ impl DevArguments {
             );
         }
         Ok(())
+    }
+}
+
+/// Whether the URL is that of a server on this machine and no more: it is spoken to without TLS, and each request brings a
+/// path of its own.
+fn is_local_server(url: &Url) -> bool {
+    url.scheme() == "http"
+        && is_loopback(url)
+        && url.as_str() == format!("{}/", url.origin().ascii_serialization())
+}
+
+/// Refuses the URL of a server that is elsewhere, or of which more would be left out than it says.
+fn check_local(flag: &str, url: &Url, elsewhere: &str) -> anyhow::Result<()> {
+    if !is_loopback(url) {
+        bail!("{flag} {url} is not on this machine{elsewhere}");
+    }
+    if !is_local_server(url) {
+        bail!(
+            "{flag} {url} is more than the address of a server that speaks HTTP without TLS\n\
+             hint: write http, host and port alone, for example {flag} http://localhost:3000"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_server_is_named_by_its_address_alone() {
+        let check = |text: &str, expected: bool| {
+            let url = text.parse().unwrap();
+            assert_eq!(check_local("--service", &url, "").is_ok(), expected, "{text}");
+            assert_eq!(format!("api={text}").parse::<Mapping>().is_ok(), expected, "{text}");
+        };
+        check("http://localhost:3000", true);
+        check("http://127.0.0.1:3000/", true);
+        check("http://[::1]:3000", true);
+        check("http://localhost", true);
+        check("https://localhost:3000", false);
+        check("ftp://localhost:3000", false);
+        check("http://localhost:3000/base", false);
+        check("http://localhost:3000/?a=1", false);
+        check("http://ada:secret@localhost:3000", false);
+        check("http://192.168.1.5:3000", false);
     }
 }

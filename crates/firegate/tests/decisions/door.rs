@@ -79,6 +79,19 @@ impl<'a> Doors<'a> {
         answer
     }
 
+    /// What one front door makes of all the cases, one after the other. None of them may count anything.
+    pub(crate) async fn decide_all(&self, cases: &[DecisionCase], now: UnixTime) -> Vec<Answer> {
+        self.set_clock(now);
+        let door = FrontDoor::start(self.options()).expect("the front door starts");
+        door.ready().await;
+        let mut answers = Vec::with_capacity(cases.len());
+        for case in cases {
+            answers.push(self.answer(&door, &case.arrival, now).await);
+        }
+        tokio::task::spawn_blocking(move || door.stop()).await.expect("the front door stops");
+        answers
+    }
+
     fn set_clock(&self, to: UnixTime) {
         self.clock.advance(to.as_seconds() - self.clock.now().as_seconds());
     }

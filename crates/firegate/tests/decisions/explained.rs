@@ -8,7 +8,7 @@ use firegate_files::decision_cases::{DecisionCase, Expected};
 use crate::{ISSUER, NOW, assert_none, corpus};
 
 /// In what an explanation differs from what its case expects.
-fn difference(case: &DecisionCase, found: &RequestExplanation) -> Option<String> {
+pub(crate) fn difference(case: &DecisionCase, found: &RequestExplanation) -> Option<String> {
     let (answer, route) = (&found.answer, found.stages.iter().find(|line| line.stage == "route"));
     let goes_to = |name: &str| route.is_some_and(|line| line.summary.starts_with(&format!("to {name:?}")));
     let is_as_expected = match &case.expected {

@@ -5,6 +5,7 @@
 mod command;
 mod door;
 mod explained;
+mod generated;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
