@@ -100,6 +100,29 @@ impl InPlace<'_> {
         }
         matches_nobody(member, self.users?, self.project_number)
     }
+
+    /// Why a member is of another pool than the users are, if so, and what to do about it.
+    pub(super) fn is_of_another_pool(&self, member: &Member) -> Option<(String, String)> {
+        of_another_pool(member, self.users?, self.project_number)
+    }
+}
+
+fn of_another_pool(
+    member: &Member,
+    users: &Users,
+    project_number: Option<&ProjectNumber>,
+) -> Option<(String, String)> {
+    let pool = member.pool()?;
+    if pool.name != users.identity_pool {
+        let why = format!(
+            "it names the pool `{}`, and `users.identity_pool` is `{}`",
+            pool.name, users.identity_pool
+        );
+        return Some((why, "name the same pool in both".to_owned()));
+    }
+    let number = project_number.filter(|number| number.as_str() != pool.project_number)?;
+    let why = format!("it names the project {}, and `project_number` is {number}", pool.project_number);
+    Some((why, format!("write `projects/{number}` in the member")))
 }
 
 /// Why a member can match nobody, if so, and what to do about it.
@@ -108,19 +131,8 @@ fn matches_nobody(
     users: &Users,
     project_number: Option<&ProjectNumber>,
 ) -> Option<(String, String)> {
-    if let Some(pool) = member.pool() {
-        if pool.name != users.identity_pool {
-            let why = format!(
-                "it names the pool `{}`, and `users.identity_pool` is `{}`",
-                pool.name, users.identity_pool
-            );
-            return Some((why, "name the same pool in both".to_owned()));
-        }
-        if let Some(number) = project_number.filter(|number| number.as_str() != pool.project_number) {
-            let why =
-                format!("it names the project {}, and `project_number` is {number}", pool.project_number);
-            return Some((why, format!("write `projects/{number}` in the member")));
-        }
+    if let Some(found) = of_another_pool(member, users, project_number) {
+        return Some(found);
     }
     let google_alone = users.accept.iter().all(|kind| *kind == AcceptedToken::GoogleIdToken);
     match (member, &users.tenants) {
