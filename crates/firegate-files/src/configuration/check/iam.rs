@@ -144,7 +144,7 @@ impl Checker<'_> {
     }
 
     /// Of a group that is denied it has to be known who is in it: else nobody of it would be. A pool that is not the users' may be
-    /// Google's for something else, or a slip by which nobody is denied.
+    /// Google's for something else, or a slip by which nobody is denied, as what is no attribute is.
     fn denied_in_place(&mut self, policy: &DenyPolicy, judged: InPlace<'_>) {
         for rule in &policy.rules {
             for principal in &rule.denied {
@@ -157,7 +157,7 @@ impl Checker<'_> {
                             .hint("list its members in the file that `groups` names")
                     }
                     member => {
-                        let Some((why, hint)) = judged.is_of_another_pool(member) else { continue };
+                        let Some((why, hint)) = judged.names_nobody(member) else { continue };
                         let message = format!("the rule denies nobody as `{member}`: {why}");
                         Diagnostic::warning(code::DENY_RULE, message).hint(hint)
                     }

@@ -142,6 +142,18 @@ fn roles_and_deny_policies_are_read_with_the_configuration() {
         ));
         check("project_number: '42'\ndeny_policies: [deny.yaml]\n", &[("deny.yaml", &*denied)], expected);
     }
+    // And so would what is no attribute.
+    for (attribute, expected) in [
+        ("email", &[][..]),
+        ("standing", &[]),
+        ("email_verified", &["FG411 deny.yaml:2"]),
+        ("sub", &["FG411 deny.yaml:2"]),
+    ] {
+        let denied = rule(&format!(
+            "principalSet://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/firebase/attribute.{attribute}/x"
+        ));
+        check("deny_policies: [deny.yaml]\n", &[("deny.yaml", &*denied)], expected);
+    }
     check(
         "deny_policies: [{ file: deny.yaml, assume: evaluated_upstream }]\ngroups: groups.yaml\n",
         &files,
