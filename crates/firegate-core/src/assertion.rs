@@ -20,6 +20,7 @@ pub const EXCHANGED_TOKEN_TYPE: &str = "firegate-exchanged+jwt";
 const FIREGATE_CALLER: HeaderName = HeaderName::from_static("x-firegate-caller");
 const FIREGATE_USER_ID: HeaderName = HeaderName::from_static("x-firegate-user-id");
 const FIREGATE_USER_EMAIL: HeaderName = HeaderName::from_static("x-firegate-user-email");
+const FIREGATE_USER_TENANT: HeaderName = HeaderName::from_static("x-firegate-user-tenant");
 const IAP_ASSERTION: HeaderName = HeaderName::from_static("x-goog-iap-jwt-assertion");
 const IAP_USER_ID: HeaderName = HeaderName::from_static("x-goog-authenticated-user-id");
 const IAP_USER_EMAIL: HeaderName = HeaderName::from_static("x-goog-authenticated-user-email");
@@ -190,6 +191,11 @@ pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
     };
     let mut headers = Vec::with_capacity(pairs.len() + 1);
     headers.extend(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    // Ids and addresses repeat across tenants: by those alone a tenant's user would read as the project's.
+    let tenant = permit.user().and_then(|user| user.tenant.as_deref());
+    if let (IdentityHeaders::Firegate, Some(tenant)) = (preset, tenant) {
+        headers.extend(header_value(tenant).map(|tenant| (FIREGATE_USER_TENANT, tenant)));
+    }
     headers
 }
 

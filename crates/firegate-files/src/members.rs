@@ -292,6 +292,27 @@ fn pool(rest: &str) -> Result<(Pool, &str), Option<MemberError>> {
     Ok((Pool { project_number: project_number.to_owned(), name: name.to_owned() }, rest))
 }
 
+/// Whether Identity Platform sets this claim itself; everything else at the top level of a token is the developer's, or profile
+/// data, and so an attribute that members may name.
+#[inline]
+pub fn is_registered_claim(claim: &str) -> bool {
+    matches!(
+        claim,
+        "aud"
+            | "auth_time"
+            | "email"
+            | "email_verified"
+            | "exp"
+            | "firebase"
+            | "iat"
+            | "iss"
+            | "nbf"
+            | "provider_id"
+            | "sub"
+            | "user_id"
+    )
+}
+
 /// Whether `text` can be an e-mail address: something, one `@`, a domain. More is for the mail server to judge.
 pub(crate) fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(local, domain)| {

@@ -7,7 +7,7 @@ use firegate_files::iam_policy::{DeniedPrincipal, DenyPolicy, DenyRule};
 use firegate_files::members::Member;
 
 use super::directory::Directory;
-use super::index::{AddressReading, MemberIndex};
+use super::index::{MemberIndex, Reading};
 use super::{IamRequest, line_of};
 use crate::identity::Principal;
 
@@ -58,7 +58,7 @@ impl DenyRules {
     }
 
     /// The first rule that denies the caller, in the order of the files, and why it holds. Whoever might be meant is: an address
-    /// counts although it is not verified, and a condition that cannot be evaluated counts as true. Nobody is spared by a
+    /// counts although it is not verified, a set of the pool holds tenants' users too, and a condition that cannot be evaluated counts as true. Nobody is spared by a
     /// mere claim to an address.
     pub(super) fn denying(&self, request: &IamRequest<'_>, principal: Option<&Principal>) -> Option<String> {
         if self.rules.is_empty() {
@@ -100,13 +100,13 @@ impl DenyRules {
     fn sparing(&self, principal: Option<&Principal>) -> Vec<u32> {
         let mut spared = Vec::new();
         let found = &mut |position| spared.push(position);
-        self.exceptions.each_with_groups(principal, &self.directory, AddressReading::Verified, found);
+        self.exceptions.each_with_groups(principal, &self.directory, Reading::Strict, found);
         spared
     }
 
     /// Calls `found` with each rule that names the caller.
     fn naming(&self, principal: Option<&Principal>, found: &mut dyn FnMut(u32)) {
-        self.denied.each_with_groups(principal, &self.directory, AddressReading::Claimed, found);
+        self.denied.each_with_groups(principal, &self.directory, Reading::Wide, found);
     }
 }
 

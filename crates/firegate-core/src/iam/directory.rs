@@ -6,7 +6,7 @@ use firegate_files::groups::{GroupMember, Groups};
 use firegate_files::members::{Member, Pool};
 use serde_json::Value;
 
-use super::index::{AddressReading, MemberIndex};
+use super::index::{MemberIndex, Reading};
 use crate::identity::{Principal, User};
 
 /// What the names in members mean.
@@ -76,22 +76,17 @@ impl Directory {
     }
 
     /// Whether a caller is in the group with this address. A project-level user is also in those that their claim lists.
-    pub fn is_in_group(&self, address: &str, principal: &Principal, reading: AddressReading) -> bool {
+    pub fn is_in_group(&self, address: &str, principal: &Principal, reading: Reading) -> bool {
         let mut is_in = false;
         self.each_group(principal, reading, &mut |found| is_in |= found.eq_ignore_ascii_case(address));
         is_in
     }
 
     /// Calls `found` with the address of each group that a caller is in. No group is left out; one may be told twice.
-    pub(super) fn each_group(
-        &self,
-        principal: &Principal,
-        reading: AddressReading,
-        found: &mut dyn FnMut(&str),
-    ) {
+    pub(super) fn each_group(&self, principal: &Principal, reading: Reading, found: &mut dyn FnMut(&str)) {
         let mut open = Vec::new();
         self.index.each(Some(principal), reading, &mut |position| open.push(position));
-        for address in self.claimed(principal) {
+        for address in self.claimed(principal, reading) {
             found(address);
             let lower = address.to_ascii_lowercase();
             open.extend(self.positions.get(lower.as_str()).copied());
@@ -106,9 +101,13 @@ impl Directory {
         }
     }
 
-    /// The addresses that the claim of a project-level user lists.
-    fn claimed<'a>(&self, principal: &'a Principal) -> impl Iterator<Item = &'a str> + use<'a> {
-        let user = principal.user().filter(|user| user.tenant.is_none());
+    /// The addresses that the user's claim lists; a tenant's user might be meant by them.
+    fn claimed<'a>(
+        &self,
+        principal: &'a Principal,
+        reading: Reading,
+    ) -> impl Iterator<Item = &'a str> + use<'a> {
+        let user = principal.user().filter(|user| user.tenant.is_none() || reading == Reading::Wide);
         let claim = self.claim.as_deref().and_then(|claim| user?.claims.get(claim));
         let elements = match claim {
             Some(Value::Array(elements)) => elements.as_slice(),

@@ -9,13 +9,15 @@ use super::directory::{Directory, IdentityPool};
 use super::member::{domain_of, each_value};
 use crate::identity::{Principal, User};
 
-/// Which of a user's addresses count.
+/// Whom a member means where there is a doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressReading {
-    /// One that is verified: nothing else may grant anything.
-    Verified,
-    /// Any: whoever is kept out by an address must not come in by leaving it unverified.
-    Claimed,
+pub enum Reading {
+    /// Who is surely meant: an address counts if it is verified, and the pool's sets hold project-level users. Nothing else may
+    /// grant anything.
+    Strict,
+    /// Who might be meant: any address counts, and the pool's sets hold tenants' users too, as Google's do. Whoever is kept out
+    /// must not come in by leaving their address unverified, or by signing in to a tenant.
+    Wide,
 }
 
 /// Members by what they name.
@@ -71,12 +73,7 @@ impl MemberIndex {
     }
 
     /// Calls `found` with the position of each member that names the caller, but for groups.
-    pub(super) fn each(
-        &self,
-        principal: Option<&Principal>,
-        reading: AddressReading,
-        found: &mut dyn FnMut(u32),
-    ) {
+    pub(super) fn each(&self, principal: Option<&Principal>, reading: Reading, found: &mut dyn FnMut(u32)) {
         self.everyone.iter().for_each(|position| found(*position));
         match principal {
             None => {}
@@ -90,7 +87,7 @@ impl MemberIndex {
         &self,
         principal: Option<&Principal>,
         directory: &Directory,
-        reading: AddressReading,
+        reading: Reading,
         found: &mut dyn FnMut(u32),
     ) {
         self.each(principal, reading, found);
@@ -100,16 +97,19 @@ impl MemberIndex {
         }
     }
 
-    fn each_of_user(&self, user: &User, reading: AddressReading, found: &mut dyn FnMut(u32)) {
+    fn each_of_user(&self, user: &User, reading: Reading, found: &mut dyn FnMut(u32)) {
         self.signed_in.iter().for_each(|position| found(*position));
         let project_level = user.tenant.is_none();
         let email = match reading {
-            AddressReading::Verified => user.verified_email(),
-            AddressReading::Claimed => user.email.as_deref(),
+            Reading::Strict => user.verified_email(),
+            Reading::Wide => user.email.as_deref(),
         };
         let email = email.filter(|_| project_level).map(lower);
-        if project_level {
+        let in_sets = project_level || reading == Reading::Wide;
+        if in_sets {
             self.pool.iter().for_each(|position| found(*position));
+        }
+        if project_level {
             look(&self.subjects, &user.uid, found);
             if let Some(email) = &email {
                 look(&self.users, email, found);
@@ -119,7 +119,7 @@ impl MemberIndex {
         for (attribute, values) in &self.attributes {
             match &**attribute {
                 "email" => look(values, email.as_deref().unwrap_or_default(), found),
-                name if project_level || name == "tenant" => {
+                name if in_sets || name == "tenant" => {
                     each_value(user, name, &mut |value| look(values, value, found));
                 }
                 _ => {}

@@ -4,7 +4,7 @@ use firegate_files::members::Member;
 use serde_json::Value;
 
 use super::directory::Directory;
-use super::index::AddressReading;
+use super::index::Reading;
 use crate::identity::{GoogleAccount, Principal, User};
 
 /// Whether a member names the caller.
@@ -19,7 +19,7 @@ pub fn matches(member: &Member, directory: &Directory, principal: Option<&Princi
         (Member::AllUsers, _) => true,
         (_, None) => false,
         (Member::Group(address), Some(principal)) => {
-            directory.is_in_group(address, principal, AddressReading::Verified)
+            directory.is_in_group(address, principal, Reading::Strict)
         }
         (Member::ServiceAccount(address), Some(Principal::GoogleAccount(account))) => {
             is_account(account, address)

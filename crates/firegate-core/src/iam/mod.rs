@@ -18,7 +18,7 @@ pub use firegate_expr::Outcome as ConditionOutcome;
 
 pub use denial::{DenialTrace, DenyRules};
 pub use directory::{Directory, IdentityPool};
-pub use index::AddressReading;
+pub use index::Reading;
 pub use member::matches;
 pub use request::IamRequest;
 
@@ -81,7 +81,7 @@ impl Bindings {
     }
 
     fn each<'a>(&'a self, principal: Option<&Principal>, found: &mut dyn FnMut(&'a Grant)) {
-        let (directory, reading) = (&self.directory, AddressReading::Verified);
+        let (directory, reading) = (&self.directory, Reading::Strict);
         self.index.each_with_groups(principal, directory, reading, &mut |position| {
             self.grants.get(position as usize).into_iter().for_each(&mut *found);
         });

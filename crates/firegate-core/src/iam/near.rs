@@ -3,7 +3,7 @@
 use firegate_expr::Outcome;
 use firegate_files::iam_policy::Grant;
 
-use super::index::AddressReading::{Claimed, Verified};
+use super::index::Reading;
 use super::{Bindings, IamRequest, line_of};
 use crate::identity::{Principal, User};
 use crate::limits::NEAR_SHOWN_MAX;
@@ -37,12 +37,12 @@ pub(super) fn near(bindings: &Bindings, request: &IamRequest<'_>, principal: &Pr
             let why =
                 format!("the user is in tenant {tenant:?}, and only a member that names the tenant matches");
             let at_project_level = User { tenant: None, ..(**user).clone() };
-            tell(bindings, at_project_level, Verified, &why, &mut near);
+            tell(bindings, at_project_level, Reading::Strict, &why, &mut near);
         }
         None if user.verified_email().is_none() => {
             let address = user.email.as_deref().unwrap_or_default();
             let why = format!("the user's address {address:?} is not verified");
-            tell(bindings, (**user).clone(), Claimed, &why, &mut near);
+            tell(bindings, (**user).clone(), Reading::Wide, &why, &mut near);
         }
         None => {}
     }
@@ -50,7 +50,7 @@ pub(super) fn near(bindings: &Bindings, request: &IamRequest<'_>, principal: &Pr
 }
 
 /// Tells of the members that would name this user.
-fn tell(bindings: &Bindings, user: User, reading: super::AddressReading, why: &str, near: &mut Vec<String>) {
+fn tell(bindings: &Bindings, user: User, reading: Reading, why: &str, near: &mut Vec<String>) {
     let principal = Principal::User(Box::new(user));
     bindings.index.each_with_groups(Some(&principal), &bindings.directory, reading, &mut |position| {
         bindings.grants.get(position as usize).into_iter().for_each(|grant| push(near, grant, why));

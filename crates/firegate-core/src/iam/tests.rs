@@ -8,7 +8,7 @@ use proptest::prelude::{Just, Strategy, any, proptest};
 use proptest::{collection, option, prop_assert_eq, prop_oneof};
 use serde_json::{Map, Value, json};
 
-use super::{AddressReading, Bindings, DenyRules, Directory, IamRequest, IdentityPool, matches};
+use super::{Bindings, DenyRules, Directory, IamRequest, IdentityPool, Reading, matches};
 use crate::identity::{GoogleAccount, Principal, TokenKind, User};
 use crate::time::UnixTime;
 
@@ -204,7 +204,7 @@ proptest! {
         let members: Vec<Member> = members.iter().map(|text| member(text)).collect();
         let bindings = bindings(&members, &directory);
         let mut found = Vec::new();
-        bindings.index.each_with_groups(caller.as_ref(), &directory, AddressReading::Verified, &mut |at| found.push(at));
+        bindings.index.each_with_groups(caller.as_ref(), &directory, Reading::Strict, &mut |at| found.push(at));
         found.sort_unstable();
         found.dedup();
         let expected = (0..).zip(&members).filter(|(_, member)| matches(member, &directory, caller.as_ref()));

@@ -1,3 +1,4 @@
+use firegate_files::members::is_registered_claim;
 use serde_json::{Map, Value};
 
 use super::{Obstacle, TokenKind};
@@ -71,7 +72,7 @@ impl User {
                 ("claims", JsonValue::Object(nested)) if kind == TokenKind::ExchangedToken => {
                     claims = nested.into();
                 }
-                (name, _) if kind == TokenKind::ExchangedToken || is_registered(name) => {}
+                (name, _) if kind == TokenKind::ExchangedToken || is_registered_claim(name) => {}
                 (_, value) => drop(claims.insert(name.to_owned(), value.into())),
             }
         }
@@ -93,25 +94,6 @@ impl User {
             firebase: firebase.into(),
         })
     }
-}
-
-/// Whether Identity Platform sets this claim itself; everything else at the top level is the developer's, or profile data.
-fn is_registered(claim: &str) -> bool {
-    matches!(
-        claim,
-        "aud"
-            | "auth_time"
-            | "email"
-            | "email_verified"
-            | "exp"
-            | "firebase"
-            | "iat"
-            | "iss"
-            | "nbf"
-            | "provider_id"
-            | "sub"
-            | "user_id"
-    )
 }
 
 const fn invalid(claim: &'static str, why: &'static str) -> Obstacle {

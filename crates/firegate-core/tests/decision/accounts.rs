@@ -7,7 +7,8 @@ use firegate_core::time::UnixTime;
 use serde_json::json;
 
 use crate::world::{
-    NOW, Parts, Request, disabled, exchanged_token, google_id_token, id_token, session_cookie, valid_since,
+    API, NOW, Parts, Request, disabled, exchanged_token, google_id_token, id_token, session_cookie,
+    valid_since,
 };
 
 const REQUIRED: &str = "revocation: { check: required, max_staleness: 60s }";
@@ -209,6 +210,26 @@ fn a_user_is_looked_up_on_an_open_backend_too() {
     let request = Request::bearing(&id_token(&json!({})));
     let verdict = parts.decide(&request, |_, _| Answer::Account(Some(disabled())));
     assert_eq!((verdict.code(), verdict.needs), (Err(Code::UserDisabled), asks_for_ada()));
+}
+
+#[test]
+fn a_cookie_of_a_refused_user_names_nobody_to_a_mirror_either() {
+    let text = format!(
+        "project: demo-project\nurl_map: map.yaml\nbackends:\n  web: {{ url: '{API}', allow: [allUsers], token_sources: \
+         [cookie] }}\n  copy: {{ url: https://copy.example.com, allow: [allAuthenticatedUsers] }}\n\
+         users: {{ accept: [session_cookie], {REQUIRED} }}\n"
+    );
+    let map = "defaultService: web\ndefaultRouteAction: {requestMirrorPolicy: {backendService: copy, mirrorPercent: 100}}\n";
+    let request = Request::new().header("cookie", &format!("__session={}", session_cookie(&json!({}))));
+    for (account, expected) in verdicts() {
+        let mut parts = Parts::with_file(&text, map);
+        let verdict = parts.decide(&request, |_, _| Answer::Account(account));
+        assert_eq!(verdict.needs, asks_for_ada());
+        let permit = verdict.permit();
+        assert_eq!(permit.principal().is_some(), expected.is_ok(), "{account:?}");
+        let mirrored = permit.mirror().map(|mirror| mirror.principal().is_some());
+        assert_eq!(mirrored, expected.is_ok().then_some(true), "{account:?}");
+    }
 }
 
 #[test]

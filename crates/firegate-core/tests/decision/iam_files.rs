@@ -138,7 +138,7 @@ fn a_deny_rule_comes_first_and_counts_whoever_might_be_meant() {
         let more = ", allow: [allUsers] } }\ndeny_policies: [{ file: deny.yaml, dialect: firegate }]\ngroups: groups.yaml";
         decide(&mut parts(more, &files), request, expected)
     };
-    const GROUPS: &str = "groups: { banned@example.com: [eve, mallory@example.com] }";
+    const GROUPS: &str = "claim: groups\ngroups: { banned@example.com: [eve, mallory@example.com] }";
     let ada = "principal://goog/subject/Ada@example.com";
     let denied = |principals: &[&str]| json!({"deniedPrincipals": principals});
     let evidence = check(&denied(&[ada]), &bearing(json!({})), DENIED);
@@ -149,6 +149,28 @@ fn a_deny_rule_comes_first_and_counts_whoever_might_be_meant() {
     check(&denied(&[ada]), &bearing(json!({"email_verified": false})), DENIED);
     let in_tenant = json!({"firebase": {"tenant": "a", "sign_in_provider": "password"}});
     check(&denied(&[ada]), &bearing(in_tenant), Ok(()));
+    // A set names nobody in particular: nobody gets out of one by signing in to a tenant, and nobody is spared by one there.
+    let pool = "iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/firebase";
+    let banned = |tenant: Option<&str>| {
+        let mut firebase = json!({"sign_in_provider": "phone"});
+        if let Some(tenant) = tenant {
+            firebase["tenant"] = json!(tenant);
+        }
+        bearing(json!({"firebase": firebase, "standing": ["banned"], "groups": ["banned@example.com"]}))
+    };
+    for set in [
+        format!("principalSet://{pool}/*"),
+        format!("principalSet://{pool}/attribute.provider/phone"),
+        format!("principalSet://{pool}/attribute.standing/banned"),
+        "principalSet://goog/group/banned@example.com".to_owned(),
+    ] {
+        check(&denied(&[&set]), &banned(None), DENIED);
+        check(&denied(&[&set]), &banned(Some("a")), DENIED);
+        let spared =
+            json!({"deniedPrincipals": ["principalSet://goog/public:all"], "exceptionPrincipals": [set]});
+        check(&spared, &banned(None), Ok(()));
+        check(&spared, &banned(Some("a")), DENIED);
+    }
     let banned = "principalSet://goog/group/banned@example.com";
     check(&denied(&[banned]), &bearing(json!({"sub": "eve"})), DENIED);
     check(

@@ -429,6 +429,16 @@ fn presets_speak_as_the_gateways_do() {
         json!({"sub": "é %41"}),
         &[("x-firegate-user-id", "%C3%A9%20%2541"), ("x-firegate-user-email", "ada@example.com")],
     );
+    // Without their tenant a tenant's user would read as the project's user with that id and address.
+    check_headers(
+        "identity_headers: firegate",
+        json!({"firebase": {"sign_in_provider": "password", "tenant": "blue"}}),
+        &[
+            ("x-firegate-user-id", "ada"),
+            ("x-firegate-user-email", "ada@example.com"),
+            ("x-firegate-user-tenant", "blue"),
+        ],
+    );
     check_headers("identity_headers: none", json!({}), &[]);
     check_headers(
         "identity_headers: iap",

@@ -1,6 +1,6 @@
 //! Each member of a backend's bindings against the user: whether it names them, and why not.
 
-use firegate_core::iam::{self, AddressReading, ConditionOutcome, Directory, IamRequest, IdentityPool};
+use firegate_core::iam::{self, ConditionOutcome, Directory, IamRequest, IdentityPool, Reading};
 use firegate_core::identity::{Principal, User};
 use firegate_core::snapshot::Backend;
 use firegate_files::iam_policy::Grant;
@@ -116,7 +116,7 @@ fn why(member: &Member, pool: &IdentityPool, user: &User) -> String {
 }
 
 fn group(address: &str, directory: &Directory, principal: &Principal) -> String {
-    if directory.is_in_group(address, principal, AddressReading::Verified) {
+    if directory.is_in_group(address, principal, Reading::Strict) {
         return "the caller is in the group".to_owned();
     }
     match (directory.knows_group(address), principal) {

@@ -124,7 +124,7 @@ impl Checker<'_> {
     pub(super) fn deny_policies(
         &mut self,
         files: Option<Vec<FileSource>>,
-        groups: Option<&Groups>,
+        judged: InPlace<'_>,
     ) -> Option<Vec<DenyPolicy>> {
         let mut policies = Some(Vec::new());
         for (index, source) in files.unwrap_or_default().into_iter().enumerate() {
@@ -132,8 +132,8 @@ impl Checker<'_> {
             let read = self.iam_file(&path, source).and_then(|PolicyFile { file, text, dialect, .. }| {
                 DenyPolicy::read(&file.display().to_string(), &text, dialect, self.diagnostics)
             });
-            if let (Some(policy), Some(groups)) = (&read, groups) {
-                self.denied_groups(policy, groups);
+            if let Some(policy) = &read {
+                self.denied_in_place(policy, judged);
             }
             policies = policies.zip(read).map(|(mut all, one)| {
                 all.push(one);
@@ -143,18 +143,25 @@ impl Checker<'_> {
         policies
     }
 
-    /// Of a group that is denied it has to be known who is in it: else nobody of it would be.
-    fn denied_groups(&mut self, policy: &DenyPolicy, groups: &Groups) {
+    /// Of a group that is denied it has to be known who is in it: else nobody of it would be. A pool that is not the users' may be
+    /// Google's for something else, or a slip by which nobody is denied, as what is no attribute is.
+    fn denied_in_place(&mut self, policy: &DenyPolicy, judged: InPlace<'_>) {
         for rule in &policy.rules {
             for principal in &rule.denied {
-                let DeniedPrincipal::Member(Member::Group(address)) = principal else { continue };
-                if groups.knows(address) {
-                    continue;
-                }
-                let message =
-                    format!("nothing says who is in the group {}, which is denied", quoted(address));
-                let found = Diagnostic::error(code::GROUP_UNKNOWN, message)
-                    .hint("list its members in the file that `groups` names");
+                let DeniedPrincipal::Member(member) = principal else { continue };
+                let found = match member {
+                    Member::Group(address) if judged.groups.is_some_and(|groups| !groups.knows(address)) => {
+                        let message =
+                            format!("nothing says who is in the group {}, which is denied", quoted(address));
+                        Diagnostic::error(code::GROUP_UNKNOWN, message)
+                            .hint("list its members in the file that `groups` names")
+                    }
+                    member => {
+                        let Some((why, hint)) = judged.names_nobody(member) else { continue };
+                        let message = format!("the rule denies nobody as `{member}`: {why}");
+                        Diagnostic::warning(code::DENY_RULE, message).hint(hint)
+                    }
+                };
                 self.diagnostics.push(Diagnostic { place: rule.place.clone(), ..found });
             }
         }

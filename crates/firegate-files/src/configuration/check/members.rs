@@ -8,7 +8,7 @@ use crate::configuration::names::{BackendName, ProjectNumber};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::groups::Groups;
 use crate::limits::MEMBERS_MAX;
-use crate::members::Member;
+use crate::members::{Member, is_registered_claim};
 use crate::yaml::Part;
 
 impl Checker<'_> {
@@ -100,6 +100,41 @@ impl InPlace<'_> {
         }
         matches_nobody(member, self.users?, self.project_number)
     }
+
+    /// Why a member can be nobody's name, whoever is let in, if so, and what to do about it.
+    pub(super) fn names_nobody(&self, member: &Member) -> Option<(String, String)> {
+        names_nobody(member, self.users?, self.project_number)
+    }
+}
+
+/// Why a member can be nobody's name, whoever is let in: it is of another pool than the users are, or asks for what is no attribute.
+fn names_nobody(
+    member: &Member,
+    users: &Users,
+    project_number: Option<&ProjectNumber>,
+) -> Option<(String, String)> {
+    let pool = member.pool()?;
+    if pool.name != users.identity_pool {
+        let why = format!(
+            "it names the pool `{}`, and `users.identity_pool` is `{}`",
+            pool.name, users.identity_pool
+        );
+        return Some((why, "name the same pool in both".to_owned()));
+    }
+    if let Some(number) = project_number.filter(|number| number.as_str() != pool.project_number) {
+        let why = format!("it names the project {}, and `project_number` is {number}", pool.project_number);
+        return Some((why, format!("write `projects/{number}` in the member")));
+    }
+    match member {
+        Member::PrincipalSet { attribute, .. } if attribute != "email" && is_registered_claim(attribute) => {
+            let why =
+                format!("`{attribute}` is no attribute: it is a claim of every token, and no custom one");
+            let hint = "attributes are `provider`, `email`, `tenant` and custom claims; a user by their id is \
+                        `principal://…/subject/UID`, and a condition may ask for any claim";
+            Some((why, hint.to_owned()))
+        }
+        _ => None,
+    }
 }
 
 /// Why a member can match nobody, if so, and what to do about it.
@@ -108,19 +143,8 @@ fn matches_nobody(
     users: &Users,
     project_number: Option<&ProjectNumber>,
 ) -> Option<(String, String)> {
-    if let Some(pool) = member.pool() {
-        if pool.name != users.identity_pool {
-            let why = format!(
-                "it names the pool `{}`, and `users.identity_pool` is `{}`",
-                pool.name, users.identity_pool
-            );
-            return Some((why, "name the same pool in both".to_owned()));
-        }
-        if let Some(number) = project_number.filter(|number| number.as_str() != pool.project_number) {
-            let why =
-                format!("it names the project {}, and `project_number` is {number}", pool.project_number);
-            return Some((why, format!("write `projects/{number}` in the member")));
-        }
+    if let Some(found) = names_nobody(member, users, project_number) {
+        return Some(found);
     }
     let google_alone = users.accept.iter().all(|kind| *kind == AcceptedToken::GoogleIdToken);
     match (member, &users.tenants) {

@@ -131,6 +131,29 @@ fn roles_and_deny_policies_are_read_with_the_configuration() {
     check("deny_policies: [deny.yaml]\n", &files, &["FG421 deny.yaml:2"]);
     check("deny_policies: [deny.yaml]\ngroups: groups.yaml\n", &files, &[]);
     check("deny_policies: [missing.yaml]\n", &files, &["FG012 firegate.yaml:5"]);
+    // A pool that is misspelt would deny nobody.
+    for (project, pool, expected) in [
+        ("42", "firebase", &[][..]),
+        ("42", "firebse", &["FG411 deny.yaml:2"]),
+        ("24", "firebase", &["FG411 deny.yaml:2"]),
+    ] {
+        let denied = rule(&format!(
+            "principal://iam.googleapis.com/projects/{project}/locations/global/workloadIdentityPools/{pool}/subject/eve"
+        ));
+        check("project_number: '42'\ndeny_policies: [deny.yaml]\n", &[("deny.yaml", &*denied)], expected);
+    }
+    // And so would what is no attribute.
+    for (attribute, expected) in [
+        ("email", &[][..]),
+        ("standing", &[]),
+        ("email_verified", &["FG411 deny.yaml:2"]),
+        ("sub", &["FG411 deny.yaml:2"]),
+    ] {
+        let denied = rule(&format!(
+            "principalSet://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/firebase/attribute.{attribute}/x"
+        ));
+        check("deny_policies: [deny.yaml]\n", &[("deny.yaml", &*denied)], expected);
+    }
     check(
         "deny_policies: [{ file: deny.yaml, assume: evaluated_upstream }]\ngroups: groups.yaml\n",
         &files,

@@ -86,7 +86,7 @@ impl RequestContext<'_> {
         let wants_upgrade = head.facts.is_web_socket;
         let handshake = wants_upgrade.then(|| begin_handshake(parts, &passage)).transpose()?;
         let sending = Sending {
-            target: service_target(head, &forwarding, &parts.uri)?,
+            target: service_target(head, route, forwarding.removal(), &parts.uri)?,
             host: service_host(route)?,
             wants_upgrade,
             progress: progress.clone(),
@@ -94,7 +94,7 @@ impl RequestContext<'_> {
         let forward =
             Forward { context: self, forwarding: &forwarding, head, parts, handshake, lease, progress };
         if !wants_upgrade {
-            body = forward.mirror(&sending.target, body);
+            body = forward.mirror(body);
         }
         let control = &self.generation.control;
         let mut has_reminted = false;

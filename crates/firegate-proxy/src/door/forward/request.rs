@@ -11,14 +11,13 @@ use firegate_core::snapshot::Backend;
 use firegate_core::time::UnixTime;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::Forward;
-use super::target::target;
+use super::target::{service_target, target};
 use crate::connection::Arrival;
 use crate::door::mirror::Mirrored;
 use crate::door::{Refused, RequestContext, denial, fault};
@@ -108,9 +107,12 @@ impl Forward<'_> {
     }
 
     /// Sends a copy of a request to the service that its route mirrors it to, whatever comes of it. Returns the request's body.
-    pub(super) fn mirror(&self, target: &PathAndQuery, body: Body) -> Body {
+    pub(super) fn mirror(&self, body: Body) -> Body {
         let Self { context, forwarding, head, parts, .. } = self;
         let Some(permit) = forwarding.permit().and_then(Permit::mirror) else { return body };
+        // Whether the token goes along is said by the mirror's own backend.
+        let target = service_target(head, forwarding.route(), permit.removal(), &parts.uri);
+        let Ok(target) = target else { return body };
         let progress = BodyProgress::default();
         let (body, copy) = match body.is_end_stream() {
             true => (body, full("")),
@@ -132,7 +134,7 @@ impl Forward<'_> {
             version: parts.version,
             path: head.facts.path.clone(),
             headers,
-            target: target.clone(),
+            target,
             body: copy,
             progress,
         }
@@ -157,7 +159,7 @@ impl Forward<'_> {
     fn original_path(&self) -> Option<HeaderValue> {
         self.forwarding.route().filter(|route| route.is_rewritten())?;
         let asked = &self.head.facts.path;
-        let target = target(self.head, self.forwarding, asked, &self.parts.uri).ok()?;
+        let target = target(self.head, self.forwarding.removal(), asked, &self.parts.uri).ok()?;
         HeaderValue::from_str(target.as_str()).ok()
     }
 }

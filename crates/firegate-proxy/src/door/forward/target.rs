@@ -1,9 +1,9 @@
 //! Where a request goes at its service.
 
-use firegate_core::observed::Forwarding;
 use firegate_core::path::NormalPath;
 use firegate_core::reason::{Reason, Stage};
-use firegate_core::token_source::query_without_access_token;
+use firegate_core::route::RouteEntry;
+use firegate_core::token_source::{TokenRemoval, query_without_access_token};
 use http::Uri;
 use http::uri::PathAndQuery;
 
@@ -11,26 +11,26 @@ use crate::door::{Refused, denial};
 use crate::request::RequestHead;
 
 /// The path and query as they are forwarded: the path that was matched, or what the route makes of it, and the query without
-/// the user's token.
+/// the user's token, if the service does not get to see it.
 pub(super) fn service_target(
     head: &RequestHead<'_>,
-    forwarding: &Forwarding,
+    route: Option<&RouteEntry>,
+    removal: TokenRemoval,
     uri: &Uri,
 ) -> Result<PathAndQuery, Refused> {
     let asked = &head.facts.path;
-    target(head, forwarding, forwarding.route().map_or(asked, |route| route.path(asked)), uri)
+    target(head, removal, route.map_or(asked, |route| route.path(asked)), uri)
 }
 
-/// A path, with the query without the user's token.
+/// A path, with the query as it is forwarded.
 pub(super) fn target(
     head: &RequestHead<'_>,
-    forwarding: &Forwarding,
+    removal: TokenRemoval,
     path: &NormalPath,
     uri: &Uri,
 ) -> Result<PathAndQuery, Refused> {
     let path = path.as_str();
-    let without_token =
-        head.facts.query.filter(|_| forwarding.removal().query).map(query_without_access_token);
+    let without_token = head.facts.query.filter(|_| removal.query).map(query_without_access_token);
     let query = without_token.as_ref().map_or(head.facts.query, Option::as_deref);
     // Mostly it is what the client asked for, to the byte. A path that is empty is told as `/` too, and is not to be sent so.
     if path.len() > 1

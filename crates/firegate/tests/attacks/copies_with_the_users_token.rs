@@ -1,0 +1,61 @@
+//! A mirror is a service of its own: what its backend may not see of the user's token does not come with a copy either, wherever
+//! in the request it stood, and whatever the service may see that the request is for.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use http::HeaderMap;
+use tokio::sync::mpsc;
+
+use crate::project::Project;
+use crate::site::listen;
+
+const CONFIGURATION: &str = "\
+url_map: map.yaml
+backends:
+  api: { url: 'SERVICE', user_token: forward, token_sources: [authorization, cookie, query] }
+  copy: { url: 'MIRROR' }
+users: { accept: [id_token, session_cookie] }
+allow: [allAuthenticatedUsers]";
+
+const MAP: &str =
+    "defaultService: api\ndefaultRouteAction: { requestMirrorPolicy: { backendService: copy } }\n";
+
+/// A service that tells what it got: its target and its headers.
+async fn told() -> (String, mpsc::UnboundedReceiver<(String, HeaderMap)>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let (listener, url) = listen().await;
+    let router = Router::new().fallback(any(move |request: Request| {
+        let tell = tell.clone();
+        async move {
+            tell.send((request.uri().to_string(), request.headers().clone())).expect("the test listens");
+        }
+    }));
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+    (url.to_string(), told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_holds_no_token_that_its_service_may_not_see() {
+    let project = Project::open().await;
+    let (mirror, mut copies) = told().await;
+    let text = CONFIGURATION.replace("MIRROR", mirror.trim_end_matches('/'));
+    let gate = project.gate_with_files(&text, &[("map.yaml", MAP)]).await;
+    let (token, cookie) = (project.id_token(), project.session_cookie());
+    let calls = [
+        gate.call("/a?x=1").header("authorization", &format!("Bearer {token}")),
+        gate.call("/a?x=1").header("cookie", &format!("__session={cookie}")),
+        gate.call(&format!("/a?x=1&access_token={token}")).header("accept", "text/event-stream"),
+    ];
+    for call in calls {
+        let answer = call.send().await.ok();
+        let signatures = [&token, &cookie].map(|token| token.rsplit('.').next().expect("a signature"));
+        let holds_token = |text: &str| signatures.iter().any(|signature| text.contains(signature));
+        assert!(holds_token(&answer.to_string()), "the service may see it: {answer}");
+        let (target, headers) = copies.recv().await.expect("a copy");
+        assert_eq!(target, "/a?x=1");
+        assert_eq!(headers["x-firegate-user-id"], "eve");
+        assert!(!holds_token(&format!("{headers:?}")), "{headers:?}");
+    }
+    gate.close().await;
+}
