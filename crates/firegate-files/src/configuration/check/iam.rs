@@ -124,7 +124,7 @@ impl Checker<'_> {
     pub(super) fn deny_policies(
         &mut self,
         files: Option<Vec<FileSource>>,
-        groups: Option<&Groups>,
+        judged: InPlace<'_>,
     ) -> Option<Vec<DenyPolicy>> {
         let mut policies = Some(Vec::new());
         for (index, source) in files.unwrap_or_default().into_iter().enumerate() {
@@ -132,8 +132,8 @@ impl Checker<'_> {
             let read = self.iam_file(&path, source).and_then(|PolicyFile { file, text, dialect, .. }| {
                 DenyPolicy::read(&file.display().to_string(), &text, dialect, self.diagnostics)
             });
-            if let (Some(policy), Some(groups)) = (&read, groups) {
-                self.denied_groups(policy, groups);
+            if let Some(policy) = &read {
+                self.denied_in_place(policy, judged);
             }
             policies = policies.zip(read).map(|(mut all, one)| {
                 all.push(one);
@@ -143,18 +143,27 @@ impl Checker<'_> {
         policies
     }
 
-    /// Of a group that is denied it has to be known who is in it: else nobody of it would be.
-    fn denied_groups(&mut self, policy: &DenyPolicy, groups: &Groups) {
+    /// Whoever is denied must not come in because nobody knows them. Policies of whole organizations may name the pools of other
+    /// projects; a principal of this project's that is misspelt reads the same.
+    fn denied_in_place(&mut self, policy: &DenyPolicy, judged: InPlace<'_>) {
         for rule in &policy.rules {
             for principal in &rule.denied {
-                let DeniedPrincipal::Member(Member::Group(address)) = principal else { continue };
-                if groups.knows(address) {
-                    continue;
-                }
-                let message =
-                    format!("nothing says who is in the group {}, which is denied", quoted(address));
-                let found = Diagnostic::error(code::GROUP_UNKNOWN, message)
-                    .hint("list its members in the file that `groups` names");
+                let DeniedPrincipal::Member(member) = principal else { continue };
+                let found = match (member, judged.matches_nobody(member)) {
+                    (Member::Group(address), _)
+                        if judged.groups.is_some_and(|groups| !groups.knows(address)) =>
+                    {
+                        let message =
+                            format!("nothing says who is in the group {}, which is denied", quoted(address));
+                        Diagnostic::error(code::GROUP_UNKNOWN, message)
+                            .hint("list its members in the file that `groups` names")
+                    }
+                    (_, Some((why, hint))) if member.pool().is_some() => {
+                        let message = format!("`{member}` is denied and matches nobody: {why}");
+                        Diagnostic::warning(code::MEMBER_MATCHES_NOBODY, message).hint(hint)
+                    }
+                    _ => continue,
+                };
                 self.diagnostics.push(Diagnostic { place: rule.place.clone(), ..found });
             }
         }

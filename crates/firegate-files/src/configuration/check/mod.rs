@@ -136,7 +136,7 @@ impl Checker<'_> {
         let path = root.key("cache").key("verified_tokens_bytes");
         let verified_tokens_bytes =
             self.size(&path, verified_tokens_bytes, 64 * 1024 * 1024, 1..=CACHE_BYTES_MAX);
-        let deny_policies = self.deny_policies(source.deny_policies.take(), groups.as_ref());
+        let deny_policies = self.deny_policies(source.deny_policies.take(), judged);
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
         self.security_policies(backends, behind.as_ref(), geo.is_some());
         self.regions_of_headers(routing.as_ref(), backends, geo.is_some());

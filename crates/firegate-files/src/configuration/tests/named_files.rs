@@ -130,6 +130,15 @@ fn roles_and_deny_policies_are_read_with_the_configuration() {
     let files = [("deny.yaml", &*group), ("groups.yaml", "groups: { banned@example.com: [eve] }")];
     check("deny_policies: [deny.yaml]\n", &files, &["FG421 deny.yaml:2"]);
     check("deny_policies: [deny.yaml]\ngroups: groups.yaml\n", &files, &[]);
+    // Whoever is denied by another pool's name is not.
+    let pool =
+        "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools";
+    let of_pool = |name: &str| rule(&format!("{pool}/{name}/attribute.tenant/lost"));
+    let numbered = "project_number: '123456789012'\ndeny_policies: [deny.yaml]\nusers: { tenants: any }\n";
+    check(numbered, &[("deny.yaml", &of_pool("firebase"))], &[]);
+    check(numbered, &[("deny.yaml", &of_pool("firebse"))], &["FG112 deny.yaml:2"]);
+    let other = numbered.replace("123456789012", "210987654321");
+    check(&other, &[("deny.yaml", &of_pool("firebase"))], &["FG112 deny.yaml:2"]);
     check("deny_policies: [missing.yaml]\n", &files, &["FG012 firegate.yaml:5"]);
     check(
         "deny_policies: [{ file: deny.yaml, assume: evaluated_upstream }]\ngroups: groups.yaml\n",
