@@ -86,15 +86,18 @@ impl CorsPolicy {
             return refuse("origin", facts.headers.get(ORIGIN).map_or(b"", HeaderValue::as_bytes));
         };
         let method = facts.header(ACCESS_CONTROL_REQUEST_METHOD).unwrap_or_default();
-        if !self.methods.iter().any(|allowed| allowed.as_str() == method) {
+        if !self.methods.iter().any(|allowed| allowed.as_str() == method || self.is_every(allowed.as_str())) {
             let asked = facts.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
             return refuse("method", asked.map_or(b"", HeaderValue::as_bytes));
         }
         for value in facts.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS) {
             let Ok(names) = value.to_str() else { return refuse("header", value.as_bytes()) };
             let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-            let is_allowed =
-                |name: &str| self.headers.iter().any(|allowed| allowed.as_str().eq_ignore_ascii_case(name));
+            let names_it = |allowed: &HeaderName, name: &str| {
+                let is_named = allowed.as_str().eq_ignore_ascii_case(name);
+                is_named || (self.is_every(allowed.as_str()) && !name.eq_ignore_ascii_case("authorization"))
+            };
+            let is_allowed = |name: &str| self.headers.iter().any(|allowed| names_it(allowed, name));
             if let Some(name) = names.find(|name| !is_allowed(name)) {
                 return refuse("header", name.as_bytes());
             }
@@ -111,6 +114,12 @@ impl CorsPolicy {
             HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
         );
         Ok(PreflightAnswer { headers })
+    }
+
+    /// Whether a word stands for every method or header, as browsers read it (the Fetch standard, section 4.8): not with cookies, and
+    /// never for `Authorization`.
+    fn is_every(&self, word: &str) -> bool {
+        word == "*" && !self.credentials
     }
 
     /// Replaces the CORS headers of an answer by those of this policy: on errors too, or a browser would hide the
@@ -230,6 +239,19 @@ mod tests {
         check(&policy, "https://app.example.com", "DELETE", "", Err("method"));
         check(&policy, "https://app.example.com", "GET", "authorization, x-other", Err("header"));
         check(&policy, "http://localhost:8081", "GET", "", Err("origin"));
+    }
+
+    #[test]
+    fn a_star_is_every_method_and_header_as_browsers_read_it() {
+        let star = CorsPolicy {
+            methods: vec!["*".parse().expect("a token")],
+            headers: vec![HeaderName::from_static("*")],
+            ..policy()
+        };
+        check(&star, "https://app.example.com", "DELETE", "x-other", Ok(()));
+        check(&star, "https://app.example.com", "DELETE", "x-other, Authorization", Err("header"));
+        let with_cookies = CorsPolicy { credentials: true, ..star };
+        check(&with_cookies, "https://app.example.com", "DELETE", "", Err("method"));
     }
 
     #[test]

@@ -353,7 +353,8 @@ impl<'a> Asked<'a> {
 
     /// Which pages of other origins may make the request: as its route says, else as the configuration does.
     fn cors<'b>(&'b self, world: &World<'b>) -> Option<&'b CorsPolicy> {
-        self.route.as_ref().and_then(RouteEntry::cors).or(world.snapshot.cors.as_ref())
+        let of_configuration = world.snapshot.cors.as_ref();
+        self.route.as_ref().map_or(of_configuration, |entry| entry.cors(of_configuration))
     }
 
     /// The request as IAM's conditions see it.

@@ -120,8 +120,8 @@ impl Snapshot {
 
     /// Which pages of other origins may make a request: as its route says, else as the configuration does.
     pub fn cors_of<'a>(&'a self, routed: Option<&'a Routed>) -> Option<&'a CorsPolicy> {
-        let of_route = routed.and_then(Routed::entry).and_then(|entry| entry.cors());
-        of_route.or(self.cors.as_ref())
+        let of_configuration = self.cors.as_ref();
+        routed.and_then(Routed::entry).map_or(of_configuration, |entry| entry.cors(of_configuration))
     }
 
     /// With a database that says where addresses are.

@@ -143,6 +143,10 @@ mod tests {
         let found =
             export("iam.yaml", &with("allAuthenticatedUsers"), Form::Json).expect_err("it is refused");
         assert!(found.to_string().contains("FG412"), "{found}");
+        // Of a role that Firegate does not know, too.
+        let condition = "- members: ['user:ada@example.com']\n  role: roles/viewer\n  condition: {title: t, expression: auth.uid == 'a'}\n";
+        let found = export("iam.yaml", &format!("bindings:\n{condition}version: 3\n"), Form::Yaml);
+        assert!(found.expect_err("it is refused").to_string().contains("FG412"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::names::{Names, RouteNumber};
 use super::paths::{Index, Pattern, normal};
 use super::redirect::Redirect;
 use super::rewrite::PathRewrite;
-use super::rule::{Choice, Rule, RulePlaceInFile, Services, Target};
+use super::rule::{Choice, Cors, Rule, RulePlaceInFile, Services, Target};
 use super::{Candidate, Fallback, Order, PathMatcher, Routes};
 use crate::cors::CorsPolicy;
 
@@ -87,7 +87,7 @@ impl Candidate {
             }
             url_map::PathMatch::Full { path, ignore_case: false } => Pattern::Full(normal(path)),
             url_map::PathMatch::Full { path, ignore_case: true } => Pattern::FullIgnoringCase(normal(path)),
-            url_map::PathMatch::Template(template) => Pattern::Template(template.clone()),
+            url_map::PathMatch::Template(template) => Pattern::Template(template.with_texts(normal)),
             url_map::PathMatch::Regex(regex) => Pattern::Regex(regex.clone()),
         };
         let headers = found.headers.iter().map(HeaderCondition::of).collect();
@@ -172,7 +172,7 @@ impl Compiler<'_> {
             timeout: action.timeout,
             max_stream_duration: action.max_stream_duration,
             retry: action.retry.clone(),
-            cors: action.cors.as_ref().map(cors),
+            cors: action.cors.as_ref().map_or(Cors::OfConfiguration, cors),
             delay: action.fault.delay,
             abort: action.fault.abort,
             mirror: mirror
@@ -199,8 +199,11 @@ fn level_of_service(destination: &Destination) -> Option<Arc<Level>> {
 }
 
 /// A rule's own policy. A method or header that is no word of HTTP can be in no request.
-fn cors(policy: &url_map::CorsPolicy) -> CorsPolicy {
-    CorsPolicy {
+fn cors(policy: &url_map::CorsPolicy) -> Cors {
+    if policy.disabled {
+        return Cors::Off;
+    }
+    Cors::Own(CorsPolicy {
         origins: policy.origins.clone(),
         origin_patterns: policy.origin_patterns.clone(),
         local_network_origins: false,
@@ -209,5 +212,5 @@ fn cors(policy: &url_map::CorsPolicy) -> CorsPolicy {
         exposed_headers: policy.exposed_headers.iter().filter_map(|name| name.parse().ok()).collect(),
         max_age_seconds: policy.max_age_seconds,
         credentials: policy.credentials,
-    }
+    })
 }

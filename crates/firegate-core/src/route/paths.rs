@@ -98,7 +98,7 @@ impl Index {
                 Pattern::Full(path) => index.exact.entry(path.as_str().into()).or_default().push(number),
                 Pattern::Prefix(prefix) => prefixes.entry(prefix.into()).or_default().push(number),
                 Pattern::Template(template) => {
-                    prefixes.entry(normal(template.literal_prefix()).into()).or_default().push(number);
+                    prefixes.entry(template.literal_prefix().into()).or_default().push(number);
                 }
                 Pattern::FullIgnoringCase(_) | Pattern::PrefixIgnoringCase(_) | Pattern::Regex(_) => {
                     index.others.push(number);

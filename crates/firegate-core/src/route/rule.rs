@@ -52,11 +52,23 @@ pub(super) struct Services {
     pub(super) timeout: Option<Duration>,
     pub(super) max_stream_duration: Option<Duration>,
     pub(super) retry: Option<RetryPolicy>,
-    pub(super) cors: Option<CorsPolicy>,
+    pub(super) cors: Cors,
     pub(super) delay: Option<(Duration, Share)>,
     pub(super) abort: Option<(u16, Share)>,
     pub(super) mirror: Option<(Arc<Backend>, Share)>,
     pub(super) errors: ErrorPages,
+}
+
+/// What a rule says of pages of other origins.
+#[derive(Debug, Default)]
+pub(super) enum Cors {
+    /// Nothing.
+    #[default]
+    OfConfiguration,
+    /// That they are the service's own affair.
+    Off,
+    /// Which may call.
+    Own(CorsPolicy),
 }
 
 /// One of several services.
@@ -173,9 +185,18 @@ impl RouteEntry {
         self.services()?.retry.as_ref().filter(|_| !self.is_spoilt())
     }
 
-    /// Which pages of other origins may call, if the rule says so instead of the configuration.
-    pub fn cors(&self) -> Option<&CorsPolicy> {
-        self.services()?.cors.as_ref()
+    /// Which pages of other origins may call: as the rule says, else as the configuration does.
+    pub fn cors<'a>(&'a self, of_configuration: Option<&'a CorsPolicy>) -> Option<&'a CorsPolicy> {
+        match self.services().map(|services| &services.cors) {
+            Some(Cors::Own(policy)) => Some(policy),
+            Some(Cors::Off) => None,
+            Some(Cors::OfConfiguration) | None => of_configuration,
+        }
+    }
+
+    /// Whether the rule says it itself.
+    pub fn has_own_cors(&self) -> bool {
+        self.services().is_some_and(|services| !matches!(services.cors, Cors::OfConfiguration))
     }
 
     /// How long the request waits before it is forwarded, by fault injection.

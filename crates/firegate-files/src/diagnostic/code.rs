@@ -237,7 +237,7 @@ codes! {
     RULE_ACTION = "FG204";
     /// A range of addresses cannot be read.
     SOURCE_RANGE = "FG205";
-    /// A redirect is incomplete.
+    /// A redirect is incomplete, or its rule has another action.
     REDIRECT = "FG206";
     /// The options of a rate limit are missing, inconsistent or out of range.
     RATE_LIMIT = "FG207";
@@ -252,7 +252,7 @@ codes! {
     /// A name in `userIpRequestHeaders` is no header's.
     USER_IP_HEADER = "FG212";
 
-    /// A policy has no default rule: what no rule matches is allowed.
+    /// A policy has no default rule in force: what no rule matches is allowed.
     DEFAULT_RULE = "FG220";
     /// A rule that no request reaches.
     RULE_SHADOWED = "FG221";

@@ -41,6 +41,8 @@ pub struct IamPolicy {
     file: GoogleFile,
     /// The bindings of roles that carry [`INVOKE_PERMISSION`], a member each.
     grants: Arc<[Grant]>,
+    /// Whether a condition of any role asks for what Firegate alone knows.
+    is_firegate_only: bool,
 }
 
 /// That a member may call, perhaps under a condition.
@@ -81,12 +83,20 @@ impl IamPolicy {
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let file = GoogleFile::parse(name, text, &POLICY, diagnostics)?;
-        let mut reader = Reader { dialect, roles, diagnostics, grants: Vec::new(), principals: 0, groups: 0 };
+        let mut reader = Reader {
+            dialect,
+            roles,
+            diagnostics,
+            grants: Vec::new(),
+            is_firegate_only: false,
+            principals: 0,
+            groups: 0,
+        };
         let root = file.root();
         root.list("bindings").for_each(|binding| reader.binding(&root, &binding));
         reader.totals(&root);
-        let grants = reader.grants.into();
-        Some(Self { file, grants })
+        let Reader { grants, is_firegate_only, .. } = reader;
+        Some(Self { file, grants: grants.into(), is_firegate_only })
     }
 
     /// Who may call, in the order of the file.
@@ -109,8 +119,7 @@ impl IamPolicy {
                 return Err(ExportRefused::ConditionOnEveryone);
             }
         }
-        let conditions = self.grants.iter().filter_map(|grant| grant.condition.as_ref());
-        if conditions.clone().any(|condition| condition.expression.is_firegate_only()) {
+        if self.is_firegate_only {
             return Err(ExportRefused::FiregateOnly);
         }
         Ok(self.file.export(form))
@@ -122,6 +131,7 @@ struct Reader<'a> {
     roles: &'a Roles,
     diagnostics: &'a mut Diagnostics,
     grants: Vec<Grant>,
+    is_firegate_only: bool,
     principals: usize,
     groups: usize,
 }
@@ -140,7 +150,8 @@ impl Reader<'_> {
         let Ok(condition) = condition_of(binding, "condition", self.dialect, self.diagnostics) else {
             return;
         };
-        if condition.is_some() {
+        if let Some(condition) = &condition {
+            self.is_firegate_only |= condition.expression.is_firegate_only();
             self.version(root);
         }
         if !self.is_invoker(role, binding) {

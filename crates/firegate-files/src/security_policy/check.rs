@@ -241,6 +241,11 @@ impl Checker<'_> {
             let hint = "remove it; Google refuses a rule of another action that has it";
             self.report(&at, Diagnostic::error(code::RATE_LIMIT, message).hint(hint));
         }
+        if let Some(at) = rule.get("redirectOptions").filter(|_| text != "redirect") {
+            let message = "`redirectOptions` is for `redirect` alone";
+            let hint = "remove it, or make the action `redirect`";
+            self.report(&at, Diagnostic::error(code::REDIRECT, message).hint(hint));
+        }
         action
     }
 

@@ -46,6 +46,15 @@ fn default_rule(checker: &mut Checker<'_>, root: &Located<'_>, rules: &[(Rule, &
                     Diagnostic::error(code::DEFAULT_RULE, message).hint(hint),
                 );
             }
+            if rule.preview && !matches!(rule.action, Action::Allow) {
+                let message = "the default rule is only tried out: requests that no rule matches are allowed";
+                let hint = "remove `preview` to put it in force";
+                checker.report_field(
+                    located,
+                    "preview",
+                    Diagnostic::warning(code::DEFAULT_RULE, message).hint(hint),
+                );
+            }
         }
         _ => {
             let message = "there is no default rule: requests that no rule matches are allowed";

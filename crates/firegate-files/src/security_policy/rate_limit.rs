@@ -189,6 +189,13 @@ fn keys(checker: &mut Checker<'_>, options: &Located<'_>) -> Option<Vec<Key>> {
     let configs: Vec<Located<'_>> = options.list("enforceOnKeyConfigs").collect();
     // Terraform writes an empty text where there is none.
     let single = options.get("enforceOnKey").filter(|key| key.text() != Some(""));
+    if let Some(name) = options.get("enforceOnKeyName").filter(|name| name.text() != Some(""))
+        && single.is_none()
+    {
+        let message = "`enforceOnKeyName` is the name of an `enforceOnKey`, and there is none";
+        let hint = "add `enforceOnKey: HTTP_HEADER` or `HTTP_COOKIE`, or remove the name";
+        checker.report(&name, Diagnostic::error(code::RATE_LIMIT_KEY, message).hint(hint));
+    }
     let Some(list) = options.get("enforceOnKeyConfigs").filter(|_| !configs.is_empty()) else {
         return match single {
             Some(single) => key(checker, options, &single, "enforceOnKeyName").map(|key| vec![key]),

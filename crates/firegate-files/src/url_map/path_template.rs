@@ -89,6 +89,16 @@ impl PathTemplate {
         Ok(reader.template)
     }
 
+    /// The same for paths in another form, whose texts are written so.
+    #[must_use]
+    pub fn with_texts(&self, written: impl Fn(&str) -> String) -> Self {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => Piece::Text(written(text)),
+            other => other.clone(),
+        };
+        Self { pieces: self.pieces.iter().map(piece).collect(), variables: self.variables.clone() }
+    }
+
     /// The text that every path which matches begins with.
     pub fn literal_prefix(&self) -> &str {
         match self.pieces.iter().find(|piece| !matches!(piece, Piece::Begin)) {

@@ -226,8 +226,8 @@ impl RequestContext<'_> {
         if !has_left {
             record.answered(response.status(), ending);
         }
-        let of_route = cors_entry.as_ref().and_then(RouteEntry::cors);
-        if let Some(cors) = of_route.or(self.generation.snapshot.cors.as_ref())
+        let cors = self.generation.snapshot.cors.as_ref();
+        if let Some(cors) = cors_entry.as_ref().map_or(cors, |entry| entry.cors(cors))
             && response.extensions_mut().remove::<PreflightMarker>().is_none()
         {
             cors.decorate(the_one(&parts.headers, &ORIGIN), response.headers_mut());
@@ -326,7 +326,7 @@ impl RequestContext<'_> {
         if let Some(screened) = screened {
             decisions.screened(route, screened);
         }
-        entry.cors().is_some().then(|| entry.clone())
+        entry.has_own_cors().then(|| entry.clone())
     }
 
     /// Drives the decision, fetching what it needs.

@@ -119,6 +119,11 @@ fn keys_are_googles_and_firegates() {
     check_key("[{enforceOnKeyType: UID}]", &[&format!("E FG208 {at}")]);
     check_key("[{enforceOnKeyType: HTTP_COOKIE}]", &[&format!("E FG208 {at}")]);
     check_key("[{}]", &[&format!("E FG208 {at}")]);
+    check_throttle(
+        &[("enforceOnKey", ""), ("enforceOnKeyName", "x-api-key")],
+        &["E FG208 rules[0].rateLimitOptions.enforceOnKeyName"],
+    );
+    check_throttle(&[("enforceOnKey", ""), ("enforceOnKeyName", "")], &[]);
     let at = "rules[0].rateLimitOptions.enforceOnKeyConfigs";
     check_key(
         "[{enforceOnKeyType: IP, enforceOnKeyName: x}]",

@@ -117,6 +117,8 @@ fn redirects_are_whole() {
         "redirectOptions: {type: GOOGLE_RECAPTCHA, target: 'https://example.com/'}",
         &["W FG226 rules[0].action", "E FG206 rules[0].redirectOptions.target"],
     );
+    let elsewhere = "redirectOptions: {type: EXTERNAL_302, target: 'https://example.com/'}";
+    check(&rule(&format!("action: allow\n{NET}\n{elsewhere}")), &["E FG206 rules[0].redirectOptions"]);
 }
 
 #[test]

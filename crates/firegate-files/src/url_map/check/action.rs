@@ -9,8 +9,8 @@ use super::super::model::{
 };
 use super::super::service::ServiceName;
 use super::{Checker, Fields, place};
-use crate::diagnostic::code;
-use crate::google_file::Located;
+use crate::diagnostic::{Diagnostic, code};
+use crate::google_file::{Located, Part};
 use crate::limits::{TIMEOUT_MAX, URL_MAP_RETRIES_MAX, URL_MAP_WEIGHT_MAX};
 use crate::suggestion::{nearest, quoted};
 
@@ -42,6 +42,13 @@ impl Checker<'_> {
             );
             return None;
         }
+        if let (Some(_), Some(unused)) = (&given_redirect, &given_action)
+            && unused.entries().next().is_some()
+        {
+            let text = format!("`{action}` has no effect beside `{redirect}`");
+            self.error(unused, code::URL_MAP_TARGET, text, "keep one of them: Google takes one alone");
+            return None;
+        }
         let place = match (&given_service, &given_redirect, &given_action) {
             // A default has no place of its own in the file but that of its field.
             (Some(given), ..) | (None, Some(given), _) | (None, None, Some(given))
@@ -56,7 +63,7 @@ impl Checker<'_> {
             None => {
                 let services = match &given_service {
                     Some(service) => vec![WeightedService {
-                        service: self.service(service)?,
+                        service: self.target(service)?,
                         weight: 1,
                         header_action: Default::default(),
                     }],
@@ -69,6 +76,18 @@ impl Checker<'_> {
         Some(Action { place, target, error_policy: given(error_policy)? })
     }
 
+    /// A service that requests go to. A backend bucket may have the name of a backend service, and is something else.
+    fn target(&mut self, service: &Located<'_>) -> Option<ServiceName> {
+        let name = self.service(service)?;
+        if !is_bucket(service.text().unwrap_or_default()) {
+            return Some(name);
+        }
+        let message = format!("{} is a backend bucket here, and no backend", quoted(name.as_str()));
+        self.error(service, code::URL_MAP_SERVICE, message, BUCKET_HINT);
+        None
+    }
+
+    /// A service, or the bucket in whose place the backend of its name stands.
     pub(super) fn service(&mut self, service: &Located<'_>) -> Option<ServiceName> {
         let reference = service.text().unwrap_or_default();
         let name = ServiceName::of(reference);
@@ -88,11 +107,11 @@ impl Checker<'_> {
         }
         let known = backends.iter().map(String::as_str);
         let hint = match nearest(name.as_str(), known) {
-            _ if reference.contains("backendBuckets/") => {
-                "a backend bucket is Cloud Storage, which Firegate does not serve: let the rule lead to a service".to_owned()
-            }
+            _ if is_bucket(reference) => BUCKET_HINT.to_owned(),
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("a backend service is the backend of the configuration with its name: add `{name}: URL` to `backends`"),
+            None => format!(
+                "a backend service is the backend of the configuration with its name: add `{name}: URL` to `backends`"
+            ),
         };
         self.error(
             service,
@@ -129,7 +148,7 @@ impl Checker<'_> {
                     "add its name or URL",
                 );
             }
-            let service = service.and_then(|service| self.service(&service));
+            let service = service.and_then(|service| self.target(&service));
             let header_action = self.header_action(one.get("headerAction"));
             match (&mut services, service, weight) {
                 (Some(services), Some(service), Some(weight)) => {
@@ -174,7 +193,7 @@ impl Checker<'_> {
             max_stream_duration: given(max_stream)?,
             retry: given(retry)?,
             mirror: given(mirror)?,
-            cors: given(cors)?.filter(|_| !is_true(action.get("corsPolicy").as_ref(), "disabled")),
+            cors: given(cors)?,
             fault: fault.map_or(Some(FaultInjection::default()), |fault| fault)?,
         })
     }
@@ -229,7 +248,7 @@ impl Checker<'_> {
             );
             return None;
         };
-        let service = self.service(&service);
+        let service = self.target(&service);
         let share = self.share(policy, "mirrorPercent", Share::ALL);
         Some(MirrorPolicy { service: service?, share: share? })
     }
@@ -292,6 +311,7 @@ impl Checker<'_> {
             );
         }
         let cors = CorsPolicy {
+            disabled: is_true(Some(policy), "disabled"),
             origins: texts("allowOrigins"),
             origin_patterns: origin_patterns?,
             methods: texts("allowMethods"),
@@ -301,7 +321,7 @@ impl Checker<'_> {
             credentials: is_true(Some(policy), "allowCredentials"),
         };
         let admits_all = cors.origins.iter().any(|origin| origin == "*");
-        if cors.credentials && admits_all {
+        if cors.credentials && admits_all && !cors.disabled {
             self.error(
                 policy,
                 code::URL_MAP_ROUTE_ACTION,
@@ -310,8 +330,22 @@ impl Checker<'_> {
             );
             return None;
         }
+        for name in ["allowMethods", "allowHeaders"].into_iter().filter(|_| cors.credentials) {
+            if let Some(star) = policy.list(name).find(|word| word.text() == Some("*")) {
+                let message = "`*` stands for itself beside `allowCredentials`, as browsers read it";
+                let finding = Diagnostic::warning(code::URL_MAP_ROUTE_ACTION, message);
+                star.report(self.diagnostics, Part::Value, finding.hint("list what pages may use"));
+            }
+        }
         Some(cors)
     }
+}
+
+const BUCKET_HINT: &str =
+    "a backend bucket is Cloud Storage, which Firegate does not serve: let the rule lead to a service";
+
+fn is_bucket(reference: &str) -> bool {
+    reference.contains("backendBuckets/")
 }
 
 /// `None` if what was given did not pass; else what was given, if anything.

@@ -160,6 +160,8 @@ pub struct MirrorPolicy {
 /// Which pages of other origins may call.
 #[derive(Clone, Debug, Default)]
 pub struct CorsPolicy {
+    /// Whether it is switched off, so that the service itself answers for other origins.
+    pub disabled: bool,
     /// Exact origins; `*` for all.
     pub origins: Vec<String>,
     /// Origins the whole of which matches one of these.

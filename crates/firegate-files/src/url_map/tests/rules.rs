@@ -393,6 +393,8 @@ fn what_happens_on_the_way_has_its_ranges() {
         &[],
     );
     check_action("corsPolicy: {allowOrigins: ['*'], allowCredentials: true}", &["FG313 @corsPolicy"]);
+    check_action("corsPolicy: {allowOrigins: ['*'], allowCredentials: true, disabled: true}", &[]);
+    check_action("corsPolicy: {allowOrigins: ['*'], allowMethods: ['*'], allowHeaders: ['*']}", &[]);
     check_action("corsPolicy: {maxAge: -1}", &["FG313 @corsPolicy.maxAge"]);
     check_action(
         "faultInjectionPolicy: {abort: {httpStatus: 503, percentage: 10.5}, delay: {fixedDelay: {nanos: 1000}, percentage: 1}}",
@@ -507,4 +509,37 @@ fn services_are_backends() {
         "defaultService: https://compute.googleapis.com/compute/v1/projects/p/global/backendBuckets/files\n";
     assert!(parse("map.yaml", bucket, dialect, Some(&backends), &mut diagnostics).is_none());
     assert!(diagnostics.to_string().contains("Cloud Storage"), "{diagnostics}");
+}
+
+#[test]
+fn a_bucket_is_not_the_backend_service_of_its_name() {
+    let bucket = "https://compute.googleapis.com/compute/v1/projects/p/global/backendBuckets/web";
+    check(&format!("defaultService: {bucket}\n"), &["FG309 defaultService"]);
+    check(
+        &format!(
+            "defaultRouteAction: {{weightedBackendServices: [{{backendService: {bucket}, weight: 1}}]}}\n"
+        ),
+        &["FG309 defaultRouteAction.weightedBackendServices[0].backendService"],
+    );
+    check(
+        &map(&format!("defaultRouteAction: {{requestMirrorPolicy: {{backendService: {bucket}}}}}\n")),
+        &["FG309 defaultRouteAction.requestMirrorPolicy.backendService"],
+    );
+}
+
+#[test]
+fn a_redirect_has_no_route_action() {
+    let action = "routeAction: {timeout: {seconds: 3}}";
+    check(
+        &matcher(&format!("pathRules: [{{paths: [/old], urlRedirect: {{pathRedirect: /new}}, {action}}}]\n")),
+        &["FG308 pathMatchers[0].pathRules[0].routeAction"],
+    );
+    check(
+        &matcher("pathRules: [{paths: [/old], urlRedirect: {pathRedirect: /new}, routeAction: {}}]\n"),
+        &[],
+    );
+    check(
+        "defaultUrlRedirect: {httpsRedirect: true}\ndefaultRouteAction: {timeout: {seconds: 3}}\n",
+        &["FG308 defaultRouteAction"],
+    );
 }
