@@ -52,12 +52,13 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
             };
             tokio::spawn(shared.panics.keep(RUN_AGAIN, hand_over));
             let open = OpenStreams::new(client_idle_timeout, Arc::clone(&shared.cut_connections));
-            let door = Arc::new(Door::new(shared, index, tunnels.clone(), telemetry));
+            let door = Arc::new(Door::new(shared, index, tunnels.clone(), Arc::clone(&telemetry)));
             take(incoming, &connections, &door, &open, tls.as_ref(), &drain).await;
             connections.close();
             tokio::select! {
                 () = tokio::time::sleep(drain_timeout) => {
                     tell_of_the_unfinished(&door.shared.requests);
+                    telemetry.give_up();
                 }
                 _ = async { tokio::join!(connections.wait(), tunnels.stop()) } => {}
                 () = drain.close_idle_after(idle_connection_grace) => {}

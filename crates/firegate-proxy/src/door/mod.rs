@@ -174,7 +174,7 @@ impl Door {
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let mut record = door.telemetry.begin(&generation, request_id, &parts, arrival);
-        let body = ClientBody::new(body, || record.request_bytes());
+        let body = ClientBody::new(body, parts.version, || record.request_bytes());
         async move {
             let context = RequestContext { door: &door, generation, streams: &streams };
             let (response, watched) =

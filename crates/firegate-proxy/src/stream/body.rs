@@ -66,8 +66,6 @@ pub(crate) struct Bounds {
     pub(crate) ending: Ending,
     /// Which body of the exchange it is.
     pub(crate) side: Side,
-    /// Whether its end is told, as HTTP/2 does.
-    pub(crate) tells_end: bool,
     /// How far the exchange is, which its two bodies share.
     pub(crate) progress: BodyProgress,
     /// That the answer has begun, until it is over: held, not read.
@@ -114,7 +112,7 @@ enum Due {
     TooSlow,
 }
 
-impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
+impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
     /// Bounds a body.
     pub(crate) fn new(inner: B, bounds: Bounds) -> Self {
         Self { inner, bounds, phase: Phase::Flowing, timer: None, waiting: None, revoked: None }
@@ -137,17 +135,8 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(self.admit(frame)),
             Some(Err(error)) => Some(Err(error.into())),
-            None => self.is_cut_short().then_some(Err(BodyError::Reset)),
+            None => None,
         })
-    }
-
-    /// Whether the end that hyper tells is none: a reset without an error is for hyper the end of a body. It may be that of an
-    /// answer that came before the end of its request (RFC 9113, section 8.1), and then alone there is no other end to be seen.
-    fn is_cut_short(&self) -> bool {
-        self.bounds.tells_end
-            && !self.inner.is_end_stream()
-            && self.inner.size_hint().exact() != Some(0)
-            && (self.bounds.side == Side::Request || self.bounds.progress.has_request_ended())
     }
 
     /// The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
@@ -264,9 +253,7 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
             let is_over = self.timer_is_over(context);
             return if is_over { Poll::Ready(Some(Err(BodyError::LeaseOver(end)))) } else { Poll::Pending };
         };
-        let Some(frame) = frame.transpose()? else {
-            return Poll::Ready(self.is_cut_short().then_some(Err(BodyError::Reset)));
-        };
+        let Some(frame) = frame.transpose().map_err(Into::into)? else { return Poll::Ready(None) };
         Poll::Ready(Some(match frame.into_data() {
             Ok(mut data) => self.admit(Frame::data(data.split_to(self.bounds.ending.rest(&data)))),
             Err(trailers) => self.admit(trailers),
@@ -288,8 +275,6 @@ impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> BoundedBody<B> {
                 *left = left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
             }
         } else if let Some(trailers) = frame.trailers_mut() {
-            // They are the end.
-            self.bounds.tells_end = false;
             let protects = self.bounds.side == Side::Request;
             let refused = |name: &&HeaderName| {
                 NO_TRAILERS.contains(name) || is_look_alike(name) || (protects && is_protected(name))
@@ -333,7 +318,7 @@ const NO_TRAILERS: [HeaderName; 15] = [
     http::header::UPGRADE,
 ];
 
-impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for BoundedBody<B> {
+impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> HttpBody for BoundedBody<B> {
     type Data = Bytes;
     type Error = BodyError;
 

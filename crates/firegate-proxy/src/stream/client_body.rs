@@ -6,16 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use super::body::BodyError;
+use super::received_body::ReceivedBody;
 use crate::limits::{UNWANTED_BODY_BYTES_MAX, UNWANTED_BODY_TIMEOUT};
 
 /// A client's body. If it is dropped before its end, the rest is read and thrown away, within bounds: otherwise the
 /// connection would break while the client still sends, and with it the answer that says why.
 pub(crate) struct ClientBody {
-    inner: Option<Incoming>,
+    inner: Option<ReceivedBody>,
     /// Nothing more comes of it.
     is_over: bool,
     /// How many bytes came so far, if there are any.
@@ -23,21 +26,21 @@ pub(crate) struct ClientBody {
 }
 
 impl ClientBody {
-    /// Takes a body as it comes; what it has is counted, unless it is known to have nothing.
-    pub(crate) fn new(inner: Incoming, bytes: impl FnOnce() -> Arc<AtomicU64>) -> Self {
+    /// Takes the body of a request of this version as it comes; what it has is counted, unless it is known to have nothing.
+    pub(crate) fn new(inner: Incoming, version: Version, bytes: impl FnOnce() -> Arc<AtomicU64>) -> Self {
         let bytes = (!inner.is_end_stream()).then(bytes);
-        Self { inner: Some(inner), is_over: false, bytes }
+        Self { inner: Some(ReceivedBody::new(inner, version)), is_over: false, bytes }
     }
 }
 
 impl HttpBody for ClientBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.is_over {
             return Poll::Ready(None);
         }
@@ -73,7 +76,7 @@ impl Drop for ClientBody {
     }
 }
 
-async fn discard(mut body: Incoming) {
+async fn discard(mut body: ReceivedBody) {
     let mut bytes = 0;
     while let Some(Ok(frame)) = body.frame().await {
         bytes += frame.data_ref().map_or(0, |data| data.len() as u64);

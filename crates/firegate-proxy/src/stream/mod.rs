@@ -12,6 +12,7 @@ mod lease;
 mod overdue;
 mod pace;
 mod progress;
+mod received_body;
 mod tunnel;
 mod web_socket;
 
@@ -27,4 +28,5 @@ pub(crate) use overdue::{
 };
 pub(crate) use pace::Pace;
 pub(crate) use progress::{BodyFailure, BodyProgress, Side};
+pub(crate) use received_body::ReceivedBody;
 pub(crate) use tunnel::{TunnelClient, Tunnels};

@@ -138,7 +138,7 @@ impl BodyProgress {
     }
 
     /// Whether it has.
-    pub(super) fn has_request_ended(&self) -> bool {
+    pub(crate) fn has_request_ended(&self) -> bool {
         self.0.request_ended.load(Ordering::Relaxed)
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use firegate_core::armor::Screened;
@@ -38,6 +38,8 @@ pub(crate) struct Telemetry {
     access_log: AccessLog,
     clock: SharedClock,
     panics: Arc<Panics>,
+    /// Whether the worker waits for no request any more.
+    gives_up: AtomicBool,
 }
 
 /// What is known of one request. It is told, in the log and in the metrics, when it is dropped: whatever becomes of a request,
@@ -94,7 +96,19 @@ struct Answer {
 
 impl Telemetry {
     pub(crate) fn new(process: &ProcessOptions, panics: Arc<Panics>) -> Self {
-        Self { access_log: AccessLog::new(process.log.clone()), clock: Arc::clone(&process.clock), panics }
+        let (access_log, clock) = (AccessLog::new(process.log.clone()), Arc::clone(&process.clock));
+        Self { access_log, clock, panics, gives_up: AtomicBool::new(false) }
+    }
+
+    /// The worker waits for no request any more: what is under way ends with it, and not with its client.
+    pub(crate) fn give_up(&self) {
+        self.gives_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Why an answer is dropped that nobody has ended; `by_client` unless the worker gives up.
+    pub(super) fn dropped(&self, by_client: &'static str) -> Cow<'static, str> {
+        let has_given_up = self.gives_up.load(Ordering::Relaxed);
+        Cow::Borrowed(if has_given_up { "the proxy stopped" } else { by_client })
     }
 
     /// The panics of this process.
@@ -336,7 +350,7 @@ impl Drop for RequestRecord {
     fn drop(&mut self) {
         if self.answer.is_none() {
             self.decisions.count(Ending::Cancelled, self.route);
-            self.cut = Some(Cow::Borrowed("the client left before the answer"));
+            self.cut = Some(self.telemetry.dropped("the client left before the answer"));
         }
         self.tell();
     }

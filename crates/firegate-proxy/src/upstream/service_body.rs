@@ -6,18 +6,17 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::connections::Connection;
 use super::expectation::Expectation;
 use super::passage::Passage;
-use crate::stream::BodyProgress;
+use crate::stream::{BodyError, BodyProgress, ReceivedBody};
 
 /// A body from a service, the connection that it comes by, and the request's place among those under way.
 #[derive(Debug)]
 pub(crate) struct ServiceBody {
-    inner: Incoming,
+    inner: ReceivedBody,
     connection: Option<Connection>,
     passage: Passage,
     /// What the client expected before it sends its body.
@@ -28,7 +27,7 @@ pub(crate) struct ServiceBody {
 
 impl ServiceBody {
     pub(super) fn new(
-        inner: Incoming,
+        inner: ReceivedBody,
         connection: Option<Connection>,
         passage: Passage,
         expectation: Option<Expectation>,
@@ -54,6 +53,12 @@ impl ServiceBody {
         self.passage
     }
 
+    /// Whether the request goes on. After an answer that came before its end a reset without an error says that the rest is not
+    /// wanted (RFC 9113, section 8.1), and then alone no other end is to be seen.
+    fn is_early(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| !request.has_request_ended())
+    }
+
     fn give_back_at_end(&mut self) {
         if self.inner.is_end_stream() {
             self.give_back();
@@ -70,14 +75,17 @@ impl ServiceBody {
 
 impl HttpBody for ServiceBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        let mut frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        if matches!(frame, Some(Err(BodyError::Reset))) && this.is_early() {
+            frame = None;
+        }
         match &frame {
             Some(Ok(_)) => this.give_back_at_end(),
             Some(Err(_)) => {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::frames::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS, frame};
-use crate::stack::{clock, close, door};
+use crate::stack::{Call, clock, close, door};
 use crate::wire::rest;
 
 const NO_ERROR: [u8; 4] = [0; 4];
@@ -31,7 +31,8 @@ pub(crate) async fn opened(answer: Vec<Vec<u8>>) -> FrontDoor {
         }
     });
     let text = format!(
-        "project: demo-project\nbackends: {{ api: {{ url: '{url}', protocol: h2c }} }}\nallow: [allUsers]\n"
+        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nallow: [allUsers]\n\
+         backends: {{ api: {{ url: '{url}', protocol: h2c }} }}\n"
     );
     door(&text, &clock())
 }
@@ -59,6 +60,15 @@ async fn over_http1(door: &FrontDoor, request: &str) -> String {
     rest(&mut stream).await
 }
 
+/// How many failures of the service were counted.
+async fn failures(door: &FrontDoor) -> u32 {
+    let url = format!("http://{}/metrics", door.admin_address().expect("an admin listener"));
+    let metrics = Call::get(&url.parse().expect("a URL")).send().await;
+    let metrics = String::from_utf8(metrics.body.to_vec()).expect("text");
+    let line = metrics.lines().find(|line| line.starts_with("firegate_upstream_failures_total{"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("a figure")
+}
+
 const GET: &str = "GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n";
 
 /// Of its body no more comes than what the answer waits for.
@@ -77,6 +87,7 @@ async fn a_part_is_not_taken_for_the_whole() {
         let door = opened(vec![head.clone(), part.clone(), end]).await;
         let answer = over_http1(&door, GET).await;
         assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+        assert_eq!(failures(&door).await, 1, "it is one of the service's");
         let stream = TokioIo::new(TcpStream::connect(door.address()).await.expect("a connection"));
         let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await;
         let (mut sender, connection) = handshake.expect("HTTP/2");
@@ -107,6 +118,7 @@ async fn a_whole_one_is_not_taken_for_a_part() {
         let door = opened(vec![head.clone(), whole.clone(), reset.clone()]).await;
         let answer = over_http1(&door, upload).await;
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(end), "{answer}");
+        assert_eq!(failures(&door).await, 0, "{answer}");
         close(door).await;
     }
 }

@@ -124,11 +124,13 @@ async fn a_request_has_one_line_with_what_cloud_logging_wants_to_know() {
     }
     Call::get(&at("/.well-known/firegate/jwks.json")).send().await.ok();
     assert_eq!(line(&served, "/jwks.json").await["outcome"], json!("respond"));
+    Call::get(&at("/hello?kept=1&access_token=secret")).send().await;
+    line(&served, "/hello?kept=1").await;
     Call::new(Method::HEAD, &at("/head")).send().await;
     let head = line(&served, "/head").await;
     assert!(head.get("cut").is_none() && head["httpRequest"]["responseSize"] == "0", "{head}");
     let log = served.stop();
-    assert_eq!(log.matches("httpRequest").count(), 3, "each has one line:\n{log}");
+    assert_eq!(log.matches("httpRequest").count(), 4, "each has one line:\n{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +214,15 @@ async fn a_client_that_leaves_during_its_upload_is_told_of_as_one_that_left() {
     assert_eq!(left["outcome"], json!("cancelled"), "{left}");
     assert_eq!(left["cut"], json!("the client left before the answer"), "{left}");
     assert!(left.get("code").is_none() && left.get("evidence").is_none(), "{left}");
+    let metrics = Call::get(&served.admin.clone().expect("an admin listener")).send().await;
+    let metrics = String::from_utf8(metrics.body.to_vec()).expect("text");
+    for (name, label) in [
+        ("firegate_decisions_total{", "outcome=\"cancelled\""),
+        ("firegate_responses_cut_total{", "backend=\"api\""),
+    ] {
+        let is_it = |line: &&str| line.starts_with(name) && line.contains(label) && line.ends_with(" 1");
+        assert!(metrics.lines().find(is_it).is_some(), "{name} {metrics}");
+    }
     served.stop();
 }
 

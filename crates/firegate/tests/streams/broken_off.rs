@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::site::{Site, in_time, listen, read_head};
 use crate::stack::authority::{Authority, VERSIONS, connect};
-use crate::stack::{door, door_draining};
+use crate::stack::{door, door_draining, log};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -97,12 +97,15 @@ async fn an_answer_in_chunks_ends_without_the_last_one() {
 /// What a stop does not wait for is no whole answer either, and by HTTP/1.1 it shows in the framing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_that_cuts_an_answer_resets_the_connection_of_such_a_client() {
+    log::begin();
     let (url, _never_leaves) = service(format!("{HEAD}5\r\nfirst\r\n")).await;
     let impatient = |text: &str, clock: &ShiftedClock| door_draining(Duration::ZERO, text, clock);
     let site = Site::open_by(&url, "user_token: drop", impatient).await;
-    let mut client = site.send_by("HTTP/1.0", "GET /a", "", 3000).await;
+    let mut client = site.send_by("HTTP/1.0", "GET /cut", "", 3000).await;
     read_up_to(&mut client, "first").await;
     in_time(site.close()).await;
     let end = in_time(client.read_to_end(&mut Vec::new())).await.map_err(|error| error.kind());
     assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    let line = log::line(|line| line.contains("/cut ")).await;
+    assert!(line.contains("cut=\"the proxy stopped\""), "it was not the client that left: {line}");
 }

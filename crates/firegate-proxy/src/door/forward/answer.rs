@@ -86,19 +86,8 @@ impl Forward<'_> {
         let watched = (!body.is_end_stream()).then(|| self.context.streams.open(&lease, idle));
         let ending = Ending::of(&parts.headers, self.parts.version);
         let (deadline, progress) = (body.deadline(), self.progress.clone());
-        let tells_end = parts.version == Version::HTTP_2;
         let _answering = watched.is_some().then(|| progress.answering());
-        Bounds {
-            idle,
-            deadline,
-            lease,
-            ending,
-            watched,
-            progress,
-            tells_end,
-            _answering,
-            ..Bounds::default()
-        }
+        Bounds { idle, deadline, lease, ending, watched, progress, _answering, ..Bounds::default() }
     }
 
     fn hand_back_parts(&self, mut parts: Parts, mut body: Body) -> Response<Body> {

@@ -59,7 +59,6 @@ impl RequestContext<'_> {
             lease: lease.clone(),
             ending: Ending::Withhold,
             side: Side::Request,
-            tells_end: asked.version == Version::HTTP_2,
             progress: progress.clone(),
             // If nothing moves in it, that shows in the answer or in the wait for it.
             watched: Some(self.streams.open(lease, None)),

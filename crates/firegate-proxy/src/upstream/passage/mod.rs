@@ -28,7 +28,7 @@ use super::service_host::ServiceHost;
 use super::unanswered::Unanswered;
 use crate::door::Refused;
 use crate::limits::UPSTREAM_STALE_CONNECTIONS_MAX;
-use crate::stream::{Body, BodyProgress};
+use crate::stream::{Body, BodyProgress, ReceivedBody};
 use failure::Failure;
 
 /// The way to one backend, as a generation of the configuration describes it. All workers share it.
@@ -319,7 +319,11 @@ impl Passage {
             }
             _ => self.endpoint().succeeded(),
         }
-        response.map(|body| ServiceBody::new(body, connection, self, expectation, request))
+        let version = response.version();
+        response.map(|body| {
+            let body = ReceivedBody::new(body, version);
+            ServiceBody::new(body, connection, self, expectation, request)
+        })
     }
 
     /// Lets go of a connection whose answer has ended, so that the next request may use it.
