@@ -253,7 +253,7 @@ fn denied(
     }
 }
 
-/// A rule would decide otherwise for a service that cuts the path's parameters off, and nobody knows what the service does.
+/// A rule would decide otherwise for a service that reads the path in another way, and nobody knows how this one does.
 fn ambiguous(position: u32) -> Decided {
     let why = "a rule of the security policy would decide otherwise if the path's parameters were cut off, or its slashes decoded";
     Decided {
