@@ -1,8 +1,9 @@
 //! The front door's input and output: listeners, HTTP, the way to the services, and the clients of Google that the
 //! decision asks. What passes and what does not is decided in `firegate-core` alone.
 //!
-//! A request's way through the modules: [`worker`] accepts, [`connection`] speaks the protocol, [`request`] reads the head, [`door`] drives the decision,
-//! [`control`] fetches what it needs, [`assertions`] signs who the user is, [`upstream`] sends, [`respond`] refuses.
+//! A request's way through the modules: [`listen`] accepts, a [`worker`] serves, [`connection`] speaks the protocol,
+//! [`request`] reads the head, [`door`] drives the decision, [`control`] fetches what it needs, [`assertions`] signs who the
+//! user is, [`upstream`] sends, [`stream`] bounds the bodies, [`respond`] refuses, and [`telemetry`] tells of it.
 
 mod admin;
 mod assertions;

@@ -1,6 +1,6 @@
 //! The one place that renders refusals: Google's error JSON (AIP-193) for HTTP, a trailers-only answer for gRPC, with
-//! `WWW-Authenticate` (RFC 6750, section 3), `Retry-After` and what there is to say of a limit. A client learns the code, one sentence and the request
-//! id; the evidence goes to the log.
+//! `WWW-Authenticate` (RFC 6750, section 3), `Retry-After` and what there is to say of a limit. A client learns the code, one
+//! sentence and the request id; the evidence goes to the log.
 
 mod limit;
 

@@ -12,10 +12,13 @@ use crate::time::UnixTime;
 
 /// <https://cloud.google.com/iam/docs/conditions-attribute-reference#resource-type>
 const RESOURCE_TYPE: &str = "run.googleapis.com/Service";
+
+/// <https://cloud.google.com/iam/docs/conditions-attribute-reference#resource-service>
+const RESOURCE_SERVICE: &str = "run.googleapis.com";
+
 /// What a condition asks for that says different things of the readings of a path.
 const ONE_READING: &str =
     "a path that every server reads alike, whether or not it cuts parameters off or decodes slashes";
-const RESOURCE_SERVICE: &str = "run.googleapis.com";
 
 /// A request as conditions see it: the path as it was matched, before anything rewrites it.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! `firegate.yaml`: the configuration of the front door.
 //!
 //! A file goes through three steps, each of which reports everything it finds: [`crate::yaml`] makes a tree with
-//! places, `shape` compares the tree with the schema, and `check` makes the model. The flags of the command line enter at the last step, so that the same checks hold.
+//! places, `shape` compares the tree with the schema, and `check` makes the model. The flags of the command line enter at
+//! the last step, so that the same checks hold.
 
 mod check;
 mod development;

@@ -35,8 +35,8 @@ codes! {
     QUANTITY = "FG011";
     /// A file that the configuration names cannot be read.
     FILE_UNREADABLE = "FG012";
-    /// A field that Google's format does not have, as far as Firegate knows: it is kept and has no effect. It is an error if it is a slip
-    /// for a field that is evaluated, or stands where it might say whom or what something holds for.
+    /// A field that Google's format does not have, as far as Firegate knows: it is kept and has no effect. It is an error if it
+    /// is a slip for a field that is evaluated, or stands where it might say whom or what something holds for.
     UNKNOWN_FIELD = "FG013";
     /// A field of Google's format that is kept and has no effect here.
     FIELD_WITHOUT_EFFECT = "FG014";

@@ -2,8 +2,8 @@
 //!
 //! Each format is a table, a tree of [`MessageType`]s: the fields as Google's API documents them, the shape of each, and
 //! what Firegate does with it. One walk compares a file with its table and reports everything: unknown fields (kept and noted,
-//! refused where they would be missed), values of the wrong shape, fields that have no effect here. docs/compat.md is made from the same
-//! tables. After that a module reads what it needs by [`Located`], and checks what the words mean.
+//! refused where they would be missed), values of the wrong shape, fields that have no effect here. docs/compat.md is made
+//! from the same tables. After that a module reads what it needs by [`Located`], and checks what the words mean.
 //!
 //! ```
 //! use firegate_files::diagnostic::{Diagnostic, Diagnostics, code};

@@ -137,8 +137,8 @@ impl Identities {
         }
     }
 
-    /// The Google ID token for the permit's backend and this audience, as `Bearer …`. The user's token is `subject_token`, or stands in the
-    /// request.
+    /// The Google ID token for the permit's backend and this audience, as `Bearer …`. The user's token is `subject_token`, or
+    /// stands in the request.
     pub(super) async fn google_token(
         &self,
         permit: &Permit,
