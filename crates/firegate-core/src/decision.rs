@@ -150,10 +150,9 @@ pub struct Decision<'a> {
 
 #[derive(Debug)]
 enum Waiting<'a> {
-    /// For keys; with the kinds that were asked for already.
-    Keys(Asked<'a>, Vec<TokenKind>),
+    Keys(Asked<'a>),
     /// For the count of a limit.
-    Count(Asked<'a>, Vec<TokenKind>, Box<StoreQuestion>),
+    Count(Asked<'a>, Box<StoreQuestion>),
     Account(Admitted<'a>),
     Consume(Admitted<'a>),
 }
@@ -171,13 +170,31 @@ struct Asked<'a> {
     screening: ScreeningState,
     /// Who calls, if the security policy has asked for it.
     known_caller: Option<KnownCaller<'a>>,
+    /// Whose keys were fetched for this request. None are fetched twice, so that every decision ends.
+    refreshed: Vec<TokenKind>,
+}
+
+/// Whom the request's token names, and where it stands.
+#[derive(Debug)]
+pub struct Identity<'a> {
+    /// The user or account; none without a token of one that counts here.
+    pub identified: Option<Identified>,
+    /// The token in the request; none if there is none, or if it is the subject of an exchange.
+    pub token: Option<PresentedToken<'a>>,
 }
 
 /// Who calls, as far as anybody is known.
 #[derive(Debug)]
 struct KnownCaller<'a> {
-    identity: Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle>,
+    identity: Result<Identity<'a>, Obstacle>,
     app_id: Option<String>,
+}
+
+/// Keys that have to be fetched before a token can be judged.
+struct MissingKeys {
+    kind: TokenKind,
+    /// The one that is missing from a set that is there.
+    unknown_key_id: Option<String>,
 }
 
 /// What is asked for.
@@ -223,7 +240,7 @@ impl<'a> Decision<'a> {
         let backend = Arc::clone(route.backend());
         let asked = Asked { route: Some(route), ..Asked::new(facts, &backend, Purpose::Forward) };
         let observing = Observing::of(&asked);
-        let step = decide(asked, Vec::new(), None, world);
+        let step = decide(asked, None, world);
         match observing {
             Some(observing) => observing.let_through(step),
             None => step,
@@ -238,7 +255,7 @@ impl<'a> Decision<'a> {
         asked: &'a ExchangeRequest,
         world: &World<'_>,
     ) -> Step<'a> {
-        decide(Asked::new(facts, backend, Purpose::Exchange(asked)), Vec::new(), None, world)
+        decide(Asked::new(facts, backend, Purpose::Exchange(asked)), None, world)
     }
 
     /// Goes on with an answer, in a world that may have changed since.
@@ -258,18 +275,18 @@ impl<'a> Waiting<'a> {
 
     fn resume(self, answer: Answer, world: &World<'_>) -> Step<'a> {
         match (self, answer) {
-            (Self::Keys(asked, refreshed), Answer::Keys) => decide(asked, refreshed, None, world),
-            (Self::Count(asked, refreshed, question), Answer::SharedCount(count)) => {
-                screen::counted(asked, refreshed, &question, Some(&count), world)
+            (Self::Keys(asked), Answer::Keys) => decide(asked, None, world),
+            (Self::Count(asked, question), Answer::SharedCount(count)) => {
+                screen::counted(asked, &question, Some(&count), world)
             }
             // Too many wait for the store, or it is away: either way it cannot be asked.
-            (Self::Count(asked, refreshed, question), Answer::Unavailable | Answer::Overloaded) => {
-                screen::counted(asked, refreshed, &question, None, world)
+            (Self::Count(asked, question), Answer::Unavailable | Answer::Overloaded) => {
+                screen::counted(asked, &question, None, world)
             }
             (_, Answer::Overloaded) => {
                 fault(Code::Overloaded, Stage::Identity, "too many requests wait for the same answer")
             }
-            (Self::Keys(_, refreshed), Answer::Unavailable) => keys_unavailable(refreshed.last().copied()),
+            (Self::Keys(asked), Answer::Unavailable) => keys_unavailable(asked.refreshed.last().copied()),
             (Self::Account(admitted), Answer::Account(account)) => {
                 account::judge(admitted, account.as_ref(), world)
             }
@@ -293,14 +310,9 @@ impl<'a> Waiting<'a> {
 }
 
 /// Everything up to the first call that is needed. `counted` is what the limit came to that was waited for.
-fn decide<'a>(
-    asked: Asked<'a>,
-    refreshed: Vec<TokenKind>,
-    counted: Option<Count>,
-    world: &World<'_>,
-) -> Step<'a> {
-    let (mut asked, mut refreshed) = match screen::screen(asked, refreshed, counted, world) {
-        Ok(passed) => passed,
+fn decide<'a>(asked: Asked<'a>, counted: Option<Count>, world: &World<'_>) -> Step<'a> {
+    let mut asked = match screen::screen(asked, counted, world) {
+        Ok(asked) => asked,
         Err(step) => return step,
     };
     if matches!(asked.purpose, Purpose::Forward)
@@ -312,26 +324,20 @@ fn decide<'a>(
         Ok(admitted) => return account::check(admitted, world),
         Err(stop) => stop,
     };
-    let (kind, unknown_key_id) = match obstacle {
-        Obstacle::Denied(reason) => return deny(reason, stage),
-        Obstacle::KeysMissing { kind } => (kind, None),
-        Obstacle::KeyUnknown { kind, key_id } => (kind, Some(key_id)),
-    };
-    if !refreshed.contains(&kind) {
-        refreshed.push(kind);
-        let need = Need::KeyRefresh { kind, unknown_key_id };
-        return Waiting::Keys(asked, refreshed).until_answered(need);
+    if let Some(missing) = asked.missing_keys(&obstacle) {
+        return asked.until_fetched(missing);
     }
-    match (kind, unknown_key_id) {
-        (_, None) => keys_unavailable(Some(kind)),
-        (TokenKind::AppCheck, Some(key_id)) => {
+    match obstacle {
+        Obstacle::Denied(reason) => deny(reason, stage),
+        Obstacle::KeysMissing { kind } => keys_unavailable(Some(kind)),
+        Obstacle::KeyUnknown { kind: TokenKind::AppCheck, key_id } => {
             let why = format!("names {key_id:?}, which is no published key");
             deny(Reason::AppCheckTokenInvalid { part: "`kid`", why }, stage)
         }
-        (_, Some(_)) if asked.may_ignore_cookie(world.now) => {
-            decide(Asked { cookie_is_nobodys: true, known_caller: None, ..asked }, refreshed, None, world)
+        Obstacle::KeyUnknown { .. } if asked.may_ignore_cookie(world.now) => {
+            decide(Asked { cookie_is_nobodys: true, known_caller: None, ..asked }, None, world)
         }
-        (kind, Some(key_id)) => {
+        Obstacle::KeyUnknown { kind, key_id } => {
             let is_local = TokenKind::FIREBASE.contains(&kind) && world.snapshot.identity.has_local_keys;
             deny(Reason::TokenKeyUnknown { key_id, is_local }, stage)
         }
@@ -348,7 +354,27 @@ impl<'a> Asked<'a> {
             purpose,
             cookie_is_nobodys: false,
             known_caller: None,
+            refreshed: Vec::new(),
         }
+    }
+
+    /// The keys without which nobody can tell whether the obstacle stands; none if it stands however often keys are fetched.
+    fn missing_keys(&self, obstacle: &Obstacle) -> Option<MissingKeys> {
+        let missing = match obstacle {
+            Obstacle::Denied(_) => return None,
+            Obstacle::KeysMissing { kind } => MissingKeys { kind: *kind, unknown_key_id: None },
+            Obstacle::KeyUnknown { kind, key_id } => {
+                MissingKeys { kind: *kind, unknown_key_id: Some(key_id.clone()) }
+            }
+        };
+        (!self.refreshed.contains(&missing.kind)).then_some(missing)
+    }
+
+    /// Waits for keys, and decides anew with them.
+    fn until_fetched(mut self, missing: MissingKeys) -> Step<'a> {
+        let MissingKeys { kind, unknown_key_id } = missing;
+        self.refreshed.push(kind);
+        Waiting::Keys(self).until_answered(Need::KeyRefresh { kind, unknown_key_id })
     }
 
     /// Which pages of other origins may make the request: as its route says, else as the configuration does.
@@ -381,6 +407,18 @@ impl<'a> Asked<'a> {
             && !self.cookie_is_nobodys
             && self.admits_everyone(now)
             && has_cookie()
+    }
+}
+
+impl<'a> Identity<'a> {
+    /// Nobody in particular, whatever stands where a token may.
+    fn nobody(token: Option<PresentedToken<'a>>) -> Self {
+        Self { identified: None, token }
+    }
+
+    /// The user or account.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.identified.as_ref().map(|identified| &*identified.principal)
     }
 }
 

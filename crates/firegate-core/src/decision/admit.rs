@@ -5,7 +5,7 @@ use std::sync::Arc;
 use firegate_files::configuration::{AppCheck, Credential, TokenSource};
 
 use super::account::AccountRule;
-use super::{Admitted, Asked, Purpose, Stop, World};
+use super::{Admitted, Asked, Identity, Purpose, Stop, World};
 use crate::app_check::{AppCheckRules, VerifiedApp, verify_app};
 use crate::iam::{self, IamRequest};
 use crate::identity::{Identified, Obstacle, Principal, TokenKind, User, identify};
@@ -21,7 +21,7 @@ pub(super) fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admi
     let admits_everyone = asked.admits_everyone(world.now);
     let known = asked.known_caller.take().map(|known| known.identity);
     let identity = known.unwrap_or_else(|| identity(asked, world));
-    let (identified, token) = identity.map_err(at(Stage::Identity))?;
+    let Identity { identified, token } = identity.map_err(at(Stage::Identity))?;
     if identified.is_none() && !admits_everyone {
         // Nobody was judged yet, neither a user nor an app: whoever calls lacks the user's token first.
         return Err(denied_at(Stage::Identity)(Reason::TokenMissing(MissingToken::of(asked.facts))));
@@ -72,10 +72,7 @@ pub(super) fn app<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Option<Ver
 }
 
 /// Who calls, and where their token stands.
-pub(super) fn identity<'a>(
-    asked: &Asked<'a>,
-    world: &World<'_>,
-) -> Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle> {
+pub(super) fn identity<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Identity<'a>, Obstacle> {
     let Asked { facts, backend, purpose, cookie_is_nobodys, .. } = asked;
     let judge = |text| identify(text, &world.snapshot.identity, &**backend, world.keys, world.now);
     let token = match purpose {
@@ -86,14 +83,14 @@ pub(super) fn identity<'a>(
             if asked.needs_id_token() && identified.principal.user().is_some_and(is_cookie) {
                 return Err(Obstacle::Denied(Reason::TokenIsSessionCookie));
             }
-            return Ok((Some(identified), None));
+            return Ok(Identity { identified: Some(identified), token: None });
         }
         Purpose::Forward => presented_token(facts, backend.token_sources()).map_err(Obstacle::Denied)?,
     };
-    let Some(token) = token else { return Ok((None, None)) };
-    let nobody = PresentedToken { supersedes_cookie: true, ..token };
+    let Some(token) = token else { return Ok(Identity::nobody(None)) };
+    let nobodys = PresentedToken { supersedes_cookie: true, ..token };
     if *cookie_is_nobodys {
-        return Ok((None, Some(nobody)));
+        return Ok(Identity::nobody(Some(nobodys)));
     }
     let identified = match judge(token.text) {
         // Where everyone may pass, a service account that no member names is nobody in particular: anyone can make one.
@@ -102,16 +99,18 @@ pub(super) fn identity<'a>(
                 && asked.admits_everyone(world.now)
                 && !backend.bindings.name_account(&principal) =>
         {
-            return Ok((None, Some(token)));
+            return Ok(Identity::nobody(Some(token)));
         }
         Ok(identified) => identified,
         // A webhook's own bearer token is none of Firegate's business where everyone may pass.
         Err(Obstacle::Denied(reason))
             if asked.admits_everyone(world.now) && is_foreign(&reason, token.text) =>
         {
-            return Ok((None, Some(token)));
+            return Ok(Identity::nobody(Some(token)));
         }
-        Err(Obstacle::Denied(_)) if asked.may_ignore_cookie(world.now) => return Ok((None, Some(nobody))),
+        Err(Obstacle::Denied(_)) if asked.may_ignore_cookie(world.now) => {
+            return Ok(Identity::nobody(Some(nobodys)));
+        }
         Err(obstacle) => return Err(obstacle),
     };
     if token.source == TokenSource::Cookie {
@@ -122,7 +121,7 @@ pub(super) fn identity<'a>(
         // The provider trusts Firebase, and takes no other issuer's word.
         only_users_tokens(&identified.principal)?;
     }
-    Ok((Some(identified), Some(token)))
+    Ok(Identity { identified: Some(identified), token: Some(token) })
 }
 
 /// Only what Firebase issues to users: neither a service account nor what was exchanged once already.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Asked, Identified, Obstacle, PresentedToken, Principal, Purpose, World, app, identity};
+use super::{Asked, Identity, Obstacle, Principal, Purpose, World, app, identity};
 use crate::armor::UserFacts;
 use crate::facts::RequestFacts;
 use crate::snapshot::Backend;
@@ -11,7 +11,7 @@ use crate::snapshot::Backend;
 #[derive(Debug)]
 pub struct Caller<'a> {
     /// The user or account and where its token stands, or what is wrong with it.
-    pub identity: Result<(Option<Identified>, Option<PresentedToken<'a>>), Obstacle>,
+    pub identity: Result<Identity<'a>, Obstacle>,
     /// The app's ID, if the backend asks for it, or what is wrong with its token.
     pub app: Result<Option<String>, Obstacle>,
 }
@@ -26,8 +26,7 @@ impl<'a> Caller<'a> {
 
     /// The user or account.
     pub fn principal(&self) -> Option<&Principal> {
-        let (identified, _) = self.identity.as_ref().ok()?;
-        identified.as_ref().map(|identified| &*identified.principal)
+        self.identity.as_ref().ok()?.principal()
     }
 
     /// What a security policy is told.

@@ -3,8 +3,8 @@
 //! list runs all the same, and only then comes the refusal for the token's sake.
 
 use super::{
-    Asked, Code, Identified, KnownCaller, Need, Obstacle, Outcome, Purpose, Respond, Stage, Step,
-    StoreQuestion, TokenKind, Waiting, World, app, deny, fault, identity,
+    Asked, Code, KnownCaller, MissingKeys, Need, Outcome, Principal, Purpose, Respond, Stage, Step,
+    StoreQuestion, Waiting, World, app, deny, fault, identity,
 };
 use crate::armor::{Progress, Screened, Screening, Subject, UserFacts, Verdict};
 use crate::limiter::{Count, Settled, SharedCount};
@@ -34,11 +34,9 @@ impl ScreeningState {
 /// The step to take instead of going on: the end, or what is needed.
 pub(super) fn screen<'a>(
     mut asked: Asked<'a>,
-    mut refreshed: Vec<TokenKind>,
-    counted: Option<Count>,
+    mut counted: Option<Count>,
     world: &World<'_>,
-) -> Result<(Asked<'a>, Vec<TokenKind>), Step<'a>> {
-    let mut counted = counted;
+) -> Result<Asked<'a>, Step<'a>> {
     while let ScreeningState::Under(screening) = std::mem::replace(&mut asked.screening, ScreeningState::Over)
     {
         let progress = {
@@ -54,31 +52,24 @@ pub(super) fn screen<'a>(
             Progress::NeedsUser(screening) => {
                 let asks_for_app = screening.policy().asks_for_app();
                 asked.screening = ScreeningState::Under(screening);
-                match KnownCaller::find(&asked, asks_for_app, &refreshed, world) {
+                match KnownCaller::find(&asked, asks_for_app, world) {
                     Ok(caller) => asked.known_caller = Some(caller),
-                    Err((kind, unknown_key_id)) => {
-                        refreshed.push(kind);
-                        let need = Need::KeyRefresh { kind, unknown_key_id };
-                        return Err(Waiting::Keys(asked, refreshed).until_answered(need));
-                    }
+                    Err(missing) => return Err(asked.until_fetched(missing)),
                 }
             }
             Progress::NeedsCount(question, screening) => {
                 asked.screening = ScreeningState::Under(screening);
                 let need = Need::SharedCount(question.clone());
-                return Err(Waiting::Count(asked, refreshed, question).until_answered(need));
+                return Err(Waiting::Count(asked, question).until_answered(need));
             }
-            Progress::Done(verdict) => return finish(asked, refreshed, verdict),
+            Progress::Done(verdict) => return finish(asked, verdict),
         }
     }
-    Ok((asked, refreshed))
+    Ok(asked)
 }
 
-fn finish<'a>(
-    asked: Asked<'a>,
-    refreshed: Vec<TokenKind>,
-    verdict: Verdict,
-) -> Result<(Asked<'a>, Vec<TokenKind>), Step<'a>> {
+/// Notes what the policy said, and goes on if it refuses nothing.
+fn finish(asked: Asked<'_>, verdict: Verdict) -> Result<Asked<'_>, Step<'_>> {
     let note = |screened: Screened| {
         // Told once: a request is screened once.
         let _ = asked.facts.screened.set(Box::new(screened));
@@ -86,7 +77,7 @@ fn finish<'a>(
     match verdict {
         Verdict::Passed(screened) => {
             note(screened);
-            Ok((asked, refreshed))
+            Ok(asked)
         }
         Verdict::Denied(reason, screened) => {
             note(screened);
@@ -113,13 +104,12 @@ fn finish<'a>(
 /// Goes on with what the store has counted, or with what holds while it cannot be asked.
 pub(super) fn counted<'a>(
     asked: Asked<'a>,
-    refreshed: Vec<TokenKind>,
     question: &StoreQuestion,
     answer: Option<&SharedCount>,
     world: &World<'_>,
 ) -> Step<'a> {
     match world.counters.settle(question, answer) {
-        Settled::Counted(count) => super::decide(asked, refreshed, Some(count), world),
+        Settled::Counted(count) => super::decide(asked, Some(count), world),
         Settled::Unavailable => {
             fault(Code::LimitsStoreUnavailable, Stage::Armor, "the limit's store could not be asked")
         }
@@ -130,43 +120,25 @@ impl<'a> KnownCaller<'a> {
     /// Identifies the caller, as the identity stage does; what it finds is what that stage goes by later.
     ///
     /// # Errors
-    /// The kind of token whose keys have to be fetched first, and the key that is missing.
-    fn find(
-        asked: &Asked<'a>,
-        asks_for_app: bool,
-        refreshed: &[TokenKind],
-        world: &World<'_>,
-    ) -> Result<Self, (TokenKind, Option<String>)> {
+    /// The keys that have to be fetched first.
+    fn find(asked: &Asked<'a>, asks_for_app: bool, world: &World<'_>) -> Result<Self, MissingKeys> {
+        let stands = |obstacle| asked.missing_keys(obstacle).map_or(Ok(()), Err);
         let identity = identity(asked, world);
         if let Err(obstacle) = &identity {
-            may_be_judged(obstacle, refreshed)?;
+            stands(obstacle)?;
         }
         let mut app_id = None;
         if asks_for_app {
             match app(asked, world) {
                 Ok(app) => app_id = app.map(|app| app.app_id),
-                Err(obstacle) => may_be_judged(&obstacle, refreshed)?,
+                Err(obstacle) => stands(&obstacle)?,
             }
         }
         Ok(Self { identity, app_id })
     }
 
     fn user_facts(&self) -> UserFacts<'_> {
-        let principal = match &self.identity {
-            Ok((Some(Identified { principal, .. }), _)) => Some(principal),
-            Ok((None, _)) | Err(_) => None,
-        };
-        UserFacts { user: principal.and_then(|principal| principal.user()), app_id: self.app_id.as_deref() }
-    }
-}
-
-/// Whether an obstacle stands however often keys are fetched.
-fn may_be_judged(obstacle: &Obstacle, refreshed: &[TokenKind]) -> Result<(), (TokenKind, Option<String>)> {
-    match obstacle {
-        Obstacle::KeysMissing { kind } if !refreshed.contains(kind) => Err((*kind, None)),
-        Obstacle::KeyUnknown { kind, key_id } if !refreshed.contains(kind) => {
-            Err((*kind, Some(key_id.clone())))
-        }
-        Obstacle::Denied(_) | Obstacle::KeysMissing { .. } | Obstacle::KeyUnknown { .. } => Ok(()),
+        let principal = self.identity.as_ref().ok().and_then(|identity| identity.principal());
+        UserFacts { user: principal.and_then(Principal::user), app_id: self.app_id.as_deref() }
     }
 }

@@ -1,5 +1,6 @@
 //! Who calls: the user's token, check by check where one fails, and the app's.
 
+use firegate_core::decision::Identity;
 use firegate_core::identity::{Audiences, Examined, Identified, Obstacle, Principal};
 use firegate_core::jose::CompactJws;
 use firegate_core::reason::{Reason, Stage};
@@ -15,18 +16,18 @@ impl Way<'_> {
             return self.line(Stage::Identity, "nobody was asked for".to_owned(), None, Vec::new());
         };
         let (summary, place) = match &caller.identity {
-            Ok((Some(identified), token)) => {
+            Ok(Identity { identified: Some(identified), token }) => {
                 let source = token.as_ref().map(|token| words(token.source));
                 let by = source.map(|source| format!(", by the token in {source}")).unwrap_or_default();
                 let unproven =
                     if self.is_believed { ", if its signature is valid, which was not checked" } else { "" };
                 (format!("{}{by}{unproven}", who(identified)), None)
             }
-            Ok((None, Some(token))) => {
+            Ok(Identity { identified: None, token: Some(token) }) => {
                 let source = words(token.source);
                 (format!("nobody: what stands in {source} is no token of a user that counts here"), None)
             }
-            Ok((None, None)) => {
+            Ok(Identity { identified: None, token: None }) => {
                 (format!("nobody: there is no token in {}", self.sources()), self.place_of_sources())
             }
             Err(Obstacle::Denied(reason)) => (reason.to_string(), self.place_of_identity(reason)),
