@@ -72,6 +72,14 @@ enum Refusal {
     Redirected(HeaderValue),
 }
 
+/// The rule whose turn it is, in its place.
+#[derive(Clone, Copy)]
+struct RuleInPlace<'p> {
+    policy: &'p Policy,
+    position: u32,
+    rule: &'p PolicyRule,
+}
+
 impl Screening {
     /// Begins.
     pub fn new(policy: Arc<Policy>) -> Self {
@@ -88,13 +96,13 @@ impl Screening {
     pub fn run(mut self, subject: &Subject<'_>, counters: &dyn Counters) -> Progress {
         let policy = Arc::clone(&self.policy);
         self.by_address.get_or_insert_with(|| policy.sources.rules_for(subject.facts.client));
-        while let Some((position, rule)) = self.next_rule(&policy) {
-            match self.step(position, rule, subject, counters) {
-                Step::Next => self.position = position + 1,
+        while let Some(next) = self.next_rule(&policy) {
+            match self.step(next, subject, counters) {
+                Step::Next => self.position = next.position + 1,
                 Step::NeedsUser => return Progress::NeedsUser(Box::new(self)),
                 Step::NeedsCount(question) => return Progress::NeedsCount(question, Box::new(self)),
                 Step::Decided(decided) => {
-                    if let Some(verdict) = self.decided(position, rule, decided) {
+                    if let Some(verdict) = self.verdict(next.rule, decided) {
                         return Progress::Done(verdict);
                     }
                 }
@@ -107,19 +115,17 @@ impl Screening {
     /// Goes on after a store has counted for the rule that asked for it.
     pub fn counted(mut self, count: Count, subject: &Subject<'_>, counters: &dyn Counters) -> Progress {
         let policy = Arc::clone(&self.policy);
-        if let Some((position, rule)) = self.next_rule(&policy)
-            && let Some(limit) = &rule.limit
+        if let Some(next) = self.next_rule(&policy)
+            && let Some(limit) = &next.rule.limit
+            && let Some(verdict) = self.verdict(next.rule, next.limited(limit, &count, subject))
         {
-            let decided = limited(&policy, position, rule, limit, &count, subject);
-            if let Some(verdict) = self.decided(position, rule, decided) {
-                return Progress::Done(verdict);
-            }
+            return Progress::Done(verdict);
         }
         self.run(subject, counters)
     }
 
     /// The next rule that may be for this request.
-    fn next_rule<'p>(&mut self, policy: &'p Policy) -> Option<(u32, &'p PolicyRule)> {
+    fn next_rule<'p>(&mut self, policy: &'p Policy) -> Option<RuleInPlace<'p>> {
         let from = self.position;
         let first = |positions: &[u32]| {
             let index = positions.partition_point(|position| *position < from);
@@ -128,92 +134,53 @@ impl Screening {
         let by_address = self.by_address.as_deref().and_then(first);
         let position = by_address.into_iter().chain(first(&policy.others)).min()?;
         self.position = position;
-        policy.rule(position).map(|rule| (position, rule))
+        policy.rule(position).map(|rule| RuleInPlace { policy, position, rule })
     }
 
-    fn step(
-        &mut self,
-        position: u32,
-        rule: &PolicyRule,
-        subject: &Subject<'_>,
-        counters: &dyn Counters,
-    ) -> Step {
-        if let Condition::Expression(expression) = &rule.condition {
-            if expression.uses_user() && subject.identified.is_none() {
-                return Step::NeedsUser;
+    /// Whether a rule matches, and what it does then.
+    fn step(&mut self, next: RuleInPlace<'_>, subject: &Subject<'_>, counters: &dyn Counters) -> Step {
+        let Condition::Expression(expression) = &next.rule.condition else {
+            return next.act(subject, counters);
+        };
+        if expression.uses_user() && subject.identified.is_none() {
+            return Step::NeedsUser;
+        }
+        let outcome = expression.evaluate(subject);
+        // What is only tried out refuses nothing.
+        if !next.rule.preview && subject.is_judged_otherwise(expression, outcome) {
+            return Step::Decided(next.ambiguous());
+        }
+        match outcome {
+            Outcome::True => next.act(subject, counters),
+            Outcome::False => Step::Next,
+            Outcome::Unknown(name) => {
+                self.note(subject, next.position, || NoteKind::Unknown(name));
+                Step::Next
             }
-            let outcome = expression.evaluate(subject);
-            // What is only tried out refuses nothing.
-            if !rule.preview && subject.is_judged_otherwise(expression, outcome) {
-                return Step::Decided(ambiguous(position));
+            Outcome::Error(error) if error.is_missing_user() => Step::Next,
+            Outcome::Error(error) if next.rule.is_strict => {
+                let why = format!("its expression fails: {error}");
+                Step::Decided(next.denied(status_of_failure(next.rule), Some(why)))
             }
-            match outcome {
-                Outcome::True => {}
-                Outcome::False => return Step::Next,
-                Outcome::Unknown(name) => {
-                    self.note(subject, position, || NoteKind::Unknown(name));
-                    return Step::Next;
-                }
-                Outcome::Error(error) if error.is_missing_user() => return Step::Next,
-                Outcome::Error(error) if rule.is_strict => {
-                    let why = format!("its expression fails: {error}");
-                    return Step::Decided(denied(
-                        &self.policy,
-                        position,
-                        rule,
-                        status(rule),
-                        Some(why),
-                        None,
-                    ));
-                }
-                Outcome::Error(error) => {
-                    self.note(subject, position, || NoteKind::Failed(error.to_string()));
-                    return Step::Next;
-                }
+            Outcome::Error(error) => {
+                self.note(subject, next.position, || NoteKind::Failed(error.to_string()));
+                Step::Next
             }
         }
-        self.act(position, rule, subject, counters)
-    }
-
-    /// What a rule does that matches.
-    fn act(&self, position: u32, rule: &PolicyRule, subject: &Subject<'_>, counters: &dyn Counters) -> Step {
-        let policy = &self.policy;
-        if let Some(limit) = &rule.limit {
-            if limit.needs_user && subject.identified.is_none() {
-                return Step::NeedsUser;
-            }
-            let parts = key::find(&limit.keys, subject);
-            let parts = parts.iter().map(key::FoundPart::part).collect::<Vec<_>>();
-            return match counters.count(&limit.limit, &parts) {
-                Counting::Counted(count) => {
-                    Step::Decided(limited(policy, position, rule, limit, &count, subject))
-                }
-                Counting::AskStore(question) => Step::NeedsCount(question),
-            };
-        }
-        Step::Decided(match &rule.action {
-            Action::Deny(status) => denied(policy, position, rule, *status, None, None),
-            Action::Redirect(redirect) => {
-                redirected(policy, position, rule, redirect, rule.location.as_ref(), None)
-            }
-            Action::Allow | Action::Throttle(_) | Action::RateBasedBan(..) => Decided {
-                record: RuleRecord { position, outcome: RuleOutcome::Accept, rate_limit: None },
-                refusal: None,
-            },
-        })
     }
 
     /// Ends the evaluation, unless the rule is only tried out.
-    fn decided(&mut self, position: u32, rule: &PolicyRule, decided: Decided) -> Option<Verdict> {
+    fn verdict(&mut self, rule: &PolicyRule, decided: Decided) -> Option<Verdict> {
+        let Decided { record, refusal } = decided;
         if rule.preview {
+            self.position = record.position + 1;
             // Google's logs show the first one alone.
-            self.screened.preview.get_or_insert(decided.record);
-            self.position = position + 1;
+            self.screened.preview.get_or_insert(record);
             return None;
         }
         let mut screened = std::mem::take(&mut self.screened);
-        screened.enforced = Some(decided.record);
-        Some(match decided.refusal {
+        screened.enforced = Some(record);
+        Some(match refusal {
             None => Verdict::Passed(screened),
             Some(Refusal::Denied(reason)) => Verdict::Denied(reason, screened),
             Some(Refusal::Redirected(location)) => {
@@ -230,100 +197,87 @@ impl Screening {
     }
 }
 
+impl RuleInPlace<'_> {
+    /// What the rule does, which matches.
+    fn act(self, subject: &Subject<'_>, counters: &dyn Counters) -> Step {
+        let rule = self.rule;
+        if let Some(limit) = &rule.limit {
+            if limit.needs_user && subject.identified.is_none() {
+                return Step::NeedsUser;
+            }
+            let parts = key::find(&limit.keys, subject);
+            let parts = parts.iter().map(key::FoundPart::part).collect::<Vec<_>>();
+            return match counters.count(&limit.limit, &parts) {
+                Counting::Counted(count) => Step::Decided(self.limited(limit, &count, subject)),
+                Counting::AskStore(question) => Step::NeedsCount(question),
+            };
+        }
+        Step::Decided(match &rule.action {
+            Action::Deny(status) => self.denied(*status, None),
+            Action::Redirect(redirect) => self.redirected(redirect, rule.location.as_ref()),
+            Action::Allow | Action::Throttle(_) | Action::RateBasedBan(..) => self.accepted(),
+        })
+    }
+
+    fn accepted(self) -> Decided {
+        self.decided(RuleOutcome::Accept, None)
+    }
+
+    fn denied(self, status: DenyStatus, why: Option<String>) -> Decided {
+        let denied = ArmorDenied::by(self.policy, self.rule, status, why);
+        self.decided(RuleOutcome::Deny, Some(Refusal::Denied(Reason::ArmorDenied(Box::new(denied)))))
+    }
+
+    /// It would decide otherwise for a service that reads the path in another way, and nobody knows how this one does.
+    fn ambiguous(self) -> Decided {
+        let why = "a rule of the security policy would decide otherwise if the path's parameters were cut off, or its slashes decoded";
+        self.decided(RuleOutcome::Deny, Some(Refusal::Denied(Reason::RequestMalformed { why })))
+    }
+
+    /// Nobody can be sent to reCAPTCHA from here, and is refused instead.
+    fn redirected(self, redirect: &Redirect, location: Option<&HeaderValue>) -> Decided {
+        if let Some(location) = location {
+            return self.decided(RuleOutcome::Redirect, Some(Refusal::Redirected(location.clone())));
+        }
+        let why = match redirect {
+            Redirect::GoogleRecaptcha => "it would send the client to reCAPTCHA, which Firegate cannot ask",
+            Redirect::External(_) => "its target cannot be written into an answer",
+        };
+        self.denied(DenyStatus::Forbidden, Some(why.to_owned()))
+    }
+
+    /// What its limit does with a request that was counted.
+    fn limited(self, limit: &CompiledLimit, count: &Count, subject: &Subject<'_>) -> Decided {
+        // By far the most requests conform, and of those nothing is said.
+        if count.conforms() && !self.rule.preview {
+            return self.accepted();
+        }
+        let parts = key::find(&limit.keys, subject);
+        let (key, value) = (key::description(&parts), key::logged_value(&parts));
+        let counted = RateLimitRecord { key: key.clone(), value, outcome: count.outcome };
+        let decided = match &limit.exceed {
+            _ if count.conforms() => self.accepted(),
+            Exceed::Redirect(redirect) => self.redirected(redirect, limit.location.as_ref()),
+            Exceed::Deny(status) => {
+                let status = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::FORBIDDEN);
+                let (label, place) = (limit.limit.label().clone(), self.policy.place_of(self.rule));
+                let exceeded = Exceeded { rule: label, place, key, count: *count, status };
+                let reason = Reason::RateLimited(Box::new(exceeded));
+                self.decided(RuleOutcome::Deny, Some(Refusal::Denied(reason)))
+            }
+        };
+        Decided { record: RuleRecord { rate_limit: Some(counted), ..decided.record }, ..decided }
+    }
+
+    fn decided(self, outcome: RuleOutcome, refusal: Option<Refusal>) -> Decided {
+        Decided { record: RuleRecord { position: self.position, outcome, rate_limit: None }, refusal }
+    }
+}
+
 /// What a rule refuses with whose expression fails: its own status, or that of what exceeds.
-fn status(rule: &PolicyRule) -> DenyStatus {
+fn status_of_failure(rule: &PolicyRule) -> DenyStatus {
     match (&rule.action, rule.limit.as_ref().map(|limit| &limit.exceed)) {
         (Action::Deny(status), _) | (_, Some(Exceed::Deny(status))) if !status.is_of_limits() => *status,
         _ => DenyStatus::Forbidden,
-    }
-}
-
-fn denied(
-    policy: &Policy,
-    position: u32,
-    rule: &PolicyRule,
-    status: DenyStatus,
-    why: Option<String>,
-    rate_limit: Option<RateLimitRecord>,
-) -> Decided {
-    let denied = ArmorDenied::by(policy, rule, status, why);
-    Decided {
-        record: RuleRecord { position, outcome: RuleOutcome::Deny, rate_limit },
-        refusal: Some(Refusal::Denied(Reason::ArmorDenied(Box::new(denied)))),
-    }
-}
-
-/// A rule would decide otherwise for a service that reads the path in another way, and nobody knows how this one does.
-fn ambiguous(position: u32) -> Decided {
-    let why = "a rule of the security policy would decide otherwise if the path's parameters were cut off, or its slashes decoded";
-    Decided {
-        record: RuleRecord { position, outcome: RuleOutcome::Deny, rate_limit: None },
-        refusal: Some(Refusal::Denied(Reason::RequestMalformed { why })),
-    }
-}
-
-/// Nobody can be sent to reCAPTCHA from here, and is refused instead.
-fn redirected(
-    policy: &Policy,
-    position: u32,
-    rule: &PolicyRule,
-    redirect: &Redirect,
-    location: Option<&HeaderValue>,
-    rate_limit: Option<RateLimitRecord>,
-) -> Decided {
-    match location {
-        Some(location) => Decided {
-            record: RuleRecord { position, outcome: RuleOutcome::Redirect, rate_limit },
-            refusal: Some(Refusal::Redirected(location.clone())),
-        },
-        None => {
-            let why = match redirect {
-                Redirect::GoogleRecaptcha => {
-                    "it would send the client to reCAPTCHA, which Firegate cannot ask"
-                }
-                Redirect::External(_) => "its target cannot be written into an answer",
-            };
-            denied(policy, position, rule, DenyStatus::Forbidden, Some(why.to_owned()), rate_limit)
-        }
-    }
-}
-
-/// What a limit does with a request that it has counted.
-fn limited(
-    policy: &Policy,
-    position: u32,
-    rule: &PolicyRule,
-    limit: &CompiledLimit,
-    count: &Count,
-    subject: &Subject<'_>,
-) -> Decided {
-    // By far the most requests conform, and of those nothing is said.
-    if count.conforms() && !rule.preview {
-        return Decided {
-            record: RuleRecord { position, outcome: RuleOutcome::Accept, rate_limit: None },
-            refusal: None,
-        };
-    }
-    let parts = key::find(&limit.keys, subject);
-    let key = key::description(&parts);
-    let value = key::logged_value(&parts);
-    let rate_limit = RateLimitRecord { key: key.clone(), value, outcome: count.outcome };
-    if count.conforms() {
-        let record = RuleRecord { position, outcome: RuleOutcome::Accept, rate_limit: Some(rate_limit) };
-        return Decided { record, refusal: None };
-    }
-    match &limit.exceed {
-        Exceed::Redirect(redirect) => {
-            redirected(policy, position, rule, redirect, limit.location.as_ref(), Some(rate_limit))
-        }
-        Exceed::Deny(status) => {
-            let status = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::FORBIDDEN);
-            let (label, place) = (limit.limit.label().clone(), policy.place_of(rule));
-            let exceeded = Exceeded { rule: label, place, key, count: *count, status };
-            Decided {
-                record: RuleRecord { position, outcome: RuleOutcome::Deny, rate_limit: Some(rate_limit) },
-                refusal: Some(Refusal::Denied(Reason::RateLimited(Box::new(exceeded)))),
-            }
-        }
     }
 }
