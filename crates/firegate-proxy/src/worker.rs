@@ -35,39 +35,61 @@ pub(crate) struct Start {
     pub(crate) client_idle_timeout: Duration,
 }
 
+/// A worker's connections, and what they are served with.
+struct Worker {
+    door: Arc<Door>,
+    tls: Option<Arc<Tls>>,
+    open: OpenStreams,
+    connections: TaskTracker,
+    drain: Drain,
+}
+
 /// Starts a worker.
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
-    let Start { index, incoming, shared, drain_timeout, idle_connection_grace, client_idle_timeout } = start;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let run = move || {
-        runtime.block_on(async move {
-            let tunnels = Tunnels::new(Arc::clone(&shared.panics));
-            let (connections, drain) = (TaskTracker::new(), Drain::new(shared.entrance.stop_token()));
-            let tls = shared.entrance.tls().cloned();
-            let telemetry = Arc::new(Telemetry::new(&shared.process, Arc::clone(&shared.panics)));
-            let handing_over = Arc::clone(&telemetry);
-            let hand_over = move || {
-                let telemetry = Arc::clone(&handing_over);
-                async move { telemetry.run().await }
-            };
-            tokio::spawn(shared.panics.keep(RUN_AGAIN, hand_over));
-            let open = OpenStreams::new(client_idle_timeout, Arc::clone(&shared.cut_connections));
-            let door = Arc::new(Door::new(shared, index, tunnels.clone(), Arc::clone(&telemetry)));
-            take(incoming, &connections, &door, &open, tls.as_ref(), &drain).await;
-            connections.close();
-            tokio::select! {
-                () = tokio::time::sleep(drain_timeout) => {
-                    tell_of_the_unfinished(&door.shared.requests);
-                    telemetry.give_up();
-                }
-                _ = async { tokio::join!(connections.wait(), tunnels.stop()) } => {}
-                () = drain.close_idle_after(idle_connection_grace) => {}
-            }
-        });
+    let thread = std::thread::Builder::new().name(format!("firegate-worker-{}", start.index));
+    thread.spawn(move || {
+        runtime.block_on(run(start));
         // A name look-up that hangs must not hold the process.
         runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
+    })
+}
+
+/// Serves every connection that comes until the acceptor has ended, and then those that are open until they end, or their time
+/// to drain is over.
+async fn run(start: Start) {
+    let Start { index, incoming, shared, drain_timeout, idle_connection_grace, client_idle_timeout } = start;
+    let panics = Arc::clone(&shared.panics);
+    let (tunnels, telemetry) =
+        (Tunnels::new(Arc::clone(&panics)), Arc::new(Telemetry::new(&shared.process, Arc::clone(&panics))));
+    let handing_over = Arc::clone(&telemetry);
+    tokio::spawn(panics.keep(RUN_AGAIN, move || {
+        let telemetry = Arc::clone(&handing_over);
+        async move { telemetry.run().await }
+    }));
+    let open = OpenStreams::new(client_idle_timeout, Arc::clone(&shared.cut_connections));
+    let watching = open.clone();
+    tokio::spawn(panics.keep(RUN_AGAIN, move || {
+        let open = watching.clone();
+        async move { open.watch().await }
+    }));
+    let worker = Worker {
+        drain: Drain::new(shared.entrance.stop_token()),
+        tls: shared.entrance.tls().cloned(),
+        door: Arc::new(Door::new(shared, index, tunnels.clone(), Arc::clone(&telemetry))),
+        open,
+        connections: TaskTracker::new(),
     };
-    std::thread::Builder::new().name(format!("firegate-worker-{index}")).spawn(run)
+    worker.serve_all(incoming).await;
+    worker.connections.close();
+    tokio::select! {
+        () = tokio::time::sleep(drain_timeout) => {
+            tell_of_the_unfinished(&worker.door.shared.requests);
+            telemetry.give_up();
+        }
+        _ = async { tokio::join!(worker.connections.wait(), tunnels.stop()) } => {}
+        () = worker.drain.close_idle_after(idle_connection_grace) => {}
+    }
 }
 
 /// The time to drain is over. A connection may be open without a request, and nobody misses its answer.
@@ -80,36 +102,28 @@ fn tell_of_the_unfinished(requests: &RequestsUnderWay) {
     }
 }
 
-/// Serves every connection that comes, until the acceptor has ended.
-async fn take(
-    mut incoming: mpsc::Receiver<Incoming>,
-    connections: &TaskTracker,
-    door: &Arc<Door>,
-    open: &OpenStreams,
-    tls: Option<&Arc<Tls>>,
-    drain: &Drain,
-) {
-    let panics = &door.shared.panics;
-    let watching = open.clone();
-    let watch = move || {
-        let open = watching.clone();
-        async move { open.watch().await }
-    };
-    tokio::spawn(panics.keep(RUN_AGAIN, watch));
-    while let Some(Incoming { stream, peer, place }) = incoming.recv().await {
-        let stream = match TcpStream::from_std(stream) {
-            Ok(stream) => stream,
-            Err(error) => {
+impl Worker {
+    /// Begins to serve every connection that comes, until the acceptor has ended.
+    async fn serve_all(&self, mut incoming: mpsc::Receiver<Incoming>) {
+        while let Some(incoming) = incoming.recv().await {
+            let peer = incoming.peer;
+            if let Err(error) = self.serve(incoming) {
                 tracing::debug!(%error, %peer, "a connection could not be served");
-                continue;
             }
-        };
+        }
+    }
+
+    /// Begins to serve a connection. A panic ends it alone.
+    fn serve(&self, incoming: Incoming) -> io::Result<()> {
+        let Incoming { stream, peer, place } = incoming;
+        let stream = TcpStream::from_std(stream)?;
         // A socket that refuses is slower, not wrong.
         let _ = stream.set_nodelay(true);
         let local = stream.local_addr().ok();
-        let (door, watch, drain) = (Arc::clone(door), open.connection(), drain.clone());
-        match tls.cloned() {
-            Some(tls) => connections.spawn(panics.contain(GIVEN_UP, async move {
+        let panics = &self.door.shared.panics;
+        let (door, watch, drain) = (Arc::clone(&self.door), self.open.connection(), self.drain.clone());
+        match self.tls.clone() {
+            Some(tls) => self.connections.spawn(panics.contain(GIVEN_UP, async move {
                 // A handshake's state is large, and gone when it is over. Who has not ended it asks for nothing yet.
                 let accepting = drain.idle_over().run_until_cancelled(Box::pin(tls.accept(stream)));
                 let Some(Some((stream, protocol))) = accepting.await else { return };
@@ -121,9 +135,10 @@ async fn take(
                 let arrival = Arrival { peer, agreed: None, is_tls: false, tls_version: None, local };
                 let stream = ClientStream::plain(stream, place);
                 let served = connection::serve(stream, arrival, door, watch, drain);
-                connections.spawn(panics.contain(GIVEN_UP, served))
+                self.connections.spawn(panics.contain(GIVEN_UP, served))
             }
         };
+        Ok(())
     }
 }
 

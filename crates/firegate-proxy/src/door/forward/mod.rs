@@ -13,7 +13,7 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::route::RouteEntry;
 use firegate_core::snapshot::Backend;
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -52,6 +52,33 @@ struct RefusedByFront {
     passage: Passage,
 }
 
+impl Forward<'_> {
+    /// Refuses an answer that a client would take for an open WebSocket, and that opens none.
+    fn check_not_misled(&self, status: StatusCode) -> Result<(), Refused> {
+        if self.handshake.as_ref().is_some_and(|handshake| handshake.is_misled_by(status)) {
+            let detail = format!("the service answered a WebSocket's handshake with {status}");
+            return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
+        }
+        Ok(())
+    }
+
+    /// Whether another Google token is worth a try in the place of the one that was refused, which may have been revoked, or
+    /// signed with a key that Google has withdrawn: if not for this request, of whose body something was sent, then for the
+    /// next.
+    fn may_get_another(&self, token: Option<&HeaderValue>, audience: &str, refused: &RefusedByFront) -> bool {
+        let (control, backend) = (&self.context.generation.control, self.forwarding.backend());
+        let doubtful = token.filter(|_| refused.by == FrontRefusal::Token);
+        doubtful.is_some_and(|token| control.doubt_token(backend, audience, token))
+    }
+}
+
+impl RefusedByFront {
+    fn fault(&self, backend: &Backend) -> Refused {
+        let detail = format!("{} answered {}: {}", backend.name, self.status, self.by.hint());
+        fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail)
+    }
+}
+
 impl RequestContext<'_> {
     /// Sends a request to its service: with the leave's credentials, or with none if the backend is only observed.
     pub(super) async fn forward(
@@ -73,12 +100,7 @@ impl RequestContext<'_> {
         let route = forwarding.route();
         inject_faults(route).await?;
         let mut retries = route.and_then(RouteEntry::retry).map(Retries::new);
-        let limits = TimeLimits {
-            whole: route.and_then(RouteEntry::timeout),
-            per_try: retries.as_ref().and_then(Retries::per_try_timeout),
-            stream: route.and_then(RouteEntry::max_stream_duration),
-        };
-        let mut passage = self.enter(backend, limits, body.is_end_stream())?;
+        let mut passage = self.enter(backend, time_limits(route, retries.as_ref()), body.is_end_stream())?;
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
             self.bounded_request_body(body, backend, parts, &lease, passage.deadline())?;
@@ -123,11 +145,7 @@ impl RequestContext<'_> {
             if is_switched(&response, wants_upgrade) {
                 return forward.switch(response, upgrade, record);
             }
-            if forward.handshake.as_ref().is_some_and(|handshake| handshake.is_misled_by(response.status())) {
-                let detail =
-                    format!("the service answered a WebSocket's handshake with {}", response.status());
-                return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
-            }
+            forward.check_not_misled(response.status())?;
             let may_retry = is_without_body && !wants_upgrade;
             if let Some(pause) = pause_before_retry(&mut response, retries.as_mut().filter(|_| may_retry)) {
                 Box::pin(tokio::time::sleep(pause)).await;
@@ -149,15 +167,9 @@ impl RequestContext<'_> {
                 },
                 Err(refused) => refused,
             };
-            // The token may have been revoked, or signed with a key that Google has withdrawn: a new one is worth a try, if not
-            // for this request, of whose body something was sent, then for the next.
-            let is_doubtful = refused.by == FrontRefusal::Token && !has_reminted;
-            let refused_token = google_token.as_ref().filter(|_| is_doubtful);
-            let has_another =
-                refused_token.is_some_and(|token| control.doubt_token(backend, &audience, token));
-            if !has_another || !is_without_body {
-                let detail = format!("{} answered {}: {}", backend.name, refused.status, refused.by.hint());
-                return Err(fault(Code::CloudRunRefusedFiregate, Stage::Upstream, detail));
+            let token = google_token.as_ref().filter(|_| !has_reminted);
+            if !forward.may_get_another(token, &audience, &refused) || !is_without_body {
+                return Err(refused.fault(backend));
             }
             has_reminted = true;
             (passage, body) = (refused.passage, full(""));
@@ -201,6 +213,15 @@ impl RequestContext<'_> {
             until: lease.until.map(|until| Instant::now() + until.since(self.door.shared.now())),
             watch: lease.revocable.and_then(|user| self.generation.control.watch(user)).map(Arc::new),
         }
+    }
+}
+
+/// How long a request may take, as its route says.
+fn time_limits(route: Option<&RouteEntry>, retries: Option<&Retries>) -> TimeLimits {
+    TimeLimits {
+        whole: route.and_then(RouteEntry::timeout),
+        per_try: retries.and_then(Retries::per_try_timeout),
+        stream: route.and_then(RouteEntry::max_stream_duration),
     }
 }
 
