@@ -35,12 +35,15 @@ pub(super) enum Origins {
     Masked(UrlMask, Vec<(MaskedService, Vec<Endpoint>)>),
 }
 
+/// The services that requests name by a mask, each as a backend.
+pub(super) type MaskedServices = (UrlMask, Vec<(MaskedService, Backend)>);
+
 /// The backends of a configuration.
 pub(super) struct Backends {
     /// As they are named. One whose requests name their service stands for all of its services.
     pub(super) named: BTreeMap<BackendName, Backend>,
     /// The services of those whose requests name them.
-    pub(super) masked: BTreeMap<BackendName, (UrlMask, Vec<(MaskedService, Backend)>)>,
+    pub(super) masked: BTreeMap<BackendName, MaskedServices>,
 }
 
 impl Exports {
