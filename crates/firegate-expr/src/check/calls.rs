@@ -23,7 +23,35 @@ struct Call<'a> {
     arguments: Vec<&'a Syntax>,
 }
 
+/// A function that makes another value of a text.
+struct Conversion {
+    kind: Type,
+    operation: fn(Box<Node>) -> Operation,
+    /// The value of a text that is written down.
+    constant: fn(&[u8]) -> Option<Constant>,
+    /// What any other text is.
+    otherwise: &'static str,
+    usage: &'static str,
+}
+
+const TIMESTAMP: Conversion = Conversion {
+    kind: Type::Timestamp,
+    operation: Operation::ToTimestamp,
+    constant: |text| time::timestamp(text).map(Constant::Timestamp),
+    otherwise: "no time as RFC 3339 has it",
+    usage: "`timestamp('2027-01-31T00:00:00Z')`",
+};
+
+const DURATION: Conversion = Conversion {
+    kind: Type::Duration,
+    operation: Operation::ToDuration,
+    constant: |text| time::duration(text).map(Constant::Duration),
+    otherwise: "no length of time",
+    usage: "`duration('3600s')`, `duration('1h30m')`",
+};
+
 impl Checker {
+    /// A call of a function of the language, if it is called as it may be.
     pub(super) fn call(
         &mut self,
         syntax: &Syntax,
@@ -133,39 +161,11 @@ impl Checker {
                 let text = self.expect(first?, Type::Text, &name)?;
                 (Type::Text, Operation::Transform(transform, Box::new(text)))
             }
-            Function::ToTimestamp => return self.time(syntax, first?, &name, true),
-            Function::ToDuration => return self.time(syntax, first?, &name, false),
+            Function::ToTimestamp => return self.convert(call, first?, &TIMESTAMP),
+            Function::ToDuration => return self.convert(call, first?, &DURATION),
             Function::Calendar(field) => return self.calendar(syntax, first?, argument(1), field, &name),
-            Function::Extract => {
-                let text = self.expect(first?, Type::Text, &name)?;
-                let template = argument(1)?;
-                let parsed = template.text().and_then(Template::parse);
-                let Some(parsed) = parsed else {
-                    let message = "`extract` takes a text with one name in braces";
-                    self.error(
-                        ExpressionError::new(template.span.clone(), code::ARGUMENT, message)
-                            .hint("`resource.name.extract('/customers/{id}/')`"),
-                    );
-                    return None;
-                };
-                (Type::Text, Operation::Extract(Box::new(text), parsed))
-            }
-            Function::HasOnly => {
-                let list = self.node(first?)?;
-                let Kind::List(elements) = &argument(1)?.kind else {
-                    return self.refuse(
-                        syntax,
-                        code::ARGUMENT,
-                        "`hasOnly` takes a list: `hasOnly(['a', 'b'])`",
-                    );
-                };
-                let allowed = self.elements(elements)?;
-                if !matches!(list.kind, Type::List | Type::Dynamic) {
-                    let message = format!("{name} asks a list, and this is a {}", list.kind.name());
-                    return self.refuse(syntax, code::TYPE, message);
-                }
-                (Type::Bool, Operation::HasOnly(Box::new(list), allowed))
-            }
+            Function::Extract => return self.extract(call, first?, argument(1)?),
+            Function::HasOnly => return self.has_only(call, first?, argument(1)?),
             Function::ApiAttribute => return self.api_attribute(syntax, first?, argument(1)?),
             Function::PreconfiguredWaf => {
                 self.waf_options(argument(1));
@@ -273,34 +273,50 @@ impl Checker {
     }
 
     /// `timestamp(text)` and `duration(text)`; a text that is written down is read once.
-    fn time(&mut self, syntax: &Syntax, argument: &Syntax, name: &str, is_timestamp: bool) -> Option<Node> {
-        let kind = if is_timestamp { Type::Timestamp } else { Type::Duration };
+    fn convert(&mut self, call: &Call<'_>, argument: &Syntax, to: &Conversion) -> Option<Node> {
         let Some(written) = argument.text() else {
             let node = self.node(argument)?;
-            if node.kind == kind {
+            if node.kind == to.kind {
                 return Some(node);
             }
-            let node = Box::new(self.expect(argument, Type::Text, name)?);
-            let operation =
-                if is_timestamp { Operation::ToTimestamp(node) } else { Operation::ToDuration(node) };
-            return self.make(syntax, kind, operation);
+            let node = self.expect(argument, Type::Text, &format!("`{}`", call.entry.name))?;
+            return self.make(call.syntax, to.kind, (to.operation)(Box::new(node)));
         };
-        let constant = if is_timestamp {
-            time::timestamp(written.as_bytes()).map(Constant::Timestamp)
-        } else {
-            time::duration(written.as_bytes()).map(Constant::Duration)
-        };
-        let Some(constant) = constant else {
-            let (message, hint) = if is_timestamp {
-                ("no time as RFC 3339 has it", "`timestamp('2027-01-31T00:00:00Z')`")
-            } else {
-                ("no length of time", "`duration('3600s')`, `duration('1h30m')`")
-            };
-            let message = format!("{} is {message}", quoted(written));
-            self.error(ExpressionError::new(argument.span.clone(), code::ARGUMENT, message).hint(hint));
+        let Some(constant) = (to.constant)(written.as_bytes()) else {
+            let message = format!("{} is {}", quoted(written), to.otherwise);
+            self.error(ExpressionError::new(argument.span.clone(), code::ARGUMENT, message).hint(to.usage));
             return None;
         };
-        self.make(syntax, kind, Operation::Constant(constant))
+        self.make(call.syntax, to.kind, Operation::Constant(constant))
+    }
+
+    /// `text.extract(template)`, whose template has to be written down.
+    fn extract(&mut self, call: &Call<'_>, text: &Syntax, template: &Syntax) -> Option<Node> {
+        let text = self.expect(text, Type::Text, &format!("`{}`", call.entry.name))?;
+        let Some(parsed) = template.text().and_then(Template::parse) else {
+            let message = "`extract` takes a text with one name in braces";
+            self.error(
+                ExpressionError::new(template.span.clone(), code::ARGUMENT, message)
+                    .hint("`resource.name.extract('/customers/{id}/')`"),
+            );
+            return None;
+        };
+        self.make(call.syntax, Type::Text, Operation::Extract(Box::new(text), parsed))
+    }
+
+    /// `list.hasOnly([…])`, whose elements have to be written down.
+    fn has_only(&mut self, call: &Call<'_>, list: &Syntax, allowed: &Syntax) -> Option<Node> {
+        let list = self.node(list)?;
+        let Kind::List(elements) = &allowed.kind else {
+            let message = "`hasOnly` takes a list: `hasOnly(['a', 'b'])`";
+            return self.refuse(call.syntax, code::ARGUMENT, message);
+        };
+        let allowed = self.elements(elements)?;
+        if !matches!(list.kind, Type::List | Type::Dynamic) {
+            let message = format!("`{}` asks a list, and this is a {}", call.entry.name, list.kind.name());
+            return self.refuse(call.syntax, code::TYPE, message);
+        }
+        self.make(call.syntax, Type::Bool, Operation::HasOnly(Box::new(list), allowed))
     }
 
     fn calendar(
