@@ -4,6 +4,12 @@ use std::fmt::Write;
 
 use super::{Kind, Literal, Syntax};
 
+/// How tightly a part binds that is whole by itself.
+const WHOLE: u8 = 7;
+
+/// More than any part binds, so that even a whole one gets brackets.
+const IN_BRACKETS: u8 = WHOLE + 1;
+
 /// How tightly a part binds; the larger the tighter.
 const fn strength(kind: &Kind) -> u8 {
     match kind {
@@ -12,7 +18,7 @@ const fn strength(kind: &Kind) -> u8 {
         Kind::And(_) => 2,
         Kind::Binary { operator, .. } => 2 + operator.precedence(),
         Kind::Not(_) | Kind::Negate(_) => 6,
-        _ => 7,
+        _ => WHOLE,
     }
 }
 
@@ -71,14 +77,14 @@ fn write(out: &mut String, syntax: &Syntax, least: u8) {
         Kind::Not(operand) => {
             out.push('!');
             // Two in a row would cancel each other.
-            write(out, operand, if matches!(operand.kind, Kind::Not(_)) { 8 } else { own });
+            write(out, operand, if matches!(operand.kind, Kind::Not(_)) { IN_BRACKETS } else { own });
         }
         Kind::Negate(operand) => {
             out.push('-');
             // A minus before a number would become its sign, and two in a row would cancel each other.
             let is_own =
                 matches!(operand.kind, Kind::Literal(Literal::Int(_) | Literal::Double(_)) | Kind::Negate(_));
-            write(out, operand, if is_own { 8 } else { own });
+            write(out, operand, if is_own { IN_BRACKETS } else { own });
         }
         Kind::And(operands) => separated(out, " && ", operands, own + 1),
         Kind::Or(operands) => separated(out, " || ", operands, own + 1),
@@ -106,7 +112,7 @@ fn write(out: &mut String, syntax: &Syntax, least: u8) {
 fn receiver(out: &mut String, syntax: &Syntax) {
     let is_number =
         matches!(syntax.kind, Kind::Literal(Literal::Int(_) | Literal::Double(_) | Literal::Unsigned(_)));
-    write(out, syntax, if is_number { 8 } else { 7 });
+    write(out, syntax, if is_number { IN_BRACKETS } else { WHOLE });
 }
 
 fn separated(out: &mut String, separator: &str, parts: &[Syntax], least: u8) {
