@@ -64,28 +64,10 @@ impl Checker<'_> {
                 "it is for `prefixMatch` and `fullPathMatch`",
             );
         }
+        // Exports of maps that were made by other means have an empty prefix, which is every path.
+        let is_every = *name == "prefixMatch" && text.is_empty();
         if *name != "regexMatch" {
-            // Exports of maps that were made by other means have an empty prefix, which is every path.
-            let is_every = *name == "prefixMatch" && text.is_empty();
-            if !text.starts_with('/') && !is_every {
-                self.error(
-                    path,
-                    code::URL_MAP_MATCH,
-                    format!("{} does not begin with `/`", quoted(text)),
-                    format!("write `/{text}`"),
-                );
-                return None;
-            }
-            if self.is_too_long(text) {
-                self.error(
-                    path,
-                    code::URL_MAP_MATCH,
-                    "the path is longer than 1024 characters",
-                    "write a shorter one",
-                );
-                return None;
-            }
-            self.warn_of_a_path_that_is_not_normal(path, text);
+            self.check_written_path(path, text, is_every)?;
         }
         match *name {
             "prefixMatch" => {
@@ -113,6 +95,22 @@ impl Checker<'_> {
             },
             _ => self.whole_regex(path).map(PathMatch::Regex),
         }
+    }
+
+    /// What holds for every path that is no regular expression.
+    fn check_written_path(&mut self, path: &Located<'_>, text: &str, is_every: bool) -> Option<()> {
+        if !text.starts_with('/') && !is_every {
+            let message = format!("{} does not begin with `/`", quoted(text));
+            self.error(path, code::URL_MAP_MATCH, message, format!("write `/{text}`"));
+            return None;
+        }
+        if self.is_too_long(text) {
+            let message = "the path is longer than 1024 characters";
+            self.error(path, code::URL_MAP_MATCH, message, "write a shorter one");
+            return None;
+        }
+        self.warn_of_a_path_that_is_not_normal(path, text);
+        Some(())
     }
 
     fn header_match(&mut self, found: &Located<'_>) -> Option<HeaderMatch> {
