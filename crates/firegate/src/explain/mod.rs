@@ -1,6 +1,6 @@
 //! `firegate explain`: why a token is refused, check by check, and what two doors answer to it: Firegate, and Cloud
-//! Run's IAM check for a request that is sent straight to the service. Of a whole [`request`] it
-//! says which way it takes, and of a log of them ([`simulate`]) what would become of each.
+//! Run's IAM check for a request that is sent straight to the service. Of a whole [`request`] it says which way it takes,
+//! and of a log of them ([`simulate`]) what would become of each.
 //!
 //! [`explain`] is pure and goes by the very code that decides: the profile's checks, the decision's own machine, and
 //! the local Cloud Run front's judgement. Of a token's signature nothing is ever shown.
@@ -102,13 +102,6 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
-/// The backend that a GET of this path would go to, without any header.
-fn backend_at(snapshot: &Snapshot, path: &NormalPath) -> Option<Arc<Backend>> {
-    let headers = HeaderMap::new();
-    let routed = snapshot.routes.select(&RequestFacts::of(&Method::GET, path.clone(), &headers)).ok()?;
-    routed.entry().map(|entry| Arc::clone(entry.backend()))
-}
-
 /// Explains a token.
 pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let pasted = pasted::unwrap(input.token);
@@ -116,8 +109,10 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let alone = of_a_token_alone(input.configuration);
     let snapshot = Snapshot::compile(&alone);
     let believing = believed::keys_that_believe(token);
-    let selected = NormalPath::parse(input.path).ok().and_then(|path| backend_at(&snapshot, &path));
-    let audiences = selected.as_deref().map_or(Audiences::One(""), Audiences::Of);
+    let asked_path = NormalPath::parse(input.path);
+    let backend = asked_path.as_ref().ok().and_then(|path| backend_at(&snapshot, path));
+    let backend = backend.as_deref();
+    let audiences = backend.map_or(Audiences::One(""), Audiences::Of);
 
     let parsed = CompactJws::parse(token);
     let summary = TokenSummary::of(token, &parsed, input.now);
@@ -130,18 +125,14 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         },
     );
     let principal = principal(token, audiences, &snapshot, &believing, &input);
-    let user = principal.as_deref().and_then(Principal::user).cloned();
-    let asked_path = NormalPath::parse(input.path);
-    let (path, backend, firegate) = match &asked_path {
-        Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
+    let (path, firegate) = match &asked_path {
+        Err(why) => (input.path.to_owned(), FiregateAnswer::malformed_path(why)),
         Ok(path) => {
             let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
             let question = Question { token, path, snapshot, keys, believing, now: input.now };
-            let answer = FiregateAnswer::of(&question.ask(), problem);
-            (path.as_str().to_owned(), backend_at(snapshot, path), answer)
+            (path.as_str().to_owned(), FiregateAnswer::of(&question.ask(), problem))
         }
     };
-    let backend = backend.as_deref();
     let google_keys = usable(&input.keys.google_id_token);
     let cloud_run = backend.map(|backend| cloud_run::judge_token(backend, token, google_keys, input.now));
     let situation = Situation {
@@ -157,30 +148,31 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let (advice, command) = (situation.advice(), situation.command());
     // The question names no host.
     let request = asked_path.as_ref().ok().map(|path| IamRequest::of_path(path, input.now));
-    let compare = |(backend, request): (&Backend, IamRequest<'_>)| {
-        members::compare(backend, &snapshot.directory, &request, principal.as_deref())
+    let members = match (backend, request) {
+        (Some(backend), Some(request)) => {
+            members::compare(backend, &snapshot.directory, &request, principal.as_deref())
+        }
+        _ => Vec::new(),
     };
-    let members = backend.zip(request).map(compare).unwrap_or_default();
     // Cloud Run's answer goes by Google's keys too, and says no more than that they are missing. Firegate's says why.
     let is_untold = summary.form == TokenForm::GoogleIdToken && firegate.verdict != DoorVerdict::Depends;
     let google = is_untold.then(|| input.keys_problem.clone()).flatten();
-    let account = account_note(input.configuration, user.as_ref(), &firegate, input.now);
+    let user = principal.as_deref().and_then(Principal::user);
+    let account = account_note(input.configuration, user, &firegate, input.now);
     let app_check = app_check_note(input.configuration, backend);
     let notes =
         pasted.notes.into_iter().chain(input.assumptions).chain(google).chain(account).chain(app_check);
-    let notes = notes.collect();
-    let backend = backend.map(|backend| backend.name.clone());
     Explanation {
         token: summary,
         checks,
         path,
-        backend,
+        backend: backend.map(|backend| backend.name.clone()),
         members,
         firegate,
         cloud_run,
         advice,
         command,
-        notes,
+        notes: notes.collect(),
     }
 }
 
@@ -189,6 +181,13 @@ impl Explanation {
     pub fn passes(&self) -> bool {
         self.firegate.verdict == DoorVerdict::Passes
     }
+}
+
+/// The backend that a GET of this path would go to, without any header.
+fn backend_at(snapshot: &Snapshot, path: &NormalPath) -> Option<Arc<Backend>> {
+    let headers = HeaderMap::new();
+    let routed = snapshot.routes.select(&RequestFacts::of(&Method::GET, path.clone(), &headers)).ok()?;
+    routed.entry().map(|entry| Arc::clone(entry.backend()))
 }
 
 /// The configuration as far as it concerns the user's token: a token says neither where it stood in a request nor which app
