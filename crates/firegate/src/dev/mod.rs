@@ -27,12 +27,14 @@ use firegate_identity::{IdentityServer, NewAccount, Options as IdentityOptions, 
 use firegate_proxy::limits::CLIENT_IDLE_TIMEOUT;
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use arguments::{CloudRunSetting, DevArguments, HostName, Mapping, Signing};
 use listeners::Listeners;
+use setup::Setup;
 pub use welcome::welcome;
 
 /// The number of the local project.
@@ -43,6 +45,22 @@ pub const SEEDED_EMAIL: &str = "ada@example.com";
 
 /// The password of the user that is there from the start.
 pub const SEEDED_PASSWORD: &str = "correct-horse-battery";
+
+/// How long an emulator may take to say that it is there.
+const EMULATOR_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How much of what it says is read.
+const EMULATOR_PROBE_BYTES_MAX: usize = 64 * 1024;
+
+/// How long requests under way may take after Ctrl-C.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long idle connections stay open after Ctrl-C. Whoever has pressed it waits for no client; the sample service keeps a
+/// connection for its JWK set, and every browser and test some.
+const IDLE_CONNECTION_GRACE: Duration = Duration::ZERO;
+
+// What is under way gets most of the time that there is for a stop.
+const _: () = assert!(IDLE_CONNECTION_GRACE.as_millis() * 4 <= DRAIN_TIMEOUT.as_millis());
 
 /// What is not an argument.
 #[derive(Debug)]
@@ -148,12 +166,8 @@ impl Dev {
             parts.spawn(server.serve(listener, stop.clone().cancelled_owned()));
         }
         let setup = setup::prepare(&arguments, &places)?;
-        places.project = setup.configuration.project.to_string();
         let warnings = setup.configuration.warnings.clone();
-        places.direct = setup.direct(&arguments);
-        places.hosts = setup.hosts(&arguments);
-        let has_url_map = matches!(setup.configuration.routing, Routing::UrlMap(_));
-        places.url_map_of = arguments.config.clone().filter(|_| has_url_map);
+        places.learn(&setup, &arguments);
         let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
         let keys = google.keys();
         let cloud_run = CloudRunFront::new(CloudRunOptions {
@@ -169,28 +183,7 @@ impl Dev {
         }
         parts.spawn(google.serve(listeners.google, stop.clone().cancelled_owned()));
         parts.spawn(cloud_run.serve(listeners.service, Arrival::Internet, stop.clone().cancelled_owned()));
-        let options = FrontDoorOptions {
-            // It is bound already: a port that is let go of may be somebody else's a moment later.
-            listen: Vec::new(),
-            inherited: InheritedSockets::of(vec![("public".to_owned(), listeners.door.into_std()?)])?,
-            on_cloud_run: false,
-            // Only local parts are called; a real credential of this machine must not be sent to them.
-            application_credentials: None,
-            home: None,
-            lookup_bearer: setup.trusts_emulator.then_some(firegate_google::accounts::EMULATOR_BEARER),
-            keeps_data: arguments.data.is_some(),
-            // A machine without certificates is no less able to talk to itself.
-            log: context.log,
-            roots: Roots::Given(Vec::new()),
-            is_local: true,
-            local_hosts: places.hosts.clone(),
-            drain_timeout: DRAIN_TIMEOUT,
-            idle_connection_grace: IDLE_CONNECTION_GRACE,
-            client_idle_timeout: CLIENT_IDLE_TIMEOUT,
-            workers: context.workers,
-            clock,
-            configuration: setup.configuration,
-        };
+        let options = front_door(setup, listeners.door, &places, context)?;
         let door = tokio::task::spawn_blocking(|| FrontDoor::start(options)).await??;
         door.ready().await;
         // A request waits for Google's parts only so long, and here their keys are made while it does.
@@ -257,6 +250,48 @@ impl Dev {
     }
 }
 
+impl Places {
+    /// Takes up what only the front door's configuration says.
+    fn learn(&mut self, setup: &Setup, arguments: &DevArguments) {
+        self.project = setup.configuration.project.to_string();
+        self.direct = setup.direct(arguments);
+        self.hosts = setup.hosts(arguments);
+        let has_url_map = matches!(setup.configuration.routing, Routing::UrlMap(_));
+        self.url_map_of = arguments.config.clone().filter(|_| has_url_map);
+    }
+}
+
+/// What the front door is started with.
+fn front_door(
+    setup: Setup,
+    listener: TcpListener,
+    places: &Places,
+    context: DevContext,
+) -> anyhow::Result<FrontDoorOptions> {
+    Ok(FrontDoorOptions {
+        // It is bound already: a port that is let go of may be somebody else's a moment later.
+        listen: Vec::new(),
+        inherited: InheritedSockets::of(vec![("public".to_owned(), listener.into_std()?)])?,
+        on_cloud_run: false,
+        // Only local parts are called; a real credential of this machine must not be sent to them.
+        application_credentials: None,
+        home: None,
+        lookup_bearer: setup.trusts_emulator.then_some(firegate_google::accounts::EMULATOR_BEARER),
+        keeps_data: places.data.is_some(),
+        log: context.log,
+        // A machine without certificates is no less able to talk to itself.
+        roots: Roots::Given(Vec::new()),
+        is_local: true,
+        local_hosts: places.hosts.clone(),
+        drain_timeout: DRAIN_TIMEOUT,
+        idle_connection_grace: IDLE_CONNECTION_GRACE,
+        client_idle_timeout: CLIENT_IDLE_TIMEOUT,
+        workers: context.workers,
+        clock: context.clock,
+        configuration: setup.configuration,
+    })
+}
+
 /// Removes the file of a stack that is not there: an old one would send whoever waits for it to dead addresses.
 fn remove_ready_file(file: &Path) -> anyhow::Result<()> {
     match std::fs::remove_file(file) {
@@ -275,22 +310,7 @@ async fn probe_emulator(identity: &Url) -> anyhow::Result<()> {
     answer.map(drop).with_context(|| format!("no emulator answers at --identity {identity}"))
 }
 
-/// How long an emulator may take to say that it is there.
-const EMULATOR_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How much of what it says is read.
-const EMULATOR_PROBE_BYTES_MAX: usize = 64 * 1024;
-
-/// How long requests under way may take after Ctrl-C.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long idle connections stay open after Ctrl-C. Whoever has pressed it waits for no client; the sample service keeps a
-/// connection for its JWK set, and every browser and test some.
-const IDLE_CONNECTION_GRACE: Duration = Duration::ZERO;
-
-// What is under way gets most of the time that there is for a stop.
-const _: () = assert!(IDLE_CONNECTION_GRACE.as_millis() * 4 <= DRAIN_TIMEOUT.as_millis());
-
+/// Opens the identity server, with the user who is there from the start.
 async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow::Result<IdentityServer> {
     let server = IdentityServer::open(IdentityOptions {
         token_signing: match arguments.token_signing {
