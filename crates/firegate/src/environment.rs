@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use firegate_google::credentials::Environment as Credentials;
 
 /// The environment variables that mean something to Firegate.
 #[derive(Debug, Default)]
@@ -34,10 +35,10 @@ impl Environment {
     }
 
     /// Reads the process's environment.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     ///
     /// # Errors
     /// If a variable has a value that means nothing.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub fn read() -> anyhow::Result<Self> {
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let port =
@@ -52,6 +53,15 @@ impl Environment {
             metadata_host: text("GCE_METADATA_HOST"),
             inherited_sockets: inherited_sockets(text)?,
         })
+    }
+
+    /// What of it says where application default credentials are.
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            google_application_credentials: self.application_credentials.clone(),
+            home: self.home.clone(),
+            app_data: None,
+        }
     }
 }
 

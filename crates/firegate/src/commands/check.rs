@@ -77,14 +77,9 @@ pub fn run(arguments: CheckArguments, environment: &Environment) -> anyhow::Resu
         }
     };
     let is_elsewhere = arguments.on_cloud_run && !environment.on_cloud_run;
-    let credentials = Credentials {
-        google_application_credentials: environment.application_credentials.clone(),
-        home: environment.home.clone(),
-        app_data: None,
-    };
     let machine = Machine {
         on_cloud_run: arguments.on_cloud_run || environment.on_cloud_run,
-        credentials: (!is_elsewhere).then_some(credentials),
+        credentials: (!is_elsewhere).then(|| environment.credentials()),
     };
     let diagnostics = match text {
         Ok(text) => {

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration, NameError};
 use firegate_files::diagnostic::{Diagnostics, Style};
-use firegate_google::credentials::Environment as Credentials;
 use firegate_google::http::Roots;
 use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError};
@@ -74,11 +73,7 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Whoever reads that it listens may ask it to stop.
     let mut requests = runtime.block_on(async { StopRequests::listen() })?;
-    let credentials = Credentials {
-        google_application_credentials: environment.application_credentials.clone(),
-        home: environment.home.clone(),
-        app_data: None,
-    };
+    let credentials = environment.credentials();
     let options = options(arguments.listen, environment, configuration, clock, log)?;
     let starting = async {
         // Before the files of keys are read: what changes after that is noticed.
@@ -93,17 +88,7 @@ pub fn run(
         return Ok(ExitCode::SUCCESS);
     };
     let (reloading, mut door) = started?;
-    if let Some(address) = door.admin_address() {
-        tracing::info!(url = %format_args!("http://{address}/metrics"), "the metrics are told");
-    }
-    if let Some(address) = door.health_address() {
-        let [liveness, readiness] = ["livez", "readyz"].map(|path| format!("http://{address}/{path}"));
-        tracing::info!(%liveness, %readiness, "probes are answered");
-    }
-    let scheme = if door.is_tls() { "https://" } else { "" };
-    for address in door.addresses() {
-        tracing::info!(address = %format_args!("{scheme}{address}"), "the front door listens");
-    }
+    tell_addresses(&door);
     let ended = runtime.block_on(async {
         reloading.until_stopped(&mut door, &mut requests).await;
         tracing::info!("stopping: requests under way are finished");
@@ -147,6 +132,21 @@ fn options(
         clock,
         configuration,
     })
+}
+
+/// Says where the door is open. Last comes where it listens: whoever waits for that line may call every address.
+fn tell_addresses(door: &FrontDoor) {
+    if let Some(address) = door.admin_address() {
+        tracing::info!(url = %format_args!("http://{address}/metrics"), "the metrics are told");
+    }
+    if let Some(address) = door.health_address() {
+        let [liveness, readiness] = ["livez", "readyz"].map(|path| format!("http://{address}/{path}"));
+        tracing::info!(%liveness, %readiness, "probes are answered");
+    }
+    let scheme = if door.is_tls() { "https://" } else { "" };
+    for address in door.addresses() {
+        tracing::info!(address = %format_args!("{scheme}{address}"), "the front door listens");
+    }
 }
 
 /// Says what was found in the files before the door listens: with their lines for a person, and else as the log's lines are.
