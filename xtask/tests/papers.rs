@@ -111,3 +111,58 @@ fn tables_are_whole() {
     }
     assert!(broken.is_empty(), "rows that belong to no table:\n{}", broken.join("\n"));
 }
+
+/// The places that docs/life-of-a-request.md abbreviates, as its first lines say.
+const ABBREVIATED: [(&str, &str); 3] = [
+    ("core/", "crates/firegate-core/src"),
+    ("proxy/", "crates/firegate-proxy/src"),
+    ("google/", "crates/firegate-google/src"),
+];
+
+#[test]
+fn the_files_on_a_requests_way_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
+    let papers = papers();
+    let page = papers.get(Path::new("docs/life-of-a-request.md")).expect("the page");
+    let is_of_path = |letter: char| letter.is_ascii_alphanumeric() || "_./-".contains(letter);
+    let words = page.split(|letter| !is_of_path(letter)).map(|word| word.trim_end_matches('.'));
+    let (mut seen, mut lost) = (0, Vec::new());
+    for word in words {
+        for (short, place) in ABBREVIATED {
+            if let Some(file) = word.strip_prefix(short).filter(|file| !file.is_empty()) {
+                seen += 1;
+                lost.extend((!root.join(place).join(file).exists()).then_some(word));
+            }
+        }
+    }
+    assert!(seen > 30, "the page names the files of the steps: {seen}");
+    assert!(lost.is_empty(), "docs/life-of-a-request.md names files that do not exist: {lost:?}");
+}
+
+/// The modules that a row of ARCHITECTURE.md's tables is about: those of its first column.
+fn modules_of_rows(text: &str) -> impl Iterator<Item = &str> {
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn the_code_map_has_every_module_of_the_front_door_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
+    let papers = papers();
+    let page = papers.get(Path::new("ARCHITECTURE.md")).expect("the page");
+    for name in ["firegate-core", "firegate-proxy"] {
+        let heading = format!("\n### `crates/{name}`\n");
+        let section = page.split_once(&heading).expect("a section").1;
+        let section = section.split("\n### ").next().expect("a section");
+        let library = root.join("crates").join(name).join("src/lib.rs");
+        let library = std::fs::read_to_string(library).expect("the library");
+        let modules = library
+            .lines()
+            .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'));
+        let mut modules = modules.collect::<Vec<_>>();
+        let mut told = modules_of_rows(section).collect::<Vec<_>>();
+        modules.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, modules, "ARCHITECTURE.md has one row for each module of {name}");
+    }
+}
