@@ -1,4 +1,8 @@
 mod acceptance;
+mod app_check;
+mod exchange;
+mod google_callers;
+mod listeners;
 mod named_files;
 mod rate_limits;
 mod rendering;

@@ -1,6 +1,8 @@
+mod actions;
 mod error_policy;
 mod exports;
-mod rules;
+mod matching;
+mod whole;
 
 use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostics, Severity};

@@ -1,129 +1,6 @@
-//! URL maps, from the files to where a request goes.
+//! Which route a request takes, and what it is called.
 
-use std::io;
-use std::path::Path;
-
-use firegate_core::decision::{Decision, Outcome, Respond, Step, World};
-use firegate_core::facts::RequestFacts;
-use firegate_core::identity::{KeyRing, NoKnownAccounts};
-use firegate_core::limiter::NoCounters;
-use firegate_core::path::NormalPath;
-use firegate_core::reason::Code;
-use firegate_core::route::{HeaderFacts, Routed};
-use firegate_core::snapshot::Snapshot;
-use firegate_core::time::UnixTime;
-use firegate_files::Configuration;
-use firegate_files::configuration::{NamedFiles, Routing, parse_with_files};
-use http::{HeaderMap, HeaderName, Method};
-
-/// A file that every name leads to.
-struct TheFile<'a>(&'a str);
-
-impl NamedFiles for TheFile<'_> {
-    fn read(&self, _: &Path) -> io::Result<String> {
-        Ok(self.0.to_owned())
-    }
-}
-
-fn configuration(map: &str, dialect: &str) -> Configuration {
-    let text = format!(
-        "project: demo-project\nallow: [allUsers]\nurl_map: {{ file: map.yaml, dialect: {dialect} }}\nbackends:\n  \
-         web: https://web.example.com\n  api: {{ url: https://api.example.com, encoded_slash: forward }}\n  \
-         video: https://video.example.com\n  secret: {{ url: https://secret.example.com, allow: [allAuthenticatedUsers] }}\n"
-    );
-    parse_with_files("firegate.yaml", &text, &TheFile(map)).unwrap_or_else(|found| panic!("{found}"))
-}
-
-/// The routes of a map whose default service is `web`.
-struct Map(Snapshot);
-
-impl Map {
-    fn of(lines: &str) -> Self {
-        Self::whole(&format!("name: m\ndefaultService: global/backendServices/web\n{lines}"), "gcloud")
-    }
-
-    fn whole(text: &str, dialect: &str) -> Self {
-        Self(Snapshot::compile(&configuration(text, dialect)))
-    }
-
-    /// With one path matcher for all hosts.
-    fn matcher(lines: &str) -> Self {
-        Self::of(&matcher(lines))
-    }
-
-    /// Where a request goes: `backend path`, or `status location`; or how it is refused.
-    fn ask(&self, request: &Asked) -> String {
-        request.with_facts(|facts| match self.0.routes.select(facts) {
-            Ok(Routed::To(entry)) => format!("{} {}", entry.backend().name, entry.path(&facts.path).as_str()),
-            Ok(Routed::Redirect(_, answer)) => {
-                format!("{} {}", answer.status.as_u16(), answer.location.to_str().expect("text"))
-            }
-            Err(reason) => reason.code().to_string(),
-        })
-    }
-
-    #[track_caller]
-    fn check(&self, url: &str, expected: &str) {
-        assert_eq!(self.ask(&Asked::get(url)), expected, "{url}");
-    }
-
-    #[track_caller]
-    fn check_with(&self, url: &str, headers: &[(&str, &str)], expected: &str) {
-        assert_eq!(self.ask(&Asked::get(url).headers(headers)), expected, "{url} {headers:?}");
-    }
-}
-
-fn matcher(lines: &str) -> String {
-    let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
-    format!(
-        "hostRules:\n- hosts: ['*']\n  pathMatcher: pm\npathMatchers:\n- name: pm\n  defaultService: web\n{lines}"
-    )
-}
-
-struct Asked {
-    method: Method,
-    scheme: &'static str,
-    host: String,
-    path: String,
-    query: Option<String>,
-    headers: HeaderMap,
-    random: u64,
-}
-
-impl Asked {
-    fn get(url: &str) -> Self {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-        let (host, target) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (path, query) =
-            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        Self {
-            method: Method::GET,
-            scheme: if scheme == "http" { "http" } else { "https" },
-            host: host.to_owned(),
-            path: path.to_owned(),
-            query: query.map(str::to_owned),
-            headers: HeaderMap::new(),
-            random: 0,
-        }
-    }
-
-    fn headers(mut self, pairs: &[(&str, &str)]) -> Self {
-        for (name, value) in pairs {
-            self.headers.append(name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value"));
-        }
-        self
-    }
-
-    fn with_facts<T>(&self, ask: impl FnOnce(&RequestFacts<'_>) -> T) -> T {
-        ask(&RequestFacts {
-            scheme: self.scheme,
-            host: &self.host,
-            query: self.query.as_deref(),
-            random: self.random,
-            ..RequestFacts::of(&self.method, NormalPath::parse(&self.path).expect("a path"), &self.headers)
-        })
-    }
-}
+use super::*;
 
 #[test]
 fn hosts_lead_to_path_matchers_and_the_rest_to_the_default() {
@@ -236,25 +113,6 @@ fn regular_expressions_match_whole_paths() {
 }
 
 #[test]
-fn paths_are_rewritten_and_checked_again() {
-    let map = Map::matcher(
-        "pathRules:\n- paths: [/old/*, /old]\n  service: api\n  routeAction: {urlRewrite: {pathPrefixRewrite: /new/}}\n\
-         - paths: [/own/*]\n  service: api\n  routeAction: {urlRewrite: {pathPrefixRewrite: /.well-known/}}\n",
-    );
-    map.check("a/old/x", "api /new/x");
-    map.check("a/old", "api /new/");
-    map.check("a/old/x%2Fy", "api /new/x%2Fy");
-    map.check("a/own/firegate/jwks.json", "ROUTE_NOT_FOUND");
-    map.check("a/own/firegate%2Fjwks.json", "ROUTE_NOT_FOUND");
-    map.check("a/own/other", "api /.well-known/other");
-    let map = Map::matcher(
-        "routeRules:\n- priority: 1\n  service: api\n  matchRules: [{prefixMatch: /old}]\n  routeAction: {urlRewrite: {pathPrefixRewrite: /new/}}\n",
-    );
-    map.check("a/old../secret", "REQUEST_MALFORMED");
-    map.check("a/older", "api /new/er");
-}
-
-#[test]
 fn an_encoded_slash_leads_to_the_same_route_however_it_is_read() {
     let map = Map::matcher(
         "pathRules:\n- paths: [/files/*]\n  service: api\n- paths: [/files/secret/*]\n  service: secret\n- paths: [/plain/*]\n  service: web\n",
@@ -268,21 +126,6 @@ fn an_encoded_slash_leads_to_the_same_route_however_it_is_read() {
     );
     map.check("a/x%2Fy/secret", "REQUEST_MALFORMED");
     map.check("a/x%2Fy/open", "api /x%2Fy/open");
-}
-
-#[test]
-fn redirects_are_answered_by_their_own_rules() {
-    let map = Map::whole(
-        &format!("name: m\ndefaultUrlRedirect: {{httpsRedirect: true}}\nhostRules: []\n{}", ""),
-        "gcloud",
-    );
-    map.check("http://a.example/x?y=1", "301 https://a.example/x?y=1");
-    map.check("https://a.example/x", "REDIRECT_LOOP");
-    let map = Map::matcher(
-        "routeRules:\n\
-         - priority: 1\n  matchRules: [{prefixMatch: /docs/}]\n  urlRedirect: {hostRedirect: docs.example.com, prefixRedirect: /, stripQuery: true, redirectResponseCode: FOUND}\n",
-    );
-    map.check("https://a.example/docs/x?y", "302 https://docs.example.com/x");
 }
 
 /// The metrics call routes by these names: the words of the file, which stay when a rule is put before another.
@@ -380,77 +223,6 @@ fn weights_share_requests_and_one_request_keeps_its_service() {
 }
 
 #[test]
-fn header_actions_act_in_googles_order() {
-    let add = |value: &str| {
-        format!("{{requestHeadersToAdd: [{{headerName: x-way, headerValue: {value}, replace: false}}]}}")
-    };
-    let map = Map::whole(
-        &format!(
-            "name: m\ndefaultService: web\nheaderAction: {}\nhostRules: [{{hosts: ['*'], pathMatcher: pm}}]\npathMatchers:\n- name: pm\n  defaultService: web\n  headerAction: {}\n  routeRules:\n  - priority: 1\n    matchRules: [{{prefixMatch: /}}]\n    headerAction: {}\n    routeAction: {{weightedBackendServices: [{{backendService: api, weight: 1, headerAction: {}}}]}}\n",
-            add("map"),
-            add("matcher"),
-            add("rule"),
-            add("service"),
-        ),
-        "gcloud",
-    );
-    Asked::get("a/").with_facts(|facts| {
-        let Ok(Routed::To(entry)) = map.0.routes.select(facts) else { panic!("a service") };
-        let mut headers = HeaderMap::new();
-        let facts = HeaderFacts {
-            client_address: [127, 0, 0, 1].into(),
-            is_encrypted: false,
-            protocol: "HTTP/1.1",
-            geography: None,
-            client_port: None,
-            server: None,
-            tls_version: None,
-        };
-        entry.headers().expect("actions").change_request(&mut headers, &facts);
-        let values = headers.get_all("x-way").iter().map(|value| value.to_str().expect("text"));
-        assert_eq!(values.collect::<Vec<_>>(), ["service", "rule", "matcher", "map"]);
-    });
-}
-
-#[test]
-fn a_rules_own_cross_origin_policy_answers_preflights() {
-    let map = Map::matcher(
-        "pathRules:\n- paths: [/api/*]\n  service: api\n  routeAction: {corsPolicy: {allowOrigins: ['https://app.example'], allowMethods: [GET, PUT], allowHeaders: [X-Custom], exposeHeaders: [X-Total], maxAge: 60}}\n\
-         - paths: [/off/*]\n  service: api\n  routeAction: {corsPolicy: {allowOrigins: ['*'], disabled: true}}\n",
-    );
-    let decide = |path: &str, origin: &str, method: &str| {
-        let headers = [
-            ("origin", origin),
-            ("access-control-request-method", method),
-            ("access-control-request-headers", "x-custom"),
-        ];
-        Asked { method: Method::OPTIONS, ..Asked::get(path) }.headers(&headers).with_facts(|facts| {
-            let keys = KeyRing::default();
-            let world = World {
-                snapshot: &map.0,
-                keys: &keys,
-                accounts: &NoKnownAccounts,
-                counters: &NoCounters,
-                now: UnixTime::from_seconds(0),
-            };
-            match Decision::start(facts, &world) {
-                Step::Done(Outcome::Respond(Respond::Preflight(answer))) => {
-                    Ok(answer.headers["access-control-max-age"].to_str().expect("text").to_owned())
-                }
-                Step::Done(Outcome::Denial(denial)) => Err(denial.reason.code().to_string()),
-                Step::Done(Outcome::Permit(_)) => Err("forwarded".to_owned()),
-                step => panic!("{step:?}"),
-            }
-        })
-    };
-    assert_eq!(decide("a/api/x", "https://app.example", "PUT"), Ok("60".to_owned()));
-    assert_eq!(decide("a/api/x", "https://app.example", "DELETE"), Err("CORS_ORIGIN_NOT_ALLOWED".to_owned()));
-    assert_eq!(decide("a/api/x", "https://evil.example", "PUT"), Err("CORS_ORIGIN_NOT_ALLOWED".to_owned()));
-    assert_eq!(decide("a/off/x", "https://app.example", "PUT"), Err("forwarded".to_owned()));
-    assert_eq!(decide("a/x", "https://app.example", "PUT"), Err("forwarded".to_owned()));
-}
-
-#[test]
 fn the_maps_own_tests_are_run() {
     let failures = |tests: &str| {
         let text = format!(
@@ -490,34 +262,4 @@ fn the_maps_own_tests_are_run() {
             "tests[3]: expected the service `web`, and it is redirected to http://b.example/new/x, by map.yaml:13 (pathMatchers[0].pathRules[1])",
         ]
     );
-}
-
-#[test]
-fn a_copy_goes_where_the_mirrors_own_bindings_let_it_and_nowhere_else() {
-    let mirrored = |service: &str, percent: u8| {
-        let map = Map::of(&format!(
-            "defaultRouteAction: {{requestMirrorPolicy: {{backendService: {service}, mirrorPercent: {percent}}}}}\n"
-        ));
-        Asked::get("a/x").with_facts(|facts| {
-            let keys = KeyRing::default();
-            let now = UnixTime::from_seconds(0);
-            let world = World {
-                snapshot: &map.0,
-                keys: &keys,
-                accounts: &NoKnownAccounts,
-                counters: &NoCounters,
-                now,
-            };
-            match Decision::start(facts, &world) {
-                Step::Done(Outcome::Permit(permit)) => permit.mirror().map(|mirror| {
-                    assert!(mirror.route().is_none() && mirror.mirror().is_none());
-                    mirror.backend().endpoint().audience.clone()
-                }),
-                step => panic!("{step:?}"),
-            }
-        })
-    };
-    assert_eq!(mirrored("api", 100).as_deref(), Some("https://api.example.com"));
-    assert_eq!(mirrored("api", 0), None);
-    assert_eq!(mirrored("secret", 100), None, "nobody in particular may call it");
 }
