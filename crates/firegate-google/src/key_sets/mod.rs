@@ -21,21 +21,6 @@ pub use cache::KeySetCache;
 use crate::http::FetchError;
 use crate::limits::{CLOCK_STEP_MAX, KEY_STALE_MAX};
 
-/// Where the keys of ID tokens are published: the `jwks_uri` of the issuer's discovery document.
-pub const ID_TOKEN_KEYS_URL: &str =
-    "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
-
-/// Where the keys of session cookies are published, as a map of X.509 certificates.
-pub const SESSION_COOKIE_KEYS_URL: &str =
-    "https://www.googleapis.com/identitytoolkit/v3/relyingparty/publicKeys";
-
-/// Where the keys of Google's own ID tokens are published.
-pub const GOOGLE_ID_TOKEN_KEYS_URL: &str = "https://www.googleapis.com/oauth2/v3/certs";
-
-/// Where the keys of App Check tokens are published. The Admin SDKs keep them for six hours whatever the answer says;
-/// here they are kept as long as the answer says.
-pub const APP_CHECK_KEYS_URL: &str = "https://firebaseappcheck.googleapis.com/v1/jwks";
-
 /// Whose keys, and where they are published.
 #[derive(Clone, Debug)]
 pub struct KeySetSource {
@@ -159,11 +144,6 @@ impl KeySnapshot {
 }
 
 impl HeldKeys {
-    /// Until when they may be used while no fetch succeeds.
-    pub fn stale_until(&self) -> UnixTime {
-        self.fetched_at.plus(KEY_STALE_MAX)
-    }
-
     fn is_usable(&self, now: UnixTime) -> bool {
         // Both ways: a clock that was wrong when the keys were fetched and then stepped back must not keep them for ever.
         apart(self.fetched_at, now) <= KEY_STALE_MAX
