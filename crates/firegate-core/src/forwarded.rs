@@ -134,8 +134,7 @@ fn address(element: &str) -> Option<IpAddr> {
 }
 
 /// Deletes every header that speaks of identity, of Google or of the way a request took, and says the last anew. A trace that
-/// can be understood stays. `host` is
-/// what the client named, and `version` what it spoke.
+/// can be understood stays. `host` is what the client named, and `version` what it spoke.
 pub fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
     trace::drop_malformed(headers);
     let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();

@@ -45,7 +45,8 @@ impl Observed {
     /// Made by the decision alone. `is_callers_own` says whether a token in the place of the user's is none that Firegate
     /// judges, a webhook's for instance, and goes on as it came.
     pub(crate) fn new(
-        (backend, route): (Arc<Backend>, Option<RouteEntry>),
+        backend: Arc<Backend>,
+        route: Option<RouteEntry>,
         facts: &RequestFacts<'_>,
         refusal: Refusal,
         is_callers_own: impl Fn(&PresentedToken<'_>) -> bool,

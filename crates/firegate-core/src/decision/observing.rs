@@ -40,7 +40,7 @@ impl<'a> Observing<'a> {
             Refusal::Denial(denial) => is_foreign(&denial.reason, token.text),
             Refusal::Fault(_) => false,
         };
-        let observed = Observed::new((self.backend, self.route), self.facts, refusal.clone(), is_callers_own);
+        let observed = Observed::new(self.backend, self.route, self.facts, refusal.clone(), is_callers_own);
         Step::Done(Outcome::Observed(Box::new(observed)))
     }
 }

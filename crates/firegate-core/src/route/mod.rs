@@ -41,7 +41,7 @@ use destination::Destination;
 use hosts::Hosts;
 use names::Names;
 use paths::{Index, MatchedBytes, Pattern};
-use rule::Target;
+use rule::{Choice, Target};
 
 /// The routes of a configuration.
 #[derive(Debug, Default)]
@@ -147,17 +147,22 @@ impl Routes {
                 return redirect.answer(facts, matched).map(|answer| Routed::Redirect(found.route, answer));
             }
         };
-        let (position, choice) = services.draw(facts.random).ok_or(Reason::RouteNotFound)?;
-        let backend =
-            choice.destination.backend(facts.host, facts.path.as_str()).ok_or(Reason::RouteNotFound)?;
+        let (choice, Choice { destination, .. }) =
+            services.draw(facts.random).ok_or(Reason::RouteNotFound)?;
+        let backend = destination.backend(facts.host, facts.path.as_str()).ok_or(Reason::RouteNotFound)?;
         let encoded_slash = backend.settings.encoded_slash;
-        self.check_readings(facts, found, &choice.destination, backend)?;
+        self.check_readings(facts, found, destination, backend)?;
         let rewritten = services.rewrite.as_ref();
         let rewritten =
             rewritten.map(|rewrite| rewrite.apply(&facts.path, found.matched, encoded_slash)).transpose()?;
-        let chosen = (position, Arc::clone(backend));
-        let rule = (found.route, Arc::clone(found.rule));
-        Ok(Routed::To(RouteEntry::new(rule, chosen, rewritten, facts.random)))
+        Ok(Routed::To(RouteEntry {
+            rule: Arc::clone(found.rule),
+            route: found.route,
+            choice,
+            backend: Arc::clone(backend),
+            rewritten,
+            random: facts.random,
+        }))
     }
 
     /// Whether every server that reads the path in its own way would choose this route too.

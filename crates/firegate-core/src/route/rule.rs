@@ -82,12 +82,15 @@ pub(super) struct Choice {
 /// How a request goes to its service: what the rule says that it belongs to, and what chance chose.
 #[derive(Clone, Debug)]
 pub struct RouteEntry {
-    rule: Arc<Rule>,
-    route: RouteNumber,
-    choice: usize,
-    backend: Arc<Backend>,
-    rewritten: Option<NormalPath>,
-    random: u64,
+    pub(super) rule: Arc<Rule>,
+    pub(super) route: RouteNumber,
+    /// Which of the rule's services it is.
+    pub(super) choice: usize,
+    pub(super) backend: Arc<Backend>,
+    /// The path that the service gets, if it is another one.
+    pub(super) rewritten: Option<NormalPath>,
+    /// What chance decides by.
+    pub(super) random: u64,
 }
 
 impl RulePlaceInFile {
@@ -123,15 +126,6 @@ impl Services {
 }
 
 impl RouteEntry {
-    pub(super) fn new(
-        (route, rule): (RouteNumber, Arc<Rule>),
-        (choice, backend): (usize, Arc<Backend>),
-        rewritten: Option<NormalPath>,
-        random: u64,
-    ) -> Self {
-        Self { rule, route, choice, backend, rewritten, random }
-    }
-
     /// The service.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend
@@ -194,7 +188,7 @@ impl RouteEntry {
         }
     }
 
-    /// Whether the rule says it itself.
+    /// Whether the rule says itself which pages of other origins may call.
     pub fn has_own_cors(&self) -> bool {
         self.services().is_some_and(|services| !matches!(services.cors, Cors::OfConfiguration))
     }
