@@ -1,5 +1,8 @@
 //! From a tree to what can be evaluated: every name known, every type right, everything that can be compiled compiled.
 //! All problems are collected.
+//!
+//! `names` and `functions` are the tables of what each language has, `paths` and `calls` go by them, and `node` is what comes
+//! out.
 
 mod calls;
 mod functions;

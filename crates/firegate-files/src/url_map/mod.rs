@@ -1,4 +1,7 @@
 //! URL maps, as `gcloud compute url-maps export` writes them: which host and path goes to which backend service, and how.
+//!
+//! `format` is the table of the fields, `check` makes the checked map of a file, and `model` is that map. Where a request goes
+//! by it is decided in `firegate_core::route`.
 
 mod check;
 mod format;

@@ -1,5 +1,9 @@
 //! One client connection, from its first byte to its last: which protocol it speaks, and how much of it a client may ask of
-//! the door.
+//! the door. How it came in is [`crate::listen`]'s affair, and what becomes of its requests the [`crate::door`]'s.
+//!
+//! [`serve`](mod@serve) drives it: [`preface`] tells the protocol by the first bytes, [`framing`] reads those of HTTP/1 and
+//! [`frames`] counts those of HTTP/2 below hyper, [`http1`] lets hyper go while nobody uses the connection, and [`drain`] ends
+//! it when the process stops.
 
 mod drain;
 mod frames;

@@ -1,5 +1,6 @@
 //! Putting another configuration in force while the door is open. One that cannot be used changes nothing: what is in force
-//! stays, and that it was refused is logged and counted.
+//! stays, and that it was refused is logged and counted. [`watch`] notices that there is reason to, and [`reads`] reads files
+//! that may hang.
 
 mod reads;
 mod watch;

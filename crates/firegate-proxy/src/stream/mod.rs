@@ -1,5 +1,9 @@
 //! What flows through the door after the heads: bodies and tunnels, with their bounds, and what ends them before their
 //! own end.
+//!
+//! [`body`] puts the bounds around a body of either side, [`tunnel`] joins the two of a WebSocket. What bounds them is the
+//! [`lease`] of their user, the [`pace`] of a client, and for streams that nobody reads the list of what is [`overdue`]; how
+//! each is ended before its end is [`ending`]'s.
 
 mod body;
 mod boundary;

@@ -1,4 +1,5 @@
-//! The commands, one module each.
+//! The commands, one module each: their arguments, what they read and what they print. What `dev` and `test` are about lies in
+//! `dev` and `cases`, which tests drive without a command line; `explain` has its command line with it.
 
 pub mod check;
 pub mod dev;

@@ -1,4 +1,5 @@
-//! The profile: what is checked of a token, in which order, and how each check is explained.
+//! The profile: what is checked of a token, in which order, and how each check is explained. The list is here; `rules` has
+//! what each check demands, `kind` which kind of token one says it is.
 
 mod kind;
 mod rules;

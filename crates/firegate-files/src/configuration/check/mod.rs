@@ -1,4 +1,7 @@
 //! From the shape of a configuration to the checked model. Every problem is reported; no check stops another.
+//!
+//! A file for each part of the configuration. Here is the order in which they are checked, for some depend on others, and what
+//! all of them use: names, files, durations, sizes, and how a finding is reported.
 
 mod app_check;
 mod backend;

@@ -1,4 +1,5 @@
-//! From a URL map's file to the checked map. Every problem is reported; no check stops another.
+//! From a URL map's file to the checked map, a file for each part of it. Every problem is reported; no check stops another.
+//! What Google would take, and nobody means, is told by `lint`.
 
 mod action;
 mod condition;

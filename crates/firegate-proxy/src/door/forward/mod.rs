@@ -1,4 +1,6 @@
-//! From a decision to forward to the service and back: the request that the service gets, and what the client gets of its answer.
+//! From a decision to forward to the service and back: [`target`] and [`request`] make what the service gets, [`answer`] what
+//! the client gets of it. Here is what is done in turn, and whether it is done once more; by which connection and to which
+//! endpoint is [`crate::upstream`]'s affair.
 
 mod answer;
 mod request;

@@ -1,4 +1,5 @@
-//! Recorded requests, played to a configuration: what would become of them, beside what became of them.
+//! Recorded requests, played to a configuration: what would become of them, beside what became of them. `entries` reads a log
+//! piece by piece, `recorded` makes a request of each, `would` decides it, and `report` puts what would change in groups.
 
 mod chance;
 mod entries;
