@@ -57,7 +57,7 @@ impl NormalPath {
     }
 
     /// Whether it holds an encoded slash or backslash.
-    pub fn has_encoded_separator(&self) -> bool {
+    pub(crate) fn has_encoded_separator(&self) -> bool {
         self.has_encoded_separator
     }
 
@@ -70,7 +70,7 @@ impl NormalPath {
     /// The other paths that servers might make of it: each kind of encoded separator may be decoded or not, parameters cut off
     /// before or after or not at all, and empty segments dropped or not. The last one is what all of them agree on who do it
     /// thoroughly.
-    pub fn other_readings(&self) -> &[String] {
+    pub(crate) fn other_readings(&self) -> &[String] {
         &self.other_readings
     }
 }

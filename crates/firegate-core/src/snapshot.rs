@@ -203,7 +203,7 @@ impl Backend {
     }
 
     /// Whether it sees the user's own token.
-    pub fn forwards_user_token(&self) -> bool {
+    pub(crate) fn forwards_user_token(&self) -> bool {
         self.settings.user_token == UserToken::Forward
     }
 
@@ -218,12 +218,12 @@ impl Backend {
     }
 
     /// Whether its streams end when their user is found to be revoked.
-    pub fn ends_streams_at_revocation(&self) -> bool {
+    pub(crate) fn ends_streams_at_revocation(&self) -> bool {
         !self.observes() && self.settings.streams_until == StreamsUntil::Revocation
     }
 
     /// Whether its streams end with the token that opened them.
-    pub fn ends_streams_at_token_expiry(&self) -> bool {
+    pub(crate) fn ends_streams_at_token_expiry(&self) -> bool {
         !self.observes()
             && matches!(self.settings.streams_until, StreamsUntil::TokenExpiry | StreamsUntil::Revocation)
     }

@@ -84,7 +84,7 @@ impl TraceContext {
 }
 
 /// Removes what says of a trace nothing that can be understood, or says it more than once.
-pub fn drop_malformed(headers: &mut HeaderMap) {
+pub(crate) fn drop_malformed(headers: &mut HeaderMap) {
     if !is_traced(headers) {
         return;
     }

@@ -128,7 +128,7 @@ impl Policy {
     }
 
     /// Whether any rule asks which app calls, beside which user.
-    pub fn asks_for_app(&self) -> bool {
+    pub(crate) fn asks_for_app(&self) -> bool {
         self.asks_for_app
     }
 

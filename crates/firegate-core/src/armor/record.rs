@@ -101,7 +101,7 @@ impl Screened {
     }
 
     /// The refusal where a redirect leads nowhere.
-    pub fn refusal_instead_of_redirect(&self) -> Option<Reason> {
+    pub(crate) fn refusal_instead_of_redirect(&self) -> Option<Reason> {
         let (policy, enforced) = (self.policy.as_ref()?, self.enforced.as_ref()?);
         let rule = policy.rule(enforced.position)?;
         let why = "it sends the client elsewhere, where no page is asked for".to_owned();

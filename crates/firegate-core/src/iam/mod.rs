@@ -1,4 +1,9 @@
-//! Who may pass: deny policies first, then the bindings of a backend, against the caller. The only place that makes a [`Permit`].
+//! Who may pass: deny policies first, then the bindings of a backend, against the caller. The only place that makes a
+//! [`Permit`].
+//!
+//! `index` finds the members that name a caller, `directory` says who is in a group, `request` what a condition is told of a
+//! request, and `near` which members all but named a caller who is refused. `member` compares one member with a caller, for
+//! people and to hold the index against. How IAM's files are read is `firegate_files::iam_policy`.
 
 mod denial;
 mod directory;
@@ -61,7 +66,7 @@ impl Bindings {
     }
 
     /// Whether everyone may send this request, with or without a token.
-    pub fn admit_everyone(&self, request: &IamRequest<'_>) -> bool {
+    pub(crate) fn admit_everyone(&self, request: &IamRequest<'_>) -> bool {
         if self.index.everyone().is_empty() || self.denials.denying(request, None).is_some() {
             return false;
         }
@@ -80,6 +85,7 @@ impl Bindings {
         admits || conditional.into_iter().any(|grant| holds(grant, request, principal))
     }
 
+    /// Calls `found` with each grant that names the caller, whatever its condition says.
     fn each<'a>(&'a self, principal: Option<&Principal>, found: &mut dyn FnMut(&'a Grant)) {
         let (directory, reading) = (&self.directory, Reading::Strict);
         self.index.each_with_groups(principal, directory, reading, &mut |position| {
@@ -88,10 +94,18 @@ impl Bindings {
     }
 
     /// Whether a member names this very Google account, by itself or by a group.
-    pub fn name_account(&self, principal: &Principal) -> bool {
+    pub(crate) fn name_account(&self, principal: &Principal) -> bool {
         let mut is_named = false;
         self.each(Some(principal), &mut |grant| is_named |= grant.member != Member::AllUsers);
         is_named
+    }
+
+    /// The caller as a member would name them.
+    pub fn name_of(&self, principal: &Principal) -> String {
+        match principal {
+            Principal::User(user) => self.directory.pool().principal(user),
+            Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),
+        }
     }
 }
 
@@ -127,16 +141,6 @@ pub fn authorize(
         more: bindings.grants.len().saturating_sub(MEMBERS_SHOWN_MAX),
         principal: bindings.name_of(&principal),
     })
-}
-
-impl Bindings {
-    /// The caller as a member would name them.
-    pub fn name_of(&self, principal: &Principal) -> String {
-        match principal {
-            Principal::User(user) => self.directory.pool().principal(user),
-            Principal::GoogleAccount(account) => format!("serviceAccount:{}", account.email),
-        }
-    }
 }
 
 /// Where something stands in a file, if it is known.

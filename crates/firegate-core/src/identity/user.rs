@@ -40,7 +40,7 @@ pub struct User {
 
 impl User {
     /// Whether the user signed in anonymously.
-    pub fn is_anonymous(&self) -> bool {
+    pub(crate) fn is_anonymous(&self) -> bool {
         self.sign_in_provider == "anonymous"
     }
 

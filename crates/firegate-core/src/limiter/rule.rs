@@ -159,7 +159,7 @@ impl RateLimit {
     }
 
     /// Whether it is only tried out.
-    pub const fn is_preview(&self) -> bool {
+    pub(crate) const fn is_preview(&self) -> bool {
         self.preview
     }
 

@@ -94,7 +94,7 @@ impl Window {
     }
 
     /// Counts a request that the shared store could not be asked about, and remembers that it has not been told of it.
-    pub fn count_unreported(&mut self, limits: &Limits, now_ms: u64) -> Count {
+    pub(crate) fn count_unreported(&mut self, limits: &Limits, now_ms: u64) -> Count {
         let count = self.count(limits, now_ms);
         if count.conforms() {
             self.unreported = self.unreported.saturating_add(1);

@@ -22,7 +22,7 @@ use crate::cors::CorsPolicy;
 impl Routes {
     /// Compiles the short form. Routes to backends that do not exist were refused with the configuration; here they are
     /// left out.
-    pub fn of_short_form(routes: &[configuration::Route], destinations: &Destinations) -> Self {
+    pub(crate) fn of_short_form(routes: &[configuration::Route], destinations: &Destinations) -> Self {
         let (mut candidates, mut rules, mut names) = (Vec::new(), Vec::new(), Names::default());
         for (number, route) in routes.iter().enumerate() {
             let Some(destination) = destinations.find(route.backend.as_str()) else { continue };
@@ -46,7 +46,7 @@ impl Routes {
     }
 
     /// Compiles a URL map. Services that are no backends were refused with the configuration; here they get no request.
-    pub fn of_url_map(map: &UrlMap, destinations: &Destinations) -> Self {
+    pub(crate) fn of_url_map(map: &UrlMap, destinations: &Destinations) -> Self {
         let compiler = Compiler { map, destinations, of_map: Level::of(&map.header_action) };
         let mut hosts = Hosts::default();
         for rule in &map.host_rules {

@@ -16,9 +16,9 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use cookie::{SESSION_COOKIE, without_session_cookie};
-pub use origin::check_cookie_origin;
+pub(crate) use origin::check_cookie_origin;
 pub use query::{ACCESS_TOKEN, query_without_access_token};
-pub use subprotocol::without_access_token_protocol;
+use subprotocol::without_access_token_protocol;
 
 use crate::app_check::FIREBASE_APP_CHECK;
 use crate::facts::{Authorization, RequestFacts};

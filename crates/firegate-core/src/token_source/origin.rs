@@ -15,7 +15,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 ///
 /// # Errors
 /// If it is not safe (RFC 9110, section 9.2.1) or opens a WebSocket, and comes from a page that may not send it.
-pub fn check_cookie_origin(facts: &RequestFacts<'_>, allowed: &[String]) -> Result<(), Reason> {
+pub(crate) fn check_cookie_origin(facts: &RequestFacts<'_>, allowed: &[String]) -> Result<(), Reason> {
     let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(facts.method);
     if is_safe && !facts.is_web_socket {
         return Ok(());

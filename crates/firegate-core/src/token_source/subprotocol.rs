@@ -30,7 +30,7 @@ fn is_mark(element: &[u8]) -> bool {
 }
 
 /// Removes `access_token` and the element after it; other subprotocols stay byte for byte.
-pub fn without_access_token_protocol(headers: &mut HeaderMap) {
+pub(super) fn without_access_token_protocol(headers: &mut HeaderMap) {
     let mut follows_mark = false;
     super::rewrite(headers, &SEC_WEBSOCKET_PROTOCOL, |field| {
         without_segments(field, b',', |element| {
