@@ -16,162 +16,131 @@ pub(crate) fn add(corpus: &mut Corpus) {
     numbers(corpus);
 }
 
+/// A token's name, what is said of it, its times, and what is expected.
+type Row = (&'static str, &'static str, Value, Result<(), &'static str>);
+
 fn boundaries(corpus: &mut Corpus) {
     let corpus = corpus.class("times", Offered::IdToken);
-    let hour = json!({"iat": NOW - 3000, "auth_time": NOW - 3000});
-    let token = |base: &Value, changes: Value| Draft::id_token().claims(base.clone()).claims(changes).sign();
-    let none = json!({});
-    for (name, how, base, changes, expected) in [
-        ("exp_now_plus_1", "that ends in a second", &hour, json!({"exp": NOW + 1}), Ok(())),
-        ("exp_now", "that ends now", &hour, json!({"exp": NOW}), Err(EXPIRED)),
-        ("exp_now_minus_1", "that ended a second ago", &hour, json!({"exp": NOW - 1}), Err(EXPIRED)),
-        (
-            "exp_within_skew",
-            "that ended within the skew",
-            &hour,
-            json!({"exp": NOW - SKEW + 1}),
-            Err(EXPIRED),
-        ),
-        (
-            "exp_at_skew",
-            "that ended as long ago as the skew",
-            &hour,
-            json!({"exp": NOW - SKEW}),
-            Err(EXPIRED),
-        ),
-        (
-            "exp_beyond_skew",
-            "that ended before the skew",
-            &hour,
-            json!({"exp": NOW - SKEW - 1}),
-            Err(EXPIRED),
-        ),
+    ends(corpus);
+    issues(corpus);
+    sign_ins(corpus);
+    not_before(corpus);
+}
+
+/// Adds a token for each row: `base` are the times that no row says.
+fn add_rows(corpus: &mut Corpus, base: &Value, rows: impl IntoIterator<Item = Row>) {
+    for (name, how, changes, expected) in rows {
+        let token = Draft::id_token().claims(base.clone()).claims(changes).sign();
+        match expected {
+            Ok(()) => corpus.accept(name, how, token),
+            Err(reason) => corpus.refuse(name, how, token, reason),
+        }
+    }
+}
+
+fn ends(corpus: &mut Corpus) {
+    let long_ago = json!({"iat": NOW - 3000, "auth_time": NOW - 3000});
+    let rows = [
+        ("exp_now_plus_1", "that ends in a second", json!({"exp": NOW + 1}), Ok(())),
+        ("exp_now", "that ends now", json!({"exp": NOW}), Err(EXPIRED)),
+        ("exp_now_minus_1", "that ended a second ago", json!({"exp": NOW - 1}), Err(EXPIRED)),
+        ("exp_within_skew", "that ended within the skew", json!({"exp": NOW - SKEW + 1}), Err(EXPIRED)),
+        ("exp_at_skew", "that ended as long ago as the skew", json!({"exp": NOW - SKEW}), Err(EXPIRED)),
+        ("exp_beyond_skew", "that ended before the skew", json!({"exp": NOW - SKEW - 1}), Err(EXPIRED)),
+    ];
+    add_rows(corpus, &long_ago, rows);
+    let rows = [
         (
             "exp_yesterday",
             "of yesterday",
-            &none,
             json!({"iat": NOW - 90_000, "auth_time": NOW - 90_000, "exp": NOW - 86_400}),
             Err(EXPIRED),
         ),
-        ("exp_negative", "that ended before 1970", &none, json!({"exp": -1}), Err(EXPIRED)),
-        (
-            "exp_minimum",
-            "that ended at the least number of 64 bits",
-            &none,
-            json!({"exp": i64::MIN}),
-            Err(EXPIRED),
-        ),
-        (
-            "exp_milliseconds",
-            "with `exp` in milliseconds",
-            &none,
-            json!({"exp": (NOW + 3540) * 1000}),
-            Err(CLAIM),
-        ),
-        (
-            "exp_maximum",
-            "that ends at the greatest number of 64 bits",
-            &none,
-            json!({"exp": i64::MAX}),
-            Err(CLAIM),
-        ),
-        (
-            "exp_one_second_too_far",
-            "of a second more than an hour",
-            &none,
-            json!({"exp": NOW + 3541}),
-            Err(CLAIM),
-        ),
-        ("exp_a_year", "of a year", &none, json!({"exp": NOW + 31_536_000}), Err(CLAIM)),
+        ("exp_negative", "that ended before 1970", json!({"exp": -1}), Err(EXPIRED)),
+        ("exp_minimum", "that ended at the least number of 64 bits", json!({"exp": i64::MIN}), Err(EXPIRED)),
+        ("exp_milliseconds", "with `exp` in milliseconds", json!({"exp": (NOW + 3540) * 1000}), Err(CLAIM)),
+        ("exp_maximum", "that ends at the greatest number of 64 bits", json!({"exp": i64::MAX}), Err(CLAIM)),
+        ("exp_one_second_too_far", "of a second more than an hour", json!({"exp": NOW + 3541}), Err(CLAIM)),
+        ("exp_a_year", "of a year", json!({"exp": NOW + 31_536_000}), Err(CLAIM)),
         (
             "exp_before_iat",
             "that ends before it begins",
-            &none,
             json!({"iat": NOW + 10, "exp": NOW + 5}),
             Err(CLAIM),
         ),
-        ("exp_is_iat", "that ends as it begins", &none, json!({"iat": NOW + 5, "exp": NOW + 5}), Err(CLAIM)),
-        ("life_one_hour", "of exactly an hour", &none, json!({"iat": NOW - 1, "exp": NOW + 3599}), Ok(())),
-        ("iat_at_skew", "issued as far ahead as the skew", &none, json!({"iat": NOW + SKEW}), Ok(())),
-        ("iat_beyond_skew", "issued further ahead", &none, json!({"iat": NOW + SKEW + 1}), Err(EARLY)),
-        (
-            "iat_tomorrow",
-            "issued tomorrow",
-            &none,
-            json!({"iat": NOW + 86_400, "exp": NOW + 90_000}),
-            Err(EARLY),
-        ),
-        ("iat_maximum", "issued at the end of time", &none, json!({"iat": i64::MAX}), Err(EARLY)),
-        ("iat_milliseconds", "with `iat` in milliseconds", &none, json!({"iat": NOW * 1000}), Err(EARLY)),
+        ("exp_is_iat", "that ends as it begins", json!({"iat": NOW + 5, "exp": NOW + 5}), Err(CLAIM)),
+        ("life_one_hour", "of exactly an hour", json!({"iat": NOW - 1, "exp": NOW + 3599}), Ok(())),
+    ];
+    add_rows(corpus, &json!({}), rows);
+}
+
+fn issues(corpus: &mut Corpus) {
+    let rows = [
+        ("iat_at_skew", "issued as far ahead as the skew", json!({"iat": NOW + SKEW}), Ok(())),
+        ("iat_beyond_skew", "issued further ahead", json!({"iat": NOW + SKEW + 1}), Err(EARLY)),
+        ("iat_tomorrow", "issued tomorrow", json!({"iat": NOW + 86_400, "exp": NOW + 90_000}), Err(EARLY)),
+        ("iat_maximum", "issued at the end of time", json!({"iat": i64::MAX}), Err(EARLY)),
+        ("iat_milliseconds", "with `iat` in milliseconds", json!({"iat": NOW * 1000}), Err(EARLY)),
         (
             "iat_long_ago",
             "issued two hours ago and still good",
-            &none,
             json!({"iat": NOW - 7200, "auth_time": NOW - 7200}),
             Err(CLAIM),
         ),
-        ("iat_zero", "issued in 1970", &none, json!({"iat": 0, "auth_time": 0}), Err(CLAIM)),
-        ("iat_negative", "issued before 1970", &none, json!({"iat": -1, "auth_time": -1}), Err(CLAIM)),
+        ("iat_zero", "issued in 1970", json!({"iat": 0, "auth_time": 0}), Err(CLAIM)),
+        ("iat_negative", "issued before 1970", json!({"iat": -1, "auth_time": -1}), Err(CLAIM)),
         (
             "iat_minimum",
             "issued at the beginning of time",
-            &none,
             json!({"iat": i64::MIN, "auth_time": i64::MIN}),
             Err(CLAIM),
         ),
+    ];
+    add_rows(corpus, &json!({}), rows);
+}
+
+fn sign_ins(corpus: &mut Corpus) {
+    let rows = [
         (
             "auth_at_skew",
             "of a sign-in as far ahead as the skew",
-            &none,
             json!({"iat": NOW + SKEW, "auth_time": NOW + SKEW}),
             Ok(()),
         ),
         (
             "auth_beyond_skew",
             "of a sign-in further ahead",
-            &none,
             json!({"iat": NOW + SKEW, "auth_time": NOW + SKEW + 1}),
             Err(EARLY),
         ),
-        ("auth_tomorrow", "of a sign-in tomorrow", &none, json!({"auth_time": NOW + 86_400}), Err(EARLY)),
-        ("auth_is_iat", "issued at the sign-in", &none, json!({"auth_time": NOW - 60}), Ok(())),
-        (
-            "auth_after_iat",
-            "issued a second before the sign-in",
-            &none,
-            json!({"auth_time": NOW - 59}),
-            Err(CLAIM),
-        ),
+        ("auth_tomorrow", "of a sign-in tomorrow", json!({"auth_time": NOW + 86_400}), Err(EARLY)),
+        ("auth_is_iat", "issued at the sign-in", json!({"auth_time": NOW - 60}), Ok(())),
+        ("auth_after_iat", "issued a second before the sign-in", json!({"auth_time": NOW - 59}), Err(CLAIM)),
         (
             "auth_now_after_iat",
             "issued before the sign-in, which is now",
-            &none,
             json!({"auth_time": NOW}),
             Err(CLAIM),
         ),
-        ("auth_negative", "of a sign-in before 1970", &none, json!({"auth_time": -1}), Ok(())),
-        ("nbf_now", "not before now", &none, json!({"nbf": NOW}), Ok(())),
-        ("nbf_at_skew", "not before the skew is over", &none, json!({"nbf": NOW + SKEW}), Err(EARLY)),
-        ("nbf_beyond_skew", "not before a second later", &none, json!({"nbf": NOW + SKEW + 1}), Err(EARLY)),
-        ("nbf_tomorrow", "not before tomorrow", &none, json!({"nbf": NOW + 86_400}), Err(EARLY)),
-        ("nbf_after_exp", "not before its end", &none, json!({"nbf": NOW + 3541}), Err(EARLY)),
-        ("nbf_negative", "not before 1969", &none, json!({"nbf": -1}), Ok(())),
-        ("nbf_text", "with an `nbf` that is text", &none, json!({"nbf": NOW.to_string()}), Err(CLAIM)),
-        ("nbf_array", "with an `nbf` that is an array", &none, json!({"nbf": [NOW]}), Err(CLAIM)),
-        ("nbf_false", "with an `nbf` that is false", &none, json!({"nbf": false}), Err(CLAIM)),
-        (
-            "nbf_fraction",
-            "with an `nbf` of half a second",
-            &none,
-            json!({"nbf": NOW as f64 - 0.5}),
-            Err(CLAIM),
-        ),
-    ] {
-        match expected {
-            Ok(()) => corpus.accept(name, how, token(base, changes)),
-            Err(reason) => corpus.refuse(name, how, token(base, changes), reason),
-        }
-    }
+        ("auth_negative", "of a sign-in before 1970", json!({"auth_time": -1}), Ok(())),
+    ];
+    add_rows(corpus, &json!({}), rows);
+}
+
+fn not_before(corpus: &mut Corpus) {
+    let rows = [
+        ("nbf_now", "not before now", json!({"nbf": NOW}), Ok(())),
+        ("nbf_at_skew", "not before the skew is over", json!({"nbf": NOW + SKEW}), Err(EARLY)),
+        ("nbf_beyond_skew", "not before a second later", json!({"nbf": NOW + SKEW + 1}), Err(EARLY)),
+        ("nbf_tomorrow", "not before tomorrow", json!({"nbf": NOW + 86_400}), Err(EARLY)),
+        ("nbf_after_exp", "not before its end", json!({"nbf": NOW + 3541}), Err(EARLY)),
+        ("nbf_negative", "not before 1969", json!({"nbf": -1}), Ok(())),
+        ("nbf_text", "with an `nbf` that is text", json!({"nbf": NOW.to_string()}), Err(CLAIM)),
+        ("nbf_array", "with an `nbf` that is an array", json!({"nbf": [NOW]}), Err(CLAIM)),
+        ("nbf_false", "with an `nbf` that is false", json!({"nbf": false}), Err(CLAIM)),
+        ("nbf_fraction", "with an `nbf` of half a second", json!({"nbf": NOW as f64 - 0.5}), Err(CLAIM)),
+    ];
+    add_rows(corpus, &json!({}), rows);
     let null_nbf =
         Draft::id_token().claim("nbf", "x").payload_replaced(r#""nbf":"x""#, r#""nbf":null"#).sign();
     corpus.refuse("nbf_null", "with an `nbf` that is null", null_nbf, CLAIM);
