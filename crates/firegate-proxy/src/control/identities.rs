@@ -156,31 +156,34 @@ impl Identities {
                 None => Box::pin(cache.get(audience)).await.map_err(IdentityFault::Own),
             },
             Some(Identity::FederatedUser) => {
-                let token = match subject_token {
-                    Some(token) => Some(token),
-                    None => {
-                        presented_token(facts, backend.token_sources()).ok().flatten().map(|token| token.text)
-                    }
-                };
-                let (Some(user), Some(token)) = (permit.user(), token) else {
-                    return Err(IdentityFault::Missing);
-                };
-                let files::Credential::FederateUser { service_account, provider } = backend.credential()
-                else {
-                    return Err(IdentityFault::Missing);
-                };
-                let user =
-                    FederatedUser { token, kind: user.kind, uid: &user.uid, expires_at: user.expires_at };
-                let target = FederationTarget {
-                    workload_identity_provider: provider.as_str(),
-                    service_account: service_account.as_str(),
-                    audience,
-                };
+                let token = subject_token.or_else(|| {
+                    let token = presented_token(facts, backend.token_sources()).ok().flatten();
+                    token.map(|token| token.text)
+                });
+                let (user, target) = federation(permit, token, audience).ok_or(IdentityFault::Missing)?;
                 Box::pin(self.federated.get(user, target)).await.map_err(IdentityFault::User)
             }
         }?;
         Ok(Some(token.bearer().clone()))
     }
+}
+
+/// Whose own token is exchanged, and for what; none if either is missing.
+fn federation<'a>(
+    permit: &'a Permit,
+    token: Option<&'a str>,
+    audience: &'a str,
+) -> Option<(FederatedUser<'a>, FederationTarget<'a>)> {
+    let (user, token) = (permit.user()?, token?);
+    let files::Credential::FederateUser { service_account, provider } = permit.backend().credential() else {
+        return None;
+    };
+    let target = FederationTarget {
+        workload_identity_provider: provider.as_str(),
+        service_account: service_account.as_str(),
+        audience,
+    };
+    Some((FederatedUser { token, kind: user.kind, uid: &user.uid, expires_at: user.expires_at }, target))
 }
 
 /// What is looked for while the identities of a configuration are put together.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use firegate_core::app_check::FIREBASE_APP_CHECK;
 use firegate_core::headers::{is_look_alike, is_protected};
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep};
@@ -275,16 +275,20 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
                 *left = left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
             }
         } else if let Some(trailers) = frame.trailers_mut() {
-            let protects = self.bounds.side == Side::Request;
-            let refused = |name: &&HeaderName| {
-                NO_TRAILERS.contains(name) || is_look_alike(name) || (protects && is_protected(name))
-            };
-            let names = trailers.keys().filter(refused).cloned().collect::<Vec<_>>();
-            for name in names {
-                trailers.remove(name);
-            }
+            take_out_refused(trailers, self.bounds.side);
         }
         Ok(frame)
+    }
+}
+
+/// Takes out of the trailers what none may say: of a request's, what is deleted from its head, too.
+fn take_out_refused(trailers: &mut HeaderMap, side: Side) {
+    let refused = |name: &&HeaderName| {
+        NO_TRAILERS.contains(name) || is_look_alike(name) || (side == Side::Request && is_protected(name))
+    };
+    let names = trailers.keys().filter(refused).cloned().collect::<Vec<_>>();
+    for name in names {
+        trailers.remove(name);
     }
 }
 
