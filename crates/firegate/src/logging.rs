@@ -2,11 +2,10 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
-
 use std::sync::Arc;
 
 use firegate_core::time::SharedClock;
-use firegate_files::diagnostic::{Diagnostics, Severity};
+use firegate_files::diagnostic::{Diagnostics, Severity, Style};
 use firegate_proxy::limits::LOG_FINISH_TIMEOUT;
 use firegate_proxy::{LogForm, LogQueue, rfc_3339};
 use serde_json::{Map, Value, json};
@@ -134,6 +133,16 @@ where
         event.record(&mut fields);
         writeln!(writer, "{}", Value::Object(fields.0))
     }
+}
+
+/// How findings look on stderr: with colours if that is a terminal.
+pub fn finding_style() -> Style {
+    if io::stderr().is_terminal() { Style::Coloured } else { Style::Plain }
+}
+
+/// Tells findings on stderr, with the lines of their files.
+pub fn tell_findings(diagnostics: &Diagnostics) {
+    anstream::eprint!("{}", diagnostics.render(finding_style()));
 }
 
 /// Findings as lines of JSON in the log's layout, one for each, with the members that `firegate check --output json` has.

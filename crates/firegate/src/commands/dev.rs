@@ -1,16 +1,15 @@
 //! `firegate dev`: everything on this machine.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anstream::{eprint, eprintln, println};
+use anstream::{eprintln, println};
 use firegate_core::time::SharedClock;
-use firegate_files::diagnostic::Style;
 use firegate_proxy::LogQueue;
 
 use super::stop::StopRequests;
 use crate::dev::{Dev, DevContext, welcome};
 use crate::environment::Environment;
+use crate::logging::tell_findings;
 
 pub use crate::dev::DevArguments;
 
@@ -39,8 +38,7 @@ pub fn run(
             () = requests.next() => return Ok(ExitCode::SUCCESS),
         };
         if !dev.warnings.is_empty() {
-            let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
-            eprint!("{}", dev.warnings.render(style));
+            tell_findings(&dev.warnings);
         }
         println!("{}", welcome(&dev.places));
         let failure = tokio::select! {

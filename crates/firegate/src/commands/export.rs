@@ -1,15 +1,14 @@
 //! `firegate export`: a file of Google's, written so that Google's import takes it.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use firegate_files::configuration::NamedFiles as _;
-use firegate_files::diagnostic::Style;
 use firegate_files::export::export;
 use firegate_files::google_file::Form;
 
+use crate::logging::tell_findings;
 use crate::named_files::DiskFiles;
 use crate::standard_output;
 
@@ -45,17 +44,16 @@ pub fn run(arguments: &ExportArguments) -> anyhow::Result<ExitCode> {
     let name = arguments.file.display().to_string();
     let text =
         DiskFiles::default().read(&arguments.file).with_context(|| format!("{name} cannot be read"))?;
-    let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
     match export(&name, &text, form(arguments.form, &arguments.file)) {
         Ok(exported) => {
             if !exported.notes.is_empty() {
-                anstream::eprint!("{}", exported.notes.render(style));
+                tell_findings(&exported.notes);
             }
             standard_output::write(&exported.text)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(found) => {
-            anstream::eprint!("{}", found.render(style));
+            tell_findings(&found);
             Ok(ExitCode::FAILURE)
         }
     }

@@ -3,12 +3,10 @@
 mod expressions;
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use firegate_core::time::{SharedClock, UnixTime};
-use firegate_files::diagnostic::Style;
 use serde::Serialize;
 
 use crate::cases::{CaseFile, CaseFileError, Issuer, Machine, difference};
@@ -73,8 +71,7 @@ pub fn run(arguments: &TestArguments, clock: &SharedClock) -> anyhow::Result<Exi
         match CaseFile::read(path, arguments.config.as_deref()) {
             Ok(file) => summary.add(&file, &issuer, clock.now())?,
             Err(CaseFileError::Check(found)) => {
-                let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
-                anstream::eprint!("{}", found.render(style));
+                crate::logging::tell_findings(&found);
                 is_bad = true;
             }
             Err(error) => return Err(error.into()),

@@ -2,7 +2,6 @@
 //! Google endpoint turned to the local parts and without its assertion keys.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 
 use anyhow::{Context as _, bail};
 use firegate_emulator::cloud_run::{
@@ -12,11 +11,12 @@ use firegate_emulator::member::Member;
 use firegate_files::configuration::{
     self, Configuration, Endpoint, GoogleEndpoints, LimitsStore, PathPattern, Routing,
 };
-use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_files::diagnostic::Diagnostics;
 use firegate_files::url_map::HostPattern;
 use firegate_proxy::ReloadError;
 use url::Url;
 
+use crate::logging::finding_style;
 use crate::named_files::{DiskFiles, read_text};
 
 use super::google::invokers;
@@ -118,8 +118,7 @@ fn read(arguments: &DevArguments) -> anyhow::Result<Configuration> {
 
 fn checked(parsed: Result<Configuration, Diagnostics>) -> anyhow::Result<Configuration> {
     parsed.map_err(|diagnostics| {
-        let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
-        anyhow::anyhow!("the configuration is not usable\n\n{}", diagnostics.render(style))
+        anyhow::anyhow!("the configuration is not usable\n\n{}", diagnostics.render(finding_style()))
     })
 }
 

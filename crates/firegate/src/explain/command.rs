@@ -9,10 +9,11 @@ use firegate_core::identity::TokenKind;
 use firegate_core::jose::CompactJws;
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration};
-use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_files::diagnostic::Diagnostics;
 use firegate_proxy::ReloadError;
 
 use crate::cases::CaseFileError;
+use crate::logging::finding_style;
 use crate::named_files::{DiskFiles, read_text};
 
 use super::keys::{self, KeySource};
@@ -242,8 +243,7 @@ fn run_simulation(
 }
 
 fn bad_input(diagnostics: &Diagnostics) -> ExplainOutcome {
-    let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
-    anstream::eprintln!("{}", diagnostics.render(style));
+    anstream::eprintln!("{}", diagnostics.render(finding_style()));
     ExplainOutcome::BadInput
 }
 

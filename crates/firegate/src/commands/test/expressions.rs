@@ -1,14 +1,14 @@
 //! Tests of expressions, in the format of Google's own tool.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use firegate_files::diagnostic::{Diagnostics, Style};
+use firegate_files::diagnostic::Diagnostics;
 use firegate_files::expression_suite::{ExpressionSuite, Verdict};
 use firegate_files::text;
 
 use super::{Failure, Summary};
+use crate::logging::tell_findings;
 
 /// Runs the tests of a file; false if it cannot be used, and then it has been said why.
 pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
@@ -23,8 +23,7 @@ pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
         }
     };
     if !diagnostics.is_empty() {
-        let style = if std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
-        anstream::eprint!("{}", diagnostics.render(style));
+        tell_findings(&diagnostics);
     }
     let Some(suite) = suite else { return Ok(false) };
     for case in suite.cases() {
