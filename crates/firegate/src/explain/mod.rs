@@ -24,6 +24,7 @@ mod summary;
 
 use std::sync::Arc;
 
+use firegate_core::conceal;
 use firegate_core::facts::RequestFacts;
 use firegate_core::iam::IamRequest;
 use firegate_core::identity::{
@@ -109,6 +110,11 @@ fn backend_at(snapshot: &Snapshot, path: &NormalPath) -> Option<Arc<Backend>> {
     routed.entry().map(|entry| Arc::clone(entry.backend()))
 }
 
+/// A path as it is told: whoever pastes a URL's end pastes what stands in its query.
+fn told(path: &str) -> String {
+    String::from_utf8_lossy(&conceal::url(path.as_bytes())).into_owned()
+}
+
 /// Explains a token.
 pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let pasted = pasted::unwrap(input.token);
@@ -133,12 +139,12 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let user = principal.as_deref().and_then(Principal::user).cloned();
     let asked_path = NormalPath::parse(input.path);
     let (path, backend, firegate) = match &asked_path {
-        Err(why) => (input.path.to_owned(), None, FiregateAnswer::malformed_path(why)),
+        Err(why) => (told(input.path), None, FiregateAnswer::malformed_path(why)),
         Ok(path) => {
             let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
             let question = Question { token, path, snapshot, keys, believing, now: input.now };
             let answer = FiregateAnswer::of(&question.ask(), problem);
-            (path.as_str().to_owned(), backend_at(snapshot, path), answer)
+            (told(path.as_str()), backend_at(snapshot, path), answer)
         }
     };
     let backend = backend.as_deref();
