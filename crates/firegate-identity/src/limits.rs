@@ -83,6 +83,13 @@ pub const PAGE_ACCOUNTS_DEFAULT: usize = 20;
 /// How many accounts a page of `accounts:batchGet` holds at most.
 pub const PAGE_ACCOUNTS_MAX: usize = 1000;
 
+/// How many accounts are kept, of all projects and tenants together; whoever signs up then is refused. Every web page that a
+/// developer looks at can sign users up, and whoever is in the network with `firegate dev --lan`.
+pub const ACCOUNTS_MAX: usize = 100_000;
+
+/// How many refresh tokens are kept, of all accounts together, also of those that are no more; the oldest go first.
+pub const REFRESH_TOKENS_MAX: i64 = 250_000;
+
 /// How many refresh tokens an account keeps; the oldest go first.
 pub const REFRESH_TOKENS_PER_ACCOUNT_MAX: u32 = 100;
 
