@@ -56,7 +56,7 @@ fn is_session(pair: &[u8]) -> bool {
 
 /// Whether a cookie could be a look-alike at all: somewhere it names a session, or hides what it names.
 fn may_look_alike(pair: &[u8]) -> bool {
-    pair.contains(&b'%') || pair.windows(7).any(|window| window == b"session")
+    pair.contains(&b'%') || pair.windows(7).any(|window| window.eq_ignore_ascii_case(b"session"))
 }
 
 fn value_of(pair: &[u8]) -> &[u8] {

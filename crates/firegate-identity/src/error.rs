@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::accounts::StoreError;
 use crate::limits::{
-    BODY_BYTES_MAX, CUSTOM_ATTRIBUTES_UNITS_MAX, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN,
+    ACCOUNTS_MAX, BODY_BYTES_MAX, CUSTOM_ATTRIBUTES_UNITS_MAX, PASSWORD_CHARACTERS_MAX,
+    PASSWORD_CHARACTERS_MIN,
 };
 
 /// Why a request is refused. What `Display` prints is the `error.message` of the answer.
@@ -16,6 +17,9 @@ pub(crate) enum ApiError {
     /// The project already has an account with this address.
     #[error("EMAIL_EXISTS")]
     EmailExists,
+    /// There are as many accounts as are kept.
+    #[error("QUOTA_EXCEEDED : This server keeps {ACCOUNTS_MAX} accounts at most; delete some.")]
+    QuotaExceeded,
     /// The project already has an account with this phone number.
     #[error("PHONE_NUMBER_EXISTS")]
     PhoneNumberExists,
@@ -216,6 +220,7 @@ impl From<StoreError> for ApiError {
             StoreError::DuplicateEmail => Self::EmailExists,
             StoreError::DuplicatePhoneNumber => Self::PhoneNumberExists,
             StoreError::DuplicateLocalId => Self::DuplicateLocalId,
+            StoreError::Full => Self::QuotaExceeded,
             StoreError::NotFound => Self::UserNotFound,
             StoreError::Refused(refusal) => *refusal,
             StoreError::Database(_) => Self::internal(error),

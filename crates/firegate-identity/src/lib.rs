@@ -15,6 +15,7 @@ mod documents;
 mod error;
 mod keys;
 pub mod limits;
+mod listening;
 mod passwords;
 mod reply;
 mod routes;

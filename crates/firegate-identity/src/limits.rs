@@ -8,6 +8,27 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a client may take to send a request body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many connections of this machine may be open at once; one more is closed.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// How many connections of other machines may be open at once; one more is closed.
+pub const OTHERS_CONNECTIONS_MAX: usize = 64;
+
+/// How many requests one HTTP/2 connection may have under way at once.
+pub const CONNECTION_STREAMS_MAX: u32 = 8;
+
+/// How long a connection may be open without a request under way. A head that is not whole yet is none.
+pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The largest head of an HTTP/1 request.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The pause after a connection could not be taken, for example because the process has too many files open.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long requests under way may last once the server is told to stop.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How many operations may be at work on the blocking pool at once; the others wait for their turn.
 pub const OPERATIONS_CONCURRENT_MAX: usize = 64;
 
@@ -61,6 +82,13 @@ pub const PAGE_ACCOUNTS_DEFAULT: usize = 20;
 
 /// How many accounts a page of `accounts:batchGet` holds at most.
 pub const PAGE_ACCOUNTS_MAX: usize = 1000;
+
+/// How many accounts are kept, of all projects and tenants together; whoever signs up then is refused. Every web page that a
+/// developer looks at can sign users up, and whoever is in the network with `firegate dev --lan`.
+pub const ACCOUNTS_MAX: usize = 100_000;
+
+/// How many refresh tokens are kept, of all accounts together, also of those that are no more; the oldest go first.
+pub const REFRESH_TOKENS_MAX: i64 = 250_000;
 
 /// How many refresh tokens an account keeps; the oldest go first.
 pub const REFRESH_TOKENS_PER_ACCOUNT_MAX: u32 = 100;

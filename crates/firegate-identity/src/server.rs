@@ -25,6 +25,7 @@ use crate::documents;
 use crate::error::ApiError;
 use crate::keys::{KeyError, KeySlot};
 use crate::limits::{OPERATIONS_CONCURRENT_MAX, PUBLIC_KEYS_MAX_AGE};
+use crate::listening;
 use crate::passwords::PasswordHashing;
 use crate::reply;
 use crate::routes::{AdminOperation, ControlOperation, PublicDocument, Route, UserOperation};
@@ -201,14 +202,15 @@ impl IdentityServer {
         Ok(())
     }
 
-    /// Serves HTTP/1.1 and HTTP/2 without TLS on `listener` until `shutdown`, then finishes what is under way.
+    /// Serves HTTP/1.1 and HTTP/2 without TLS on `listener` until `shutdown`, then finishes what is under way, and not much
+    /// longer.
     ///
     /// # Errors
-    /// If the listener fails, or if tokens are unsigned and the listener is not at a loopback address.
+    /// If the listener has no address, or if tokens are unsigned and the listener is not at a loopback address.
     pub async fn serve(
         self,
         listener: TcpListener,
-        shutdown: impl Future<Output = ()> + Send + 'static,
+        shutdown: impl Future<Output = ()> + Send,
     ) -> std::io::Result<()> {
         if self.inner.token_signing == TokenSigning::None && !listener.local_addr()?.ip().is_loopback() {
             let message =
@@ -216,9 +218,8 @@ impl IdentityServer {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
         }
         let router = Router::new().fallback(respond).with_state(self);
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(shutdown)
-            .await
+        listening::serve(listener, router, shutdown).await;
+        Ok(())
     }
 
     /// Makes sure that the project has an account with this address, and gives its user id. An account that exists is

@@ -9,4 +9,5 @@ pub mod explain;
 pub mod failure;
 pub mod logging;
 pub mod named_files;
+mod printable;
 pub mod standard_output;

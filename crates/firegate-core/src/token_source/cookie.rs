@@ -59,8 +59,8 @@ fn read(pair: &[u8]) -> Pair<'_> {
     if is_look_alike(name) || holds_another(pair) { Pair::LookAlike } else { Pair::Other }
 }
 
-/// Whether a name becomes the session cookie's where names are unescaped, where `.`, blanks and `[` count as `_` (PHP), or where
-/// more than ASCII's blanks are trimmed (Python).
+/// Whether a name becomes the session cookie's where names are unescaped, where `.`, blanks and `[` count as `_` (PHP), where
+/// more than ASCII's blanks are trimmed (Python), or where letters have no case (ASP.NET Core).
 fn is_look_alike(name: &[u8]) -> bool {
     let decoded = percent_decode(name).collect::<Vec<_>>();
     let text = String::from_utf8_lossy(&decoded);
@@ -69,7 +69,11 @@ fn is_look_alike(name: &[u8]) -> bool {
     let folded: String = text
         .trim_matches(is_edge)
         .chars()
-        .map(|character| if matches!(character, '.' | ' ' | '[') { '_' } else { character })
+        .map(
+            |character| {
+                if matches!(character, '.' | ' ' | '[') { '_' } else { character.to_ascii_lowercase() }
+            },
+        )
         .collect();
     folded == SESSION_COOKIE || folded.starts_with("__session_") && text.contains('[')
 }
@@ -80,7 +84,7 @@ fn holds_another(pair: &[u8]) -> bool {
     let name = SESSION_COOKIE.as_bytes();
     pair.windows(name.len() + 1).enumerate().any(|(index, window)| {
         let before = index.checked_sub(1).and_then(|before| pair.get(before));
-        window.starts_with(name)
+        window.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
             && matches!(window.last(), Some(b'=' | b' ' | b'\t'))
             && before.is_some_and(|byte| {
                 matches!(byte, b',' | b'"') || byte.is_ascii_whitespace() || !byte.is_ascii()

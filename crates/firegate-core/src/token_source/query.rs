@@ -10,7 +10,9 @@ pub const ACCESS_TOKEN: &str = "access_token";
 /// The parameter's value. It is not decoded: a token has no character that needs an escape.
 pub(super) fn access_token(query: &str) -> Result<Option<&str>, Reason> {
     let behind_semicolon = query.split('&').flat_map(|parameter| parameter.split(';').skip(1));
-    if query.split('&').any(is_look_alike) || behind_semicolon.into_iter().any(is_access_token) {
+    if query.split('&').any(is_look_alike)
+        || behind_semicolon.into_iter().any(|part| is_access_token(part) || is_look_alike(part))
+    {
         return Err(Reason::CredentialAmbiguous);
     }
     let mut values = query.split('&').filter(|parameter| is_access_token(parameter));
@@ -26,12 +28,13 @@ fn is_access_token(parameter: &str) -> bool {
     percent_decode_str(name_of(parameter)).eq(ACCESS_TOKEN.bytes())
 }
 
-/// Whether a parameter has the name for services that read queries more freely, where `.`, blanks and `[` count as `_` (PHP).
+/// Whether a parameter has the name for services that read queries more freely, where `.`, blanks and `[` count as `_` (PHP), or
+/// where letters have no case (ASP.NET Core).
 fn is_look_alike(parameter: &str) -> bool {
     let decoded = percent_decode_str(name_of(parameter)).decode_utf8_lossy().replace('+', " ");
     let name = decoded.trim();
     let folded = name.split('[').next().unwrap_or_default().replace(['.', ' '], "_");
-    folded == ACCESS_TOKEN && decoded != ACCESS_TOKEN
+    folded.eq_ignore_ascii_case(ACCESS_TOKEN) && decoded != ACCESS_TOKEN
 }
 
 fn name_of(parameter: &str) -> &str {

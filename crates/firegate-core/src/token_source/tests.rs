@@ -78,13 +78,21 @@ fn one_token_is_found_where_it_may_stand() {
         "_.session=EVE",
         "%5f_session=EVE",
         "__session[0]=EVE",
+        "__SESSION=EVE",
+        "a=1 __Session=EVE",
     ] {
         check(&[("cookie", cookie)], None, false, Err(()));
         check(&[authorization, ("cookie", cookie)], None, false, Ok(Some(("a", TokenSource::Authorization))));
     }
-    for query in
-        ["access.token=q", "access_token[]=q", "access+token=q", "%20access_token=q", "x=1;access_token=q"]
-    {
+    for query in [
+        "access.token=q",
+        "access_token[]=q",
+        "access+token=q",
+        "%20access_token=q",
+        "x=1;access_token=q",
+        "x=1;Access_Token=q",
+        "Access_Token=q",
+    ] {
         check(&[events], Some(query), false, Err(()));
     }
     // Cookies that somebody planted do not get in the way of a token that was sent on purpose.
@@ -94,7 +102,7 @@ fn one_token_is_found_where_it_may_stand() {
         false,
         Ok(Some(("a", TokenSource::Authorization))),
     );
-    check(&[("cookie", "__Session=c; my__session=d; __session")], None, false, Ok(None));
+    check(&[("cookie", "__sessions=c; my__session=d; __session")], None, false, Ok(None));
     check(&[("authorization", "Basic eDp5"), cookie], None, false, Ok(Some(("c", TokenSource::Cookie))));
 }
 

@@ -1,6 +1,7 @@
 //! Accounts in SQLite: a file in WAL mode that outlives the process and that anyone can open, or memory alone.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use super::account::{Account, Directory};
 use super::store::{AccountSelector, AccountStore, Change, RefreshTokenRecord, StoreError};
-use crate::limits::REFRESH_TOKENS_PER_ACCOUNT_MAX;
+use crate::limits::{ACCOUNTS_MAX, REFRESH_TOKENS_MAX, REFRESH_TOKENS_PER_ACCOUNT_MAX};
 
 /// The version of the tables below, kept in `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = 1;
@@ -68,11 +69,25 @@ const UPSERT: &str = "
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
     connection: Mutex<Connection>,
+    bounds: Bounds,
+    /// How many accounts there are, as far as this process has made and deleted them.
+    accounts: AtomicUsize,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    accounts: usize,
+    refresh_tokens: i64,
 }
 
 impl SqliteStore {
     /// Opens the file, or memory without one, and makes the tables if they are missing.
     pub(crate) fn open(file: Option<&Path>) -> Result<Self, StoreError> {
+        Self::open_within(file, Bounds { accounts: ACCOUNTS_MAX, refresh_tokens: REFRESH_TOKENS_MAX })
+    }
+
+    fn open_within(file: Option<&Path>, bounds: Bounds) -> Result<Self, StoreError> {
         let mut connection = match file {
             Some(file) => {
                 make_private_file(file).map_err(|error| {
@@ -99,7 +114,8 @@ impl SqliteStore {
             }
         }
         transaction.commit()?;
-        Ok(Self { connection: Mutex::new(connection) })
+        let accounts = count_accounts(&connection)?.into();
+        Ok(Self { connection: Mutex::new(connection), bounds, accounts })
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -135,8 +151,13 @@ impl AccountStore for SqliteStore {
             if find(transaction, directory, AccountSelector::LocalId(&account.local_id))?.is_some() {
                 return Err(StoreError::DuplicateLocalId);
             }
+            if self.accounts.load(Ordering::Relaxed) >= self.bounds.accounts {
+                return Err(StoreError::Full);
+            }
             put(transaction, directory, account)
-        })
+        })?;
+        self.accounts.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn find(
@@ -167,7 +188,12 @@ impl AccountStore for SqliteStore {
             "DELETE FROM accounts WHERE project = ? AND tenant = ? AND local_id = ?",
             params![directory.project, tenant_column(directory), local_id],
         )?;
-        if deleted == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+        if deleted == 0 {
+            return Err(StoreError::NotFound);
+        }
+        let less = |accounts: usize| Some(accounts.saturating_sub(deleted));
+        let _ = self.accounts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        Ok(())
     }
 
     fn delete_all(&self, directory: &Directory) -> Result<(), StoreError> {
@@ -178,6 +204,7 @@ impl AccountStore for SqliteStore {
                     params![directory.project, tenant_column(directory)],
                 )?;
             }
+            self.accounts.store(count_accounts(transaction)?, Ordering::Relaxed);
             Ok(())
         })
     }
@@ -224,6 +251,11 @@ impl AccountStore for SqliteStore {
                     record.local_id,
                     REFRESH_TOKENS_PER_ACCOUNT_MAX
                 ])?;
+            // They are numbered as they come, and no number is given twice.
+            let newest = transaction.last_insert_rowid();
+            transaction
+                .prepare_cached("DELETE FROM refresh_tokens WHERE number <= ?")?
+                .execute(params![newest.saturating_sub(self.bounds.refresh_tokens)])?;
             Ok(())
         })
     }
@@ -244,6 +276,11 @@ impl From<rusqlite::Error> for StoreError {
 
 fn tenant_column(directory: &Directory) -> &str {
     directory.tenant.as_deref().unwrap_or("")
+}
+
+fn count_accounts(connection: &Connection) -> Result<usize, StoreError> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM accounts", [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 fn find(
@@ -342,115 +379,4 @@ fn read_refresh_token(row: &Row<'_>) -> rusqlite::Result<RefreshTokenRecord> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::ApiError;
-
-    const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
-
-    fn account(local_id: &str, email: &str) -> Account {
-        let mut account = Account::new(Some(local_id.to_owned()), NOW).unwrap();
-        account.email = Some(email.to_owned());
-        account
-    }
-
-    fn record(number: u16) -> RefreshTokenRecord {
-        let mut token_sha256 = [0; 32];
-        token_sha256[..2].copy_from_slice(&number.to_be_bytes());
-        RefreshTokenRecord {
-            token_sha256,
-            directory: Directory::of_project("p"),
-            local_id: "alice".to_owned(),
-            refresh_epoch: 7,
-            sign_in_provider: "password".to_owned(),
-            session_claims: "{}".to_owned(),
-            auth_time: NOW,
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_the_owner_may_read_the_files() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(Some(&directory.path().join("accounts"))).unwrap();
-        store.insert(&Directory::of_project("p"), &account("alice", "alice@example.com")).unwrap();
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap) {
-            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-            found.push((entry.file_name().into_string().unwrap(), format!("{mode:o}")));
-        }
-        found.sort();
-        let expected = ["accounts", "accounts-shm", "accounts-wal"];
-        assert_eq!(found, expected.map(|name| (name.to_owned(), "600".to_owned())));
-    }
-
-    #[test]
-    fn ids_and_addresses_are_unique_within_a_directory_and_free_in_others() {
-        let store = SqliteStore::open(None).unwrap();
-        let project = Directory::of_project("p");
-        let tenant = Directory::of_tenant("p", Some("t".to_owned())).unwrap();
-        let alice = account("alice", "alice@example.com");
-        store.insert(&project, &alice).unwrap();
-        store.insert(&tenant, &alice).unwrap();
-        store.insert(&Directory::of_project("q"), &alice).unwrap();
-        let refused = |account: &Account| store.insert(&project, account).unwrap_err().to_string();
-        assert!(refused(&account("alice", "other@example.com")).contains("this id"));
-        assert!(refused(&account("bob", "alice@example.com")).contains("this address"));
-        store.delete(&tenant, "alice").unwrap();
-        assert_eq!(store.find(&project, AccountSelector::LocalId("alice")).unwrap(), Some(alice));
-        assert_eq!(store.find(&tenant, AccountSelector::Email("alice@example.com")).unwrap(), None);
-        assert!(matches!(store.delete(&tenant, "alice"), Err(StoreError::NotFound)));
-    }
-
-    #[test]
-    fn a_refused_change_writes_nothing() {
-        let store = SqliteStore::open(None).unwrap();
-        let project = Directory::of_project("p");
-        store.insert(&project, &account("alice", "alice@example.com")).unwrap();
-        store.insert(&project, &account("bob", "bob@example.com")).unwrap();
-        let mut refuse = |account: &mut Account| {
-            account.display_name = Some("Mallory".to_owned());
-            Err(ApiError::UserDisabled)
-        };
-        assert!(matches!(store.modify(&project, "alice", &mut refuse), Err(StoreError::Refused(_))));
-        let mut collide = |account: &mut Account| {
-            account.email = Some("bob@example.com".to_owned());
-            Ok(())
-        };
-        assert!(matches!(store.modify(&project, "alice", &mut collide), Err(StoreError::DuplicateEmail)));
-        let unchanged = store.find(&project, AccountSelector::LocalId("alice")).unwrap().unwrap();
-        assert_eq!((unchanged.display_name, unchanged.email.as_deref()), (None, Some("alice@example.com")));
-    }
-
-    #[test]
-    fn a_file_keeps_accounts_and_refresh_tokens() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("accounts.sqlite3");
-        let project = Directory::of_project("p");
-        let alice = account("alice", "alice@example.com");
-        {
-            let store = SqliteStore::open(Some(&file)).unwrap();
-            store.insert(&project, &alice).unwrap();
-            store.insert_refresh_token(&record(1)).unwrap();
-        }
-        let store = SqliteStore::open(Some(&file)).unwrap();
-        assert_eq!(store.page(&project, "", 10).unwrap(), [alice]);
-        assert_eq!(store.find_refresh_token(&record(1).token_sha256).unwrap(), Some(record(1)));
-        store.delete_all(&project).unwrap();
-        assert_eq!(store.find_refresh_token(&record(1).token_sha256).unwrap(), None);
-    }
-
-    #[test]
-    fn an_account_keeps_a_bounded_number_of_refresh_tokens() {
-        let store = SqliteStore::open(None).unwrap();
-        let count = u16::try_from(REFRESH_TOKENS_PER_ACCOUNT_MAX).unwrap() + 1;
-        for number in 1..=count {
-            store.insert_refresh_token(&record(number)).unwrap();
-        }
-        assert_eq!(store.find_refresh_token(&record(1).token_sha256).unwrap(), None);
-        assert!(store.find_refresh_token(&record(2).token_sha256).unwrap().is_some());
-        assert!(store.find_refresh_token(&record(count).token_sha256).unwrap().is_some());
-    }
-}
+mod tests;

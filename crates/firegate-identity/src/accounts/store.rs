@@ -37,6 +37,8 @@ pub(crate) enum StoreError {
     DuplicateEmail,
     #[error("the directory already has an account with this phone number")]
     DuplicatePhoneNumber,
+    #[error("there are as many accounts as are kept")]
+    Full,
     #[error("the directory has no such account")]
     NotFound,
     /// The change itself refused, and nothing was written.

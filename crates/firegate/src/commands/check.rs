@@ -14,6 +14,7 @@ use firegate_proxy::{PreflightError, ReloadError, StartError, preflight, preflig
 use super::serve::origin::metadata;
 use crate::environment::Environment;
 use crate::named_files::{DiskFiles, read_text};
+use crate::printable::json;
 use crate::standard_output;
 
 /// The configuration that is read if none is named.
@@ -201,7 +202,7 @@ fn told(severity: Severity, code: &'static str, message: &str) -> Diagnostic {
 /// What was found, and for people a last line that says of which configuration, and the sum.
 fn told_as(output: Output, name: &str, diagnostics: &Diagnostics) -> anyhow::Result<String> {
     if output == Output::Json {
-        return Ok(serde_json::to_string_pretty(diagnostics)? + "\n");
+        return Ok(json(diagnostics)?);
     }
     let style = if standard_output::is_terminal() { Style::Coloured } else { Style::Plain };
     let mut text = diagnostics.render(style);

@@ -10,6 +10,7 @@ use firegate_core::time::{SharedClock, UnixTime};
 use serde::Serialize;
 
 use crate::cases::{CaseFile, CaseFileError, Issuer, Machine, difference};
+use crate::printable::{json, printable};
 use crate::standard_output;
 
 /// The arguments of `firegate test`.
@@ -112,17 +113,40 @@ impl Summary {
 
     fn text(&self, output: TestOutput) -> anyhow::Result<String> {
         if output == TestOutput::Json {
-            return Ok(serde_json::to_string_pretty(self)? + "\n");
+            return Ok(json(self)?);
         }
         let mut out = String::new();
         for failure in &self.failures {
             let Failure { file, line, name, difference, source } = failure;
-            writeln!(out, "failed: {file}:{line}: {name}\n  {difference}")?;
+            writeln!(out, "failed: {file}:{line}: {}\n  {}", printable(name), printable(difference))?;
             if let Some(source) = source {
-                writeln!(out, "  says {source}")?;
+                writeln!(out, "  says {}", printable(source))?;
             }
         }
         writeln!(out, "{} passed, {} failed", self.passed, self.failed)?;
         Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_file_of_cases_acts_on_a_terminal() {
+        let acting = "a\u{1b}]0;title\u{7}\u{9b}31m\u{202e}";
+        let failure = Failure {
+            file: "cases.yaml".to_owned(),
+            line: 3,
+            name: acting.to_owned(),
+            difference: acting.to_owned(),
+            source: Some(acting.to_owned()),
+        };
+        let summary = Summary { passed: 0, failed: 1, failures: vec![failure] };
+        for output in [TestOutput::Text, TestOutput::Json] {
+            let told = summary.text(output).unwrap();
+            assert!(told.contains("title"), "{told}");
+            assert!(!told.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{told:?}");
+        }
     }
 }

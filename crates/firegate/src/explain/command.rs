@@ -15,6 +15,7 @@ use firegate_proxy::ReloadError;
 use crate::cases::CaseFileError;
 use crate::logging::finding_style;
 use crate::named_files::{DiskFiles, read_text};
+use crate::printable::json;
 
 use super::keys::{self, KeySource};
 use super::limits::TOKEN_TEXT_BYTES_MAX;
@@ -152,7 +153,7 @@ pub async fn run(
     });
     let text = match arguments.output {
         OutputFormat::Text => render_text(&explanation, colours),
-        OutputFormat::Json => serde_json::to_string_pretty(&explanation)? + "\n",
+        OutputFormat::Json => json(&explanation)?,
     };
     write(out, &text)?;
     Ok(if explanation.passes() { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
@@ -195,7 +196,7 @@ fn write_request(
 ) -> anyhow::Result<ExplainOutcome> {
     let text = match output {
         OutputFormat::Text => render_request_text(explanation, colours),
-        OutputFormat::Json => serde_json::to_string_pretty(explanation)? + "\n",
+        OutputFormat::Json => json(explanation)?,
     };
     write(out, &text)?;
     Ok(match explanation.answer.verdict {
@@ -228,7 +229,7 @@ fn run_simulation(
                 colours,
             )
         }
-        OutputFormat::Json => serde_json::to_string_pretty(&simulation)? + "\n",
+        OutputFormat::Json => json(&simulation)?,
     };
     write(out, &text)?;
     if simulation.requests == 0 {

@@ -24,6 +24,7 @@ mod summary;
 
 use std::sync::Arc;
 
+use firegate_core::conceal;
 use firegate_core::facts::RequestFacts;
 use firegate_core::iam::IamRequest;
 use firegate_core::identity::{
@@ -102,6 +103,11 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
+/// A path as it is told: whoever pastes a URL's end pastes what stands in its query.
+fn told(path: &str) -> String {
+    String::from_utf8_lossy(&conceal::url(path.as_bytes())).into_owned()
+}
+
 /// Explains a token.
 pub fn explain(input: ExplainInput<'_>) -> Explanation {
     let pasted = pasted::unwrap(input.token);
@@ -126,11 +132,11 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
     );
     let principal = principal(token, audiences, &snapshot, &believing, &input);
     let (path, firegate) = match &asked_path {
-        Err(why) => (input.path.to_owned(), FiregateAnswer::malformed_path(why)),
+        Err(why) => (told(input.path), FiregateAnswer::malformed_path(why)),
         Ok(path) => {
             let (snapshot, believing, keys) = (&snapshot, &believing, input.keys);
             let question = Question { token, path, snapshot, keys, believing, now: input.now };
-            (path.as_str().to_owned(), FiregateAnswer::of(&question.ask(), problem))
+            (told(path.as_str()), FiregateAnswer::of(&question.ask(), problem))
         }
     };
     let google_keys = usable(&input.keys.google_id_token);

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::limits::{LINE_CHARACTERS_MAX, VALUE_CHARACTERS_MAX};
+use crate::printable::printable;
 
 pub(super) const PLAIN: Style = Style::new();
 pub(super) const BOLD: Style = Style::new().bold();
@@ -81,21 +82,6 @@ impl Page {
             write!(self.text, "{text}")
         };
     }
-}
-
-/// The text with every character that acts instead of showing written as an escape.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        let acts = character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if acts {
-            printable.extend(character.escape_unicode());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
 }
 
 /// The text, cut to what is shown of a value.

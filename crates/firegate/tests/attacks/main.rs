@@ -21,6 +21,7 @@ mod armor_user_key_without_a_user;
 mod caddy_ghsa_7r4p_identity_header_on_a_public_route;
 mod connect_matched_as_a_path;
 mod cookie_and_foreign_pages;
+mod cookies_in_another_case;
 mod copies_with_the_users_token;
 mod cve_2016_6581_hpack_bomb;
 mod cve_2019_9512_frames_that_do_nothing;

@@ -68,6 +68,36 @@ fn a_redirects_address_is_told_without_the_token_that_goes_along() {
 }
 
 #[test]
+fn a_path_is_told_without_the_token_in_the_query_that_was_pasted_with_it() {
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJldmUifQ.c2VjcmV0secret";
+    for path in
+        [format!("/orders?access_token={TOKEN}"), format!("/orders/{TOKEN}"), format!("orders?a={TOKEN}")]
+    {
+        for output in ["text", "json"] {
+            let told = explained(&["--token", TOKEN, "--path", &path, "--output", output], "");
+            // Wrapping must not hide a leak from this test.
+            let told = told.split_whitespace().collect::<String>();
+            assert!(told.contains("orders") && !told.contains("c2VjcmV0"), "{path}: {told}");
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_logs_acts_on_a_terminal() {
+    let details = "\u{1b}]0;title\u{7}\u{9b}31m\u{202e}";
+    let request = json!({
+        "remoteIp": "203.0.113.9", "requestMethod": "GET", "status": 200,
+        "requestUrl": format!("https://api.example.com/{details}"),
+    });
+    let entry = json!({"httpRequest": request, "jsonPayload": { "statusDetails": details }}).to_string();
+    for output in ["text", "json"] {
+        let told = explained(&["--simulate", "log.json", "--output", output], &entry);
+        assert!(told.contains("title"), "{told}");
+        assert!(!told.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{told:?}");
+    }
+}
+
+#[test]
 fn what_a_limit_counts_by_is_told_without_its_value() {
     let url = ["--url", "https://api.example.com/", "--header", "Authorization: Bearer secret"];
     let cookie = ["--header", "Cookie: session=secret"];
