@@ -151,9 +151,9 @@ async fn what_hangs_is_given_up_and_not_asked_again() {
     })
     .await;
     let url = origin.url();
-    let site = Site::new(&format!("url: '{url}', timeouts: {{ response_headers: 20ms }}"));
+    let site = Site::new(&format!("url: '{url}', timeouts: {{ response_headers: 300ms }}"));
     assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
-    let site = Site::new(&format!("url: '{url}', timeouts: {{ total: 20ms }}"));
+    let site = Site::new(&format!("url: '{url}', timeouts: {{ total: 300ms }}"));
     assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
     assert_eq!(origin.connections(), 2);
 }
