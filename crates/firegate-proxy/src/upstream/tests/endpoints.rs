@@ -33,26 +33,28 @@ async fn when_one_is_down_the_other_serves_and_the_first_is_soon_left_alone() {
 }
 
 #[tokio::test]
-async fn answers_that_say_there_is_none_eject_too() {
-    let failing = Origin::start(|mut stream, _| async move {
-        while let Some(_head) = head(&mut stream).await {
-            let answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-            stream.write_all(answer.as_bytes()).await.expect("it is sent");
+async fn answers_that_say_there_is_none_eject_too_and_others_do_not() {
+    const REQUESTS: u32 = 50;
+    for (status, ejects) in [(502, true), (503, true), (504, true), (500, false), (501, false), (429, false)]
+    {
+        let failing = Origin::start(move |mut stream, _| async move {
+            while let Some(_head) = head(&mut stream).await {
+                let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.expect("it is sent");
+            }
+        })
+        .await;
+        let up = Origin::saying("hello").await;
+        let site =
+            Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", failing.url(), up.url()));
+        let mut refused = 0;
+        for _ in 0..REQUESTS {
+            refused += u32::from(site.get().await.expect("an answer").status.as_u16() == status);
         }
-    })
-    .await;
-    let up = Origin::saying("hello").await;
-    let site =
-        Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", failing.url(), up.url()));
-    let mut refused = 0;
-    for _ in 0..50 {
-        if site.get().await.expect("an answer").status == StatusCode::SERVICE_UNAVAILABLE {
-            refused += 1;
-        }
+        // They are the service's own answers, and handed on.
+        let expected = if ejects { UPSTREAM_EJECTION_FAILURES } else { REQUESTS / 2 };
+        assert_eq!((refused, site.figures()[0].is_ejected), (expected, ejects), "{status}");
     }
-    // They are the service's own answers, and handed on.
-    assert_eq!(refused, UPSTREAM_EJECTION_FAILURES);
-    assert!(site.figures()[0].is_ejected);
 }
 
 /// A service that answers once it is told to.
