@@ -235,8 +235,8 @@ impl RequestContext<'_> {
         if let Ok(value) = HeaderValue::from_str(record.request_id()) {
             response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
         }
-        if is_own && parts.method == Method::HEAD {
-            leave_the_head(&mut response);
+        if is_own {
+            leave_the_head(&parts.method, &mut response);
         }
         let is_watched = is_own && !response.body().is_end_stream();
         let watched = is_watched.then(|| self.streams.open(&Lease::default(), Some(OWN_ANSWER_TIMEOUT)));
@@ -355,10 +355,15 @@ impl RequestContext<'_> {
     }
 }
 
-/// Leaves of an answer what HEAD asks for, with the length of what is left out (RFC 9110, section 9.3.2). Over HTTP/2 hyper sends the
-/// content all the same, for which clients give the whole answer up.
-fn leave_the_head(response: &mut Response<Body>) {
-    let length = response.body().size_hint().exact().filter(|length| *length > 0);
+/// Leaves the head alone of an answer that has no content: to HEAD, with the length of what is left out (RFC 9110, section 9.3.2), or
+/// with a status that says so, as a URL map can inject it. Over HTTP/2 hyper sends the content all the same, for which clients give
+/// the whole answer up.
+fn leave_the_head(method: &Method, response: &mut Response<Body>) {
+    let has_none = matches!(response.status().as_u16(), 204 | 205 | 304);
+    if *method != Method::HEAD && !has_none {
+        return;
+    }
+    let length = response.body().size_hint().exact().filter(|length| *length > 0 && !has_none);
     if let Some(length) = length {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
     }

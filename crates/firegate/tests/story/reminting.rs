@@ -56,6 +56,13 @@ impl Service {
             self.late.send_modify(|count| *count += 1);
             self.let_go.subscribe().wait_for(|let_go| *let_go).await.expect("the test goes on");
         }
+        if request.uri().path() == "/forbidden" {
+            let headers =
+                [(header::SERVER, "Google Frontend"), (header::CONTENT_TYPE, "text/html; charset=UTF-8")];
+            let page = "<title>403 Forbidden</title><h2>Your client does not have permission to get URL \
+                        <code>/forbidden</code> from this server.</h2>";
+            return (StatusCode::FORBIDDEN, headers, page).into_response();
+        }
         let challenge =
             "Bearer error=\"invalid_token\" error_description=\"The access token could not be verified\"";
         let headers = [
@@ -85,7 +92,11 @@ async fn opened(protocol: &str) -> (Site, Service, FrontDoor, String) {
 }
 
 /// Sends a request over HTTP/2: without a body, or with what is sent into the channel until it is dropped.
-async fn over_http2(door: &FrontDoor, user: &str, body: Option<mpsc::UnboundedReceiver<Bytes>>) -> Answer {
+pub(crate) async fn over_http2(
+    door: &FrontDoor,
+    user: &str,
+    body: Option<mpsc::UnboundedReceiver<Bytes>>,
+) -> Answer {
     let stream = TokioIo::new(TcpStream::connect(door.address()).await.expect("a connection"));
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
@@ -133,6 +144,21 @@ async fn what_has_no_body_is_sent_again_over_either_version_and_an_upload_is_not
         assert_eq!((third.status.as_u16(), service.requests()), (200, 5), "{protocol} {:?}", third.body);
         site.close([door]).await;
     }
+}
+
+/// Whom the service's IAM does not know, no other token of the same account helps.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_may_not_call_gets_no_fresh_token() {
+    let (site, service, door, user) = opened("http1").await;
+    let get = async |path: &str| Call::get(&at(&door, path)).bearer(&user).send().await;
+    let first = get("/").await;
+    service.revoke(&first.body);
+    site.stack.clock.advance(5);
+    get("/forbidden").await.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
+    assert_eq!(service.requests(), 2);
+    service.refused.lock().expect("the list").clear();
+    assert_eq!(get("/").await.body, first.body);
+    site.close([door]).await;
 }
 
 /// Whoever learns later that the former token was refused does not take the fresh one for it.
