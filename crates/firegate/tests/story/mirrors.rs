@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::routing::any;
+use bytes::Bytes;
+use firegate_core::jose::CompactJws;
+use firegate_files::configuration::parse_with_files;
 use firegate_proxy::FrontDoor;
 use firegate_proxy::limits::MIRRORED_REQUESTS_MAX;
-use http::StatusCode;
-use tokio::sync::watch;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use tokio::sync::{mpsc, watch};
 
-use crate::gate::{PATIENCE, metric, serve};
-use crate::stack::{Call, at, clock, close, door_of};
+use crate::gate::{PATIENCE, Site, metric, serve};
+use crate::stack::{Call, at, clock, close, door_of, text};
 use crate::url_map::TheFile;
 
 const DROPPED: &str = "firegate_mirrored_requests_dropped_total";
@@ -66,8 +70,7 @@ fn door(protocol: &str, service: &str, copies: &str) -> FrontDoor {
     );
     let map = "name: m\ndefaultService: web\ndefaultRouteAction: {requestMirrorPolicy: {backendService: api}, \
                retryPolicy: {numRetries: 3, retryConditions: [gateway-error]}}\n";
-    let configuration =
-        firegate_files::configuration::parse_with_files("firegate.yaml", &text, &TheFile(map.to_owned()));
+    let configuration = parse_with_files("firegate.yaml", &text, &TheFile(map.to_owned()));
     door_of(configuration.unwrap_or_else(|found| panic!("{found}")), Arc::new(clock()), None)
 }
 
@@ -120,4 +123,58 @@ async fn a_copy_under_way_holds_no_stop() {
     assert_eq!(get(&door).await, 200);
     held.came(1).await;
     tokio::time::timeout(PATIENCE, close(door)).await.expect("it stops though the copy is not answered");
+}
+
+/// A service that tells what it got: for whom the Google token and the assertion are, and the body.
+async fn telling() -> (String, mpsc::UnboundedReceiver<(String, Bytes)>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let answer = move |request: axum::extract::Request| {
+        let tell = tell.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            let audience = |name: &str| {
+                let token =
+                    head.headers[name].to_str().expect("text").trim_start_matches("Bearer ").to_owned();
+                text(&CompactJws::parse(&token).expect("a token").into_payload()["aud"])
+            };
+            let audiences =
+                [audience("x-serverless-authorization"), audience("x-firegate-assertion")].join(" ");
+            // A copy that is broken off is told as one.
+            let body = body.collect().await.map_or(Bytes::from_static(b"broken"), |body| body.to_bytes());
+            tell.send((audiences, body)).expect("the test listens");
+        }
+    };
+    (serve(Router::new().fallback(any(answer))).await, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_has_the_whole_body_and_tokens_for_its_own_service() {
+    let site = Site::open().await;
+    for protocol in ["http1", "h2c"] {
+        let ((web, mut asked), (api, mut copies)) = (telling().await, telling().await);
+        let backend = |url: &str, audience: &str| {
+            format!("{{ url: '{url}', credential: metadata, audience: {audience}, protocol: {protocol} }}")
+        };
+        let text = site.configuration(&format!(
+            "allow: [allAuthenticatedUsers]\nurl_map: map.yaml\nbackends: {{ web: {}, api: {} }}",
+            backend(&web, "first"),
+            backend(&api, "second")
+        ));
+        let map = "name: m\ndefaultService: web\ndefaultRouteAction: {requestMirrorPolicy: {backendService: api}}\n";
+        let configuration = parse_with_files("firegate.yaml", &text, &TheFile(map.to_owned()));
+        let configuration = configuration.unwrap_or_else(|found| panic!("{found}"));
+        let door = door_of(configuration, Arc::new(site.stack.clock.clone()), None);
+        tokio::time::timeout(PATIENCE, door.ready()).await.expect("the door becomes ready");
+        let user = site.stack.id_token().await;
+        let body = Bytes::from(vec![b'x'; 100_000]);
+        let upload = Call::new(Method::POST, &at(&door, "/")).bearer(&user).body(body.clone()).send();
+        assert_eq!(tokio::time::timeout(PATIENCE, upload).await.expect("in time").status, 200);
+        for (told, audience) in [(&mut asked, "first first"), (&mut copies, "second second")] {
+            let (audiences, received) =
+                tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("a request");
+            assert_eq!((audiences.as_str(), received.len()), (audience, body.len()), "{protocol}");
+        }
+        close(door).await;
+    }
+    site.close([]).await;
 }

@@ -113,9 +113,7 @@ async fn hanging(requests: usize) -> (String, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn a_try_that_takes_too_long_is_given_up_and_another_one_begun() {
     let policy = |retries: u32| {
-        format!(
-            "numRetries: {retries}, perTryTimeout: {{nanos: 250000000}}, retryConditions: [gateway-error]"
-        )
+        format!("numRetries: {retries}, perTryTimeout: {{seconds: 1}}, retryConditions: [gateway-error]")
     };
     // On a busy machine more than the first one may take too long.
     let (service, asked) = hanging(1).await;
@@ -129,6 +127,18 @@ async fn a_try_that_takes_too_long_is_given_up_and_another_one_begun() {
     get(&given_up).await.expect_refusal(504, "UPSTREAM_TIMED_OUT", "RETRY_LATER");
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     close(given_up).await;
+}
+
+/// The time of a route is that of all tries together.
+#[tokio::test]
+async fn there_is_no_other_try_when_the_time_of_the_route_is_over() {
+    let (service, asked) = hanging(usize::MAX).await;
+    let map = "defaultRouteAction: {timeout: {nanos: 500000000}, \
+               retryPolicy: {numRetries: 3, retryConditions: [gateway-error]}}\n";
+    let door = door_of(configuration(map, [&service, &service]), Arc::new(clock()), None);
+    get(&door).await.expect_refusal(504, "UPSTREAM_TIMED_OUT", "RETRY_LATER");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    close(door).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
