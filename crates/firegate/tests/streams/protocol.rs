@@ -117,10 +117,11 @@ async fn trailers_pass_both_ways_but_for_what_frames_or_names_somebody() {
     trailers.insert("x-checksum", HeaderValue::from_static("1"));
     trailers.insert("x-firegate-user-id", HeaderValue::from_static("admin"));
     trailers.insert("x_forwarded_for", HeaderValue::from_static("1.2.3.4"));
+    trailers.insert("content_length", HeaderValue::from_static("1.2.3.4"));
     let request = Request::post(format!("http://{}/a", site.door.address()))
         .header("authorization", format!("Bearer {}", site.token(3000)))
         .header("te", "trailers")
-        .header("trailer", "x-checksum, x-firegate-user-id, x_forwarded_for")
+        .header("trailer", "x-checksum, x-firegate-user-id, x_forwarded_for, content_length")
         .body(with_trailers(vec![b"hi"], trailers))
         .expect("a request");
     let service = tokio::spawn(async move {
