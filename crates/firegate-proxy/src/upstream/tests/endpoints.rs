@@ -245,6 +245,52 @@ async fn what_a_reload_does_not_change_goes_on() {
     assert_eq!(kept.connections(), 2, "it is made in another way now");
 }
 
+/// However little there is under way where it failed.
+#[tokio::test]
+async fn what_failed_at_one_endpoint_is_not_sent_there_again_while_there_is_another() {
+    let (down, up) = (nobody().await, Origin::saying("hello").await);
+    let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{}' }} ]", up.url()));
+    let _busy = site.send(Method::GET, &[], full("")).await.expect("an answer that is not read");
+    for failures in 1..UPSTREAM_EJECTION_FAILURES {
+        assert_eq!(site.get().await.expect("the other one is well").body, "hello", "{failures}");
+    }
+    assert!(site.figures()[0].failed_connects > 0, "the one that seems idle is tried first");
+}
+
+#[tokio::test]
+async fn what_is_under_way_counts_after_a_reload_too() {
+    let origin = Origin::saying("hello").await;
+    let settings = format!("url: '{}', requests_max: 1", origin.url());
+    let mut site = Site::new(&settings);
+    let held = site.send(Method::GET, &[], full("")).await.expect("an answer");
+    let former = Arc::clone(&site.upstream);
+    site.upstream = open(&site.upstreams, &format!("{settings}, timeouts: {{ connect: 1s }}"));
+    assert_eq!(code(site.get().await), Code::UpstreamOverloaded);
+    drop((held, former));
+    assert_eq!(site.get().await.expect("a place is free again").body, "hello");
+}
+
+/// What is answered is no repeat any more, however long its answer lasts.
+#[tokio::test]
+async fn an_answer_that_lasts_takes_nothing_from_the_budget_of_repeats() {
+    // Every other connection takes a request and dies.
+    let origin = Origin::start(|mut stream, number| async move {
+        head(&mut stream).await;
+        if number % 2 == 1 {
+            say(&mut stream, "hello").await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let mut lasting = Vec::new();
+    for number in 0..2 * UPSTREAM_REPEATED_MIN {
+        let answer = site.send(Method::GET, &[], full("")).await;
+        lasting.push(answer.unwrap_or_else(|refused| panic!("{number}: {refused:?}")));
+    }
+    assert_eq!(origin.connections(), 2 * lasting.len(), "each was sent once more");
+}
+
 /// A repeat that comes too late gives its place back, like one that is answered: else nothing would be repeated any more.
 #[tokio::test(start_paused = true)]
 async fn a_repeat_that_is_too_late_keeps_no_place() {
