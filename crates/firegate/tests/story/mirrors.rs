@@ -14,8 +14,9 @@ use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::{mpsc, watch};
 
-use crate::gate::{PATIENCE, Site, metric, serve};
+use crate::gate::{PATIENCE, Site, expect_echo, metric, open_web_socket, serve};
 use crate::stack::{Call, at, clock, close, door_of, text};
+use crate::upstreams::web_sockets_and;
 use crate::url_map::TheFile;
 
 const DROPPED: &str = "firegate_mirrored_requests_dropped_total";
@@ -112,6 +113,20 @@ async fn what_is_beyond_the_places_is_not_copied_and_counted() {
         }
     };
     tokio::time::timeout(PATIENCE, again).await.expect("there is a place again");
+    close(door).await;
+}
+
+/// What is said on it is for its service alone, and so is the handshake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_socket_has_no_copy() {
+    let (service, (held, copies)) = (web_sockets_and("200 OK").await, Held::start().await);
+    let door = door("http1", &service, &copies);
+    let (mut stream, answer, _) = open_web_socket(&door, "/", &[]).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    expect_echo(&mut stream).await;
+    assert_eq!(get(&door).await, 200);
+    held.came(1).await;
+    drop(stream);
     close(door).await;
 }
 

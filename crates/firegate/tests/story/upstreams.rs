@@ -201,7 +201,7 @@ async fn an_answer_that_the_service_breaks_off_is_broken_off_for_the_client_too(
 }
 
 /// A service that switches to WebSockets, sends back what it gets on them, and answers other requests with this status.
-async fn web_sockets_and(status: &'static str) -> String {
+pub(crate) async fn web_sockets_and(status: &'static str) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {

@@ -49,6 +49,8 @@ async fn a_client_that_expects_to_be_asked_is_asked_and_one_that_is_refused_is_n
     assert_eq!(&service.await.expect("it ends"), b"hi");
     let mut refused = site.send("POST /a", fields, -1).await;
     assert!(read_head(&mut refused).await.starts_with("HTTP/1.1 401 "), "it is not asked for the body first");
+    let mut large = site.send("POST /a", "Expect: 100-continue\r\nContent-Length: 999999999\r\n", 3000).await;
+    assert!(read_head(&mut large).await.starts_with("HTTP/1.1 413 "), "nor for one that is too large");
     site.close().await;
 }
 
