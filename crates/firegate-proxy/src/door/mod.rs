@@ -22,8 +22,8 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::route::{RouteEntry, Routed};
 use firegate_core::time::UnixTime;
 use firegate_core::trace::TraceContext;
-use http::header::{CONNECTION, ORIGIN};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, request::Parts};
+use http::header::{CONNECTION, CONTENT_LENGTH, ORIGIN};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -40,7 +40,7 @@ use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
 use crate::request_id::RequestIds;
 use crate::requests::{HeldBody, RequestsUnderWay};
-use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
+use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, full, refusal};
 use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Lease, OpenStream, Tunnels};
 use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 use crate::well_known;
@@ -235,6 +235,9 @@ impl RequestContext<'_> {
         if let Ok(value) = HeaderValue::from_str(record.request_id()) {
             response.headers_mut().insert(FIREGATE_REQUEST_ID, value);
         }
+        if is_own {
+            leave_the_head(&parts.method, &mut response);
+        }
         let is_watched = is_own && !response.body().is_end_stream();
         let watched = is_watched.then(|| self.streams.open(&Lease::default(), Some(OWN_ANSWER_TIMEOUT)));
         (response, watched)
@@ -350,6 +353,21 @@ impl RequestContext<'_> {
             step = decision.resume(answer, &world);
         }
     }
+}
+
+/// Leaves the head alone of an answer that has no content: to HEAD, with the length of what is left out (RFC 9110, section 9.3.2), or
+/// with a status that says so, as a URL map can inject it. Over HTTP/2 hyper sends the content all the same, for which clients give
+/// the whole answer up.
+fn leave_the_head(method: &Method, response: &mut Response<Body>) {
+    let has_none = matches!(response.status().as_u16(), 204 | 205 | 304);
+    if *method != Method::HEAD && !has_none {
+        return;
+    }
+    let length = response.body().size_hint().exact().filter(|length| *length > 0 && !has_none);
+    if let Some(length) = length {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    *response.body_mut() = full("");
 }
 
 /// The value of a header that has exactly one: of two, nobody knows which the other side would go by.

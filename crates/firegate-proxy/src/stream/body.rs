@@ -389,4 +389,30 @@ mod tests {
         assert!(waited >= REQUEST_BODY_PACE_GRACE * 4, "{waited:?}");
         assert!(waited < REQUEST_BODY_PACE_GRACE * 5, "{waited:?}");
     }
+
+    /// The service takes part in a conversation that was an upload until then.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_begins_while_an_upload_is_waited_for_stops_the_pace() {
+        let progress = BodyProgress::default();
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, hyper::Error>>());
+        let idle = Some(REQUEST_BODY_PACE_GRACE * 10);
+        let bounds = Bounds {
+            pace: Pace::at_least(240),
+            idle,
+            side: Side::Request,
+            progress: progress.clone(),
+            ..Bounds::default()
+        };
+        let mut body = BoundedBody::new(silent, bounds);
+        let began = Instant::now();
+        let answer = async {
+            tokio::time::sleep(REQUEST_BODY_PACE_GRACE / 2).await;
+            let answering = progress.answering();
+            tokio::time::sleep(REQUEST_BODY_PACE_GRACE * 3).await;
+            drop(answering);
+        };
+        let (ended, ()) = tokio::join!(body.frame(), answer);
+        assert!(matches!(ended, Some(Err(BodyError::TooSlow))));
+        assert!(began.elapsed() > REQUEST_BODY_PACE_GRACE * 7 / 2, "{:?}", began.elapsed());
+    }
 }

@@ -198,6 +198,25 @@ mod tests {
         assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)));
     }
 
+    /// What it is bounded by is how far behind it is, and not how long.
+    #[tokio::test]
+    async fn a_copy_that_keeps_up_is_as_long_as_the_body() {
+        const PIECES: usize = 8;
+        let piece = Bytes::from(vec![b'x'; MIRRORED_BODY_BYTES_MAX / 2]);
+        let frames = (0..PIECES).map(|_| Ok(Frame::data(piece.clone()))).collect();
+        let (mut original, mut copy) = copied(body(frames), BodyProgress::default());
+        for number in 0..PIECES {
+            for body in [&mut original, &mut copy] {
+                let frame = body.frame().await.expect("a piece");
+                let frame = frame.unwrap_or_else(|error| panic!("{number}: {error}"));
+                assert_eq!(frame.into_data().expect("data"), piece, "{number}");
+            }
+        }
+        for mut body in [original, copy] {
+            assert!(body.frame().await.is_none());
+        }
+    }
+
     #[tokio::test]
     async fn nobody_waits_for_a_copy_that_falls_behind() {
         // Few large pieces, and many small ones.

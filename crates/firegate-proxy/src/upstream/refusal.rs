@@ -196,3 +196,32 @@ where
         hint
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+    use http_body_util::StreamBody;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// A service's answer that happens to look like one of the front's, and is written slowly.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_looked_at_goes_on_whole_and_nobody_waits_for_its_end() {
+        let (write, mut written) = mpsc::unbounded_channel::<Result<Frame<Bytes>, ()>>();
+        let body = StreamBody::new(stream::poll_fn(move |context| written.poll_recv(context)).boxed());
+        write.send(Ok(Frame::data(Bytes::from_static(b"<html>")))).expect("it is read");
+        let began = tokio::time::Instant::now();
+        let (start, body) = peek(body).await;
+        assert_eq!((&*start, began.elapsed().as_secs()), (&b"<html>"[..], REFUSAL_PEEK_TIMEOUT.as_secs()));
+        let trailers = HeaderMap::from_iter([(http::header::ETAG, "1".parse().expect("a value"))]);
+        write.send(Ok(Frame::data(Bytes::from_static(b"</html>")))).expect("it is read");
+        write.send(Ok(Frame::trailers(trailers.clone()))).expect("it is read");
+        drop(write);
+        let (start, body) = peek(body).await;
+        assert_eq!(&*start, b"<html></html>");
+        let whole = body.collect().await.expect("a whole body");
+        assert_eq!(whole.trailers(), Some(&trailers));
+        assert_eq!(whole.to_bytes(), "<html></html>");
+    }
+}

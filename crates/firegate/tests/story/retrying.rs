@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::gate::{PATIENCE, read_head, serve};
+use crate::gate::{PATIENCE, read_head, send_head, serve};
 use crate::stack::{Answer, Call, at, clock, close, door_of};
 use crate::url_map::configuration;
 
@@ -113,9 +113,7 @@ async fn hanging(requests: usize) -> (String, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn a_try_that_takes_too_long_is_given_up_and_another_one_begun() {
     let policy = |retries: u32| {
-        format!(
-            "numRetries: {retries}, perTryTimeout: {{nanos: 250000000}}, retryConditions: [gateway-error]"
-        )
+        format!("numRetries: {retries}, perTryTimeout: {{seconds: 1}}, retryConditions: [gateway-error]")
     };
     // On a busy machine more than the first one may take too long.
     let (service, asked) = hanging(1).await;
@@ -129,6 +127,18 @@ async fn a_try_that_takes_too_long_is_given_up_and_another_one_begun() {
     get(&given_up).await.expect_refusal(504, "UPSTREAM_TIMED_OUT", "RETRY_LATER");
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     close(given_up).await;
+}
+
+/// The time of a route is that of all tries together.
+#[tokio::test]
+async fn there_is_no_other_try_when_the_time_of_the_route_is_over() {
+    let (service, asked) = hanging(usize::MAX).await;
+    let map = "defaultRouteAction: {timeout: {nanos: 500000000}, \
+               retryPolicy: {numRetries: 3, retryConditions: [gateway-error]}}\n";
+    let door = door_of(configuration(map, [&service, &service]), Arc::new(clock()), None);
+    get(&door).await.expect_refusal(504, "UPSTREAM_TIMED_OUT", "RETRY_LATER");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    close(door).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,4 +183,84 @@ async fn a_service_in_trouble_gets_no_more_repeats_than_the_budget_has() {
     answered(REPEATS).await;
     assert_eq!(*seen.borrow(), REQUESTS + REPEATS);
     close(door).await;
+}
+
+/// What was asked for once is not switched to twice: whoever answers a handshake may have begun with it.
+#[tokio::test]
+async fn a_web_socket_is_not_asked_for_again_because_of_the_answer() {
+    let (service, asked) = failing(1, 503).await;
+    let door = door(&service, "numRetries: 2, retryConditions: [gateway-error]");
+    let fields = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let (_, answer) = send_head(&door, "/", &fields).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!((get(&door).await.status.as_u16(), asked.load(Ordering::SeqCst)), (200, 2));
+    close(door).await;
+}
+
+/// A body that is held back is a body: it is told what the service said, and is neither asked for nor sent again.
+#[tokio::test]
+async fn who_waits_to_be_asked_for_a_body_gets_the_first_answer() {
+    let (service, asked) = failing(1, 503).await;
+    let door = door(&service, "numRetries: 2, retryConditions: [gateway-error]");
+    let fields = [("Expect", "100-continue"), ("Content-Length", "4")];
+    let (mut stream, answer) = send_head(&door, "/", &fields).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let (mut other, answer) = send_head(&door, "/", &fields).await;
+    assert!(answer.starts_with("HTTP/1.1 100 ") || answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    for stream in [&mut stream, &mut other] {
+        stream.shutdown().await.expect("it is open");
+    }
+    close(door).await;
+}
+
+/// A service of which each request is answered 503 once it is told to, and that says when one has come.
+async fn unavailable_when_told() -> (String, mpsc::UnboundedReceiver<()>, watch::Sender<usize>) {
+    let (came, arrivals) = mpsc::unbounded_channel();
+    let (tell, told) = watch::channel(0);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = move || {
+        let (came, mut told) = (came.clone(), told.clone());
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        async move {
+            came.send(()).expect("the test waits");
+            told.wait_for(|told| *told > number).await.expect("the test goes on");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    };
+    (serve(Router::new().fallback(any(answer))).await, arrivals, tell)
+}
+
+/// Its tries are of one configuration, and a stop waits for them as for any request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_between_two_tries_goes_on_over_a_reload_and_a_stop() {
+    let (former, mut came, tell) = unavailable_when_told().await;
+    let (next, asked) = failing(0, 503).await;
+    let map = "defaultRouteAction: {retryPolicy: {numRetries: 2, retryConditions: [gateway-error]}}\n";
+    let mut door = door_of(configuration(map, [&former, &former]), Arc::new(clock()), None);
+    let url = at(&door, "/");
+    let under_way = tokio::spawn(async move { Call::get(&url).send().await });
+    let arrival = async |came: &mut mpsc::UnboundedReceiver<()>| {
+        tokio::time::timeout(PATIENCE, came.recv()).await.expect("it is asked").expect("it runs");
+    };
+    arrival(&mut came).await;
+    let other = configuration("", [&next, &next]);
+    door.reload(move || Ok(other)).await.expect("it is put in force");
+    assert_eq!((get(&door).await.status.as_u16(), asked.load(Ordering::SeqCst)), (200, 1));
+    tell.send_replace(1);
+    arrival(&mut came).await;
+    let stopping = tokio::spawn(close(door));
+    tell.send_replace(2);
+    arrival(&mut came).await;
+    tell.send_replace(3);
+    let answer = tokio::time::timeout(PATIENCE, under_way).await.expect("in time").expect("it ends");
+    assert_eq!((answer.status.as_u16(), asked.load(Ordering::SeqCst)), (503, 1));
+    tokio::time::timeout(PATIENCE, stopping).await.expect("it stops").expect("cleanly");
 }

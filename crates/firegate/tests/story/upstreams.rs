@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use firegate_core::jose::CompactJws;
+use firegate_proxy::limits::UPSTREAM_EJECTION_FAILURES;
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::gate::{PATIENCE, Site};
+use crate::gate::{PATIENCE, Site, expect_echo, metric, open_web_socket};
 use crate::stack::{Answer, Call, at, text};
 
 /// A service that a test writes itself: each request's head is answered by what `answer` makes of it.
@@ -196,5 +197,94 @@ async fn an_answer_that_the_service_breaks_off_is_broken_off_for_the_client_too(
     // However the connection ends, the answer must not.
     let _ = tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await.expect("it ends");
     assert!(!answer.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
+    site.close([door]).await;
+}
+
+/// A service that switches to WebSockets, sends back what it gets on them, and answers other requests with this status.
+pub(crate) async fn web_sockets_and(status: &'static str) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                while let Some(head) = head(&mut stream).await {
+                    if !head.contains("upgrade: websocket\r\n") {
+                        let answer = answer(status, "", "");
+                        stream.write_all(answer.as_bytes()).await.expect("it is sent");
+                        continue;
+                    }
+                    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+                    stream.write_all(format!("{switched}{head}").as_bytes()).await.expect("it is sent");
+                    let (mut from, mut to) = stream.split();
+                    // Ends when the front door does.
+                    let _ = tokio::io::copy(&mut from, &mut to).await;
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_socket_goes_where_its_handshake_is_heard_and_outlives_its_endpoints_ejection() {
+    let site = Site::open().await;
+    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address");
+    let (failing, well) = (web_sockets_and("503 No").await, web_sockets_and("200 OK").await);
+    let door = |endpoints: [&str; 2]| {
+        let endpoints = endpoints.map(|url| format!("{{ url: '{url}' }}")).join(", ");
+        format!("allow: [allUsers]\nbackends: {{ api: {{ endpoints: [ {endpoints} ] }} }}")
+    };
+    let lonely = site.door(&door([&format!("http://{nobody}"), &well])).await;
+    let mut open = Vec::new();
+    for _ in 0..UPSTREAM_EJECTION_FAILURES * 4 {
+        let (stream, answer, _) = open_web_socket(&lonely, "/", &[]).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        open.push(stream);
+    }
+    let failed = format!(
+        "firegate_upstream_connects_total{{backend=\"api\",endpoint=\"http://{nobody}\",result=\"failure\"}}"
+    );
+    assert!(metric(&lonely, &failed).await < f64::from(UPSTREAM_EJECTION_FAILURES * 2), "it is left alone");
+
+    let door = site.door(&door([&failing, &well])).await;
+    let is_at =
+        |seen: &str, url: &str| seen.contains(&format!("host: {}\r\n", url.trim_start_matches("http://")));
+    let (mut first, _, seen) = open_web_socket(&door, "/", &[]).await;
+    let (mut second, _, other) = open_web_socket(&door, "/", &[]).await;
+    assert!(
+        is_at(&seen, &failing) != is_at(&other, &failing),
+        "they count among what is under way: {seen} {other}"
+    );
+    let ejected = format!("firegate_upstream_ejected{{backend=\"api\",endpoint=\"{failing}\"}}");
+    let eject = async {
+        while metric(&door, &ejected).await == 0.0 {
+            Call::get(&at(&door, "/")).send().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, eject).await.expect("it is ejected");
+    expect_echo(&mut first).await;
+    expect_echo(&mut second).await;
+    for _ in 0..4 {
+        let (stream, _, seen) = open_web_socket(&door, "/", &[]).await;
+        assert!(is_at(&seen, &well), "{seen}");
+        open.push(stream);
+    }
+    drop((open, first, second));
+    site.close([lonely, door]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_socket_holds_its_place_for_as_long_as_it_lasts() {
+    let site = Site::open().await;
+    let url = web_sockets_and("200 OK").await;
+    let backend = format!("{{ url: '{url}', requests_max: 1 }}");
+    let door = site.door(&format!("allow: [allUsers]\nbackends: {{ api: {backend} }}")).await;
+    let (mut stream, answer, _) = open_web_socket(&door, "/", &[]).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    expect_echo(&mut stream).await;
+    Call::get(&at(&door, "/")).send().await.expect_refusal(503, "UPSTREAM_OVERLOADED", "RETRY_LATER");
+    drop(stream);
+    let again = async { while Call::get(&at(&door, "/")).send().await.status != 200 {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("there is a place again");
     site.close([door]).await;
 }

@@ -101,6 +101,7 @@ impl UnaryService<Bytes> for Echo {
                     status.metadata_mut().insert("x-detail", MetadataValue::from_static("kept"));
                     Err(status)
                 }
+                b"hang" => std::future::pending().await,
                 _ => Ok(Response::new(Bytes::from(format!("{user} {deadline}")))),
             }
         })
@@ -279,5 +280,26 @@ async fn a_stream_is_idle_only_if_nothing_moves_in_either_direction() {
     }
     // Then it only listens too, and nobody says anything any more.
     in_time(heard.next()).await.expect("an end").expect_err("a status");
+    site.close().await;
+}
+
+/// The client's own deadline, of half a minute, is the service's affair; the backend's time is the door's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_longer_than_its_backend_allows_is_told_as_a_deadline_and_is_no_whole() {
+    let (site, mut client) = opened_with("timeouts: { total: 2s }").await;
+    let status = say(&site, &mut client, 3000, "hang").await.expect_err("a status");
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    let reason = status.metadata().get("x-firegate-reason").map(|value| value.as_bytes());
+    assert_eq!(reason, Some(&b"UPSTREAM_TIMED_OUT"[..]));
+    // It counts for six seconds.
+    let (_say, mut heard) = call(&site, &mut client, "/test.Echo/Count", 3000).await;
+    let mut messages = 0;
+    let end = loop {
+        match in_time(heard.next()).await {
+            Some(Ok(_)) => messages += 1,
+            end => break end,
+        }
+    };
+    assert!(end.is_some_and(|end| end.is_err()) && messages < 12, "{messages}");
     site.close().await;
 }

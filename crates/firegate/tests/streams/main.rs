@@ -9,6 +9,7 @@ mod broken_off;
 mod event_stream;
 mod grpc;
 mod grpc_web;
+mod head;
 mod protocol;
 mod site;
 mod slow_reader;

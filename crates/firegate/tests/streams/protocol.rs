@@ -49,6 +49,8 @@ async fn a_client_that_expects_to_be_asked_is_asked_and_one_that_is_refused_is_n
     assert_eq!(&service.await.expect("it ends"), b"hi");
     let mut refused = site.send("POST /a", fields, -1).await;
     assert!(read_head(&mut refused).await.starts_with("HTTP/1.1 401 "), "it is not asked for the body first");
+    let mut large = site.send("POST /a", "Expect: 100-continue\r\nContent-Length: 999999999\r\n", 3000).await;
+    assert!(read_head(&mut large).await.starts_with("HTTP/1.1 413 "), "nor for one that is too large");
     site.close().await;
 }
 
@@ -117,10 +119,11 @@ async fn trailers_pass_both_ways_but_for_what_frames_or_names_somebody() {
     trailers.insert("x-checksum", HeaderValue::from_static("1"));
     trailers.insert("x-firegate-user-id", HeaderValue::from_static("admin"));
     trailers.insert("x_forwarded_for", HeaderValue::from_static("1.2.3.4"));
+    trailers.insert("content_length", HeaderValue::from_static("1.2.3.4"));
     let request = Request::post(format!("http://{}/a", site.door.address()))
         .header("authorization", format!("Bearer {}", site.token(3000)))
         .header("te", "trailers")
-        .header("trailer", "x-checksum, x-firegate-user-id, x_forwarded_for")
+        .header("trailer", "x-checksum, x-firegate-user-id, x_forwarded_for, content_length")
         .body(with_trailers(vec![b"hi"], trailers))
         .expect("a request");
     let service = tokio::spawn(async move {

@@ -1,7 +1,15 @@
 //! Clients that send slowly, or more than they may.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::Request;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -162,7 +170,8 @@ async fn a_client_that_sends_now_and_then_is_let_alone_where_that_is_what_it_is_
     };
     let (upload, conversation, waited_for) = tokio::join!(
         case(", body_bytes_per_second_min: 0", "", WHOLE, "HTTP/1.1 200 "),
-        case("", CONVERSATION, "0\r\n\r\n", "HTTP/1.1 200 "),
+        // What it is silent for is longer than the idle time; its client is not.
+        case(", timeouts: { idle: 4s }", CONVERSATION, "0\r\n\r\n", "HTTP/1.1 200 "),
         case("", "", WHOLE, "HTTP/1.1 408 "),
     );
     assert!(upload.ends_with("ok"), "{upload}");
@@ -186,4 +195,43 @@ async fn an_upload_whose_answer_is_over_is_not_dripped_on() {
     let (_, body) = tokio::join!(drip(&mut client), service);
     assert!(body.len() < 200, "{} bytes came", body.len());
     site.close().await;
+}
+
+/// Messages of gRPC come when there is something to say. Over HTTP/1 there is no gRPC, whatever a client calls what it sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_calls_itself_grpc_is_let_alone_over_http2_and_nowhere_else() {
+    const WHOLE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let over_http1 = async {
+        let (listener, url) = listen().await;
+        let site = Site::open(&url, "user_token: drop").await;
+        let fields = "Content-Type: application/grpc\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n";
+        let mut client = site.send("POST /a", fields, 3000).await;
+        let (answer, ()) = tokio::join!(sparse_upload(&mut client), take_upload(listener, "", WHOLE));
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.contains("x-firegate-reason: BODY_TOO_SLOW\r\n"), "{answer}");
+        site.close().await;
+    };
+    let over_http2 = async {
+        let (listener, url) = listen().await;
+        let site = Site::open(&url, "user_token: drop").await;
+        let ticks = tokio::time::interval(std::time::Duration::from_millis(500));
+        let pieces = futures_util::stream::unfold((ticks, 0), |(mut ticks, sent)| async move {
+            ticks.tick().await;
+            let piece = (sent < 2 * DRIP_SECONDS).then(|| Frame::data(Bytes::from_static(b"x")));
+            piece.map(|piece| (piece, (ticks, sent + 1)))
+        });
+        let request = Request::post(format!("http://{}/a", site.door.address()))
+            .header("authorization", format!("Bearer {}", site.token(3000)))
+            .header("content-type", "application/grpc")
+            .body(BodyExt::boxed_unsync(StreamBody::new(pieces.map(Ok::<_, Infallible>))))
+            .expect("a request");
+        let stream = TokioIo::new(site.connect().await);
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        let (answer, ()) = tokio::join!(sender.send_request(request), take_upload(listener, "", WHOLE));
+        let answer = answer.expect("an answer");
+        assert_eq!((answer.status().as_u16(), answer.headers().get("x-firegate-reason")), (200, None));
+        site.close().await;
+    };
+    tokio::join!(over_http1, over_http2);
 }

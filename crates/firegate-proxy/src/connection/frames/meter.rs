@@ -243,6 +243,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_over_of_what_was_earned_is_bounded() {
+        let (now, update) = (Instant::now(), frame(WINDOW_UPDATE, 0, 4));
+        let mut meter = Meter::new(now);
+        assert_eq!(meter.read(&begin(), now), Ok(()));
+        (0..3).for_each(|_| {
+            meter.earn((HTTP2_WINDOW_UPDATES_EARNED_MAX * HTTP2_WINDOW_UPDATE_BYTES_MIN) as usize);
+        });
+        let most = update.repeat(HTTP2_WINDOW_UPDATES_EARNED_MAX as usize);
+        assert_eq!(meter.read(&most, now), Ok(()));
+        assert_eq!(meter.read(&update, now), Err((update.len(), Offence::WindowUpdates)));
+    }
+
+    #[test]
     fn what_was_used_up_grows_again_up_to_the_burst() {
         let now = Instant::now();
         let mut allowance = Allowance::new(5, 10, now);

@@ -126,3 +126,61 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredStream<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::limits::{HTTP2_WINDOW_UPDATE_BYTES_MIN, HTTP2_WINDOW_UPDATES_BURST};
+
+    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const WINDOW_UPDATE: [u8; 13] = [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+    /// A client that has sent this, and its connection.
+    async fn sent(bytes: &[u8]) -> (DuplexStream, MeteredStream<DuplexStream>) {
+        let (mut client, ours) = duplex(1024 * 1024);
+        client.write_all(bytes).await.expect("there is room");
+        (client, MeteredStream::new(ours, SocketAddr::from(([127, 0, 0, 1], 1))))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_frame_has_its_time_and_the_others_come_when_they_like() {
+        let mut buffer = [0; 64];
+        let (_client, mut silent) = sent(PREFACE).await;
+        let began = Instant::now();
+        assert_eq!(silent.read(&mut buffer).await.expect("the preface"), PREFACE.len());
+        let late = silent.read(&mut buffer).await.expect_err("it is late");
+        assert_eq!((late.kind(), began.elapsed()), (io::ErrorKind::TimedOut, REQUEST_HEAD_TIMEOUT));
+        let (_client, mut begun) = sent(&[&PREFACE[..], &SETTINGS].concat()).await;
+        begun.read(&mut buffer).await.expect("it has begun");
+        let next = tokio::time::timeout(REQUEST_HEAD_TIMEOUT * 10, begun.read(&mut buffer));
+        assert!(next.await.is_err(), "it is waited for");
+    }
+
+    #[tokio::test]
+    async fn whatever_is_sent_to_a_client_it_may_tell_to_have_read() {
+        const EARNED: usize = 5;
+        let answer = vec![b'x'; EARNED * HTTP2_WINDOW_UPDATE_BYTES_MIN as usize];
+        let updates = WINDOW_UPDATE.repeat(HTTP2_WINDOW_UPDATES_BURST as usize + EARNED);
+        let within = [&PREFACE[..], &SETTINGS, &updates].concat();
+        for is_vectored in [false, true] {
+            let (mut client, mut stream) = sent(&within).await;
+            let written = match is_vectored {
+                false => stream.write(&answer).await,
+                true => stream.write_vectored(&[io::IoSlice::new(&answer)]).await,
+            };
+            assert_eq!(written.expect("there is room"), answer.len());
+            let mut read = vec![0; within.len()];
+            stream.read_exact(&mut read).await.expect("it is open");
+            assert!(read == within, "{is_vectored}: it was ended");
+            assert!(stream.read(&mut [0]).now_or_never().is_none(), "{is_vectored}");
+            client.write_all(&WINDOW_UPDATE).await.expect("there is room");
+            let mut last = vec![0; WINDOW_UPDATE.len() + ENDLESS_HEADERS.len()];
+            stream.read_exact(&mut last).await.expect("what ends it");
+            assert!(last.ends_with(&ENDLESS_HEADERS), "{is_vectored}");
+        }
+    }
+}

@@ -111,6 +111,34 @@ async fn a_service_is_not_late_while_the_client_is_silent() {
     }
 }
 
+/// However long the client was waited for, and whenever in the service's time the request ends.
+#[tokio::test(start_paused = true)]
+async fn a_service_has_its_time_from_the_end_of_the_request() {
+    const ALMOST_ALL_OF_IT: Duration = Duration::from_millis(900);
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = Origin::answering(STREAMS_MAX, |request| async move {
+            request.into_body().collect().await.expect("a whole body");
+            sleep(ALMOST_ALL_OF_IT).await;
+            Response::new(full("hello"))
+        })
+        .await;
+        for half_seconds in [0, 1] {
+            let site = Site::new(&format!("url: '{}', protocol: {protocol}, {PATIENT}", origin.url()));
+            let late = async move {
+                sleep(LONG + Duration::from_millis(500) * half_seconds).await;
+                None
+            };
+            let body = client_body(after_a_piece(late), Bounds::default());
+            let (response, _) = send_for(&site, body, LONG * 2).await;
+            let response =
+                response.unwrap_or_else(|refused| panic!("{protocol} {half_seconds}: {refused:?}"));
+            assert_eq!(Answer::read(response).await.body, "hello", "{protocol} {half_seconds}");
+            assert_eq!(failures(&site), 0, "{protocol} {half_seconds}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_has_the_whole_request_or_does_not_read_it_is_late() {
     let _still = Still::stand();

@@ -33,26 +33,28 @@ async fn when_one_is_down_the_other_serves_and_the_first_is_soon_left_alone() {
 }
 
 #[tokio::test]
-async fn answers_that_say_there_is_none_eject_too() {
-    let failing = Origin::start(|mut stream, _| async move {
-        while let Some(_head) = head(&mut stream).await {
-            let answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-            stream.write_all(answer.as_bytes()).await.expect("it is sent");
+async fn answers_that_say_there_is_none_eject_too_and_others_do_not() {
+    const REQUESTS: u32 = 50;
+    for (status, ejects) in [(502, true), (503, true), (504, true), (500, false), (501, false), (429, false)]
+    {
+        let failing = Origin::start(move |mut stream, _| async move {
+            while let Some(_head) = head(&mut stream).await {
+                let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.expect("it is sent");
+            }
+        })
+        .await;
+        let up = Origin::saying("hello").await;
+        let site =
+            Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", failing.url(), up.url()));
+        let mut refused = 0;
+        for _ in 0..REQUESTS {
+            refused += u32::from(site.get().await.expect("an answer").status.as_u16() == status);
         }
-    })
-    .await;
-    let up = Origin::saying("hello").await;
-    let site =
-        Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", failing.url(), up.url()));
-    let mut refused = 0;
-    for _ in 0..50 {
-        if site.get().await.expect("an answer").status == StatusCode::SERVICE_UNAVAILABLE {
-            refused += 1;
-        }
+        // They are the service's own answers, and handed on.
+        let expected = if ejects { UPSTREAM_EJECTION_FAILURES } else { REQUESTS / 2 };
+        assert_eq!((refused, site.figures()[0].is_ejected), (expected, ejects), "{status}");
     }
-    // They are the service's own answers, and handed on.
-    assert_eq!(refused, UPSTREAM_EJECTION_FAILURES);
-    assert!(site.figures()[0].is_ejected);
 }
 
 /// A service that answers once it is told to.
@@ -241,6 +243,52 @@ async fn what_a_reload_does_not_change_goes_on() {
     site.upstream = open(&site.upstreams, &through_time);
     site.get().await.expect("an answer");
     assert_eq!(kept.connections(), 2, "it is made in another way now");
+}
+
+/// However little there is under way where it failed.
+#[tokio::test]
+async fn what_failed_at_one_endpoint_is_not_sent_there_again_while_there_is_another() {
+    let (down, up) = (nobody().await, Origin::saying("hello").await);
+    let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{}' }} ]", up.url()));
+    let _busy = site.send(Method::GET, &[], full("")).await.expect("an answer that is not read");
+    for failures in 1..UPSTREAM_EJECTION_FAILURES {
+        assert_eq!(site.get().await.expect("the other one is well").body, "hello", "{failures}");
+    }
+    assert!(site.figures()[0].failed_connects > 0, "the one that seems idle is tried first");
+}
+
+#[tokio::test]
+async fn what_is_under_way_counts_after_a_reload_too() {
+    let origin = Origin::saying("hello").await;
+    let settings = format!("url: '{}', requests_max: 1", origin.url());
+    let mut site = Site::new(&settings);
+    let held = site.send(Method::GET, &[], full("")).await.expect("an answer");
+    let former = Arc::clone(&site.upstream);
+    site.upstream = open(&site.upstreams, &format!("{settings}, timeouts: {{ connect: 1s }}"));
+    assert_eq!(code(site.get().await), Code::UpstreamOverloaded);
+    drop((held, former));
+    assert_eq!(site.get().await.expect("a place is free again").body, "hello");
+}
+
+/// What is answered is no repeat any more, however long its answer lasts.
+#[tokio::test]
+async fn an_answer_that_lasts_takes_nothing_from_the_budget_of_repeats() {
+    // Every other connection takes a request and dies.
+    let origin = Origin::start(|mut stream, number| async move {
+        head(&mut stream).await;
+        if number % 2 == 1 {
+            say(&mut stream, "hello").await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let mut lasting = Vec::new();
+    for number in 0..2 * UPSTREAM_REPEATED_MIN {
+        let answer = site.send(Method::GET, &[], full("")).await;
+        lasting.push(answer.unwrap_or_else(|refused| panic!("{number}: {refused:?}")));
+    }
+    assert_eq!(origin.connections(), 2 * lasting.len(), "each was sent once more");
 }
 
 /// A repeat that comes too late gives its place back, like one that is answered: else nothing would be repeated any more.

@@ -151,11 +151,26 @@ async fn what_hangs_is_given_up_and_not_asked_again() {
     })
     .await;
     let url = origin.url();
-    let site = Site::new(&format!("url: '{url}', timeouts: {{ response_headers: 20ms }}"));
+    let site = Site::new(&format!("url: '{url}', timeouts: {{ response_headers: 300ms }}"));
     assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
-    let site = Site::new(&format!("url: '{url}', timeouts: {{ total: 20ms }}"));
+    let site = Site::new(&format!("url: '{url}', timeouts: {{ total: 300ms }}"));
     assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
     assert_eq!(origin.connections(), 2);
+}
+
+/// The time for a request and its answer is not lengthened by that for a connection.
+#[tokio::test]
+async fn what_cannot_be_connected_to_is_given_up_in_the_requests_own_time() {
+    let origin = Origin::start(|stream, _| async move {
+        let _open = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let url = origin.url().replace("http:", "https:");
+    let site = Site::new(&format!("url: '{url}', timeouts: {{ connect: 60s, total: 300ms }}"));
+    let given_up = tokio::time::timeout(PATIENCE, site.get()).await.expect("it is given up in time");
+    assert_eq!(code(given_up), Code::UpstreamConnectTimedOut);
+    assert_eq!(origin.connections(), 1);
 }
 
 #[tokio::test]

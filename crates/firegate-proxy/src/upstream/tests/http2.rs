@@ -8,7 +8,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::{Barrier, watch};
 
 use super::*;
-use crate::limits::{UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX};
+use crate::limits::{
+    UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX,
+    UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
+};
 
 fn site(origin: &Origin) -> Site {
     Site::new(&format!("url: '{}', protocol: h2c", origin.url()))
@@ -66,6 +69,24 @@ async fn when_a_connection_has_all_the_streams_it_may_another_one_is_made() {
     let ((first, more), ()) = tokio::join!(waiting, release);
     for answer in [first, more.0, more.1, more.2, more.3] {
         assert_eq!(answer.expect("an answer").body, "hello");
+    }
+}
+
+/// It is kept in memory as a whole, for each stream.
+#[tokio::test]
+async fn an_answer_has_no_larger_head_than_is_allowed() {
+    let most = UPSTREAM_RESPONSE_HEAD_BYTES_MAX as usize;
+    for (bytes, is_whole) in [(most / 2, true), (most * 2, false)] {
+        let origin = Origin::answering(100, move |_| async move {
+            let mut answer = Response::new(full(""));
+            for number in 0..bytes / 1024 {
+                let name = http::HeaderName::try_from(format!("x-{number}")).expect("a name");
+                answer.headers_mut().insert(name, "x".repeat(1000).parse().expect("a value"));
+            }
+            answer
+        })
+        .await;
+        assert_eq!(site(&origin).get().await.is_ok(), is_whole, "{bytes}");
     }
 }
 

@@ -3,6 +3,7 @@
 mod bodies;
 mod endpoints;
 mod expectations;
+mod health;
 mod http1;
 mod http2;
 mod kept;
