@@ -1,7 +1,7 @@
 //! What was near: the members that would name a refused caller if one thing about the caller were different.
 
 use firegate_expr::Outcome;
-use firegate_files::iam_policy::Grant;
+use firegate_files::iam_policy::{Condition, Grant};
 
 use super::index::Reading;
 use super::{Bindings, IamRequest, line_of};
@@ -12,23 +12,9 @@ use crate::limits::NEAR_SHOWN_MAX;
 pub(super) fn near(bindings: &Bindings, request: &IamRequest<'_>, principal: &Principal) -> Vec<String> {
     let mut near = Vec::new();
     bindings.each(Some(principal), &mut |grant| {
-        let outcome = grant
-            .condition
-            .as_ref()
-            .map(|condition| (condition, request.evaluate(condition, Some(principal))));
-        if let Some((condition, outcome)) = outcome {
-            let title = &condition.title;
-            push(
-                &mut near,
-                grant,
-                &match outcome {
-                    Outcome::Error(error) => format!("the condition {title:?} cannot be evaluated: {error}"),
-                    Outcome::Unknown(name) => {
-                        format!("the condition {title:?} asks for {name}, which is not known here")
-                    }
-                    Outcome::True | Outcome::False => format!("the condition {title:?} is false"),
-                },
-            );
+        // Without a condition it would have let the caller in.
+        if let Some(condition) = &grant.condition {
+            push(&mut near, grant, &why_not(condition, request, principal));
         }
     });
     let Principal::User(user) = principal else { return near };
@@ -47,6 +33,18 @@ pub(super) fn near(bindings: &Bindings, request: &IamRequest<'_>, principal: &Pr
         None => {}
     }
     near
+}
+
+/// Why a condition grants nothing.
+fn why_not(condition: &Condition, request: &IamRequest<'_>, principal: &Principal) -> String {
+    let title = &condition.title;
+    match request.evaluate(condition, Some(principal)) {
+        Outcome::Error(error) => format!("the condition {title:?} cannot be evaluated: {error}"),
+        Outcome::Unknown(name) => {
+            format!("the condition {title:?} asks for {name}, which is not known here")
+        }
+        Outcome::True | Outcome::False => format!("the condition {title:?} is false"),
+    }
 }
 
 /// Tells of the members that would name this user.
