@@ -40,7 +40,7 @@ pub use geography::{GeographyError, open_geography};
 pub use limits_store::LimitsStoreError;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use preflight::{Preflight, PreflightError, preflight, preflight_files};
-pub use reload::{FileReadError, FileWatch, ReloadError};
+pub use reload::{FileReadError, FileWatch, ReloadError, while_reading};
 pub use request::read as read_head;
 pub use start::{FrontDoor, FrontDoorOptions, StartError};
 pub use telemetry::{LogForm, LogQueue, rfc_3339};
