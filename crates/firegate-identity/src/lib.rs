@@ -9,6 +9,7 @@ mod accounts;
 mod batch;
 mod body;
 mod caller;
+mod connections;
 mod cors;
 mod custom_token;
 mod documents;

@@ -8,6 +8,18 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a client may take to send a request body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection may be without a request: from its beginning, and from the last answer.
+pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection without a request is kept once the server stops.
+pub const CONNECTION_STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// How many connections other machines may have, all together. Those of this machine are not counted.
+pub const FOREIGN_CONNECTIONS_MAX: usize = 256;
+
+/// The pause after a connection could not be accepted.
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_secs(1);
+
 /// How many operations may be at work on the blocking pool at once; the others wait for their turn.
 pub const OPERATIONS_CONCURRENT_MAX: usize = 64;
 
