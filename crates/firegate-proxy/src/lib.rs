@@ -42,6 +42,7 @@ pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use preflight::{Preflight, PreflightError, preflight, preflight_files};
 pub use reload::{FileReadError, FileWatch, ReloadError, while_reading};
 pub use request::read as read_head;
+pub use respond::grpc_status;
 pub use start::{FrontDoor, FrontDoorOptions, StartError};
 pub use telemetry::{LogForm, LogQueue, rfc_3339};
 pub use upstream::BackendError;
