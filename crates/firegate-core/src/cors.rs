@@ -17,6 +17,10 @@ use crate::reason::Reason;
 /// What a browser may keep of a preflight's answer, in seconds: short enough for a change to be seen.
 const PREFLIGHT_MAX_AGE_SECONDS: u32 = 600;
 
+/// What pages may use without being allowed to (the Fetch standard, section 2.2.1): browsers send such a request after a preflight that
+/// does not list its method, and before one with cookies alone they send no preflight.
+const SAFELISTED_METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
+
 /// What pages may read of an answer beyond the headers that are always readable.
 const EXPOSED_HEADERS: [&str; 4] =
     ["retry-after", "www-authenticate", "x-firegate-reason", "x-firegate-request-id"];
@@ -40,7 +44,7 @@ pub struct CorsPolicy {
     pub origin_patterns: Vec<Regex>,
     /// Also pages of localhost and of private addresses, on any port: `firegate dev` alone.
     pub local_network_origins: bool,
-    /// Methods a page may use.
+    /// Methods a page may use, beside those that need no listing.
     pub methods: Vec<Method>,
     /// Request headers a page may set.
     pub headers: Vec<HeaderName>,
@@ -86,7 +90,8 @@ impl CorsPolicy {
             return refuse("origin", facts.headers.get(ORIGIN).map_or(b"", HeaderValue::as_bytes));
         };
         let method = facts.header(ACCESS_CONTROL_REQUEST_METHOD).unwrap_or_default();
-        if !self.methods.iter().any(|allowed| allowed.as_str() == method || self.is_every(allowed.as_str())) {
+        let is_listed = |allowed: &Method| allowed.as_str() == method || self.is_every(allowed.as_str());
+        if !SAFELISTED_METHODS.iter().chain(&self.methods).any(is_listed) {
             let asked = facts.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
             return refuse("method", asked.map_or(b"", HeaderValue::as_bytes));
         }
@@ -239,6 +244,20 @@ mod tests {
         check(&policy, "https://app.example.com", "DELETE", "", Err("method"));
         check(&policy, "https://app.example.com", "GET", "authorization, x-other", Err("header"));
         check(&policy, "http://localhost:8081", "GET", "", Err("origin"));
+    }
+
+    /// The last step but one of the Fetch standard's CORS-preflight fetch; the load balancer leaves the comparison to browsers.
+    #[test]
+    fn what_browsers_send_without_listing_needs_none() {
+        let policy = CorsPolicy { methods: vec![Method::PUT], ..policy() };
+        for method in ["GET", "HEAD", "POST", "PUT"] {
+            check(&policy, "https://app.example.com", method, "Authorization", Ok(()));
+            check(&policy, "https://evil.example", method, "", Err("origin"));
+            check(&policy, "https://app.example.com", method, "x-other", Err("header"));
+        }
+        for method in ["get", "OPTIONS", "DELETE", "PATCH", "CONNECT", ""] {
+            check(&policy, "https://app.example.com", method, "", Err("method"));
+        }
     }
 
     #[test]

@@ -376,6 +376,35 @@ mod tests {
             }
         }
 
+        /// Of rules that look for what no path has, `check` warns. It must not say so of what paths have.
+        #[test]
+        fn nothing_that_a_path_has_is_said_to_be_in_none(
+            path in "/([ab.;/]|[^\\x00-\\x20'?#\\\\\\x7f-\\u{ffff}]|%2F|%5c|%20|%c3%a9|%25|%3B|\\.\\.){0,12}",
+            start in 0_usize..12,
+            length in 0_usize..12,
+        ) {
+            let parsed = NormalPath::parse(&path);
+            prop_assume!(parsed.is_ok());
+            let text = parsed.map(|parsed| parsed.text).unwrap_or_default();
+            let start = start.min(text.len());
+            let end = (start + length).min(text.len());
+            let written = [
+                format!("request.path.contains(r'{}')", &text[start..end]),
+                format!("request.path.endsWith(r'{}')", &text[start..]),
+                format!("request.path.startsWith(r'{}')", &text[..end]),
+                format!("request.path.lower().contains(r'{}')", text[start..end].to_lowercase()),
+                format!("request.path == r'{text}'"),
+                format!(r"request.path.matches(r'^\Q{}\E')", &text[..end]),
+                format!("request.path.matches(r'{}$')", regex::escape(&text[start..])),
+            ];
+            for written in written {
+                use firegate_expr::{Dialect, Expression, Language};
+                let expression = Expression::parse(&written, Language::Armor, Dialect::Firegate);
+                let lints = expression.expect("an expression").lints();
+                prop_assert!(lints.is_empty(), "{} of {}: {:?}", written, path, lints);
+            }
+        }
+
         #[test]
         fn normalising_twice_changes_nothing(path in "/([a-z./;\\\\%]|%2e|%2E|%2f|%5C|%41|//|/\\.\\./){0,40}") {
             if let Ok(once) = NormalPath::parse(&path) {

@@ -47,6 +47,10 @@ codes! {
     FORWARDED_FOR = "FG526";
     /// An e-mail address decides, and nothing says that it is verified.
     EMAIL_UNVERIFIED = "FG527";
+    /// A text that a path never has in the normal form in which it is matched.
+    NOT_NORMAL = "FG528";
+    /// An encoded slash is looked for in paths, and the backend gets none with one.
+    ENCODED_SLASH = "FG529";
 }
 
 #[cfg(test)]

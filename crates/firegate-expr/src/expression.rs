@@ -51,7 +51,18 @@ impl Expression {
 
     /// What is sound and probably not meant, in the order of the text.
     pub fn lints(&self) -> Vec<Lint> {
-        lint::lints(&self.tree, self.language, &self.checked)
+        self.lints_of(|code| code != crate::code::ENCODED_SLASH)
+    }
+
+    /// Where it looks for encoded slashes in paths, which is in vain for a backend that gets no path with one.
+    pub fn encoded_slash_lints(&self) -> Vec<Lint> {
+        self.lints_of(|code| code == crate::code::ENCODED_SLASH)
+    }
+
+    fn lints_of(&self, is_asked_for: impl Fn(&str) -> bool) -> Vec<Lint> {
+        let mut lints = lint::lints(&self.tree, self.language, &self.checked);
+        lints.retain(|lint| is_asked_for(lint.code));
+        lints
     }
 
     /// As it was written.

@@ -1,6 +1,11 @@
 //! What is sound and probably not meant: the traps of Google's languages.
 
+mod normal_path;
+mod pattern;
+
 use std::collections::BTreeSet;
+
+use normal_path::{Absence, Bounds, absence};
 
 use crate::check::Checked;
 use crate::code;
@@ -56,6 +61,7 @@ impl Linter {
     }
 
     fn visit(&mut self, syntax: &Syntax) {
+        self.path(syntax);
         match &syntax.kind {
             Kind::Index { .. } | Kind::Member { .. } => self.header_name(syntax),
             Kind::Or(operands) => self.alternatives(syntax, operands, true),
@@ -134,10 +140,6 @@ impl Linter {
             "request.scheme" if text != "http" && text != "https" => {
                 Some("the scheme is `'http'` or `'https'`".to_owned())
             }
-            "request.path" if text.contains('?') => {
-                Some("the path ends before the `?`; what follows is `request.query`".to_owned())
-            }
-            "request.path" if !text.starts_with('/') => Some("a path begins with `/`".to_owned()),
             "request.query" if text.starts_with('?') => {
                 Some("the query has no `?` at its beginning".to_owned())
             }
@@ -157,10 +159,6 @@ impl Linter {
         let text = arguments.first().and_then(Syntax::text);
         let (Some(path), Some(text)) = (receiver.path().map(|path| path.join(".")), text) else { return };
         let hint = match (path.as_str(), name) {
-            ("request.path", "startsWith") if !text.starts_with('/') => "a path begins with `/`",
-            ("request.path", "contains" | "startsWith" | "endsWith") if text.contains('?') => {
-                "the path ends before the `?`; what follows is `request.query`"
-            }
             ("request.query", "startsWith") if text.starts_with('?') => {
                 "the query has no `?` at its beginning"
             }
@@ -168,6 +166,27 @@ impl Linter {
         };
         let message = format!("`{path}` never has {} there", quoted(text));
         self.add(syntax, code::NEVER_EQUAL, message, hint);
+    }
+
+    /// A text that is in no path that a rule sees.
+    fn path(&mut self, syntax: &Syntax) {
+        let Some(found) = compared_with_path(syntax) else { return };
+        let subject = print(found.subject);
+        let message = match found.operator {
+            Some(Operator::NotEqual) => {
+                format!("`{subject}` is always different from {}", quoted(found.text))
+            }
+            Some(_) => format!("`{subject}` is never equal to {}", quoted(found.text)),
+            None if found.is_pattern => format!("`{subject}` never matches {}", quoted(found.text)),
+            None => format!("`{subject}` never has {} there", quoted(found.text)),
+        };
+        let (code, hint) = match found.absence() {
+            None => return,
+            Some(Absence::Never(hint)) => (code::NEVER_EQUAL, hint),
+            Some(Absence::NotNormal(hint)) => (code::NOT_NORMAL, hint),
+            Some(Absence::EncodedSlash) => (code::ENCODED_SLASH, ENCODED_SLASH_HINT.to_owned()),
+        };
+        self.add(found.at, code, message, hint);
     }
 
     fn forwarded_for(&mut self, syntax: &Syntax, arguments: &[Syntax]) {
@@ -222,6 +241,92 @@ impl Linter {
             return;
         }
         syntax.children().into_iter().for_each(|child| self.email(child, root));
+    }
+}
+
+const ENCODED_SLASH_HINT: &str = "a path with an encoded slash or backslash is refused before rules see it, unless the backend has \
+    `encoded_slash: forward`";
+
+/// A comparison of the path with a text.
+struct PathCompared<'a> {
+    /// What to point at.
+    at: &'a Syntax,
+    /// The path, in lower case perhaps.
+    subject: &'a Syntax,
+    text: &'a str,
+    is_pattern: bool,
+    /// `==` or `!=`.
+    operator: Option<Operator>,
+    bounds: Bounds,
+}
+
+impl PathCompared<'_> {
+    /// Why this is never so.
+    fn absence(&self) -> Option<Absence> {
+        if !self.is_pattern {
+            return absence(self.text.as_bytes(), self.bounds);
+        }
+        let (alternatives, any_case) = pattern::alternatives(self.text)?;
+        let any_case = any_case || self.bounds.any_case;
+        let absences = alternatives.iter().map(|alternative| {
+            let last = alternative.texts.len().checked_sub(1)?;
+            let absent = |(index, text): (usize, &Vec<u8>)| {
+                let start = alternative.start && index == 0;
+                absence(text, Bounds { start, end: alternative.end && index == last, any_case })
+            };
+            let mut absences = alternative.texts.iter().enumerate().filter_map(absent).collect::<Vec<_>>();
+            // One that holds everywhere says more than one that depends on the backend.
+            absences.sort_by_key(|absence| matches!(absence, Absence::EncodedSlash));
+            absences.into_iter().next()
+        });
+        // All of them have to be out of the question; the one that is least sure of it speaks for all.
+        let mut absences = absences.collect::<Option<Vec<_>>>()?;
+        absences.sort_by_key(|absence| match absence {
+            Absence::EncodedSlash => 0,
+            Absence::NotNormal(_) => 1,
+            Absence::Never(_) => 2,
+        });
+        absences.into_iter().next()
+    }
+}
+
+/// Whether a part compares the path with a text that is written down.
+fn compared_with_path(syntax: &Syntax) -> Option<PathCompared<'_>> {
+    let bounds = |subject, start, end| {
+        let any_case = path_subject(subject)?;
+        Some(Bounds { start, end, any_case })
+    };
+    match &syntax.kind {
+        Kind::Binary { operator: operator @ (Operator::Equal | Operator::NotEqual), operands } => {
+            let [left, right] = &**operands;
+            let (subject, at) = if right.text().is_some() { (left, right) } else { (right, left) };
+            let bounds = bounds(subject, true, true)?;
+            let text = at.text()?;
+            Some(PathCompared { at, subject, text, is_pattern: false, operator: Some(*operator), bounds })
+        }
+        Kind::Call { receiver: Some(subject), name, arguments, .. } => {
+            let (start, end) = match &**name {
+                "contains" | "matches" => (false, false),
+                "startsWith" => (true, false),
+                "endsWith" => (false, true),
+                _ => return None,
+            };
+            let bounds = bounds(subject, start, end)?;
+            let text = arguments.first()?.text()?;
+            let is_pattern = **name == *"matches";
+            Some(PathCompared { at: syntax, subject, text, is_pattern, operator: None, bounds })
+        }
+        _ => None,
+    }
+}
+
+/// Whether this is the path, and whether its case was changed.
+fn path_subject(syntax: &Syntax) -> Option<bool> {
+    match &syntax.kind {
+        Kind::Call { receiver: Some(receiver), name, .. } if matches!(&**name, "lower" | "upper") => {
+            path_subject(receiver).map(|_| true)
+        }
+        _ => (syntax.path()? == ["request", "path"]).then_some(false),
     }
 }
 

@@ -10,7 +10,7 @@
 //!     - group:admins@example.com
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::limits::{CLAIM_NAME_BYTES_MAX, MEMBER_BYTES_MAX};
@@ -40,6 +40,25 @@ impl Groups {
     /// Whether anything says who is in this group.
     pub fn knows(&self, address: &str) -> bool {
         self.claim.is_some() || self.members.contains_key(&address.to_ascii_lowercase())
+    }
+
+    /// A group within this one, however deep, of which nothing says who is in it; perhaps this one itself.
+    pub(crate) fn unknown_within(&self, address: &str) -> Option<String> {
+        let mut met = BTreeSet::from([address.to_ascii_lowercase()]);
+        let mut next = Vec::from_iter(met.clone());
+        while let Some(address) = next.pop() {
+            if !self.knows(&address) {
+                return Some(address);
+            }
+            for member in self.members.get(&address).into_iter().flatten() {
+                if let GroupMember::Member(Member::Group(inner)) = member
+                    && met.insert(inner.to_ascii_lowercase())
+                {
+                    next.push(inner.to_ascii_lowercase());
+                }
+            }
+        }
+        None
     }
 }
 

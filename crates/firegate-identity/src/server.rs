@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -134,6 +135,8 @@ struct Inner {
     session_cookie_key: Arc<KeySlot>,
     /// Turns on the blocking pool.
     operations: Arc<Semaphore>,
+    /// Whether it was said that another project's accounts are asked for.
+    other_project_told: AtomicBool,
     /// Turns to hash a password: one per core, because each takes a core and 19 MiB.
     password_hashes: Arc<Semaphore>,
 }
@@ -185,6 +188,7 @@ impl IdentityServer {
                 token_signing: options.token_signing,
                 id_token_key,
                 session_cookie_key,
+                other_project_told: AtomicBool::new(false),
                 operations: Arc::new(Semaphore::new(OPERATIONS_CONCURRENT_MAX)),
                 password_hashes: Arc::new(Semaphore::new(cores)),
             }),
@@ -289,17 +293,31 @@ impl IdentityServer {
             }
             Route::Admin { directory, operation } => {
                 caller.require_administrator()?;
+                self.warn_of_other_project(directory);
                 self.answer_admin(*operation, directory.clone(), request).await?
             }
             Route::Public(document) => return self.answer_public(document, caller).await,
             Route::Control { directory, operation } => {
                 caller.require_control()?;
+                self.warn_of_other_project(directory);
                 self.answer_control(*operation, directory.clone()).await?
             }
             Route::Unimplemented(operation) => return Err(ApiError::Unimplemented(operation.clone())),
             Route::NotFound => return Err(ApiError::NotFound),
         };
         Ok(reply::json(StatusCode::OK, &answer))
+    }
+
+    /// Every project has accounts of its own, as in the reference emulator, and end users' calls name none: whoever makes users for
+    /// another one looks for them in vain. Real tools do so on purpose, so that it is no error.
+    fn warn_of_other_project(&self, directory: &Directory) {
+        let (other, own) = (&directory.project, &self.inner.service.project);
+        if other != own && !self.inner.other_project_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "an administrator asks for accounts of the project {other:?}, and users sign in to {own:?}: they will not find each other\n\
+                 hint: give the Admin SDK `projectId: {own:?}`, or set GOOGLE_CLOUD_PROJECT={own} for it"
+            );
+        }
     }
 
     async fn answer_user(

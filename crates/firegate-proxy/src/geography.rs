@@ -10,6 +10,8 @@ use firegate_core::armor::{Geography, Location};
 use firegate_files::configuration::Configuration;
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 
+use crate::reload::while_reading;
+
 /// An open database, wholly in memory.
 pub(crate) struct Database(Reader<Vec<u8>>);
 
@@ -29,7 +31,7 @@ impl Database {
     /// # Errors
     /// If there is no such file, or it is none of this format.
     pub(crate) fn open(file: &Path) -> Result<Self, GeographyError> {
-        let opened = Reader::open_readfile(file);
+        let opened = while_reading(file, || Reader::open_readfile(file));
         opened.map(Self).map_err(|source| GeographyError { file: file.to_owned(), source })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -11,7 +11,11 @@ use crate::stream::{OpenStream, RequestOnConnection};
 
 /// The requests under way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RequestsUnderWay(Arc<AtomicUsize>);
+pub(crate) struct RequestsUnderWay {
+    count: Arc<AtomicUsize>,
+    /// Whether it was told how many a stop did not wait for.
+    unfinished_told: Arc<AtomicBool>,
+}
 
 /// The place of one of them, free again when it is dropped.
 #[derive(Debug)]
@@ -21,14 +25,20 @@ impl RequestsUnderWay {
     /// A place, if fewer than `max` are taken. Nobody queues for one: who waits takes memory too.
     pub(crate) fn begin(&self, max: u32) -> Option<Place> {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        let place = Place(Arc::clone(&self.0));
+        let place = Place(Arc::clone(&self.count));
         // The place that is one too many is given back at once.
-        (self.0.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+        (self.count.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
     }
 
     /// How many are under way.
     pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many a stop does not wait for, for the first worker that asks: the time to drain is over for all of them at once.
+    pub(crate) fn unfinished(&self) -> Option<usize> {
+        let is_told = self.unfinished_told.swap(true, Ordering::Relaxed);
+        (!is_told).then(|| self.count())
     }
 }
 

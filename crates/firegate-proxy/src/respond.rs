@@ -57,6 +57,12 @@ fn is_grpc(content_type: &[u8]) -> bool {
     })
 }
 
+/// The `grpc-status` with which a refusal of this status comes to a request with these headers: in an answer of 200 then. `None` if
+/// the request is none of gRPC's.
+pub fn grpc_status(headers: &HeaderMap, status: u16) -> Option<u16> {
+    (ErrorForm::of(headers) == ErrorForm::Grpc).then(|| canonical(status).1)
+}
+
 /// The answer to a request that is not forwarded.
 pub(crate) fn refusal(refused: &Refused, form: ErrorForm, request_id: &str) -> Response<Body> {
     let (code, status) = (refused.code(), refused.status());

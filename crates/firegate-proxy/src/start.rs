@@ -270,7 +270,7 @@ impl FrontDoor {
         let shared = Arc::clone(&self.shared);
         async move {
             if let Some(tls) = shared.entrance.tls() {
-                tls.certificates().reload().await;
+                tls.certificates().reload_on_request().await;
             }
         }
     }

@@ -94,9 +94,10 @@ async fn run(start: Start) {
 
 /// The time to drain is over. A connection may be open without a request, and nobody misses its answer.
 fn tell_of_the_unfinished(requests: &RequestsUnderWay) {
-    match requests.count() {
-        0 => tracing::debug!("connections were still open when the time to drain was over"),
-        requests => {
+    match requests.unfinished() {
+        None => {}
+        Some(0) => tracing::debug!("connections were still open when the time to drain was over"),
+        Some(requests) => {
             tracing::warn!(requests, "requests were still under way when the time to drain was over");
         }
     }

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use firegate_files::configuration::NamedFiles;
 use firegate_files::limits::GOOGLE_FILE_BYTES_MAX;
 use firegate_files::text;
-use firegate_proxy::ReloadError;
+use firegate_proxy::{ReloadError, while_reading};
 
 /// The text of a configuration's file.
 ///
 /// # Errors
 /// If it cannot be read, or is no text.
 pub fn read_text(path: &Path) -> Result<String, ReloadError> {
-    let bytes = std::fs::read(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
+    let bytes = while_reading(path, || std::fs::read(path))
+        .map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
     text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
 }
 
@@ -37,7 +38,9 @@ impl NamedFiles for DiskFiles {
     fn read(&self, name: &Path) -> io::Result<String> {
         self.named.borrow_mut().push(name.to_owned());
         let mut bytes = Vec::new();
-        File::open(name)?.take(GOOGLE_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        while_reading(name, || {
+            File::open(name)?.take(GOOGLE_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)
+        })?;
         String::from_utf8(bytes).map_err(|error| {
             let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             let line = before.filter(|byte| **byte == b'\n').count() + 1;

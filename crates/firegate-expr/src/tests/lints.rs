@@ -51,6 +51,44 @@ fn sound_expressions_have_no_lints() {
 }
 
 #[test]
+fn what_no_path_in_normal_form_has_is_found() {
+    let normal = code::NOT_NORMAL;
+    check(
+        "request.path.contains('//')",
+        &[(normal, "`request.path` never has `//` there | doubled slashes")],
+    );
+    check("request.path.startsWith('/./a')", &[(normal, "resolved")]);
+    check("request.path.endsWith('/..')", &[(normal, "resolved")]);
+    check("request.path == '/a/../b'", &[(normal, "never equal to")]);
+    check("'/a/../b' != request.path", &[(normal, "always different from")]);
+    check(r"request.path.contains('..\\')", &[(normal, "write `/`")]);
+    check("request.path.contains('%2e%2e')", &[(normal, "write `%2E`")]);
+    check("request.path == '/a b'", &[(normal, "write `/a%20b`")]);
+    check("request.path.lower().contains('/../')", &[(normal, "`request.path.lower()` never has")]);
+    check(r"request.path.matches('/\\.\\./')", &[(normal, "never matches")]);
+    check(r"request.path.matches('(?i)(?:\\.\\.%5c|^/+/|/\\.$)')", &[]);
+    check(r"request.path.matches('(?i)(?:/\\.\\.%5c|^//+|/\\.$)')", &[(normal, "never matches")]);
+    check_in(Language::IamCondition, "request.path.startsWith('/a//')", &[(normal, "doubled")]);
+    for possible in [
+        "request.path.contains('..')",
+        "request.path.contains('/..')",
+        "request.path.contains('../')",
+        "request.path.contains('/.')",
+        "request.path.endsWith('..')",
+        "request.path.urlDecode().contains('//')",
+        "request.path.lower().contains('%c3')",
+        "request.path.matches('/{1,2}a')",
+        "request.path.contains('%2F')",
+        "request.query.contains('//')",
+    ] {
+        check(possible, &[]);
+    }
+    let encoded =
+        parse("request.path.contains('%2F')", Language::Armor, Dialect::Firegate).encoded_slash_lints();
+    assert_eq!(encoded.iter().map(|lint| lint.code).collect::<Vec<_>>(), [code::ENCODED_SLASH]);
+}
+
+#[test]
 fn traps_are_found() {
     let header = code::HEADER_NAME;
     let has = code::HAS_MISSING;

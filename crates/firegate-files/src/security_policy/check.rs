@@ -22,6 +22,8 @@ pub struct Attachment {
     pub dialect: Dialect,
     /// Whether a load balancer before Firegate has evaluated the same policy.
     pub evaluated_upstream: bool,
+    /// Whether a path with an encoded slash may come to it. For an exported policy nobody knows yet whose it will be.
+    pub may_see_encoded_slash: bool,
 }
 
 /// What a check reads and where it reports.

@@ -9,6 +9,7 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde_json::Value;
 
 use super::AssertionKeyError;
+use crate::reload::while_reading;
 
 /// Reads a key from a PEM file.
 ///
@@ -16,7 +17,7 @@ use super::AssertionKeyError;
 /// If the file cannot be read or holds no P-256 key.
 pub(crate) fn read_key(path: &Path) -> Result<EcdsaP256Signer, AssertionKeyError> {
     let file_error = |source| AssertionKeyError::File { path: path.to_owned(), source };
-    let text = fs::read(path).map_err(file_error)?;
+    let text = while_reading(path, || fs::read(path)).map_err(file_error)?;
     let key = PrivatePkcs8KeyDer::from_pem_slice(&text).ok();
     let signer = key.and_then(|key| EcdsaP256Signer::from_pkcs8(key.secret_pkcs8_der()).ok());
     signer.ok_or_else(|| AssertionKeyError::Key { path: path.to_owned() })
@@ -27,7 +28,8 @@ pub(crate) fn read_key(path: &Path) -> Result<EcdsaP256Signer, AssertionKeyError
 /// # Errors
 /// If the file cannot be read or holds no P-256 key.
 pub(crate) fn read_public_key(path: &Path) -> Result<Value, AssertionKeyError> {
-    let text = fs::read(path).map_err(|source| AssertionKeyError::File { path: path.to_owned(), source })?;
+    let text = while_reading(path, || fs::read(path))
+        .map_err(|source| AssertionKeyError::File { path: path.to_owned(), source })?;
     let jwk = match SubjectPublicKeyInfoDer::from_pem_slice(&text) {
         Ok(public) => es256_public_jwk(&public),
         Err(_) => read_key(path)?.public_jwk(),

@@ -7,6 +7,7 @@ use firegate_core::snapshot::Backend;
 use firegate_google::user_status::UserStatusStatistics;
 
 use super::ControlHandle;
+use super::users::UserStatus;
 use crate::metrics::{
     Figures, GoogleIdTokenFigures, IdTokenMintFigures, KeySetFigures, ProcessFigures, UserStatusFigures,
 };
@@ -34,7 +35,11 @@ impl ControlHandle {
             key_sets: key_sets
                 .map(|keys| KeySetFigures::of(keys.source().name, &keys.current(), now))
                 .collect(),
-            user_status: inner.user_status.as_ref().map(|users| user_status(&users.cache().statistics())),
+            user_status: inner
+                .user_status
+                .as_ref()
+                .and_then(UserStatus::in_force)
+                .map(|users| user_status(&users.statistics())),
             verified_tokens: inner.verified.figures(),
             id_token_mints: IdTokenMintFigures::of(inner.identities.mints()),
             google_id_tokens: backends.iter().filter_map(token).collect(),

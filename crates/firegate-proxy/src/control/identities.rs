@@ -23,6 +23,7 @@ use url::Url;
 
 use super::{ControlOptions, ControlRuntime, Mints, Tended};
 use crate::generation::ProcessOptions;
+use crate::reload::while_reading;
 use crate::start::StartError;
 
 /// The identities, by backend.
@@ -290,7 +291,10 @@ impl<'a> Search<'a> {
         if let Some(found) = self.discovered.get() {
             return Ok(found.clone());
         }
-        let found = google::discover(&self.environment)?;
+        let found = match self.environment.files().as_slice() {
+            [file] => while_reading(file, || google::discover(&self.environment))?,
+            _ => google::discover(&self.environment)?,
+        };
         Ok(self.discovered.get_or_init(|| found).clone())
     }
 }

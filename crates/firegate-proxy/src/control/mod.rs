@@ -109,7 +109,7 @@ struct Inner {
     verified: Arc<Tended<VerifiedTokens>>,
     read: Arc<Tended<RecentTokens>>,
     identities: Identities,
-    /// What is known of users, if they are looked up.
+    /// What is known of users, if they are or were looked up.
     user_status: Option<UserStatus>,
     app_check: AppCheck,
     rate_limits: RateLimits,
@@ -290,8 +290,8 @@ impl ControlHandle {
 
     /// What is known of users.
     pub(crate) fn accounts(&self) -> &dyn KnownAccounts {
-        match &self.inner.user_status {
-            Some(user_status) => &**user_status.cache(),
+        match self.inner.user_status.as_ref().and_then(UserStatus::in_force) {
+            Some(known) => &**known,
             None => &NoKnownAccounts,
         }
     }
@@ -316,8 +316,9 @@ impl ControlHandle {
 
     /// What Identity Platform says of an account.
     async fn account_status(&self, tenant: Option<&str>, uid: &str) -> Answer {
-        let Some(user_status) = &self.inner.user_status else { return Answer::Unavailable };
-        match user_status.cache().look_up(tenant, uid).await {
+        let user_status = self.inner.user_status.as_ref().and_then(UserStatus::in_force);
+        let Some(user_status) = user_status else { return Answer::Unavailable };
+        match user_status.look_up(tenant, uid).await {
             Ok(known) => Answer::Account(known.account),
             // Firegate's own limits say nothing of Identity Platform: whoever fills them must not be let in by it.
             Err(UserStatusFault::Overloaded | UserStatusFault::Stopping) => Answer::Overloaded,
@@ -356,7 +357,7 @@ impl ControlHandle {
 
     /// Watches over a user for as long as a stream of theirs is open.
     pub(crate) fn watch(&self, user: &User) -> Option<Watch> {
-        Some(self.inner.user_status.as_ref()?.watch(user))
+        self.inner.user_status.as_ref()?.watch(user)
     }
 
     /// The Google ID token for an endpoint of the permit's backend, as `Bearer …`; `None` if the backend gets none.

@@ -16,7 +16,8 @@ use super::{ControlOptions, ControlRuntime, Tended};
 #[derive(Debug)]
 pub(super) struct UserStatus {
     cache: Arc<Tended<UserStatusCache>>,
-    settings: UserStatusSettings,
+    /// None where nobody is looked up: what is known waits for a configuration that asks for it again.
+    settings: Option<UserStatusSettings>,
 }
 
 /// A watch over one user, for as long as a stream of theirs is open.
@@ -41,35 +42,41 @@ impl Watch {
 
 impl UserStatus {
     /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without. What is known of
-    /// users is `former`'s, and until the configuration [takes effect](Self::take_effect) they are looked up by its settings.
+    /// users is `former`'s, and until the configuration [takes effect](Self::take_effect) they are looked up by its settings. A
+    /// configuration that does not ask keeps it for the next one that does, which may come in an outage.
     pub(super) fn new(
         control: &ControlRuntime,
         options: &ControlOptions<'_>,
         caller: &Caller,
         former: Option<&Self>,
     ) -> Option<Self> {
-        let settings = settings(control, options.configuration, caller)?;
+        let settings = settings(control, options.configuration, caller);
         if let Some(former) = former {
             return Some(Self { cache: Arc::clone(&former.cache), settings });
         }
+        let settings = settings?;
         let project = options.configuration.project.to_string();
         let clock = Arc::clone(&options.process.clock);
         let cache = UserStatusCache::new(UserStatusOptions::new(project, settings.clone(), clock));
-        Some(Self { cache: control.tend(cache, UserStatusCache::run), settings })
+        Some(Self { cache: control.tend(cache, UserStatusCache::run), settings: Some(settings) })
     }
 
     /// Looks users up by this configuration's settings from now on. One that is refused must not change what is in force.
     pub(super) fn take_effect(&self) {
-        self.cache.go_by(self.settings.clone());
+        if let Some(settings) = &self.settings {
+            self.cache.go_by(settings.clone());
+        }
     }
 
-    pub(super) fn cache(&self) -> &Arc<UserStatusCache> {
-        &self.cache
+    /// What is known of users, if they are looked up.
+    pub(super) fn in_force(&self) -> Option<&Arc<UserStatusCache>> {
+        self.settings.is_some().then_some(&*self.cache)
     }
 
-    pub(super) fn watch(&self, user: &User) -> Watch {
-        let watch = self.cache.watch(user.tenant.as_deref(), &user.uid, user.auth_time);
-        Watch { watch, _cache: Arc::clone(&self.cache) }
+    /// Watches over a user, if they are looked up.
+    pub(super) fn watch(&self, user: &User) -> Option<Watch> {
+        let watch = self.in_force()?.watch(user.tenant.as_deref(), &user.uid, user.auth_time);
+        Some(Watch { watch, _cache: Arc::clone(&self.cache) })
     }
 }
 

@@ -173,7 +173,8 @@ impl Door {
         let request_id = given.unwrap_or_else(|| request_ids.next());
         let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
-        let mut record = door.telemetry.begin(&generation, request_id, &parts, arrival);
+        let connection = streams.cut_notice();
+        let mut record = door.telemetry.begin(&generation, request_id, &parts, arrival, connection);
         let body = ClientBody::new(body, parts.version, || record.request_bytes());
         async move {
             let context = RequestContext { door: &door, generation, streams: &streams };

@@ -7,7 +7,7 @@ use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::Snapshot;
 use firegate_files::configuration::RESERVED_PREFIX;
 use http::header::LOCATION;
-use http::{Response, StatusCode, request::Parts};
+use http::{Method, Response, StatusCode, request::Parts};
 
 use super::{Refused, RequestContext, denial};
 use crate::exchange::{METADATA_PATH, TOKEN_ENDPOINT};
@@ -56,6 +56,21 @@ impl<'a> OwnPath<'a> {
             Self::WellKnown(name) => matches!(name, JWK_SET | READY),
             Self::Metadata => true,
         }
+    }
+}
+
+impl OwnPath<'_> {
+    /// The methods that are answered there instead, if that of the request is not (405).
+    pub fn methods_instead(self, facts: &RequestFacts<'_>) -> Option<&'static str> {
+        let (methods, is_answered) = match self {
+            Self::WellKnown(TOKEN_ENDPOINT) => {
+                ("POST", facts.method == Method::POST || CorsPolicy::is_preflight(facts))
+            }
+            Self::WellKnown(_) | Self::Metadata => {
+                ("GET, HEAD", [Method::GET, Method::HEAD].contains(facts.method))
+            }
+        };
+        (!is_answered).then_some(methods)
     }
 }
 

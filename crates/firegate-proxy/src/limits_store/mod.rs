@@ -28,6 +28,7 @@ use crate::limits::{
     LIMITS_STORE_ANSWER_TIMEOUT, LIMITS_STORE_CONNECT_TIMEOUT, LIMITS_STORE_FILE_BYTES_MAX,
     LIMITS_STORE_PROBE_INTERVAL, LIMITS_STORE_RETRY_PAUSE, LIMITS_STORE_WAITERS_MAX,
 };
+use crate::reload::while_reading;
 
 /// What requests are counted by, under one configuration.
 #[derive(Debug)]
@@ -338,8 +339,9 @@ pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LimitsStoreEr
     use std::io::Read as _;
 
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(LIMITS_STORE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = while_reading(path, || {
+        std::fs::File::open(path)?.take(LIMITS_STORE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    });
     match read {
         Ok(_) if bytes.len() as u64 <= LIMITS_STORE_FILE_BYTES_MAX => Ok(bytes),
         Ok(_) => Err(LimitsStoreError::File(format!(

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::files::CertificateError;
 use self::files::{Contents, Fingerprint, Pair};
-use crate::reload::{FileReads, FileWatch, HANGS};
+use crate::reload::{FileReads, FileWatch, Hang};
 
 /// The certificates in use, and the files that they come from.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Certificates {
     seen: Mutex<Seen>,
     /// How often it was begun to read them again.
     readings: AtomicU64,
+    /// Where the reading hangs that was begun last, if it does.
+    hanging: Mutex<Option<Hang>>,
     reads: FileReads,
     /// Whether the files, as they are now, are what is used.
     are_current: AtomicBool,
@@ -72,6 +74,7 @@ impl Certificates {
             names: names.to_vec(),
             seen: Mutex::new(Seen { contents: read, number: 0 }),
             readings: AtomicU64::new(0),
+            hanging: Mutex::new(None),
             reads: FileReads::default(),
             are_current: AtomicBool::new(true),
             clock,
@@ -104,24 +107,46 @@ impl Certificates {
         faults
     }
 
+    /// Reads the files again because somebody asks for it, but not beside a reading that hangs: what it waits for is waited for once,
+    /// and that a file was put in its place is noticed.
+    pub(crate) async fn reload_on_request(&self) {
+        let hanging = self.hanging().clone();
+        match hanging {
+            Some(hang) => {
+                tracing::error!(
+                    "the certificates are not read again; the former ones stay in use, and a reading is still under way: {hang}"
+                );
+            }
+            None => self.reload().await,
+        }
+    }
+
     /// Reads the files again, and uses what is in them if it changed. What is said about them is logged. Files that hang are waited
     /// for until this is dropped; who reads them meanwhile does not wait.
-    pub(crate) async fn reload(&self) {
+    async fn reload(&self) {
+        *self.hanging() = None;
         let number = self.readings.fetch_add(1, Ordering::Relaxed) + 1;
         let names = self.names.clone();
         let read = move || {
             let contents = Contents::read(&names);
             (contents.fingerprint(), contents.pairs().and_then(Choice::new))
         };
-        let tell_that_it_hangs = || {
+        let is_last = || self.readings.load(Ordering::Relaxed) == number;
+        let tell_that_it_hangs = |hang: Hang| {
             if self.seen().number < number {
                 self.are_current.store(false, Ordering::Relaxed);
                 tracing::error!(
-                    "the certificates are not read again yet; the former ones stay in use: {HANGS}"
+                    "the certificates are not read again yet; the former ones stay in use: {hang}"
                 );
+            }
+            if is_last() {
+                *self.hanging() = Some(hang);
             }
         };
         let read = self.reads.read(read, tell_that_it_hangs).await;
+        if is_last() {
+            *self.hanging() = None;
+        }
         let mut seen = self.seen();
         // Whoever began later has seen what is newer.
         if number < seen.number {
@@ -155,6 +180,10 @@ impl Certificates {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hanging(&self) -> MutexGuard<'_, Option<Hang>> {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Watches the files until the stop.

@@ -18,8 +18,8 @@ use crate::generation::Generation;
 use crate::metrics::ConfigurationFigures;
 use crate::start::{FrontDoor, StartError};
 
-pub use reads::FileReadError;
-pub(crate) use reads::{FileReads, HANGS};
+pub use reads::{FileReadError, while_reading};
+pub(crate) use reads::{FileReads, Hang};
 pub use watch::FileWatch;
 
 /// Why a configuration is not put in force.
@@ -135,9 +135,9 @@ impl FrontDoor {
             }
         };
         // A disk may take its time, and whoever waits here has signals to heed.
-        let tell_that_it_hangs = || {
+        let tell_that_it_hangs = |hang: Hang| {
             self.shared.reloads.count(true, self.shared.now());
-            tracing::error!("the configuration is not reloaded yet; the one in force stays: {HANGS}");
+            tracing::error!("the configuration is not reloaded yet; the one in force stays: {hang}");
         };
         let generation = self.reads.read(make, tell_that_it_hangs).await??;
         generation.control.new_keys_arrive(&former.control).await;

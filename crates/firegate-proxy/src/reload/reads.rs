@@ -1,10 +1,13 @@
 //! Reading files that may hang, as on a disk that is away or at a pipe that nobody writes to. A thread that waits for a file
 //! cannot be ended: it is waited for as long as nobody knows better, and then left alone, and what it finds counts for nothing.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::limits::{FILE_READ_TIMEOUT, FILE_READS_MAX};
 
@@ -26,9 +29,62 @@ pub enum FileReadError {
     Panic(#[source] JoinError),
 }
 
-/// What is logged beside what is held up.
-pub(crate) const HANGS: &str =
-    "a file does not answer\nhint: a disk is away, or the file is a pipe that nobody writes to";
+/// The file that a thread is reading, if it is at one.
+type Slot = Arc<Mutex<Option<PathBuf>>>;
+
+thread_local! {
+    /// Where this thread notes which file it reads, if somebody waits for it.
+    static NOTED: RefCell<Option<Slot>> = const { RefCell::new(None) };
+}
+
+/// Reads a file, which is the one to be named should it not answer.
+pub fn while_reading<T>(file: &Path, read: impl FnOnce() -> T) -> T {
+    note(Some(file));
+    let result = read();
+    note(None);
+    result
+}
+
+fn note(file: Option<&Path>) {
+    NOTED.with_borrow(|noted| {
+        if let Some(slot) = noted {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = file.map(Path::to_owned);
+        }
+    });
+}
+
+/// What is logged beside what is held up: which file hangs, at the moment that it is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Hang(Slot);
+
+impl fmt::Display for Hang {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(file) => write!(formatter, "the file {} does not answer", file.display())?,
+            None => formatter.write_str("a file does not answer")?,
+        }
+        formatter.write_str("\nhint: its disk is away, or it is a pipe that nobody writes to")
+    }
+}
+
+/// A thread that reads.
+pub(crate) struct Reading<T> {
+    thread: JoinHandle<T>,
+    slot: Slot,
+}
+
+impl<T> Reading<T> {
+    /// Waits for it as long as files may take.
+    ///
+    /// # Errors
+    /// If one of them takes longer. Then this can be waited for again.
+    pub(crate) async fn in_time(&mut self) -> Result<Result<T, FileReadError>, Hang> {
+        match tokio::time::timeout(FILE_READ_TIMEOUT, &mut self.thread).await {
+            Ok(read) => Ok(read.map_err(FileReadError::Panic)),
+            Err(_) => Err(Hang(Arc::clone(&self.slot))),
+        }
+    }
+}
 
 impl Default for FileReads {
     fn default() -> Self {
@@ -37,6 +93,26 @@ impl Default for FileReads {
 }
 
 impl FileReads {
+    /// Begins to read on a thread of its own.
+    ///
+    /// # Errors
+    /// If too many hang.
+    pub(crate) fn begin<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Reading<T>, FileReadError> {
+        let place = Arc::clone(&self.0).try_acquire_owned().map_err(|_| FileReadError::TooMany)?;
+        let slot = Slot::default();
+        let noted = Arc::clone(&slot);
+        let thread = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            // Whoever gets the thread next brings a slot of its own.
+            NOTED.set(Some(noted));
+            read()
+        });
+        Ok(Reading { thread, slot })
+    }
+
     /// Reads on a thread of its own. That it takes long is told, and it is waited for all the same: whoever knows better drops this.
     ///
     /// # Errors
@@ -44,20 +120,57 @@ impl FileReads {
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
-        tell_that_it_hangs: impl FnOnce(),
+        tell_that_it_hangs: impl FnOnce(Hang),
     ) -> Result<T, FileReadError> {
-        let place = Arc::clone(&self.0).try_acquire_owned().map_err(|_| FileReadError::TooMany)?;
-        let mut reading = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            read()
-        });
-        let read = match tokio::time::timeout(FILE_READ_TIMEOUT, &mut reading).await {
+        let mut reading = self.begin(read)?;
+        match reading.in_time().await {
             Ok(read) => read,
-            Err(_) => {
-                tell_that_it_hangs();
-                reading.await
+            Err(hang) => {
+                tell_that_it_hangs(hang);
+                reading.thread.await.map_err(FileReadError::Panic)
             }
-        };
-        read.map_err(FileReadError::Panic)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_file_that_hangs_is_named_and_none_that_was_read_before() {
+        let reads = FileReads::default();
+        for (hanging, expected) in [(Some("two.pem"), "the file two.pem does"), (None, "a file does")] {
+            let (answer, asked) = mpsc::channel::<()>();
+            let (arrive, arrived) = oneshot::channel();
+            let mut reading = reads
+                .begin(move || {
+                    while_reading(Path::new("one.pem"), || {});
+                    let wait = || {
+                        arrive.send(()).expect("the test waits");
+                        // It ends when the other end is dropped.
+                        let _ = asked.recv();
+                    };
+                    match hanging {
+                        Some(file) => while_reading(Path::new(file), wait),
+                        None => wait(),
+                    }
+                })
+                .expect("there is a thread");
+            arrived.await.expect("it is there");
+            // The clock stands still while a thread reads.
+            let hang = tokio::select! {
+                biased;
+                read = reading.in_time() => read.expect_err("it hangs"),
+                () = async { loop { tokio::time::advance(FILE_READ_TIMEOUT / 4).await } } => unreachable!(),
+            };
+            assert!(hang.to_string().starts_with(expected), "{hang}");
+            drop(answer);
+            reading.thread.await.expect("it ends");
+        }
     }
 }

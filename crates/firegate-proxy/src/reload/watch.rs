@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::reads::{FileReads, HANGS};
-use crate::limits::{FILE_READ_TIMEOUT, WATCH_INTERVAL, WATCHED_FILE_BYTES_MAX};
+use super::reads::{FileReads, while_reading};
+use crate::limits::{WATCH_INTERVAL, WATCHED_FILE_BYTES_MAX};
 
 /// Files that are watched.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,7 @@ impl FileWatch {
     fn look(&mut self) -> bool {
         let mut is_other = false;
         for file in &mut self.files {
-            let look = Look::at(&file.path).ok();
+            let look = while_reading(&file.path, || Look::at(&file.path)).ok();
             is_other |= look != file.look;
             file.look = look;
         }
@@ -95,7 +95,7 @@ impl FileWatch {
     fn read(&mut self) -> bool {
         let mut is_other = false;
         for file in &mut self.files {
-            let content = content(&file.path).ok();
+            let content = while_reading(&file.path, || content(&file.path)).ok();
             is_other |= content != file.content;
             file.content = content;
         }
@@ -109,34 +109,33 @@ impl FileWatch {
         work: impl FnOnce(&mut Self) -> T + Send + 'static,
     ) -> Option<T> {
         let mut watch = self.clone();
-        let reads = self.reads.clone();
-        let worked = reads.read(
-            move || {
-                let result = work(&mut watch);
-                (watch, result)
-            },
-            || {},
-        );
-        match tokio::time::timeout(FILE_READ_TIMEOUT, worked).await {
-            Ok(Ok((watch, result))) => {
-                *self = Self { is_hanging: false, ..watch };
-                Some(result)
-            }
-            Ok(Err(_)) | Err(_) => {
-                if !std::mem::replace(&mut self.is_hanging, true) {
-                    tracing::error!("changes of files are not noticed: {HANGS}");
+        let reading = self.reads.begin(move || {
+            let result = work(&mut watch);
+            (watch, result)
+        });
+        let why = match reading {
+            Ok(mut reading) => match reading.in_time().await {
+                Ok(Ok((watch, result))) => {
+                    *self = Self { is_hanging: false, ..watch };
+                    return Some(result);
                 }
-                None
-            }
+                Ok(Err(error)) => error.to_string(),
+                Err(hang) => hang.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        if !std::mem::replace(&mut self.is_hanging, true) {
+            tracing::error!("changes of files are not noticed: {why}");
         }
+        None
     }
 }
 
 impl Watched {
     fn new(path: PathBuf) -> Self {
         // In this order: what is written in between looks other at the next look.
-        let look = Look::at(&path).ok();
-        let content = content(&path).ok();
+        let look = while_reading(&path, || Look::at(&path)).ok();
+        let content = while_reading(&path, || content(&path)).ok();
         Self { path, look, content }
     }
 }

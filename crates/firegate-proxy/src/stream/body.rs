@@ -337,10 +337,6 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> HttpBody for Bou
         };
         if self.bounds.side == Side::Request {
             self.bounds.progress.note_awaits_client(polled.is_pending());
-            let is_last = matches!(&polled, Poll::Ready(Some(Ok(_)))) && self.inner.is_end_stream();
-            if is_last || matches!(&polled, Poll::Ready(None)) {
-                self.bounds.progress.request_ended();
-            }
         }
         let frame = ready!(polled);
         if let Some(Err(error)) = &frame {

@@ -27,8 +27,8 @@ pub(crate) use copied_body::copied;
 pub(crate) use ending::Ending;
 pub(crate) use lease::Lease;
 pub(crate) use overdue::{
-    ClientConnection, ConnectionEnd, ConnectionStreams, CutConnections, CutFigures, OpenStream, OpenStreams,
-    RequestOnConnection, SignsOfUse,
+    ClientConnection, ConnectionEnd, ConnectionStreams, CutConnections, CutFigures, CutNotice, OpenStream,
+    OpenStreams, RequestOnConnection, SignsOfUse,
 };
 pub(crate) use pace::Pace;
 pub(crate) use progress::{BodyFailure, BodyProgress, Side};

@@ -50,8 +50,6 @@ struct Progress {
     /// Whether a piece of the request went through since the answer missed one, and the other way round.
     request_moved: AtomicBool,
     answer_moved: AtomicBool,
-    /// Whether the request has come to its end.
-    request_ended: AtomicBool,
     /// Whether the answer has begun and is not over.
     is_answering: AtomicBool,
     /// When it was over.
@@ -130,16 +128,6 @@ impl BodyProgress {
         if !awaits {
             self.0.moved.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Takes note that the request has come to its end, or has nothing that could.
-    pub(crate) fn request_ended(&self) {
-        self.0.request_ended.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it has.
-    pub(crate) fn has_request_ended(&self) -> bool {
-        self.0.request_ended.load(Ordering::Relaxed)
     }
 
     /// Why the request's body did not reach its end, if it did not. The service has nothing to do with any of it.

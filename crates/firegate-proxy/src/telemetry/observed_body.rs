@@ -88,7 +88,7 @@ impl Drop for ObservedBody {
     fn drop(&mut self) {
         let Some(record) = &self.record else { return };
         let is_whole = record.answer_has_no_body() || self.inner.is_end_stream();
-        let cut = (!is_whole).then(|| self.telemetry.dropped("the client left before the end"));
+        let cut = (!is_whole).then(|| record.dropped("the client left before the end"));
         self.end(cut);
     }
 }

@@ -27,6 +27,7 @@ use crate::door::Refused;
 use crate::generation::{Generation, ProcessOptions};
 use crate::metrics::{Decisions, Ending, Route};
 use crate::panics::Panics;
+use crate::stream::CutNotice;
 
 /// The status of a request whose client left before the answer: what nginx writes, and Google's for `CANCELLED`
 /// (<https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>).
@@ -72,6 +73,7 @@ pub(crate) struct RequestRecord {
     refusal: Option<Refusal>,
     screened: Option<Screened>,
     pub(super) response_bytes: u64,
+    connection: CutNotice,
     /// Why the answer did not reach its end.
     pub(super) cut: Option<Cow<'static, str>>,
 }
@@ -105,12 +107,6 @@ impl Telemetry {
         self.gives_up.store(true, Ordering::Relaxed);
     }
 
-    /// Why an answer is dropped that nobody has ended; `by_client` unless the worker gives up.
-    pub(super) fn dropped(&self, by_client: &'static str) -> Cow<'static, str> {
-        let has_given_up = self.gives_up.load(Ordering::Relaxed);
-        Cow::Borrowed(if has_given_up { "the proxy stopped" } else { by_client })
-    }
-
     /// The panics of this process.
     pub(super) fn panics(&self) -> &Panics {
         &self.panics
@@ -128,6 +124,7 @@ impl Telemetry {
         request_id: String,
         parts: &Parts,
         arrival: Arrival,
+        connection: CutNotice,
     ) -> Box<RequestRecord> {
         let [mut host, mut user_agent, mut referer] = [None, None, None];
         for (name, value) in &parts.headers {
@@ -167,6 +164,7 @@ impl Telemetry {
             refusal: None,
             screened: None,
             response_bytes: 0,
+            connection,
             cut: None,
         })
     }
@@ -236,6 +234,13 @@ impl RequestRecord {
     /// The answer switches protocols; who gets the record at `tunnel` tells what went through until the end.
     pub(crate) fn switches(&mut self, tunnel: oneshot::Sender<Box<Self>>) {
         self.tunnel = Some(tunnel);
+    }
+
+    /// Why an answer is dropped that nobody has ended; `by_client` unless the worker gives up or the connection was cut.
+    pub(super) fn dropped(&self, by_client: &'static str) -> Cow<'static, str> {
+        let has_given_up = self.telemetry.gives_up.load(Ordering::Relaxed);
+        let by_door = if has_given_up { Some("the proxy stopped") } else { self.connection.why() };
+        Cow::Borrowed(by_door.unwrap_or(by_client))
     }
 
     /// Where it ends up.
@@ -350,7 +355,7 @@ impl Drop for RequestRecord {
     fn drop(&mut self) {
         if self.answer.is_none() {
             self.decisions.count(Ending::Cancelled, self.route);
-            self.cut = Some(self.telemetry.dropped("the client left before the answer"));
+            self.cut = Some(self.dropped("the client left before the answer"));
         }
         self.tell();
     }

@@ -53,12 +53,6 @@ impl ServiceBody {
         self.passage
     }
 
-    /// Whether the request goes on. After an answer that came before its end a reset without an error says that the rest is not
-    /// wanted (RFC 9113, section 8.1), and then alone no other end is to be seen.
-    fn is_early(&self) -> bool {
-        self.request.as_ref().is_some_and(|request| !request.has_request_ended())
-    }
-
     fn give_back_at_end(&mut self) {
         if self.inner.is_end_stream() {
             self.give_back();
@@ -82,10 +76,7 @@ impl HttpBody for ServiceBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let mut frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
-        if matches!(frame, Some(Err(BodyError::Reset))) && this.is_early() {
-            frame = None;
-        }
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
         match &frame {
             Some(Ok(_)) => this.give_back_at_end(),
             Some(Err(_)) => {

@@ -15,8 +15,9 @@ use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::Credential;
+use firegate_proxy::grpc_status;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 /// A door's answer in one word.
@@ -38,6 +39,9 @@ pub struct FiregateAnswer {
     pub verdict: DoorVerdict,
     /// The HTTP status of a refusal.
     pub status: Option<u16>,
+    /// The `grpc-status` that the refusal of a gRPC request has instead, in an answer of 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u16>,
     /// The stable name of the refusal; of a request that passes, what it would be refused with if its backend were not only
     /// observed.
     pub code: Option<&'static str>,
@@ -209,6 +213,24 @@ impl FiregateAnswer {
         Self::unrefused(DoorVerdict::Passes, message.to_owned())
     }
 
+    /// The answer there to another method than these.
+    pub(super) fn of_own_path_without(methods: &str) -> Self {
+        let message = "answered by Firegate itself: it is one of its own paths, with a method that is not answered there";
+        Self {
+            status: Some(StatusCode::METHOD_NOT_ALLOWED.as_u16()),
+            stage: Some(Stage::Route.as_str()),
+            hint: Some(format!("the methods there are {methods}")),
+            ..Self::unrefused(DoorVerdict::Refused, message.to_owned())
+        }
+    }
+
+    /// The same answer to a request with these headers: of a refusal a gRPC client gets no status of HTTP.
+    pub(super) fn to(self, headers: Option<&HeaderMap>) -> Self {
+        let status = self.status.filter(|_| self.verdict == DoorVerdict::Refused && self.code.is_some());
+        let grpc_status = headers.zip(status).and_then(|(headers, status)| grpc_status(headers, status));
+        Self { grpc_status, ..self }
+    }
+
     /// The answer where a URL map spoils requests on purpose.
     pub(super) fn of_aborted(reason: &Reason) -> Self {
         Self::denied(&Denial { reason: reason.clone(), stage: Stage::Route })
@@ -253,6 +275,7 @@ impl FiregateAnswer {
         Self {
             verdict,
             status: None,
+            grpc_status: None,
             code: None,
             stage: None,
             action: None,
@@ -267,6 +290,7 @@ impl FiregateAnswer {
         Self {
             verdict: DoorVerdict::Refused,
             status: Some(entry.status),
+            grpc_status: None,
             code: Some(entry.name),
             stage: Some(stage.as_str()),
             action: (entry.action != Action::None).then(|| entry.action.as_str()),

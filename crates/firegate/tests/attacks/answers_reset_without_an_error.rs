@@ -100,6 +100,23 @@ async fn a_part_is_not_taken_for_the_whole() {
     }
 }
 
+/// Who has answered before the request's end, and wants no more of it, says so behind the answer's end and not instead of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_part_is_not_taken_for_the_whole() {
+    let answer = vec![
+        frame(HEADERS, END_HEADERS, 1, &[OK]),
+        frame(DATA, 0, 1, b"part"),
+        frame(RST_STREAM, 0, 1, &NO_ERROR),
+    ];
+    let door = opened(answer).await;
+    for (upload, failed) in [(WHOLE_UPLOAD, 1), (UPLOAD, 2)] {
+        let answer = over_http1(&door, upload).await;
+        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+        assert_eq!(failures(&door).await, failed, "it is one of the service's");
+    }
+    close(door).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_one_is_not_taken_for_a_part() {
     let reset = frame(RST_STREAM, 0, 1, &NO_ERROR);
@@ -112,9 +129,12 @@ async fn a_whole_one_is_not_taken_for_a_part() {
     close(door).await;
     // Early, and so that the rest of the upload is not sent.
     let chunked = "5\r\nwhole\r\n0\r\n\r\n";
-    for (upload, head, end) in
-        [(UPLOAD, &head, chunked), (UPLOAD, &told, "\r\n\r\nwhole"), (WHOLE_UPLOAD, &told, "\r\n\r\nwhole")]
-    {
+    for (upload, head, end) in [
+        (UPLOAD, &head, chunked),
+        (WHOLE_UPLOAD, &head, chunked),
+        (UPLOAD, &told, "\r\n\r\nwhole"),
+        (WHOLE_UPLOAD, &told, "\r\n\r\nwhole"),
+    ] {
         let door = opened(vec![head.clone(), whole.clone(), reset.clone()]).await;
         let answer = over_http1(&door, upload).await;
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(end), "{answer}");

@@ -261,10 +261,31 @@ cases:
 fn firegates_own_paths_are_answered_and_never_routed() {
     let answer = |path: &str| explained(0, None, &["--url", &format!("https://api.example.com{path}")]);
     assert!(answer("/.well-known/firegate/jwks.json").contains("answered by Firegate itself"));
+    let other = explained(
+        1,
+        None,
+        &["--url", "https://api.example.com/.well-known/firegate/jwks.json", "--method", "POST"],
+    );
+    assert!(other.contains("REFUSED       route     one of Firegate's own paths"), "{other}");
+    assert!(other.contains("  405         answered by Firegate itself"), "{other}");
+    assert!(other.contains("the methods there are GET, HEAD"), "{other}");
     let nothing = explained(1, None, &["--url", "https://api.example.com/.well-known/firegate/other"]);
     assert!(nothing.contains("404         ROUTE_NOT_FOUND"), "{nothing}");
     let encoded = explained(1, None, &["--url", "https://api.example.com/.well-known%2Ffiregate/ready"]);
     assert!(encoded.contains("would lead to Firegate's own paths"), "{encoded}");
+}
+
+/// Who reads the answer on the wire finds another status there.
+#[test]
+fn of_grpc_both_statuses_are_told() {
+    let grpc = ["--url", "https://api.example.com/orders/7", "--method", "POST", "--header"];
+    let refused = explained(1, None, &[&grpc[..], &["Content-Type: application/grpc"]].concat());
+    assert!(refused.contains("  401         TOKEN_MISSING"), "{refused}");
+    assert!(refused.contains("its client gets 200, and the reason as grpc-status 16"), "{refused}");
+    let other = explained(1, None, &[&grpc[..], &["Content-Type: application/json"]].concat());
+    assert!(!other.contains("grpc-status"), "{other}");
+    let passed = explained(0, Some(json!({})), &[&grpc[..], &["Content-Type: application/grpc"]].concat());
+    assert!(!passed.contains("grpc-status"), "{passed}");
 }
 
 #[test]

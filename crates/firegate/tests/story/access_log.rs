@@ -1,6 +1,7 @@
 //! The access log of the real binary: one line for each request, with what Cloud Logging wants to know, when the request is
 //! over; and a log that nobody reads, which holds up nothing.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -30,7 +31,12 @@ async fn service(breaks_off: Arc<Notify>) -> String {
         });
         Body::from_stream(first.chain(rest))
     };
+    // More than sockets hold, and without an end.
+    let flood = || async {
+        Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 0x4000]))))
+    };
     let router = Router::new()
+        .route("/flood", any(flood))
         .route("/post", post(|body: Bytes| async move { format!("{} bytes", body.len()) }))
         .route("/endless", any(endless))
         .fallback(any(|| async { "hello" }));
@@ -153,6 +159,23 @@ async fn an_answer_that_does_not_reach_its_end_says_why() {
     breaks_off.notify_waiters();
     let broken = line(&served, "/endless?broken").await;
     assert!(broken["cut"].as_str().is_some_and(|why| why.contains("broke off")), "{broken}");
+    served.stop();
+}
+
+/// It is there, and was cut off for what it did not do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_cut_off_is_not_told_of_as_one_that_left() {
+    let service = service(Arc::default()).await;
+    let limited = format!("{{ url: '{service}', timeouts: {{ idle: 1s }} }}");
+    let text = open(&service, "").replace(&format!("'{service}'"), &limited);
+    let served = Served::start(&text, "json", "info");
+    let address = served.url.socket_addrs(|| None).expect("an address")[0];
+    let mut client = TcpStream::connect(address).await.expect("a connection");
+    client.write_all(b"GET /flood HTTP/1.1\r\nHost: door\r\n\r\n").await.expect("it is sent");
+    let cut = in_time(line(&served, "/flood")).await;
+    let why = "the client holds a stream whose time is over, and reads no more";
+    assert_eq!(cut["cut"], json!(why), "{cut}");
+    drop(client);
     served.stop();
 }
 

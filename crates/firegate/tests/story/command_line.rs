@@ -193,10 +193,13 @@ fn on_cloud_run_tokens_are_exchanged_with_a_mounted_key_alone() {
     assert!(stderr.contains("`exchange.enabled` needs `assertion.key`"), "{stderr}");
 }
 
-/// Starts `firegate serve` before a service that never ends its answer, with one request under way, and says how long it
-/// takes to end after so many interrupts, and what it logs meanwhile.
+/// Starts `firegate serve` before a service that never ends its answer, with so many requests under way, each by a connection of its
+/// own, and says how long it takes to end after so many interrupts, and what it logs meanwhile.
 #[cfg(unix)]
-fn interrupted(times: usize) -> (std::process::ExitStatus, std::time::Duration, Vec<String>) {
+fn interrupted(
+    times: usize,
+    requests: usize,
+) -> (std::process::ExitStatus, std::time::Duration, Vec<String>) {
     use std::io::{BufRead, BufReader, Read, Write};
 
     let service = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
@@ -223,16 +226,20 @@ fn interrupted(times: usize) -> (std::process::ExitStatus, std::time::Duration, 
     let line = lines.find(|line| line.contains("the front door listens")).expect("it listens");
     let address = line.rsplit("address=").next().expect("an address").trim().to_owned();
 
-    let mut client = std::net::TcpStream::connect(address).expect("a connection");
-    client.write_all(b"GET / HTTP/1.1\r\nHost: door\r\n\r\n").expect("it is sent");
-    let (mut stream, _) = service.accept().expect("the service is called");
-    assert_ne!(stream.read(&mut [0; 4096]).expect("a request"), 0);
-    stream
-        .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
-        .expect("it is sent");
-    let mut status_line = [0; 12];
-    client.read_exact(&mut status_line).expect("the answer began");
-    assert_eq!(&status_line, b"HTTP/1.1 200");
+    let mut under_way = Vec::new();
+    for _ in 0..requests {
+        let mut client = std::net::TcpStream::connect(&address).expect("a connection");
+        client.write_all(b"GET / HTTP/1.1\r\nHost: door\r\n\r\n").expect("it is sent");
+        let (mut stream, _) = service.accept().expect("the service is called");
+        assert_ne!(stream.read(&mut [0; 4096]).expect("a request"), 0);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+            .expect("it is sent");
+        let mut status_line = [0; 12];
+        client.read_exact(&mut status_line).expect("the answer began");
+        assert_eq!(&status_line, b"HTTP/1.1 200");
+        under_way.push((client, stream));
+    }
 
     let interrupt = || {
         let pid = door.id().to_string();
@@ -252,17 +259,22 @@ fn interrupted(times: usize) -> (std::process::ExitStatus, std::time::Duration, 
 
 /// What the log says of requests that a stop did not wait for.
 #[cfg(unix)]
-const UNFINISHED: &str = "WARN requests were still under way when the time to drain was over requests=1";
+const UNFINISHED: &str = "WARN requests were still under way when the time to drain was over requests=";
 
 #[cfg(unix)]
 #[test]
 fn a_second_interrupt_ends_at_once_what_the_first_one_waits_for() {
     let half = firegate_proxy::limits::DRAIN_TIMEOUT / 2;
-    let is_told = |log: &[String]| log.iter().any(|line| line.contains(UNFINISHED));
-    let (once, waited, log) = interrupted(1);
+    let told = |log: &[String]| {
+        let counts = log.iter().filter_map(|line| line.split_once(UNFINISHED));
+        counts.map(|(_, count)| count.to_owned()).collect::<Vec<_>>()
+    };
+    // Every worker has one of them, and counts those of all.
+    let requests = 2 * std::thread::available_parallelism().expect("a number").get();
+    let (once, waited, log) = interrupted(1, requests);
     assert!(once.success() && waited > half, "{once} after {waited:?}");
-    assert!(is_told(&log), "{log:?}");
-    let (twice, waited, log) = interrupted(2);
+    assert_eq!(told(&log), [requests.to_string()], "{log:?}");
+    let (twice, waited, log) = interrupted(2, 1);
     assert!(twice.code() == Some(130) && waited < half, "{twice} after {waited:?}");
-    assert!(!is_told(&log), "{log:?}");
+    assert_eq!(told(&log), [""; 0], "{log:?}");
 }

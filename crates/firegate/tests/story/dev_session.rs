@@ -208,6 +208,26 @@ async fn what_check_warns_of_dev_warns_of_too() {
     assert!(log.contains("warning[FG112]"), "{log}");
 }
 
+/// As in the reference emulator every project has accounts of its own; whoever made users for another one would look for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_are_made_for_another_project_are_told_of_once() {
+    let session = Session::start(&[]);
+    let make = async |project: &str, email: &str| {
+        let path = format!("identitytoolkit.googleapis.com/v1/projects/{project}/accounts");
+        let call = Call::new(Method::POST, &session.url("identity", &path)).bearer("owner");
+        let call = call.header("content-type", "application/json");
+        call.body(json!({"email": email, "password": "correct-horse"}).to_string()).send().await.ok();
+    };
+    make("demo-firegate", "own@example.com").await;
+    make("other-project", "one@example.com").await;
+    make("other-project", "two@example.com").await;
+    let log = session.interrupt().log;
+    let told = log.lines().filter(|line| line.contains("WARN")).collect::<Vec<_>>();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(told[0].contains("\"other-project\"") && told[0].contains("\"demo-firegate\""), "{log}");
+    assert!(log.contains("hint: give the Admin SDK `projectId: \"demo-firegate\"`"), "{log}");
+}
+
 #[test]
 fn all_taken_ports_are_told_at_once() {
     let taken = [0; 3].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a port"));

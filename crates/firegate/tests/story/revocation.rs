@@ -161,6 +161,30 @@ async fn a_reload_in_an_outage_forgets_no_refusal() {
     site.close([door]).await;
 }
 
+/// Nobody is asked for while the setting is off, and whoever turns it on again means those who were refused before.
+#[tokio::test(flavor = "multi_thread")]
+async fn turning_revocation_off_and_on_again_in_an_outage_forgets_no_refusal() {
+    let site = Site::open().await;
+    let mut door = door(&site, REQUIRED).await;
+    let (good, bad) = (site.new_user("good@example.com").await, site.new_user("bad@example.com").await);
+    update(&site, "", &bad["localId"], json!({"disableUser": true})).await;
+    expect_passes(&door, &id_token(&good)).await;
+    send(&door, &id_token(&bad)).await.expect_refusal(401, "USER_DISABLED", "SIGN_IN");
+    site.lookups.cut();
+    for _ in 0..2 {
+        let off = site.configuration(&configuration(&site, "revocation: { check: off }"));
+        reload(&mut door, &off).await.expect("it is put in force");
+        site.stack.clock.advance(STALE);
+        expect_passes(&door, &id_token(&bad)).await;
+    }
+    let lenient = "revocation: { check: required, max_staleness: 60s, on_failure: allow }";
+    let on = site.configuration(&configuration(&site, lenient));
+    reload(&mut door, &on).await.expect("it is put in force");
+    expect_passes(&door, &id_token(&good)).await;
+    send(&door, &id_token(&bad)).await.expect_refusal(401, "USER_DISABLED", "SIGN_IN");
+    site.close([door]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_identity_server_is_no_lost_login_and_forgets_no_refusal() {
     // How many others come while nobody can be asked.

@@ -143,16 +143,22 @@ impl Checker<'_> {
         policies
     }
 
-    /// Of a group that is denied it has to be known who is in it: else nobody of it would be. A pool that is not the users' may be
+    /// Of a group that is denied it has to be known who is in it, and in the groups that it holds: else nobody of them would be. A pool that is not the users' may be
     /// Google's for something else, or a slip by which nobody is denied, as what is no attribute is.
     fn denied_in_place(&mut self, policy: &DenyPolicy, judged: InPlace<'_>) {
         for rule in &policy.rules {
             for principal in &rule.denied {
                 let DeniedPrincipal::Member(member) = principal else { continue };
                 let found = match member {
-                    Member::Group(address) if judged.groups.is_some_and(|groups| !groups.knows(address)) => {
-                        let message =
-                            format!("nothing says who is in the group {}, which is denied", quoted(address));
+                    Member::Group(address) => {
+                        let unknown = judged.groups.and_then(|groups| groups.unknown_within(address));
+                        let Some(unknown) = unknown else { continue };
+                        let message = if unknown.eq_ignore_ascii_case(address) {
+                            format!("nothing says who is in the group {}, which is denied", quoted(address))
+                        } else {
+                            let (inner, outer) = (quoted(&unknown), quoted(address));
+                            format!("nothing says who is in the group {inner}, which is denied with {outer}")
+                        };
                         Diagnostic::error(code::GROUP_UNKNOWN, message)
                             .hint("list its members in the file that `groups` names")
                     }

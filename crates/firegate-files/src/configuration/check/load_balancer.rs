@@ -139,7 +139,7 @@ impl Checker<'_> {
         let mut policies: Vec<Arc<SecurityPolicy>> = Vec::new();
         for (index, file) in files.unwrap_or_default().into_iter().enumerate() {
             let path = path.index(index);
-            let Some(policy) = self.security_policy(&path, file) else { continue };
+            let Some(policy) = self.security_policy(&path, file, true) else { continue };
             if policies.iter().any(|other| other.name == policy.name) {
                 let message = format!("there are two security policies {}", quoted(&policy.name));
                 let hint = "backend services refer to them by name: remove one of the files";

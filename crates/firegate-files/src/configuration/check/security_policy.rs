@@ -12,14 +12,16 @@ use crate::security_policy::{self, Attachment, Key, Matcher, Rule, SecurityPolic
 use crate::yaml::Part;
 
 impl Checker<'_> {
-    /// Reads the policy that `path` names.
+    /// Reads the policy that `path` names, for a backend that gets paths with encoded slashes or does not.
     pub(super) fn security_policy(
         &mut self,
         path: &YamlPath,
         file: FileSource,
+        may_see_encoded_slash: bool,
     ) -> Option<Arc<SecurityPolicy>> {
         let PolicyFile { file, text, dialect, assume_evaluated_upstream } = self.policy_file(path, file)?;
-        let attachment = Attachment { dialect, evaluated_upstream: assume_evaluated_upstream };
+        let attachment =
+            Attachment { dialect, evaluated_upstream: assume_evaluated_upstream, may_see_encoded_slash };
         security_policy::parse(&file.display().to_string(), &text, attachment, self.diagnostics).map(Arc::new)
     }
 

@@ -131,6 +131,26 @@ fn roles_and_deny_policies_are_read_with_the_configuration() {
     check("deny_policies: [deny.yaml]\n", &files, &["FG421 deny.yaml:2"]);
     check("deny_policies: [deny.yaml]\ngroups: groups.yaml\n", &files, &[]);
     check("deny_policies: [missing.yaml]\n", &files, &["FG012 firegate.yaml:5"]);
+    // Whoever is in it by way of another group would be denied by a list that is not there.
+    let text = format!("{MINIMAL}deny_policies: [deny.yaml]\ngroups: groups.yaml\n");
+    for (groups, is_refused) in [
+        ("groups: { banned@example.com: ['group:night@example.com'] }", true),
+        (
+            "groups: { banned@example.com: ['group:a@b.example'], a@b.example: ['group:Banned@example.com', 'group:c@d.example'] }",
+            true,
+        ),
+        (
+            "groups: { banned@example.com: ['group:A@b.example'], a@b.example: ['group:banned@example.com'] }",
+            false,
+        ),
+        ("groups: { banned@example.com: [eve], other@example.com: ['group:night@example.com'] }", false),
+        ("claim: teams\ngroups: { banned@example.com: ['group:night@example.com'] }", false),
+    ] {
+        let files = [("deny.yaml", &*group), ("groups.yaml", groups)];
+        assert_eq!(read(&text, &files).is_err(), is_refused, "{groups}");
+        let found = findings_in(&text, &files);
+        assert_eq!(found.contains(&"FG421 deny.yaml:2".to_owned()), is_refused, "{groups}: {found:?}");
+    }
     // A pool that is misspelt would deny nobody.
     for (project, pool, expected) in [
         ("42", "firebase", &[][..]),

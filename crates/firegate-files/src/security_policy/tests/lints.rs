@@ -126,3 +126,20 @@ fn lints_of_expressions_come_with_the_file() {
         &["W FG520 rules[0].match.expr.expression", "W FG521 rules[0].match.expr.expression"],
     );
 }
+
+#[test]
+fn what_no_path_in_normal_form_has_is_named() {
+    let at = "rules[0].match.expr.expression";
+    let upstream = Attachment { evaluated_upstream: true, ..gcloud() };
+    for text in ["request.path.contains('//')", "request.path.startsWith('/a/../')"] {
+        check(&expr(1, "deny(403)", text), &[&format!("W FG528 {at}")]);
+        // The load balancer sees the path as it was sent.
+        assert_eq!(findings(&policy(&expr(1, "deny(403)", text)), upstream), [] as [&str; 0]);
+    }
+    let slash = expr(1, "deny(403)", "request.path.contains('%2F')");
+    check(&slash, &[&format!("W FG529 {at}")]);
+    let forwarding = Attachment { may_see_encoded_slash: true, ..gcloud() };
+    assert_eq!(findings(&policy(&slash), forwarding), [] as [&str; 0]);
+    assert_eq!(findings(&policy(&slash), upstream), [] as [&str; 0]);
+    check(&expr(1, "deny(403)", "request.path.contains('..')"), &[]);
+}

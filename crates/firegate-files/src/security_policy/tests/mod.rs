@@ -92,11 +92,11 @@ rules:
 ";
 
 fn gcloud() -> Attachment {
-    Attachment { dialect: Dialect::Gcloud, evaluated_upstream: false }
+    Attachment { dialect: Dialect::Gcloud, evaluated_upstream: false, may_see_encoded_slash: false }
 }
 
 fn firegate() -> Attachment {
-    Attachment { dialect: Dialect::Firegate, evaluated_upstream: false }
+    Attachment { dialect: Dialect::Firegate, evaluated_upstream: false, may_see_encoded_slash: false }
 }
 
 /// A policy of these rules and the default rule.

@@ -40,7 +40,6 @@ impl RequestContext<'_> {
     ) -> Result<(Body, BodyProgress), Refused> {
         let progress = BodyProgress::default();
         if body.is_end_stream() {
-            progress.request_ended();
             return Ok((full(""), progress));
         }
         let bytes_max = backend.settings.body_bytes_max;

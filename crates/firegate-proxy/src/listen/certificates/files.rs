@@ -16,6 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
+use crate::reload::while_reading;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -203,7 +204,7 @@ fn read_certificate(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, Un
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(file)?.take(CERTIFICATE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    while_reading(file, || File::open(file)?.take(CERTIFICATE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes))?;
     if bytes.len() as u64 > CERTIFICATE_FILE_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large"));
     }

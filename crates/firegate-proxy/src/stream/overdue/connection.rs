@@ -69,15 +69,17 @@ pub(super) struct Connection {
 /// is looked after.
 #[derive(Debug, Default)]
 pub(super) struct Cut {
-    is_due: AtomicBool,
+    /// Why it has to end, if it has to.
+    why: OnceLock<&'static str>,
     /// It was found that nobody uses the connection. Whoever begins to use it before it ends keeps it.
     is_idle: AtomicBool,
     waiting: AtomicWaker,
 }
 
 impl Cut {
-    pub(super) fn now(&self) {
-        self.is_due.store(true, Ordering::Release);
+    /// Cuts the connection, for which the log has these words.
+    pub(super) fn now(&self, why: &'static str) {
+        let _ = self.why.set(why);
         self.waiting.wake();
     }
 
@@ -87,7 +89,7 @@ impl Cut {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.is_due.load(Ordering::Acquire)
+        self.why.get().is_some()
     }
 }
 
@@ -224,6 +226,21 @@ impl ClientConnection {
 impl Drop for ClientConnection {
     fn drop(&mut self) {
         self.open.lock().connections.try_remove(self.key);
+    }
+}
+
+/// Whether a connection was cut, for whoever tells what became of its requests.
+#[derive(Debug)]
+pub(crate) struct CutNotice(Arc<Connection>);
+
+impl CutNotice {
+    pub(super) fn of(connection: &Arc<Connection>) -> Self {
+        Self(Arc::clone(connection))
+    }
+
+    /// Why it was, if it was.
+    pub(crate) fn why(&self) -> Option<&'static str> {
+        self.0.cut.why.get().copied()
     }
 }
 

@@ -14,10 +14,17 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub(crate) use self::connection::{ClientConnection, ConnectionEnd, RequestOnConnection, SignsOfUse};
+pub(crate) use self::connection::{
+    ClientConnection, ConnectionEnd, CutNotice, RequestOnConnection, SignsOfUse,
+};
 use self::connection::{Connection, Stalling};
 use super::lease::Lease;
 use crate::limits::{CLIENT_REST_DELAY, REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
+
+/// Why connections are cut, as it is told of them and of every request that was under way on them.
+const OVERDUE: &str = "the client holds a stream whose time is over, and reads no more";
+const STALLED: &str = "the client took nothing of what was to be written";
+const UNUSED: &str = "nobody uses it, and its client does not let it end";
 
 /// What a worker has open. Nobody but the worker takes the lock, for a few instructions each time.
 #[derive(Clone, Debug)]
@@ -104,11 +111,9 @@ impl Open {
     fn sweep(&mut self, now: Instant) {
         for (_, stream) in &mut self.streams {
             if stream.is_overdue(now) && !stream.connection.cut.is_due() {
-                tracing::info!(
-                    "a connection was cut: it holds a stream whose time is over, and reads no more"
-                );
+                tracing::info!("a connection was cut: {OVERDUE}");
                 self.cut.stream_overdue.fetch_add(1, Ordering::Relaxed);
-                stream.connection.cut.now();
+                stream.connection.cut.now(OVERDUE);
             }
         }
         for (_, stalling) in &mut self.connections {
@@ -119,13 +124,13 @@ impl Open {
                 continue;
             }
             if is_overdue {
-                tracing::info!("a connection was cut: it took nothing of what was to be written");
+                tracing::info!("a connection was cut: {STALLED}");
                 self.cut.write_stalled.fetch_add(1, Ordering::Relaxed);
-                stalling.connection.cut.now();
+                stalling.connection.cut.now(STALLED);
             } else if is_idle(self.idle_timeout + REQUEST_HEAD_TIMEOUT) {
                 // It was asked to end, and whoever was about to send a request would have.
-                tracing::info!("a connection was cut: nobody uses it, and its client does not let it end");
-                stalling.connection.cut.now();
+                tracing::info!("a connection was cut: {UNUSED}");
+                stalling.connection.cut.now(UNUSED);
             } else if is_idle(self.idle_timeout) {
                 tracing::debug!("a connection that nobody uses is closed");
                 stalling.connection.cut.when_idle();
@@ -159,6 +164,11 @@ pub(crate) struct ConnectionStreams {
 }
 
 impl ConnectionStreams {
+    /// What says whether the connection was cut.
+    pub(crate) fn cut_notice(&self) -> CutNotice {
+        CutNotice::of(&self.connection)
+    }
+
     /// Notes that a request is under way while the guard lives.
     pub(crate) fn begin_request(&self) -> RequestOnConnection {
         RequestOnConnection::begin(&self.connection)

@@ -200,8 +200,8 @@ pub fn explain_request(input: RequestInput<'_>) -> RequestExplanation {
         Ok(own) => own.filter(|own| own.is_answered(snapshot.exchanges_tokens)),
         Err(reason) => return unread(&input, client, client_is, &reason, notes),
     };
-    if own.is_some() {
-        return of_own_path(&facts, client_is, notes);
+    if let Some(own) = own {
+        return of_own_path(own, &facts, client_is, notes);
     }
     let world = |keys| World {
         snapshot: &snapshot,
@@ -233,7 +233,7 @@ pub fn explain_request(input: RequestInput<'_>) -> RequestExplanation {
         client: client.address,
         client_is,
         stages: way.stages(input.given),
-        answer: way.answer(&decided),
+        answer: way.answer(&decided).to(input.given.headers()),
         decided_at: way.decided_at(),
         notes,
     }
@@ -382,7 +382,17 @@ fn client_of(input: &RequestInput<'_>) -> (Client, String) {
 }
 
 /// A request for one of Firegate's own paths.
-fn of_own_path(facts: &RequestFacts<'_>, client_is: String, notes: Vec<String>) -> RequestExplanation {
+fn of_own_path(
+    own: OwnPath<'_>,
+    facts: &RequestFacts<'_>,
+    client_is: String,
+    notes: Vec<String>,
+) -> RequestExplanation {
+    let methods_instead = own.methods_instead(facts);
+    let (verdict, answer) = match methods_instead {
+        None => (StageVerdict::Answered, FiregateAnswer::of_own_path()),
+        Some(methods) => (StageVerdict::Refused, FiregateAnswer::of_own_path_without(methods)),
+    };
     let line = |stage: Stage, verdict, summary: String| StageLine {
         stage: stage.as_str(),
         verdict,
@@ -402,13 +412,9 @@ fn of_own_path(facts: &RequestFacts<'_>, client_is: String, notes: Vec<String>) 
                 StageVerdict::Passed,
                 format!("the head has one reading, and the path is {path:?}"),
             ),
-            line(
-                Stage::Route,
-                StageVerdict::Answered,
-                "one of Firegate's own paths is never routed".to_owned(),
-            ),
+            line(Stage::Route, verdict, "one of Firegate's own paths is never routed".to_owned()),
         ],
-        answer: FiregateAnswer::of_own_path(),
+        answer,
         decided_at: None,
         notes,
     }
@@ -436,7 +442,7 @@ fn unread(
         client: client.address,
         client_is,
         stages: vec![refused],
-        answer: FiregateAnswer::of_unread(reason),
+        answer: FiregateAnswer::of_unread(reason).to(input.given.headers()),
         decided_at: None,
         notes,
     }

@@ -87,6 +87,11 @@ fn answer(page: &mut Page, explanation: &RequestExplanation) {
         _ => answer.message.clone(),
     };
     page.line(&[INDENT, (&word, style, LABEL_WIDTH)], &text);
+    if let Some(status) = answer.grpc_status {
+        let text =
+            format!("the request is gRPC: its client gets 200, and the reason as grpc-status {status}");
+        page.line(&[INDENT, ("as", DIM, LABEL_WIDTH)], &text);
+    }
     if let Some(evidence) = &answer.evidence {
         page.line(&[INDENT, ("because", DIM, LABEL_WIDTH)], evidence);
     }

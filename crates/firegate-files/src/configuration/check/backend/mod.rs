@@ -162,7 +162,10 @@ impl Checker<'_> {
         let credential = self.credential(path, &source, endpoints.as_deref(), whole.users);
         let access = self.access(path, &mut source, top_allow, whole.roles);
         let security_policy = match source.security_policy.take() {
-            Some(file) => Some(self.security_policy(&path.key("security_policy"), file)),
+            Some(file) => {
+                let forwards = matches!(source.encoded_slash, Some(EncodedSlashSource::Forward));
+                Some(self.security_policy(&path.key("security_policy"), file, forwards))
+            }
             None => exports.security_policy(service).map(Some),
         };
         let rate_limits = source.rate_limits.take();
