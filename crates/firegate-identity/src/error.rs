@@ -268,5 +268,6 @@ mod tests {
         check(&ApiError::MissingApiKey, 403, "Method doesn't allow unregistered callers");
         check(&ApiError::Unimplemented("POST /v2/x".to_owned()), 501, "UNIMPLEMENTED : POST /v2/x");
         check(&StoreError::NotFound.into(), 400, "USER_NOT_FOUND");
+        check(&StoreError::Full.into(), 400, "QUOTA_EXCEEDED : ");
     }
 }

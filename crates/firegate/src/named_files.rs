@@ -10,14 +10,35 @@ use firegate_files::limits::GOOGLE_FILE_BYTES_MAX;
 use firegate_files::text;
 use firegate_proxy::{ReloadError, while_reading};
 
+/// How much of a file is read: so much more than it may have that without the part of a character at its end, which has four
+/// bytes at most, it is still too long.
+const BYTES_READ_MAX: usize = GOOGLE_FILE_BYTES_MAX + 4;
+
 /// The text of a configuration's file.
 ///
 /// # Errors
 /// If it cannot be read, or is no text.
 pub fn read_text(path: &Path) -> Result<String, ReloadError> {
-    let bytes = while_reading(path, || std::fs::read(path))
-        .map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
+    let bytes = read_bounded(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
     text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
+}
+
+/// What a file holds, as far as any file may hold something: whoever parses it refuses what is too long, and a device or a log
+/// in a configuration's place has no end.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while_reading(path, || File::open(path)?.take(BYTES_READ_MAX as u64).read_to_end(&mut bytes))?;
+    if bytes.len() == BYTES_READ_MAX
+        && let Err(error) = std::str::from_utf8(&bytes)
+        && error.error_len().is_none()
+    {
+        // The bound cut a character in two; that is not what is wrong with the file. It stays longer than it may be.
+        bytes.truncate(error.valid_up_to());
+    }
+    Ok(bytes)
 }
 
 /// Files of this machine; a relative name counts from the working directory. It remembers what it was asked for, so that a change
@@ -37,14 +58,48 @@ impl DiskFiles {
 impl NamedFiles for DiskFiles {
     fn read(&self, name: &Path) -> io::Result<String> {
         self.named.borrow_mut().push(name.to_owned());
-        let mut bytes = Vec::new();
-        while_reading(name, || {
-            File::open(name)?.take(GOOGLE_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)
-        })?;
-        String::from_utf8(bytes).map_err(|error| {
+        String::from_utf8(read_bounded(name)?).map_err(|error| {
             let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             let line = before.filter(|byte| **byte == b'\n').count() + 1;
             io::Error::new(ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is cut off must never be taken for a file that ends there, with fewer rules.
+    #[test]
+    fn a_file_without_an_end_is_read_to_a_bound_and_is_too_long_for_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("firegate.yaml");
+        // The bound falls behind a character, or before each of its bytes.
+        for start in ["", "#", "##", "###"] {
+            for character in ["#", "é", "€", "𝄞"] {
+                let count = GOOGLE_FILE_BYTES_MAX / character.len() + 8;
+                std::fs::write(&file, start.to_owned() + &character.repeat(count)).unwrap();
+                for text in [read_text(&file).unwrap(), DiskFiles::default().read(&file).unwrap()] {
+                    assert!(
+                        (GOOGLE_FILE_BYTES_MAX + 1..=BYTES_READ_MAX).contains(&text.len()),
+                        "{}",
+                        text.len()
+                    );
+                }
+            }
+        }
+    }
+
+    /// A file that ends in the middle of a character is broken, whatever its length.
+    #[test]
+    fn what_is_no_text_at_its_end_is_not_cut_to_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("armor.yaml");
+        let mut bytes = vec![b'#'; GOOGLE_FILE_BYTES_MAX];
+        bytes.push(0xc3);
+        std::fs::write(&file, bytes).unwrap();
+        assert!(DiskFiles::default().read(&file).is_err());
+        assert!(read_text(&file).is_err());
     }
 }

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cases::{CaseFile, CaseFileError, Issuer};
+use crate::named_files::read_text;
 
 use super::super::keys::{self, FetchedKeys, KeySource};
 use super::super::limits::REQUEST_BYTES_MAX;
@@ -238,6 +239,6 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// The configuration as a tree, for the places of its keys.
 pub(in crate::explain) fn document(file: &Path) -> Option<Document> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = read_text(file).ok()?;
     yaml::parse(&file.display().to_string(), &text, &mut Diagnostics::new())
 }
