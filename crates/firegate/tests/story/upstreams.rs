@@ -82,6 +82,29 @@ async fn each_endpoint_gets_tokens_for_its_own_audience() {
     site.close([door]).await;
 }
 
+/// A token for one service is not sent to another one because the first cannot be reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_to_another_endpoint_instead_has_tokens_for_that_one() {
+    let site = Site::open().await;
+    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address");
+    let well = service(|head| answer("200 OK", "", &audiences(head))).await;
+    let door = site
+        .door(&format!(
+            "allow: [allAuthenticatedUsers]\nbackends: {{ api: {{ credential: metadata, \
+             endpoints: [ {{ url: 'http://{nobody}', audience: first }}, {{ url: '{well}', audience: second }} ] }} }}"
+        ))
+        .await;
+    let token = site.stack.id_token().await;
+    for _ in 0..4 {
+        let answer = Call::get(&at(&door, "/")).bearer(&token).send().await;
+        assert_eq!(answer.body.as_ref(), b"second second");
+    }
+    let failures =
+        format!("firegate_upstream_failures_total{{backend=\"api\",endpoint=\"http://{nobody}\"}}");
+    assert!(metric(&door, &failures).await > 0.0, "the other one was tried");
+    site.close([door]).await;
+}
+
 const FRONT_REFUSES: &str = "Server: Google Frontend\r\nContent-Type: text/html; charset=UTF-8\r\n\
     WWW-Authenticate: Bearer error=\"invalid_token\" error_description=\"The access token could not be verified\"\r\n";
 
