@@ -266,9 +266,9 @@ impl PathCompared<'_> {
         if !self.is_pattern {
             return absence(self.text.as_bytes(), self.bounds);
         }
-        let (alternatives, any_case) = pattern::alternatives(self.text)?;
-        let any_case = any_case || self.bounds.any_case;
+        let alternatives = pattern::alternatives(self.text)?;
         let absences = alternatives.iter().map(|alternative| {
+            let any_case = alternative.any_case || self.bounds.any_case;
             let last = alternative.texts.len().checked_sub(1)?;
             let absent = |(index, text): (usize, &Vec<u8>)| {
                 let start = alternative.start && index == 0;

@@ -1,4 +1,10 @@
-//! The texts that a text has to hold for a regular expression to be found in it, as far as they stand written in the pattern.
+//! The texts that a text has to hold for a regular expression to be found in it. What runs is looked at, as the `regex` crate's own
+//! parser reads it.
+
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
+
+use crate::regular_expression::{Encoding, translate};
 
 /// One way to fulfil a pattern: every one of these texts has to be there.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -8,185 +14,117 @@ pub(super) struct Alternative {
     pub(super) start: bool,
     /// The last one has to stand at the end.
     pub(super) end: bool,
+    /// Upper and lower case are the same somewhere, and so it is taken to be everywhere.
+    pub(super) any_case: bool,
 }
 
-/// All the ways to fulfil a pattern, and whether upper and lower case are the same; `None` if that is not plain to see. What is not
-/// read is passed over as if it were nothing, so that less is asked for than the pattern asks, and never more.
-pub(super) fn alternatives(pattern: &str) -> Option<(Vec<Alternative>, bool)> {
-    let mut pattern = pattern;
-    let mut any_case = false;
-    for (flags, ignores_case) in [("(?i)", true), ("(?s)", false), ("(?is)", true), ("(?si)", true)] {
-        if let Some(behind) = pattern.strip_prefix(flags) {
-            (pattern, any_case) = (behind, ignores_case);
-            break;
-        }
-    }
-    if let Some((inside, "")) = pattern.strip_prefix("(?:").and_then(group) {
-        pattern = inside;
-    }
-    let mut reader = Reader { rest: pattern, found: vec![Alternative::default()], run: Vec::new() };
-    while !reader.rest.is_empty() {
-        reader.atom()?;
-    }
-    reader.finish_run();
-    Some((reader.found, any_case))
+/// Repetitions beyond it are not written out.
+const REPETITION_MAX: u32 = 8;
+
+/// All the ways to fulfil a pattern; `None` if it is none that runs. What no text says is passed over, so that less is asked for
+/// than the pattern asks, and never more.
+pub(super) fn alternatives(pattern: &str) -> Option<Vec<Alternative>> {
+    let written = translate(pattern, Encoding::Latin1, true).ok()?;
+    let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(&written).ok()?;
+    Some(match parsed.kind() {
+        HirKind::Alternation(ways) => ways.iter().map(Alternative::of).collect(),
+        _ => vec![Alternative::of(&parsed)],
+    })
 }
 
-struct Reader<'a> {
-    rest: &'a str,
-    found: Vec<Alternative>,
+impl Alternative {
+    fn of(way: &Hir) -> Self {
+        let mut reader = Reader::default();
+        reader.read(way);
+        reader.finish_run();
+        reader.found
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    found: Alternative,
     /// The text that is being read.
     run: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl Reader {
+    fn read(&mut self, part: &Hir) {
+        match part.kind() {
+            HirKind::Empty => {}
+            HirKind::Literal(literal) => self.append(&literal.0),
+            HirKind::Class(class) => match letter_in_any_case(class) {
+                Some(letter) => {
+                    self.found.any_case = true;
+                    self.append(&[letter]);
+                }
+                None => self.pass_over(),
+            },
+            HirKind::Look(Look::Start) if self.has_only_begun() => self.found.start = true,
+            HirKind::Look(Look::End) => self.found.end = true,
+            // They have no length: what stands before them and behind stands together.
+            HirKind::Look(_) => {}
+            HirKind::Repetition(repetition) => self.repeat(repetition),
+            HirKind::Capture(capture) => self.read(&capture.sub),
+            HirKind::Concat(parts) => parts.iter().for_each(|part| self.read(part)),
+            HirKind::Alternation(_) => self.pass_over(),
+        }
+    }
+
+    fn repeat(&mut self, repetition: &Repetition) {
+        let part = &repetition.sub;
+        match (repetition.min, part.kind()) {
+            (0, _) => self.pass_over(),
+            (least, HirKind::Literal(literal)) => {
+                let text = literal.0.repeat(least.min(REPETITION_MAX) as usize);
+                self.append(&text);
+                if repetition.max != Some(least) || least > REPETITION_MAX {
+                    // There may be more of them, and as many stand before what comes next.
+                    self.finish_run();
+                    self.append(&text);
+                }
+            }
+            (_, _) => {
+                self.read(part);
+                self.pass_over();
+            }
+        }
+    }
+
+    /// Whether nothing was read yet.
+    fn has_only_begun(&self) -> bool {
+        self.run.is_empty() && self.found.texts.is_empty()
+    }
+
+    fn append(&mut self, text: &[u8]) {
+        self.found.end = false;
+        self.run.extend_from_slice(text);
+    }
+
+    /// Something stands here, or nothing: what comes next stands neither at the beginning nor behind what came before.
+    fn pass_over(&mut self) {
+        self.finish_run();
+        self.found.end = false;
+        self.found.texts.push(Vec::new());
+    }
+
     fn finish_run(&mut self) {
         let run = std::mem::take(&mut self.run);
-        if let Some(alternative) = self.found.last_mut()
-            && !(run.is_empty() && alternative.texts.is_empty() && !alternative.start)
-        {
-            alternative.texts.push(run);
+        if !run.is_empty() || !self.found.texts.is_empty() || self.found.start {
+            self.found.texts.push(run);
         }
-    }
-
-    /// Whether the alternative has only begun.
-    fn is_at_start(&self) -> bool {
-        self.run.is_empty() && self.found.last().is_some_and(|alternative| alternative.texts.is_empty())
-    }
-
-    /// Reads one part with what repeats it.
-    fn atom(&mut self) -> Option<()> {
-        let mut characters = self.rest.chars();
-        let first = characters.next()?;
-        let behind = characters.as_str();
-        self.rest = behind;
-        let literal = match first {
-            '|' => {
-                self.finish_run();
-                self.found.push(Alternative::default());
-                return Some(());
-            }
-            '^' if self.is_at_start() => {
-                self.found.last_mut()?.start = true;
-                return Some(());
-            }
-            '$' if behind.is_empty() || behind.starts_with('|') => {
-                self.found.last_mut()?.end = true;
-                return Some(());
-            }
-            '(' => {
-                // Flags would change what follows.
-                if behind.starts_with('?') && !behind.starts_with("?:") {
-                    return None;
-                }
-                self.rest = group(behind)?.1;
-                None
-            }
-            '[' => {
-                let (class, rest) = class(behind)?;
-                self.rest = rest;
-                class
-            }
-            '\\' => {
-                let escaped = characters.next()?;
-                self.rest = characters.as_str();
-                match escaped {
-                    'b' | 'B' | 'd' | 'D' | 's' | 'S' | 'w' | 'W' => None,
-                    _ if escaped.is_ascii_punctuation() => Some(escaped),
-                    _ => return None,
-                }
-            }
-            '.' | '^' | '$' => None,
-            '*' | '+' | '?' | '{' | '}' | ']' | ')' => return None,
-            _ => Some(first),
-        };
-        let (least, most) = self.repetition()?;
-        let Some(literal) = literal.filter(|_| least > 0) else {
-            self.finish_run();
-            // What comes next does not stand at the beginning.
-            self.found.last_mut()?.texts.push(Vec::new());
-            return Some(());
-        };
-        let text = literal.to_string().repeat(least);
-        self.run.extend_from_slice(text.as_bytes());
-        if most != Some(least) {
-            self.finish_run();
-            self.run.extend_from_slice(text.as_bytes());
-        }
-        Some(())
-    }
-
-    /// How often the part before is there: at least, and at most.
-    fn repetition(&mut self) -> Option<(usize, Option<usize>)> {
-        let (bounds, behind) = match self.rest.as_bytes().first() {
-            Some(b'*') => ((0, None), self.rest.get(1..)?),
-            Some(b'+') => ((1, None), self.rest.get(1..)?),
-            Some(b'?') => ((0, Some(1)), self.rest.get(1..)?),
-            Some(b'{') => {
-                let (inside, behind) = self.rest.get(1..)?.split_once('}')?;
-                let number =
-                    |text: &str| text.parse::<usize>().ok().filter(|number| *number <= REPETITION_MAX);
-                let bounds = match inside.split_once(',') {
-                    None => (number(inside)?, number(inside)),
-                    Some((least, "")) => (number(least)?, None),
-                    Some((least, most)) => (number(least)?, Some(number(most)?)),
-                };
-                (bounds, behind)
-            }
-            _ => return Some((1, Some(1))),
-        };
-        // A lazy repetition finds the same texts.
-        self.rest = behind.strip_prefix('?').unwrap_or(behind);
-        Some(bounds)
     }
 }
 
-/// Repetitions beyond it are not looked into.
-const REPETITION_MAX: usize = 8;
-
-/// What a group holds, whose bracket was read, and what comes behind.
-fn group(text: &str) -> Option<(&str, &str)> {
-    let mut depth = 0_usize;
-    let mut rest = text;
-    loop {
-        let mut characters = rest.chars();
-        match characters.next()? {
-            '\\' => drop(characters.next()?),
-            '[' => {
-                rest = class(characters.as_str())?.1;
-                continue;
-            }
-            '(' => depth += 1,
-            ')' if depth == 0 => {
-                let inside = text.get(..text.len() - rest.len())?;
-                return Some((inside, characters.as_str()));
-            }
-            ')' => depth -= 1,
-            _ => {}
+/// The letter of a class that has one letter in both its cases.
+fn letter_in_any_case(class: &Class) -> Option<u8> {
+    let Class::Bytes(class) = class else { return None };
+    match class.ranges() {
+        [upper, lower] if upper.start() == upper.end() && lower.start() == lower.end() => {
+            let is_one = upper.start() != lower.start() && upper.start().eq_ignore_ascii_case(&lower.start());
+            is_one.then_some(lower.start())
         }
-        rest = characters.as_str();
-    }
-}
-
-/// The character of a class that has only one, whose bracket was read, and what comes behind the class.
-fn class(text: &str) -> Option<(Option<char>, &str)> {
-    let is_negated = text.starts_with('^');
-    let mut rest = text.strip_prefix('^').unwrap_or(text);
-    let (mut only, mut count) = (None, 0_usize);
-    loop {
-        let mut characters = rest.chars();
-        match characters.next()? {
-            // As the first one it is a character of the class.
-            ']' if count > 0 => {
-                let only = only.filter(|_| count == 1 && !is_negated);
-                return Some((only, characters.as_str()));
-            }
-            '[' if characters.as_str().starts_with(':') => return None,
-            '\\' => only = Some(characters.next().filter(char::is_ascii_punctuation)?),
-            character => only = Some(character),
-        }
-        count += 1;
-        rest = characters.as_str();
+        _ => None,
     }
 }
 
@@ -195,41 +133,48 @@ mod tests {
     use super::*;
 
     /// Writes alternatives as `^a…b$ | c`.
-    fn check(pattern: &str, expected: Option<&str>) {
-        let found = alternatives(pattern).map(|(alternatives, any_case)| {
-            let written = alternatives.iter().map(|alternative| {
-                let texts = alternative.texts.iter().map(|text| String::from_utf8_lossy(text).into_owned());
-                let texts = texts.collect::<Vec<_>>().join("…");
-                let (start, end) =
-                    (if alternative.start { "^" } else { "" }, if alternative.end { "$" } else { "" });
-                format!("{start}{texts}{end}")
-            });
-            let written = written.collect::<Vec<_>>().join(" | ");
-            if any_case { format!("i {written}") } else { written }
+    fn check(pattern: &str, expected: &str) {
+        let written = alternatives(pattern).expect("a pattern").into_iter().map(|alternative| {
+            let texts = alternative.texts.iter().map(|text| String::from_utf8_lossy(text).into_owned());
+            let texts = texts.collect::<Vec<_>>().join("…");
+            let [case, start, end] =
+                [(alternative.any_case, "i "), (alternative.start, "^"), (alternative.end, "$")]
+                    .map(|(is_so, mark)| if is_so { mark } else { "" });
+            format!("{case}{start}{texts}{end}")
         });
-        assert_eq!(found.as_deref(), expected, "{pattern}");
+        assert_eq!(written.collect::<Vec<_>>().join(" | "), expected, "{pattern}");
     }
 
     #[test]
     fn what_a_pattern_asks_for_is_read() {
-        check("//", Some("//"));
-        check(r"/\.\./", Some("/../"));
-        check(r"(?i)/[.]{2}/", Some("i /../"));
-        check(r"(?:\.\./|//+)", Some("../ | //…/"));
-        check("/{2,}", Some("//…//"));
-        check("/a{0,3}/", Some("/……/"));
-        check(r"^/a.*/\.$", Some("^/a……/.$"));
-        check("a(?:b|c)d", Some("a……d"));
-        check(r"a[\\/]b", Some("a……b"));
-        check(r"[\\]", Some(r"\"));
-        check("[^a]b", Some("…b"));
-        check("ab?c", Some("a……c"));
+        check("//", "//");
+        check(r"/\.\./", "/../");
+        check(r"(?i)/[.]{2}/", "/../");
+        check(r"(?i)%2e", "i %2e");
+        check(r"(?:\.\./|//+)", "../ | //…/");
+        check("/{2,}", "//…//");
+        check("/a{0,3}/", "/……/");
+        check(r"^/a.*/\.$", "^/a……/.$");
+        check("a(?:b|c)d", "a……d");
+        check("a(?:bc)d", "abcd");
+        check("a(?:b.)+c", "ab…………c");
+        check(r"a[\\/]b", "a……b");
+        check(r"[\\]", r"\");
+        check("[^a]b", "…b");
+        check("ab?c", "a……c");
+        check(r"\Q//\E", "//");
+        check(r"\x2f\x2f", "//");
+        check("(?m)^//", "//");
+        check("a$b", "ab");
+        check("a{9}b", "aaaaaaaa…aaaaaaaab");
+        check("^", "^");
+        check("", "");
     }
 
     #[test]
-    fn what_is_not_plain_to_see_is_left() {
-        for pattern in [r"\x2f", r"a(?i)b", r"\Qa\E", "[[:alpha:]]", r"\101", "(?m)^a", "a{9}", "a{x}"] {
-            check(pattern, None);
+    fn what_does_not_run_asks_for_nothing() {
+        for pattern in ["(", r"\1", "a{1001}"] {
+            assert_eq!(alternatives(pattern), None, "{pattern}");
         }
     }
 }

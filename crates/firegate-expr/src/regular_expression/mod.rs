@@ -10,6 +10,8 @@
 mod class;
 mod translate;
 
+pub(crate) use translate::translate;
+
 use crate::limits::{
     REGULAR_EXPRESSION_BYTES_MAX, REGULAR_EXPRESSION_CACHE_BYTES_MAX, REGULAR_EXPRESSION_PROGRAM_BYTES_MAX,
 };
@@ -54,7 +56,7 @@ impl RegularExpression {
             let message = format!("the pattern is longer than {REGULAR_EXPRESSION_BYTES_MAX} bytes");
             return Err(PatternProblem::new(message));
         }
-        let translated = translate::translate(pattern, encoding, captures)?;
+        let translated = translate(pattern, encoding, captures)?;
         let compiled = regex::bytes::RegexBuilder::new(&translated)
             .unicode(encoding == Encoding::Utf8)
             .size_limit(REGULAR_EXPRESSION_PROGRAM_BYTES_MAX)

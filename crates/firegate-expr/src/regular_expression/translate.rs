@@ -7,7 +7,7 @@ use crate::limits::{REGULAR_EXPRESSION_DEPTH_MAX, REGULAR_EXPRESSION_REPETITIONS
 pub(super) type Read<T> = Result<T, PatternProblem>;
 
 /// Writes RE2's pattern as one of the `regex` crate that matches the same.
-pub(super) fn translate(pattern: &str, encoding: Encoding, captures: bool) -> Read<String> {
+pub(crate) fn translate(pattern: &str, encoding: Encoding, captures: bool) -> Read<String> {
     let mut translation = Translation {
         rest: Rest { text: pattern },
         out: String::with_capacity(pattern.len() * 2),
