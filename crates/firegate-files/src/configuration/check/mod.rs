@@ -38,14 +38,17 @@ use super::opened_files::DATA_DIR_DEFAULT;
 use super::quantity;
 use super::rate_limits::OnStoreFailure;
 use super::source::{
-    AssumeSource, ConfigurationSource, DialectSource, DigitsSource, DurationSource, FileFullSource,
-    FileSource, SizeSource, TrustSource,
+    AssumeSource, CacheSource, ConfigurationSource, DialectSource, DigitsSource, DurationSource,
+    FileFullSource, FileSource, SizeSource, TrustSource,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::iam_policy::Roles;
 use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
 use crate::suggestion::quoted;
 use crate::yaml::{Document, Part};
+
+/// The default of `cache.verified_tokens_bytes`.
+const VERIFIED_TOKENS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
 /// Where a configuration came from, for what is said about it.
 pub(super) enum Given<'a> {
@@ -135,10 +138,8 @@ impl Checker<'_> {
         self.mirrors_lead_to_one(routing.as_ref(), checked.as_ref());
         let listeners = self.listeners(&source);
         let behind = self.behind(source.behind.take(), &listeners.listen);
-        let verified_tokens_bytes = source.cache.take().and_then(|cache| cache.verified_tokens_bytes);
-        let path = root.key("cache").key("verified_tokens_bytes");
-        let verified_tokens_bytes =
-            self.size(&path, verified_tokens_bytes, 64 * 1024 * 1024, 1..=CACHE_BYTES_MAX);
+        let data_dir = self.data_dir(source.data_dir.take());
+        let verified_tokens_bytes = self.verified_tokens_bytes(source.cache.take());
         let deny_policies = self.deny_policies(source.deny_policies.take(), judged);
         let geo = source.geo.take().map(|geo| self.file_name(&root.key("geo").key("mmdb"), geo.mmdb));
         self.security_policies(backends, behind.as_ref(), geo.is_some());
@@ -168,7 +169,7 @@ impl Checker<'_> {
             limits: limits?,
             requests_max: requests_max?,
             behind: behind?,
-            data_dir: PathBuf::from(source.data_dir.as_deref().unwrap_or(DATA_DIR_DEFAULT)),
+            data_dir: data_dir?,
             backends: backends?,
             masked: masked?,
             routing: routing?,
@@ -206,6 +207,24 @@ impl Checker<'_> {
             DigitsSource::Number(number) => number.to_string(),
         };
         self.name(&YamlPath::root().key("project_number"), code::PROJECT_NUMBER, &digits)
+    }
+
+    /// An empty name would be that of the directory that Firegate is started in for some who use it, and of none for others.
+    fn data_dir(&mut self, data_dir: Option<String>) -> Option<PathBuf> {
+        if data_dir.as_ref().is_some_and(String::is_empty) {
+            let found = Diagnostic::error(code::EMPTY_VALUE, "the name of the directory is empty").hint(
+                "write `data_dir: .` for the directory that firegate is started in, or remove the line",
+            );
+            self.report(&YamlPath::root().key("data_dir"), found);
+            return None;
+        }
+        Some(data_dir.map_or_else(|| PathBuf::from(DATA_DIR_DEFAULT), PathBuf::from))
+    }
+
+    fn verified_tokens_bytes(&mut self, cache: Option<CacheSource>) -> Option<u64> {
+        let bytes = cache.and_then(|cache| cache.verified_tokens_bytes);
+        let path = YamlPath::root().key("cache").key("verified_tokens_bytes");
+        self.size(&path, bytes, VERIFIED_TOKENS_BYTES_DEFAULT, 1..=CACHE_BYTES_MAX)
     }
 
     fn trust(&mut self, trust: Option<TrustSource>) {

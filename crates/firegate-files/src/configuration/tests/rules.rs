@@ -13,6 +13,7 @@ fn shape() {
     check(&with("project: other-project\n"), &["FG003 project"]);
     check(&with("data_dir:\n"), &["FG007 data_dir"]);
     check(&with("data_dir: 5\n"), &["FG005 data_dir"]);
+    check(&with("data_dir: \"\"\n"), &["FG007 data_dir"]);
     check(&with("listen: { a: b }\n"), &["FG005 listen"]);
     check(&with("limits: { connections_max: many }\n"), &["FG005 limits.connections_max"]);
     check(&with("users: none\n"), &["FG005 users"]);
