@@ -138,8 +138,8 @@ impl Addresses {
         self.tell(name, outcome.as_ref().err());
         let attempted_at = Instant::now();
         self.found.send_modify(|found| {
-            let result = outcome.map(|mut addresses| {
-                addresses.truncate(UPSTREAM_ADDRESSES_MAX);
+            let result = outcome.map(|addresses| {
+                let addresses = distinct(addresses);
                 // The resolver may turn the same ones around with every answer.
                 let is_same = addresses.len() == found.addresses.len()
                     && addresses.iter().all(|address| found.addresses.contains(address));
@@ -151,6 +151,17 @@ impl Addresses {
             found.attempt = Some((attempted_at, result));
         });
     }
+}
+
+/// Each address once, up to the bound. A file of hosts may name one twice.
+fn distinct(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut distinct = Vec::new();
+    for address in addresses {
+        if distinct.len() < UPSTREAM_ADDRESSES_MAX && !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    distinct
 }
 
 /// What is logged of a name that has no addresses at the moment.
@@ -289,6 +300,19 @@ mod tests {
         assert_eq!(&*addresses.wait(soon()).await.expect("an address"), [new]);
         assert_ne!(addresses.epoch(), epoch);
         assert!(addresses.contains(new) && !addresses.contains(old));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_named_twice_stands_for_no_other_one() {
+        let (kept, gone) = (address("192.0.2.1:80"), address("192.0.2.2:80"));
+        let resolver = Answers(Mutex::new(vec![Ok(vec![kept, gone]), Ok(vec![kept, kept])]));
+        let addresses = Addresses::of(&"http://service.example".parse().expect("a URL"));
+        addresses.refresh(&resolver).await;
+        let epoch = addresses.epoch();
+        addresses.refresh(&resolver).await;
+        assert_ne!(addresses.epoch(), epoch);
+        assert_eq!(&*addresses.wait(Instant::now()).await.expect("an address"), [kept]);
+        assert!(!addresses.contains(gone));
     }
 
     #[tokio::test]
