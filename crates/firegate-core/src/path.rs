@@ -366,6 +366,12 @@ mod tests {
         }
     }
 
+    /// What Cloud Armor's `urlDecode` makes of a path, if that is text.
+    fn decoded(path: &str) -> Option<String> {
+        let path = path.replace('+', " ");
+        percent_encoding::percent_decode_str(&path).decode_utf8().ok().map(String::from)
+    }
+
     proptest! {
         #[test]
         fn what_looks_plain_is_in_normal_form(path in "/[a-zA-Z0-9/._~:@=,;%\\\\-]{0,40}") {
@@ -386,6 +392,10 @@ mod tests {
             let parsed = NormalPath::parse(&path);
             prop_assume!(parsed.is_ok());
             let text = parsed.map(|parsed| parsed.text).unwrap_or_default();
+            let decoded = decoded(&text).filter(|decoded| !decoded.contains('\''));
+            let decoded = decoded.unwrap_or_else(|| "/".to_owned());
+            let part: String = decoded.chars().skip(start).take(length).collect();
+            let (first, last) = decoded.split_once(&part).unwrap_or_default();
             let start = start.min(text.len());
             let end = (start + length).min(text.len());
             let written = [
@@ -394,6 +404,12 @@ mod tests {
                 format!("request.path.startsWith(r'{}')", &text[..end]),
                 format!("request.path.lower().contains(r'{}')", text[start..end].to_lowercase()),
                 format!("request.path == r'{text}'"),
+                format!("request.path in ['/', r'{text}']"),
+                format!("request.path.urlDecode().contains(r'{part}')"),
+                format!("request.path.urlDecodeUni().endsWith(r'{part}{last}')"),
+                format!("request.path.urlDecode().startsWith(r'{first}{part}')"),
+                format!("request.path.urlDecode().lower() in [r'{}']", decoded.to_lowercase()),
+                format!("request.path.urlDecode().matches(r'{}')", regex::escape(&part)),
                 format!(r"request.path.matches(r'^\Q{}\E')", &text[..end]),
                 format!("request.path.matches(r'{}$')", regex::escape(&text[start..])),
             ];

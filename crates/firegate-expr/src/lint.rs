@@ -170,23 +170,22 @@ impl Linter {
 
     /// A text that is in no path that a rule sees.
     fn path(&mut self, syntax: &Syntax) {
-        let Some(found) = compared_with_path(syntax) else { return };
-        let subject = print(found.subject);
-        let message = match found.operator {
-            Some(Operator::NotEqual) => {
-                format!("`{subject}` is always different from {}", quoted(found.text))
-            }
-            Some(_) => format!("`{subject}` is never equal to {}", quoted(found.text)),
-            None if found.is_pattern => format!("`{subject}` never matches {}", quoted(found.text)),
-            None => format!("`{subject}` never has {} there", quoted(found.text)),
-        };
-        let (code, hint) = match found.absence() {
-            None => return,
-            Some(Absence::Never(hint)) => (code::NEVER_EQUAL, hint),
-            Some(Absence::NotNormal(hint)) => (code::NOT_NORMAL, hint),
-            Some(Absence::EncodedSlash) => (code::ENCODED_SLASH, ENCODED_SLASH_HINT.to_owned()),
-        };
-        self.add(found.at, code, message, hint);
+        for found in compared_with_path(syntax).unwrap_or_default() {
+            let (subject, text) = (print(found.subject), quoted(found.text));
+            let message = match found.comparison {
+                Comparison::Different => format!("`{subject}` is always different from {text}"),
+                Comparison::Equal => format!("`{subject}` is never equal to {text}"),
+                Comparison::Pattern => format!("`{subject}` never matches {text}"),
+                Comparison::Part => format!("`{subject}` never has {text} there"),
+            };
+            let (code, hint) = match found.absence() {
+                None => continue,
+                Some(Absence::Never(hint)) => (code::NEVER_EQUAL, hint),
+                Some(Absence::NotNormal(hint)) => (code::NOT_NORMAL, hint),
+                Some(Absence::EncodedSlash) => (code::ENCODED_SLASH, ENCODED_SLASH_HINT.to_owned()),
+            };
+            self.add(found.at, code, message, hint);
+        }
     }
 
     fn forwarded_for(&mut self, syntax: &Syntax, arguments: &[Syntax]) {
@@ -251,19 +250,30 @@ const ENCODED_SLASH_HINT: &str = "a path with an encoded slash or backslash is r
 struct PathCompared<'a> {
     /// What to point at.
     at: &'a Syntax,
-    /// The path, in lower case perhaps.
+    /// The path, in lower case or decoded perhaps.
     subject: &'a Syntax,
     text: &'a str,
-    is_pattern: bool,
-    /// `==` or `!=`.
-    operator: Option<Operator>,
+    comparison: Comparison,
     bounds: Bounds,
+}
+
+/// How the path is compared with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    /// By `!=`.
+    Different,
+    /// By `==`, or with each text of a list by `in`.
+    Equal,
+    /// By a function that looks for a part.
+    Part,
+    /// By `matches`.
+    Pattern,
 }
 
 impl PathCompared<'_> {
     /// Why this is never so.
     fn absence(&self) -> Option<Absence> {
-        if !self.is_pattern {
+        if self.comparison != Comparison::Pattern {
             return absence(self.text.as_bytes(), self.bounds);
         }
         let alternatives = pattern::alternatives(self.text)?;
@@ -272,7 +282,8 @@ impl PathCompared<'_> {
             let last = alternative.texts.len().checked_sub(1)?;
             let absent = |(index, text): (usize, &Vec<u8>)| {
                 let start = alternative.start && index == 0;
-                absence(text, Bounds { start, end: alternative.end && index == last, any_case })
+                let end = alternative.end && index == last;
+                absence(text, Bounds { start, end, any_case, ..self.bounds })
             };
             let mut absences = alternative.texts.iter().enumerate().filter_map(absent).collect::<Vec<_>>();
             // One that holds everywhere says more than one that depends on the backend.
@@ -290,43 +301,57 @@ impl PathCompared<'_> {
     }
 }
 
-/// Whether a part compares the path with a text that is written down.
-fn compared_with_path(syntax: &Syntax) -> Option<PathCompared<'_>> {
-    let bounds = |subject, start, end| {
-        let any_case = path_subject(subject)?;
-        Some(Bounds { start, end, any_case })
-    };
+/// The texts that are written down and that a part compares the path with, if it does.
+fn compared_with_path(syntax: &Syntax) -> Option<Vec<PathCompared<'_>>> {
+    let bounds = |subject, start, end| Some(Bounds { start, end, ..path_subject(subject)? });
     match &syntax.kind {
         Kind::Binary { operator: operator @ (Operator::Equal | Operator::NotEqual), operands } => {
             let [left, right] = &**operands;
             let (subject, at) = if right.text().is_some() { (left, right) } else { (right, left) };
             let bounds = bounds(subject, true, true)?;
-            let text = at.text()?;
-            Some(PathCompared { at, subject, text, is_pattern: false, operator: Some(*operator), bounds })
+            let comparison = match operator {
+                Operator::NotEqual => Comparison::Different,
+                _ => Comparison::Equal,
+            };
+            Some(vec![PathCompared { at, subject, text: at.text()?, comparison, bounds }])
+        }
+        Kind::Binary { operator: Operator::In, operands } => {
+            let [subject, list] = &**operands;
+            let (bounds, Kind::List(elements)) = (bounds(subject, true, true)?, &list.kind) else {
+                return None;
+            };
+            let compared = |at| {
+                let text = Syntax::text(at)?;
+                Some(PathCompared { at, subject, text, comparison: Comparison::Equal, bounds })
+            };
+            Some(elements.iter().filter_map(compared).collect())
         }
         Kind::Call { receiver: Some(subject), name, arguments, .. } => {
-            let (start, end) = match &**name {
-                "contains" | "matches" => (false, false),
-                "startsWith" => (true, false),
-                "endsWith" => (false, true),
+            let (comparison, start, end) = match &**name {
+                "contains" => (Comparison::Part, false, false),
+                "startsWith" => (Comparison::Part, true, false),
+                "endsWith" => (Comparison::Part, false, true),
+                "matches" => (Comparison::Pattern, false, false),
                 _ => return None,
             };
             let bounds = bounds(subject, start, end)?;
             let text = arguments.first()?.text()?;
-            let is_pattern = **name == *"matches";
-            Some(PathCompared { at: syntax, subject, text, is_pattern, operator: None, bounds })
+            Some(vec![PathCompared { at: syntax, subject, text, comparison, bounds }])
         }
         _ => None,
     }
 }
 
-/// Whether this is the path, and whether its case was changed.
-fn path_subject(syntax: &Syntax) -> Option<bool> {
-    match &syntax.kind {
-        Kind::Call { receiver: Some(receiver), name, .. } if matches!(&**name, "lower" | "upper") => {
-            path_subject(receiver).map(|_| true)
-        }
-        _ => (syntax.path()? == ["request", "path"]).then_some(false),
+/// Whether this is the path, and what was done with all of it.
+fn path_subject(syntax: &Syntax) -> Option<Bounds> {
+    let Kind::Call { receiver: Some(receiver), name, .. } = &syntax.kind else {
+        return (syntax.path()? == ["request", "path"]).then(Bounds::default);
+    };
+    match (&**name, path_subject(receiver)?) {
+        ("lower" | "upper", path) => Some(Bounds { any_case: true, ..path }),
+        // In normal form no path has what `urlDecodeUni` decodes beside it. Decoded twice it may be anything.
+        ("urlDecode" | "urlDecodeUni", path) if !path.decoded => Some(Bounds { decoded: true, ..path }),
+        _ => None,
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Bounds {
     pub(super) end: bool,
     /// Upper and lower case are the same.
     pub(super) any_case: bool,
+    /// The path's escapes were decoded, once.
+    pub(super) decoded: bool,
 }
 
 /// Why a text is in no path.
@@ -35,6 +37,9 @@ const BACKSLASH: &str = "a backslash becomes a slash before rules see the path: 
 pub(super) fn absence(text: &[u8], bounds: Bounds) -> Option<Absence> {
     if bounds.start && (text.first().is_some_and(|first| *first != b'/') || (bounds.end && text.is_empty())) {
         return Some(Absence::Never("a path begins with `/`".to_owned()));
+    }
+    if bounds.decoded {
+        return decoded_absence(text, bounds);
     }
     if text.contains(&b'?') {
         return Some(Absence::Never(
@@ -68,6 +73,23 @@ pub(super) fn absence(text: &[u8], bounds: Bounds) -> Option<Absence> {
     segments(text, bounds).map(|why| Absence::NotNormal(why.to_owned())).or(found)
 }
 
+/// The same of a path whose escapes were decoded: most of what it may not hold itself may have been one of them.
+fn decoded_absence(text: &[u8], bounds: Bounds) -> Option<Absence> {
+    if text.iter().any(u8::is_ascii_control) {
+        return Some(Absence::NotNormal(CONTROL_CHARACTER.to_owned()));
+    }
+    let is_double = |escape: &[u8]| matches!(escape, [b'%', digits @ ..] if is_double_encoded(digits));
+    if text.windows(3).any(is_double) {
+        return Some(Absence::NotNormal(TWICE.to_owned()));
+    }
+    match segments(text, bounds) {
+        // A slash or a backslash that was encoded stands beside one, or is one.
+        Some(EMPTY_SEGMENT) => Some(Absence::EncodedSlash),
+        Some(why) => Some(Absence::NotNormal(why.to_owned())),
+        None => text.contains(&b'\\').then_some(Absence::EncodedSlash),
+    }
+}
+
 const CONTROL_CHARACTER: &str = "a path with a control character is refused before rules see it";
 const TWICE: &str = "a path that is encoded twice is refused before rules see it";
 
@@ -96,11 +118,15 @@ fn escape(text: &[u8], at: usize, bounds: Bounds) -> Result<bool, String> {
             "such an escape stands for its character before rules see the path: write `{plain}`"
         ));
     }
-    let inner = text.get(at + 3..at + 5).and_then(self::value);
-    if value == b'%' && inner.is_some_and(|inner| b".;/\\%\0".contains(&inner)) {
+    if value == b'%' && text.get(at + 3..at + 5).is_some_and(is_double_encoded) {
         return Err(TWICE.to_owned());
     }
     Ok(matches!(value, b'/' | b'\\'))
+}
+
+/// Whether these are the digits of what must not stand behind a percent sign that is encoded itself.
+fn is_double_encoded(digits: &[u8]) -> bool {
+    value(digits).is_some_and(|value| b".;/\\%\0".contains(&value))
 }
 
 fn value(digits: &[u8]) -> Option<u8> {
@@ -185,7 +211,7 @@ fn segment(text: &[u8], bounds: Bounds) -> (&[u8], Edge, Option<&[u8]>) {
 mod tests {
     use super::*;
 
-    const ANYWHERE: Bounds = Bounds { start: false, end: false, any_case: false };
+    const ANYWHERE: Bounds = Bounds { start: false, end: false, any_case: false, decoded: false };
     const AT_END: Bounds = Bounds { end: true, ..ANYWHERE };
 
     fn check(text: &str, bounds: Bounds, expected: Option<&str>) {

@@ -75,7 +75,6 @@ fn what_no_path_in_normal_form_has_is_found() {
         "request.path.contains('../')",
         "request.path.contains('/.')",
         "request.path.endsWith('..')",
-        "request.path.urlDecode().contains('//')",
         "request.path.lower().contains('%c3')",
         "request.path.matches('/{1,2}a')",
         "request.path.contains('%2F')",
@@ -86,6 +85,56 @@ fn what_no_path_in_normal_form_has_is_found() {
     let encoded =
         parse("request.path.contains('%2F')", Language::Armor, Dialect::Firegate).encoded_slash_lints();
     assert_eq!(encoded.iter().map(|lint| lint.code).collect::<Vec<_>>(), [code::ENCODED_SLASH]);
+}
+
+#[test]
+fn a_list_is_looked_at_text_by_text() {
+    let normal = code::NOT_NORMAL;
+    check(
+        "request.path in ['/a', '/a//b', '/c/../d', '/e']",
+        &[(normal, "`request.path` is never equal to `/a//b` | doubled"), (normal, "`/c/../d`")],
+    );
+    check("request.path.lower() in ['/a b']", &[(normal, "`request.path.lower()` is never equal to")]);
+    check("!(request.path in ['admin'])", &[(code::NEVER_EQUAL, "begins with `/`")]);
+    check("request.query in ['//']", &[]);
+    check("'//' in [request.path]", &[]);
+}
+
+#[test]
+fn what_no_decoded_path_has_is_found() {
+    let normal = code::NOT_NORMAL;
+    check(
+        "request.path.urlDecode().contains('/../')",
+        &[(normal, "`request.path.urlDecode()` never has `/../` there | dot segments")],
+    );
+    check("request.path.lower().urlDecodeUni().endsWith('/..')", &[(normal, "resolved")]);
+    check("request.path.urlDecode().contains('/..;')", &[(normal, "refused")]);
+    check("request.path.urlDecode().contains('%2e')", &[(normal, "encoded twice")]);
+    check(r"request.path.urlDecode().contains('\x00')", &[(normal, "control character")]);
+    check("request.path.urlDecode().startsWith('admin')", &[(code::NEVER_EQUAL, "begins with `/`")]);
+    check(r"request.path.urlDecode().matches('(?i)/\\.\\./')", &[(normal, "never matches")]);
+    check("request.path.urlDecode() in ['/a', '/a/..']", &[(normal, "never equal to `/a/..`")]);
+    for possible in [
+        "request.path.urlDecode().contains('?')",
+        "request.path.urlDecode().contains('#')",
+        "request.path.urlDecode().contains(' ')",
+        "request.path.urlDecode().contains('ü')",
+        "request.path.urlDecode().contains('%')",
+        "request.path.urlDecode().contains('%2')",
+        "request.path.urlDecode().contains('%41')",
+        "request.path.urlDecode().contains('../')",
+        // What is decoded twice may be anything.
+        "request.path.urlDecode().urlDecode().contains('%2e')",
+        "request.query.urlDecode().contains('//')",
+    ] {
+        check(possible, &[]);
+    }
+    for separated in ["//", r"\\", r"..\\", "/a//b"] {
+        let text = format!("request.path.urlDecode().contains('{separated}')");
+        check(&text, &[]);
+        let encoded = parse(&text, Language::Armor, Dialect::Firegate).encoded_slash_lints();
+        assert_eq!(encoded.iter().map(|lint| lint.code).collect::<Vec<_>>(), [code::ENCODED_SLASH], "{text}");
+    }
 }
 
 #[test]
