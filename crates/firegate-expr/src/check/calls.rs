@@ -11,7 +11,7 @@ use crate::functions::{address, time};
 use crate::language::{Dialect, Language};
 use crate::limits::GOOGLE_ARMOR_WAF_RULES_MAX;
 use crate::problem::ExpressionError;
-use crate::regular_expression::{Encoding, RegularExpression};
+use crate::regular_expression::{CapturingGroups, Encoding, RegularExpression};
 use crate::suggestion::{nearest, quoted};
 use crate::syntax::{Kind, Literal, Syntax};
 use crate::template::Template;
@@ -238,8 +238,11 @@ impl Checker {
             Language::Armor => Encoding::Latin1,
             Language::IamCondition => Encoding::Utf8,
         };
-        let captures = self.dialect == Dialect::Firegate || self.language == Language::IamCondition;
-        match RegularExpression::compile(written, encoding, captures) {
+        let groups = match (self.language, self.dialect) {
+            (Language::Armor, Dialect::Gcloud) => CapturingGroups::Refused,
+            _ => CapturingGroups::Taken,
+        };
+        match RegularExpression::compile(written, encoding, groups) {
             Ok(compiled) => {
                 self.make(syntax, Type::Bool, Operation::Matches(Box::new(text?), Box::new(compiled)))
             }

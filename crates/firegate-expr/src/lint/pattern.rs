@@ -4,7 +4,7 @@
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
-use crate::regular_expression::{Encoding, translate};
+use crate::regular_expression::{CapturingGroups, Encoding, translate};
 
 /// One way to fulfil a pattern: every one of these texts has to be there.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ const REPETITION_MAX: u32 = 8;
 /// All the ways to fulfil a pattern; `None` if it is none that runs. What no text says is passed over, so that less is asked for
 /// than the pattern asks, and never more.
 pub(super) fn alternatives(pattern: &str) -> Option<Vec<Alternative>> {
-    let written = translate(pattern, Encoding::Latin1, true).ok()?;
+    let written = translate(pattern, Encoding::Latin1, CapturingGroups::Taken).ok()?;
     let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(&written).ok()?;
     Some(match parsed.kind() {
         HirKind::Alternation(ways) => ways.iter().map(Alternative::of).collect(),

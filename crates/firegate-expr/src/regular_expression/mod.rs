@@ -25,6 +25,15 @@ pub(crate) enum Encoding {
     Utf8,
 }
 
+/// What becomes of groups that capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CapturingGroups {
+    /// They are refused, as Cloud Armor does.
+    Refused,
+    /// They are taken, and capture nothing.
+    Taken,
+}
+
 /// Why a pattern is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PatternProblem {
@@ -50,13 +59,17 @@ pub(crate) struct RegularExpression {
 }
 
 impl RegularExpression {
-    /// Compiles a pattern. With `captures`, capturing groups are taken, and capture nothing; Cloud Armor refuses them.
-    pub(crate) fn compile(pattern: &str, encoding: Encoding, captures: bool) -> Result<Self, PatternProblem> {
+    /// Compiles a pattern.
+    pub(crate) fn compile(
+        pattern: &str,
+        encoding: Encoding,
+        groups: CapturingGroups,
+    ) -> Result<Self, PatternProblem> {
         if pattern.len() > REGULAR_EXPRESSION_BYTES_MAX {
             let message = format!("the pattern is longer than {REGULAR_EXPRESSION_BYTES_MAX} bytes");
             return Err(PatternProblem::new(message));
         }
-        let translated = translate(pattern, encoding, captures)?;
+        let translated = translate(pattern, encoding, groups)?;
         let compiled = regex::bytes::RegexBuilder::new(&translated)
             .unicode(encoding == Encoding::Utf8)
             .size_limit(REGULAR_EXPRESSION_PROGRAM_BYTES_MAX)
@@ -83,13 +96,13 @@ mod tests {
     use super::*;
 
     fn check(pattern: &str, text: impl AsRef<[u8]>, expected: bool) {
-        let compiled = RegularExpression::compile(pattern, Encoding::Latin1, false);
+        let compiled = RegularExpression::compile(pattern, Encoding::Latin1, CapturingGroups::Refused);
         let compiled = compiled.unwrap_or_else(|problem| panic!("{pattern}: {problem:?}"));
         assert_eq!(compiled.occurs_in(text.as_ref()), expected, "{pattern}");
     }
 
     fn refused(pattern: &str, message: &str) {
-        match RegularExpression::compile(pattern, Encoding::Latin1, false) {
+        match RegularExpression::compile(pattern, Encoding::Latin1, CapturingGroups::Refused) {
             Ok(_) => panic!("{pattern} is accepted"),
             Err(problem) => assert!(problem.message.contains(message), "{pattern}: {problem:?}"),
         }
@@ -154,9 +167,10 @@ mod tests {
         check("^[^a]$", [0xff], true);
         check(r"^\w$", [0xe9], false);
         check(r"^\C$", "\n", true);
-        let utf8 = RegularExpression::compile("^.$", Encoding::Utf8, false).unwrap();
+        let utf8 = RegularExpression::compile("^.$", Encoding::Utf8, CapturingGroups::Refused).unwrap();
         assert!(utf8.occurs_in("é".as_bytes()));
-        let utf8 = RegularExpression::compile(r"^[é\w]\d\b$", Encoding::Utf8, false).unwrap();
+        let utf8 =
+            RegularExpression::compile(r"^[é\w]\d\b$", Encoding::Utf8, CapturingGroups::Refused).unwrap();
         assert!(utf8.occurs_in("é1".as_bytes()));
         assert!(!utf8.occurs_in("è1".as_bytes()));
     }
@@ -190,6 +204,9 @@ mod tests {
         refused("(?:(?:a{100}){100}){100}", "1000");
         refused(&"a".repeat(REGULAR_EXPRESSION_BYTES_MAX + 1), "longer");
         refused(&format!("(?i){}", "[a-z]{1000}".repeat(80)), "too large");
-        assert!(RegularExpression::compile("(a)(?P<n>b)(?<m>c)", Encoding::Latin1, true).is_ok());
+        assert!(
+            RegularExpression::compile("(a)(?P<n>b)(?<m>c)", Encoding::Latin1, CapturingGroups::Taken)
+                .is_ok()
+        );
     }
 }

@@ -1,18 +1,18 @@
 use std::fmt::Write;
 
 use super::class;
-use super::{Encoding, PatternProblem};
+use super::{CapturingGroups, Encoding, PatternProblem};
 use crate::limits::{REGULAR_EXPRESSION_DEPTH_MAX, REGULAR_EXPRESSION_REPETITIONS_MAX};
 
 pub(super) type Read<T> = Result<T, PatternProblem>;
 
 /// Writes RE2's pattern as one of the `regex` crate that matches the same.
-pub(crate) fn translate(pattern: &str, encoding: Encoding, captures: bool) -> Read<String> {
+pub(crate) fn translate(pattern: &str, encoding: Encoding, capturing: CapturingGroups) -> Read<String> {
     let mut translation = Translation {
         rest: Rest { text: pattern },
         out: String::with_capacity(pattern.len() * 2),
         encoding,
-        captures,
+        capturing,
         groups: Vec::new(),
         largest: 1,
         atom: None,
@@ -64,7 +64,7 @@ struct Translation<'a> {
     rest: Rest<'a>,
     out: String,
     encoding: Encoding,
-    captures: bool,
+    capturing: CapturingGroups,
     /// For each open group the largest product of repetitions beside it.
     groups: Vec<u32>,
     largest: u32,
@@ -176,7 +176,7 @@ impl Translation<'_> {
     }
 
     fn capture(&mut self) -> Read<()> {
-        if !self.captures {
+        if self.capturing == CapturingGroups::Refused {
             let problem = PatternProblem::new("Google refuses capturing groups");
             return Err(problem.hint("write `(?:…)` instead of `(…)`"));
         }

@@ -102,9 +102,9 @@ impl Parser<'_> {
             return Err(ExpressionError::new(self.span.clone(), code::TOO_LARGE, message));
         }
         let start = self.span.start;
-        let condition = self.chain(false)?;
+        let condition = self.or()?;
         let node = if self.accept("?")? {
-            let yes = self.chain(false)?;
+            let yes = self.or()?;
             self.expect(":")?;
             let no = self.expression()?;
             self.node(start, Kind::Conditional(Box::new([condition, yes, no])))?
@@ -115,19 +115,31 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    /// A chain of `||`, whose operands are chains of `&&`, whose operands are relations.
-    fn chain(&mut self, is_and: bool) -> Read<Syntax> {
+    /// A chain of `||`, whose operands are chains of `&&`.
+    fn or(&mut self) -> Read<Syntax> {
+        self.chain("||", Self::and, Kind::Or)
+    }
+
+    /// A chain of `&&`, whose operands are relations.
+    fn and(&mut self) -> Read<Syntax> {
+        self.chain("&&", |parser| parser.binary(1), Kind::And)
+    }
+
+    /// Operands between which a symbol stands; one alone is no chain.
+    fn chain(
+        &mut self,
+        symbol: &str,
+        operand: fn(&mut Self) -> Read<Syntax>,
+        kind: fn(Vec<Syntax>) -> Kind,
+    ) -> Read<Syntax> {
         let start = self.span.start;
-        let symbol = if is_and { "&&" } else { "||" };
-        let first = if is_and { self.binary(1)? } else { self.chain(true)? };
-        let mut operands = vec![first];
+        let mut operands = vec![operand(self)?];
         while self.accept(symbol)? {
-            operands.push(if is_and { self.binary(1)? } else { self.chain(true)? });
+            operands.push(operand(self)?);
         }
         match operands.len() {
             1 => Ok(operands.remove(0)),
-            _ if is_and => self.node(start, Kind::And(operands)),
-            _ => self.node(start, Kind::Or(operands)),
+            _ => self.node(start, kind(operands)),
         }
     }
 

@@ -34,7 +34,15 @@ fn write(out: &mut String, syntax: &Syntax, least: u8) {
     let own = strength(&syntax.kind);
     if own < least {
         out.push('(');
+        parts(out, syntax, own);
+        out.push(')');
+    } else {
+        parts(out, syntax, own);
     }
+}
+
+/// Writes what `syntax` is made of, which itself binds as tightly as `own`.
+fn parts(out: &mut String, syntax: &Syntax, own: u8) {
     match &syntax.kind {
         Kind::Literal(value) => literal(out, value),
         Kind::Name(name) => out.push_str(name),
@@ -102,9 +110,6 @@ fn write(out: &mut String, syntax: &Syntax, least: u8) {
             out.push_str(" : ");
             write(out, no, 0);
         }
-    }
-    if own < least {
-        out.push(')');
     }
 }
 
