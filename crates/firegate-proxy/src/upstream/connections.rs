@@ -47,6 +47,14 @@ pub(super) enum SharedBy {
     Tunnels,
 }
 
+/// Whether a connection may be one that was open before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reuse {
+    Allowed,
+    /// It is to be a new one, if there may be another one.
+    Avoided,
+}
+
 /// The HTTP/2 connections of one kind.
 #[derive(Debug, Default)]
 struct SharedConnections {
@@ -246,20 +254,19 @@ impl Connections {
         open.take_idle(addresses)
     }
 
-    /// An HTTP/2 connection that is open and has room for a WebSocket; none if another one has to be made, as it has in any
-    /// case if `is_to_be_new` and there may be another one.
+    /// An HTTP/2 connection that is open and has room for a WebSocket; none if another one has to be made.
     ///
     /// # Errors
     /// If there may be no other one. Nobody waits for a WebSocket to end.
     pub(super) fn take_for_tunnel(
         &self,
         addresses: &Addresses,
-        is_to_be_new: bool,
+        reuse: Reuse,
     ) -> Result<Option<Connection>, ConnectError> {
         let mut open = self.open();
         let taken = open.tunnels.take(addresses);
         let may_be_another = open.tunnels.open.len() < UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX;
-        let taken = taken.filter(|_| !(is_to_be_new && may_be_another));
+        let taken = taken.filter(|_| reuse == Reuse::Allowed || !may_be_another);
         if taken.is_none() && !may_be_another {
             let what = format!(
                 "the worker has {UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX} HTTP/2 connections for WebSockets to the service, and \

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::connect::{ConnectError, ConnectErrorKind, Connector, Opened, Versions};
-use super::connections::{Connection, Connections, Flight, SharedBy};
+use super::connections::{Connection, Connections, Flight, Reuse, SharedBy, SharedConnection};
 use super::load::UnderWay;
 use super::outliers::Outliers;
 use super::resolve::{Addresses, Resolve};
@@ -265,10 +265,10 @@ impl Endpoint {
     pub(super) async fn obtain_for_upgrade(
         self: &Arc<Self>,
         worker: usize,
-        may_reuse: bool,
+        reuse: Reuse,
     ) -> Result<Obtained, ConnectError> {
         if self.upgrades_over_http2() {
-            return self.obtain_for_tunnel(worker, may_reuse).await;
+            return self.obtain_for_tunnel(worker, reuse).await;
         }
         match self.connect_by(&self.upgrades).await? {
             Opened::Http1 { dispatch, address, epoch } => {
@@ -283,13 +283,14 @@ impl Endpoint {
     async fn obtain_for_tunnel(
         self: &Arc<Self>,
         worker: usize,
-        may_reuse: bool,
+        reuse: Reuse,
     ) -> Result<Obtained, ConnectError> {
         let (connections, mut is_reused) = (self.connections(worker), true);
         let mut attempts = Attempts::default();
         loop {
-            let is_to_be_new = is_reused && !may_reuse;
-            let Some(connection) = connections.take_for_tunnel(&self.addresses, is_to_be_new)? else {
+            // What was made meanwhile is new.
+            let reuse_now = if is_reused { reuse } else { Reuse::Allowed };
+            let Some(connection) = connections.take_for_tunnel(&self.addresses, reuse_now)? else {
                 attempts.begin(connections.shared(SharedBy::Tunnels))?;
                 self.share(worker, SharedBy::Tunnels).await?;
                 is_reused = false;
@@ -301,7 +302,7 @@ impl Endpoint {
             }
             if !connection.is_overbooked() {
                 // One that has to do although it is not new is given up on like a new one.
-                return Ok(Obtained { connection, is_reused: is_reused && may_reuse });
+                return Ok(Obtained { connection, is_reused: is_reused && reuse == Reuse::Allowed });
             }
         }
     }
@@ -375,7 +376,7 @@ impl Endpoint {
     }
 
     /// The service that spoke HTTP/1 speaks HTTP/2 now.
-    fn shared(&self, worker: usize, mut shared: super::connections::SharedConnection) -> Obtained {
+    fn shared(&self, worker: usize, mut shared: SharedConnection) -> Obtained {
         self.negotiated.set(Negotiated::HTTP2);
         let connection = shared.take();
         self.connections(worker).add(SharedBy::Requests, shared);

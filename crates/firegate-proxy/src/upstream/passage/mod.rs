@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::balance::{Tried, choose};
 use super::connect::{ConnectError, ConnectErrorKind};
-use super::connections::Connection;
+use super::connections::{Connection, Reuse};
 use super::endpoint::{Endpoint, Obtained};
 use super::expectation::Expectation;
 use super::handshake::ask_over_http2;
@@ -205,13 +205,17 @@ impl Passage {
         let mut stale = 0;
         async move {
             loop {
-                let may_reuse = self.attempts == 0 && stale < UPSTREAM_STALE_CONNECTIONS_MAX;
-                let may_be_open = may_reuse && !sending.wants_upgrade;
+                let reuse = if self.attempts == 0 && stale < UPSTREAM_STALE_CONNECTIONS_MAX {
+                    Reuse::Allowed
+                } else {
+                    Reuse::Avoided
+                };
+                let may_be_open = reuse == Reuse::Allowed && !sending.wants_upgrade;
                 let open = may_be_open.then(|| self.endpoint().reuse(self.worker)).flatten();
                 let obtained = match open {
                     Some(open) => Ok(open),
                     // Seldom needed, and large: every other request would carry the room for it.
-                    None => Box::pin(self.obtain(sending.wants_upgrade, may_reuse)).await,
+                    None => Box::pin(self.obtain(sending.wants_upgrade, reuse)).await,
                 };
                 let Obtained { mut connection, is_reused } = match obtained {
                     Ok(obtained) => obtained,
@@ -247,11 +251,11 @@ impl Passage {
         }
     }
 
-    async fn obtain(&self, wants_upgrade: bool, may_reuse: bool) -> Result<Obtained, ConnectError> {
+    async fn obtain(&self, wants_upgrade: bool, reuse: Reuse) -> Result<Obtained, ConnectError> {
         let endpoint = self.endpoint();
         let obtaining = async {
             if wants_upgrade {
-                return endpoint.obtain_for_upgrade(self.worker, may_reuse).await;
+                return endpoint.obtain_for_upgrade(self.worker, reuse).await;
             }
             endpoint.obtain(self.worker).await
         };

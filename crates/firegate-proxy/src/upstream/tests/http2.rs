@@ -7,6 +7,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::{Barrier, watch};
 
+use super::super::connections::Reuse;
 use super::*;
 use crate::limits::{
     UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX, UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX,
@@ -213,15 +214,15 @@ async fn a_web_socket_that_needs_another_connection_takes_a_place_where_there_ma
     let endpoint = site.endpoint(0);
     let mut held = Vec::new();
     while held.len() < UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX * STREAMS_MAX as usize {
-        let obtained = endpoint.obtain_for_upgrade(0, false).await;
+        let obtained = endpoint.obtain_for_upgrade(0, Reuse::Avoided).await;
         let obtained = obtained.unwrap_or_else(|error| panic!("{} are open: {error}", held.len()));
         assert!(!obtained.is_reused, "it is given up on like a new one");
         held.push(obtained.connection);
         assert_eq!(origin.connections(), held.len().min(UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX));
     }
-    assert!(endpoint.obtain_for_upgrade(0, false).await.is_err(), "all of them are full");
+    assert!(endpoint.obtain_for_upgrade(0, Reuse::Avoided).await.is_err(), "all of them are full");
     held.pop();
-    assert!(endpoint.obtain_for_upgrade(0, false).await.is_ok(), "there is a place again");
+    assert!(endpoint.obtain_for_upgrade(0, Reuse::Avoided).await.is_ok(), "there is a place again");
 }
 
 /// A service that is about to stop, or of which only the port is left, does not keep anybody connecting for ever.
@@ -234,7 +235,7 @@ async fn connections_that_are_closed_as_soon_as_they_are_made_are_soon_given_up_
     let request = tokio::time::timeout(PATIENCE, site.get());
     let refused = code(request.await.expect("it is given up on"));
     assert!(matches!(refused, Code::UpstreamUnreachable | Code::UpstreamBrokeOff), "{refused:?}");
-    let tunnel = tokio::time::timeout(PATIENCE, endpoint.obtain_for_upgrade(0, true));
+    let tunnel = tokio::time::timeout(PATIENCE, endpoint.obtain_for_upgrade(0, Reuse::Allowed));
     assert!(tunnel.await.expect("it is given up on").is_err());
     assert!(
         origin.connections() <= 2 * (UPSTREAM_HTTP2_VAIN_CONNECTIONS_MAX + 1),
