@@ -15,18 +15,17 @@ use std::sync::Arc;
 
 use firegate_files::configuration::{Revocation, TokenSource, Trust};
 
-use crate::cors::{CorsPolicy, PreflightAnswer};
+use crate::cors::CorsPolicy;
 use crate::exchange::ExchangeRequest;
 use crate::facts::RequestFacts;
 use crate::iam::IamRequest;
 use crate::identity::{
     AccountStatus, Identified, KeyRing, KnownAccounts, Obstacle, Principal, TokenKind, judge_account,
 };
-use crate::limiter::{Count, Counters, SharedCount, StoreQuestion};
-use crate::observed::Observed;
+use crate::limiter::{Count, Counters, StoreQuestion};
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
-use crate::route::{RedirectAnswer, RouteEntry, Routed};
+use crate::route::{RouteEntry, Routed};
 use crate::snapshot::{Backend, Snapshot};
 use crate::time::UnixTime;
 use crate::token_source::{PresentedToken, presented_token};
@@ -34,10 +33,14 @@ use crate::token_source::{PresentedToken, presented_token};
 mod account;
 mod admit;
 mod caller;
+mod need;
 mod observing;
+mod outcome;
 mod screen;
 
 pub use caller::Caller;
+pub use need::{Answer, Need};
+pub use outcome::{Outcome, Respond};
 
 use account::AccountRule;
 use admit::{admit, app, identity, is_foreign};
@@ -59,30 +62,6 @@ pub struct World<'a> {
     pub now: UnixTime,
 }
 
-/// How a request ends.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It is forwarded.
-    Permit(Box<Permit>),
-    /// It is forwarded although it would be refused, because its backend is only observed.
-    Observed(Box<Observed>),
-    /// It is answered here.
-    Respond(Respond),
-    /// The rules refuse it.
-    Denial(Denial),
-    /// It could not be decided.
-    Fault(Fault),
-}
-
-/// What is answered without a service.
-#[derive(Debug)]
-pub enum Respond {
-    /// A preflight that is allowed.
-    Preflight(PreflightAnswer),
-    /// The way to somewhere else.
-    Redirect(RedirectAnswer),
-}
-
 /// The machine's next step.
 #[derive(Debug)]
 pub enum Step<'a> {
@@ -90,54 +69,6 @@ pub enum Step<'a> {
     Done(Outcome),
     /// Something has to be fetched first.
     Need(Need, Box<Decision<'a>>),
-}
-
-/// What only a door can fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// What Identity Platform says of an account. Answered by [`Answer::Account`].
-    AccountStatus {
-        /// The user's tenant.
-        tenant: Option<String>,
-        /// The user's id.
-        uid: String,
-    },
-    /// That App Check marks a token as used. Answered by [`Answer::AppCheckConsumed`].
-    AppCheckConsume {
-        /// The token, verified.
-        token: String,
-    },
-    /// The keys of an issuer, because there are none or because one is missing. Answered by [`Answer::Keys`].
-    KeyRefresh {
-        /// Whose keys.
-        kind: TokenKind,
-        /// The key that is missing from a set that is there.
-        unknown_key_id: Option<String>,
-    },
-    /// That a request is counted where all processes count. Answered by [`Answer::SharedCount`].
-    SharedCount(Box<StoreQuestion>),
-}
-
-/// How fetching went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The account, or none if there is no such account.
-    Account(Option<AccountStatus>),
-    /// The token was marked as used.
-    AppCheckConsumed {
-        /// It had been before.
-        already: bool,
-    },
-    /// Too many others are waiting for it: that says nothing of Google, and nothing of the user.
-    Overloaded,
-    /// App Check refuses the token: it is no token for it.
-    AppCheckRefused,
-    /// What the shared store says.
-    SharedCount(SharedCount),
-    /// The keys are now as fresh as they can be: they were fetched, or fetched so lately that it is not done again.
-    Keys,
-    /// It could not be fetched.
-    Unavailable,
 }
 
 /// A decision under way.
