@@ -166,9 +166,9 @@ impl PublicKey {
     }
 
     fn rs256_from_jwk(key_id: &str, jwk: &Map<String, Value>) -> Result<Self, &'static str> {
-        expect_member(jwk, "kty", "RSA", "its type is not RSA", true)?;
-        expect_member(jwk, "alg", "RS256", "its algorithm is not RS256", false)?;
-        expect_member(jwk, "use", "sig", "it is not for signatures", false)?;
+        require_member(jwk, "kty", "RSA", "its type is not RSA")?;
+        compare_member(jwk, "alg", "RS256", "its algorithm is not RS256")?;
+        compare_member(jwk, "use", "sig", "it is not for signatures")?;
         expect_verify_operation(jwk)?;
         let component = |name| {
             jwk.get(name)
@@ -218,10 +218,10 @@ impl PublicKey {
     }
 
     fn es256_from_jwk(key_id: &str, jwk: &Map<String, Value>) -> Result<Self, &'static str> {
-        expect_member(jwk, "kty", "EC", "its type is not EC", true)?;
-        expect_member(jwk, "crv", "P-256", "its curve is not P-256", true)?;
-        expect_member(jwk, "alg", "ES256", "its algorithm is not ES256", false)?;
-        expect_member(jwk, "use", "sig", "it is not for signatures", false)?;
+        require_member(jwk, "kty", "EC", "its type is not EC")?;
+        require_member(jwk, "crv", "P-256", "its curve is not P-256")?;
+        compare_member(jwk, "alg", "ES256", "its algorithm is not ES256")?;
+        compare_member(jwk, "use", "sig", "it is not for signatures")?;
         expect_verify_operation(jwk)?;
         let mut point = vec![0x04];
         for name in ["x", "y"] {
@@ -243,17 +243,27 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-fn expect_member(
+/// A member that a key has to have.
+fn require_member(
     jwk: &Map<String, Value>,
     name: &str,
     expected: &str,
     why: &'static str,
-    required: bool,
+) -> Result<(), &'static str> {
+    if jwk.contains_key(name) { compare_member(jwk, name, expected, why) } else { Err(why) }
+}
+
+/// A member that a key may have.
+fn compare_member(
+    jwk: &Map<String, Value>,
+    name: &str,
+    expected: &str,
+    why: &'static str,
 ) -> Result<(), &'static str> {
     match jwk.get(name) {
+        None => Ok(()),
         Some(Value::String(found)) if found == expected => Ok(()),
-        None if !required => Ok(()),
-        _ => Err(why),
+        Some(_) => Err(why),
     }
 }
 

@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
 use serde_json::{Value, json};
 use x509_parser::prelude::FromDer;
 
-use super::encode_base64url;
+use super::{encode_base64url, sha256};
 
 /// Why a key could not be made, read or used. Nothing of the key is in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,8 +51,8 @@ impl RsaSigner {
     pub fn generate() -> Result<Self, SignError> {
         let key = RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).map_err(|_| SignError::Operation)?;
         let document = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).map_err(|_| SignError::Operation)?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.public_key().as_ref());
-        let key_id = digest.as_ref().iter().take(20).map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hash = sha256(key.public_key().as_ref());
+        let key_id = hash.iter().take(20).map(|byte| format!("{byte:02x}")).collect::<String>();
         Ok(Self { key_id: key_id.into(), pkcs8: document.as_ref().into(), key: Arc::new(key) })
     }
 
@@ -199,7 +199,7 @@ fn public_jwk(key_id: &str, x: &str, y: &str) -> Value {
 /// The JWK thumbprint of RFC 7638.
 fn thumbprint(x: &str, y: &str) -> String {
     let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    encode_base64url(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes()).as_ref())
+    encode_base64url(&sha256(canonical.as_bytes()))
 }
 
 fn coordinates(key: &EcdsaKeyPair) -> Result<(String, String), SignError> {
