@@ -4,6 +4,7 @@
 mod endpoints;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::load_balancer::{Backends, Exports, MaskedServices, Origins};
 use super::{Checker, Whole};
@@ -11,6 +12,7 @@ use crate::configuration::model::{
     Access, Backend, Credential, EncodedSlash, Endpoint, Enforce, IdentityHeaders, Plaintext, UserToken,
 };
 use crate::configuration::names::{BackendName, ProjectId};
+use crate::configuration::rate_limits::{OnStoreFailure, RateLimits};
 use crate::configuration::source::{
     BackendFullSource, BackendSource, EncodedSlashSource, EnforceSource, IdentityHeadersSource,
     PlaintextSource, UserTokenSource,
@@ -22,6 +24,7 @@ use crate::limits::{
 };
 use crate::load_balancer::BackendService;
 use crate::members::Member;
+use crate::security_policy::SecurityPolicy;
 use crate::yaml::Part;
 
 /// The default of `body_bytes_max`: what Cloud Run takes over HTTP/1.
@@ -161,20 +164,8 @@ impl Checker<'_> {
         };
         let credential = self.credential(path, &source, endpoints.as_deref(), whole.users);
         let access = self.access(path, &mut source, top_allow, whole.roles);
-        let security_policy = match source.security_policy.take() {
-            Some(file) => {
-                let forwards = matches!(source.encoded_slash, Some(EncodedSlashSource::Forward));
-                Some(self.security_policy(&path.key("security_policy"), file, forwards))
-            }
-            None => exports.security_policy(service).map(Some),
-        };
-        let rate_limits = source.rate_limits.take();
-        let rate_limits = self.rate_limits(
-            &path.key("rate_limits"),
-            rate_limits,
-            whole.on_store_failure,
-            security_policy.is_some(),
-        );
+        let (security_policy, rate_limits) =
+            self.policy_and_counting(path, &mut source, (exports, service), whole.on_store_failure);
         let enforce = self.enforce(path, source.enforce, credential.as_ref(), source.user_token);
         let streams_until =
             self.streams(path, source.streams.take().and_then(|streams| streams.until), whole.users);
@@ -206,7 +197,7 @@ impl Checker<'_> {
             further_endpoints,
             credential: credential?,
             access: access?,
-            security_policy: super::optional(security_policy)?,
+            security_policy: security_policy?,
             rate_limits: rate_limits?,
             header_action: service.map(|service| service.header_action.clone()).unwrap_or_default(),
             enforce: enforce?,
@@ -236,6 +227,26 @@ impl Checker<'_> {
         });
         let services = services.collect::<Option<Vec<_>>>()?;
         Some((backend, Some((mask, services))))
+    }
+
+    /// The security policy, the backend's own or the one that it has at the load balancer, and how its rules count.
+    fn policy_and_counting(
+        &mut self,
+        path: &YamlPath,
+        source: &mut BackendFullSource,
+        (exports, service): (&Exports, Option<&BackendService>),
+        on_failure: OnStoreFailure,
+    ) -> (Option<Option<Arc<SecurityPolicy>>>, Option<RateLimits>) {
+        let policy = match source.security_policy.take() {
+            Some(file) => {
+                let forwards = matches!(source.encoded_slash, Some(EncodedSlashSource::Forward));
+                Some(self.security_policy(&path.key("security_policy"), file, forwards))
+            }
+            None => exports.security_policy(service).map(Some),
+        };
+        let counting = source.rate_limits.take();
+        let counting = self.rate_limits(&path.key("rate_limits"), counting, on_failure, policy.is_some());
+        (super::optional(policy), counting)
     }
 
     /// How large a request's body may be, in bytes, and how many of them have to come in a second.
