@@ -17,8 +17,9 @@ use crate::reason::Reason;
 /// What a browser may keep of a preflight's answer, in seconds: short enough for a change to be seen.
 const PREFLIGHT_MAX_AGE_SECONDS: u32 = 600;
 
-/// What pages may use without being allowed to (the Fetch standard, section 2.2.1): browsers send such a request after a preflight that
-/// does not list its method, and before one with cookies alone they send no preflight.
+/// What pages may use without being allowed to (the Fetch standard, section 2.2.1): browsers send such a
+/// request after a preflight that does not list its method, and before one with cookies alone they send no
+/// preflight.
 const SAFELISTED_METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
 
 /// What pages may read of an answer beyond the headers that are always readable.
@@ -121,8 +122,8 @@ impl CorsPolicy {
         Ok(PreflightAnswer { headers })
     }
 
-    /// Whether a word stands for every method or header, as browsers read it (the Fetch standard, section 4.8): not with cookies, and
-    /// never for `Authorization`.
+    /// Whether a word stands for every method or header, as browsers read it (the Fetch standard, section
+    /// 4.8): not with cookies, and never for `Authorization`.
     fn is_every(&self, word: &str) -> bool {
         word == "*" && !self.credentials
     }
@@ -246,7 +247,8 @@ mod tests {
         check(&policy, "http://localhost:8081", "GET", "", Err("origin"));
     }
 
-    /// The last step but one of the Fetch standard's CORS-preflight fetch; the load balancer leaves the comparison to browsers.
+    /// The last step but one of the Fetch standard's CORS-preflight fetch; the load balancer leaves the
+    /// comparison to browsers.
     #[test]
     fn what_browsers_send_without_listing_needs_none() {
         let policy = CorsPolicy { methods: vec![Method::PUT], ..policy() };

@@ -57,8 +57,8 @@ fn is_grpc(content_type: &[u8]) -> bool {
     })
 }
 
-/// The `grpc-status` with which a refusal of this status comes to a request with these headers: in an answer of 200 then. `None` if
-/// the request is none of gRPC's.
+/// The `grpc-status` with which a refusal of this status comes to a request with these headers: in an answer
+/// of 200 then. `None` if the request is none of gRPC's.
 pub fn grpc_status(headers: &HeaderMap, status: u16) -> Option<u16> {
     (ErrorForm::of(headers) == ErrorForm::Grpc).then(|| canonical(status).1)
 }

@@ -356,9 +356,9 @@ impl RequestContext<'_> {
     }
 }
 
-/// Leaves the head alone of an answer that has no content: to HEAD, with the length of what is left out (RFC 9110, section 9.3.2), or
-/// with a status that says so, as a URL map can inject it. Over HTTP/2 hyper sends the content all the same, for which clients give
-/// the whole answer up.
+/// Leaves the head alone of an answer that has no content: to HEAD, with the length of what is left out (RFC
+/// 9110, section 9.3.2), or with a status that says so, as a URL map can inject it. Over HTTP/2 hyper sends
+/// the content all the same, for which clients give the whole answer up.
 fn leave_the_head(method: &Method, response: &mut Response<Body>) {
     let has_none = matches!(response.status().as_u16(), 204 | 205 | 304);
     if *method != Method::HEAD && !has_none {

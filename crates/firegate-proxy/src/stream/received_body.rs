@@ -10,9 +10,10 @@ use hyper::body::Incoming;
 
 use super::body::BodyError;
 
-/// A body from a connection. For hyper a reset without an error is an end like any other; here it is [`BodyError::Reset`], unless the
-/// end was told before it: by such a reset a service says that it wants no more of a request that it has answered already (RFC 9113,
-/// section 8.1). The h2 crate remembers beyond the reset that it was told.
+/// A body from a connection. For hyper a reset without an error is an end like any other; here it is
+/// [`BodyError::Reset`], unless the end was told before it: by such a reset a service says that it wants no
+/// more of a request that it has answered already (RFC 9113, section 8.1). The h2 crate remembers beyond the
+/// reset that it was told.
 #[derive(Debug)]
 pub(crate) struct ReceivedBody {
     inner: Incoming,

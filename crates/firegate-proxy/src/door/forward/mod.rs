@@ -93,12 +93,7 @@ impl RequestContext<'_> {
         record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
         let backend = forwarding.backend();
-        if let Some(permit) = forwarding.permit() {
-            if let Some(user) = permit.user() {
-                record.is_of_user(&user.uid);
-            }
-            self.note_unchecked(permit);
-        }
+        self.note_user(forwarding.permit(), record);
         let route = forwarding.route();
         inject_faults(route).await?;
         let mut retries = route.and_then(RouteEntry::retry).map(Retries::new);
@@ -193,6 +188,15 @@ impl RequestContext<'_> {
             passage.request_ended();
         }
         Ok(passage)
+    }
+
+    /// A request that is a user's is told of as theirs.
+    fn note_user(&self, permit: Option<&Permit>, record: &mut RequestRecord) {
+        let Some(permit) = permit else { return };
+        if let Some(user) = permit.user() {
+            record.is_of_user(&user.uid);
+        }
+        self.note_unchecked(permit);
     }
 
     /// A user who could not be looked up and is let in all the same is counted and named.
