@@ -75,9 +75,12 @@ impl Checker<'_> {
             self.report(&path, found);
             None
         });
-        let previous_keys: Vec<PathBuf> =
-            source.previous_keys.unwrap_or_default().into_iter().map(PathBuf::from).collect();
-        if source.key.is_none() && !previous_keys.is_empty() && !self.was_refused(&path.key("key")) {
+        let key = source.key.map(|name| self.file_name(&path.key("key"), Some(name)));
+        let previous_keys = source.previous_keys.unwrap_or_default().into_iter().enumerate();
+        let previous_keys: Vec<Option<PathBuf>> = previous_keys
+            .map(|(index, name)| self.file_name(&path.key("previous_keys").index(index), Some(name)))
+            .collect();
+        if key.is_none() && !previous_keys.is_empty() && !self.was_refused(&path.key("key")) {
             let found = Diagnostic::error(code::ASSERTION, "`previous_keys` without a `key`")
                 .hint("a generated key keeps its predecessors itself; name the mounted key, or remove `previous_keys`");
             self.report_part(&path.key("previous_keys"), Part::Key, found);
@@ -85,8 +88,8 @@ impl Checker<'_> {
         }
         Some(AssertionSettings {
             issuer: super::optional(issuer)?,
-            key: source.key.map(PathBuf::from),
-            previous_keys,
+            key: super::optional(key)?,
+            previous_keys: previous_keys.into_iter().collect::<Option<_>>()?,
         })
     }
 }

@@ -14,6 +14,9 @@ fn shape() {
     check(&with("data_dir:\n"), &["FG007 data_dir"]);
     check(&with("data_dir: 5\n"), &["FG005 data_dir"]);
     check(&with("data_dir: \"\"\n"), &["FG007 data_dir"]);
+    check(&with("assertion: { key: \"\" }\n"), &["FG007 assertion.key"]);
+    let former = "assertion: { key: assertion.pem, previous_keys: [former.pem, \"\"] }\n";
+    check(&with(former), &["FG007 assertion.previous_keys[1]"]);
     check(&with("listen: { a: b }\n"), &["FG005 listen"]);
     check(&with("limits: { connections_max: many }\n"), &["FG005 limits.connections_max"]);
     check(&with("users: none\n"), &["FG005 users"]);
