@@ -124,14 +124,19 @@ impl Queue {
     }
 
     fn append(&self, batch: Batch) {
+        let lines = batch.lines as u64;
         let mut state = self.lock();
+        if state.is_closed {
+            // The end waits for no line that says how many came after it.
+            self.dropped.fetch_add(lines, Ordering::Relaxed);
+            return;
+        }
         let overflows = state.bytes + batch.bytes.len() > LOG_QUEUE_BYTES_MAX
             || state.lines + batch.lines > LOG_QUEUE_LINES_MAX;
-        if state.is_closed || overflows || state.gap.is_some() {
-            let lines = batch.lines as u64;
+        if overflows || state.gap.is_some() {
             *state.gap.get_or_insert(0) += lines;
             self.dropped.fetch_add(lines, Ordering::Relaxed);
-            if !state.is_closed && state.is_idle() {
+            if state.is_idle() {
                 // A batch that is larger than the queue. What ends a gap is that something was written, and nothing is queued:
                 // without this the log would be silent for good.
                 state.push(Batch { bytes: Vec::new(), lines: 0 });
@@ -196,7 +201,7 @@ impl State {
     /// The length of the gap, once there is room again.
     fn ended_gap(&mut self) -> Option<u64> {
         let has_room = self.bytes <= LOG_QUEUE_BYTES_MAX / 2 && self.lines <= LOG_QUEUE_LINES_MAX / 2;
-        if has_room && !self.is_closed { self.gap.take() } else { None }
+        if has_room { self.gap.take() } else { None }
     }
 }
 
@@ -383,6 +388,21 @@ mod tests {
         let queue = LogQueue::start(sink, LogForm::Json, Arc::new(SystemClock)).expect("a thread");
         queue.append("a\n".into(), 1);
         assert_eq!(next(&handed_on), "a\n");
+    }
+
+    #[test]
+    fn a_gap_is_told_though_the_end_comes_first() {
+        let (queue, asked, go_on) = gated();
+        queue.append("a\n".into(), 1);
+        assert_eq!(next(&asked), "a\n");
+        queue.append(vec![b'x'; LOG_QUEUE_BYTES_MAX], 7);
+        assert!(!queue.finish(Duration::ZERO), "it hangs in the first line");
+        queue.append("late\n".into(), 1);
+        (0..2).for_each(|_| go_on.send(Ok(usize::MAX)).expect("it waits"));
+        assert!(queue.finish(PATIENCE));
+        let told = next(&asked);
+        assert!(told.contains("\"lines_dropped\":7"), "{told}");
+        assert_eq!(queue.lines_dropped(), 8);
     }
 
     #[test]
