@@ -64,6 +64,12 @@ mod tests {
             "CF_Connecting.IPv6",
             "Fastly-Client-IP",
             "True-Client-IP",
+            "Proxy_Authorization",
+            "X-AppEngine-User-Email",
+            "X_Client_Request_Url",
+            "X-Envoy-Internal",
+            "X.Original-URL",
+            "X-Rewrite_URL",
         ] {
             check(name, true);
         }

@@ -2,7 +2,7 @@
 //! token and identity headers; nobody waits for it, and nothing that comes of it is told to the client.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use firegate_core::facts::RequestFacts;
 use firegate_core::forwarded::Client;
@@ -10,16 +10,66 @@ use firegate_core::path::NormalPath;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
 use firegate_core::route::RouteEntry;
+use firegate_core::snapshot::Backend;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
+use tokio::sync::Semaphore;
 
 use super::forward::{header_facts, identity_headers};
 use super::{Refused, Shared, fault};
 use crate::connection::Arrival;
 use crate::generation::Generation;
-use crate::limits::MIRRORED_REQUEST_TIMEOUT;
+use crate::limits::{MIRRORED_REQUEST_TIMEOUT, MIRRORED_REQUESTS_MAX};
+use crate::panics::Panics;
 use crate::stream::{Body, BodyProgress};
 use crate::upstream::{RequestHeaders, Sending, TimeLimits};
+
+/// The copies under way.
+#[derive(Debug)]
+pub(super) struct Mirrors {
+    places: Arc<Semaphore>,
+    /// How many found no place.
+    dropped: AtomicU64,
+}
+
+impl Mirrors {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        Self { places: Arc::new(Semaphore::new(MIRRORED_REQUESTS_MAX)), dropped: AtomicU64::new(0) }
+    }
+
+    /// How many found no place.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Lets a copy for this backend be sent and answered beside what else goes on, if there is a place for it. It has its time,
+    /// after which its place is another one's.
+    fn begin(
+        &self,
+        backend: Arc<Backend>,
+        panics: &Arc<Panics>,
+        exchange: impl Future<Output = Result<StatusCode, Refused>> + Send + 'static,
+    ) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(
+                backend = backend.name,
+                "a request is not mirrored: too many copies are under way"
+            );
+            return;
+        };
+        tokio::spawn(panics.contain("a copy of a request was given up", async move {
+            let sent = tokio::time::timeout(MIRRORED_REQUEST_TIMEOUT, exchange).await;
+            drop(place);
+            match sent {
+                Ok(Ok(status)) => tracing::debug!(backend = backend.name, %status, "a request was mirrored"),
+                Ok(Err(refused)) => tracing::debug!(backend = backend.name, ?refused, "a copy failed"),
+                Err(_) => tracing::debug!(backend = backend.name, "a copy was not answered in time"),
+            }
+        }));
+    }
+}
 
 /// A copy of a request.
 pub(super) struct Mirrored {
@@ -47,25 +97,8 @@ pub(super) struct Mirrored {
 impl Mirrored {
     /// Sends the copy beside the request, if there is a place for it.
     pub(super) fn send(self) {
-        let backend = Arc::clone(self.permit.backend());
-        let Ok(place) = Arc::clone(&self.shared.mirrors).try_acquire_owned() else {
-            self.shared.mirrors_dropped.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(
-                backend = backend.name,
-                "a request is not mirrored: too many copies are under way"
-            );
-            return;
-        };
-        let panics = Arc::clone(&self.shared.panics);
-        tokio::spawn(panics.contain("a copy of a request was given up", async move {
-            let sent = tokio::time::timeout(MIRRORED_REQUEST_TIMEOUT, self.exchange()).await;
-            drop(place);
-            match sent {
-                Ok(Ok(status)) => tracing::debug!(backend = backend.name, %status, "a request was mirrored"),
-                Ok(Err(refused)) => tracing::debug!(backend = backend.name, ?refused, "a copy failed"),
-                Err(_) => tracing::debug!(backend = backend.name, "a copy was not answered in time"),
-            }
-        }));
+        let (shared, backend) = (Arc::clone(&self.shared), Arc::clone(self.permit.backend()));
+        shared.mirrors.begin(backend, &shared.panics, self.exchange());
     }
 
     async fn exchange(self) -> Result<StatusCode, Refused> {
@@ -102,5 +135,32 @@ impl Mirrored {
             Sending { target: self.target, host: None, wants_upgrade: false, progress: self.progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
         Ok(response.status())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use firegate_core::snapshot::Snapshot;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_copy_that_nobody_answers_has_its_place_for_its_time_and_no_longer() {
+        let text = "project: demo-project\nallow: [allUsers]\nbackends: { api: 'http://127.0.0.1:9' }\n";
+        let configuration =
+            firegate_files::configuration::parse("firegate.yaml", text).expect("a configuration");
+        let backend = Arc::clone(&Snapshot::compile(&configuration).backends[0]);
+        let (mirrors, panics) = (Mirrors::new(), Arc::new(Panics::default()));
+        let begin = || mirrors.begin(Arc::clone(&backend), &panics, std::future::pending());
+        (0..MIRRORED_REQUESTS_MAX).for_each(|_| begin());
+        for (passed, dropped) in
+            [(MIRRORED_REQUEST_TIMEOUT - Duration::from_secs(1), 1), (Duration::from_secs(2), 1)]
+        {
+            tokio::time::sleep(passed).await;
+            begin();
+            assert_eq!(mirrors.dropped(), dropped, "{passed:?}");
+        }
     }
 }

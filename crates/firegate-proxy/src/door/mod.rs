@@ -11,7 +11,6 @@ mod refused;
 use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use firegate_core::decision::{Decision, Outcome, Respond, Step, World};
@@ -32,7 +31,7 @@ use crate::connection::Arrival;
 use crate::connection::framing::Violation;
 use crate::exchange::{self, ExchangeRefused};
 use crate::generation::{Generation, ProcessOptions};
-use crate::limits::{EXCHANGES_MAX, MIRRORED_REQUESTS_MAX, OWN_ANSWER_TIMEOUT};
+use crate::limits::{EXCHANGES_MAX, OWN_ANSWER_TIMEOUT};
 use crate::listen::Entrance;
 use crate::metrics::Ending;
 use crate::panics::Panics;
@@ -46,6 +45,7 @@ use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 use crate::well_known;
 
 pub(crate) use hints::Hints;
+use mirror::Mirrors;
 pub use own_paths::OwnPath;
 use own_paths::{PreflightMarker, preflight, redirect};
 pub(crate) use refused::{Refused, denial, fault};
@@ -66,9 +66,7 @@ pub(crate) struct Shared {
     request_ids: RequestIds,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
-    /// The places of copies under way, and how many copies found none.
-    mirrors: Arc<Semaphore>,
-    mirrors_dropped: AtomicU64,
+    mirrors: Mirrors,
 }
 
 impl Shared {
@@ -89,8 +87,7 @@ impl Shared {
             hints: Hints::default(),
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
-            mirrors: Arc::new(Semaphore::new(MIRRORED_REQUESTS_MAX)),
-            mirrors_dropped: AtomicU64::new(0),
+            mirrors: Mirrors::new(),
         }
     }
 
@@ -112,7 +109,7 @@ impl Shared {
 
     /// How many requests were not mirrored for want of a place.
     pub(crate) fn mirrors_dropped(&self) -> u64 {
-        self.mirrors_dropped.load(Ordering::Relaxed)
+        self.mirrors.dropped()
     }
 
     /// Whether requests may come: users can be identified, and the process is to go on.

@@ -85,3 +85,60 @@ async fn discard(mut body: ReceivedBody) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use http::{Request, Response};
+    use http_body_util::Empty;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How much the connection holds each way.
+    const CONNECTION_BYTES: usize = 64 * 1024;
+
+    /// A connection to somebody who answers without a look at the body, after its head was sent and answered.
+    async fn refused() -> DuplexStream {
+        let (mut client, ours) = duplex(CONNECTION_BYTES);
+        let service = service_fn(|request: Request<Incoming>| async {
+            drop(ClientBody::new(request.into_body(), Version::HTTP_11, Arc::default));
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(ours), service));
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
+        client.write_all(head).await.expect("it is read");
+        let mut answer = [0; 15];
+        client.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        client
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_body_that_nobody_wants_no_more_is_read_than_its_bound() {
+        const PIECE: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+        let mut client = refused().await;
+        let mut sent = 0;
+        while client.write_all(&PIECE).await.is_ok() {
+            sent += PIECE.len() as u64;
+            assert!(sent <= 2 * UNWANTED_BODY_BYTES_MAX, "it is still read");
+        }
+        assert!(sent > UNWANTED_BODY_BYTES_MAX - PIECE.len() as u64, "{sent}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_the_rest_of_a_body_that_nobody_wants() {
+        let mut client = refused().await;
+        let begun = Instant::now();
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(600), client.read_to_end(&mut rest)).await;
+        ended.expect("it ends").expect("an end");
+        assert_eq!(begun.elapsed(), UNWANTED_BODY_TIMEOUT);
+    }
+}

@@ -341,4 +341,27 @@ mod tests {
         run.await.expect("it ends");
         assert!(tunnels.panics.count() >= 1);
     }
+
+    /// What was read at once may take a slow reader longer than the idle time to take.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_slowly_and_steadily_is_not_idle() {
+        const IDLE: Duration = Duration::from_secs(60);
+        const PIECE_BYTES: usize = 1024;
+        let (ours, mut client) = duplex(TUNNEL_BUFFER_BYTES);
+        let (theirs, mut service) = duplex(PIECE_BYTES);
+        client.write_all(&[b'x'; TUNNEL_BUFFER_BYTES]).await.expect("there is room");
+        let run = tokio::spawn(async move {
+            let (lease, stop, panics) = (Lease::default(), CancellationToken::new(), Panics::default());
+            Tunnel::between(ours, theirs).run(IDLE, &lease, &stop, &panics).await
+        });
+        let mut piece = [0; PIECE_BYTES];
+        for number in 0..TUNNEL_BUFFER_BYTES / PIECE_BYTES {
+            tokio::time::sleep(IDLE / 2).await;
+            service.read_exact(&mut piece).await.expect("a piece");
+            assert_eq!(piece, [b'x'; PIECE_BYTES], "{number}");
+        }
+        // Now nothing moves any more.
+        let run = run.await.expect("it ends");
+        assert_eq!((run.to_service, run.cut), (TUNNEL_BUFFER_BYTES as u64, Some(TunnelEnd::Idle.reason())));
+    }
 }

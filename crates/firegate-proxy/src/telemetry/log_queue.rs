@@ -124,14 +124,19 @@ impl Queue {
     }
 
     fn append(&self, batch: Batch) {
+        let lines = batch.lines as u64;
         let mut state = self.lock();
+        if state.is_closed {
+            // The end waits for no line that says how many came after it.
+            self.dropped.fetch_add(lines, Ordering::Relaxed);
+            return;
+        }
         let overflows = state.bytes + batch.bytes.len() > LOG_QUEUE_BYTES_MAX
             || state.lines + batch.lines > LOG_QUEUE_LINES_MAX;
-        if state.is_closed || overflows || state.gap.is_some() {
-            let lines = batch.lines as u64;
+        if overflows || state.gap.is_some() {
             *state.gap.get_or_insert(0) += lines;
             self.dropped.fetch_add(lines, Ordering::Relaxed);
-            if !state.is_closed && state.is_idle() {
+            if state.is_idle() {
                 // A batch that is larger than the queue. What ends a gap is that something was written, and nothing is queued:
                 // without this the log would be silent for good.
                 state.push(Batch { bytes: Vec::new(), lines: 0 });
@@ -196,7 +201,7 @@ impl State {
     /// The length of the gap, once there is room again.
     fn ended_gap(&mut self) -> Option<u64> {
         let has_room = self.bytes <= LOG_QUEUE_BYTES_MAX / 2 && self.lines <= LOG_QUEUE_LINES_MAX / 2;
-        if has_room && !self.is_closed { self.gap.take() } else { None }
+        if has_room { self.gap.take() } else { None }
     }
 }
 
@@ -268,27 +273,42 @@ mod tests {
 
     #[test]
     fn a_sink_that_takes_nothing_costs_lines_which_are_counted_and_told_once() {
-        let (queue, asked, go_on) = gated();
-        let batch = vec![b'x'; LOG_QUEUE_BYTES_MAX / 4];
-        queue.append(batch.clone(), 10);
-        assert_eq!(next(&asked).len(), batch.len(), "it hangs in the first batch");
-        for _ in 0..6 {
-            queue.append(batch.clone(), 10);
-        }
-        assert_eq!(queue.lines_dropped(), 30, "four have room");
-        queue.append("small\n".into(), 1);
-        assert_eq!(queue.lines_dropped(), 31, "a gap is one gap, though a short line would have room");
-        for _ in 0..3 {
+        // Long lines, and many of them.
+        for (bytes, lines) in [(LOG_QUEUE_BYTES_MAX / 4, 10), (10, LOG_QUEUE_LINES_MAX / 4)] {
+            let (queue, asked, go_on) = gated();
+            let batch = vec![b'x'; bytes];
+            queue.append(batch.clone(), lines);
+            assert_eq!(next(&asked).len(), bytes, "it hangs in the first batch");
+            for _ in 0..6 {
+                queue.append(batch.clone(), lines);
+            }
+            let dropped = 3 * lines as u64;
+            assert_eq!(queue.lines_dropped(), dropped, "four have room");
             go_on.send(Ok(usize::MAX)).expect("it waits");
-            assert_eq!(next(&asked).len(), batch.len());
+            assert_eq!(next(&asked).len(), bytes);
+            queue.append("small\n".into(), 1);
+            let dropped = dropped + 1;
+            assert_eq!(
+                queue.lines_dropped(),
+                dropped,
+                "a gap is one gap, though a short line would have room"
+            );
+            go_on.send(Ok(usize::MAX)).expect("it waits");
+            assert_eq!(next(&asked).len(), bytes);
+            queue.append("after\n".into(), 1);
+            assert_eq!(queue.lines_dropped(), dropped, "half of it is free");
+            go_on.send(Ok(usize::MAX)).expect("it waits");
+            assert_eq!(next(&asked).len(), bytes);
+            go_on.send(Ok(usize::MAX)).expect("it waits");
+            let told = next(&asked);
+            assert!(
+                told.contains(&format!("\"lines_dropped\":{dropped}")) && told.ends_with("}\n"),
+                "{told}"
+            );
+            go_on.send(Ok(usize::MAX)).expect("it waits");
+            assert_eq!(next(&asked), "after\n");
+            assert_eq!(queue.lines_dropped(), dropped);
         }
-        go_on.send(Ok(usize::MAX)).expect("it waits");
-        let told = next(&asked);
-        assert!(told.contains("\"lines_dropped\":31") && told.ends_with("}\n"), "{told}");
-        queue.append("after\n".into(), 1);
-        go_on.send(Ok(usize::MAX)).expect("it waits");
-        assert_eq!(next(&asked), "after\n");
-        assert_eq!(queue.lines_dropped(), 31);
     }
 
     #[test]
@@ -337,12 +357,63 @@ mod tests {
 
     #[test]
     fn what_a_broken_sink_does_not_take_is_counted() {
+        for answer in [Err(ErrorKind::BrokenPipe.into()), Ok(0)] {
+            let (queue, asked, go_on) = gated();
+            queue.append("a\nb\n".into(), 2);
+            next(&asked);
+            go_on.send(answer).expect("it waits");
+            // A sink that is asked once more breaks.
+            drop(asked);
+            assert!(queue.finish(PATIENCE));
+            assert_eq!(queue.lines_dropped(), 2);
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_not_left_in_the_sink() {
+        /// A sink that says what it hands on.
+        struct Holding(Vec<u8>, Sender<Vec<u8>>);
+        impl Write for Holding {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                self.1.send(std::mem::take(&mut self.0)).map_err(|_| ErrorKind::BrokenPipe.into())
+            }
+        }
+        let (hand_on, handed_on) = channel();
+        let sink = Holding(Vec::new(), hand_on);
+        let queue = LogQueue::start(sink, LogForm::Json, Arc::new(SystemClock)).expect("a thread");
+        queue.append("a\n".into(), 1);
+        assert_eq!(next(&handed_on), "a\n");
+    }
+
+    #[test]
+    fn a_gap_is_told_though_the_end_comes_first() {
         let (queue, asked, go_on) = gated();
-        queue.append("a\nb\n".into(), 2);
-        next(&asked);
-        go_on.send(Err(ErrorKind::BrokenPipe.into())).expect("it waits");
+        queue.append("a\n".into(), 1);
+        assert_eq!(next(&asked), "a\n");
+        queue.append(vec![b'x'; LOG_QUEUE_BYTES_MAX], 7);
+        assert!(!queue.finish(Duration::ZERO), "it hangs in the first line");
+        queue.append("late\n".into(), 1);
+        (0..2).for_each(|_| go_on.send(Ok(usize::MAX)).expect("it waits"));
         assert!(queue.finish(PATIENCE));
-        assert_eq!(queue.lines_dropped(), 2);
+        let told = next(&asked);
+        assert!(told.contains("\"lines_dropped\":7"), "{told}");
+        assert_eq!(queue.lines_dropped(), 8);
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_queue() {
+        let (queue, asked, _go_on) = gated();
+        let other = queue.clone();
+        drop(queue);
+        other.append("a\n".into(), 1);
+        assert_eq!(next(&asked), "a\n");
+        drop((other, _go_on));
+        assert_eq!(asked.recv_timeout(PATIENCE), Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
     }
 
     #[test]

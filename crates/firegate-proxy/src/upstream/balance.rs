@@ -55,7 +55,7 @@ pub(super) fn choose<C: Candidate>(
         return 0;
     }
     let available = candidates.clone().filter(Candidate::is_available).count();
-    let is_panic = available * 100 < all * UPSTREAM_AVAILABLE_PERCENT_MIN || available == 0;
+    let is_panic = available * 100 < all * UPSTREAM_AVAILABLE_PERCENT_MIN;
     let key = |(index, candidate): &(usize, C)| {
         let is_unavailable = !is_panic && !candidate.is_available();
         (tried.contains(*index), is_unavailable, candidate.load(), (*index + all - turn % all) % all)

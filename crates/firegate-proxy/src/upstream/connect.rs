@@ -283,3 +283,53 @@ async fn http2_connection(
     });
     Ok(SharedConnection::new(dispatch, streams, address, epoch))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_machine_without_descriptors_is_none_of_the_endpoints_faults() {
+        for (number, is_endpoints) in [(23, false), (24, false), (111, true)] {
+            let error = ConnectError::of(&io::Error::from_raw_os_error(number), "an address");
+            assert_eq!(error.kind.is_endpoints(), is_endpoints, "{number}");
+        }
+    }
+
+    /// An address of this machine that answers no more attempts: those that it has room for were made.
+    async fn silent() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let listener = socket.listen(1).expect("it listens");
+        let address = listener.local_addr().expect("an address");
+        let mut held = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(1), TcpStream::connect(address)).await {
+            held.push(stream.expect("a connection"));
+        }
+        (address, listener, held)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_does_not_answer_holds_the_next_one_up_for_a_moment() {
+        let (silent, _listener, _held) = silent().await;
+        let answers = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = answers.local_addr().expect("an address");
+        for (addresses, waited) in [
+            (vec![address, silent], Duration::ZERO),
+            (vec![silent, address], UPSTREAM_ATTEMPT_STAGGER),
+            (vec![silent, silent, address], 2 * UPSTREAM_ATTEMPT_STAGGER),
+        ] {
+            let begun = Instant::now();
+            let dialled = timeout(PATIENCE, dial(&addresses)).await.expect("it is not waited for longer");
+            assert_eq!(dialled.expect("a connection").1, address);
+            assert_eq!(begun.elapsed(), waited, "{addresses:?}");
+        }
+    }
+}

@@ -110,7 +110,8 @@ mod tests {
         let end = start + UPSTREAM_EJECTION_TIME;
         assert!(is_ejected(start) && !is_ejected(end));
         assert!(!outliers.failure(start), "it is ejected already");
-        // Back again, and the first failure is enough.
+        // Back again, and the first failure is enough, also a moment later.
+        let end = end + Duration::from_secs(1);
         assert!(outliers.failure(end));
         assert!(is_ejected(end + UPSTREAM_EJECTION_TIME));
         let mut end = end + 2 * UPSTREAM_EJECTION_TIME;

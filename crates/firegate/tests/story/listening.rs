@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::gate::PATIENCE;
 use crate::metrics::{scrape, serve};
+use crate::reloading::reload;
 #[cfg(unix)]
 use crate::stack::binary::Served;
 use crate::stack::{Call, at, clock, close, door};
@@ -191,6 +192,20 @@ async fn clients_behind_a_trusted_proxy_are_not_counted_by_its_address() {
     let mut clients = Vec::new();
     for _ in 0..4 {
         clients.push(keep_open(door.address()).await.expect("there is a place"));
+    }
+    close(door).await;
+}
+
+/// Whoever puts a proxy before a door that is open would otherwise shut everybody out but the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_trusted_from_the_reload_on_that_names_it_and_no_longer_than_until_the_next() {
+    let limited = open_to_all(hello().await, "limits: { connections_per_address_max: 1 }\n");
+    let behind = format!("{limited}behind: {{ hops: 1, peers: [127.0.0.0/8] }}\n");
+    let mut door = door(&limited, &clock());
+    let _first = keep_open(door.address()).await.expect("there is a place");
+    for (text, is_let_in) in [(&limited, false), (&behind, true), (&limited, false)] {
+        reload(&mut door, text).await.expect("it is put in force");
+        assert_eq!(keep_open(door.address()).await.is_some(), is_let_in, "{text}");
     }
     close(door).await;
 }

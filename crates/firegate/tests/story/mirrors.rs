@@ -10,7 +10,7 @@ use firegate_core::jose::CompactJws;
 use firegate_files::configuration::parse_with_files;
 use firegate_proxy::FrontDoor;
 use firegate_proxy::limits::MIRRORED_REQUESTS_MAX;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::{mpsc, watch};
 
@@ -140,55 +140,119 @@ async fn a_copy_under_way_holds_no_stop() {
     tokio::time::timeout(PATIENCE, close(door)).await.expect("it stops though the copy is not answered");
 }
 
-/// A service that tells what it got: for whom the Google token and the assertion are, and the body.
-async fn telling() -> (String, mpsc::UnboundedReceiver<(String, Bytes)>) {
+/// A service that tells what it got: the headers and the body, which it reads once it is let go.
+async fn telling(let_go: &watch::Sender<bool>) -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
     let (tell, told) = mpsc::unbounded_channel();
+    let let_go = let_go.subscribe();
     let answer = move |request: axum::extract::Request| {
-        let tell = tell.clone();
+        let (tell, mut let_go) = (tell.clone(), let_go.clone());
         async move {
             let (head, body) = request.into_parts();
-            let audience = |name: &str| {
-                let token =
-                    head.headers[name].to_str().expect("text").trim_start_matches("Bearer ").to_owned();
-                text(&CompactJws::parse(&token).expect("a token").into_payload()["aud"])
-            };
-            let audiences =
-                [audience("x-serverless-authorization"), audience("x-firegate-assertion")].join(" ");
+            let_go.wait_for(|let_go| *let_go).await.expect("the test goes on");
             // A copy that is broken off is told as one.
             let body = body.collect().await.map_or(Bytes::from_static(b"broken"), |body| body.to_bytes());
-            tell.send((audiences, body)).expect("the test listens");
+            tell.send((head.headers, body)).expect("the test listens");
         }
     };
     (serve(Router::new().fallback(any(answer))).await, told)
 }
 
+async fn next<T>(told: &mut mpsc::UnboundedReceiver<T>) -> T {
+    tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("a request")
+}
+
+/// For whom the Google token and the assertion of a request are.
+fn audiences(headers: &HeaderMap) -> String {
+    let audience = |name: &str| {
+        let token = headers[name].to_str().expect("text").trim_start_matches("Bearer ");
+        text(&CompactJws::parse(token).expect("a token").into_payload()["aud"])
+    };
+    [audience("x-serverless-authorization"), audience("x-firegate-assertion")].join(" ")
+}
+
+/// A door before these backends, of which the first one's requests are copied to the second.
+async fn door_among(site: &Site, backends: [String; 2], more: &str) -> FrontDoor {
+    let [web, api] = backends;
+    let text = site.configuration(&format!(
+        "allow: [allAuthenticatedUsers]\nurl_map: map.yaml\nbackends: {{ web: {{ {web} }}, api: {{ {api} }} }}"
+    ));
+    let map = format!(
+        "name: m\ndefaultService: web\ndefaultRouteAction: {{requestMirrorPolicy: {{backendService: api}}}}\n{more}"
+    );
+    let configuration = parse_with_files("firegate.yaml", &text, &TheFile(map));
+    let configuration = configuration.unwrap_or_else(|found| panic!("{found}"));
+    let door = door_of(configuration, Arc::new(site.stack.clock.clone()), None);
+    tokio::time::timeout(PATIENCE, door.ready()).await.expect("the door becomes ready");
+    door
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_has_the_whole_body_and_tokens_for_its_own_service() {
-    let site = Site::open().await;
+    let (site, at_once) = (Site::open().await, watch::Sender::new(true));
     for protocol in ["http1", "h2c"] {
-        let ((web, mut asked), (api, mut copies)) = (telling().await, telling().await);
+        let ((web, mut asked), (api, mut copies)) = (telling(&at_once).await, telling(&at_once).await);
         let backend = |url: &str, audience: &str| {
-            format!("{{ url: '{url}', credential: metadata, audience: {audience}, protocol: {protocol} }}")
+            format!("url: '{url}', credential: metadata, audience: {audience}, protocol: {protocol}")
         };
-        let text = site.configuration(&format!(
-            "allow: [allAuthenticatedUsers]\nurl_map: map.yaml\nbackends: {{ web: {}, api: {} }}",
-            backend(&web, "first"),
-            backend(&api, "second")
-        ));
-        let map = "name: m\ndefaultService: web\ndefaultRouteAction: {requestMirrorPolicy: {backendService: api}}\n";
-        let configuration = parse_with_files("firegate.yaml", &text, &TheFile(map.to_owned()));
-        let configuration = configuration.unwrap_or_else(|found| panic!("{found}"));
-        let door = door_of(configuration, Arc::new(site.stack.clock.clone()), None);
-        tokio::time::timeout(PATIENCE, door.ready()).await.expect("the door becomes ready");
+        let door = door_among(&site, [backend(&web, "first"), backend(&api, "second")], "").await;
         let user = site.stack.id_token().await;
         let body = Bytes::from(vec![b'x'; 100_000]);
         let upload = Call::new(Method::POST, &at(&door, "/")).bearer(&user).body(body.clone()).send();
         assert_eq!(tokio::time::timeout(PATIENCE, upload).await.expect("in time").status, 200);
         for (told, audience) in [(&mut asked, "first first"), (&mut copies, "second second")] {
-            let (audiences, received) =
-                tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("a request");
-            assert_eq!((audiences.as_str(), received.len()), (audience, body.len()), "{protocol}");
+            let (headers, received) = next(told).await;
+            assert_eq!((audiences(&headers).as_str(), received.len()), (audience, body.len()), "{protocol}");
         }
+        close(door).await;
+    }
+    site.close([]).await;
+}
+
+/// What its own backend says of the user's token, what the route says of headers, and nothing that only the client's own service
+/// has to answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_has_the_headers_that_are_for_its_service() {
+    const ACTIONS: &str = "headerAction: {requestHeadersToRemove: [x-removed], \
+                           requestHeadersToAdd: [{headerName: x-added, headerValue: by the route, replace: true}]}\n";
+    let (site, at_once) = (Site::open().await, watch::Sender::new(true));
+    let ((web, mut asked), (api, mut copies)) = (telling(&at_once).await, telling(&at_once).await);
+    let gateway = "credential: none, identity_headers: apigateway, user_token: forward";
+    let backends = [format!("url: '{web}'"), format!("url: '{api}', {gateway}")];
+    let door = door_among(&site, backends, ACTIONS).await;
+    let user = site.stack.id_token().await;
+    let upload = Call::new(Method::POST, &at(&door, "/")).bearer(&user).body("body");
+    let upload = upload.header("expect", "100-continue").header("x-removed", "1").header("x-added", "1");
+    assert_eq!(tokio::time::timeout(PATIENCE, upload.send()).await.expect("in time").status, 200);
+    for (told, is_copy) in [(&mut asked, false), (&mut copies, true)] {
+        let (headers, body) = next(told).await;
+        let value = |name: &str| headers.get(name).map(|value| value.to_str().expect("text").to_owned());
+        assert_eq!((value("x-added").as_deref(), value("x-removed")), (Some("by the route"), None));
+        assert_eq!(value("expect").is_none(), is_copy);
+        let user = is_copy.then(|| format!("Bearer {user}"));
+        assert_eq!((value("authorization"), value("x-forwarded-authorization")), (user.clone(), user));
+        assert_eq!(body, "body");
+    }
+    close(door).await;
+    site.close([]).await;
+}
+
+/// The copy of an upload that its service does not read is broken off, and never told as the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_does_not_read_holds_no_upload_up() {
+    /// More than the sockets and the copy's own room hold.
+    const BYTES: usize = 24 * 1024 * 1024;
+    let (site, at_once, later) = (Site::open().await, watch::Sender::new(true), watch::Sender::new(false));
+    for protocol in ["http1", "h2c"] {
+        later.send_replace(false);
+        let ((web, mut asked), (api, mut copies)) = (telling(&at_once).await, telling(&later).await);
+        let backend = |url: &str| format!("url: '{url}', protocol: {protocol}");
+        let door = door_among(&site, [backend(&web), backend(&api)], "").await;
+        let user = site.stack.id_token().await;
+        let upload = Call::new(Method::POST, &at(&door, "/")).bearer(&user).body(vec![b'x'; BYTES]).send();
+        assert_eq!(tokio::time::timeout(PATIENCE, upload).await.expect("in time").status, 200);
+        assert_eq!(next(&mut asked).await.1.len(), BYTES, "{protocol}");
+        later.send_replace(true);
+        assert_eq!(next(&mut copies).await.1, "broken", "{protocol}");
         close(door).await;
     }
     site.close([]).await;

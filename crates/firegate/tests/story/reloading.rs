@@ -272,6 +272,8 @@ async fn what_belongs_to_the_process_is_not_changed_and_is_named() {
         ("health", "allow:", "health: { listen: 127.0.0.1:0 }\nallow:"),
         ("admin", "127.0.0.1:0", "127.0.0.1:9"),
         ("data_dir", "allow:", "data_dir: elsewhere\nallow:"),
+        ("tls", "allow:", "tls: { certificates: [ { cert: c.pem, key: k.pem } ] }\nallow:"),
+        ("limits", "allow:", "limits: { connections_max: 7 }\nallow:"),
     ] {
         let refused = reload(&mut door, &good.replacen(from, to, 1)).await.expect_err(key);
         assert!(matches!(refused, ReloadError::NeedsRestart { key: named } if named == key), "{refused}");
@@ -279,7 +281,7 @@ async fn what_belongs_to_the_process_is_not_changed_and_is_named() {
         let version = world.version_of(answer.status.as_u16(), &answer.headers, &answer.body);
         assert_eq!(version, Version::A, "{key}: the one before stays in force as a whole");
     }
-    assert_eq!((metric(&door, SUCCESSES).await, metric(&door, FAILURES).await), (0.0, 5.0));
+    assert_eq!((metric(&door, SUCCESSES).await, metric(&door, FAILURES).await), (0.0, 7.0));
     reload(&mut door, &good).await.expect("the rest can change");
     close(door).await;
 }

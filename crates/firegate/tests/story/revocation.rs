@@ -137,6 +137,23 @@ async fn a_tenants_user_is_looked_up_in_the_tenant() {
     site.close([door]).await;
 }
 
+/// And of none that was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_looked_up_as_the_configuration_in_force_says() {
+    let site = Site::open().await;
+    let mut door = door(&site, REQUIRED).await;
+    let [first, second] = ["first@example.com", "second@example.com"].map(|email| site.new_user(email));
+    let (first, second) = (id_token(&first.await), id_token(&second.await));
+    let elsewhere = site.configuration(&configuration(&site, REQUIRED));
+    let elsewhere = elsewhere.replace(&site.lookups.address.to_string(), "127.0.0.1:9");
+    let refused = format!("{elsewhere}data_dir: elsewhere\n");
+    reload(&mut door, &refused).await.expect_err("the directory belongs to the process");
+    expect_passes(&door, &first).await;
+    reload(&mut door, &elsewhere).await.expect("it is put in force");
+    assert_eq!(send(&door, &second).await.status, StatusCode::SERVICE_UNAVAILABLE, "nobody is there");
+    site.close([door]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_in_an_outage_forgets_no_refusal() {
     let site = Site::open().await;

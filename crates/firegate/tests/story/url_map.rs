@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 
 use firegate_files::Configuration;
 use firegate_files::configuration::{NamedFiles, parse_with_files};
-use firegate_proxy::limits::ERROR_PAGE_TIMEOUT;
+use firegate_proxy::limits::{ERROR_PAGE_BYTES_MAX, ERROR_PAGE_TIMEOUT};
 use firegate_proxy::{FrontDoor, StartError};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
@@ -311,6 +311,22 @@ async fn a_page_that_would_be_cut_off_is_not_begun_and_one_that_comes_late_is() 
     let answer = client.get(at(&door, "/broken").as_str().parse().expect("a URL")).await.expect("a head");
     assert!(answer.into_body().collect().await.is_err(), "the page ends with the time of the answer");
     assert!(begun.elapsed() < ERROR_PAGE_TIMEOUT, "{:?}", begun.elapsed());
+    close(door).await;
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_end_is_cut_off_at_its_bound() {
+    let (web, api) = (finding_nothing().await, endless().await);
+    let map = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
+               {matchResponseCodes: ['404'], path: /page}]}\n";
+    let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.get(at(&door, "/missing").as_str().parse().expect("a URL")).await.expect("a head");
+    let (mut page, mut bytes) = (answer.into_body(), 0);
+    while let Ok(frame) = page.frame().await.expect("it is not told as whole") {
+        bytes += frame.into_data().map_or(0, |data| data.len() as u64);
+        assert!(bytes <= ERROR_PAGE_BYTES_MAX, "{bytes}");
+    }
     close(door).await;
 }
 

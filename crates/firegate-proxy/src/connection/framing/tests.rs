@@ -77,6 +77,7 @@ fn requests_go_on_one_after_the_other() {
         "{chunked}5\r\nhello\r\n00a;x=\"y\";z\r\n0123456789\r\n0;\t\r\nA: b\r\nC:\r\n\r\n{chunked}"
     ));
     passes(format!("{chunked}FFFFFFFF\r\nit goes on"));
+    passes(format!("{chunked}{}0\r\n\r\n", "1\r\na\r\n".repeat(20)));
 }
 
 #[test]
@@ -201,6 +202,7 @@ fn chunks_have_one_form() {
     breaks(" 3\r\nabc", 0, Violation::ChunkSize);
     breaks("3 \r\nabc", 1, Violation::ChunkSize);
     breaks("3\nabc", 1, Violation::ChunkSize);
+    breaks("3\r\nabc\r\n\r\n", 8, Violation::ChunkSize);
     breaks("3\rabc", 2, Violation::ChunkSize);
     breaks("000000003\r\nabc", 8, Violation::ChunkSize);
     breaks("100000000\r\n", 8, Violation::ChunkSize);

@@ -1,11 +1,13 @@
 //! Requests whose bodies come late, or not to their end, and what that says of the service.
 
+use firegate_files::url_map::{RetryCondition, RetryPolicy};
 use futures_util::Stream;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::stream::{BoundedBody, Bounds, Side, copied};
+use crate::upstream::Retries;
 
 /// How long the service has for its answer.
 const PATIENT: &str = "timeouts: { response_headers: 1s }";
@@ -234,5 +236,23 @@ async fn a_body_that_is_over_its_time_is_no_failure_of_the_service() {
         let (outcome, _) = send_for(&site, body, LONG).await;
         assert_eq!(unanswered(outcome), Code::UpstreamTimedOut, "{protocol}");
         assert_eq!(failures(&site), 0, "{protocol}");
+    }
+}
+
+/// What was sent of it is gone: tried again, a request would reach its service without its body.
+#[tokio::test]
+async fn what_had_a_body_is_not_tried_again_though_its_route_says_so() {
+    let origin = Origin::start(|mut stream, _| async move {
+        head(&mut stream).await;
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let policy = RetryPolicy { retries: 3, per_try_timeout: None, conditions: vec![RetryCondition::Any5xx] };
+    for (body, may_resend) in [(full("body"), false), (full(""), true)] {
+        let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        let failed = passage.send(request, &sending()).await.expect_err("it breaks off");
+        assert_eq!(failed.again_by(&mut Retries::new(&policy)).await.is_ok(), may_resend);
     }
 }

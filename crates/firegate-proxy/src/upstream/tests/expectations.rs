@@ -83,8 +83,12 @@ async fn a_service_that_says_nothing_gets_the_body_after_a_while() {
 }
 
 /// A connection that cannot be made is another one's affair: the body still waits for the word of whoever gets the request.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_body_is_held_back_at_the_next_endpoint_too() {
+    /// Many times what an exchange takes while everything happens at once.
+    const TURNS: usize = 10_000;
+    // What is done after a while only is not done here: the word has to be heard.
+    let _still = Still::stand();
     let origin = Origin::start(|mut stream, _| async move {
         while let Some(asked) = head(&mut stream).await {
             assert!(asked.contains("expect: 100-continue\r\n"), "{asked}");
@@ -100,9 +104,39 @@ async fn the_body_is_held_back_at_the_next_endpoint_too() {
     let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{up}' }} ]"));
     for _ in 0..4 {
         let asked = Arc::new(AtomicBool::new(false));
-        let response = site.send(Method::POST, EXPECTING, noting(&asked)).await.expect("an answer");
+        let turns = async {
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+        };
+        let response = tokio::select! {
+            response = site.send(Method::POST, EXPECTING, noting(&asked)) => response.expect("an answer"),
+            () = turns => panic!("nobody heard that the service wants the body"),
+        };
         assert_eq!(Answer::read(response).await.body, "thanks");
         assert!(asked.load(Ordering::Relaxed));
     }
     assert!(site.figures()[0].failed_connects > 0, "the other one was tried");
+}
+
+/// However long its answer takes: it has said what it wants.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_was_refused_is_not_sent_while_the_refusal_comes() {
+    let _still = Still::stand();
+    let origin = Origin::start(|mut stream, _| async move {
+        head(&mut stream).await.expect("a head");
+        let refusal = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 4\r\n\r\nno";
+        stream.write_all(refusal).await.expect("it is sent");
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let asked = Arc::new(AtomicBool::new(false));
+    let mut refusal =
+        site.send(Method::POST, EXPECTING, noting(&asked)).await.expect("an answer").into_body();
+    let frame = refusal.frame().await.expect("a piece").expect("no error");
+    assert_eq!(frame.into_data().expect("data"), "no");
+    tokio::time::advance(2 * crate::limits::UPSTREAM_CONTINUE_TIMEOUT).await;
+    settle().await;
+    assert!(!asked.load(Ordering::Relaxed));
 }

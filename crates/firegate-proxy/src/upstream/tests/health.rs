@@ -66,3 +66,39 @@ async fn only_failures_in_a_row_count_and_one_success_is_enough() {
     endpoint.checked(Ok(()));
     assert!(endpoint.is_healthy());
 }
+
+/// It asks at its interval, and of an endpoint that no configuration has any more nothing is left until then.
+#[tokio::test(start_paused = true)]
+async fn a_check_comes_at_its_interval_and_holds_no_endpoint_meanwhile() {
+    const SECOND: Duration = Duration::from_secs(1);
+    const INTERVAL: u32 = 100;
+    const TURNS: u32 = 100;
+    let _still = Still::stand();
+    let checks = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&checks);
+    let origin = Origin::answering(100, move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async { Response::new(full("")) }
+    })
+    .await;
+    let check = format!("health_check: {{ path: /healthz, interval: {INTERVAL}s, timeout: 10s }}");
+    let site = Site::new(&format!("url: '{}', {check}", origin.url()));
+    for number in 1..=2 {
+        // An exchange takes some turns, and no time.
+        for _ in 0..TURNS {
+            settle().await;
+        }
+        assert_eq!(checks.load(Ordering::Relaxed), number, "it is due");
+        for _ in 1..INTERVAL {
+            tokio::time::advance(SECOND).await;
+            settle().await;
+        }
+        assert_eq!(checks.load(Ordering::Relaxed), number, "the next one is not due");
+        if number == 1 {
+            tokio::time::advance(SECOND).await;
+        }
+    }
+    let endpoint = Arc::downgrade(&site.endpoint(0));
+    drop(site);
+    assert_eq!(endpoint.strong_count(), 0);
+}

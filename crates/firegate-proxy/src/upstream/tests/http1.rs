@@ -1,4 +1,6 @@
+use http::header::{CONNECTION, UPGRADE};
 use tokio::sync::oneshot;
+use tokio::time::advance;
 
 use super::*;
 use crate::limits::UPSTREAM_HEADERS_MAX;
@@ -241,4 +243,122 @@ async fn a_large_upload_waits_for_the_service() {
     let body = streamed(pieces.take(PIECES));
     let answer = site.send(Method::POST, &[("content-length", &length)], body).await.expect("an answer");
     assert_eq!(Answer::read(answer).await.body, "all of it");
+}
+
+/// Of what follows on it nobody could tell whether it is HTTP.
+#[tokio::test]
+async fn a_connection_on_which_an_upgrade_was_refused_carries_nothing_else() {
+    let origin = Origin::saying("hello").await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    for (wants_upgrade, idle) in [(true, 0), (false, 1)] {
+        let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+        let sending = Sending { wants_upgrade, ..sending() };
+        let mut request = Request::new(full(""));
+        if wants_upgrade {
+            request.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("upgrade"));
+            request.headers_mut().insert(UPGRADE, http::HeaderValue::from_static("websocket"));
+        }
+        let response = passage.send(request, &sending).await.expect("an answer");
+        assert_eq!(Answer::read(response).await.body, "hello");
+        assert_eq!(site.endpoint(0).idle_connections(), idle, "{wants_upgrade}");
+    }
+}
+
+/// A route says how long one try may take; what its backend says of every answer holds all the same.
+#[tokio::test(start_paused = true)]
+async fn a_try_has_its_own_time_and_never_more_than_an_answer_may_take() {
+    const HEADERS: Duration = Duration::from_secs(10);
+    let _still = Still::stand();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let origin = Origin::start(move |mut stream, _| {
+        let count = Arc::clone(&count);
+        async move {
+            head(&mut stream).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}', timeouts: {{ response_headers: 10s }}", origin.url()));
+    for (number, (per_try, lasts)) in
+        [(HEADERS / 2, HEADERS / 2), (100 * HEADERS, HEADERS)].into_iter().enumerate()
+    {
+        let limits = TimeLimits { per_try: Some(per_try), ..TimeLimits::default() };
+        let passage = site.upstream.enter(0, limits).expect("a place");
+        let tried = tokio::spawn(async move {
+            let failed = passage.send(Request::new(full("")), &sending()).await.expect_err("no answer");
+            failed.refused().code()
+        });
+        until(|| asked.load(Ordering::Relaxed) > number).await;
+        settle().await;
+        advance(lasts - Duration::from_millis(1)).await;
+        settle().await;
+        assert!(!tried.is_finished(), "{per_try:?}");
+        advance(Duration::from_millis(2)).await;
+        settle().await;
+        assert!(tried.is_finished(), "{per_try:?}");
+        assert_eq!(tried.await.expect("no panic"), Code::UpstreamTimedOut);
+    }
+}
+
+/// The news of it and of the next request come at the same moment: nothing of that request was sent, and nobody is to blame.
+#[tokio::test]
+async fn a_service_that_closes_what_is_idle_is_not_blamed_for_it() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (close, told) = std::sync::mpsc::channel();
+    let (close_done, is_closed) = std::sync::mpsc::channel();
+    let service = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut read = Vec::new();
+            while !read.ends_with(b"body") {
+                let mut octet = [0];
+                stream.read_exact(&mut octet).expect("a request");
+                read.extend(octet);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+            stream.write_all(answer).expect("it is sent");
+            let Ok(()) = told.recv() else { return };
+            drop(stream);
+            close_done.send(()).expect("the test waits");
+        }
+    });
+    let site = Site::new(&format!("url: 'http://{address}'"));
+    let post = || {
+        let length = [("content-length", "4")];
+        let site = &site;
+        async move { site.send(Method::POST, &length, streamed([Bytes::from_static(b"body")])).await }
+    };
+    assert_eq!(Answer::read(post().await.expect("an answer")).await.body, "hello");
+    assert_eq!(site.endpoint(0).idle_connections(), 1);
+    close.send(()).expect("the service runs");
+    is_closed.recv().expect("the service runs");
+    // The runtime hears of it, and what goes on here goes on before anything else does.
+    tokio::task::yield_now().await;
+    assert_eq!(site.endpoint(0).idle_connections(), 1, "nobody knows yet");
+    assert_eq!(Answer::read(post().await.expect("an answer")).await.body, "hello");
+    assert_eq!((site.figures()[0].failures, site.upstreams.backend_figures()[0].repeats), (0, 0));
+    drop(close);
+    service.join().expect("no panic");
+}
+
+/// A route may allow less than its backend, and never more.
+#[tokio::test(start_paused = true)]
+async fn the_first_of_two_times_counts() {
+    const TOTAL: Duration = Duration::from_secs(10);
+    let site = Site::new("url: 'http://service.example', timeouts: { total: 10s }");
+    let begun = tokio::time::Instant::now();
+    for (route, lasts) in [(TOTAL / 2, TOTAL / 2), (2 * TOTAL, TOTAL)] {
+        let limits = TimeLimits { whole: Some(route), ..TimeLimits::default() };
+        let mut passage = site.upstream.enter(0, limits).expect("a place");
+        passage.request_ended();
+        assert_eq!(passage.deadline(), Some(begun + lasts), "{route:?}");
+        drop(passage);
+        let limits = TimeLimits { stream: Some(route), ..TimeLimits::default() };
+        let passage = site.upstream.enter(0, limits).expect("a place");
+        assert_eq!(passage.deadline(), Some(begun + lasts), "{route:?}");
+    }
 }

@@ -221,6 +221,11 @@ async fn a_web_socket_that_needs_another_connection_takes_a_place_where_there_ma
         assert_eq!(origin.connections(), held.len().min(UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX));
     }
     assert!(endpoint.obtain_for_upgrade(0, Reuse::Avoided).await.is_err(), "all of them are full");
+    let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+    let sending = Sending { wants_upgrade: true, ..sending() };
+    let refused = passage.send(Request::new(full("")), &sending).await.expect_err("no room").refused();
+    assert_eq!(refused.code(), Code::UpstreamOverloaded);
+    assert_eq!((site.figures()[0].failures, site.upstreams.backend_figures()[0].refused), (0, 1));
     held.pop();
     assert!(endpoint.obtain_for_upgrade(0, Reuse::Avoided).await.is_ok(), "there is a place again");
 }
@@ -243,4 +248,75 @@ async fn connections_that_are_closed_as_soon_as_they_are_made_are_soon_given_up_
         origin.connections()
     );
     assert!(site.figures()[0].failures > 0);
+}
+
+/// It says how far it came, and then breaks off what it had begun: that may have been done.
+#[tokio::test]
+async fn what_a_service_had_begun_when_it_said_goodbye_is_not_sent_twice() {
+    for (method, connections) in [(Method::POST, 1), (Method::GET, 2)] {
+        let origin = Origin::start(|stream, number| async move {
+            let mut connection = h2::server::handshake(stream).await.expect("a connection");
+            let (_request, mut respond) = connection.accept().await.expect("a request").expect("no error");
+            if number == 0 {
+                connection.graceful_shutdown();
+                // Its goodbye is written, and then it is gone.
+                for _ in 0..20 {
+                    assert!(futures_util::poll!(std::pin::pin!(connection.accept())).is_pending());
+                    tokio::task::yield_now().await;
+                }
+            } else {
+                respond.send_response(Response::new(()), true).expect("a head");
+                while connection.accept().await.is_some() {}
+            }
+        })
+        .await;
+        let answer = site(&origin).send(method.clone(), &[], full("")).await;
+        assert_eq!((answer.is_ok(), origin.connections()), (connections == 2, connections), "{method}");
+    }
+}
+
+/// Only REFUSED_STREAM says that nothing was done (RFC 9113, section 8.7).
+#[tokio::test]
+async fn a_stream_that_was_reset_may_have_been_begun() {
+    for reason in [h2::Reason::INTERNAL_ERROR, h2::Reason::CANCEL, h2::Reason::ENHANCE_YOUR_CALM] {
+        let resets = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&resets);
+        let origin = Origin::start(move |stream, _| {
+            let count = Arc::clone(&count);
+            async move {
+                let mut connection = h2::server::handshake(stream).await.expect("a connection");
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    respond.send_reset(reason);
+                }
+            }
+        })
+        .await;
+        assert_eq!(code(site(&origin).post(full("")).await), Code::UpstreamBrokeOff);
+        assert_eq!(resets.load(Ordering::Relaxed), 1, "{reason}");
+    }
+}
+
+/// That what a service says is no HTTP is found out by this side, and says nothing of what the service did before.
+#[tokio::test]
+async fn what_is_answered_with_nonsense_is_not_sent_twice() {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    /// DATA belongs to a stream, and this does not.
+    const NONSENSE: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let origin = Origin::start(|mut stream, _| async move {
+        stream.write_all(&SETTINGS).await.expect("it is sent");
+        let (mut read, mut buffer) = (Vec::new(), [0; 1024]);
+        // HEADERS of the first stream, with which its request ends.
+        while !read.windows(6).any(|header| header == [1, 5, 0, 0, 0, 1]) {
+            let count = stream.read(&mut buffer).await.expect("a request");
+            read.extend_from_slice(&buffer[..count]);
+        }
+        stream.write_all(&NONSENSE).await.expect("it is sent");
+        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+    })
+    .await;
+    let site = site(&origin);
+    let answer = tokio::time::timeout(PATIENCE, site.post(full(""))).await.expect("it ends");
+    assert!(answer.is_err());
+    assert_eq!(origin.connections(), 1);
 }

@@ -108,12 +108,7 @@ impl Site {
         progress: BodyProgress,
     ) -> Result<Response<ServiceBody>, Refused> {
         let mut passage = self.upstream.enter(0, TimeLimits::default())?;
-        let sending = Sending {
-            target: "/a?b=c".parse().expect("a target"),
-            host: None,
-            wants_upgrade: false,
-            progress,
-        };
+        let sending = Sending { progress, ..sending() };
         let mut body = body;
         loop {
             let mut request = Request::new(body);
@@ -136,6 +131,11 @@ impl Site {
     async fn post(&self, body: Body) -> Result<Answer, Refused> {
         Ok(Answer::read(self.send(Method::POST, &[], body).await?).await)
     }
+}
+
+fn sending() -> Sending {
+    let target = "/a?b=c".parse().expect("a target");
+    Sending { target, host: None, wants_upgrade: false, progress: BodyProgress::default() }
 }
 
 fn upstreams(resolver: impl Resolve + 'static, panics: Arc<Panics>, workers: usize) -> Upstreams {
