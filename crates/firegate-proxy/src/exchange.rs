@@ -14,8 +14,8 @@ use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
 use firegate_core::time::UnixTime;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
@@ -52,11 +52,6 @@ impl RequestContext<'_> {
         body: ClientBody,
         record: &mut RequestRecord,
     ) -> Response<Body> {
-        if parts.method != Method::POST {
-            let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}));
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return response;
-        }
         match self.exchanged(head, parts, body, record).await {
             Ok(issued) => answer(
                 StatusCode::OK,
@@ -178,6 +173,11 @@ pub(crate) fn metadata(issuer: &str) -> Response<Body> {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response.headers_mut().remove(PRAGMA);
     response
+}
+
+/// What a request by another method than POST gets with its status.
+pub(crate) fn other_method() -> Response<Body> {
+    answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}))
 }
 
 /// Receives the form. Parameters count in the body alone (RFC 6749, section 3.2).

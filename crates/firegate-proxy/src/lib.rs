@@ -36,7 +36,7 @@ mod worker;
 pub use assertions::AssertionKeyError;
 #[doc(hidden)]
 pub use connection::framing;
-pub use door::OwnPath;
+pub use door::{OwnAnswer, OwnPath};
 pub use geography::{GeographyError, open_geography};
 pub use limits_store::LimitsStoreError;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
