@@ -12,7 +12,7 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a stopping runtime waits for work that cannot be cancelled, such as a name look-up.
 pub const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a stream may go on after its user's lease, to come to the end of the message that is under way.
+/// How long a stream may go on after its user's lease, and one of gRPC after its time, to come to the end of the message that is under way.
 pub const STREAM_ENDING_GRACE: Duration = Duration::from_secs(5);
 
 /// How long the answer to a WebSocket's Close frame is waited for.
