@@ -81,12 +81,17 @@ impl RequestContext<'_> {
         body: ClientBody,
         record: &mut RequestRecord,
     ) -> Result<Issued, ExchangeError> {
+        let mut overloaded = |detail| Err(refuse(&fault(Code::Overloaded, Stage::Exchange, detail), record));
+        // How long a form takes its client chooses, and with it how long a place is gone.
+        let Some(of_client) = self.door.shared.exchange_forms.take(head.client.address) else {
+            return overloaded("the client has too many forms under way");
+        };
         // Nobody queues for a place: an exchange that has to wait for strangers' forms helps no one.
         let Ok(_place) = self.door.shared.exchanges.try_acquire() else {
-            let overloaded = fault(Code::Overloaded, Stage::Exchange, "too many exchanges are under way");
-            return Err(refuse(&overloaded, record));
+            return overloaded("too many exchanges are under way");
         };
         let form = form(&parts.headers, body).await?;
+        drop(of_client);
         let asked = ExchangeRequest::parse(&form)?;
         let backend = asked.target(&self.generation.snapshot)?;
         record.is_for(backend);

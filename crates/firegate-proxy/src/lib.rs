@@ -7,6 +7,7 @@
 
 mod admin;
 mod assertions;
+mod client_places;
 mod connection;
 mod control;
 mod door;

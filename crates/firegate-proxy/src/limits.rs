@@ -333,6 +333,10 @@ pub const EXCHANGES_MAX: usize = 1024;
 /// How long the token endpoint waits for a form.
 pub const EXCHANGE_FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many forms the token endpoint waits for of one client: one IPv4 address, or one IPv6 network of 64 bits. A form is a few
+/// packets, so that an office behind one address needs few at once, and the slow ones of a stranger leave the others their places.
+pub const EXCHANGE_FORMS_PER_CLIENT_MAX: usize = 32;
+
 // The store in which several processes count rate limits.
 
 /// How long a request waits for the store of rate limits. Then, or when it fails, each process counts by itself.

@@ -28,11 +28,14 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
+use crate::client_places::ClientPlaces;
 use crate::connection::Arrival;
 use crate::connection::framing::Violation;
 use crate::exchange::ExchangeRefused;
 use crate::generation::{Generation, ProcessOptions};
-use crate::limits::{EXCHANGES_MAX, MIRRORED_REQUESTS_MAX, OWN_ANSWER_TIMEOUT};
+use crate::limits::{
+    EXCHANGE_FORMS_PER_CLIENT_MAX, EXCHANGES_MAX, MIRRORED_REQUESTS_MAX, OWN_ANSWER_TIMEOUT,
+};
 use crate::listen::Entrance;
 use crate::metrics::Ending;
 use crate::panics::Panics;
@@ -65,6 +68,8 @@ pub(crate) struct Shared {
     request_ids: RequestIds,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
+    /// Whose forms the token endpoint waits for.
+    pub(crate) exchange_forms: ClientPlaces,
     /// The places of copies under way, and how many copies found none.
     mirrors: Arc<Semaphore>,
     mirrors_dropped: AtomicU64,
@@ -88,6 +93,7 @@ impl Shared {
             hints: Hints::default(),
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
+            exchange_forms: ClientPlaces::new(EXCHANGE_FORMS_PER_CLIENT_MAX),
             mirrors: Arc::new(Semaphore::new(MIRRORED_REQUESTS_MAX)),
             mirrors_dropped: AtomicU64::new(0),
         }
