@@ -1,4 +1,4 @@
-//! From the bytes of a file to its text.
+//! From the bytes of a file to its text, and what of a text no terminal may get.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, code};
 
@@ -43,6 +43,17 @@ pub fn utf_8(file: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
     Err(diagnostics)
 }
 
+/// Whether a character does something to a terminal, or to how others are read, instead of being seen: control characters,
+/// separators of lines, and what turns the direction of writing (<https://trojansource.codes>), joins, or has no width.
+pub fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +80,27 @@ mod tests {
         let found = utf_8("policy.yaml", written).expect_err("UTF-16").render(Style::Plain).to_string();
         assert!(found.starts_with("error[FG017]: the file is UTF-16 and not UTF-8\n"), "{found}");
         assert!(found.contains("iconv -f UTF-16 -t UTF-8"), "{found}");
+    }
+
+    #[test]
+    fn what_is_obeyed_instead_of_seen_is_known() {
+        for range in [
+            '\0'..='\u{1f}',
+            '\u{7f}'..='\u{9f}',
+            '\u{200b}'..='\u{200f}',
+            '\u{2028}'..='\u{202e}',
+            '\u{2060}'..='\u{206f}',
+            '\u{fff9}'..='\u{fffb}',
+            '\u{e0000}'..='\u{e007f}',
+        ] {
+            assert!(range.clone().all(is_obeyed), "{range:?}");
+        }
+        for alone in ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}'] {
+            assert!(is_obeyed(alone), "{alone:?}");
+        }
+        for seen in " ~\u{a0}\u{ae}é€漢אبि\u{2010}\u{2027}\u{202f}\u{2070}\u{fffd}\u{1f600}".chars() {
+            assert!(!is_obeyed(seen), "{seen:?}");
+        }
     }
 
     #[test]

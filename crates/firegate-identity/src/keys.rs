@@ -1,7 +1,7 @@
 //! The server's two RSA keys, one for ID tokens and one for session cookies, and the documents that publish them.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::limits::{CERTIFICATE_BACKDATE, CERTIFICATE_LIFETIME};
+use crate::limits::{CERTIFICATE_BACKDATE, CERTIFICATE_LIFETIME, KEY_FILE_BYTES_MAX};
 
 /// The common name in the certificates, as in Google's.
 const CERTIFICATE_NAME: &str = "securetoken.system.gserviceaccount.com";
@@ -119,7 +119,7 @@ fn load_or_generate(file: Option<&Path>, now: UnixTime) -> Result<SigningKey, Ke
     let Some(file) = file else {
         return SigningKey::new(RsaSigner::generate()?, now);
     };
-    match fs::read(file) {
+    match read(file) {
         Ok(der) => SigningKey::new(read_key(&der).ok_or_else(|| KeyError::Content(file.to_owned()))?, now),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let signer = RsaSigner::generate()?;
@@ -128,6 +128,17 @@ fn load_or_generate(file: Option<&Path>, now: UnixTime) -> Result<SigningKey, Ke
         }
         Err(error) => Err(KeyError::File(file.to_owned(), error)),
     }
+}
+
+/// What a file holds, if that is no longer than a key: a device in its place has no end.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(KEY_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > KEY_FILE_BYTES_MAX {
+        let why = format!("it is too large: more than {KEY_FILE_BYTES_MAX} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
 }
 
 /// A kept key under the id that it had when it was made: cut from the SHA-256 of the public key.
@@ -195,6 +206,9 @@ mod tests {
 
         fs::write(&file, "no key").unwrap();
         assert!(matches!(slot().warm_up().await, Err(KeyError::Content(_))));
+        // What is no key because of its length is not read to its end, which a device does not have.
+        fs::write(&file, vec![0; usize::try_from(KEY_FILE_BYTES_MAX).unwrap() + 1]).unwrap();
+        assert!(matches!(slot().warm_up().await, Err(KeyError::File(..))));
     }
 
     #[tokio::test]

@@ -112,6 +112,9 @@ pub const SESSION_COOKIE_LIFETIME_MAX: Duration = firegate_core::limits::SESSION
 /// every start.
 pub const PUBLIC_KEYS_MAX_AGE: Duration = Duration::from_secs(300);
 
+/// How large the file of a signing key may be, in bytes: one of 2,048 bits has some 1,200.
+pub const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+
 /// How long before its making a certificate is valid, for clients whose clock is behind.
 pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(24 * 3600);
 

@@ -14,8 +14,8 @@ use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
 use firegate_core::time::UnixTime;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
@@ -52,11 +52,6 @@ impl RequestContext<'_> {
         body: ClientBody,
         record: &mut RequestRecord,
     ) -> Response<Body> {
-        if parts.method != Method::POST {
-            let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}));
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return response;
-        }
         match self.exchanged(head, parts, body, record).await {
             Ok(issued) => answer(
                 StatusCode::OK,
@@ -86,12 +81,17 @@ impl RequestContext<'_> {
         body: ClientBody,
         record: &mut RequestRecord,
     ) -> Result<Issued, ExchangeError> {
+        let mut overloaded = |detail| Err(refuse(&fault(Code::Overloaded, Stage::Exchange, detail), record));
+        // How long a form takes its client chooses, and with it how long a place is gone.
+        let Some(of_client) = self.door.shared.exchange_forms.take(head.client.address) else {
+            return overloaded("the client has too many forms under way");
+        };
         // Nobody queues for a place: an exchange that has to wait for strangers' forms helps no one.
         let Ok(_place) = self.door.shared.exchanges.try_acquire() else {
-            let overloaded = fault(Code::Overloaded, Stage::Exchange, "too many exchanges are under way");
-            return Err(refuse(&overloaded, record));
+            return overloaded("too many exchanges are under way");
         };
         let form = form(&parts.headers, body).await?;
+        drop(of_client);
         let asked = ExchangeRequest::parse(&form)?;
         let backend = asked.target(&self.generation.snapshot)?;
         record.is_for(backend);
@@ -178,6 +178,11 @@ pub(crate) fn metadata(issuer: &str) -> Response<Body> {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response.headers_mut().remove(PRAGMA);
     response
+}
+
+/// What a request by another method than POST gets with its status.
+pub(crate) fn other_method() -> Response<Body> {
+    answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}))
 }
 
 /// Receives the form. Parameters count in the body alone (RFC 6749, section 3.2).

@@ -10,7 +10,8 @@ use firegate_core::armor::{Geography, Location};
 use firegate_files::configuration::Configuration;
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 
-use crate::reload::while_reading;
+use crate::limits::GEOGRAPHY_FILE_BYTES_MAX;
+use crate::reload::read_bounded;
 
 /// An open database, wholly in memory.
 pub(crate) struct Database(Reader<Vec<u8>>);
@@ -31,8 +32,10 @@ impl Database {
     /// # Errors
     /// If there is no such file, or it is none of this format.
     pub(crate) fn open(file: &Path) -> Result<Self, GeographyError> {
-        let opened = while_reading(file, || Reader::open_readfile(file));
-        opened.map(Self).map_err(|source| GeographyError { file: file.to_owned(), source })
+        let read = read_bounded(file, GEOGRAPHY_FILE_BYTES_MAX).map_err(MaxMindDbError::from);
+        read.and_then(Reader::from_source)
+            .map(Self)
+            .map_err(|source| GeographyError { file: file.to_owned(), source })
     }
 }
 

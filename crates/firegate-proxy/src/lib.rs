@@ -7,6 +7,7 @@
 
 mod admin;
 mod assertions;
+mod client_places;
 mod connection;
 mod control;
 mod door;
@@ -36,12 +37,12 @@ mod worker;
 pub use assertions::AssertionKeyError;
 #[doc(hidden)]
 pub use connection::framing;
-pub use door::OwnPath;
+pub use door::{OwnAnswer, OwnPath};
 pub use geography::{GeographyError, open_geography};
 pub use limits_store::LimitsStoreError;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use preflight::{Preflight, PreflightError, preflight, preflight_files};
-pub use reload::{FileReadError, FileWatch, ReloadError, while_reading};
+pub use reload::{FileReadError, FileWatch, ReloadError, read_start};
 pub use request::read as read_head;
 pub use respond::grpc_status;
 pub use start::{FrontDoor, FrontDoorOptions, StartError};

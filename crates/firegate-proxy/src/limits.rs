@@ -12,7 +12,7 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a stopping runtime waits for work that cannot be cancelled, such as a name look-up.
 pub const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a stream may go on after its user's lease, to come to the end of the message that is under way.
+/// How long a stream may go on after its user's lease, and one of gRPC after its time, to come to the end of the message that is under way.
 pub const STREAM_ENDING_GRACE: Duration = Duration::from_secs(5);
 
 /// How long the answer to a WebSocket's Close frame is waited for.
@@ -318,7 +318,10 @@ pub const ASSERTION_KEY_KEPT_AFTER: Duration = Duration::from_secs(24 * 60 * 60)
 /// How often it is checked whether a step of the assertion keys is due.
 pub const ASSERTION_KEY_CHECK_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// How large the file of the assertion keys may be, in bytes: a few hundred for each key.
+/// How large the database of where addresses are may be, in bytes: the largest that are sold have some 400 MB.
+pub const GEOGRAPHY_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// How large a file of assertion keys may be, in bytes: a few hundred for each key.
 pub const ASSERTION_KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// How many generated assertion keys may be live; there are three at most unless something goes wrong.
@@ -329,6 +332,10 @@ pub const ASSERTION_KEY_READS_MAX: usize = 4;
 
 /// How many token exchanges may be under way.
 pub const EXCHANGES_MAX: usize = 1024;
+
+/// How many forms the token endpoint waits for of one client: one IPv4 address, or one IPv6 network of 64 bits. A form is a few
+/// packets, so that an office behind one address needs few at once, and the slow ones of a stranger leave the others their places.
+pub const EXCHANGE_FORMS_PER_CLIENT_MAX: usize = 32;
 
 /// How long the token endpoint waits for a form.
 pub const EXCHANGE_FORM_TIMEOUT: Duration = Duration::from_secs(5);

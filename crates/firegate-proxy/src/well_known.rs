@@ -1,7 +1,7 @@
 //! What Firegate itself answers on the public listener, under a path that is never routed.
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts};
 
 use crate::assertions::SigningKeys;
 use crate::limits::JWK_SET_MAX_AGE;
@@ -10,9 +10,6 @@ use crate::stream::Body;
 
 /// The JWK set (RFC 7517, section 5) that assertions and exchanged tokens are verified with.
 pub(crate) fn jwk_set(parts: &Parts, keys: &SigningKeys) -> Response<Body> {
-    if let Some(refusal) = only_reads(parts) {
-        return refusal;
-    }
     let is_known = is_known(&parts.headers, keys.entity_tag());
     let mut response = if is_known {
         let mut response = Response::new(full(""));
@@ -33,10 +30,7 @@ pub(crate) fn jwk_set(parts: &Parts, keys: &SigningKeys) -> Response<Body> {
 }
 
 /// Whether users can be identified, and the process is to go on: for whoever waits for it before sending them here.
-pub(crate) fn ready(parts: &Parts, is_ready: bool) -> Response<Body> {
-    if let Some(refusal) = only_reads(parts) {
-        return refusal;
-    }
+pub(crate) fn ready(is_ready: bool) -> Response<Body> {
     let (status, text) = match is_ready {
         true => (StatusCode::OK, "ready\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
@@ -45,17 +39,6 @@ pub(crate) fn ready(parts: &Parts, is_ready: bool) -> Response<Body> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
-}
-
-/// Nothing here is changed by a request.
-pub(crate) fn only_reads(parts: &Parts) -> Option<Response<Body>> {
-    if [Method::GET, Method::HEAD].contains(&parts.method) {
-        return None;
-    }
-    let mut response = Response::new(full(""));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    Some(response)
 }
 
 /// Whether the client has this very document: `If-None-Match` of RFC 9110, section 13.1.2, by the weak comparison.

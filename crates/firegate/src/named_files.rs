@@ -1,14 +1,13 @@
 //! The files that a configuration names, from this machine's disk.
 
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use firegate_files::configuration::NamedFiles;
 use firegate_files::limits::GOOGLE_FILE_BYTES_MAX;
 use firegate_files::text;
-use firegate_proxy::{ReloadError, while_reading};
+use firegate_proxy::{ReloadError, read_start};
 
 /// How much of a file is read: so much more than it may have that without the part of a character at its end, which has four
 /// bytes at most, it is still too long.
@@ -29,8 +28,7 @@ pub fn read_text(path: &Path) -> Result<String, ReloadError> {
 /// # Errors
 /// If it cannot be read.
 pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while_reading(path, || File::open(path)?.take(BYTES_READ_MAX as u64).read_to_end(&mut bytes))?;
+    let mut bytes = read_start(path, BYTES_READ_MAX as u64)?;
     if bytes.len() == BYTES_READ_MAX
         && let Err(error) = std::str::from_utf8(&bytes)
         && error.error_len().is_none()

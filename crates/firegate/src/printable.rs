@@ -2,24 +2,14 @@
 
 use std::fmt::Write as _;
 
+use firegate_files::text::is_obeyed;
 use serde::Serialize;
-
-/// Whether a character does something to a terminal, or to how others are read, instead of being seen: control characters, and
-/// what turns the direction of writing, joins, or has no width.
-fn acts(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
-}
 
 /// The text with every character that acts instead of showing written as an escape.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
-        if acts(character) {
+        if is_obeyed(character) {
             printable.extend(character.escape_unicode());
         } else {
             printable.push(character);
@@ -37,7 +27,7 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let pretty = serde_json::to_string_pretty(value)?;
     let mut json = String::with_capacity(pretty.len() + 1);
     for character in pretty.chars() {
-        if acts(character) && character != '\n' {
+        if is_obeyed(character) && character != '\n' {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a String cannot fail.
                 let _ = write!(json, "\\u{unit:04x}");
@@ -71,7 +61,7 @@ mod tests {
             let told = value!({ acting: [acting, "Grüße\n\"\\", 1], "b": null });
             let text = json(&told).expect("JSON");
             assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), told, "{acting:?}");
-            assert!(text.chars().all(|character| character == '\n' || !acts(character)), "{text:?}");
+            assert!(text.chars().all(|character| character == '\n' || !is_obeyed(character)), "{text:?}");
         }
         assert_eq!(json(&value!({"a": "é"})).expect("JSON"), "{\n  \"a\": \"é\"\n}\n");
     }

@@ -147,7 +147,7 @@ pub(crate) struct ExpectSource {
     pub refused: Option<String>,
     /// It is redirected to this URL or path.
     pub redirected_to: Option<String>,
-    /// It is answered by Firegate itself, with this status: a preflight.
+    /// It is answered by Firegate itself, with this status: a preflight, or a path of Firegate's own.
     pub answered: Option<u16>,
     /// The status of the answer; with `refused` and `redirected_to`.
     pub status: Option<u16>,

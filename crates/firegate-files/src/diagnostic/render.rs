@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use super::{Diagnostic, Diagnostics, Place, Severity};
 use crate::limits::SOURCE_LINE_BYTES_MAX;
+use crate::text::is_obeyed;
 
 /// Whether the text carries colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Style {
 impl Diagnostics {
     /// All findings as text, one after the other with an empty line between, ending with a line feed.
     ///
-    /// Control characters of the file are replaced, so that a file cannot write to the terminal.
+    /// What a terminal obeys instead of showing it is replaced, so that a file cannot write to the terminal.
     pub fn render(&self, style: Style) -> String {
         let renderer = match style {
             Style::Plain => Renderer::plain(),
@@ -53,7 +54,8 @@ impl Diagnostics {
             [] if !diagnostic.path.is_empty() => format!("{}: {}", diagnostic.path, diagnostic.message),
             _ => diagnostic.message.clone(),
         };
-        let mut group = Group::with_title(level.primary_title(title).id(diagnostic.code));
+        let title = level.primary_title(shown(&title)).id(diagnostic.code);
+        let mut group = Group::with_title(title);
         if let (None, [source]) = (&diagnostic.place, self.sources.as_slice()) {
             group = group.element(Origin::path(&*source.file));
         }
@@ -61,16 +63,16 @@ impl Diagnostics {
             let line = if diagnostic.concealed { None } else { self.line_of(place) };
             group = match line {
                 Some((line, span)) => group.element(
-                    Snippet::source(line)
+                    Snippet::source(shown(line))
                         .line_start(place.line)
                         .path(&*place.file)
-                        .annotation(AnnotationKind::Primary.span(span)),
+                        .annotation(AnnotationKind::Primary.span(span_in_shown(line, &span))),
                 ),
                 None => group.element(Origin::path(&*place.file).line(place.line).char_column(place.column)),
             };
         }
         match &diagnostic.hint {
-            Some(hint) => group.element(Level::HELP.with_name("hint").message(hint)),
+            Some(hint) => group.element(Level::HELP.with_name("hint").message(shown(hint))),
             None => group,
         }
     }
@@ -91,6 +93,24 @@ impl Diagnostics {
         let to = if to > from { to } else { (from + 1).min(line.len().max(from)) };
         line.get(from..to).is_some().then_some((line, from..to))
     }
+}
+
+/// A text with a mark for everything that is obeyed instead of seen but the ends of lines and tabs. The renderer does so for ASCII
+/// and for some that turn the direction of writing, and of hints for nothing.
+fn shown(text: &str) -> String {
+    text.chars()
+        .map(|character| if is_replaced(character) { char::REPLACEMENT_CHARACTER } else { character })
+        .collect()
+}
+
+/// Where a part of a text stands in what is shown of it.
+fn span_in_shown(text: &str, span: &Range<usize>) -> Range<usize> {
+    let place = |at: usize| text.get(..at).map_or(at, |before| shown(before).len());
+    place(span.start)..place(span.end)
+}
+
+fn is_replaced(character: char) -> bool {
+    is_obeyed(character) && !matches!(character, '\n' | '\t')
 }
 
 #[cfg(test)]
@@ -137,6 +157,31 @@ mod tests {
     fn a_file_cannot_write_to_the_terminal() {
         let found = diagnostics("alow: \u{1b}[31m\u{7}\n", 0..4).render(Style::Plain);
         assert!(!found.contains('\u{1b}') && !found.contains('\u{7}'), "{found:?}");
+    }
+
+    #[test]
+    fn neither_a_line_nor_a_name_holds_what_a_terminal_obeys() {
+        const OBEYED: &str = "\u{1b}[31m\u{9b}31m\u{202e}\u{61c}\u{200b}\u{feff}\u{e0041}\u{ad}\u{85}";
+        let mut found = diagnostics(&format!("{OBEYED}: []\n"), 0..OBEYED.len());
+        found.push(Diagnostic::error(code::UNKNOWN_KEY, format!("`{OBEYED}`")).hint(OBEYED));
+        let rendered = found.render(Style::Plain);
+        let left = rendered.chars().filter(|character| *character != '\n' && is_obeyed(*character));
+        assert_eq!(left.collect::<String>(), "", "{rendered:?}");
+    }
+
+    #[test]
+    fn the_mark_stands_below_what_is_meant_behind_what_is_not_shown() {
+        let line = "a\u{200b}\u{e0041}: b\n";
+        let found = diagnostics(line, line.find('b').expect("it is there")..line.len() - 1);
+        insta::assert_snapshot!(found.render(Style::Plain), @r"
+        error[FG004]: unknown key `alow`
+         --> firegate.yaml:1:6
+          |
+        1 | a��: b
+          |      ^
+          |
+          = hint: did you mean `allow`?
+        ");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Keys in PEM files, which somebody else makes and changes.
 
-use std::fs;
 use std::path::Path;
 
 use firegate_core::jose::{EcdsaP256Signer, es256_public_jwk};
@@ -9,7 +8,8 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde_json::Value;
 
 use super::AssertionKeyError;
-use crate::reload::while_reading;
+use crate::limits::ASSERTION_KEY_FILE_BYTES_MAX;
+use crate::reload::read_bounded;
 
 /// Reads a key from a PEM file.
 ///
@@ -17,7 +17,7 @@ use crate::reload::while_reading;
 /// If the file cannot be read or holds no P-256 key.
 pub(crate) fn read_key(path: &Path) -> Result<EcdsaP256Signer, AssertionKeyError> {
     let file_error = |source| AssertionKeyError::File { path: path.to_owned(), source };
-    let text = while_reading(path, || fs::read(path)).map_err(file_error)?;
+    let text = read_bounded(path, ASSERTION_KEY_FILE_BYTES_MAX).map_err(file_error)?;
     let key = PrivatePkcs8KeyDer::from_pem_slice(&text).ok();
     let signer = key.and_then(|key| EcdsaP256Signer::from_pkcs8(key.secret_pkcs8_der()).ok());
     signer.ok_or_else(|| AssertionKeyError::Key { path: path.to_owned() })
@@ -28,7 +28,7 @@ pub(crate) fn read_key(path: &Path) -> Result<EcdsaP256Signer, AssertionKeyError
 /// # Errors
 /// If the file cannot be read or holds no P-256 key.
 pub(crate) fn read_public_key(path: &Path) -> Result<Value, AssertionKeyError> {
-    let text = while_reading(path, || fs::read(path))
+    let text = read_bounded(path, ASSERTION_KEY_FILE_BYTES_MAX)
         .map_err(|source| AssertionKeyError::File { path: path.to_owned(), source })?;
     let jwk = match SubjectPublicKeyInfoDer::from_pem_slice(&text) {
         Ok(public) => es256_public_jwk(&public),

@@ -27,11 +27,12 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
+use crate::client_places::ClientPlaces;
 use crate::connection::Arrival;
 use crate::connection::framing::Violation;
-use crate::exchange::{self, ExchangeRefused};
+use crate::exchange::ExchangeRefused;
 use crate::generation::{Generation, ProcessOptions};
-use crate::limits::{EXCHANGES_MAX, OWN_ANSWER_TIMEOUT};
+use crate::limits::{EXCHANGE_FORMS_PER_CLIENT_MAX, EXCHANGES_MAX, OWN_ANSWER_TIMEOUT};
 use crate::listen::Entrance;
 use crate::metrics::Ending;
 use crate::panics::Panics;
@@ -42,11 +43,10 @@ use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, full, refusal};
 use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Lease, OpenStream, Tunnels};
 use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
-use crate::well_known;
 
 pub(crate) use hints::Hints;
 use mirror::Mirrors;
-pub use own_paths::OwnPath;
+pub use own_paths::{OwnAnswer, OwnPath};
 use own_paths::{PreflightMarker, preflight, redirect};
 pub(crate) use refused::{Refused, denial, fault};
 
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     request_ids: RequestIds,
     /// The places of token exchanges under way.
     pub(crate) exchanges: Semaphore,
+    /// Whose forms the token endpoint waits for.
+    pub(crate) exchange_forms: ClientPlaces,
     mirrors: Mirrors,
 }
 
@@ -87,6 +89,7 @@ impl Shared {
             hints: Hints::default(),
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
+            exchange_forms: ClientPlaces::new(EXCHANGE_FORMS_PER_CLIENT_MAX),
             mirrors: Mirrors::new(),
         }
     }
@@ -268,17 +271,9 @@ impl RequestContext<'_> {
             let host = head.facts.host.to_owned();
             return Err(denial(Reason::HostNotLocal { host }, Stage::Facts));
         }
-        let own = OwnPath::of(&head.facts, snapshot.exchanges_tokens);
-        match own.map_err(|reason| denial(reason, Stage::Facts))? {
-            Some(OwnPath::WellKnown(name)) => {
-                // Seldom asked for, and large: every other request would carry the room for it.
-                return Box::pin(self.well_known(name, &head, parts, body, record)).await;
-            }
-            Some(OwnPath::Metadata) => {
-                return Ok(well_known::only_reads(parts)
-                    .unwrap_or_else(|| exchange::metadata(&snapshot.identity.issuer)));
-            }
-            None => {}
+        if let Some(own) = OwnAnswer::of(&head.facts, snapshot).map_err(Refused::Denial)? {
+            // Seldom asked for, and large: every other request would carry the room for it.
+            return Ok(Box::pin(self.at_own_path(own, &head, parts, body, record)).await);
         }
         let outcome = self.decide(|world| Decision::start(&head.facts, world)).await;
         *cors_entry = self.note_route(&outcome, &head.facts, record);

@@ -2,15 +2,15 @@
 
 use firegate_core::cors::{CorsPolicy, PreflightAnswer};
 use firegate_core::facts::RequestFacts;
-use firegate_core::reason::{Reason, Stage};
+use firegate_core::reason::{Denial, Reason, Stage};
 use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::Snapshot;
 use firegate_files::configuration::RESERVED_PREFIX;
-use http::header::LOCATION;
-use http::{Method, Response, StatusCode, request::Parts};
+use http::header::{ALLOW, LOCATION};
+use http::{HeaderValue, Response, StatusCode, request::Parts};
 
-use super::{Refused, RequestContext, denial};
-use crate::exchange::{METADATA_PATH, TOKEN_ENDPOINT};
+use super::RequestContext;
+use crate::exchange::{self, METADATA_PATH, TOKEN_ENDPOINT};
 use crate::request::RequestHead;
 use crate::respond::full;
 use crate::stream::{Body, ClientBody};
@@ -23,81 +23,111 @@ const JWK_SET: &str = "jwks.json";
 /// Where it is said whether requests may come.
 const READY: &str = "ready";
 
-/// A path that is Firegate's own and never routed.
+/// A path that is Firegate's own and never routed, where something is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnPath<'a> {
-    /// Below `/.well-known/firegate/`, by its name there.
-    WellKnown(&'a str),
+pub enum OwnPath {
+    /// The keys that assertions are verified with.
+    JwkSet,
+    /// Whether requests may come.
+    Ready,
+    /// The token exchange.
+    TokenEndpoint,
     /// The metadata of the token exchange.
     Metadata,
 }
 
-impl<'a> OwnPath<'a> {
-    /// Which of Firegate's own paths a request is for, if it is for one.
-    ///
-    /// # Errors
-    /// If it is for one to a server that decodes its slashes or cuts its parameters off.
-    pub fn of(facts: &'a RequestFacts<'_>, exchanges_tokens: bool) -> Result<Option<Self>, Reason> {
+/// What is answered at one of Firegate's own paths, for whoever answers and for whoever tells of it.
+#[derive(Debug)]
+pub enum OwnAnswer {
+    /// What the path is there for.
+    Served(OwnPath),
+    /// To a preflight of the token endpoint.
+    Preflight(PreflightAnswer),
+    /// To a method that is not served there (405).
+    OtherMethod(OwnPath),
+}
+
+impl OwnPath {
+    /// The path of a request, if it is one of Firegate's own.
+    fn of(facts: &RequestFacts<'_>, exchanges_tokens: bool) -> Result<Option<Self>, Denial> {
         if let Some(name) = facts.path.as_str().strip_prefix(RESERVED_PREFIX) {
-            return Ok(Some(Self::WellKnown(name)));
+            return match name {
+                TOKEN_ENDPOINT if exchanges_tokens => Ok(Some(Self::TokenEndpoint)),
+                JWK_SET => Ok(Some(Self::JwkSet)),
+                READY => Ok(Some(Self::Ready)),
+                _ => Err(Denial { reason: Reason::RouteNotFound, stage: Stage::Route }),
+            };
         }
         if facts.path.may_be_read_in(RESERVED_PREFIX) {
             let why =
                 "the path would lead to Firegate's own paths if it were decoded, or its parameters cut off";
-            return Err(Reason::RequestMalformed { why });
+            return Err(Denial { reason: Reason::RequestMalformed { why }, stage: Stage::Facts });
         }
         Ok((exchanges_tokens && facts.path.as_str() == METADATA_PATH).then_some(Self::Metadata))
     }
 
-    /// Whether anything answers there.
-    pub fn is_answered(self, exchanges_tokens: bool) -> bool {
+    /// The methods that are served there, as the field `Allow` has them.
+    pub fn methods(self) -> &'static str {
         match self {
-            Self::WellKnown(TOKEN_ENDPOINT) => exchanges_tokens,
-            Self::WellKnown(name) => matches!(name, JWK_SET | READY),
-            Self::Metadata => true,
+            Self::TokenEndpoint => "POST",
+            Self::JwkSet | Self::Ready | Self::Metadata => "GET, HEAD",
         }
     }
 }
 
-impl OwnPath<'_> {
-    /// The methods that are answered there instead, if that of the request is not (405).
-    pub fn methods_instead(self, facts: &RequestFacts<'_>) -> Option<&'static str> {
-        let (methods, is_answered) = match self {
-            Self::WellKnown(TOKEN_ENDPOINT) => {
-                ("POST", facts.method == Method::POST || CorsPolicy::is_preflight(facts))
-            }
-            Self::WellKnown(_) | Self::Metadata => {
-                ("GET, HEAD", [Method::GET, Method::HEAD].contains(facts.method))
-            }
-        };
-        (!is_answered).then_some(methods)
+impl OwnAnswer {
+    /// What is answered to a request, if its path is one of Firegate's own; any other is routed.
+    ///
+    /// # Errors
+    /// If nothing is there, if a server that decodes slashes or cuts parameters off would find one of them in the path, or if
+    /// `cors` refuses the preflight.
+    pub fn of(facts: &RequestFacts<'_>, snapshot: &Snapshot) -> Result<Option<Self>, Denial> {
+        let Some(path) = OwnPath::of(facts, snapshot.exchanges_tokens)? else { return Ok(None) };
+        if let (OwnPath::TokenEndpoint, Some(cors)) = (path, &snapshot.cors)
+            && CorsPolicy::is_preflight(facts)
+        {
+            let answer = cors.preflight(facts).map_err(|reason| Denial { reason, stage: Stage::Cors })?;
+            return Ok(Some(Self::Preflight(answer)));
+        }
+        let is_served = path.methods().split(", ").any(|method| method == facts.method.as_str());
+        Ok(Some(if is_served { Self::Served(path) } else { Self::OtherMethod(path) }))
     }
 }
 
 impl RequestContext<'_> {
-    /// Answers a request for a path of Firegate's own, by the name below [`RESERVED_PREFIX`].
-    pub(super) async fn well_known(
+    /// Answers a request for a path of Firegate's own.
+    pub(super) async fn at_own_path(
         &self,
-        name: &str,
+        answer: OwnAnswer,
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
         record: &mut RequestRecord,
-    ) -> Result<Response<Body>, Refused> {
-        let Snapshot { cors, exchanges_tokens, .. } = &self.generation.snapshot;
-        match name {
-            TOKEN_ENDPOINT if *exchanges_tokens => match cors {
-                Some(cors) if CorsPolicy::is_preflight(&head.facts) => {
-                    let answer = cors.preflight(&head.facts);
-                    answer.map(preflight).map_err(|reason| denial(reason, Stage::Cors))
-                }
-                _ => Ok(self.exchange(head, parts, body, record).await),
-            },
-            JWK_SET => Ok(well_known::jwk_set(parts, &self.generation.assertions.keys())),
-            READY => Ok(well_known::ready(parts, self.door.shared.is_ready())),
-            _ => Err(denial(Reason::RouteNotFound, Stage::Route)),
+    ) -> Response<Body> {
+        match answer {
+            OwnAnswer::Preflight(answer) => preflight(answer),
+            OwnAnswer::OtherMethod(path) => other_method(path),
+            OwnAnswer::Served(OwnPath::TokenEndpoint) => self.exchange(head, parts, body, record).await,
+            OwnAnswer::Served(OwnPath::Metadata) => {
+                exchange::metadata(&self.generation.snapshot.identity.issuer)
+            }
+            OwnAnswer::Served(OwnPath::JwkSet) => {
+                well_known::jwk_set(parts, &self.generation.assertions.keys())
+            }
+            OwnAnswer::Served(OwnPath::Ready) => well_known::ready(self.door.shared.is_ready()),
         }
     }
+}
+
+/// The answer to a method that is not served at a path (RFC 9110, section 15.5.6).
+fn other_method(path: OwnPath) -> Response<Body> {
+    let mut response = match path {
+        OwnPath::TokenEndpoint => exchange::other_method(),
+        OwnPath::JwkSet | OwnPath::Ready | OwnPath::Metadata => Response::new(full("")),
+    };
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(path.methods()));
+    response
 }
 
 /// The answer to a preflight.

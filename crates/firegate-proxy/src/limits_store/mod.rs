@@ -28,7 +28,7 @@ use crate::limits::{
     LIMITS_STORE_ANSWER_TIMEOUT, LIMITS_STORE_CONNECT_TIMEOUT, LIMITS_STORE_FILE_BYTES_MAX,
     LIMITS_STORE_PROBE_INTERVAL, LIMITS_STORE_RETRY_PAUSE, LIMITS_STORE_WAITERS_MAX,
 };
-use crate::reload::while_reading;
+use crate::reload::read_bounded;
 
 /// What requests are counted by, under one configuration.
 #[derive(Debug)]
@@ -336,23 +336,16 @@ pub(crate) fn read_password(path: &std::path::Path) -> Result<Password, LimitsSt
 /// # Errors
 /// If it cannot be read or is too large.
 pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LimitsStoreError> {
-    use std::io::Read as _;
-
-    let mut bytes = Vec::new();
-    let read = while_reading(path, || {
-        std::fs::File::open(path)?.take(LIMITS_STORE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
-    });
-    match read {
-        Ok(_) if bytes.len() as u64 <= LIMITS_STORE_FILE_BYTES_MAX => Ok(bytes),
-        Ok(_) => Err(LimitsStoreError::File(format!(
+    read_bounded(path, LIMITS_STORE_FILE_BYTES_MAX).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => LimitsStoreError::File(format!(
             "{} of `limits_store` is too large\nhint: name a file of {LIMITS_STORE_FILE_BYTES_MAX} bytes at most",
             path.display()
-        ))),
-        Err(error) => Err(LimitsStoreError::File(format!(
+        )),
+        _ => LimitsStoreError::File(format!(
             "{} of `limits_store` cannot be read: {error}\nhint: mount it, or correct its name",
             path.display()
-        ))),
-    }
+        )),
+    })
 }
 
 impl fmt::Debug for LimitsStore {

@@ -1,28 +1,25 @@
 //! How many connections are let in: in all, and from one client. A place is held by the connection itself and is free
 //! again when its socket closes, whatever became of it in between: a WebSocket holds one to its end.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use firegate_core::forwarded::ForwardedTrust;
 use firegate_files::configuration::ConnectionLimits;
 
 use super::descriptors::connections_max;
+use crate::client_places::ClientPlaces;
 
 /// The places for connections, and what became of those who asked for one.
 #[derive(Debug)]
 pub(super) struct Admission {
     connections_max: usize,
-    per_client_max: usize,
     /// The proxies before this one. All clients come from few addresses through them, so they are not counted by theirs.
     proxies: ArcSwapOption<ForwardedTrust>,
     open: AtomicUsize,
-    /// How many each client has. An entry is there only while it has any.
-    by_client: Mutex<HashMap<IpAddr, usize>>,
+    by_client: ClientPlaces,
     /// How many each worker has.
     by_worker: Box<[AtomicUsize]>,
     accepted: AtomicU64,
@@ -64,10 +61,9 @@ impl Admission {
     pub(super) fn new(limits: ConnectionLimits, workers: usize) -> Self {
         Self {
             connections_max: connections_max(limits.connections_max, workers),
-            per_client_max: limits.connections_per_address_max as usize,
             proxies: ArcSwapOption::empty(),
             open: AtomicUsize::new(0),
-            by_client: Mutex::default(),
+            by_client: ClientPlaces::new(limits.connections_per_address_max as usize),
             by_worker: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -88,7 +84,7 @@ impl Admission {
         let mut place = Place { admission: Arc::clone(self), client: None, worker: None };
         let peer = peer.to_canonical();
         if !self.proxies.load().as_ref().is_some_and(|proxies| proxies.trusts(peer)) {
-            place.client = self.enter(network(peer));
+            place.client = self.by_client.enter(peer);
             if place.client.is_none() {
                 self.refused_by_client.fetch_add(1, Ordering::Relaxed);
                 return Err(Full::Client);
@@ -116,25 +112,6 @@ impl Admission {
             refused_by_client: self.refused_by_client.load(Ordering::Relaxed),
         }
     }
-
-    fn enter(&self, client: IpAddr) -> Option<IpAddr> {
-        let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_client.entry(client).or_default();
-        // A client that is over its number has an entry already, so none is left behind.
-        let has_place = *count < self.per_client_max;
-        *count += usize::from(has_place);
-        has_place.then_some(client)
-    }
-
-    fn leave(&self, client: IpAddr) {
-        let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut entry) = by_client.entry(client) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
-    }
 }
 
 impl Place {
@@ -155,18 +132,9 @@ impl Drop for Place {
             open.fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(client) = self.client {
-            self.admission.leave(client);
+            self.admission.by_client.leave(client);
         }
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Whose connections count together: an IPv4 address, or the 64 bits of an IPv6 address that name a network. A client
-/// chooses the others as it likes (RFC 8981).
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -232,6 +200,6 @@ mod tests {
         drop(place);
         assert_eq!(admission.figures().open, [0, 0]);
         assert_eq!(admission.open.load(Ordering::Relaxed), 0);
-        assert!(admission.by_client.lock().expect("a map").is_empty());
+        assert!(admission.by_client.is_empty());
     }
 }

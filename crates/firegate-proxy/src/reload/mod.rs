@@ -18,8 +18,8 @@ use crate::generation::Generation;
 use crate::metrics::ConfigurationFigures;
 use crate::start::{FrontDoor, StartError};
 
-pub use reads::{FileReadError, while_reading};
-pub(crate) use reads::{FileReads, Hang};
+pub use reads::{FileReadError, read_start};
+pub(crate) use reads::{FileReads, Hang, read_bounded, while_reading};
 pub use watch::FileWatch;
 
 /// Why a configuration is not put in force.

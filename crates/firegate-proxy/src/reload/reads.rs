@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,11 +40,35 @@ thread_local! {
 }
 
 /// Reads a file, which is the one to be named should it not answer.
-pub fn while_reading<T>(file: &Path, read: impl FnOnce() -> T) -> T {
+pub(crate) fn while_reading<T>(file: &Path, read: impl FnOnce() -> T) -> T {
     note(Some(file));
     let result = read();
     note(None);
     result
+}
+
+/// Reads the whole of a file that may have so many bytes. Of one that has more nothing is used: a device or a log in its place has
+/// no end.
+///
+/// # Errors
+/// If it cannot be read, or has more.
+pub(crate) fn read_bounded(file: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let bytes = read_start(file, bytes_max.saturating_add(1))?;
+    if bytes.len() as u64 > bytes_max {
+        let why = format!("it is too large: more than {bytes_max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file, but no more than so many bytes of it.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_start(file: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while_reading(file, || File::open(file)?.take(bytes_max).read_to_end(&mut bytes))?;
+    Ok(bytes)
 }
 
 fn note(file: Option<&Path>) {
@@ -140,6 +166,19 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[test]
+    fn a_file_that_is_longer_than_it_may_be_is_no_file_of_that_length() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("key.pem");
+        std::fs::write(&file, "12345").expect("written");
+        assert_eq!(read_bounded(&file, 5).expect("all of it"), b"12345");
+        assert_eq!(read_start(&file, 4).expect("a part"), b"1234");
+        let error = read_bounded(&file, 4).expect_err("it is longer");
+        assert_eq!(error.to_string(), "it is too large: more than 4 bytes");
+        #[cfg(unix)]
+        read_bounded(Path::new("/dev/zero"), 4).expect_err("it has no end");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_file_that_hangs_is_named_and_none_that_was_read_before() {

@@ -14,11 +14,11 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep};
 
-use super::ending::{Ending, Next};
+use super::ending::{Ending, Next, StreamEnd};
 use super::lease::{Lease, LeaseEnd, LeaseOver};
 use super::overdue::OpenStream;
 use super::pace::Pace;
-use super::progress::{Answering, BodyProgress, Side};
+use super::progress::{Answering, BodyFailure, BodyProgress, Side};
 use crate::limits::STREAM_ENDING_GRACE;
 
 /// A body that is streamed.
@@ -27,13 +27,13 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
 /// Why a body ended before its end. The connection is then broken off, so that nobody takes it for the whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("no more of the body came in time")]
+    #[error("{}", StreamEnd::Idle.as_str())]
     Idle,
     #[error("{}", .0.as_str())]
     LeaseOver(LeaseEnd),
     #[error("the body is too large")]
     TooLarge,
-    #[error("the request and its answer took longer than they may in all")]
+    #[error("{}", StreamEnd::TooLong.as_str())]
     TooLong,
     #[error("the body is sent too slowly")]
     TooSlow,
@@ -89,8 +89,8 @@ pub(crate) struct BoundedBody<B> {
 /// How far the body is.
 enum Phase {
     Flowing,
-    /// The lease is over. What is under way may come to its end before the timer's.
-    Ending(LeaseEnd),
+    /// The lease or the time is over. What is under way may come to its end before the timer's.
+    Ending(StreamEnd),
     Over,
 }
 
@@ -122,10 +122,10 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
         if self.bounds.deadline.is_some() || self.bounds.lease.has_end() {
             let now = Instant::now();
             if let Some(end) = self.bounds.lease.ended(now) {
-                return self.begin_ending(end, context);
+                return self.begin_ending(StreamEnd::LeaseOver(end), context);
             }
             if self.bounds.deadline.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(Some(Err(BodyError::TooLong)));
+                return self.begin_ending(StreamEnd::TooLong, context);
             }
         }
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
@@ -134,9 +134,28 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
         self.stop_waiting();
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(self.admit(frame)),
-            Some(Err(error)) => Some(Err(error.into())),
+            Some(Err(error)) => Some(self.broken_off(error.into())),
             None => None,
         })
+    }
+
+    /// The end of an answer that its service breaks off. Where the request's time was over that is what breaks it off, and it is
+    /// told of as that.
+    fn broken_off(&mut self, error: BodyError) -> Result<Frame<Bytes>, BodyError> {
+        let end = match self.bounds.progress.failure().filter(|_| self.bounds.side == Side::Answer) {
+            Some(BodyFailure::TooLong) => StreamEnd::TooLong,
+            Some(BodyFailure::TooSlow) => StreamEnd::Idle,
+            _ => return Err(error),
+        };
+        // Nothing comes any more that could be waited for.
+        match self.bounds.ending.next(end) {
+            Next::Last(Some(frame)) => {
+                self.bounds.progress.note_cut(end.cut());
+                self.phase = Phase::Over;
+                Ok(frame)
+            }
+            _ => Err(error),
+        }
     }
 
     /// The time runs from when the next piece is first missed: a reader that pauses is not the sender's fault.
@@ -150,7 +169,7 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
                 })
             });
             if let Poll::Ready(end) = revoked.as_mut().poll(context) {
-                return self.begin_ending(end, context);
+                return self.begin_ending(StreamEnd::LeaseOver(end), context);
             }
         }
         if self.bounds.pace.is_some() {
@@ -180,10 +199,10 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
                 self.wait(waiting.since);
                 self.poll_waiting(context)
             }
-            Due::Idle => Poll::Ready(Some(Err(BodyError::Idle))),
-            Due::TooLong => Poll::Ready(Some(Err(BodyError::TooLong))),
+            Due::Idle => self.begin_ending(StreamEnd::Idle, context),
+            Due::TooLong => self.begin_ending(StreamEnd::TooLong, context),
             Due::TooSlow => Poll::Ready(Some(Err(BodyError::TooSlow))),
-            Due::LeaseOver => self.begin_ending(LeaseEnd::Expired, context),
+            Due::LeaseOver => self.begin_ending(StreamEnd::LeaseOver(LeaseEnd::Expired), context),
         }
     }
 
@@ -226,7 +245,7 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
 
     fn begin_ending(
         &mut self,
-        end: LeaseEnd,
+        end: StreamEnd,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.phase = Phase::Ending(end);
@@ -236,22 +255,23 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
 
     fn poll_ending(
         &mut self,
-        end: LeaseEnd,
+        end: StreamEnd,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = self.bounds.ending.next(end);
         let frame = match next {
             Next::Last(frame) => {
+                self.bounds.progress.note_cut(end.cut());
                 self.phase = Phase::Over;
                 return Poll::Ready(frame.map(Ok));
             }
-            Next::Broken => return Poll::Ready(Some(Err(BodyError::LeaseOver(end)))),
+            Next::Broken => return Poll::Ready(Some(Err(end.error()))),
             Next::Nothing => Poll::Pending,
             Next::Through => Pin::new(&mut self.inner).poll_frame(context),
         };
         let Poll::Ready(frame) = frame else {
             let is_over = self.timer_is_over(context);
-            return if is_over { Poll::Ready(Some(Err(BodyError::LeaseOver(end)))) } else { Poll::Pending };
+            return if is_over { Poll::Ready(Some(Err(end.error()))) } else { Poll::Pending };
         };
         let Some(frame) = frame.transpose().map_err(Into::into)? else { return Poll::Ready(None) };
         Poll::Ready(Some(match frame.into_data() {
@@ -384,6 +404,37 @@ mod tests {
         let waited = began.elapsed();
         assert!(waited >= REQUEST_BODY_PACE_GRACE * 4, "{waited:?}");
         assert!(waited < REQUEST_BODY_PACE_GRACE * 5, "{waited:?}");
+    }
+
+    /// The two bodies of an exchange are over their time together, and the request's end may be seen first: by the service, which
+    /// breaks off its answer.
+    #[tokio::test]
+    async fn an_answer_that_is_broken_off_because_the_requests_time_was_over_says_so_in_grpc() {
+        let answer = async |error: &BodyError, start: &'static [u8]| {
+            let progress = BodyProgress::default();
+            progress.note_failure(error);
+            let frames = [Ok(Frame::data(Bytes::from_static(start))), Err(BodyError::Reset)];
+            let headers = [(http::header::CONTENT_TYPE, "application/grpc".parse().expect("a value"))];
+            let ending = Ending::of(&headers.into_iter().collect(), http::Version::HTTP_2);
+            let bounds = Bounds { ending, progress: progress.clone(), ..Bounds::default() };
+            let mut body = BoundedBody::new(StreamBody::new(stream::iter(frames)), bounds);
+            body.frame().await.expect("the start").expect("no error");
+            let end = body.frame().await.expect("an end");
+            (end.map(|frame| frame.into_trailers().expect("trailers")["grpc-status"].clone()), progress.cut())
+        };
+        const MESSAGE: &[u8] = b"\0\0\0\0\x03one";
+        for (error, why) in [
+            (BodyError::TooLong, "the request and its answer took longer than they may in all"),
+            (BodyError::Idle, "no more of the body came in time"),
+        ] {
+            let (end, cut) = answer(&error, MESSAGE).await;
+            assert_eq!((end.expect("trailers"), cut), ("4".parse().expect("a value"), Some(why)));
+            // A part of a message is no message.
+            let (end, cut) = answer(&error, &MESSAGE[..7]).await;
+            assert!(matches!(end, Err(BodyError::Reset)) && cut.is_none());
+        }
+        let (end, cut) = answer(&BodyError::TooLarge, MESSAGE).await;
+        assert!(matches!(end, Err(BodyError::Reset)) && cut.is_none());
     }
 
     /// The service takes part in a conversation that was an upload until then.

@@ -1,23 +1,34 @@
-//! How a stream is ended before its own end, when its user's lease is over: by its protocol's own close where there is one,
-//! and else so that nobody takes the part for the whole.
+//! How a stream is ended before its own end, when its user's lease or its time is over: by its protocol's own close where there
+//! is one, and else so that nobody takes the part for the whole.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Version};
 use http_body::Frame;
 
+use super::body::BodyError;
 use super::boundary::Boundary;
 use super::grpc::{GrpcFraming, trailers, web_trailers};
 use super::lease::LeaseEnd;
 
-/// The end of a body whose lease is over.
+/// Why a stream is ended before its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    LeaseOver(LeaseEnd),
+    /// The request and its answer took longer than they may in all.
+    TooLong,
+    /// Nothing more came in time.
+    Idle,
+}
+
+/// The end of a body whose lease or whose time is over.
 #[derive(Debug, Default)]
 pub(crate) enum Ending {
     /// Its connection or stream is broken off.
     #[default]
     Break,
-    /// It ends like one that is whole. An `EventSource` throws an unfinished event away, connects again, and is answered
-    /// 401 (HTML, section 9.2).
+    /// It ends like one that is whole, if its lease is over. An `EventSource` throws an unfinished event away, connects again, and
+    /// is answered 401 (HTML, section 9.2).
     Complete,
     /// After the message that is under way come trailers with a status.
     Grpc(Boundary<GrpcFraming>),
@@ -27,7 +38,7 @@ pub(crate) enum Ending {
     Withhold,
 }
 
-/// What comes next of a body whose lease is over.
+/// What comes next of a body that is ended.
 pub(crate) enum Next {
     /// What is under way is let through to its end.
     Through,
@@ -79,18 +90,47 @@ impl Ending {
         }
     }
 
-    /// What comes next, now that the lease is over.
-    pub(crate) fn next(&self, end: LeaseEnd) -> Next {
+    /// What comes next, now that it is ended. Only in gRPC is there a way to say that the time was over.
+    pub(super) fn next(&self, end: StreamEnd) -> Next {
         match self {
-            Self::Break => Next::Broken,
-            Self::Complete => Next::Last(None),
-            Self::Withhold => Next::Nothing,
+            Self::Complete if end.is_of_lease() => Next::Last(None),
+            Self::Withhold if end.is_of_lease() => Next::Nothing,
+            Self::Break | Self::Complete | Self::Withhold => Next::Broken,
             Self::Grpc(messages) | Self::GrpcWeb(messages) if !messages.is_between_frames() => Next::Through,
             Self::Grpc(_) => Next::Last(Some(Frame::trailers(trailers(end)))),
             // Its trailers have come already.
             Self::GrpcWeb(messages) if messages.has_ended() => Next::Last(None),
             Self::GrpcWeb(_) => Next::Last(Some(Frame::data(web_trailers(end)))),
         }
+    }
+}
+
+impl StreamEnd {
+    fn is_of_lease(self) -> bool {
+        matches!(self, Self::LeaseOver(_))
+    }
+
+    /// What it is to a body that has no better end.
+    pub(super) fn error(self) -> BodyError {
+        match self {
+            Self::LeaseOver(end) => BodyError::LeaseOver(end),
+            Self::TooLong => BodyError::TooLong,
+            Self::Idle => BodyError::Idle,
+        }
+    }
+
+    /// What happened.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::LeaseOver(end) => end.as_str(),
+            Self::TooLong => "the request and its answer took longer than they may in all",
+            Self::Idle => "no more of the body came in time",
+        }
+    }
+
+    /// What is told beside the answer as the reason why it was cut: of a lease nothing, which ends as it was promised.
+    pub(super) fn cut(self) -> Option<&'static str> {
+        (!self.is_of_lease()).then(|| self.as_str())
     }
 }
 
@@ -118,5 +158,31 @@ mod tests {
         check("application/grpc-web-text", Version::HTTP_11, "Break");
         check("application/json", Version::HTTP_2, "Break");
         check("text/event-streams", Version::HTTP_11, "Break");
+    }
+
+    /// A part that ends well by its time is told as one alone in gRPC.
+    #[test]
+    fn what_takes_too_long_ends_well_in_no_protocol_that_cannot_say_so() {
+        let ending = |content_type: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, content_type.parse().expect("a value"));
+            Ending::of(&headers, Version::HTTP_2)
+        };
+        for end in [StreamEnd::TooLong, StreamEnd::Idle] {
+            for content_type in ["text/event-stream", "application/json", "application/grpc-web-text"] {
+                assert!(matches!(ending(content_type).next(end), Next::Broken), "{content_type}");
+            }
+            assert!(matches!(Ending::Withhold.next(end), Next::Broken));
+            let Next::Last(Some(frame)) = ending("application/grpc").next(end) else { panic!("trailers") };
+            let trailers = frame.into_trailers().expect("trailers");
+            assert_eq!(trailers["grpc-status"], "4");
+            assert_eq!(trailers["grpc-message"], end.as_str());
+            // The rest of a message that is under way comes before.
+            let mut under_way = ending("application/grpc");
+            under_way.pass(b"\0\0\0\0\x05one");
+            assert!(matches!(under_way.next(end), Next::Through));
+            let Next::Last(Some(frame)) = ending("application/grpc-web").next(end) else { panic!("a frame") };
+            assert!(frame.into_data().expect("data").starts_with(b"\x80"));
+        }
     }
 }

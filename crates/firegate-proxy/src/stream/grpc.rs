@@ -4,10 +4,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::boundary::Framing;
-use super::lease::LeaseEnd;
+use super::ending::StreamEnd;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// `DEADLINE_EXCEEDED`, of `google.rpc.Code`.
+const DEADLINE_EXCEEDED: u16 = 4;
 
 /// `UNAUTHENTICATED`, of `google.rpc.Code`.
 const UNAUTHENTICATED: u16 = 16;
@@ -30,17 +33,24 @@ impl Framing for GrpcFraming {
     }
 }
 
-/// The trailers of a stream that ends with its user's lease.
-pub(crate) fn trailers(end: LeaseEnd) -> HeaderMap {
+fn status(end: StreamEnd) -> u16 {
+    match end {
+        StreamEnd::LeaseOver(_) => UNAUTHENTICATED,
+        StreamEnd::TooLong | StreamEnd::Idle => DEADLINE_EXCEEDED,
+    }
+}
+
+/// The trailers of a stream that is ended.
+pub(super) fn trailers(end: StreamEnd) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    trailers.insert(GRPC_STATUS, HeaderValue::from(UNAUTHENTICATED));
+    trailers.insert(GRPC_STATUS, HeaderValue::from(status(end)));
     trailers.insert(GRPC_MESSAGE, HeaderValue::from_static(end.as_str()));
     trailers
 }
 
 /// The same as gRPC-Web's last frame.
-pub(crate) fn web_trailers(end: LeaseEnd) -> Bytes {
-    let text = format!("{GRPC_STATUS}:{UNAUTHENTICATED}\r\n{GRPC_MESSAGE}:{}\r\n", end.as_str());
+pub(super) fn web_trailers(end: StreamEnd) -> Bytes {
+    let text = format!("{GRPC_STATUS}:{}\r\n{GRPC_MESSAGE}:{}\r\n", status(end), end.as_str());
     let mut frame = BytesMut::with_capacity(5 + text.len());
     frame.put_u8(WEB_TRAILERS_FLAG);
     frame.put_u32(u32::try_from(text.len()).unwrap_or_default());

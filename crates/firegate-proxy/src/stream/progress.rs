@@ -58,6 +58,8 @@ struct Progress {
     request_body: AtomicWaker,
     /// [`BodyFailure`], as its place in [`FAILURES`]; 0 is none.
     failure: AtomicU8,
+    /// Why the answer was cut, if its protocol has told the client so.
+    cut: OnceLock<&'static str>,
 }
 
 const FAILURES: [(u8, BodyFailure); 8] = [
@@ -134,6 +136,19 @@ impl BodyProgress {
     pub(crate) fn failure(&self) -> Option<BodyFailure> {
         let number = self.0.failure.load(Ordering::Relaxed);
         FAILURES.iter().find(|(place, _)| *place == number).map(|(_, failure)| *failure)
+    }
+
+    /// Takes note that the answer was cut, although it comes to an end.
+    pub(super) fn note_cut(&self, why: Option<&'static str>) {
+        if let Some(why) = why {
+            // The first reason is the one.
+            let _ = self.0.cut.set(why);
+        }
+    }
+
+    /// Why the answer was cut, if it ends all the same.
+    pub(crate) fn cut(&self) -> Option<&'static str> {
+        self.0.cut.get().copied()
     }
 
     pub(super) fn note_moved(&self, side: Side) {

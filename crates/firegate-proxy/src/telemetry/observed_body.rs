@@ -30,7 +30,7 @@ impl ObservedBody {
     /// Ends the record, which tells what it knows as it is dropped.
     fn end(&mut self, cut: Option<Cow<'static, str>>) {
         let Some(mut record) = self.record.take() else { return };
-        record.cut = cut;
+        record.cut = cut.or_else(|| record.ended_by_door());
         if let Err(panicked) = self.telemetry.panics().catch_now(|| drop(record)) {
             tracing::error!(%panicked, "a request was not told of");
         }

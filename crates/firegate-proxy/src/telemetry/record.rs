@@ -27,7 +27,7 @@ use crate::door::Refused;
 use crate::generation::{Generation, ProcessOptions};
 use crate::metrics::{Decisions, Ending, Route};
 use crate::panics::Panics;
-use crate::stream::CutNotice;
+use crate::stream::{BodyProgress, CutNotice};
 
 /// The status of a request whose client left before the answer: what nginx writes, and Google's for `CANCELLED`
 /// (<https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>).
@@ -74,6 +74,8 @@ pub(crate) struct RequestRecord {
     screened: Option<Screened>,
     pub(super) response_bytes: u64,
     connection: CutNotice,
+    /// How far the bodies are.
+    progress: Option<BodyProgress>,
     /// Why the answer did not reach its end.
     pub(super) cut: Option<Cow<'static, str>>,
 }
@@ -165,6 +167,7 @@ impl Telemetry {
             screened: None,
             response_bytes: 0,
             connection,
+            progress: None,
             cut: None,
         })
     }
@@ -234,6 +237,16 @@ impl RequestRecord {
     /// The answer switches protocols; who gets the record at `tunnel` tells what went through until the end.
     pub(crate) fn switches(&mut self, tunnel: oneshot::Sender<Box<Self>>) {
         self.tunnel = Some(tunnel);
+    }
+
+    /// The request is forwarded, and its bodies have begun.
+    pub(crate) fn goes_by(&mut self, progress: BodyProgress) {
+        self.progress = Some(progress);
+    }
+
+    /// Why an answer that has come to an end is none of the service's own, if it is not.
+    pub(super) fn ended_by_door(&self) -> Option<Cow<'static, str>> {
+        self.progress.as_ref().and_then(BodyProgress::cut).map(Cow::Borrowed)
     }
 
     /// Why an answer is dropped that nobody has ended; `by_client` unless the worker gives up or the connection was cut.

@@ -17,9 +17,9 @@ use super::health;
 use super::load::Load;
 use super::passage::{Member, Upstream};
 use super::resolve::Resolve;
-use crate::limits::UPSTREAM_TEND_INTERVAL;
+use crate::limits::{CERTIFICATE_FILE_BYTES_MAX, UPSTREAM_TEND_INTERVAL};
 use crate::panics::Panics;
-use crate::reload::while_reading;
+use crate::reload::read_bounded;
 
 /// Why a backend cannot be called at all.
 #[derive(Debug, thiserror::Error)]
@@ -193,7 +193,7 @@ async fn tend(endpoint: Weak<Endpoint>, resolver: Arc<dyn Resolve>) {
 /// If the file cannot be read, or has none.
 pub(crate) fn read_roots(backend: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
     let (backend, file) = (backend.to_owned(), file.to_owned());
-    match while_reading(&file, || std::fs::read(&file)) {
+    match read_bounded(&file, CERTIFICATE_FILE_BYTES_MAX) {
         Ok(pem) if certificates(&pem).is_empty() => Err(BackendError::NoRoots { backend, file }),
         Ok(pem) => Ok(pem),
         Err(source) => Err(BackendError::Roots { backend, file, source }),

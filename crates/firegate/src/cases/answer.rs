@@ -38,6 +38,8 @@ pub enum Answer {
     Answered {
         /// The status.
         status: u16,
+        /// Why no other, if it is known and may be asked.
+        why: Option<String>,
     },
 }
 
@@ -86,7 +88,7 @@ pub fn difference(expected: &Expected, found: &Answer) -> Option<String> {
         {
             None
         }
-        (Expected::Answered { status }, Answer::Answered { status: found }) if status == found => None,
+        (Expected::Answered { status }, Answer::Answered { status: found, .. }) if status == found => None,
         (expected, found) => Some(format!("expected it to be {}, and it {found}", words(expected))),
     }
 }
@@ -115,7 +117,10 @@ impl fmt::Display for Answer {
             Self::Redirected { to, status } => {
                 write!(formatter, "is redirected to {to} with status {status}")
             }
-            Self::Answered { status } => write!(formatter, "is answered with status {status}"),
+            Self::Answered { status, why: Some(why) } => {
+                write!(formatter, "is answered with status {status}: {why}")
+            }
+            Self::Answered { status, why: None } => write!(formatter, "is answered with status {status}"),
         }
     }
 }

@@ -18,6 +18,7 @@ use firegate_core::snapshot::Snapshot;
 use firegate_core::time::{Clock, SharedClock, UnixTime};
 use firegate_files::Configuration;
 use firegate_files::decision_cases::{Arrival, DecisionCase};
+use firegate_proxy::{OwnAnswer, OwnPath};
 use http::Request;
 use http::header::{AUTHORIZATION, HOST};
 
@@ -108,6 +109,11 @@ impl<'a> Machine<'a> {
         };
         // Somebody who may speak for the client says where it is.
         (facts.client, facts.is_vouched_for) = (arrival.client, true);
+        match OwnAnswer::of(&facts, &self.snapshot) {
+            Ok(None) => {}
+            Ok(Some(own)) => return Ok(answered(&own)),
+            Err(denial) => return Ok(denied(&denial.reason)),
+        }
         let world = World {
             snapshot: &self.snapshot,
             keys: &self.keys,
@@ -125,7 +131,7 @@ impl<'a> Machine<'a> {
         Ok(match outcome {
             Outcome::Permit(permit) => passed(&Forwarding::Permitted(permit), arrival, &facts),
             Outcome::Observed(observed) => passed(&Forwarding::Observed(observed), arrival, &facts),
-            Outcome::Respond(Respond::Preflight(_)) => Answer::Answered { status: 204 },
+            Outcome::Respond(Respond::Preflight(_)) => Answer::Answered { status: 204, why: None },
             Outcome::Respond(Respond::Redirect(answer)) => Answer::Redirected {
                 to: answer.location.to_str().unwrap_or_default().to_owned(),
                 status: answer.status.as_u16(),
@@ -149,6 +155,19 @@ fn fetched(need: &Need) -> Fetched {
         Need::SharedCount(_) => Fetched::Unavailable,
         Need::AppCheckConsume { .. } => Fetched::AppCheckConsumed { already: false },
     }
+}
+
+/// What Firegate answers itself, once it is ready.
+fn answered(own: &OwnAnswer) -> Answer {
+    let (status, why) = match own {
+        OwnAnswer::Preflight(_) => (204, None),
+        OwnAnswer::OtherMethod(path) => (405, Some(format!("the methods there are {}", path.methods()))),
+        OwnAnswer::Served(OwnPath::TokenEndpoint) => {
+            (400, Some("a case has no body, and so no form for the token endpoint to answer".to_owned()))
+        }
+        OwnAnswer::Served(OwnPath::JwkSet | OwnPath::Ready | OwnPath::Metadata) => (200, None),
+    };
+    Answer::Answered { status, why }
 }
 
 /// What the service sees. A permit that fault injection takes is none.

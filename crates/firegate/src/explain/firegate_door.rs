@@ -236,7 +236,7 @@ impl FiregateAnswer {
         Self::denied(&Denial { reason: reason.clone(), stage: Stage::Route })
     }
 
-    fn denied(denial: &Denial) -> Self {
+    pub(super) fn denied(denial: &Denial) -> Self {
         // The members stand in lines of their own.
         let evidence = match &denial.reason {
             Reason::NoInvokerBinding { principal, .. } => {

@@ -43,6 +43,7 @@ mod envoy_cve_2026_48042_deep_json;
 mod envoy_pr_18599_loose_issuers;
 mod error_pages_by_the_clients_path;
 mod exchange_beyond_ones_own_rights;
+mod exchange_forms_that_do_not_end;
 mod exchange_of_what_nobody_handed_over;
 mod frames;
 mod go_oidc_482_unknown_key_flood;

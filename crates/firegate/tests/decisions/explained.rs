@@ -23,6 +23,8 @@ pub(crate) fn difference(case: &DecisionCase, found: &RequestExplanation) -> Opt
         Expected::Redirected { to, .. } => {
             answer.verdict == DoorVerdict::Passes && answer.message.contains(to.as_str())
         }
+        // What only a body would show is not told apart from what is answered otherwise.
+        Expected::Answered { status: 405 } => answer.status == Some(405),
         Expected::Answered { .. } => answer.verdict == DoorVerdict::Passes,
     };
     if !is_as_expected {
@@ -32,7 +34,8 @@ pub(crate) fn difference(case: &DecisionCase, found: &RequestExplanation) -> Opt
     let ended = found.stages.iter().find(|line| {
         matches!(line.verdict, StageVerdict::Refused | StageVerdict::WouldBeRefused | StageVerdict::Answered)
     });
-    let has_line = ended.is_none_or(|line| !matches!(line.stage, "armor" | "iam" | "route"));
+    let is_own = matches!(case.expected, Expected::Answered { .. });
+    let has_line = is_own || ended.is_none_or(|line| !matches!(line.stage, "armor" | "iam" | "route"));
     (!has_line && found.decided_at.is_none()).then(|| "no line is told that decided".to_owned())
 }
 

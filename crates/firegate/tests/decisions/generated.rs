@@ -156,7 +156,7 @@ fn as_expectation(answer: &Answer) -> Expected {
         },
         Answer::Refused { code, status, .. } => Expected::Refused { code, status: Some(status) },
         Answer::Redirected { to, status } => Expected::Redirected { to, status: Some(status) },
-        Answer::Answered { status } => Expected::Answered { status },
+        Answer::Answered { status, .. } => Expected::Answered { status },
     }
 }
 

@@ -67,11 +67,12 @@ fn files(authority: &Authority) -> [String; 2] {
     files
 }
 
-/// Has a pipe in the place of a file.
+/// Has a pipe in the place of a file, at once: whoever found nothing there in between would not look at the pipe any more.
 #[cfg(unix)]
 pub(crate) fn put_pipe_at(file: &str) {
-    std::fs::remove_file(file).expect("it was there");
-    assert!(Command::new("mkfifo").arg(file).status().expect("mkfifo runs").success());
+    let pipe = format!("{file}.pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    std::fs::rename(pipe, file).expect("it is in its place");
 }
 
 /// Waits until somebody reads a pipe, which goes on until what is returned is dropped.

@@ -279,7 +279,11 @@ async fn a_stream_is_idle_only_if_nothing_moves_in_either_direction() {
         assert_eq!(message.as_ref(), [number]);
     }
     // Then it only listens too, and nobody says anything any more.
-    in_time(heard.next()).await.expect("an end").expect_err("a status");
+    let status = in_time(heard.next()).await.expect("an end").expect_err("a status");
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::DeadlineExceeded, "no more of the body came in time")
+    );
     site.close().await;
 }
 
@@ -300,6 +304,9 @@ async fn what_takes_longer_than_its_backend_allows_is_told_as_a_deadline_and_is_
             end => break end,
         }
     };
-    assert!(end.is_some_and(|end| end.is_err()) && messages < 12, "{messages}");
+    let status = end.expect("an end").expect_err("a status");
+    let why = "the request and its answer took longer than they may in all";
+    assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, why));
+    assert!(messages < 12, "{messages}");
     site.close().await;
 }

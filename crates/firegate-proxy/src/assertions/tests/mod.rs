@@ -1,6 +1,7 @@
 //! What Firegate signs, and what is published of its keys.
 
 mod files;
+mod mounted;
 mod rotation;
 
 use std::collections::{HashSet, VecDeque};

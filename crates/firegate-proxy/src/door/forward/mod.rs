@@ -101,6 +101,7 @@ impl RequestContext<'_> {
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
             self.bounded_request_body(body, backend, parts, &lease, passage.deadline())?;
+        record.goes_by(progress.clone());
         let is_without_body = body.is_end_stream();
         let wants_upgrade = head.facts.is_web_socket;
         let handshake = wants_upgrade.then(|| begin_handshake(parts, &passage)).transpose()?;

@@ -1,7 +1,6 @@
 //! The PEM files of certificates and keys.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
-use crate::reload::while_reading;
+use crate::reload::read_bounded;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -203,10 +202,5 @@ fn read_certificate(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, Un
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while_reading(file, || File::open(file)?.take(CERTIFICATE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes))?;
-    if bytes.len() as u64 > CERTIFICATE_FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large"));
-    }
-    Ok(bytes)
+    read_bounded(file, CERTIFICATE_FILE_BYTES_MAX)
 }

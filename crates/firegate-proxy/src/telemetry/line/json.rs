@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use firegate_core::forwarded::address_text;
+use firegate_files::text::is_obeyed;
 use http::Version;
 
 use super::{AccessLine, Severity, security_policy, write_number, write_seconds, write_time};
@@ -199,13 +200,6 @@ fn write_escaped(character: char, to: &mut Vec<u8>) {
         }
         _ => to.extend_from_slice(character.encode_utf8(&mut bytes).as_bytes()),
     }
-}
-
-/// Whether a character does something instead of being seen: controls, separators of lines, and what turns the direction of
-/// writing (<https://trojansource.codes>).
-fn is_obeyed(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use firegate_core::reason::Reason;
 use firegate_core::snapshot::Snapshot;
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::{NamedFiles, parse_with_files};
+use firegate_files::text::is_obeyed;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -59,13 +60,8 @@ fn written(form: LogForm, line: &AccessLine<'_>) -> String {
     write(form, line, &mut bytes);
     let text = String::from_utf8(bytes).expect("UTF-8, whatever the client sent");
     let one = text.strip_suffix('\n').expect("a line feed at the end");
-    assert!(!one.contains(obeyed), "one line, in which nothing is obeyed: {one:?}");
+    assert!(!one.contains(is_obeyed), "one line, in which nothing is obeyed: {one:?}");
     one.to_owned()
-}
-
-/// What a terminal, or a reader of lines, does not simply show.
-fn obeyed(character: char) -> bool {
-    character.is_control() || ('\u{2028}'..='\u{202e}').contains(&character)
 }
 
 #[test]
@@ -271,7 +267,7 @@ fn every_number_is_written_whole() {
 proptest! {
     /// Whatever stands in a request, the line is one line of JSON that says it, or of text in which nothing is obeyed.
     #[test]
-    fn no_bytes_of_a_client_break_a_line(bytes in proptest::collection::vec(any::<u8>(), 0..64), word in "\\PC{0,8}[\u{1b}\u{85}\u{202e}\"\\\\\n]\\PC{0,8}") {
+    fn no_bytes_of_a_client_break_a_line(bytes in proptest::collection::vec(any::<u8>(), 0..64), word in "\\PC{0,8}[\u{1b}\u{85}\u{202e}\u{200b}\u{2060}\u{e0041}\"\\\\\n]\\PC{0,8}") {
         let refusal = Refusal { code: Code::TokenExpired, stage: Stage::Identity, evidence: word.clone(), hint: word.clone().into(), is_fault: false, is_observed: false };
         let line = AccessLine {
             method: &word, host: &bytes, target: &bytes, user_agent: Some(&bytes), referer: Some(word.as_bytes()),

@@ -26,13 +26,13 @@ use firegate_core::forwarded::{self, Client, ForwardedTrust};
 use firegate_core::identity::{KeyRing, NoKnownAccounts};
 use firegate_core::limiter::NoCounters;
 use firegate_core::observed::Refusal;
-use firegate_core::reason::{Reason, Stage};
+use firegate_core::reason::{Denial, Reason, Stage};
 use firegate_core::route::Routed;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::{Behind, Configuration};
 use firegate_files::yaml::Document;
-use firegate_proxy::OwnPath;
+use firegate_proxy::OwnAnswer;
 use serde::Serialize;
 
 pub use command::{RequestArguments, explain_decision_case};
@@ -196,12 +196,15 @@ pub fn explain_request(input: RequestInput<'_>) -> RequestExplanation {
         Ok(facts) => facts,
         Err(reason) => return unread(&input, client, client_is, &reason, notes),
     };
-    let own = match OwnPath::of(&facts, snapshot.exchanges_tokens) {
-        Ok(own) => own.filter(|own| own.is_answered(snapshot.exchanges_tokens)),
-        Err(reason) => return unread(&input, client, client_is, &reason, notes),
-    };
-    if let Some(own) = own {
-        return of_own_path(own, &facts, client_is, notes);
+    match OwnAnswer::of(&facts, &snapshot) {
+        Ok(None) => {}
+        Ok(Some(own)) => return of_own_path(Ok(own), &facts, client_is, notes),
+        Err(denial) if denial.stage == Stage::Facts => {
+            return unread(&input, client, client_is, &denial.reason, notes);
+        }
+        // That nothing is there is told beside the routes, among which it is not.
+        Err(denial) if denial.stage == Stage::Route => {}
+        Err(denial) => return of_own_path(Err(denial), &facts, client_is, notes),
     }
     let world = |keys| World {
         snapshot: &snapshot,
@@ -383,16 +386,11 @@ fn client_of(input: &RequestInput<'_>) -> (Client, String) {
 
 /// A request for one of Firegate's own paths.
 fn of_own_path(
-    own: OwnPath<'_>,
+    own: Result<OwnAnswer, Denial>,
     facts: &RequestFacts<'_>,
     client_is: String,
     notes: Vec<String>,
 ) -> RequestExplanation {
-    let methods_instead = own.methods_instead(facts);
-    let (verdict, answer) = match methods_instead {
-        None => (StageVerdict::Answered, FiregateAnswer::of_own_path()),
-        Some(methods) => (StageVerdict::Refused, FiregateAnswer::of_own_path_without(methods)),
-    };
     let line = |stage: Stage, verdict, summary: String| StageLine {
         stage: stage.as_str(),
         verdict,
@@ -400,20 +398,37 @@ fn of_own_path(
         place: None,
         findings: Vec::new(),
     };
+    let never_routed =
+        |verdict| vec![line(Stage::Route, verdict, "one of Firegate's own paths is never routed".to_owned())];
+    let of_preflight = |verdict, summary| {
+        let mut ends = never_routed(StageVerdict::Passed);
+        ends.push(line(Stage::Cors, verdict, summary));
+        ends
+    };
+    let (ends, answer) = match own {
+        Ok(OwnAnswer::Served(_)) => (never_routed(StageVerdict::Answered), FiregateAnswer::of_own_path()),
+        Ok(OwnAnswer::OtherMethod(own)) => {
+            (never_routed(StageVerdict::Refused), FiregateAnswer::of_own_path_without(own.methods()))
+        }
+        Ok(OwnAnswer::Preflight(_)) => (
+            of_preflight(StageVerdict::Answered, "a preflight that `cors` allows".to_owned()),
+            FiregateAnswer::of_own_path(),
+        ),
+        Err(denial) => {
+            let answer = FiregateAnswer::denied(&denial);
+            (of_preflight(StageVerdict::Refused, denial.reason.to_string()), answer)
+        }
+    };
     let path = facts.path.as_str();
+    let read = format!("the head has one reading, and the path is {path:?}");
+    let mut stages = vec![line(Stage::Facts, StageVerdict::Passed, read)];
+    stages.extend(ends);
     RequestExplanation {
         method: facts.method.to_string(),
         url: format!("{}://{}{path}", facts.scheme, facts.host),
         client: facts.client,
         client_is,
-        stages: vec![
-            line(
-                Stage::Facts,
-                StageVerdict::Passed,
-                format!("the head has one reading, and the path is {path:?}"),
-            ),
-            line(Stage::Route, verdict, "one of Firegate's own paths is never routed".to_owned()),
-        ],
+        stages,
         answer,
         decided_at: None,
         notes,

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead};
 
-use super::super::limits::LOG_ENTRY_BYTES_MAX;
+use super::super::limits::{LOG_ENTRY_BYTES_MAX, LOG_GAP_BYTES_MAX};
 
 /// What was found in a log.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(super) struct Entries<R> {
     open: Option<Open>,
     /// The rest of this line is no entry, and that was said.
     is_bad_line: bool,
+    /// How many bytes were read since the last entry.
+    gap: usize,
 }
 
 /// An object that is not whole yet.
@@ -78,13 +80,13 @@ impl Open {
 
 impl<R: BufRead> Entries<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader, line: 1, indent: Some(0), open: None, is_bad_line: false }
+        Self { reader, line: 1, indent: Some(0), open: None, is_bad_line: false, gap: 0 }
     }
 
     /// The next entry, or what is none.
     ///
     /// # Errors
-    /// If the log cannot be read.
+    /// If the log cannot be read, or goes on for long without an entry.
     pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
         loop {
             let bytes = match self.reader.fill_buf() {
@@ -94,16 +96,26 @@ impl<R: BufRead> Entries<R> {
             if bytes.is_empty() {
                 return Ok(self.open.take().map(Open::found));
             }
-            // The bytes are handed over before `self` is borrowed whole.
-            let piece = bytes.to_vec();
+            // The bytes are handed over before `self` is borrowed whole, a line at a time: of most not much more is used.
+            let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+            let piece = bytes.get(..end).unwrap_or(bytes).to_vec();
             let mut used = 0;
             let found = piece.iter().find_map(|byte| {
                 used += 1;
                 self.take(*byte)
             });
             self.reader.consume(used);
+            self.gap = if matches!(found, Some(Found::Entry(..))) { 0 } else { self.gap + used };
             if found.is_some() {
                 return Ok(found);
+            }
+            if self.gap > LOG_GAP_BYTES_MAX {
+                let why = format!(
+                    "no entry in {LOG_GAP_BYTES_MAX} bytes before the end of line {}\nhint: name a log that `gcloud logging read \
+                     --format=json` wrote, or one of Firegate's own",
+                    self.line
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
         }
     }
@@ -202,5 +214,34 @@ mod tests {
         check("{\"a\":1", &["1: the entry does not end"]);
         let long = format!("{{\"a\":\"{}\"}}\n{{}}", "x".repeat(LOG_ENTRY_BYTES_MAX));
         check(&long, &["1: the entry is too long", "2 {}"]);
+    }
+
+    #[test]
+    fn what_goes_on_and_on_without_an_entry_is_no_log() {
+        let read = |endless: &mut dyn io::Read| {
+            let mut entries = Entries::new(io::BufReader::new(endless));
+            loop {
+                match entries.next() {
+                    Ok(found) => assert!(matches!(found, Some(Found::Bad(..))), "{found:?}"),
+                    Err(error) => return error.to_string(),
+                }
+            }
+        };
+        for error in [read(&mut io::repeat(0)), read(&mut Lines)] {
+            assert!(error.starts_with("no entry in 16777216 bytes"), "{error}");
+        }
+    }
+
+    /// Lines that are no entries, without an end.
+    struct Lines;
+
+    impl io::Read for Lines {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(b'x');
+            if let Some(last) = buffer.last_mut() {
+                *last = b'\n';
+            }
+            Ok(buffer.len())
+        }
     }
 }

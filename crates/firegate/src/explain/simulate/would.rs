@@ -20,7 +20,7 @@ use firegate_core::time::{Clock, SharedClock, UnixTime};
 use firegate_files::configuration::{Configuration, RESERVED_PREFIX};
 use firegate_files::security_policy::Key;
 use firegate_files::url_map::Share;
-use firegate_proxy::OwnPath;
+use firegate_proxy::OwnAnswer;
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{HeaderName, Method};
 
@@ -139,12 +139,12 @@ impl<'a> Player<'a> {
             Err(reason) => return self.refused(&Denial { reason, stage: Stage::Facts }, None),
         };
         facts.recorded_headers = Some(&names);
-        match OwnPath::of(&facts, self.snapshot.exchanges_tokens) {
-            Ok(Some(own)) if own.is_answered(self.snapshot.exchanges_tokens) => {
-                return Would { kind: WouldKind::Answered, place: None, preview: None };
-            }
-            Ok(_) => {}
-            Err(reason) => return self.refused(&Denial { reason, stage: Stage::Facts }, None),
+        match OwnAnswer::of(&facts, &self.snapshot) {
+            Ok(Some(_)) => return Would { kind: WouldKind::Answered, place: None, preview: None },
+            Ok(None) => {}
+            // That nothing is there is told beside the routes, among which it is not.
+            Err(denial) if denial.stage == Stage::Route => {}
+            Err(denial) => return self.refused(&denial, None),
         }
         facts.random = match self.drawn(&facts, recorded) {
             Ok(random) => random,

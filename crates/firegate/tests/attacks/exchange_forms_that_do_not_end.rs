@@ -1,0 +1,57 @@
+//! A stranger begins forms for the token endpoint and does not end them. Each keeps a place until its time is over, and so few
+//! strangers must not have them all.
+
+use firegate_proxy::limits::EXCHANGE_FORMS_PER_CLIENT_MAX;
+use http::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::project::{EXCHANGE, Gate, Project, TOKEN_ENDPOINT, exchange_of, form};
+use crate::stack::{Answer, Call};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Begins a form, and returns when the door waits for the rest of it: then it asks for that.
+async fn begin(gate: &Gate, client: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(gate.door.address()).await.expect("a connection");
+    let head = format!(
+        "POST {TOKEN_ENDPOINT} HTTP/1.1\r\nHost: door\r\nX-Forwarded-For: {client}\r\nContent-Type: {FORM}\r\nContent-Length: 3\r\n\
+         Connection: close\r\nExpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).await.expect("an answer");
+    assert_eq!(String::from_utf8_lossy(&asked), "HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+async fn exchange(gate: &Gate, client: &str, form: &str) -> Answer {
+    let call = Call::new(Method::POST, &gate.url(TOKEN_ENDPOINT)).header("x-forwarded-for", client);
+    call.header("content-type", FORM).body(form.to_owned()).send().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_that_do_not_end_take_no_places_but_their_clients_own() {
+    let project = Project::open().await;
+    let gate = project.gate(&format!("{EXCHANGE}\nbehind: {{ hops: 1, peers: [127.0.0.1/32] }}")).await;
+    let good = form(&exchange_of(&project.id_token(), "api"));
+    // Each from another address of one network, which is one client.
+    let mut begun = Vec::new();
+    for number in 1..=EXCHANGE_FORMS_PER_CLIENT_MAX {
+        begun.push(begin(&gate, &format!("2001:db8:0:1::{number:x}")).await);
+    }
+    let refused = exchange(&gate, "2001:db8:0:1:ffff::1", &good).await;
+    assert_eq!(refused.status.as_u16(), 503, "{:?}", refused.body);
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    for other in ["2001:db8:0:2::1", "192.0.2.1"] {
+        exchange(&gate, other, &good).await.ok();
+    }
+    // The place of a form that ends is free.
+    let mut first = begun.swap_remove(0);
+    first.write_all(b"a=b").await.expect("it is sent");
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    exchange(&gate, "2001:db8:0:1:ffff::1", &good).await.ok();
+    gate.close().await;
+}
