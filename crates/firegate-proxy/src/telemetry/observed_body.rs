@@ -20,11 +20,14 @@ pub(crate) struct ObservedBody {
     telemetry: Arc<Telemetry>,
     /// Until the end. A tunnel's is not here.
     record: Option<Box<RequestRecord>>,
+    /// Why it breaks off, which hyper hears when it has sent what it was given before: with an error it gives that up, and a client
+    /// without any answer may send its request again (RFC 9112, section 9.3.1).
+    broken_off: Option<BodyError>,
 }
 
 impl ObservedBody {
     pub(crate) fn new(inner: Body, record: Box<RequestRecord>) -> Self {
-        Self { inner, telemetry: record.telemetry(), record: record.for_body() }
+        Self { inner, telemetry: record.telemetry(), record: record.for_body(), broken_off: None }
     }
 
     /// Ends the record, which tells what it knows as it is dropped.
@@ -57,7 +60,17 @@ impl HttpBody for ObservedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(self.poll_inner(context));
+        let frame = match self.broken_off.take() {
+            Some(error) => Some(Err(error)),
+            None => match ready!(self.poll_inner(context)) {
+                Some(Err(error)) => {
+                    self.broken_off = Some(error);
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                frame => frame,
+            },
+        };
         match &frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -88,7 +101,10 @@ impl Drop for ObservedBody {
     fn drop(&mut self) {
         let Some(record) = &self.record else { return };
         let is_whole = record.answer_has_no_body() || self.inner.is_end_stream();
-        let cut = (!is_whole).then(|| record.dropped("the client left before the end"));
+        let cut = (!is_whole).then(|| match &self.broken_off {
+            Some(error) => Cow::Owned(error.to_string()),
+            None => record.dropped("the client left before the end"),
+        });
         self.end(cut);
     }
 }

@@ -20,13 +20,13 @@ use url::Url;
 
 use super::connections::{Dispatch, SharedConnection, Streams};
 use super::resolve::{Addresses, in_turn};
+use super::socket::Socket;
 use super::transport::Transport;
 use crate::limits::{
     UPSTREAM_ATTEMPT_STAGGER, UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_CONNECTION_WINDOW_BYTES,
     UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
     UPSTREAM_STREAM_WINDOW_BYTES,
 };
-use crate::stream::Body;
 
 /// Why there is no connection.
 #[derive(Clone, Debug)]
@@ -196,9 +196,10 @@ impl Connector {
     }
 
     async fn secure(&self, stream: TcpStream, address: SocketAddr) -> Result<Transport, ConnectError> {
-        let Some((name, config)) = &self.tls else { return Ok(Transport::Plain(stream)) };
+        let socket = Socket::new(stream);
+        let Some((name, config)) = &self.tls else { return Ok(Transport::Plain(socket)) };
         let connector = TlsConnector::from(Arc::clone(config));
-        let handshake = connector.connect(name.clone(), stream).await;
+        let handshake = connector.connect(name.clone(), socket).await;
         let stream = handshake.map_err(|error| ConnectError::of(&error, format!("{address}: TLS failed")))?;
         let transport = Transport::Tls(Box::new(stream));
         if self.versions == Versions::Http2 && !transport.agreed_on_http2() {
@@ -242,15 +243,16 @@ async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Conne
     }
 }
 
-async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<http1::SendRequest<Body>> {
-    let (dispatch, connection) =
+async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<Dispatch> {
+    let reuse = io.inner().reuse().clone();
+    let (sender, connection) =
         http1::Builder::new().max_buf_size(UPSTREAM_BUFFER_BYTES_MAX).handshake(io).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection to a service ended early");
         }
     });
-    Ok(dispatch)
+    Ok(Dispatch::new(sender, reuse))
 }
 
 async fn http2_connection(

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{ConnectError, ConnectErrorKind};
 use super::resolve::Addresses;
+use super::socket::Reuse;
 use crate::limits::{
     UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX,
     UPSTREAM_IDLE_BUSY_MAX, UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT,
@@ -25,7 +26,11 @@ use crate::limits::{
 use crate::stream::Body;
 
 /// What an HTTP/1 connection is sent requests by, one after the other.
-pub(super) type Dispatch = http1::SendRequest<Body>;
+#[derive(Debug)]
+pub(super) struct Dispatch {
+    sender: http1::SendRequest<Body>,
+    reuse: Reuse,
+}
 
 /// The connections. HTTP/1 connections are here while they are idle, HTTP/2 connections while they are open.
 #[derive(Debug, Default)]
@@ -108,6 +113,34 @@ pub(super) enum Connection {
 #[derive(Debug)]
 pub(super) struct StreamPlace(Arc<Streams>);
 
+impl Dispatch {
+    pub(super) fn new(sender: http1::SendRequest<Body>, reuse: Reuse) -> Self {
+        Self { sender, reuse }
+    }
+
+    /// Sends a request.
+    pub(super) fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
+        self.sender.try_send_request(request)
+    }
+
+    /// Whether it can be sent another request. What the service has said since the last answer ended makes that one fail before
+    /// anything of it is sent.
+    fn is_ready_again(&self) -> bool {
+        let is_ready = self.sender.is_ready();
+        if is_ready {
+            self.reuse.begin();
+        }
+        is_ready
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
 impl Connection {
     /// Sends a request.
     pub(super) fn send(
@@ -115,7 +148,7 @@ impl Connection {
         request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
         match self {
-            Self::Http1 { dispatch, .. } => Either::Left(dispatch.try_send_request(request)),
+            Self::Http1 { dispatch, .. } => Either::Left(dispatch.send(request)),
             Self::Http2 { dispatch, .. } => Either::Right(dispatch.try_send_request(request)),
         }
     }
@@ -392,7 +425,7 @@ impl Open {
             }
             if idle.dispatch.is_closed() || !is_current(&mut idle.epoch, idle.address, addresses) {
                 self.idle.remove(position);
-            } else if idle.dispatch.is_ready() {
+            } else if idle.dispatch.is_ready_again() {
                 let Idle { dispatch, address, epoch, .. } = self.idle.remove(position)?;
                 return Some(Connection::Http1 { dispatch, address, epoch });
             } else {

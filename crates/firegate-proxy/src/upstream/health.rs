@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use firegate_files::configuration::HealthCheck;
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
+use hyper::client::conn::TrySendError;
 use tokio::time::{sleep, timeout};
 
 use super::connect::Opened;
@@ -39,7 +40,7 @@ async fn ask(endpoint: &Arc<Endpoint>, path: &str) -> Result<(), String> {
         Opened::Http1 { mut dispatch, .. } => {
             let mut request = request(Uri::builder().path_and_query(path).build().map_err(uncallable)?);
             request.headers_mut().insert(HOST, endpoint.host.clone());
-            dispatch.send_request(request).await
+            dispatch.send(request).await.map_err(TrySendError::into_error)
         }
         Opened::Http2(shared) => {
             let uri = Uri::builder().scheme(endpoint.scheme.clone()).authority(endpoint.authority.clone());

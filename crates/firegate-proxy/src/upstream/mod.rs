@@ -23,6 +23,7 @@ mod resolve;
 mod retries;
 mod service_body;
 mod service_host;
+mod socket;
 mod transport;
 mod unanswered;
 

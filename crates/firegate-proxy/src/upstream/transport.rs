@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use super::socket::{Reuse, Socket};
 
 /// A connection to a service, below HTTP.
 #[derive(Debug)]
 pub(super) enum Transport {
-    Plain(TcpStream),
+    Plain(Socket),
     /// A TLS session is a kilobyte, and most of what moves a connection around does not look into it.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Transport {
@@ -22,6 +23,14 @@ impl Transport {
         match self {
             Self::Plain(_) => false,
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
+    /// By what its socket is told that it is used again.
+    pub(super) fn reuse(&self) -> &Reuse {
+        match self {
+            Self::Plain(socket) => socket.reuse(),
+            Self::Tls(stream) => stream.get_ref().0.reuse(),
         }
     }
 }

@@ -5,6 +5,7 @@
 #[path = "../stack/mod.rs"]
 mod stack;
 
+mod answers_of_others;
 mod answers_of_two_lengths;
 mod answers_reset_without_an_error;
 mod answers_that_have_no_body;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firegate_core::time::ShiftedClock;
+use http::header::AUTHORIZATION;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
-use crate::site::{Site, in_time, listen, read_head};
+use crate::site::{Site, empty, in_time, listen, read_head, read_rest};
 use crate::stack::authority::{Authority, VERSIONS, connect};
 use crate::stack::{door, door_draining, log};
 
@@ -108,4 +111,28 @@ async fn a_stop_that_cuts_an_answer_resets_the_connection_of_such_a_client() {
     assert_eq!(end, Err(ErrorKind::ConnectionReset));
     let line = log::line(|line| line.contains("/cut ")).await;
     assert!(line.contains("cut=\"the proxy stopped\""), "it was not the client that left: {line}");
+}
+
+/// A client that gets nothing of an answer takes its request for one that was not seen, and may send it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_at_once_has_its_head_all_the_same() {
+    let no_chunk = || service(format!("{HEAD}no chunk\r\n"));
+    let (url, _stays) = no_chunk().await;
+    let site = Site::open(&url, "user_token: drop").await;
+    let mut client = site.send("POST /a", "Content-Length: 0\r\n", 3000).await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(read_rest(&mut client).await, b"", "not even the end of the chunks");
+    site.close().await;
+
+    let (url, _stays) = no_chunk().await;
+    let site = Site::open(&url, "user_token: drop").await;
+    let mut client = site.http2(1 << 16).await;
+    let request =
+        Request::post("http://door/a").header(AUTHORIZATION, format!("Bearer {}", site.token(3000)));
+    let answer = in_time(client.send_request(request.body(empty()).expect("a request"))).await;
+    let answer = answer.expect("a head");
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(in_time(answer.into_body().collect()).await.is_err());
+    site.close().await;
 }

@@ -7,6 +7,7 @@ mod health;
 mod http1;
 mod http2;
 mod kept;
+mod reuse;
 mod tls;
 
 use std::collections::HashMap;

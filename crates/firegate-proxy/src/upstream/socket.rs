@@ -1,0 +1,156 @@
+//! The socket below a connection to a service. Bytes that come while no request is under way are an answer to nobody, and on a
+//! connection that is used again they would be the next user's. The runtime tells of them only when it has looked around; between two
+//! looks a connection can be given back and taken again, so before that the socket is asked itself.
+
+use std::io::{self, IoSlice, Read as _};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A socket that can be asked once more before it is used again.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    reuse: Reuse,
+}
+
+/// That the connection above a socket is about to be used again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reuse(Arc<AtomicBool>);
+
+impl Reuse {
+    /// The next read asks the system what has come.
+    pub(super) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, reuse: Reuse::default() }
+    }
+
+    /// By what it is told that it is used again.
+    pub(super) fn reuse(&self) -> &Reuse {
+        &self.reuse
+    }
+
+    /// Reads what has come, whether or not the runtime has seen it. `None` if there is nothing.
+    fn read_unseen(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        let socket = SockRef::from(&self.stream);
+        // There seldom is anything, and to know that no room has to be made for it.
+        match socket.peek(&mut [MaybeUninit::uninit()]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) => return Some(Err(error)),
+            Ok(_) => {}
+        }
+        let read = (&*socket).read(buffer.initialize_unfilled());
+        Some(read.map(|count| buffer.advance(count)))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.reuse.take()
+            && let Some(read) = this.read_unseen(buffer)
+        {
+            return Poll::Ready(read);
+        }
+        Pin::new(&mut this.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A socket from which everything was read, and the other side, which can write while the runtime does not look.
+    async fn read_empty() -> (Socket, std::net::TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let other = std::net::TcpStream::connect(listener.local_addr().expect("an address"));
+        let mut socket = Socket::new(listener.accept().await.expect("a connection").0);
+        let mut other = other.expect("a connection");
+        other.write_all(b"answer").expect("it is open");
+        let mut answer = [0; 6];
+        socket.read_exact(&mut answer).await.expect("six bytes");
+        assert_eq!(poll_once(&mut socket).await, None);
+        (socket, other)
+    }
+
+    /// What a read gives without waiting; `None` if nothing.
+    async fn poll_once(socket: &mut Socket) -> Option<Vec<u8>> {
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let polled =
+            poll_fn(|context| Poll::Ready(Pin::new(&mut *socket).poll_read(context, &mut buffer))).await;
+        polled.is_ready().then(|| buffer.filled().to_vec())
+    }
+
+    #[tokio::test]
+    async fn what_has_come_is_seen_before_the_runtime_tells_of_it() {
+        let (mut socket, mut other) = read_empty().await;
+        socket.reuse().begin();
+        assert_eq!(poll_once(&mut socket).await, None, "nothing has come");
+        other.write_all(b"unasked").expect("it is open");
+        assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
+        socket.reuse().begin();
+        assert_eq!(poll_once(&mut socket).await.as_deref(), Some(b"unasked".as_slice()));
+        assert_eq!(poll_once(&mut socket).await, None, "it is asked once");
+    }
+
+    #[tokio::test]
+    async fn that_the_other_side_has_closed_is_seen_too() {
+        let (mut socket, other) = read_empty().await;
+        drop(other);
+        assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
+        socket.reuse().begin();
+        assert_eq!(poll_once(&mut socket).await.as_deref(), Some(b"".as_slice()));
+    }
+}
