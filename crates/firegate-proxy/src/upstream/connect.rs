@@ -244,7 +244,7 @@ async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Conne
 }
 
 async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<Dispatch> {
-    let reuse = io.inner().reuse().clone();
+    let look_again = io.inner().look_again().clone();
     let (sender, connection) =
         http1::Builder::new().max_buf_size(UPSTREAM_BUFFER_BYTES_MAX).handshake(io).await?;
     tokio::spawn(async move {
@@ -252,7 +252,7 @@ async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<Dispatch> {
             tracing::debug!(%error, "a connection to a service ended early");
         }
     });
-    Ok(Dispatch::new(sender, reuse))
+    Ok(Dispatch::new(sender, look_again))
 }
 
 async fn http2_connection(

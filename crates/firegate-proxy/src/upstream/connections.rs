@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{ConnectError, ConnectErrorKind};
 use super::resolve::Addresses;
-use super::socket::Reuse;
+use super::socket::LookAgain;
 use crate::limits::{
     UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX,
     UPSTREAM_IDLE_BUSY_MAX, UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT,
@@ -29,7 +29,7 @@ use crate::stream::Body;
 #[derive(Debug)]
 pub(super) struct Dispatch {
     sender: http1::SendRequest<Body>,
-    reuse: Reuse,
+    look_again: LookAgain,
 }
 
 /// The connections. HTTP/1 connections are here while they are idle, HTTP/2 connections while they are open.
@@ -114,8 +114,8 @@ pub(super) enum Connection {
 pub(super) struct StreamPlace(Arc<Streams>);
 
 impl Dispatch {
-    pub(super) fn new(sender: http1::SendRequest<Body>, reuse: Reuse) -> Self {
-        Self { sender, reuse }
+    pub(super) fn new(sender: http1::SendRequest<Body>, look_again: LookAgain) -> Self {
+        Self { sender, look_again }
     }
 
     /// Sends a request.
@@ -131,7 +131,7 @@ impl Dispatch {
     fn is_ready_again(&self) -> bool {
         let is_ready = self.sender.is_ready();
         if is_ready {
-            self.reuse.begin();
+            self.look_again.ask();
         }
         is_ready
     }

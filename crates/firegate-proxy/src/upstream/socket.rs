@@ -17,16 +17,16 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
-    reuse: Reuse,
+    look_again: LookAgain,
 }
 
 /// That the connection above a socket is about to be used again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reuse(Arc<AtomicBool>);
+pub(super) struct LookAgain(Arc<AtomicBool>);
 
-impl Reuse {
+impl LookAgain {
     /// The next read asks the system what has come.
-    pub(super) fn begin(&self) {
+    pub(super) fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -37,12 +37,12 @@ impl Reuse {
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, reuse: Reuse::default() }
+        Self { stream, look_again: LookAgain::default() }
     }
 
     /// By what it is told that it is used again.
-    pub(super) fn reuse(&self) -> &Reuse {
-        &self.reuse
+    pub(super) fn look_again(&self) -> &LookAgain {
+        &self.look_again
     }
 
     /// Reads what has come, whether or not the runtime has seen it. `None` if there is nothing.
@@ -66,7 +66,7 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.reuse.take()
+        if this.look_again.take()
             && let Some(read) = this.read_unseen(buffer)
         {
             return Poll::Ready(read);
@@ -136,11 +136,11 @@ mod tests {
     #[tokio::test]
     async fn what_has_come_is_seen_before_the_runtime_tells_of_it() {
         let (mut socket, mut other) = read_empty().await;
-        socket.reuse().begin();
+        socket.look_again().ask();
         assert_eq!(poll_once(&mut socket).await, None, "nothing has come");
         other.write_all(b"unasked").expect("it is open");
         assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
-        socket.reuse().begin();
+        socket.look_again().ask();
         assert_eq!(poll_once(&mut socket).await.as_deref(), Some(b"unasked".as_slice()));
         assert_eq!(poll_once(&mut socket).await, None, "it is asked once");
     }
@@ -150,7 +150,7 @@ mod tests {
         let (mut socket, other) = read_empty().await;
         drop(other);
         assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
-        socket.reuse().begin();
+        socket.look_again().ask();
         assert_eq!(poll_once(&mut socket).await.as_deref(), Some(b"".as_slice()));
     }
 }

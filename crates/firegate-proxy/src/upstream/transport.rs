@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use super::socket::{Reuse, Socket};
+use super::socket::{LookAgain, Socket};
 
 /// A connection to a service, below HTTP.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ impl Transport {
     }
 
     /// By what its socket is told that it is used again.
-    pub(super) fn reuse(&self) -> &Reuse {
+    pub(super) fn look_again(&self) -> &LookAgain {
         match self {
-            Self::Plain(socket) => socket.reuse(),
-            Self::Tls(stream) => stream.get_ref().0.reuse(),
+            Self::Plain(socket) => socket.look_again(),
+            Self::Tls(stream) => stream.get_ref().0.look_again(),
         }
     }
 }
