@@ -89,7 +89,8 @@ impl HttpBody for ObservedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        // A body that broke off has nothing more to give, and has not ended for all that.
+        self.broken_off.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -100,7 +101,7 @@ impl HttpBody for ObservedBody {
 impl Drop for ObservedBody {
     fn drop(&mut self) {
         let Some(record) = &self.record else { return };
-        let is_whole = record.answer_has_no_body() || self.inner.is_end_stream();
+        let is_whole = record.answer_has_no_body() || self.is_end_stream();
         let cut = (!is_whole).then(|| match &self.broken_off {
             Some(error) => Cow::Owned(error.to_string()),
             None => record.dropped("the client left before the end"),

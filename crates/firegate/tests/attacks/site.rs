@@ -86,7 +86,8 @@ impl Site {
     }
 }
 
-struct TheMap(&'static str);
+/// A folder in which every file is this one.
+pub(crate) struct TheMap(pub(crate) &'static str);
 
 impl NamedFiles for TheMap {
     fn read(&self, _: &Path) -> io::Result<String> {

@@ -15,10 +15,13 @@ use axum::Router;
 use axum::routing::get;
 use firegate_core::jose::RsaSigner;
 use firegate_core::time::Clock as _;
+use firegate_files::configuration::parse_with_files;
+use firegate_proxy::ReloadError;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::stack::{claims, clock, close, door, stranger};
+use crate::site::TheMap;
+use crate::stack::{claims, clock, close, door_of, stranger};
 use clients::Asks;
 
 /// How many users there are, each with connections of their own.
@@ -26,6 +29,9 @@ const USERS: usize = 12;
 
 /// How many requests each of them sends.
 const REQUESTS: usize = 40;
+
+/// How often the configuration is read again meanwhile.
+const RELOADS: usize = 5;
 
 /// What a service does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,31 +173,44 @@ impl Chance {
     }
 }
 
+/// Requests that fail are tried again, and each has a copy.
+const MAP: &str = "name: m\ndefaultService: api\ndefaultRouteAction: {requestMirrorPolicy: {backendService: copies}, \
+                   retryPolicy: {numRetries: 2, retryConditions: [5xx]}}\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_anothers_answer_of_a_service_by_http1() {
     let found = Found::default();
     let service = service::start(&found).await;
-    all_at_once(&format!("url: '{service}'"), Asks::Sometimes, found).await;
+    all_at_once(&format!("backends: {{ api: '{service}' }}"), Asks::Sometimes, found).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_anothers_answer_of_a_service_by_http2() {
     let found = Found::default();
     let service = service_http2::start(&found).await;
-    all_at_once(&format!("url: '{service}', protocol: h2c"), Asks::Never, found).await;
+    let backends = format!("backends: {{ api: {{ url: '{service}', protocol: h2c }} }}");
+    all_at_once(&backends, Asks::Never, found).await;
 }
 
-/// Every user's requests, to one service.
-async fn all_at_once(service: &str, asks: Asks, found: Found) {
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_when_requests_are_tried_again_and_copied() {
+    let found = Found::default();
+    let (service, copies) = (service::start(&found).await, service_http2::start(&found).await);
+    let backends = format!(
+        "url_map: map.yaml\nbackends: {{ api: '{service}', copies: {{ url: '{copies}', protocol: h2c }} }}"
+    );
+    all_at_once(&backends, Asks::Sometimes, found).await;
+}
+
+/// Every user's requests at once, while the configuration is read again and again.
+async fn all_at_once(backends: &str, asks: Asks, found: Found) {
     let (clock, signer) = (clock(), stranger());
     let keys = keys(&signer).await;
-    let door = door(
-        &format!(
-            "project: demo-project\nallow: [allAuthenticatedUsers]\nbackends: {{ api: {{ {service} }} }}\n\
-             google: {{ id_token_keys: '{keys}' }}\n"
-        ),
-        &clock,
+    let text = format!(
+        "project: demo-project\nallow: [allAuthenticatedUsers]\n{backends}\ngoogle: {{ id_token_keys: '{keys}' }}\n"
     );
+    let configuration = move || parse_with_files("firegate.yaml", &text, &TheMap(MAP));
+    let mut door = door_of(configuration().expect("a configuration"), Arc::new(clock.clone()), None);
     door.ready().await;
     let sign = |user: usize| {
         let mut claims = claims("demo-project", clock.now().as_seconds());
@@ -208,8 +227,13 @@ async fn all_at_once(service: &str, asks: Asks, found: Found) {
             let tokens = clients::Tokens { good: token.clone(), forged: forged.expect("three parts") };
             tokio::spawn(clients::run(door.address(), user, tokens, asks, found.clone()))
         });
+    let users = users.collect::<Vec<_>>();
+    for _ in 0..RELOADS {
+        let configuration = configuration.clone();
+        door.reload(move || configuration().map_err(ReloadError::Check)).await.expect("it is in force");
+    }
     let mut told = clients::Told::default();
-    for user in users.collect::<Vec<_>>() {
+    for user in users {
         told.add(&user.await.expect("a user's task ends"));
     }
     close(door).await;
