@@ -30,6 +30,7 @@ mod respond;
 mod start;
 mod stream;
 mod telemetry;
+pub mod threads;
 mod upstream;
 mod well_known;
 mod worker;

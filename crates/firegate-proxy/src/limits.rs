@@ -293,6 +293,12 @@ pub const READ_TOKENS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How often that is let go of which is remembered of tokens, and of no use any more.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long a thread for blocking work is kept that has none.
+pub const BLOCKING_THREAD_KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How often such a thread is used for nothing, so that one is always there where the system gives no more.
+pub const BLOCKING_THREAD_PULSE: Duration = Duration::from_secs(6);
+
 // Assertions, and the exchange of tokens.
 
 /// How many signed assertions are kept, in bytes.
@@ -418,6 +424,12 @@ pub const RETRY_AFTER_SECONDS: u16 = 2;
 
 // What ends by itself is not cut off meanwhile.
 const _: () = assert!(STREAM_OVERDUE_GRACE.as_secs() > STREAM_ENDING_GRACE.as_secs());
+
+// A pulse may come late; and of two threads that it uses in turn, one ends.
+const _: () = {
+    assert!(BLOCKING_THREAD_KEEP_ALIVE.as_secs() >= BLOCKING_THREAD_PULSE.as_secs() + 3);
+    assert!(BLOCKING_THREAD_KEEP_ALIVE.as_secs() < 2 * BLOCKING_THREAD_PULSE.as_secs());
+};
 
 // When the store is away, the local windows take over within 100 ms, and it is back within 5 s.
 const _: () = {

@@ -32,7 +32,7 @@ use crate::private_listener::Private;
 use crate::reload::FileReads;
 use crate::telemetry::LogQueue;
 use crate::upstream::{BackendError, SystemResolver, Upstreams};
-use crate::{health, worker};
+use crate::{health, threads, worker};
 
 /// What a front door is started with.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ pub enum StartError {
     #[error("TLS cannot be set up: {0}")]
     ServerTls(#[source] rustls::Error),
     /// A thread or a runtime could not be started.
-    #[error("a thread could not be started: {0}")]
+    #[error("a thread could not be started: {0}{hint}", hint = threads::hint(.0))]
     Thread(#[source] io::Error),
     /// Tests of the URL map fail.
     #[error("{0}")]

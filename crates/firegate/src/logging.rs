@@ -7,7 +7,7 @@ use std::sync::Arc;
 use firegate_core::time::SharedClock;
 use firegate_files::diagnostic::{Diagnostics, Severity, Style};
 use firegate_proxy::limits::LOG_FINISH_TIMEOUT;
-use firegate_proxy::{LogForm, LogQueue, rfc_3339};
+use firegate_proxy::{LogForm, LogQueue, rfc_3339, threads};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -67,11 +67,15 @@ impl Log {
             // The standard hook writes to stderr itself, and waits for whoever reads it.
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let what = panic.payload_as_str().unwrap_or("of no words");
-            tracing::error!(
-                what,
-                place,
-                "a thread panicked, which is a mistake in this program; hint: report it"
-            );
+            if threads::is_refusal(what) {
+                tracing::error!(what, place, "the system gives no more threads; hint: {}", threads::HINT);
+            } else {
+                tracing::error!(
+                    what,
+                    place,
+                    "a thread panicked, which is a mistake in this program; hint: report it"
+                );
+            }
         }));
         Ok(Self { queue })
     }

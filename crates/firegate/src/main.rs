@@ -10,7 +10,7 @@ use firegate::explain;
 use firegate::failure::Failure;
 use firegate::logging::{Log, LogFormat};
 use firegate_core::time::{SharedClock, SystemClock};
-use firegate_proxy::{LogForm, rfc_3339};
+use firegate_proxy::{LogForm, StartError, rfc_3339};
 
 /// A request makes some hundred small allocations, which this allocator answers faster than the system's.
 #[global_allocator]
@@ -62,7 +62,7 @@ fn run(arguments: Arguments, form: LogForm, clock: SharedClock) -> anyhow::Resul
         Command::Serve(_) => "info",
     };
     let filter = environment.log_filter.as_deref();
-    let log = Log::start(form, filter, default_filter, Arc::clone(&clock))?;
+    let log = Log::start(form, filter, default_filter, Arc::clone(&clock)).map_err(StartError::Thread)?;
     match arguments.command {
         Command::Check(arguments) => check::run(arguments, &environment),
         Command::Dev(arguments) => dev::run(arguments, &environment, clock, log.queue()),

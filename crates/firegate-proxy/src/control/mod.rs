@@ -56,6 +56,7 @@ use crate::limits::{RUNTIME_SHUTDOWN_TIMEOUT, TASK_RESTART_PAUSE};
 use crate::limits_store::RateLimits;
 use crate::panics::Panics;
 use crate::start::StartError;
+use crate::threads;
 
 /// The control runtime's thread.
 #[derive(Debug)]
@@ -118,8 +119,7 @@ struct Inner {
 impl Control {
     /// Starts the thread.
     pub(crate) fn start(roots: Roots) -> Result<Self, StartError> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        let runtime = threads::runtime().map_err(StartError::Thread)?;
         let handle = runtime.handle().clone();
         let http = HttpClient::new(handle.clone(), roots.clone())?;
         let stop = CancellationToken::new();

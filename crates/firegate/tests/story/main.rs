@@ -50,6 +50,8 @@ mod service_view;
 mod stopping;
 #[cfg(unix)]
 mod take_over;
+#[cfg(target_os = "linux")]
+mod threads;
 mod tls;
 mod token_sources;
 mod tokens;

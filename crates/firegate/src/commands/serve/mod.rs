@@ -13,7 +13,9 @@ use firegate_files::configuration::{self, Configuration, NameError};
 use firegate_files::diagnostic::{Diagnostics, Style};
 use firegate_google::http::Roots;
 use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT, IDLE_CONNECTION_GRACE};
-use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError};
+use firegate_proxy::{
+    FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError, StartError, threads,
+};
 
 use self::origin::Origin;
 use self::reloading::Reloading;
@@ -70,7 +72,7 @@ pub fn run(
     if !configuration.warnings.is_empty() {
         tell(&configuration.warnings, log);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = threads::runtime().map_err(StartError::Thread)?;
     // Whoever reads that it listens may ask it to stop.
     let mut requests = runtime.block_on(async { StopRequests::listen() })?;
     let credentials = environment.credentials();
