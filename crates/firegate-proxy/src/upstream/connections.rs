@@ -30,6 +30,7 @@ use crate::stream::Body;
 pub(super) struct Dispatch {
     sender: http1::SendRequest<Body>,
     look_again: LookAgain,
+    is_used: bool,
 }
 
 /// The connections. HTTP/1 connections are here while they are idle, HTTP/2 connections while they are open.
@@ -115,7 +116,7 @@ pub(super) struct StreamPlace(Arc<Streams>);
 
 impl Dispatch {
     pub(super) fn new(sender: http1::SendRequest<Body>, look_again: LookAgain) -> Self {
-        Self { sender, look_again }
+        Self { sender, look_again, is_used: false }
     }
 
     /// Sends a request.
@@ -123,14 +124,15 @@ impl Dispatch {
         &mut self,
         request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
+        self.is_used = true;
         self.sender.try_send_request(request)
     }
 
     /// Whether it can be sent another request. What the service has said since the last answer ended makes that one fail before
-    /// anything of it is sent.
+    /// anything of it is sent. Before the first one it may still have something to say of TLS: its tickets.
     fn is_ready_again(&self) -> bool {
         let is_ready = self.sender.is_ready();
-        if is_ready {
+        if is_ready && self.is_used {
             self.look_again.ask();
         }
         is_ready

@@ -1,8 +1,9 @@
 //! The socket below a connection to a service. Bytes that come while no request is under way are an answer to nobody, and on a
 //! connection that is used again they would be the next user's. The runtime tells of them only when it has looked around; between two
-//! looks a connection can be given back and taken again, so before that the socket is asked itself.
+//! looks a connection can be given back and taken again, so before that the socket is asked itself. What it has is not read: TLS
+//! would give nothing of a record before the whole of it has come, and the connection is not used again whatever it is.
 
-use std::io::{self, IoSlice, Read as _};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,17 +46,19 @@ impl Socket {
         &self.look_again
     }
 
-    /// Reads what has come, whether or not the runtime has seen it. `None` if there is nothing.
-    fn read_unseen(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
-        let socket = SockRef::from(&self.stream);
-        // There seldom is anything, and to know that no room has to be made for it.
-        match socket.peek(&mut [MaybeUninit::uninit()]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            Err(error) => return Some(Err(error)),
-            Ok(_) => {}
+    /// Whether the connection has ended, as a read tells it, whether or not the runtime has seen it; `None` if it has not.
+    ///
+    /// # Errors
+    /// If something came that was not asked for.
+    fn look(&self) -> Option<io::Result<()>> {
+        match SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(0) => Some(Ok(())),
+            Ok(_) => {
+                Some(Err(io::Error::new(io::ErrorKind::InvalidData, "something came that was not asked for")))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => Some(Err(error)),
         }
-        let read = (&*socket).read(buffer.initialize_unfilled());
-        Some(read.map(|count| buffer.advance(count)))
     }
 }
 
@@ -67,9 +70,9 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.look_again.take()
-            && let Some(read) = this.read_unseen(buffer)
+            && let Some(seen) = this.look()
         {
-            return Poll::Ready(read);
+            return Poll::Ready(seen);
         }
         Pin::new(&mut this.stream).poll_read(context, buffer)
     }
@@ -125,12 +128,15 @@ mod tests {
     }
 
     /// What a read gives without waiting; `None` if nothing.
-    async fn poll_once(socket: &mut Socket) -> Option<Vec<u8>> {
+    async fn poll_once(socket: &mut Socket) -> Option<Result<Vec<u8>, io::ErrorKind>> {
         let mut bytes = [0; 64];
         let mut buffer = ReadBuf::new(&mut bytes);
         let polled =
             poll_fn(|context| Poll::Ready(Pin::new(&mut *socket).poll_read(context, &mut buffer))).await;
-        polled.is_ready().then(|| buffer.filled().to_vec())
+        match polled {
+            Poll::Pending => None,
+            Poll::Ready(read) => Some(read.map(|()| buffer.filled().to_vec()).map_err(|error| error.kind())),
+        }
     }
 
     #[tokio::test]
@@ -141,7 +147,7 @@ mod tests {
         other.write_all(b"unasked").expect("it is open");
         assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
         socket.look_again().ask();
-        assert_eq!(poll_once(&mut socket).await.as_deref(), Some(b"unasked".as_slice()));
+        assert_eq!(poll_once(&mut socket).await, Some(Err(io::ErrorKind::InvalidData)));
         assert_eq!(poll_once(&mut socket).await, None, "it is asked once");
     }
 
@@ -151,6 +157,6 @@ mod tests {
         drop(other);
         assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
         socket.look_again().ask();
-        assert_eq!(poll_once(&mut socket).await.as_deref(), Some(b"".as_slice()));
+        assert_eq!(poll_once(&mut socket).await, Some(Ok(Vec::new())));
     }
 }

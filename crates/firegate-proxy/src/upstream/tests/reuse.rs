@@ -1,38 +1,98 @@
 //! A connection that was given back is taken again at once, before the runtime has looked at what the service does meanwhile.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::tls::Authority;
 use super::*;
 
 /// What the service leaves behind its first answer.
-type Leave = fn(&mut TcpStream);
+type Leave = fn(&mut Wire);
+
+/// Bytes that a service wrote, of which no more are on their way.
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
 
 /// A service on a thread of its own, which goes on while this one blocks.
 struct Blunt {
-    url: String,
+    address: SocketAddr,
     leave: Sender<()>,
     left: Receiver<()>,
     /// Ends with the second connection.
     serving: JoinHandle<()>,
 }
 
+impl Wire {
+    fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>) -> Self {
+        let (stream, _) = listener.accept().expect("a connection");
+        // What is written is sent at once, whether or not what was sent before has arrived.
+        stream.set_nodelay(true).expect("a socket");
+        let Some(config) = tls else { return Self::Plain(stream) };
+        let session = ServerConnection::new(Arc::clone(config)).expect("a session");
+        Self::Tls(Box::new(StreamOwned::new(session, stream)))
+    }
+
+    fn bytes(&mut self) -> &mut (dyn Write + 'static) {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.as_mut(),
+        }
+    }
+
+    fn read_head(&mut self) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            let read = match self {
+                Self::Plain(stream) => stream.read_exact(&mut byte),
+                Self::Tls(stream) => stream.read_exact(&mut byte),
+            };
+            read.expect("a byte of the head");
+            head.extend_from_slice(&byte);
+        }
+    }
+
+    fn answer(&mut self, text: &str) {
+        let length = text.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{text}");
+        self.bytes().write_all(answer.as_bytes()).expect("it is sent");
+        self.bytes().flush().expect("it is sent");
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
 impl Blunt {
     /// Answers once by each of two connections, and leaves something behind the first answer when it is told to.
-    fn start(leave: Leave) -> Self {
+    fn start(tls: Option<Arc<ServerConfig>>, leave: Leave) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let address = listener.local_addr().expect("an address");
         let ((tell, told), (done, left)) = (channel(), channel());
         let serving = std::thread::spawn(move || {
-            let mut first = answer(&listener, "first");
+            let accept = |text| {
+                let mut wire = Wire::accept(&listener, tls.as_ref());
+                wire.read_head();
+                wire.answer(text);
+                wire
+            };
+            let mut first = accept("first");
             told.recv().expect("it is told to");
             leave(&mut first);
             done.send(()).expect("somebody waits");
-            answer(&listener, "second");
+            accept("second");
         });
-        Self { url, leave: tell, left, serving }
+        Self { address, leave: tell, left, serving }
     }
 
     /// Has it leave something, and waits for that without letting the runtime look.
@@ -42,40 +102,52 @@ impl Blunt {
     }
 }
 
-fn answer(listener: &TcpListener, text: &str) -> TcpStream {
-    let (mut stream, _) = listener.accept().expect("a connection");
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("a byte of the head");
-        head.extend_from_slice(&byte);
-    }
-    let length = text.len();
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{text}");
-    stream.write_all(answer.as_bytes()).expect("it is sent");
-    stream
+/// In TLS and in the clear.
+async fn asks_by_another_connection(leave: Leave) {
+    let authority = Authority::new(&[b"http/1.1"]);
+    let service = Blunt::start(Some(authority.config()), leave);
+    let site = authority.site(service.address, "");
+    asks_twice(service, site).await;
+
+    let service = Blunt::start(None, leave);
+    let site = Site::new(&format!("url: 'http://{}'", service.address));
+    asks_twice(service, site).await;
 }
 
-async fn asks_by_another_connection(leave: Leave) {
-    let service = Blunt::start(leave);
-    let site = Site::new(&format!("url: '{}'", service.url));
+async fn asks_twice(service: Blunt, site: Site) {
     assert_eq!(site.post(full("")).await.expect("an answer").body, "first");
     assert_eq!(site.endpoint(0).idle_connections(), 1);
     service.leave_something();
     // It may be done once only, and nothing of it was sent.
     assert_eq!(site.post(full("")).await.expect("an answer").body, "second");
     service.serving.join().expect("no panic");
+    assert_eq!(site.figures()[0].failures, 0);
 }
 
 #[tokio::test]
 async fn an_answer_that_nobody_asked_for_is_not_the_next_ones() {
-    asks_by_another_connection(|stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplanted").expect("it is sent");
+    asks_by_another_connection(|wire| wire.answer("planted")).await;
+}
+
+/// TLS gives nothing of a record before the whole of it has come, and reads it piece by piece.
+#[tokio::test]
+async fn nor_is_one_that_is_too_long_to_be_read_at_once() {
+    asks_by_another_connection(|wire| wire.answer(&"planted".repeat(2_000))).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_service_closes_just_then_fails_nobody() {
+    asks_by_another_connection(|wire| {
+        if let Wire::Tls(stream) = wire {
+            stream.conn.send_close_notify();
+            stream.flush().expect("it is sent");
+        }
+        wire.socket().shutdown(Shutdown::Both).expect("it is open");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_connection_that_the_service_closes_just_then_fails_nobody() {
-    asks_by_another_connection(|stream| stream.shutdown(std::net::Shutdown::Both).expect("it is open")).await;
+async fn nor_does_one_that_ends_without_a_word() {
+    asks_by_another_connection(|wire| wire.socket().shutdown(Shutdown::Both).expect("it is open")).await;
 }

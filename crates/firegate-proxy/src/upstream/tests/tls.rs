@@ -8,13 +8,13 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 
 /// An authority, and a service for `localhost` whose certificate is the authority's.
-struct Authority {
+pub(super) struct Authority {
     file: tempfile::NamedTempFile,
     config: ServerConfig,
 }
 
 impl Authority {
-    fn new(alpn: &[&[u8]]) -> Self {
+    pub(super) fn new(alpn: &[&[u8]]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority =
@@ -36,7 +36,7 @@ impl Authority {
 
     /// Answers with the version that was agreed on.
     async fn serve(&self) -> Origin {
-        let acceptor = TlsAcceptor::from(Arc::new(self.config.clone()));
+        let acceptor = TlsAcceptor::from(self.config());
         Origin::start(move |stream, _| {
             let acceptor = acceptor.clone();
             async move {
@@ -56,13 +56,19 @@ impl Authority {
         .await
     }
 
-    fn site(&self, origin: &Origin, more: &str) -> Site {
+    /// What a service of its own is configured with.
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        Arc::new(self.config.clone())
+    }
+
+    /// The way to such a service.
+    pub(super) fn site(&self, address: SocketAddr, more: &str) -> Site {
         let site = Site::new(&format!(
             "url: 'https://localhost:{}', credential: none, ca_certificates: '{}', {more}",
-            origin.address.port(),
+            address.port(),
             self.file.path().display()
         ));
-        site.names.set("localhost", origin.address);
+        site.names.set("localhost", address);
         site
     }
 }
@@ -79,7 +85,7 @@ async fn the_handshake_decides_on_the_version() {
     ] {
         let authority = Authority::new(offered);
         let origin = authority.serve().await;
-        let site = authority.site(&origin, &format!("protocol: {protocol}"));
+        let site = authority.site(origin.address, &format!("protocol: {protocol}"));
         // Several at once: whoever comes first finds out for all.
         let (first, second) = tokio::join!(site.get(), site.get());
         for answer in [first, second, site.get().await] {
@@ -98,8 +104,8 @@ async fn the_handshake_decides_on_the_version() {
 async fn only_the_named_authorities_are_believed() {
     let (ours, theirs) = (Authority::new(&[]), Authority::new(&[]));
     let origin = theirs.serve().await;
-    assert_eq!(code(ours.site(&origin, "").get().await), Code::UpstreamUnreachable);
-    assert!(theirs.site(&origin, "").get().await.is_ok());
+    assert_eq!(code(ours.site(origin.address, "").get().await), Code::UpstreamUnreachable);
+    assert!(theirs.site(origin.address, "").get().await.is_ok());
 }
 
 #[tokio::test]
@@ -143,6 +149,6 @@ async fn a_handshake_without_an_answer_is_given_up() {
         std::future::pending::<()>().await;
     })
     .await;
-    let site = authority.site(&silent, "timeouts: { connect: 100ms }");
+    let site = authority.site(silent.address, "timeouts: { connect: 100ms }");
     assert_eq!(code(site.get().await), Code::UpstreamConnectTimedOut);
 }
