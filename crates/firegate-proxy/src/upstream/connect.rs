@@ -196,10 +196,9 @@ impl Connector {
     }
 
     async fn secure(&self, stream: TcpStream, address: SocketAddr) -> Result<Transport, ConnectError> {
-        let socket = Socket::new(stream);
-        let Some((name, config)) = &self.tls else { return Ok(Transport::Plain(socket)) };
+        let Some((name, config)) = &self.tls else { return Ok(Transport::Plain(Socket::plain(stream))) };
         let connector = TlsConnector::from(Arc::clone(config));
-        let handshake = connector.connect(name.clone(), socket).await;
+        let handshake = connector.connect(name.clone(), Socket::below_tls(stream)).await;
         let stream = handshake.map_err(|error| ConnectError::of(&error, format!("{address}: TLS failed")))?;
         let transport = Transport::Tls(Box::new(stream));
         if self.versions == Versions::Http2 && !transport.agreed_on_http2() {

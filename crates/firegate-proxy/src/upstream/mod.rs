@@ -17,6 +17,7 @@ mod health;
 mod load;
 mod outliers;
 mod passage;
+mod records;
 mod refusal;
 mod registry;
 mod resolve;

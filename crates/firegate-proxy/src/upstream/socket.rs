@@ -1,7 +1,8 @@
 //! The socket below a connection to a service. Bytes that come while no request is under way are an answer to nobody, and on a
 //! connection that is used again they would be the next user's. The runtime tells of them only when it has looked around; between two
 //! looks a connection can be given back and taken again, so before that the socket is asked itself. What it has is not read: TLS
-//! would give nothing of a record before the whole of it has come, and the connection is not used again whatever it is.
+//! would give nothing of a record before the whole of it has come, and the connection is not used again whatever it is. Nor is it
+//! while TLS holds a part of a record, of which nobody above it knows.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -14,11 +15,15 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::records::Records;
+
 /// A socket that can be asked once more before it is used again.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
     look_again: LookAgain,
+    /// How far TLS has come that is read from it.
+    records: Option<Records>,
 }
 
 /// That the connection above a socket is about to be used again.
@@ -37,8 +42,14 @@ impl LookAgain {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, look_again: LookAgain::default() }
+    /// A socket whose bytes are HTTP's.
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        Self { stream, look_again: LookAgain::default(), records: None }
+    }
+
+    /// A socket below TLS.
+    pub(super) fn below_tls(stream: TcpStream) -> Self {
+        Self { records: Some(Records::default()), ..Self::plain(stream) }
     }
 
     /// By what it is told that it is used again.
@@ -51,11 +62,12 @@ impl Socket {
     /// # Errors
     /// If something came that was not asked for.
     fn look(&self) -> Option<io::Result<()>> {
+        if self.records.as_ref().is_some_and(Records::has_part) {
+            return Some(Err(unasked()));
+        }
         match SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]) {
             Ok(0) => Some(Ok(())),
-            Ok(_) => {
-                Some(Err(io::Error::new(io::ErrorKind::InvalidData, "something came that was not asked for")))
-            }
+            Ok(_) => Some(Err(unasked())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => Some(Err(error)),
         }
@@ -74,8 +86,17 @@ impl AsyncRead for Socket {
         {
             return Poll::Ready(seen);
         }
-        Pin::new(&mut this.stream).poll_read(context, buffer)
+        let read_before = buffer.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let Some(records) = &mut this.records {
+            records.pass(&buffer.filled()[read_before..]);
+        }
+        polled
     }
+}
+
+fn unasked() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "something came that was not asked for")
 }
 
 impl AsyncWrite for Socket {
@@ -118,7 +139,7 @@ mod tests {
     async fn read_empty() -> (Socket, std::net::TcpStream) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let other = std::net::TcpStream::connect(listener.local_addr().expect("an address"));
-        let mut socket = Socket::new(listener.accept().await.expect("a connection").0);
+        let mut socket = Socket::plain(listener.accept().await.expect("a connection").0);
         let mut other = other.expect("a connection");
         other.write_all(b"answer").expect("it is open");
         let mut answer = [0; 6];

@@ -59,9 +59,7 @@ impl Wire {
     }
 
     fn answer(&mut self, text: &str) {
-        let length = text.len();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{text}");
-        self.bytes().write_all(answer.as_bytes()).expect("it is sent");
+        self.bytes().write_all(answer(text).as_bytes()).expect("it is sent");
         self.bytes().flush().expect("it is sent");
     }
 
@@ -71,6 +69,10 @@ impl Wire {
             Self::Tls(stream) => &stream.sock,
         }
     }
+}
+
+fn answer(text: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())
 }
 
 impl Blunt {
@@ -133,6 +135,41 @@ async fn an_answer_that_nobody_asked_for_is_not_the_next_ones() {
 #[tokio::test]
 async fn nor_is_one_that_is_too_long_to_be_read_at_once() {
     asks_by_another_connection(|wire| wire.answer(&"planted".repeat(2_000))).await;
+}
+
+/// Of a record whose beginning came along with the answer before it nothing has been seen above TLS, and nothing is to be seen below.
+#[tokio::test]
+async fn nor_is_one_that_has_begun_to_come() {
+    let authority = Authority::new(&[b"http/1.1"]);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let config = authority.config();
+    let serving = std::thread::spawn(move || {
+        let mut first = Wire::accept(&listener, Some(&config));
+        first.read_head();
+        let Wire::Tls(mut stream) = first else { unreachable!("it is in TLS") };
+        let mut records = [Vec::new(), Vec::new()];
+        for (text, record) in ["first", "planted"].into_iter().zip(&mut records) {
+            stream.conn.writer().write_all(answer(text).as_bytes()).expect("there is room");
+            stream.conn.write_tls(record).expect("there is room");
+        }
+        let [whole, cut] = records;
+        let (begun, rest) = cut.split_at(cut.len() / 2);
+        stream.sock.write_all(&[&whole, begun].concat()).expect("it is sent");
+        // Whoever asks again by this connection gets what was meant for nobody.
+        if let Ok(1..) = stream.read(&mut [0]) {
+            stream.sock.write_all(rest).expect("it is sent");
+            return;
+        }
+        let mut second = Wire::accept(&listener, Some(&config));
+        second.read_head();
+        second.answer("second");
+    });
+    let site = authority.site(address, "");
+    for expected in ["first", "second"] {
+        assert_eq!(site.post(full("")).await.expect("an answer").body, expected);
+    }
+    serving.join().expect("no panic");
 }
 
 #[tokio::test]
