@@ -35,7 +35,7 @@ pub(crate) enum BodyError {
     TooLarge,
     #[error("{}", StreamEnd::TooLong.as_str())]
     TooLong,
-    #[error("the body is sent too slowly")]
+    #[error("{}", StreamEnd::TooSlow.as_str())]
     TooSlow,
     #[error("the service has answered without it")]
     Unwanted,
@@ -144,7 +144,8 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
     fn broken_off(&mut self, error: BodyError) -> Result<Frame<Bytes>, BodyError> {
         let end = match self.bounds.progress.failure().filter(|_| self.bounds.side == Side::Answer) {
             Some(BodyFailure::TooLong) => StreamEnd::TooLong,
-            Some(BodyFailure::TooSlow) => StreamEnd::Idle,
+            Some(BodyFailure::TooSlow) => StreamEnd::TooSlow,
+            Some(BodyFailure::Idle) => StreamEnd::Idle,
             _ => return Err(error),
         };
         // Nothing comes any more that could be waited for.
@@ -426,6 +427,7 @@ mod tests {
         for (error, why) in [
             (BodyError::TooLong, "the request and its answer took longer than they may in all"),
             (BodyError::Idle, "no more of the body came in time"),
+            (BodyError::TooSlow, "the body is sent too slowly"),
         ] {
             let (end, cut) = answer(&error, MESSAGE).await;
             assert_eq!((end.expect("trailers"), cut), ("4".parse().expect("a value"), Some(why)));
