@@ -67,7 +67,7 @@ fn files(authority: &Authority) -> [String; 2] {
     files
 }
 
-/// Has a pipe in the place of a file, at once: whoever found nothing there in between would not look at the pipe any more.
+/// Has a pipe in the place of a file, at once: that nothing is there in between would be told of first.
 #[cfg(unix)]
 pub(crate) fn put_pipe_at(file: &str) {
     let pipe = format!("{file}.pipe");
