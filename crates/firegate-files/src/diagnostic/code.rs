@@ -79,7 +79,7 @@ codes! {
 
     /// A backend has no usable name, or there is none.
     BACKEND = "FG120";
-    /// A backend's URL is not the origin of an HTTP server.
+    /// A backend's URL is not the origin of an HTTP server, or stands twice among its `endpoints`.
     URL = "FG121";
     /// Tokens would go over plain HTTP to an address that is not loopback.
     PLAINTEXT = "FG122";

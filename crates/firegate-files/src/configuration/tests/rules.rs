@@ -150,6 +150,12 @@ fn urls() {
     );
     check(&backend("endpoints: [ { audience: a } ]"), &["FG008 backends.api.endpoints[0].url"]);
     check(&backend("endpoints: [ { url: https://a.run.app }, { url: https://b.run.app } ]"), &[]);
+    check(
+        &backend(
+            "endpoints: [ { url: https://a.run.app }, { url: https://b.run.app }, { url: https://A.run.app:443/, audience: b } ]",
+        ),
+        &["FG121 backends.api.endpoints[2].url"],
+    );
     let many = "{ url: https://a.run.app }, ".repeat(33);
     check(&backend(&format!("endpoints: [ {many} ]")), &["FG002 backends.api.endpoints"]);
     check(
