@@ -113,11 +113,11 @@ codes! {
     GOOGLE_AUDIENCE_SHARED = "FG142";
     /// Google ID tokens are accepted, and no member names a service account.
     GOOGLE_CALLERS = "FG143";
-    /// A setting of `revocation` has no effect.
+    /// `revocation`, or a setting of it, has no effect.
     REVOCATION = "FG144";
     /// Disabled and revoked users may pass while Google cannot be asked.
     REVOCATION_FAILS_OPEN = "FG145";
-    /// App Check would let no app in, or an app ID cannot be one of the project's.
+    /// App Check would let no app in, or more in than `users` says, or an app ID cannot be one of the project's.
     APP_CHECK = "FG146";
 
     /// `cors` is inconsistent, or an origin cannot be read.

@@ -174,6 +174,12 @@ fn a_version_of_http_goes_with_the_scheme() {
         &backend("endpoints: [ { url: https://a.run.app }, { url: http://127.0.0.1:9000 } ]\nprotocol: h2"),
         &["FG160 backends.api.protocol"],
     );
+    let both = "url: https://a.run.app }, { url: http://127.0.0.1:9000";
+    for word in ["h2", "h2c"] {
+        // The other word would be refused as well.
+        let found = rendered(&backend(&format!("endpoints: [ {{ {both} }} ]\nprotocol: {word}")));
+        assert!(found.contains("remove it, or give all of them one scheme"), "{found}");
+    }
 }
 
 #[test]
