@@ -211,6 +211,9 @@ impl Lines {
         let is_recent = |at: Instant| at.elapsed() < USER_STATUS_RETRY_MAX;
         self.lock().retain(|_, line| {
             line.workers > 0
+                // Whoever a task left behind that panicked goes along with the next one.
+                || !line.asked.is_empty()
+                || !line.stale.is_empty()
                 || line.failure.as_ref().is_some_and(remembers)
                 || line.answered_at.is_some_and(is_recent)
         });
@@ -311,8 +314,14 @@ mod tests {
             task.join().is_err()
         });
         assert!(panicked);
+        // What the others leave in the line is still there for it.
+        for _ in 1..USER_STATUS_CALLS_PER_TENANT_MAX {
+            drop(Place::new(&lines, &TENANT));
+        }
+        lines.tidy();
         assert_eq!(ask(&lines, 1).0, 1, "another task may take its place");
         let mut place = Place::new(&lines, &TENANT);
+        assert_eq!(place.take().map(|batch| batch.asked.len()), Some(100));
         while place.take().is_some() {}
         drop(place);
         assert_eq!(ask(&lines, 10).0, 1, "one that ends regularly gives back one place");
