@@ -314,16 +314,24 @@ mod tests {
             task.join().is_err()
         });
         assert!(panicked);
-        // What the others leave in the line is still there for it.
-        for _ in 1..USER_STATUS_CALLS_PER_TENANT_MAX {
-            drop(Place::new(&lines, &TENANT));
-        }
-        lines.tidy();
         assert_eq!(ask(&lines, 1).0, 1, "another task may take its place");
         let mut place = Place::new(&lines, &TENANT);
-        assert_eq!(place.take().map(|batch| batch.asked.len()), Some(100));
         while place.take().is_some() {}
         drop(place);
         assert_eq!(ask(&lines, 10).0, 1, "one that ends regularly gives back one place");
+    }
+
+    #[test]
+    fn whoever_tasks_that_panicked_left_in_the_line_is_there_for_the_next_one() {
+        let lines = Lines::default();
+        let (hired, _waiting) = ask(&lines, 20);
+        refresh(&lines, &stale(10));
+        // As they would be without having taken anybody.
+        (0..hired).for_each(|_| drop(Place::new(&lines, &TENANT)));
+        lines.tidy();
+        let batch = lines.take(&TENANT).expect("somebody is in the line");
+        assert_eq!((batch.asked.len(), batch.stale.len()), (20, 10));
+        lines.tidy();
+        assert!(lines.lock().is_empty(), "nobody is");
     }
 }
