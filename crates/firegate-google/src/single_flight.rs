@@ -18,6 +18,30 @@ pub(crate) struct SingleFlight<K, V> {
     waiting_max: usize,
 }
 
+/// A call under way. Its place is given back also if it panics, or is dropped with its runtime.
+struct Call<K: Eq + Hash, V> {
+    flights: Arc<SingleFlight<K, V>>,
+    key: K,
+    sender: watch::Sender<Option<V>>,
+    result: Option<V>,
+}
+
+impl<K: Eq + Hash, V> Call<K, V> {
+    fn end_with(mut self, result: V) {
+        self.result = Some(result);
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for Call<K, V> {
+    fn drop(&mut self) {
+        self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        // In this order: whoever sees how it ended finds its place free.
+        if let Some(result) = self.result.take() {
+            self.sender.send_replace(Some(result));
+        }
+    }
+}
+
 /// A place in a call under way.
 #[derive(Debug)]
 pub(crate) struct Seat<V>(watch::Receiver<Option<V>>);
@@ -63,22 +87,20 @@ where
         F: Future<Output = V> + Send + 'static,
     {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        // A closed channel is a call that panicked: another may take its place.
-        if let Some(seat) = under_way.get(&key).filter(|seat| seat.has_changed().is_ok()) {
+        if let Some(seat) = under_way.get(&key) {
             return Ok(Seat(seat.clone()));
         }
-        if under_way.len() >= self.under_way_max && !under_way.contains_key(&key) {
+        if under_way.len() >= self.under_way_max {
             return Err(NoSeat::Full);
         }
         let call = begin().map_err(NoSeat::Declined)?;
         let (sender, seat) = watch::channel(None);
         under_way.insert(key.clone(), seat.clone());
         drop(under_way);
-        let flights = Arc::clone(self);
+        let under_way = Call { flights: Arc::clone(self), key, sender, result: None };
         runtime.spawn(async move {
             let result = call.await;
-            flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-            sender.send_replace(Some(result));
+            under_way.end_with(result);
         });
         Ok(Seat(seat))
     }
@@ -167,7 +189,8 @@ mod tests {
         assert_eq!(flights.wait_uncounted(fourth, Duration::ZERO).await, Err(NoResult::TimedOut));
         drop(sender);
         assert_eq!(waiting.await, Err(NoResult::Lost));
-        let (_sender, seat) = begin(&flights, "a");
+        // Its place is free for any key, whether or not its own is ever asked for again.
+        let (_sender, seat) = begin(&flights, "b");
         assert_eq!(flights.wait(seat, Duration::ZERO).await, Err(NoResult::TimedOut));
         assert_eq!(flights.wait(third, long).await, Err(NoResult::Lost));
     }

@@ -324,9 +324,6 @@ pub const ASSERTION_KEY_KEPT_AFTER: Duration = Duration::from_secs(24 * 60 * 60)
 /// How often it is checked whether a step of the assertion keys is due.
 pub const ASSERTION_KEY_CHECK_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// How large the database of where addresses are may be, in bytes: the largest that are sold have some 400 MB.
-pub const GEOGRAPHY_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
-
 /// How large a file of assertion keys may be, in bytes: a few hundred for each key.
 pub const ASSERTION_KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -374,6 +371,9 @@ pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much of a watched file is compared, in bytes.
 pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How large the database of where addresses are may be, in bytes: the largest that are sold have some 400 MB.
+pub const GEOGRAPHY_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// How long files that are read while the process runs are waited for before that is told. From then on whatever is another
 /// reason to read them begins anew.

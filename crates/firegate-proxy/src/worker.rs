@@ -73,10 +73,11 @@ async fn run(start: Start) {
         let open = watching.clone();
         async move { open.watch().await }
     }));
+    let drain = Drain::new(shared.entrance.stop_token());
     let worker = Worker {
-        drain: Drain::new(shared.entrance.stop_token()),
         tls: shared.entrance.tls().cloned(),
-        door: Arc::new(Door::new(shared, index, tunnels.clone(), Arc::clone(&telemetry))),
+        door: Arc::new(Door::new(shared, index, &drain, tunnels.clone(), Arc::clone(&telemetry))),
+        drain,
         open,
         connections: TaskTracker::new(),
     };

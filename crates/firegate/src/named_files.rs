@@ -18,7 +18,7 @@ const BYTES_READ_MAX: usize = GOOGLE_FILE_BYTES_MAX + 4;
 /// # Errors
 /// If it cannot be read, or is no text.
 pub fn read_text(path: &Path) -> Result<String, ReloadError> {
-    let bytes = read_bounded(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
+    let bytes = read_contents(path).map_err(|source| ReloadError::Read { path: path.to_owned(), source })?;
     text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
 }
 
@@ -27,7 +27,7 @@ pub fn read_text(path: &Path) -> Result<String, ReloadError> {
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read_contents(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = read_start(path, BYTES_READ_MAX as u64)?;
     if bytes.len() == BYTES_READ_MAX
         && let Err(error) = std::str::from_utf8(&bytes)
@@ -56,7 +56,7 @@ impl DiskFiles {
 impl NamedFiles for DiskFiles {
     fn read(&self, name: &Path) -> io::Result<String> {
         self.named.borrow_mut().push(name.to_owned());
-        String::from_utf8(read_bounded(name)?).map_err(|error| {
+        String::from_utf8(read_contents(name)?).map_err(|error| {
             let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             let line = before.filter(|byte| **byte == b'\n').count() + 1;
             io::Error::new(ErrorKind::InvalidData, format!("line {line} is not UTF-8"))

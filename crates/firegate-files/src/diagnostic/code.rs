@@ -79,7 +79,7 @@ codes! {
 
     /// A backend has no usable name, or there is none.
     BACKEND = "FG120";
-    /// A backend's URL is not the origin of an HTTP server.
+    /// A backend's URL is not the origin of an HTTP server, or stands twice among its `endpoints`.
     URL = "FG121";
     /// Tokens would go over plain HTTP to an address that is not loopback.
     PLAINTEXT = "FG122";
@@ -113,11 +113,11 @@ codes! {
     GOOGLE_AUDIENCE_SHARED = "FG142";
     /// Google ID tokens are accepted, and no member names a service account.
     GOOGLE_CALLERS = "FG143";
-    /// A setting of `revocation` has no effect.
+    /// `revocation`, or a setting of it, has no effect.
     REVOCATION = "FG144";
     /// Disabled and revoked users may pass while Google cannot be asked.
     REVOCATION_FAILS_OPEN = "FG145";
-    /// App Check would let no app in, or an app ID cannot be one of the project's.
+    /// App Check would let no app in, or more in than `users` says, or an app ID cannot be one of the project's.
     APP_CHECK = "FG146";
 
     /// `cors` is inconsistent, or an origin cannot be read.

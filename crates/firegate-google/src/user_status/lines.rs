@@ -211,6 +211,9 @@ impl Lines {
         let is_recent = |at: Instant| at.elapsed() < USER_STATUS_RETRY_MAX;
         self.lock().retain(|_, line| {
             line.workers > 0
+                // Whoever a task left behind that panicked goes along with the next one.
+                || !line.asked.is_empty()
+                || !line.stale.is_empty()
                 || line.failure.as_ref().is_some_and(remembers)
                 || line.answered_at.is_some_and(is_recent)
         });
@@ -316,5 +319,19 @@ mod tests {
         while place.take().is_some() {}
         drop(place);
         assert_eq!(ask(&lines, 10).0, 1, "one that ends regularly gives back one place");
+    }
+
+    #[test]
+    fn whoever_tasks_that_panicked_left_in_the_line_is_there_for_the_next_one() {
+        let lines = Lines::default();
+        let (hired, _waiting) = ask(&lines, 20);
+        refresh(&lines, &stale(10));
+        // As they would be without having taken anybody.
+        (0..hired).for_each(|_| drop(Place::new(&lines, &TENANT)));
+        lines.tidy();
+        let batch = lines.take(&TENANT).expect("somebody is in the line");
+        assert_eq!((batch.asked.len(), batch.stale.len()), (20, 10));
+        lines.tidy();
+        assert!(lines.lock().is_empty(), "nobody is");
     }
 }

@@ -2,7 +2,7 @@
 //! the old keys or the new ones are there.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::AssertionKeyError;
 use super::rotation::{KeyChain, KeyUse, RotatingKey};
 use crate::limits::{ASSERTION_KEY_FILE_BYTES_MAX, ASSERTION_KEYS_MAX};
+use crate::reload::read_bounded;
 
 /// The file's name in the data directory.
 pub(super) const KEY_FILE: &str = "assertion-keys.json";
@@ -129,12 +130,12 @@ impl KeyFile {
     /// Reads the keys. A file that cannot be understood is an error and never an absent one: with other keys in its
     /// place, every token under way would fail.
     pub(super) fn read(&self) -> Result<Found, AssertionKeyError> {
-        if let Some(bytes) = read_bounded(&self.path)? {
+        if let Some(bytes) = read_kept(&self.path)? {
             let keys = parse(&bytes).map_err(|why| self.damaged(why))?;
             return Ok(Found::Keys(keys));
         }
         let former = self.former_path();
-        Ok(match read_bounded(&former)? {
+        Ok(match read_kept(&former)? {
             Some(der) => {
                 let key = EcdsaP256Signer::from_pkcs8(&der);
                 Found::FormerKey(key.map_err(|_| AssertionKeyError::Key { path: former })?)
@@ -171,7 +172,7 @@ impl KeyFile {
     /// Removes the file of version 0.1.0, whose key is among the kept ones: a retired key should not lie around.
     pub(super) fn remove_former(&self, keys: &KeyChain) -> Result<(), AssertionKeyError> {
         let former = self.former_path();
-        let Some(der) = read_bounded(&former)? else { return Ok(()) };
+        let Some(der) = read_kept(&former)? else { return Ok(()) };
         let id = EcdsaP256Signer::from_pkcs8(&der).ok().map(|key| key.key_id().to_owned());
         if keys.keys().iter().any(|key| id.as_deref() == Some(key.id())) {
             fs::remove_file(&former)
@@ -228,17 +229,16 @@ impl KeyFile {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, AssertionKeyError> {
-    let failed = |source| AssertionKeyError::Kept { path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut bytes = Vec::new();
-    // A longer file is cut off, and then it is not JSON.
-    file.take(ASSERTION_KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(bytes))
+/// What a file holds, if it is there.
+fn read_kept(path: &Path) -> Result<Option<Vec<u8>>, AssertionKeyError> {
+    match read_bounded(path, ASSERTION_KEY_FILE_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err(AssertionKeyError::KeptKeys { path: path.to_owned(), why: "it is too large" })
+        }
+        Err(source) => Err(AssertionKeyError::Kept { path: path.to_owned(), source }),
+    }
 }
 
 /// Writes a new file that only its owner may read.

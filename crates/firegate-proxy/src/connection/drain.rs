@@ -26,7 +26,7 @@ impl Drain {
     }
 
     /// When that begins.
-    pub(super) fn begun(&self) -> &CancellationToken {
+    pub(crate) fn begun(&self) -> &CancellationToken {
         &self.begun
     }
 

@@ -8,17 +8,17 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1::{Builder, UpgradeableConnection};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::drain::Drain;
-use super::framing::{FramedStream, Signals};
+use super::framing::{FramedStream, Signals, leave};
 use super::lent::{Lent, Loan, lend};
 use super::preface::Rewound;
 use super::resettable::Resettable;
@@ -33,6 +33,8 @@ type Connection<S, H> = UpgradeableConnection<TokioIo<FramedStream<Rewound<Lent<
 enum Stop<T> {
     Over(T),
     Cut,
+    /// An answer ends before its end, and what came before that is written.
+    BrokenOff,
     /// Nobody uses the connection, and hyper holds nothing of it.
     Rest,
 }
@@ -65,16 +67,19 @@ where
             .with_upgrades();
         let end = match use_it(Box::pin(connection), &signals, watch, drain).await {
             Stop::Rest => None,
-            Stop::Over(served) => Some(Some(served)),
-            Stop::Cut => Some(None),
-        };
-        if end.as_ref().is_some_and(|served| is_broken_off(served.as_ref())) {
+            Stop::Over(served) => Some(served),
             // Given up as it is.
-            return end?;
-        }
+            Stop::Cut => return None,
+            Stop::BrokenOff if signals.ends_with_answer() => return Some(Ok(())),
+            Stop::BrokenOff => {
+                // Its own client sees by its framing that it is no whole one. Those before it are.
+                let mut returned = claim.loan.returned()?;
+                return finish(pin!(leave(&mut returned)), watch).await.map(Ok);
+            }
+        };
         let returned = claim.loan.returned();
         if let Some(served) = end {
-            return served;
+            return Some(served);
         }
         stream = returned?;
         match rest(&mut stream, watch, drain).await {
@@ -99,10 +104,49 @@ impl<S: Resettable> Drop for Claim<'_, S> {
     }
 }
 
-/// Whether a connection that is over was cut, or its answer ended before its end.
-fn is_broken_off(served: Option<&hyper::Result<()>>) -> bool {
-    // An error of the user's is one of the body that we gave to hyper: all else is the client's doing, or comes after the answer.
-    served.is_none_or(|served| served.as_ref().is_err_and(hyper::Error::is_user))
+/// The body of an answer of which hyper never hears that it breaks off: it would give up all that it has not written yet, and be it
+/// of whole answers.
+pub(super) struct WrittenOut<B> {
+    inner: B,
+    signals: Arc<Signals>,
+    is_broken_off: bool,
+}
+
+impl<B> WrittenOut<B> {
+    pub(super) fn new(inner: B, signals: Arc<Signals>) -> Self {
+        Self { inner, signals, is_broken_off: false }
+    }
+}
+
+impl<B: Body + Unpin> Body for WrittenOut<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        if self.is_broken_off {
+            return Poll::Pending;
+        }
+        match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+            Some(Err(_)) => {
+                self.is_broken_off = true;
+                self.signals.break_off();
+                // Whoever drives the connection is woken, and drops this.
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.is_broken_off && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 /// Has hyper serve the connection until it ends, or may rest. What hyper has is dropped with this.
@@ -122,6 +166,7 @@ where
         tokio::select! {
             biased;
             served = connection.as_mut() => return Stop::Over(served),
+            () = signals.broken_off() => return Stop::BrokenOff,
             end = watch.end_or_rest() => match end {
                 Some(ConnectionEnd::Cut) => return Stop::Cut,
                 Some(ConnectionEnd::Unused) => break,
@@ -134,7 +179,11 @@ where
         }
     }
     connection.as_mut().graceful_shutdown();
-    finish(connection.as_mut(), watch).await.map_or(Stop::Cut, Stop::Over)
+    tokio::select! {
+        biased;
+        served = finish(connection.as_mut(), watch) => served.map_or(Stop::Cut, Stop::Over),
+        () = signals.broken_off() => Stop::BrokenOff,
+    }
 }
 
 /// Waits for the first bytes of the next request. `None` if there will be none.
@@ -166,10 +215,11 @@ async fn waking_bytes(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u
 mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
-    use std::task::Context;
     use std::time::Duration;
 
-    use http_body_util::BodyExt as _;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use http_body_util::{BodyExt as _, StreamBody};
     use hyper::service::service_fn;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::sync::Notify;
@@ -359,6 +409,42 @@ mod tests {
             a_moment().await;
             served.answer().await;
             assert_eq!(served.uses.get(), 1);
+        });
+    }
+
+    /// hyper writes no more of what it has once it hears of an error.
+    #[test]
+    fn what_came_before_an_answer_that_breaks_off_is_written() {
+        test(async {
+            let (mut client, stream) = duplex(128);
+            let open = OpenStreams::new(CLIENT_IDLE_TIMEOUT, Arc::<CutConnections>::default());
+            let (watch, drain) = (open.connection(), Drain::new(&CancellationToken::new()));
+            let serving = tokio::task::spawn_local(async move {
+                let stream = watch.watched(Keeping { stream, kept: Vec::new() });
+                let service = |signals: Arc<Signals>| {
+                    service_fn(move |request: Request<Incoming>| {
+                        let signals = Arc::clone(&signals);
+                        let end =
+                            (request.uri().path() != "/whole").then(|| Err(io::Error::other("it broke")));
+                        let pieces = [Ok(Frame::data(Bytes::from_static(b"piece")))].into_iter().chain(end);
+                        let body = WrittenOut::new(StreamBody::new(stream::iter(pieces)), signals);
+                        async move { Ok::<_, Infallible>(Response::new(body)) }
+                    })
+                };
+                serve(Vec::new(), stream, service, &watch, &drain).await.map(|served| served.is_ok())
+            });
+            let heads =
+                ["whole", "whole", "part"].map(|path| format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            client.write_all(heads.concat().as_bytes()).await.expect("it is open");
+            // All of them are answered, and there is room for one answer and a part of the next.
+            a_moment().await;
+            let mut read = String::new();
+            client.read_to_string(&mut read).await.expect("an end");
+            let bodies = read.split("HTTP/1.1 200 OK").skip(1);
+            let bodies = bodies.map(|answer| answer.split("\r\n\r\n5\r\n").nth(1)).collect::<Vec<_>>();
+            let whole = Some("piece\r\n0\r\n\r\n");
+            assert_eq!(bodies, [whole, whole, Some("piece\r\n")], "{read}");
+            assert_eq!(serving.await.expect("no panic"), Some(true));
         });
     }
 

@@ -102,6 +102,7 @@ where
             signals.mark(&mut request);
             signals.begin_answer(&request);
             let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
+            let breaking = Arc::clone(&signals);
             // hyper keeps room for this future while a connection is idle, too.
             let answering = Box::pin(Door::answer(door, request, arrival, streams));
             async move {
@@ -113,7 +114,7 @@ where
                 if drain.has_begun() && !is_switched {
                     answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(answered)
+                Ok::<_, Infallible>(answered.map(|body| http1::WrittenOut::new(body, breaking)))
             }
         })
     };

@@ -26,10 +26,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Versio
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::client_places::ClientPlaces;
-use crate::connection::Arrival;
 use crate::connection::framing::Violation;
+use crate::connection::{Arrival, Drain};
 use crate::exchange::ExchangeRefused;
 use crate::generation::{Generation, ProcessOptions};
 use crate::limits::{EXCHANGE_FORMS_PER_CLIENT_MAX, EXCHANGES_MAX, OWN_ANSWER_TIMEOUT};
@@ -127,6 +128,8 @@ pub(crate) struct Door {
     pub(crate) shared: Arc<Shared>,
     /// Which worker: its connections are its own.
     worker: usize,
+    /// When the worker's connections end. Behind a pointer, for to clone a token takes its lock.
+    stop: Arc<CancellationToken>,
     tunnels: Tunnels,
     telemetry: Arc<Telemetry>,
 }
@@ -144,10 +147,11 @@ impl Door {
     pub(crate) fn new(
         shared: Arc<Shared>,
         worker: usize,
+        drain: &Drain,
         tunnels: Tunnels,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        Self { shared, worker, tunnels, telemetry }
+        Self { shared, worker, stop: Arc::new(drain.begun().clone()), tunnels, telemetry }
     }
 
     /// Answers one request. What it streams is listed among the connection's streams. The door and they are borrowed by the

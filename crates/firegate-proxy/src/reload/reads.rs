@@ -66,9 +66,15 @@ pub(crate) fn read_bounded(file: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If it cannot be read.
 pub fn read_start(file: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while_reading(file, || File::open(file)?.take(bytes_max).read_to_end(&mut bytes))?;
-    Ok(bytes)
+    while_reading(file, || {
+        let file = File::open(file)?;
+        // As many as there are, where that is known: a large file takes its own size, and not twice that.
+        let length = file.metadata()?.len().min(bytes_max);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX))?;
+        file.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    })
 }
 
 fn note(file: Option<&Path>) {
@@ -172,7 +178,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("key.pem");
         std::fs::write(&file, "12345").expect("written");
-        assert_eq!(read_bounded(&file, 5).expect("all of it"), b"12345");
+        let all = read_bounded(&file, 5).expect("all of it");
+        assert_eq!((all.as_slice(), all.capacity()), (&b"12345"[..], 5), "no more than what it takes");
         assert_eq!(read_start(&file, 4).expect("a part"), b"1234");
         let error = read_bounded(&file, 4).expect_err("it is longer");
         assert_eq!(error.to_string(), "it is too large: more than 4 bytes");

@@ -26,7 +26,7 @@ pub struct FileWatch {
 struct Watched {
     path: PathBuf,
     look: Option<Look>,
-    /// The digest of what it held when it was read last; `None` if it could not be read.
+    /// The digest of what it held when it was read last, or which pipe or device it was; `None` if it could not be read.
     content: Option<Vec<u8>>,
 }
 
@@ -159,9 +159,12 @@ fn identity(_: &fs::Metadata) -> (u64, u64) {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
-    // Who looks at a pipe waits for somebody who writes to it, and takes it away from whoever it is for.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        // Who looks into a pipe waits for somebody who writes to it, and takes it away from whoever it is for. Which one it is tells
+        // it from another, and from none.
+        let (system, number) = identity(&metadata);
+        return Ok([system.to_be_bytes(), number.to_be_bytes()].concat());
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(WATCHED_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -220,6 +223,29 @@ mod tests {
         assert_eq!(looks(&mut watch, 3), 1);
         fs::remove_file(&file).expect("it is removed");
         assert_eq!(looks(&mut watch, 3), 1);
+    }
+
+    /// What would hang is read by nobody here, and whoever is told of it has a word for that.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_that_comes_is_a_change_whatever_was_there_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("firegate.yaml");
+        let pipe = |path: &Path| {
+            let made = std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo runs");
+            assert!(made.success());
+        };
+        fs::write(&file, "one").expect("it is written");
+        let mut watch = watch(&[&file]);
+        fs::remove_file(&file).expect("it is removed");
+        assert_eq!(looks(&mut watch, 3), 1);
+        pipe(&file);
+        assert_eq!(looks(&mut watch, 3), 1);
+        let other = folder.path().join("other");
+        pipe(&other);
+        fs::rename(&other, &file).expect("it is put in its place");
+        assert_eq!(looks(&mut watch, 3), 1);
+        assert_eq!(looks(&mut watch, 3), 0);
     }
 
     /// A mounted ConfigMap: the file is a link through `..data`, and that link is what is replaced.

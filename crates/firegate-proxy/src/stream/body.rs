@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::ending::{Ending, Next, StreamEnd};
 use super::lease::{Lease, LeaseEnd, LeaseOver};
@@ -35,7 +36,7 @@ pub(crate) enum BodyError {
     TooLarge,
     #[error("{}", StreamEnd::TooLong.as_str())]
     TooLong,
-    #[error("the body is sent too slowly")]
+    #[error("{}", StreamEnd::TooSlow.as_str())]
     TooSlow,
     #[error("the service has answered without it")]
     Unwanted,
@@ -72,6 +73,8 @@ pub(crate) struct Bounds {
     pub(crate) _answering: Option<Answering>,
     /// The watch over it while nobody asks for more of it.
     pub(crate) watched: Option<OpenStream>,
+    /// The end of the process, which waits for no rest of a request that is answered.
+    pub(crate) stop: Option<Arc<CancellationToken>>,
 }
 
 /// A body within its bounds.
@@ -84,6 +87,8 @@ pub(crate) struct BoundedBody<B> {
     waiting: Option<Waiting>,
     /// Wakes when the user's sessions are over.
     revoked: Option<LeaseOver>,
+    /// Wakes at the stop.
+    stopped: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 /// How far the body is.
@@ -115,7 +120,15 @@ enum Due {
 impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
     /// Bounds a body.
     pub(crate) fn new(inner: B, bounds: Bounds) -> Self {
-        Self { inner, bounds, phase: Phase::Flowing, timer: None, waiting: None, revoked: None }
+        Self {
+            inner,
+            bounds,
+            phase: Phase::Flowing,
+            timer: None,
+            waiting: None,
+            revoked: None,
+            stopped: None,
+        }
     }
 
     fn poll_flowing(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -144,7 +157,8 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
     fn broken_off(&mut self, error: BodyError) -> Result<Frame<Bytes>, BodyError> {
         let end = match self.bounds.progress.failure().filter(|_| self.bounds.side == Side::Answer) {
             Some(BodyFailure::TooLong) => StreamEnd::TooLong,
-            Some(BodyFailure::TooSlow) => StreamEnd::Idle,
+            Some(BodyFailure::TooSlow) => StreamEnd::TooSlow,
+            Some(BodyFailure::Idle) => StreamEnd::Idle,
             _ => return Err(error),
         };
         // Nothing comes any more that could be waited for.
@@ -172,8 +186,11 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
                 return self.begin_ending(StreamEnd::LeaseOver(end), context);
             }
         }
-        if self.bounds.pace.is_some() {
+        if self.bounds.pace.is_some() || self.bounds.stop.is_some() {
             self.bounds.progress.wake_at_the_answers_end(context.waker());
+        }
+        if self.is_not_waited_for(context) {
+            return Poll::Ready(Some(Err(BodyError::Unwanted)));
         }
         let waiting = match self.waiting {
             Some(waiting) if waiting.is_paced || self.bounds.progress.is_answering() => waiting,
@@ -204,6 +221,16 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
             Due::TooSlow => Poll::Ready(Some(Err(BodyError::TooSlow))),
             Due::LeaseOver => self.begin_ending(StreamEnd::LeaseOver(LeaseEnd::Expired), context),
         }
+    }
+
+    /// Whether the process stops and the request is answered: nobody misses the rest of it.
+    fn is_not_waited_for(&mut self, context: &mut Context<'_>) -> bool {
+        if self.bounds.progress.answer_ended().is_none() {
+            return false;
+        }
+        let Some(stop) = &self.bounds.stop else { return false };
+        let stopped = self.stopped.get_or_insert_with(|| Box::pin((**stop).clone().cancelled_owned()));
+        stopped.as_mut().poll(context).is_ready()
     }
 
     fn stop_waiting(&mut self) {
@@ -426,6 +453,7 @@ mod tests {
         for (error, why) in [
             (BodyError::TooLong, "the request and its answer took longer than they may in all"),
             (BodyError::Idle, "no more of the body came in time"),
+            (BodyError::TooSlow, "the body is sent too slowly"),
         ] {
             let (end, cut) = answer(&error, MESSAGE).await;
             assert_eq!((end.expect("trailers"), cut), ("4".parse().expect("a value"), Some(why)));

@@ -19,6 +19,8 @@ pub(super) enum StreamEnd {
     TooLong,
     /// Nothing more came in time.
     Idle,
+    /// Less came in a second than has to.
+    TooSlow,
 }
 
 /// The end of a body whose lease or whose time is over.
@@ -116,6 +118,7 @@ impl StreamEnd {
             Self::LeaseOver(end) => BodyError::LeaseOver(end),
             Self::TooLong => BodyError::TooLong,
             Self::Idle => BodyError::Idle,
+            Self::TooSlow => BodyError::TooSlow,
         }
     }
 
@@ -125,6 +128,7 @@ impl StreamEnd {
             Self::LeaseOver(end) => end.as_str(),
             Self::TooLong => "the request and its answer took longer than they may in all",
             Self::Idle => "no more of the body came in time",
+            Self::TooSlow => "the body is sent too slowly",
         }
     }
 
@@ -168,7 +172,7 @@ mod tests {
             headers.insert(CONTENT_TYPE, content_type.parse().expect("a value"));
             Ending::of(&headers, Version::HTTP_2)
         };
-        for end in [StreamEnd::TooLong, StreamEnd::Idle] {
+        for end in [StreamEnd::TooLong, StreamEnd::Idle, StreamEnd::TooSlow] {
             for content_type in ["text/event-stream", "application/json", "application/grpc-web-text"] {
                 assert!(matches!(ending(content_type).next(end), Next::Broken), "{content_type}");
             }

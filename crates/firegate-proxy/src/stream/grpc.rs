@@ -36,7 +36,7 @@ impl Framing for GrpcFraming {
 fn status(end: StreamEnd) -> u16 {
     match end {
         StreamEnd::LeaseOver(_) => UNAUTHENTICATED,
-        StreamEnd::TooLong | StreamEnd::Idle => DEADLINE_EXCEEDED,
+        StreamEnd::TooLong | StreamEnd::Idle | StreamEnd::TooSlow => DEADLINE_EXCEEDED,
     }
 }
 

@@ -27,7 +27,10 @@ pub(crate) enum BodyFailure {
     /// The client's bytes are no body.
     Malformed,
     TooLarge,
+    /// The client sent less in a second than it has to.
     TooSlow,
+    /// The client sent nothing more for too long.
+    Idle,
     /// Firegate's own fault.
     Panicked,
     /// The client broke off.
@@ -62,7 +65,7 @@ struct Progress {
     cut: OnceLock<&'static str>,
 }
 
-const FAILURES: [(u8, BodyFailure); 8] = [
+const FAILURES: [(u8, BodyFailure); 9] = [
     (1, BodyFailure::LeaseOver),
     (2, BodyFailure::TooLarge),
     (3, BodyFailure::TooSlow),
@@ -71,6 +74,7 @@ const FAILURES: [(u8, BodyFailure); 8] = [
     (6, BodyFailure::Left),
     (7, BodyFailure::TooLong),
     (8, BodyFailure::CopyBroken),
+    (9, BodyFailure::Idle),
 ];
 
 /// Held by the body of an answer: its request is answered meanwhile.
@@ -174,7 +178,8 @@ impl BodyProgress {
         let failure = match error {
             BodyError::LeaseOver(_) => BodyFailure::LeaseOver,
             BodyError::TooLarge => BodyFailure::TooLarge,
-            BodyError::TooSlow | BodyError::Idle => BodyFailure::TooSlow,
+            BodyError::TooSlow => BodyFailure::TooSlow,
+            BodyError::Idle => BodyFailure::Idle,
             BodyError::Panicked => BodyFailure::Panicked,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
             BodyError::Transport(_) | BodyError::Reset => BodyFailure::Left,

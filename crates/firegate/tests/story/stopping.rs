@@ -1,5 +1,6 @@
 //! A stop: what is under way is finished, and what holds nothing up is not waited for.
 
+use std::convert::Infallible;
 #[cfg(unix)]
 use std::fs::File;
 use std::net::SocketAddr;
@@ -13,8 +14,10 @@ use axum::Router;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use firegate_core::time::Clock;
+use futures_util::stream;
 use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, StreamBody};
+use hyper::body::Frame;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
@@ -67,7 +70,7 @@ fn files(authority: &Authority) -> [String; 2] {
     files
 }
 
-/// Has a pipe in the place of a file, at once: whoever found nothing there in between would not look at the pipe any more.
+/// Has a pipe in the place of a file, at once: that nothing is there in between would be told of first.
 #[cfg(unix)]
 pub(crate) fn put_pipe_at(file: &str) {
     let pipe = format!("{file}.pipe");
@@ -165,6 +168,37 @@ async fn a_request_that_still_needs_a_token_gets_it_while_the_door_drains() {
     go_on.send(()).expect("the metadata server waits");
     assert_eq!(request.await.expect("it ends").body.as_ref(), b"hello");
     tokio::time::timeout(AT_ONCE, stopping).await.expect("it stops").expect("cleanly");
+}
+
+/// Its stream would be open until the upload comes to its end, which nobody waits for any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_answered_already_does_not_hold_a_stop() {
+    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 204 No Content\r\n\r\n"] {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let service = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut read = Vec::new();
+            while !read.windows(4).any(|part| part == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut read).await.expect("a head"), 0);
+            }
+            stream.write_all(answer.as_bytes()).await.expect("it is sent");
+            // It would take the rest.
+            let _ = stream.read_to_end(&mut read).await;
+        });
+        let backend = format!("{{ url: 'http://{service}', body_bytes_per_second_min: 0 }}");
+        let text = format!("project: demo-project\nbackends: {{ api: {backend} }}\nallow: [allUsers]\n");
+        let door = door(&text, &clock());
+        let stream = TokioIo::new(TcpStream::connect(door.address()).await.expect("a connection"));
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
+        let connection = tokio::spawn(connection);
+        let stalled = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let request = Request::post("http://door/").body(stalled).expect("a request");
+        let answered = sender.send_request(request).await.expect("an answer");
+        answered.into_body().collect().await.expect("a whole body");
+        tokio::time::timeout(2 * AT_ONCE, close(door)).await.expect("it stops");
+        connection.await.expect("it ends").expect("it is closed in order");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

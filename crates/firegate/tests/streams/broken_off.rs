@@ -91,6 +91,51 @@ async fn a_connection_by_tls_is_reset_too() {
     site.close().await;
 }
 
+/// A connection that is closed over bytes that nobody read is reset, and what was sent and not taken yet is lost with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_answers_before_one_that_breaks_off_are_not_lost() {
+    log::begin();
+    let body = "x".repeat(1 << 19);
+    let whole =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let part = format!("{HEAD}5\r\nfirst\r\n");
+    let (listener, url) = listen().await;
+    tokio::spawn(async move {
+        for answer in [whole, part] {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            read_head(&mut stream).await;
+            stream.write_all(answer.as_bytes()).await.expect("it is sent");
+        }
+    });
+    let site = Site::open(&url, "user_token: drop").await;
+    let mut client = site.send("GET /whole", "", 3000).await;
+    let (mut reader, mut writer) = client.split();
+    let rest = format!(
+        "GET /part HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer {}\r\n\r\n\
+         POST /never HTTP/1.1\r\nHost: door\r\nContent-Length: 1000000\r\n\r\n{body}",
+        site.token(3000)
+    );
+    let sending = async {
+        // Not all of it is taken.
+        let _ = writer.write_all(rest.as_bytes()).await;
+        std::future::pending::<()>().await;
+    };
+    let reading = async {
+        log::line(|line| line.contains("/part ")).await;
+        let head = read_head(&mut reader).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let mut read = vec![0; body.len()];
+        in_time(reader.read_exact(&mut read)).await.expect("the whole answer");
+        let head = read_head(&mut reader).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let mut rest = Vec::new();
+        in_time(reader.read_to_end(&mut rest)).await.expect("no reset");
+        assert_eq!(String::from_utf8_lossy(&rest), "5\r\nfirst\r\n");
+    };
+    tokio::select! { () = sending => {}, () = reading => {} }
+    site.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_in_chunks_ends_without_the_last_one() {
     let part = after("first\r\n", "HTTP/1.1", "5\r\nfirst\r\n").await;

@@ -1,11 +1,12 @@
 //! Whether requests must carry an App Check token.
 
-use super::Checker;
+use super::{Checker, Whole};
 use crate::configuration::model::AppCheck;
 use crate::configuration::names::ProjectNumber;
 use crate::configuration::source::{AppCheckFullSource, AppCheckSource, SwitchSource};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::suggestion::quoted;
+use crate::yaml::Part;
 
 impl Checker<'_> {
     /// What `app_check` at `path` says: of `users`, or of one backend.
@@ -48,6 +49,34 @@ impl Checker<'_> {
             apps: settings.apps,
             consume: settings.consume.unwrap_or(false),
         })
+    }
+
+    /// What `app_check` of one backend says. It replaces the setting of `users` as a whole, and what it leaves out of that is lost.
+    pub(super) fn own_app_check(
+        &mut self,
+        path: &YamlPath,
+        own: AppCheckSource,
+        whole: Whole<'_>,
+    ) -> Option<AppCheck> {
+        if let (AppCheckSource::Full(own), Some(AppCheck::Required { apps, consume, .. })) =
+            (&own, whole.app_check)
+        {
+            if own.apps.is_none() && apps.is_some() && !self.was_refused(&path.key("apps")) {
+                let message =
+                    "every app of the project is let in: this replaces `users.app_check` with its `apps`";
+                let found = Diagnostic::warning(code::APP_CHECK, message)
+                    .hint("list the `apps` here too, unless all of them are meant");
+                self.report_part(path, Part::Key, found);
+            }
+            if own.consume.is_none() && *consume && !self.was_refused(&path.key("consume")) {
+                let message =
+                    "a token is good more than once: this replaces `users.app_check` with its `consume`";
+                let found = Diagnostic::warning(code::APP_CHECK, message)
+                    .hint("write `consume: true` here too, or `consume: false` if that is meant");
+                self.report_part(path, Part::Key, found);
+            }
+        }
+        self.app_check(path, Some(own), whole.project_number)
     }
 
     /// App IDs are compared exactly with the token's `sub`. They begin with a version, always 1 so far, and the number of

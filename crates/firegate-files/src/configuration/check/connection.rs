@@ -34,6 +34,13 @@ impl Checker<'_> {
         if endpoints.is_none_or(|all| all.iter().all(|endpoint| endpoint.url.scheme() == scheme)) {
             return Some(protocol);
         }
+        let is_of_both =
+            endpoints.is_some_and(|all| all.iter().any(|endpoint| endpoint.url.scheme() == scheme));
+        let hint = if is_of_both {
+            "the endpoints are of both kinds: remove it, or give all of them one scheme"
+        } else {
+            hint
+        };
         let message = format!("`protocol: {word}` is for {scheme} URLs");
         self.report(&path.key("protocol"), Diagnostic::error(code::PROTOCOL, message).hint(hint));
         None

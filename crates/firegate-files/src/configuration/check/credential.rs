@@ -1,10 +1,13 @@
 //! How Firegate identifies itself to a backend.
 
+use std::collections::BTreeMap;
+
 use super::Checker;
-use crate::configuration::model::{AcceptedToken, Credential, Endpoint, Users};
-use crate::configuration::names::{ServiceAccountEmail, WorkloadIdentityProvider};
+use crate::configuration::model::{AcceptedToken, Backend, Credential, Endpoint, Users};
+use crate::configuration::names::{BackendName, ServiceAccountEmail, WorkloadIdentityProvider};
 use crate::configuration::source::{BackendFullSource, CredentialSource};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::suggestion::quoted;
 use crate::yaml::Part;
 
 impl Checker<'_> {
@@ -122,6 +125,28 @@ impl Checker<'_> {
                 .hint("add `id_token` to `users.accept`, or use another credential here")
         };
         self.report(&path.key("credential"), found);
+    }
+
+    /// Users can have tokens of the accounts that `federate_user` names. One that Firegate itself calls another backend with opens
+    /// that to all of them, beside Firegate and whatever its `allow` says.
+    pub(super) fn own_accounts(&mut self, backends: Option<&BTreeMap<BackendName, Backend>>) {
+        let Some(backends) = backends else { return };
+        for (name, backend) in backends {
+            let Credential::FederateUser { service_account, .. } = &backend.credential else { continue };
+            let is_own = |credential: &Credential| matches!(credential, Credential::Impersonate { service_account: own } if own == service_account);
+            let Some((other, _)) = backends.iter().find(|(_, other)| is_own(&other.credential)) else {
+                continue;
+            };
+            let message = format!(
+                "{} is whom Firegate itself calls `{other}` as: every user whom the provider admits could call it without \
+                 Firegate, whatever its `allow` says",
+                quoted(service_account.as_str())
+            );
+            let found = Diagnostic::error(code::FEDERATION, message)
+                .hint("give `federate_user` an account of its own");
+            let path = YamlPath::root().key("backends").key(name.as_str()).key("service_account");
+            self.report(&path, found);
+        }
     }
 
     /// The token endpoints are public and the user holds the token, so Firegate's own checks do not stand in the way of

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::Checker;
-use crate::configuration::model::{AcceptedToken, AssertionSettings, Backend, Credential, Users};
+use crate::configuration::model::{AcceptedToken, AssertionSettings, Backend, Users};
 use crate::configuration::names::BackendName;
 use crate::configuration::source::ExchangeSource;
 use crate::diagnostic::{Diagnostic, YamlPath, code};
@@ -26,7 +26,6 @@ impl Checker<'_> {
         let accepts = users.is_some_and(|users| users.accept.contains(&AcceptedToken::ExchangedToken));
         let root = YamlPath::root();
         if enabled {
-            self.own_accounts(backends);
             self.exchange_issuer(&root.key("exchange").key("enabled"), "the token exchange", assertion);
         } else if accepts {
             let path = self.accept_path("exchanged_token");
@@ -40,26 +39,6 @@ impl Checker<'_> {
         };
         self.exchange_audiences(otherwise, backends);
         enabled
-    }
-
-    /// Users can have tokens of the accounts that `federate_user` names. Those that Firegate itself calls with are its own.
-    fn own_accounts(&mut self, backends: Option<&BTreeMap<BackendName, Backend>>) {
-        let Some(backends) = backends else { return };
-        for (name, backend) in backends {
-            let Credential::FederateUser { service_account, .. } = &backend.credential else { continue };
-            let is_own = |credential: &Credential| matches!(credential, Credential::Impersonate { service_account: own } if own == service_account);
-            let Some((other, _)) = backends.iter().find(|(_, other)| is_own(&other.credential)) else {
-                continue;
-            };
-            let message = format!(
-                "{} is whom Firegate itself calls `{other}` as: with the token exchange users could have its tokens",
-                quoted(service_account.as_str())
-            );
-            let found = Diagnostic::error(code::EXCHANGE, message)
-                .hint("give `federate_user` an account of its own; or turn `exchange` off");
-            let path = YamlPath::root().key("backends").key(name.as_str()).key("service_account");
-            self.report(&path, found);
-        }
     }
 
     /// The `iss` of exchanged tokens has to be the door's origin: clients look below it for the metadata (RFC 8414,
@@ -102,7 +81,7 @@ impl Checker<'_> {
     fn exchange_audiences(&mut self, otherwise: &str, backends: Option<&BTreeMap<BackendName, Backend>>) {
         let mut first: BTreeMap<&str, &BackendName> = BTreeMap::new();
         for (name, backend) in backends.into_iter().flatten() {
-            for endpoint in backend.endpoints() {
+            for (index, endpoint) in backend.endpoints().enumerate() {
                 let other = *first.entry(&endpoint.audience).or_insert(name);
                 if other == name {
                     continue;
@@ -114,11 +93,21 @@ impl Checker<'_> {
                 let found = Diagnostic::error(code::EXCHANGE, message).hint(format!(
                     "give one of them an `audience` of its own, on Cloud Run a custom audience; or {otherwise}"
                 ));
-                let backend = YamlPath::root().key("backends").key(name.as_str());
-                let own = backend.key("audience");
-                let path = if self.stands_at(&own) { own } else { backend };
+                let backend = self.place_of(name);
+                let own = [backend.key("endpoints").index(index).key("audience"), backend.key("audience")];
+                let path = own.into_iter().find(|own| self.stands_at(own)).unwrap_or(backend);
                 self.report_part(&path, Part::Key, found);
             }
         }
+    }
+
+    /// Where the file speaks of a backend. A service that requests name by a URL mask is where the mask's backend is, and what
+    /// exports alone name where they are named.
+    fn place_of(&self, name: &BackendName) -> YamlPath {
+        // No other name has a dot.
+        let named = name.as_str().split('.').next().unwrap_or_default();
+        let path = YamlPath::root().key("backends").key(named);
+        let exports = YamlPath::root().key("load_balancer");
+        if !self.stands_at(&path) && self.stands_at(&exports) { exports } else { path }
     }
 }

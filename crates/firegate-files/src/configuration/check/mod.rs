@@ -133,7 +133,7 @@ impl Checker<'_> {
         if let Some(backends) = backends {
             self.policies_in_place(backends, judged);
         }
-        self.google_callers(backends, users.as_ref());
+        self.own_accounts(backends);
         let routing = self.routing(source.routes.take(), source.url_map.take(), backends);
         self.mirrors_lead_to_one(routing.as_ref(), checked.as_ref());
         let listeners = self.listeners(&source);
@@ -149,6 +149,7 @@ impl Checker<'_> {
             self.policies_of_services(&exports, backends, behind.as_ref());
         }
         let (backends, masked) = checked.map(Backends::expand).unzip();
+        self.google_callers(backends.as_ref(), users.as_ref());
         let google = self.google(source.google.take().unwrap_or_default());
         let assertion = self.assertion(source.assertion.take());
         let exchange =
@@ -383,6 +384,11 @@ impl Checker<'_> {
         if !self.was_refused(path) {
             self.report(path, diagnostic);
         }
+    }
+
+    /// Whether a value of the mapping at `path` was left out because of an error.
+    fn has_refused_below(&self, path: &YamlPath) -> bool {
+        self.refused.iter().any(|refused| refused.parent() == *path)
     }
 
     /// Whether the value at `path`, or one that holds it, was left out because of an error.

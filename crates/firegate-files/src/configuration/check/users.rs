@@ -135,7 +135,17 @@ impl Checker<'_> {
 
     /// Settings of a check that is not made: whoever wrote them believes to be protected.
     fn unused_revocation(&mut self, path: &YamlPath, keys: Vec<&str>) -> Option<()> {
-        if keys.is_empty() || self.was_refused(&path.key("check")) {
+        if self.was_refused(&path.key("check")) {
+            return Some(());
+        }
+        if keys.is_empty() && !self.has_refused_below(path) {
+            let message = "this says nothing: users are not looked up without `check: required`";
+            let found = Diagnostic::error(code::REVOCATION, message)
+                .hint("add `check: required`; or remove it, if they are not meant to be looked up");
+            self.report_part(path, Part::Key, found);
+            return None;
+        }
+        if keys.is_empty() {
             return Some(());
         }
         for key in keys {

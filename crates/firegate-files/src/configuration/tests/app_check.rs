@@ -52,6 +52,29 @@ fn a_backends_own_app_check_replaces_the_general_one() {
     );
 }
 
+/// What a backend leaves out of the setting of `users` is easily taken for inherited.
+#[test]
+fn what_a_backends_own_app_check_loses_is_said() {
+    const APPS: &str = "apps: [\"1:12:web:a\"]";
+    let check = |general: &str, own: &str, expected: usize| {
+        let text = backend(&format!("url: https://a.run.app\napp_check: {own}"));
+        let text = format!("{text}project_number: 12\nusers: {{ app_check: {general} }}\n");
+        assert_eq!(findings(&text), vec!["FG146 backends.api.app_check"; expected], "{general} {own}");
+        accepted(&text);
+    };
+    let general = format!("{{ {APPS}, consume: true }}");
+    check(&general, "{}", 2);
+    check(&general, "{ consume: false }", 1);
+    check(&general, &format!("{{ {APPS} }}"), 1);
+    check(&general, &format!("{{ {APPS}, consume: false }}"), 0);
+    // Each of these words is the whole of what it says.
+    check(&general, "off", 0);
+    check(&general, "required", 0);
+    for nothing in ["off", "required", "{ consume: false }"] {
+        check(nothing, "{}", 0);
+    }
+}
+
 #[test]
 fn app_check_without_the_project_number() {
     insta::assert_snapshot!(rendered(&backend("url: https://api-abc123-uc.a.run.app\napp_check: required")), @r#"

@@ -102,8 +102,9 @@ fn an_exchange_between_backends_of_one_audience() {
         ");
 }
 
+/// Without the exchange too: the token endpoints are public, and the user holds the token.
 #[test]
-fn an_exchange_that_would_hand_out_tokens_of_firegates_own_account() {
+fn an_account_that_firegate_itself_calls_with_is_no_account_of_users() {
     let text = |own: &str, exchange: bool| {
         format!(
             "project: my-project\nallow: [allAuthenticatedUsers]\nroutes: [{{ path: /*, backend: web }}]\n\
@@ -114,25 +115,22 @@ fn an_exchange_that_would_hand_out_tokens_of_firegates_own_account() {
              workload_identity_provider: //iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/firebase\n"
         )
     };
-    let of_exchange = |own, exchange| {
+    let errors = |own, exchange| {
         let rendered = rendered(&text(own, exchange));
-        rendered
-            .split("error[")
-            .filter(|found| found.starts_with("FG108"))
-            .map(str::to_owned)
-            .collect::<String>()
+        let errors = rendered.split_once("error[").map(|(_, error)| error.to_owned());
+        errors.unwrap_or_default()
     };
-    insta::assert_snapshot!(of_exchange("caller", true), @r"
-        FG108]: `caller@my-project.iam.gserviceaccount.com` is whom Firegate itself calls `api` as: with the token exchange users could have its tokens
+    insta::assert_snapshot!(errors("caller", true), @r"
+        FG128]: `caller@my-project.iam.gserviceaccount.com` is whom Firegate itself calls `api` as: every user whom the provider admits could call it without Firegate, whatever its `allow` says
           --> firegate.yaml:11:22
            |
         11 |     service_account: caller@my-project.iam.gserviceaccount.com
            |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
            |
-           = hint: give `federate_user` an account of its own; or turn `exchange` off
+           = hint: give `federate_user` an account of its own
         ");
-    assert_eq!(of_exchange("caller", false), "", "nobody gets its tokens");
-    assert_eq!(of_exchange("other", true), "", "it has an account of its own");
+    assert_eq!(errors("caller", false), errors("caller", true));
+    assert_eq!(errors("other", true), "", "it has an account of its own");
 }
 
 #[test]

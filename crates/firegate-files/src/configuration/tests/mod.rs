@@ -3,6 +3,7 @@ mod app_check;
 mod exchange;
 mod google_callers;
 mod listeners;
+mod masks;
 mod named_files;
 mod rate_limits;
 mod rendering;

@@ -150,6 +150,12 @@ fn urls() {
     );
     check(&backend("endpoints: [ { audience: a } ]"), &["FG008 backends.api.endpoints[0].url"]);
     check(&backend("endpoints: [ { url: https://a.run.app }, { url: https://b.run.app } ]"), &[]);
+    check(
+        &backend(
+            "endpoints: [ { url: https://a.run.app }, { url: https://b.run.app }, { url: https://A.run.app:443/, audience: b } ]",
+        ),
+        &["FG121 backends.api.endpoints[2].url"],
+    );
     let many = "{ url: https://a.run.app }, ".repeat(33);
     check(&backend(&format!("endpoints: [ {many} ]")), &["FG002 backends.api.endpoints"]);
     check(
@@ -168,6 +174,12 @@ fn a_version_of_http_goes_with_the_scheme() {
         &backend("endpoints: [ { url: https://a.run.app }, { url: http://127.0.0.1:9000 } ]\nprotocol: h2"),
         &["FG160 backends.api.protocol"],
     );
+    let both = "url: https://a.run.app }, { url: http://127.0.0.1:9000";
+    for word in ["h2", "h2c"] {
+        // The other word would be refused as well.
+        let found = rendered(&backend(&format!("endpoints: [ {{ {both} }} ]\nprotocol: {word}")));
+        assert!(found.contains("remove it, or give all of them one scheme"), "{found}");
+    }
 }
 
 #[test]

@@ -31,7 +31,8 @@ fn revocation() {
     check(&file("check: required"), &[]);
     check(&file("check: required, max_staleness: 30s, on_failure: deny"), &[]);
     check(&file("check: off, max_staleness: 30s, on_failure: allow"), &[]);
-    check(&file(""), &[]);
+    check(&file(""), &["FG144 users.revocation"]);
+    check(&file("check: on"), &["FG006 users.revocation.check"]);
     check(&file("max_staleness: 30s"), &["FG144 users.revocation.max_staleness"]);
     check(&file("on_failure: allow"), &["FG144 users.revocation.on_failure"]);
     check(&file("chek: required, on_failure: deny"), &["FG004 users.revocation.chek"]);

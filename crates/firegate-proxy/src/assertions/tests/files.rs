@@ -1,6 +1,7 @@
 //! Keys on the disk: over restarts, crashes and other processes that write the same file.
 
 use super::*;
+use crate::limits::ASSERTION_KEY_FILE_BYTES_MAX;
 
 #[test]
 fn a_restart_keeps_the_keys_and_the_file_is_its_owners_alone() {
@@ -91,6 +92,8 @@ fn a_file_that_cannot_be_used_is_an_error_that_names_it_and_never_a_new_key() {
     check(good.replace(&signs_with(&door), other.key_id()), "damaged");
     check(good.replace("\"pkcs8\": \"M", "\"pkcs8\": \"N"), "damaged");
     check("{\"version\": 1, \"keys\": []}".to_owned(), "not exactly one");
+    let bytes_max = usize::try_from(ASSERTION_KEY_FILE_BYTES_MAX).expect("a length");
+    check(good.clone() + &" ".repeat(bytes_max), "cannot be used: it is too large");
     fs::write(&file, &good).expect("written");
     door.check(at(START + HOUR));
     assert_eq!(signs_with(&open(&folder, START + HOUR)), signs_with(&door));

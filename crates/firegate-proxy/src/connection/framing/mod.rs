@@ -21,3 +21,4 @@ pub use violation::Violation;
 
 pub(crate) use signals::Signals;
 pub(crate) use stream::FramedStream;
+pub(super) use stream::leave;

@@ -1,5 +1,6 @@
 //! What the stream below hyper and the service above it tell each other past it.
 
+use std::future::poll_fn;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
@@ -22,6 +23,9 @@ const ASKED: u8 = 1;
 const SWITCHED: u8 = 2;
 const NOT_SWITCHED: u8 = 3;
 
+const BREAKING: u8 = 1;
+const BROKEN_OFF: u8 = 2;
+
 /// The signals of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
@@ -30,6 +34,8 @@ pub(crate) struct Signals {
     ends_with_answer: AtomicBool,
     switch: AtomicU8,
     waiting: AtomicWaker,
+    breaking: AtomicU8,
+    driver: AtomicWaker,
 }
 
 impl Signals {
@@ -58,6 +64,31 @@ impl Signals {
     /// which has no chunks (RFC 9112, section 6.3).
     pub(crate) fn ends_with_answer(&self) -> bool {
         self.ends_with_answer.load(Ordering::Relaxed)
+    }
+
+    /// The answer's body: nothing more comes of it, and this is not its end.
+    pub(crate) fn break_off(&self) {
+        self.breaking.store(BREAKING, Ordering::Relaxed);
+    }
+
+    /// The stream: what hyper had to write is written.
+    pub(super) fn flushed(&self) {
+        if self.breaking.load(Ordering::Relaxed) == BREAKING {
+            self.breaking.store(BROKEN_OFF, Ordering::Relaxed);
+            self.driver.wake();
+        }
+    }
+
+    /// Whoever drives the connection: waits until an answer is broken off, and what came before that is written.
+    pub(crate) async fn broken_off(&self) {
+        poll_fn(|context| {
+            self.driver.register(context.waker());
+            match self.breaking.load(Ordering::Relaxed) {
+                BROKEN_OFF => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// The service: the request is answered.

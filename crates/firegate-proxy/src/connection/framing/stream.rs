@@ -1,11 +1,12 @@
 //! A client's connection of which hyper reads nothing but whole, clean heads and the bodies that they announce.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Sleep;
 
 use super::scanner::{Scan, Scanner, Then};
@@ -182,16 +183,34 @@ impl<S: AsyncRead + Unpin> FramedStream<S> {
     /// reset, and the answer could be lost on the way.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let over = self.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(UNWANTED_BODY_TIMEOUT)));
-        let mut piece = [0; UNWANTED_PIECE_BYTES];
-        while over.as_mut().poll(context).is_pending() {
-            let mut buffer = ReadBuf::new(&mut piece);
-            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
-                _ => break,
-            }
+        if over.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        poll_discard(Pin::new(&mut self.stream), context)
     }
+}
+
+/// Reads and throws away what a client still sends, to its end.
+fn poll_discard<S: AsyncRead>(mut stream: Pin<&mut S>, context: &mut Context<'_>) -> Poll<()> {
+    let mut piece = [0; UNWANTED_PIECE_BYTES];
+    loop {
+        let mut buffer = ReadBuf::new(&mut piece);
+        match ready!(stream.as_mut().poll_read(context, &mut buffer)) {
+            Ok(()) if !buffer.filled().is_empty() => {}
+            _ => return Poll::Ready(()),
+        }
+    }
+}
+
+/// Ends a connection whose client may still be sending, so that nothing of what it was sent is lost.
+pub(in crate::connection) async fn leave<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    let leaving = async {
+        stream.shutdown().await?;
+        poll_fn(|context| poll_discard(Pin::new(&mut *stream), context)).await;
+        io::Result::Ok(())
+    };
+    // What cannot be ended well is ended all the same.
+    let _ = tokio::time::timeout(UNWANTED_BODY_TIMEOUT, leaving).await;
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for FramedStream<S> {
@@ -243,7 +262,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FramedStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.signals.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

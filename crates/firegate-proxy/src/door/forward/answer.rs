@@ -86,7 +86,8 @@ impl Forward<'_> {
         let watched = (!body.is_end_stream()).then(|| self.context.streams.open(&lease, idle));
         let ending = Ending::of(&parts.headers, self.parts.version);
         let (deadline, progress) = (body.deadline(), self.progress.clone());
-        let _answering = watched.is_some().then(|| progress.answering());
+        // One without a body is over at once.
+        let _answering = Some(progress.answering()).filter(|_| watched.is_some());
         Bounds { idle, deadline, lease, ending, watched, progress, _answering, ..Bounds::default() }
     }
 

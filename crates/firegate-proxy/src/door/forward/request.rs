@@ -61,6 +61,7 @@ impl RequestContext<'_> {
             progress: progress.clone(),
             // If nothing moves in it, that shows in the answer or in the wait for it.
             watched: Some(self.streams.open(lease, None)),
+            stop: Some(Arc::clone(&self.door.stop)),
             ..Bounds::default()
         };
         let panics = Arc::clone(&self.door.shared.panics);

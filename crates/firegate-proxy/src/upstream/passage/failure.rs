@@ -99,7 +99,7 @@ impl Passage {
             BodyFailure::LeaseOver => Reason::LeaseOver,
             BodyFailure::Malformed => Reason::RequestMalformed { why: "the body is malformed" },
             BodyFailure::TooLarge => Reason::BodyTooLarge { bytes_max: self.upstream.body_bytes_max },
-            BodyFailure::TooSlow => Reason::BodyTooSlow,
+            BodyFailure::TooSlow | BodyFailure::Idle => Reason::BodyTooSlow,
             BodyFailure::Left => {
                 return Refused::Departed(denial(Reason::RequestMalformed { why: "the body broke off" }));
             }

@@ -9,12 +9,12 @@ use firegate_files::text;
 
 use super::{Failure, Summary};
 use crate::logging::tell_findings;
-use crate::named_files::read_bounded;
+use crate::named_files::read_contents;
 
 /// Runs the tests of a file; false if it cannot be used, and then it has been said why.
 pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
     let file = path.display().to_string();
-    let bytes = read_bounded(path).with_context(|| format!("{file} cannot be read"))?;
+    let bytes = read_contents(path).with_context(|| format!("{file} cannot be read"))?;
     let mut diagnostics = Diagnostics::new();
     let suite = match text::utf_8(&file, bytes) {
         Ok(text) => ExpressionSuite::parse(&file, &text, &mut diagnostics),

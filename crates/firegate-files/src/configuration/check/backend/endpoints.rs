@@ -47,6 +47,7 @@ impl Checker<'_> {
                         self.one_of_endpoints(&path.index(index), endpoint, audience.as_ref(), project)
                     })
                     .collect();
+                self.each_endpoint_once(&path, &checked).then_some(())?;
                 checked.into_iter().collect()
             }
             (None, _) => {
@@ -58,6 +59,23 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// One that stands twice would get twice the requests, and be its own second try.
+    fn each_endpoint_once(&mut self, path: &YamlPath, endpoints: &[Option<Endpoint>]) -> bool {
+        let mut before = Vec::new();
+        let mut valid = true;
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            let Some(Endpoint { url, .. }) = endpoint else { continue };
+            if before.contains(&url) {
+                let message = format!("{} is listed twice", quoted(&url.origin().ascii_serialization()));
+                let found = Diagnostic::error(code::URL, message).hint("remove one of them");
+                self.report(&path.index(index).key("url"), found);
+                valid = false;
+            }
+            before.push(url);
+        }
+        valid
     }
 
     fn one_of_endpoints(

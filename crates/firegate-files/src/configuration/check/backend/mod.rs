@@ -138,10 +138,6 @@ impl Checker<'_> {
         self.missing(&YamlPath::root().key("allow"), found);
     }
 
-    fn has_refused_below(&self, path: &YamlPath) -> bool {
-        self.refused.iter().any(|refused| refused.parent() == *path)
-    }
-
     /// `service` is what it is at the load balancer. With the backend come the services that requests name, if it stands for
     /// several.
     fn backend(
@@ -171,7 +167,7 @@ impl Checker<'_> {
             self.streams(path, source.streams.take().and_then(|streams| streams.until), whole.users);
         let token_sources = self.token_sources(path, source.token_sources.take(), whole.users);
         let app_check = match source.app_check.take() {
-            Some(own) => self.app_check(&path.key("app_check"), Some(own), whole.project_number),
+            Some(own) => self.own_app_check(&path.key("app_check"), own, whole),
             None => whole.app_check.cloned(),
         };
         let (body_bytes_max, body_bytes_per_second_min) = self.body_limits(path, &mut source);
