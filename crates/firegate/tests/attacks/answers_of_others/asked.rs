@@ -1,0 +1,196 @@
+//! What is asked: everything that is sent bears the number of its request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a service does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// It reads the request and answers it with a length.
+    Answer,
+    /// In chunks.
+    Chunks,
+    /// In chunks, with a trailer.
+    Trailer,
+    /// In many pieces.
+    Pieces,
+    /// After two interim answers.
+    Interim,
+    /// Without content.
+    Empty,
+    /// And closes, as it has said.
+    LastAnswer,
+    /// Until it closes.
+    UntilClosed,
+    /// Before it reads the request's content.
+    Early,
+    /// The same, and closes without reading it.
+    EarlyAndClosed,
+    /// With something behind it.
+    Planted,
+    /// It closes in the middle of an answer with a length.
+    CutOff,
+    /// It closes in the middle of an answer in chunks.
+    CutChunks,
+    /// It breaks the connection in the middle of an answer whose end is that of the connection.
+    CutUntilClosed,
+    /// It closes without an answer, the first time.
+    NoAnswer,
+    /// It resets the connection, the first time.
+    Reset,
+    /// It says nothing, the first time.
+    Stalls,
+    /// It says nothing and takes nothing, the first time.
+    StallsUpload,
+    /// It says no more in the middle of an answer.
+    StallsInside,
+    /// It goes on to say a little.
+    Trickles,
+    /// It switches to a WebSocket.
+    Tunnel,
+    /// The same, and says something at once.
+    EarlyTunnel,
+    /// It breaks a WebSocket off.
+    CutTunnel,
+}
+
+impl Plan {
+    /// Of services that are bad.
+    pub(super) const USUAL: &[Self] = &[
+        Self::Answer,
+        Self::Chunks,
+        Self::Trailer,
+        Self::Pieces,
+        Self::Interim,
+        Self::Empty,
+        Self::LastAnswer,
+        Self::UntilClosed,
+        Self::Early,
+        Self::EarlyAndClosed,
+        Self::Planted,
+        Self::CutOff,
+        Self::CutChunks,
+        Self::CutUntilClosed,
+        Self::NoAnswer,
+        Self::Reset,
+    ];
+
+    /// Of services that are slow, too.
+    pub(super) const SLOW: &[Self] = &[
+        Self::Answer,
+        Self::Chunks,
+        Self::Trailer,
+        Self::Pieces,
+        Self::LastAnswer,
+        Self::Early,
+        Self::Planted,
+        Self::CutOff,
+        Self::NoAnswer,
+        Self::Stalls,
+        Self::StallsUpload,
+        Self::StallsInside,
+        Self::Trickles,
+    ];
+
+    /// How a service takes a WebSocket. By any other plan it answers without one.
+    pub(super) const TUNNELS: &[Self] = &[Self::Tunnel, Self::EarlyTunnel, Self::CutTunnel];
+
+    const ALL: [&[Self]; 3] = [Self::USUAL, Self::SLOW, Self::TUNNELS];
+
+    /// Whether the answer is one that a client who stays gets as a whole.
+    pub(super) fn is_whole(self) -> bool {
+        use Plan::{
+            Answer, Chunks, Empty, Interim, LastAnswer, Pieces, Planted, Trailer, Tunnel, UntilClosed,
+        };
+        let whole =
+            [Answer, Chunks, Trailer, Pieces, Interim, Empty, LastAnswer, UntilClosed, Planted, Tunnel];
+        whole.contains(&self) || self == Self::EarlyTunnel
+    }
+
+    pub(super) fn is_tunnel(self) -> bool {
+        Self::TUNNELS.contains(&self)
+    }
+
+    fn name(self) -> String {
+        format!("{self:?}")
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().flatten().copied().find(|plan| plan.name() == name)
+    }
+}
+
+/// One request, as its path tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) user: usize,
+    pub(super) number: u64,
+    pub(super) plan: Plan,
+    /// How much of the answer's content there is.
+    pub(super) answer_bytes: usize,
+}
+
+impl Asked {
+    pub(super) fn path(&self) -> String {
+        format!("/{}/{}/{}/{}", self.user, self.number, self.plan.name(), self.answer_bytes)
+    }
+
+    pub(super) fn of_path(path: &str) -> Option<Self> {
+        let mut parts = path.strip_prefix('/')?.split('/');
+        Some(Self {
+            user: parts.next()?.parse().ok()?,
+            number: parts.next()?.parse().ok()?,
+            plan: Plan::of_name(parts.next()?)?,
+            answer_bytes: parts.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// What has the request's number at every place.
+pub(super) fn content(mark: char, number: u64, bytes: usize) -> Vec<u8> {
+    format!("{mark}{number:07}").into_bytes().into_iter().cycle().take(bytes).collect()
+}
+
+/// What went wrong, on either side.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found(Arc<Mutex<Vec<String>>>);
+
+impl Found {
+    pub(super) fn add(&self, what: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    pub(super) fn check(&self, what: impl FnOnce() -> String, holds: bool) {
+        if !holds {
+            self.add(what());
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Numbers that look as if by chance, the same with every run (Marsaglia, "Xorshift RNGs").
+#[derive(Clone, Debug)]
+pub(super) struct Chance(u64);
+
+impl Chance {
+    pub(super) fn of(seed: u64) -> Self {
+        Self(0x9e37_79b9_7f4a_7c15 ^ (seed + 1))
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+
+    pub(super) fn size(&mut self, bound: u64) -> usize {
+        usize::try_from(self.below(bound)).expect("it is small")
+    }
+
+    pub(super) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.size(all.len() as u64)]
+    }
+}
