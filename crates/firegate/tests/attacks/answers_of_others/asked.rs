@@ -45,6 +45,8 @@ pub(super) enum Plan {
     StallsInside,
     /// It goes on to say a little.
     Trickles,
+    /// It says one message of gRPC after the other.
+    Messages,
     /// It switches to a WebSocket.
     Tunnel,
     /// The same, and says something at once.
@@ -91,19 +93,31 @@ impl Plan {
         Self::Trickles,
     ];
 
+    /// Of services that answer in streams.
+    pub(super) const STREAMS: &[Self] = &[
+        Self::Messages,
+        Self::Messages,
+        Self::Messages,
+        Self::Pieces,
+        Self::Answer,
+        Self::Chunks,
+        Self::Trailer,
+    ];
+
     /// How a service takes a WebSocket. By any other plan it answers without one.
     pub(super) const TUNNELS: &[Self] = &[Self::Tunnel, Self::EarlyTunnel, Self::CutTunnel];
 
-    const ALL: [&[Self]; 3] = [Self::USUAL, Self::SLOW, Self::TUNNELS];
+    const ALL: [&[Self]; 4] = [Self::USUAL, Self::SLOW, Self::STREAMS, Self::TUNNELS];
 
     /// Whether the answer is one that a client who stays gets as a whole.
     pub(super) fn is_whole(self) -> bool {
         use Plan::{
-            Answer, Chunks, Empty, Interim, LastAnswer, Pieces, Planted, Trailer, Tunnel, UntilClosed,
+            Answer, Chunks, EarlyTunnel, Empty, Interim, LastAnswer, Messages, Pieces, Planted, Trailer,
+            Tunnel, UntilClosed,
         };
-        let whole =
-            [Answer, Chunks, Trailer, Pieces, Interim, Empty, LastAnswer, UntilClosed, Planted, Tunnel];
-        whole.contains(&self) || self == Self::EarlyTunnel
+        let of_requests =
+            [Answer, Chunks, Trailer, Pieces, Interim, Empty, LastAnswer, UntilClosed, Planted, Messages];
+        of_requests.contains(&self) || matches!(self, Tunnel | EarlyTunnel)
     }
 
     pub(super) fn is_tunnel(self) -> bool {
@@ -148,6 +162,24 @@ impl Asked {
 /// What has the request's number at every place.
 pub(super) fn content(mark: char, number: u64, bytes: usize) -> Vec<u8> {
     format!("{mark}{number:07}").into_bytes().into_iter().cycle().take(bytes).collect()
+}
+
+/// A message of gRPC with so much content: not compressed, and with its length.
+pub(super) fn message(number: u64, bytes: usize) -> Vec<u8> {
+    let length = u32::try_from(bytes).expect("it is short").to_be_bytes();
+    [&[0], &length[..], &content('d', number, bytes)].concat()
+}
+
+/// How much content there is in whole messages of this number; nothing if there is anything else.
+pub(super) fn messages(number: u64, mut bytes: &[u8]) -> Option<usize> {
+    let mut whole = 0;
+    while let Some((&[0, a, b, c, d], rest)) = bytes.split_first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+        let (message, rest) = rest.split_at_checked(length)?;
+        (message == content('d', number, length)).then_some(())?;
+        (whole, bytes) = (whole + length, rest);
+    }
+    bytes.is_empty().then_some(whole)
 }
 
 /// What went wrong, on either side.

@@ -33,6 +33,12 @@ const REQUESTS: usize = 40;
 /// How often something changes meanwhile.
 const CHANGES: usize = 6;
 
+/// How long a token lasts, in seconds.
+const LONG_LIFE: i64 = 3_000;
+
+/// How long one lasts that expires meanwhile.
+const SHORT_LIFE: i64 = 2;
+
 /// What there is in a test.
 pub(super) struct Scene {
     pub(super) found: Found,
@@ -53,6 +59,7 @@ impl Scene {
             plans: Plan::USUAL,
             asks: Asks::Sometimes,
             may_fail: false,
+            expires: |_| false,
             let_through_by: |_| &["a", "b"],
             tls: None,
             nobody: USERS,
@@ -107,7 +114,8 @@ impl Scene {
         let mut door = door_of(first, Arc::new(clock.clone()), None);
         door.ready().await;
         let now = clock.now().as_seconds();
-        let tokens = (0..USERS).map(|user| token_of(user, &signer, now)).collect::<Vec<_>>();
+        let expires = |user| if (self.terms.expires)(user) { SHORT_LIFE } else { LONG_LIFE };
+        let tokens = (0..USERS).map(|user| token_of(user, &signer, now, expires(user))).collect::<Vec<_>>();
         let (done, mut progress) = watch::channel(0);
         let users = (0..USERS).map(|user| {
             let (good, other) = (tokens[user].clone(), &tokens[(user + 1) % USERS]);
@@ -146,8 +154,9 @@ impl Scene {
 
 type Reads = dyn Fn() -> Result<Configuration, firegate_files::Diagnostics> + Send + Sync;
 
-fn token_of(user: usize, signer: &RsaSigner, now: i64) -> String {
+fn token_of(user: usize, signer: &RsaSigner, now: i64, lasts: i64) -> String {
     let mut claims = claims("demo-project", now);
+    claims["exp"] = json!(now + lasts);
     claims["sub"] = json!(format!("user-{user}"));
     claims["user_id"] = claims["sub"].clone();
     claims["email"] = json!(format!("user-{user}@example.com"));

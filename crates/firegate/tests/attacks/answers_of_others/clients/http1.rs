@@ -8,7 +8,7 @@ use tokio::io::{AsyncWriteExt as _, BufStream};
 use super::super::asked::Plan;
 use super::super::messages::{Framing, field, read_content, read_lines};
 use super::super::wire::AnyWire;
-use super::judge::{Answered, Origin};
+use super::judge::{Answered, Origin, Trailer};
 use super::{AT_ONCE, Client, Manner, Sending, Wants};
 
 /// What came of a request.
@@ -166,6 +166,10 @@ pub(super) async fn read_answer(
     let closes = field(&fields, "connection").flatten().is_some_and(|value| value == "close");
     let goes_on = ended.is_ok() && !closes;
     let ended = ended.map_err(|error: io::Error| error.to_string());
-    let ended = ended.map(|trailers| field(&trailers, "x-trailer-to").flatten());
+    let of_trailer = |trailers: &[String], name: &str| field(trailers, name).flatten();
+    let ended = ended.map(|trailers| Trailer {
+        to: of_trailer(&trailers, "x-trailer-to"),
+        grpc_status: of_trailer(&trailers, "grpc-status"),
+    });
     Ok((Came::Answer(Answered { origin, got, ended }), goes_on))
 }

@@ -12,7 +12,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::judge::{Answered, Origin};
+use super::judge::{Answered, Origin, Trailer};
 use super::{AT_ONCE, Client, Manner, Sending, Wants};
 
 pub(super) type Sender = SendRequest<BoxBody<Bytes, io::Error>>;
@@ -82,12 +82,14 @@ async fn http2_answer(
 /// Reads an answer as far as it comes.
 pub(super) async fn read_answer(response: Response<Incoming>) -> Answered {
     let (parts, mut body) = response.into_parts();
-    let (mut got, mut ended) = (Vec::new(), Ok(None));
+    let (mut got, mut ended) = (Vec::new(), Ok(Trailer::default()));
     while let Some(frame) = body.frame().await {
         match frame {
             Ok(frame) if frame.is_data() => got.extend_from_slice(&frame.into_data().unwrap_or_default()),
             Ok(frame) => {
-                ended = Ok(frame.trailers_ref().and_then(|trailers| text("x-trailer-to", trailers)));
+                let trailers = frame.into_trailers().unwrap_or_default();
+                let (to, grpc_status) = (text("x-trailer-to", &trailers), text("grpc-status", &trailers));
+                ended = Ok(Trailer { to, grpc_status });
             }
             Err(error) => {
                 ended = Err(error.to_string());

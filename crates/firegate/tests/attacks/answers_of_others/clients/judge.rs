@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::super::asked::{Asked, Plan, content};
+use super::super::asked::{Asked, Plan, content, messages};
 use super::super::frames::End;
 use super::{Client, Sending, Wants};
 
@@ -23,7 +23,14 @@ pub(super) struct Answered {
     pub(super) origin: Origin,
     pub(super) got: Vec<u8>,
     /// The trailer of an answer that came to its end; else how it broke off.
-    pub(super) ended: Result<Option<String>, String>,
+    pub(super) ended: Result<Trailer, String>,
+}
+
+/// What is said behind an answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trailer {
+    pub(super) to: Option<String>,
+    pub(super) grpc_status: Option<String>,
 }
 
 impl Origin {
@@ -65,19 +72,58 @@ impl Client {
         };
         check("a status", is_status);
         check("no WebSocket", !plan.is_tunnel());
-        check("another's content", *got == content('d', number, got.len()));
         let expected = if *method == Method::HEAD || plan == Plan::Empty { 0 } else { answer_bytes };
+        let may_break_off = self.may_fail(*asked);
+        if plan == Plan::Messages && *method != Method::HEAD {
+            self.judge_messages(sending, got, ended, &shown);
+            return;
+        }
+        check("another's content", *got == content('d', number, got.len()));
         match ended {
             Ok(trailer) => {
                 check("part of an answer for the whole", got.len() == expected);
-                check("a trailer", trailer.as_ref().is_none_or(|trailer| *trailer == number.to_string()));
+                check("a trailer", trailer.to.as_ref().is_none_or(|to| *to == number.to_string()));
                 self.told.whole += 1;
             }
             Err(_) => {
-                check("an answer broke off that was whole", self.terms.may_fail || !plan.is_whole());
+                check("an answer broke off that was whole", may_break_off);
                 self.told.broken += 1;
             }
         }
+    }
+
+    /// Whether a stream of messages is this request's: those that came are whole, and all if it ends well.
+    fn judge_messages(
+        &mut self,
+        sending: &Sending,
+        got: &[u8],
+        ended: &Result<Trailer, String>,
+        shown: &str,
+    ) {
+        let Asked { number, answer_bytes, .. } = sending.asked;
+        let check = |what: &str, holds: bool| self.check(what, sending, shown, holds);
+        let whole = messages(number, got);
+        let Ok(trailer) = ended else {
+            check("a stream broke off that was whole", self.may_fail(sending.asked));
+            self.told.broken += 1;
+            return;
+        };
+        // Over HTTP/1 there are no trailers, and what comes to its end is whole.
+        if trailer.grpc_status.as_deref().is_none_or(|status| status == "0") {
+            check("part of a stream for the whole", whole == Some(answer_bytes));
+            check("another's trailer", trailer.to.as_ref().is_none_or(|to| *to == number.to_string()));
+            check("no status", trailer.grpc_status.is_some() == !self.speaks_http1());
+            self.told.whole += 1;
+        } else {
+            check("a stream was ended", self.may_fail(sending.asked));
+            check("part of a message, or another's", whole.is_some());
+            self.told.cut += 1;
+        }
+    }
+
+    /// Whether what a service does may come to nothing.
+    fn may_fail(&self, asked: Asked) -> bool {
+        self.terms.may_fail || (self.terms.expires)(asked.user) || !asked.plan.is_whole()
     }
 
     /// Whether what came by a WebSocket is this one's.
@@ -99,7 +145,7 @@ impl Client {
                 self.told.tunnels += 1;
             }
             Ok((bytes, End::Cut | End::BrokenOff)) => {
-                check("a WebSocket broke off", self.terms.may_fail || !plan.is_whole());
+                check("a WebSocket broke off", self.may_fail(sending.asked));
                 check("more than there is", bytes <= answer_bytes);
                 self.told.broken_tunnels += 1;
             }
@@ -124,12 +170,15 @@ impl Client {
         if user == self.terms.nobody {
             return status == 401;
         }
-        let fails = self.terms.may_fail || !plan.is_whole();
+        let fails = self.may_fail(sending.asked);
         // Over HTTP/2 every success would open a WebSocket.
         let opens_none = sending.wants != Wants::Answer && !plan.is_tunnel();
         match status {
+            401 => (self.terms.expires)(user),
             403 => (self.terms.let_through_by)(user).len() < 2,
             502 => fails || opens_none,
+            // On a busy machine a client may be waited for that has much to send.
+            408 => self.terms.may_fail && !sending.content.is_empty(),
             503 | 504 => fails,
             _ => false,
         }

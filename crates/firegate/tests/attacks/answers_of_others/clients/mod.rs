@@ -19,7 +19,7 @@ use super::wire::AnyWire;
 use crate::stack::authority;
 
 /// How long anything may take, on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The content of a message is shorter than this.
 const CONTENT_BYTES_BOUND: u64 = 40_000;
@@ -29,6 +29,9 @@ const STALLED_BYTES_BOUND: u64 = 4_000_000;
 
 /// What has something behind it is short enough to be read together with that.
 const PLANTED_BYTES_BOUND: u64 = 4_000;
+
+/// The content of messages that come now and then is shorter than this.
+const MESSAGES_BYTES_BOUND: u64 = 3_000;
 
 /// What goes through a WebSocket in each direction is shorter than this.
 const TUNNEL_BYTES_BOUND: u64 = 9_000;
@@ -58,6 +61,8 @@ pub(super) struct Terms {
     pub(super) asks: Asks,
     /// Whether an answer that would be whole may come to nothing.
     pub(super) may_fail: bool,
+    /// Whether a user's token expires meanwhile.
+    pub(super) expires: fn(usize) -> bool,
     /// The configurations that let a user through, of those that are in force in turn.
     pub(super) let_through_by: fn(usize) -> &'static [&'static str],
     /// How the door is spoken to, if in TLS.
@@ -86,6 +91,8 @@ pub(super) struct Told {
     pub(super) tunnels: usize,
     /// WebSockets that broke off.
     pub(super) broken_tunnels: usize,
+    /// Streams of messages that the door ended, in gRPC's own words.
+    pub(super) cut: usize,
 }
 
 impl Told {
@@ -97,6 +104,7 @@ impl Told {
         self.lost += other.lost;
         self.tunnels += other.tunnels;
         self.broken_tunnels += other.broken_tunnels;
+        self.cut += other.cut;
     }
 }
 
@@ -183,7 +191,7 @@ impl Client {
     /// Sends the user's requests, by HTTP/1.1 or by HTTP/2.
     pub(super) async fn run(mut self) -> Told {
         let running = async {
-            if self.user.is_multiple_of(2) {
+            if self.speaks_http1() {
                 self.by_http1().await;
             } else {
                 self.by_http2().await;
@@ -191,6 +199,10 @@ impl Client {
         };
         tokio::time::timeout(PATIENCE, running).await.expect("every request comes to an end");
         self.told
+    }
+
+    fn speaks_http1(&self) -> bool {
+        self.user.is_multiple_of(2)
     }
 
     async fn connect(&self, protocol: &str) -> AnyWire {
@@ -223,7 +235,11 @@ impl Client {
             if plan == Plan::StallsUpload { STALLED_BYTES_BOUND } else { CONTENT_BYTES_BOUND };
         let content_bytes = if uploads { chance.size(content_bound) + 2 } else { 0 };
         let user = if chance.below(10) == 0 { self.terms.nobody } else { self.user };
-        let bytes_bound = if plan == Plan::Planted { PLANTED_BYTES_BOUND } else { CONTENT_BYTES_BOUND };
+        let bytes_bound = match plan {
+            Plan::Planted => PLANTED_BYTES_BOUND,
+            Plan::Messages => MESSAGES_BYTES_BOUND,
+            _ => CONTENT_BYTES_BOUND,
+        };
         let answer_bytes = chance.size(bytes_bound) + 2;
         Sending {
             asked: Asked { user, number: self.next, plan, answer_bytes },
@@ -256,7 +272,7 @@ impl Client {
 
     /// Whether the next thing is a WebSocket.
     fn wants_web_socket(&mut self) -> bool {
-        self.chance.below(8) == 0
+        self.chance.below(5) == 0
     }
 
     fn token(&self, sending: &Sending) -> &str {

@@ -18,12 +18,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
-use super::super::asked::{Asked, Plan, content};
+use super::super::asked::{Asked, Plan, content, message};
 use super::super::frames;
 use super::super::wire::AnyWire;
 use super::{Came, Serving, TRICKLE};
 
 type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
+
+/// How much content a message of gRPC has.
+const MESSAGE_BYTES: usize = 100;
 
 /// Serves a connection until it takes no more.
 pub(super) async fn serve(serving: &Serving, wire: AnyWire) {
@@ -90,6 +93,8 @@ async fn answer(serving: &Serving, mut request: Request<Incoming>, last: &Notify
         .status(status)
         .header("x-answer-to", asked.number)
         .header("x-answered-by", text("x-configuration").unwrap_or("none"));
+    let is_grpc = plan == Plan::Messages;
+    let answer = if is_grpc { answer.header("content-type", "application/grpc") } else { answer };
     let is_empty = parts.method == Method::HEAD || plan == Plan::Empty || plan.is_tunnel();
     let frames = if is_empty { stream::empty().boxed() } else { answer_frames(asked, plan) };
     Ok(answer.body(StreamBody::new(frames).boxed_unsync()).expect("an answer"))
@@ -135,6 +140,9 @@ type Frames = BoxStream<'static, io::Result<Frame<Bytes>>>;
 
 fn answer_frames(asked: Asked, plan: Plan) -> Frames {
     let Asked { number, answer_bytes, .. } = asked;
+    if plan == Plan::Messages {
+        return message_frames(number, answer_bytes);
+    }
     let data = content('d', number, answer_bytes);
     let breaks_off = matches!(plan, Plan::CutOff | Plan::CutChunks | Plan::CutUntilClosed);
     let sent = if breaks_off || plan == Plan::StallsInside { data.len() / 2 } else { data.len() };
@@ -162,4 +170,16 @@ fn answer_frames(asked: Asked, plan: Plan) -> Frames {
         Plan::Trailer => pieces.chain(stream::iter([Ok(Frame::trailers(trailers()))])).boxed(),
         _ => pieces.boxed(),
     }
+}
+
+/// One message after the other, and that all is well behind the last one.
+fn message_frames(number: u64, bytes: usize) -> Frames {
+    let lengths = (0..bytes).step_by(MESSAGE_BYTES).map(move |from| MESSAGE_BYTES.min(bytes - from));
+    let said = stream::iter(lengths.map(move |length| message(number, length))).then(async |message| {
+        tokio::time::sleep(TRICKLE).await;
+        Ok(Frame::data(Bytes::from(message)))
+    });
+    let trailers = [("x-trailer-to", HeaderValue::from(number)), ("grpc-status", HeaderValue::from(0))];
+    let trailers = trailers.map(|(name, value)| (HeaderName::from_static(name), value));
+    said.chain(stream::iter([Ok(Frame::trailers(HeaderMap::from_iter(trailers)))])).boxed()
 }
