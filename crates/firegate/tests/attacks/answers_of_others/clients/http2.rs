@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use http::{HeaderMap, Request, Response};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -65,7 +65,10 @@ async fn http2_answer(
     let pieces = content[..sent].chunks(5_000).map(Bytes::copy_from_slice).collect::<Vec<_>>();
     let leaving = leaves_upload.then(|| Err(io::Error::other("the client leaves")));
     let pieces = stream::iter(pieces).map(|piece| Ok(Frame::data(piece))).chain(stream::iter(leaving));
-    let body = BodyExt::boxed(StreamBody::new(pieces));
+    let body = match content.as_slice() {
+        [] => BodyExt::boxed(Empty::new().map_err(|never| match never {})),
+        _ => BodyExt::boxed(StreamBody::new(pieces)),
+    };
     let request = Request::builder()
         .method(method)
         .uri(format!("http://door.example{}", asked.path()))

@@ -73,7 +73,7 @@ impl Client {
         check("a status", is_status);
         check("no WebSocket", !plan.is_tunnel());
         let expected = if *method == Method::HEAD || plan == Plan::Empty { 0 } else { answer_bytes };
-        let may_break_off = self.may_fail(*asked);
+        let may_break_off = self.may_fail(*asked) || sending.speaks_too_early();
         if plan == Plan::Messages && *method != Method::HEAD {
             self.judge_messages(sending, got, ended, &shown);
             return;

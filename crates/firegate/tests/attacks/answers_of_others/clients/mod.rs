@@ -142,6 +142,12 @@ enum Wants {
 }
 
 impl Sending {
+    /// Whether the client says something that nobody reads if the other side does not switch, which it may not do (RFC 6455,
+    /// section 4.1). The end of the connection, which comes with that unread, can overtake the answer.
+    fn speaks_too_early(&self) -> bool {
+        self.wants == Wants::WebSocketAtOnce
+    }
+
     fn shown(&self) -> String {
         let Self { asked, method, manner, content, is_chunked, expects, wants } = self;
         let framing = if *is_chunked { "in chunks" } else { "with a length" };
@@ -226,13 +232,15 @@ impl Client {
             4..7 => (Method::POST, true),
             _ => (Method::PUT, true),
         };
+        let content_bound =
+            if plan == Plan::StallsUpload { STALLED_BYTES_BOUND } else { CONTENT_BYTES_BOUND };
+        // What has no content may be sent once more, unless it may be done once only.
+        let uploads = uploads && chance.below(4) > 0;
         let manner = match chance.below(12) {
             0 if uploads => Manner::LeavesUpload,
             1 => Manner::LeavesAnswer,
             _ => Manner::Stays,
         };
-        let content_bound =
-            if plan == Plan::StallsUpload { STALLED_BYTES_BOUND } else { CONTENT_BYTES_BOUND };
         let content_bytes = if uploads { chance.size(content_bound) + 2 } else { 0 };
         let user = if chance.below(10) == 0 { self.terms.nobody } else { self.user };
         let bytes_bound = match plan {
@@ -272,7 +280,7 @@ impl Client {
 
     /// Whether the next thing is a WebSocket.
     fn wants_web_socket(&mut self) -> bool {
-        self.chance.below(5) == 0
+        self.chance.below(3) == 0
     }
 
     fn token(&self, sending: &Sending) -> &str {

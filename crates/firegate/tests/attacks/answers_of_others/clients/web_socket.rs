@@ -29,6 +29,10 @@ impl Client {
         let _ = stream.flush().await;
         let (came, goes_on) = match read_answer(&sending, stream).await {
             Ok(read) => read,
+            Err(_) if sending.speaks_too_early() => {
+                self.told.broken += 1;
+                return false;
+            }
             Err(why) => {
                 self.found.add(format!("{} was not answered: {why}", sending.shown()));
                 return false;
