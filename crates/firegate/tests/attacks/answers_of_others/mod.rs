@@ -90,10 +90,10 @@ async fn nobody_gets_anothers_answer_when_tokens_expire() {
     let mut scene = Scene::new();
     scene.terms =
         Terms { plans: Plan::STREAMS, asks: Asks::Never, expires: |user| user % 4 < 2, ..scene.terms };
-    scene.terms.requests /= 2;
+    scene.terms.requests /= 4;
     let service = Serving::new(&scene.found).start(Speaks::Http2).await;
     let backends = format!("{EVERYBODY}backends: {{ api: {{ url: '{service}', protocol: h2c }} }}");
-    scene.with(backends, "").play(60, 3).await;
+    scene.with(backends, "").play(30, 2).await;
 }
 
 async fn when_times_are_over(speaks: Speaks, protocol: &str, asks: Asks) {
