@@ -84,6 +84,16 @@ async fn nobody_gets_anothers_answer_when_times_are_over_over_http2() {
     when_times_are_over(Speaks::Http2, "h2c", Asks::Never).await;
 }
 
+async fn when_times_are_over(speaks: Speaks, protocol: &str, asks: Asks) {
+    let mut scene = Scene::new();
+    scene.terms = Terms { plans: Plan::SLOW, asks, may_fail: true, ..scene.terms };
+    scene.terms.requests /= 4;
+    let service = Serving::new(&scene.found).tried_again().start(speaks).await;
+    let backend = format!("url: '{service}', protocol: {protocol}, timeouts: {{ total: 2s, idle: 1s }}");
+    let text = format!("{EVERYBODY}url_map: map.yaml\nbackends: {{ api: {{ {backend} }} }}");
+    scene.with(text, SHORT).play(30, 2).await;
+}
+
 /// Of gRPC, too, which has words of its own for an end before the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_anothers_answer_when_tokens_expire() {
@@ -94,16 +104,6 @@ async fn nobody_gets_anothers_answer_when_tokens_expire() {
     let service = Serving::new(&scene.found).start(Speaks::Http2).await;
     let backends = format!("{EVERYBODY}backends: {{ api: {{ url: '{service}', protocol: h2c }} }}");
     scene.with(backends, "").play(30, 2).await;
-}
-
-async fn when_times_are_over(speaks: Speaks, protocol: &str, asks: Asks) {
-    let mut scene = Scene::new();
-    scene.terms = Terms { plans: Plan::SLOW, asks, may_fail: true, ..scene.terms };
-    scene.terms.requests /= 4;
-    let service = Serving::new(&scene.found).tried_again().start(speaks).await;
-    let backend = format!("url: '{service}', protocol: {protocol}, timeouts: {{ total: 2s, idle: 1s }}");
-    let text = format!("{EVERYBODY}url_map: map.yaml\nbackends: {{ api: {{ {backend} }} }}");
-    scene.with(text, SHORT).play(30, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,8 +145,9 @@ async fn nobody_gets_anothers_answer_or_a_mix_of_two_configurations() {
     let a = serving.by(A).start(Speaks::Http1).await;
     let b = serving.by(B).start(Speaks::Tls(scene.acceptor(&["h2", "http/1.1"]))).await;
     let allowed = |by: Configured| {
-        let users =
-            (0..12).filter(|user| (by.admits)(*user)).map(|user| format!("'user:user-{user}@example.com'"));
+        let users = (0..scene.terms.nobody)
+            .filter(|user| (by.admits)(*user))
+            .map(|user| format!("'user:user-{user}@example.com'"));
         users.collect::<Vec<_>>().join(", ")
     };
     let text = |by, backend| {
