@@ -27,6 +27,10 @@ pub(super) enum Plan {
     EarlyAndClosed,
     /// With something behind it.
     Planted,
+    /// In one chunk, with something behind the last one.
+    PlantedChunk,
+    /// Without content, and with something behind it.
+    PlantedEmpty,
     /// It closes in the middle of an answer with a length.
     CutOff,
     /// It closes in the middle of an answer in chunks.
@@ -69,6 +73,8 @@ impl Plan {
         Self::Early,
         Self::EarlyAndClosed,
         Self::Planted,
+        Self::PlantedChunk,
+        Self::PlantedEmpty,
         Self::CutOff,
         Self::CutChunks,
         Self::CutUntilClosed,
@@ -111,13 +117,39 @@ impl Plan {
 
     /// Whether the answer is one that a client who stays gets as a whole.
     pub(super) fn is_whole(self) -> bool {
-        use Plan::{
-            Answer, Chunks, EarlyTunnel, Empty, Interim, LastAnswer, Messages, Pieces, Planted, Trailer,
-            Tunnel, UntilClosed,
-        };
-        let of_requests =
-            [Answer, Chunks, Trailer, Pieces, Interim, Empty, LastAnswer, UntilClosed, Planted, Messages];
-        of_requests.contains(&self) || matches!(self, Tunnel | EarlyTunnel)
+        match self {
+            Self::Early
+            | Self::EarlyAndClosed
+            | Self::CutOff
+            | Self::CutChunks
+            | Self::CutUntilClosed
+            | Self::NoAnswer
+            | Self::Reset
+            | Self::Stalls
+            | Self::StallsUpload
+            | Self::StallsInside
+            | Self::Trickles
+            | Self::CutTunnel => false,
+            Self::Answer
+            | Self::Chunks
+            | Self::Trailer
+            | Self::Pieces
+            | Self::Interim
+            | Self::Empty
+            | Self::LastAnswer
+            | Self::UntilClosed
+            | Self::Planted
+            | Self::PlantedChunk
+            | Self::PlantedEmpty
+            | Self::Messages
+            | Self::Tunnel
+            | Self::EarlyTunnel => true,
+        }
+    }
+
+    /// Whether the answer has no content.
+    pub(super) fn is_empty(self) -> bool {
+        matches!(self, Self::Empty | Self::PlantedEmpty)
     }
 
     pub(super) fn is_tunnel(self) -> bool {

@@ -66,13 +66,13 @@ impl Client {
         }
         self.judge_origin(sending, origin, &shown);
         let is_status = match origin.status {
-            204 => plan == Plan::Empty,
+            204 => plan.is_empty(),
             403 => *wants != Wants::Answer,
             status => status == 200,
         };
         check("a status", is_status);
         check("no WebSocket", !plan.is_tunnel());
-        let expected = if *method == Method::HEAD || plan == Plan::Empty { 0 } else { answer_bytes };
+        let expected = if *method == Method::HEAD || plan.is_empty() { 0 } else { answer_bytes };
         let may_break_off = self.may_fail(*asked) || sending.speaks_too_early();
         if plan == Plan::Messages && *method != Method::HEAD {
             self.judge_messages(sending, got, ended, &shown);

@@ -245,7 +245,7 @@ impl Client {
         let content_bytes = if uploads { chance.size(content_bound) + 2 } else { 0 };
         let user = if chance.below(10) == 0 { self.terms.nobody } else { self.user };
         let bytes_bound = match plan {
-            Plan::Planted => PLANTED_BYTES_BOUND,
+            Plan::Planted | Plan::PlantedChunk => PLANTED_BYTES_BOUND,
             Plan::Messages => MESSAGES_BYTES_BOUND,
             _ => CONTENT_BYTES_BOUND,
         };

@@ -166,7 +166,7 @@ impl Exchange<'_> {
         // Whoever asked for a WebSocket may get an answer of any kind.
         let is_refused = key.is_some() && asked.number.is_multiple_of(2);
         let status = match asked.plan {
-            Plan::Empty => "204 No Content",
+            plan if plan.is_empty() => "204 No Content",
             _ if is_refused => "403 Forbidden",
             _ => "200 OK",
         };
@@ -203,6 +203,15 @@ impl Exchange<'_> {
                     stream.flush().await?;
                     tokio::time::sleep(TRICKLE).await;
                 }
+            }
+            Plan::PlantedChunk => {
+                let start = format!("{start}Transfer-Encoding: chunked\r\n\r\n");
+                let chunk = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+                let chunk = if is_head { Vec::new() } else { chunk };
+                stream.write_all(&[start.as_bytes(), &chunk, PLANTED].concat()).await?;
+            }
+            Plan::PlantedEmpty => {
+                stream.write_all(&[start.as_bytes(), b"\r\n", PLANTED].concat()).await?;
             }
             Plan::Empty => {
                 stream.write_all(format!("{start}\r\n").as_bytes()).await?;

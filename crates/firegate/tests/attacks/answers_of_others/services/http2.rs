@@ -86,7 +86,7 @@ async fn answer(serving: &Serving, mut request: Request<Incoming>, last: &Notify
             StatusCode::OK
         }
         (Some(_), _) => StatusCode::FORBIDDEN,
-        (None, Plan::Empty) => StatusCode::NO_CONTENT,
+        (None, plan) if plan.is_empty() => StatusCode::NO_CONTENT,
         (None, _) => StatusCode::OK,
     };
     let answer = Response::builder()
@@ -95,7 +95,7 @@ async fn answer(serving: &Serving, mut request: Request<Incoming>, last: &Notify
         .header("x-answered-by", text("x-configuration").unwrap_or("none"));
     let is_grpc = plan == Plan::Messages;
     let answer = if is_grpc { answer.header("content-type", "application/grpc") } else { answer };
-    let is_empty = parts.method == Method::HEAD || plan == Plan::Empty || plan.is_tunnel();
+    let is_empty = parts.method == Method::HEAD || plan.is_empty() || plan.is_tunnel();
     let frames = if is_empty { stream::empty().boxed() } else { answer_frames(asked, plan) };
     Ok(answer.body(StreamBody::new(frames).boxed_unsync()).expect("an answer"))
 }
