@@ -152,3 +152,32 @@ async fn a_handshake_without_an_answer_is_given_up() {
     let site = authority.site(silent.address, "timeouts: { connect: 100ms }");
     assert_eq!(code(site.get().await), Code::UpstreamConnectTimedOut);
 }
+
+/// In the clear nobody could tell it from a part (RFC 9112, section 9.8).
+#[tokio::test]
+async fn an_answer_that_ends_with_its_connection_is_whole_if_tls_says_that_this_is_the_end() {
+    for says_so in [true, false] {
+        let authority = Authority::new(&[b"http/1.1"]);
+        let acceptor = TlsAcceptor::from(authority.config());
+        let origin = Origin::start(move |stream, _| {
+            let acceptor = acceptor.clone();
+            async move {
+                let mut stream = acceptor.accept(stream).await.expect("a handshake");
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.expect("a head"));
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nall of it").await.expect("it is sent");
+                stream.flush().await.expect("it is sent");
+                if says_so {
+                    stream.shutdown().await.expect("it is sent");
+                }
+            }
+        })
+        .await;
+        let site = authority.site(origin.address, "");
+        let answer = site.send(Method::GET, &[], full("")).await.expect("a head");
+        let whole = answer.into_body().collect().await;
+        assert_eq!(whole.is_ok(), says_so);
+    }
+}

@@ -4,248 +4,156 @@
 //! are used again, to services that are as bad: everything that is sent bears the number of its request, and each side says
 //! what it got of another's.
 
+mod asked;
 mod clients;
+mod frames;
 mod messages;
-mod service;
-mod service_http2;
+mod scene;
+mod services;
+mod wire;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use asked::Plan;
+use clients::{Asks, Terms};
+use scene::Scene;
+use services::{Configured, Serving, Speaks};
 
-use axum::Router;
-use axum::routing::get;
-use firegate_core::jose::RsaSigner;
-use firegate_core::time::Clock as _;
-use firegate_files::configuration::parse_with_files;
-use firegate_proxy::ReloadError;
-use serde_json::json;
-use tokio::net::TcpListener;
-
-use crate::site::TheMap;
-use crate::stack::{claims, clock, close, door_of, stranger};
-use clients::Asks;
-
-/// How many users there are, each with connections of their own.
-const USERS: usize = 12;
-
-/// How many requests each of them sends.
-const REQUESTS: usize = 40;
-
-/// How often the configuration is read again meanwhile.
-const RELOADS: usize = 5;
-
-/// What a service does with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plan {
-    /// It reads the request and answers it with a length.
-    Answer,
-    /// In chunks.
-    Chunks,
-    /// In chunks, with a trailer.
-    Trailer,
-    /// In many pieces.
-    Pieces,
-    /// After two interim answers.
-    Interim,
-    /// Without content.
-    Empty,
-    /// And closes, as it has said.
-    LastAnswer,
-    /// Until it closes.
-    UntilClosed,
-    /// Before it reads the request's content.
-    Early,
-    /// The same, and closes without reading it.
-    EarlyAndClosed,
-    /// With something behind it.
-    Planted,
-    /// It closes in the middle of an answer with a length.
-    CutOff,
-    /// It closes in the middle of an answer in chunks.
-    CutChunks,
-    /// It closes without an answer, the first time.
-    NoAnswer,
-    /// It resets the connection, the first time.
-    Reset,
-}
-
-impl Plan {
-    const ALL: [Self; 15] = [
-        Self::Answer,
-        Self::Chunks,
-        Self::Trailer,
-        Self::Pieces,
-        Self::Interim,
-        Self::Empty,
-        Self::LastAnswer,
-        Self::UntilClosed,
-        Self::Early,
-        Self::EarlyAndClosed,
-        Self::Planted,
-        Self::CutOff,
-        Self::CutChunks,
-        Self::NoAnswer,
-        Self::Reset,
-    ];
-
-    /// Whether the answer is one that a client who stays gets as a whole.
-    fn is_whole(self) -> bool {
-        !matches!(
-            self,
-            Self::Early
-                | Self::EarlyAndClosed
-                | Self::CutOff
-                | Self::CutChunks
-                | Self::NoAnswer
-                | Self::Reset
-        )
-    }
-}
-
-/// One request, as its path tells it.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    user: usize,
-    number: u64,
-    plan: Plan,
-    /// How much of the answer's content there is.
-    answer_bytes: usize,
-}
-
-impl Asked {
-    fn path(&self) -> String {
-        let plan = Plan::ALL.iter().position(|plan| *plan == self.plan).expect("it is listed");
-        format!("/{}/{}/{plan}/{}", self.user, self.number, self.answer_bytes)
-    }
-
-    fn of_path(path: &str) -> Option<Self> {
-        let mut parts = path.strip_prefix('/')?.split('/').map(|part| part.parse::<u64>().ok());
-        let [user, number, plan, answer_bytes] =
-            [parts.next()??, parts.next()??, parts.next()??, parts.next()??];
-        let plan = *Plan::ALL.get(usize::try_from(plan).ok()?)?;
-        Some(Self {
-            user: usize::try_from(user).ok()?,
-            number,
-            plan,
-            answer_bytes: usize::try_from(answer_bytes).ok()?,
-        })
-    }
-}
-
-/// What has the request's number at every place.
-fn content(mark: char, number: u64, bytes: usize) -> Vec<u8> {
-    format!("{mark}{number:07}").into_bytes().into_iter().cycle().take(bytes).collect()
-}
-
-/// What went wrong, on either side.
-#[derive(Clone, Debug, Default)]
-struct Found(Arc<Mutex<Vec<String>>>);
-
-impl Found {
-    fn add(&self, what: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-    }
-
-    fn check(&self, what: impl FnOnce() -> String, holds: bool) {
-        if !holds {
-            self.add(what());
-        }
-    }
-
-    fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Numbers that look as if by chance, the same with every run (Marsaglia, "Xorshift RNGs").
-#[derive(Clone, Debug)]
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
-    fn size(&mut self, bound: u64) -> usize {
-        usize::try_from(self.below(bound)).expect("it is small")
-    }
-}
+const EVERYBODY: &str = "allow: [allAuthenticatedUsers]\n";
 
 /// Requests that fail are tried again, and each has a copy.
-const MAP: &str = "name: m\ndefaultService: api\ndefaultRouteAction: {requestMirrorPolicy: {backendService: copies}, \
-                   retryPolicy: {numRetries: 2, retryConditions: [5xx]}}\n";
+const COPIED: &str = "name: m\ndefaultService: api\ndefaultRouteAction: {requestMirrorPolicy: {backendService: copies}, \
+                      retryPolicy: {numRetries: 2, retryConditions: [5xx]}}\n";
+
+/// No try lasts long.
+const SHORT: &str = "name: m\ndefaultService: api\ndefaultRouteAction: {retryPolicy: {numRetries: 2, \
+                     perTryTimeout: {nanos: 400000000}, retryConditions: [gateway-error]}}\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_anothers_answer_of_a_service_by_http1() {
-    let found = Found::default();
-    let service = service::start(&found).await;
-    all_at_once(&format!("backends: {{ api: '{service}' }}"), Asks::Sometimes, found).await;
+    let scene = Scene::new();
+    let service = Serving::new(&scene.found).start(Speaks::Http1).await;
+    scene.with(format!("{EVERYBODY}backends: {{ api: '{service}' }}"), "").play(200, 15).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_anothers_answer_of_a_service_by_http2() {
-    let found = Found::default();
-    let service = service_http2::start(&found).await;
-    let backends = format!("backends: {{ api: {{ url: '{service}', protocol: h2c }} }}");
-    all_at_once(&backends, Asks::Never, found).await;
+    let mut scene = Scene::new();
+    scene.terms.asks = Asks::Never;
+    let service = Serving::new(&scene.found).start(Speaks::Http2).await;
+    let backends = format!("{EVERYBODY}backends: {{ api: {{ url: '{service}', protocol: h2c }} }}");
+    scene.with(backends, "").play(200, 15).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_of_a_service_by_http1_in_tls() {
+    let scene = Scene::new().in_tls();
+    let speaks = Speaks::Tls(scene.acceptor(&["http/1.1"]));
+    let service = Serving::new(&scene.found).start(speaks).await;
+    let backends = format!("{EVERYBODY}backends: {{ api: {{ url: '{service}', {} }} }}", scene.trust());
+    scene.with(backends, "").play(200, 15).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_of_a_service_by_http2_in_tls() {
+    let mut scene = Scene::new().in_tls();
+    scene.terms.asks = Asks::Never;
+    let speaks = Speaks::Tls(scene.acceptor(&["h2", "http/1.1"]));
+    let service = Serving::new(&scene.found).start(speaks).await;
+    let backends = format!("{EVERYBODY}backends: {{ api: {{ url: '{service}', {} }} }}", scene.trust());
+    scene.with(backends, "").play(200, 15).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_anothers_answer_when_requests_are_tried_again_and_copied() {
-    let found = Found::default();
-    let (service, copies) = (service::start(&found).await, service_http2::start(&found).await);
+    let scene = Scene::new();
+    let service = Serving::new(&scene.found).tried_again().start(Speaks::Http1).await;
+    let copies = Serving::new(&scene.found).tried_again().start(Speaks::Http2).await;
+    let backends = format!("api: '{service}', copies: {{ url: '{copies}', protocol: h2c }}");
+    scene
+        .with(format!("{EVERYBODY}url_map: map.yaml\nbackends: {{ {backends} }}"), COPIED)
+        .play(200, 15)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_when_times_are_over() {
+    when_times_are_over(Speaks::Http1, "http1", Asks::Sometimes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_when_times_are_over_over_http2() {
+    when_times_are_over(Speaks::Http2, "h2c", Asks::Never).await;
+}
+
+async fn when_times_are_over(speaks: Speaks, protocol: &str, asks: Asks) {
+    let mut scene = Scene::new();
+    scene.terms = Terms { plans: Plan::SLOW, asks, may_fail: true, ..scene.terms };
+    scene.terms.requests /= 4;
+    let service = Serving::new(&scene.found).tried_again().start(speaks).await;
+    let backend = format!("url: '{service}', protocol: {protocol}, timeouts: {{ total: 2s, idle: 1s }}");
+    let text = format!("{EVERYBODY}url_map: map.yaml\nbackends: {{ api: {{ {backend} }} }}");
+    scene.with(text, SHORT).play(30, 2).await;
+}
+
+/// Of gRPC, too, which has words of its own for an end before the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_when_tokens_expire() {
+    let mut scene = Scene::new();
+    scene.terms =
+        Terms { plans: Plan::STREAMS, asks: Asks::Never, expires: |user| user % 4 < 2, ..scene.terms };
+    scene.terms.requests /= 4;
+    let service = Serving::new(&scene.found).start(Speaks::Http2).await;
+    let backends = format!("{EVERYBODY}backends: {{ api: {{ url: '{service}', protocol: h2c }} }}");
+    scene.with(backends, "").play(30, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_when_an_endpoint_dies_and_comes_back() {
+    let mut scene = Scene::new();
+    scene.terms = Terms { asks: Asks::Never, may_fail: true, ..scene.terms };
+    let serving = Serving::new(&scene.found);
+    let (mortal, life) = serving.start_mortal(Speaks::Http1).await;
+    let speaks = [Speaks::Http1, Speaks::Tls(scene.acceptor(&["h2", "http/1.1"]))];
+    let [plain, in_tls] = speaks.map(|speaks| serving.start(speaks));
+    let (plain, in_tls) = (plain.await, in_tls.await);
     let backends = format!(
-        "url_map: map.yaml\nbackends: {{ api: '{service}', copies: {{ url: '{copies}', protocol: h2c }} }}"
+        "{EVERYBODY}backends: {{ api: {{ endpoints: [{{ url: '{mortal}' }}, {{ url: '{plain}' }}, {{ url: '{in_tls}' }}], {} }} }}",
+        scene.trust()
     );
-    all_at_once(&backends, Asks::Sometimes, found).await;
+    scene.with(backends, "").with_mortal(life).play(150, 15).await;
 }
 
-/// Every user's requests at once, while the configuration is read again and again.
-async fn all_at_once(backends: &str, asks: Asks, found: Found) {
-    let (clock, signer) = (clock(), stranger());
-    let keys = keys(&signer).await;
-    let text = format!(
-        "project: demo-project\nallow: [allAuthenticatedUsers]\n{backends}\ngoogle: {{ id_token_keys: '{keys}' }}\n"
-    );
-    let configuration = move || parse_with_files("firegate.yaml", &text, &TheMap(MAP));
-    let mut door = door_of(configuration().expect("a configuration"), Arc::new(clock.clone()), None);
-    door.ready().await;
-    let sign = |user: usize| {
-        let mut claims = claims("demo-project", clock.now().as_seconds());
-        claims["sub"] = json!(format!("user-{user}"));
-        claims["user_id"] = claims["sub"].clone();
-        signer.sign(&claims).expect("a token")
+/// Of four users one is let through by both configurations, one by each alone, and one by neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_anothers_answer_or_a_mix_of_two_configurations() {
+    const A: Configured = Configured { name: "a", admits: |user| user % 4 < 2 };
+    const B: Configured = Configured { name: "b", admits: |user| user % 4 % 2 == 0 };
+    const MAPS: [&str; 2] = [
+        "name: a\ndefaultService: api\nheaderAction: {requestHeadersToAdd: [{headerName: x-configuration, headerValue: a, \
+         replace: true}], responseHeadersToAdd: [{headerName: x-configuration, headerValue: a, replace: true}]}\n",
+        "name: b\ndefaultService: api\nheaderAction: {requestHeadersToAdd: [{headerName: x-configuration, headerValue: b, \
+         replace: true}], responseHeadersToAdd: [{headerName: x-configuration, headerValue: b, replace: true}]}\n",
+    ];
+    let mut scene = Scene::new();
+    scene.terms.asks = Asks::Never;
+    scene.terms.let_through_by = |user| match user % 4 {
+        0 => &["a", "b"],
+        1 => &["a"],
+        2 => &["b"],
+        _ => &[],
     };
-    let tokens = (0..USERS).map(sign).collect::<Vec<_>>();
-    let users =
-        tokens.iter().zip(tokens.iter().cycle().skip(1)).enumerate().map(|(user, (token, others))| {
-            let (words, signature) = (token.rsplit_once('.'), others.rsplit_once('.'));
-            let forged =
-                words.zip(signature).map(|((words, _), (_, signature))| format!("{words}.{signature}"));
-            let tokens = clients::Tokens { good: token.clone(), forged: forged.expect("three parts") };
-            tokio::spawn(clients::run(door.address(), user, tokens, asks, found.clone()))
-        });
-    let users = users.collect::<Vec<_>>();
-    for _ in 0..RELOADS {
-        let configuration = configuration.clone();
-        door.reload(move || configuration().map_err(ReloadError::Check)).await.expect("it is in force");
-    }
-    let mut told = clients::Told::default();
-    for user in users {
-        told.add(&user.await.expect("a user's task ends"));
-    }
-    close(door).await;
-    assert_eq!(found.all().join("\n"), "", "{told:?}");
-}
-
-/// Where the keys of a signer are published.
-async fn keys(signer: &RsaSigner) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
-    let document = json!({"keys": [signer.public_jwk()]}).to_string();
-    let router = Router::new().route("/keys", get(|| async { document }));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    url
+    let serving = Serving::new(&scene.found);
+    let a = serving.by(A).start(Speaks::Http1).await;
+    let b = serving.by(B).start(Speaks::Tls(scene.acceptor(&["h2", "http/1.1"]))).await;
+    let allowed = |by: Configured| {
+        let users = (0..scene.terms.nobody)
+            .filter(|user| (by.admits)(*user))
+            .map(|user| format!("'user:user-{user}@example.com'"));
+        users.collect::<Vec<_>>().join(", ")
+    };
+    let text = |by, backend| {
+        format!("allow: [{}]\nurl_map: map.yaml\nbackends: {{ api: {{ {backend} }} }}", allowed(by))
+    };
+    let with_a = text(A, format!("url: '{a}'"));
+    let with_b = text(B, format!("url: '{b}', {}", scene.trust()));
+    scene.with(with_a, MAPS[0]).with(with_b, MAPS[1]).play(80, 5).await;
 }
