@@ -102,3 +102,41 @@ fn folded_eq(name: &str, protected: &str) -> bool {
 fn folded(byte: u8) -> u8 {
     if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name as servers may fold it, in letters of both cases.
+    fn spellings(name: &str) -> Vec<String> {
+        let folded = ["-", "_", "."].map(|separator| name.replace('-', separator));
+        folded.iter().flat_map(|name| [name.clone(), name.to_uppercase()]).collect()
+    }
+
+    #[test]
+    fn every_spelling_of_a_protected_name_is_protected_and_reserved() {
+        let of_families = PROTECTED_PREFIXES.map(|prefix| format!("{prefix}a"));
+        for name in PROTECTED_NAMES.map(str::to_owned).iter().chain(&of_families) {
+            for spelling in spellings(name) {
+                assert!(is_protected(&spelling) && is_reserved(&spelling), "{spelling}");
+            }
+        }
+        for name in ["x-", "x-forwardedfor", "via2", "vi", "client-ip-address", "cf-connecting", "x-hosts"] {
+            assert!(!is_protected(name) && !is_reserved(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_frames_a_message_or_belongs_to_its_connection_is_no_files_to_say() {
+        let of_web_sockets = ["sec-websocket-key", "sec-websocket-protocol", "sec-websocket-anything"];
+        for name in RESERVED_NAMES.iter().chain(&of_web_sockets) {
+            for spelling in spellings(name) {
+                assert!(is_reserved(&spelling), "{spelling}");
+            }
+        }
+        for name in ["sec-websocket", "sec-fetch-site", "accept", "cookie", "x-team", "content-type", "hosts"]
+        {
+            assert!(!is_reserved(name), "{name}");
+        }
+    }
+}
