@@ -35,9 +35,8 @@ const PROTECTED_NAMES: [&str; 18] = [
     "x-rewrite-url",
 ];
 
-/// Headers whose look-alikes could be taken for them.
-const UNMISTAKABLE_NAMES: [&str; 5] =
-    ["authorization", "connection", "content-length", "host", "transfer-encoding"];
+/// Headers whose look-alikes could be taken for them. A name without a `-`, as `Host`, has none.
+const UNMISTAKABLE_NAMES: [&str; 2] = ["content-length", "transfer-encoding"];
 
 /// Headers that say who calls, that belong to one connection, or that frame, address or switch it.
 const RESERVED_NAMES: [&str; 14] = [
@@ -72,8 +71,8 @@ pub fn is_protected(name: &str) -> bool {
             .any(|prefix| name.get(..prefix.len()).is_some_and(|start| folded_eq(start, prefix)))
 }
 
-/// Whether a server might take the header of this name for one that frames, addresses or authorises the request, although
-/// it is none: `Content_Length`, `Transfer.Encoding`.
+/// Whether a server might take the header of this name for one that frames the request, although it is none:
+/// `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &str) -> bool {
     name.bytes().any(|byte| matches!(byte, b'_' | b'.'))
         && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
