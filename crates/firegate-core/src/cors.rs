@@ -201,6 +201,18 @@ mod tests {
         }
     }
 
+    fn fields(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+        }
+        headers
+    }
+
+    fn facts<'a>(method: &'a Method, headers: &'a HeaderMap) -> RequestFacts<'a> {
+        RequestFacts::of(method, NormalPath::parse("/").expect("a path"), headers)
+    }
+
     fn check(
         policy: &CorsPolicy,
         origin: &str,
@@ -208,16 +220,12 @@ mod tests {
         headers: &str,
         expected: Result<(), &'static str>,
     ) {
-        let request: HeaderMap = [
+        let request = fields(&[
             (ORIGIN, origin),
             (ACCESS_CONTROL_REQUEST_METHOD, method),
             (ACCESS_CONTROL_REQUEST_HEADERS, headers),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name, value.parse().expect("a header value")))
-        .collect();
-        let path = NormalPath::parse("/").expect("a path");
-        let facts = RequestFacts::of(&Method::OPTIONS, path, &request);
+        ]);
+        let facts = facts(&Method::OPTIONS, &request);
         assert!(CorsPolicy::is_preflight(&facts));
         let found = policy.preflight(&facts).map(|answer| {
             assert_eq!(answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN), Some(&request[ORIGIN]));
@@ -231,6 +239,77 @@ mod tests {
             Reason::CorsOriginNotAllowed { part, value: value.to_owned() }
         });
         assert_eq!(found, expected, "{origin} {method} {headers}");
+    }
+
+    /// Whatever is none needs a token.
+    #[test]
+    fn a_preflight_is_an_options_of_an_origin_that_asks_for_a_method() {
+        let (origin, asked) = ((ORIGIN, "https://app.example.com"), (ACCESS_CONTROL_REQUEST_METHOD, "GET"));
+        let check = |method: Method, pairs: &[(HeaderName, &str)], expected: bool| {
+            let headers = fields(pairs);
+            let facts = facts(&method, &headers);
+            assert_eq!(CorsPolicy::is_preflight(&facts), expected, "{method} {pairs:?}");
+            assert_eq!(CorsPolicy::preflight_origin(&facts).is_some(), expected, "{method} {pairs:?}");
+        };
+        check(Method::OPTIONS, &[origin.clone(), asked.clone()], true);
+        check(Method::OPTIONS, std::slice::from_ref(&origin), false);
+        check(Method::OPTIONS, std::slice::from_ref(&asked), false);
+        for method in [Method::GET, Method::POST, Method::HEAD] {
+            check(method, &[origin.clone(), asked.clone()], false);
+        }
+    }
+
+    #[test]
+    fn what_a_preflight_says_twice_or_in_no_text_it_does_not_say() {
+        let policy = policy();
+        let (origin, asked) = ((ORIGIN, "https://app.example.com"), (ACCESS_CONTROL_REQUEST_METHOD, "GET"));
+        let check = |pairs: &[(HeaderName, &str)], expected: Option<&str>| {
+            let headers = fields(&[&[origin.clone(), asked.clone()], pairs].concat());
+            let part = match policy.preflight(&facts(&Method::OPTIONS, &headers)) {
+                Ok(_) => None,
+                Err(Reason::CorsOriginNotAllowed { part, .. }) => Some(part),
+                Err(other) => panic!("{other:?}"),
+            };
+            assert_eq!(part, expected, "{pairs:?}");
+        };
+        let headers = |text| (ACCESS_CONTROL_REQUEST_HEADERS, text);
+        check(&[headers("authorization"), headers(" ,Authorization , ")], None);
+        check(std::slice::from_ref(&origin), Some("origin"));
+        check(&[(ORIGIN, "https://evil.example")], Some("origin"));
+        check(std::slice::from_ref(&asked), Some("method"));
+        check(&[headers("authorization"), headers("x-other")], Some("header"));
+        check(&[headers("authorization"), headers("x-\u{fc}")], Some("header"));
+    }
+
+    #[test]
+    fn a_preflight_is_told_what_may_be_asked_for_and_a_cache_by_what_that_differs() {
+        let request = fields(&[
+            (ORIGIN, "https://app.example.com"),
+            (ACCESS_CONTROL_REQUEST_METHOD, "GET"),
+            (ACCESS_CONTROL_REQUEST_HEADERS, "authorization"),
+        ]);
+        let answered = |policy: &CorsPolicy| {
+            let answer = policy.preflight(&facts(&Method::OPTIONS, &request)).expect("an answer");
+            let line = |(name, value): (&HeaderName, &HeaderValue)| {
+                format!("{name}: {}", value.to_str().expect("text"))
+            };
+            let mut told = answer.headers.iter().map(line).collect::<Vec<_>>();
+            told.sort();
+            told
+        };
+        let policy = CorsPolicy { headers: vec![http::header::AUTHORIZATION, ORIGIN], ..policy() };
+        let expected = [
+            "access-control-allow-headers: authorization, origin",
+            "access-control-allow-methods: GET, POST",
+            "access-control-allow-origin: https://app.example.com",
+            "access-control-max-age: 600",
+            "vary: access-control-request-method, access-control-request-headers",
+            "vary: origin",
+        ];
+        assert_eq!(answered(&policy), expected);
+        let told = answered(&CorsPolicy { credentials: true, max_age_seconds: Some(7), ..policy });
+        assert!(told.contains(&"access-control-allow-credentials: true".to_owned()), "{told:?}");
+        assert!(told.contains(&"access-control-max-age: 7".to_owned()), "{told:?}");
     }
 
     #[test]
@@ -280,25 +359,70 @@ mod tests {
         let policy = CorsPolicy { local_network_origins: true, ..policy() };
         for origin in [
             "http://localhost:8081",
+            "https://localhost",
+            "http://app.localhost:3000",
             "http://127.0.0.1:3000",
+            "http://169.254.7.7",
             "http://192.168.1.7:19006",
             "http://[::1]:5173",
+            "http://[fd00::7]:5173",
         ] {
             check(&policy, origin, "GET", "", Ok(()));
         }
-        for origin in
-            ["http://localhost.evil.example", "http://8.8.8.8", "file://localhost", "http://user@localhost"]
-        {
+        for origin in [
+            "http://localhost.evil.example",
+            "http://notlocalhost",
+            "http://8.8.8.8",
+            "http://[2001:db8::1]",
+            "file://localhost",
+            "ftp://localhost",
+            "http://user@localhost",
+            "http://localhost/a",
+            "http://localhost?a",
+            "http://localhost#a",
+        ] {
             check(&policy, origin, "GET", "", Err("origin"));
         }
     }
 
     #[test]
+    fn origins_are_listed_or_match_as_a_whole_and_null_is_nobodys() {
+        let pattern = Regex::new("^(?:https://[a-z]+[.]example[.]com)$").expect("a pattern");
+        let by_pattern = CorsPolicy { origins: Vec::new(), origin_patterns: vec![pattern], ..policy() };
+        check(&by_pattern, "https://any.example.com", "GET", "", Ok(()));
+        check(&by_pattern, "https://any.example.net", "GET", "", Err("origin"));
+        let every = CorsPolicy { origins: vec!["*".to_owned(), "null".to_owned()], ..policy() };
+        check(&every, "https://evil.example", "GET", "", Ok(()));
+        check(&every, "null", "GET", "", Err("origin"));
+    }
+
+    #[test]
     fn the_backends_own_grants_are_replaced() {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        policy().decorate(Some(&HeaderValue::from_static("https://evil.example")), &mut headers);
-        assert_eq!(headers.get(ACCESS_CONTROL_ALLOW_ORIGIN), None);
-        assert_eq!(headers.get(VARY), Some(&HeaderValue::from_static("origin")));
+        let decorated = |policy: &CorsPolicy, origin: Option<&'static str>| {
+            let mut headers =
+                CORS_HEADERS.map(|name| (name, HeaderValue::from_static("*"))).into_iter().collect();
+            policy.decorate(origin.map(HeaderValue::from_static).as_ref(), &mut headers);
+            assert_eq!(headers.remove(VARY), Some(HeaderValue::from_static("origin")), "{origin:?}");
+            headers
+        };
+        for origin in [None, Some("https://evil.example"), Some("null")] {
+            assert_eq!(decorated(&policy(), origin), HeaderMap::new(), "{origin:?}");
+        }
+        let app = "https://app.example.com";
+        let exposed = "retry-after, www-authenticate, x-firegate-reason, x-firegate-request-id";
+        let granted = [(ACCESS_CONTROL_ALLOW_ORIGIN, app), (ACCESS_CONTROL_EXPOSE_HEADERS, exposed)];
+        assert_eq!(decorated(&policy(), Some(app)), fields(&granted));
+        let more = CorsPolicy {
+            credentials: true,
+            exposed_headers: vec![HeaderName::from_static("x-total")],
+            ..policy()
+        };
+        let exposed = format!("{exposed}, x-total");
+        let granted = [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, app),
+            (ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
+            (ACCESS_CONTROL_EXPOSE_HEADERS, &exposed),
+        ];
+        assert_eq!(decorated(&more, Some(app)), fields(&granted));
     }
 }

@@ -250,6 +250,7 @@ mod tests {
         check(&Behind::CloudRun, "http", &["https"], "https");
         check(&Behind::CloudRun, "https", &["http"], "http");
         check(&Behind::CloudRun, "http", &["ftp"], "http");
+        check(&Behind::CloudRun, "https", &["ftp"], "http");
         check(&Behind::CloudRun, "http", &["https", "https"], "http");
         check(&Behind::CloudRun, "https", &[], "https");
     }
@@ -271,7 +272,9 @@ mod tests {
         for behind in [Behind::Direct, Behind::CloudRun, Behind::GoogleLoadBalancer] {
             check(&behind, "169.254.1.1", &[(name, "a"), (own, "a")], None);
         }
-        for bad in ["", "a b", "a,b", "a\"b", "a/b", &"a".repeat(REQUEST_ID_BYTES_MAX + 1)] {
+        let longest = "a".repeat(REQUEST_ID_BYTES_MAX);
+        check(&hops(1), "10.0.0.1", &[(name, &longest)], Some(&longest));
+        for bad in ["", "a b", "a,b", "a\"b", "a/b", "a:b", &"a".repeat(REQUEST_ID_BYTES_MAX + 1)] {
             check(&hops(1), "10.0.0.1", &[(name, bad)], None);
         }
         check(&hops(1), "10.0.0.1", &[(name, "a"), (name, "a")], None);
@@ -286,7 +289,10 @@ mod tests {
         let by_google = ["1.2.3.4, 203.0.113.9, 34.1.1.1"];
         check(google.clone(), false, "35.191.3.4", &by_google, "203.0.113.9");
         check(google.clone(), false, "130.211.3.4", &by_google, "203.0.113.9");
-        check(google.clone(), false, "130.211.4.4", &by_google, "130.211.4.4");
+        check(google.clone(), false, "35.191.255.254", &by_google, "203.0.113.9");
+        for stranger in ["130.210.255.254", "130.211.4.4", "35.190.255.254", "35.192.0.1"] {
+            check(google.clone(), false, stranger, &by_google, stranger);
+        }
         check(google.clone(), false, "35.191.3.4", &["1.2.3.4", "203.0.113.9, 34.1.1.1"], "203.0.113.9");
         check(google.clone(), false, "192.0.2.1", &["203.0.113.9, 34.1.1.1"], "192.0.2.1");
         check(google.clone(), true, "169.254.1.1", &["203.0.113.9, 34.1.1.1"], "203.0.113.9");
@@ -296,6 +302,7 @@ mod tests {
         check(hops(3), false, "192.0.2.1", &["203.0.113.9, 10.2.2.2, 10.3.3.3"], "192.0.2.1");
         check(hops(3), false, "10.1.1.1", &["10.2.2.2, 10.3.3.3"], "10.1.1.1");
         check(hops(1), false, "10.1.1.1", &[], "10.1.1.1");
+        check(hops(1), false, "10.1.1.1", &["203.0.113.9; 10.2.2.2"], "10.1.1.1");
         check(hops(1), false, "10.1.1.1", &["203.0.113.9:4711"], "203.0.113.9");
         check(hops(1), false, "10.1.1.1", &["[2001:db8::1]:4711"], "2001:db8::1");
         check(hops(1), false, "10.1.1.1", &["[2001:db8::1]"], "2001:db8::1");
@@ -310,6 +317,22 @@ mod tests {
             "203.0.113.9",
         );
         check(hops(1), false, "10.1.1.1", &["203.0.113.9, \u{fc}"], "10.1.1.1");
+    }
+
+    /// Who is not vouched for says nothing of themselves: a policy would believe the header that it reads the address from.
+    #[test]
+    fn nobody_speaks_for_a_client_but_who_may() {
+        let check = |behind: Behind, peer: &str, expected: bool| {
+            let trust = ForwardedTrust::of(&behind, false);
+            let client = client(trust.as_ref(), peer.parse().expect("an address"), "http", &HeaderMap::new());
+            assert_eq!(client.is_vouched_for, expected, "{behind:?} {peer}");
+        };
+        check(Behind::Direct, "10.1.1.1", false);
+        check(Behind::CloudRun, "169.254.1.1", true);
+        check(Behind::GoogleLoadBalancer, "35.191.3.4", true);
+        check(Behind::GoogleLoadBalancer, "10.1.1.1", false);
+        check(hops(1), "10.1.1.1", true);
+        check(hops(1), "192.0.2.1", false);
     }
 
     fn rewritten(address: &str, host: &str, version: Version, via: &[&str]) -> HeaderMap {
@@ -350,6 +373,12 @@ mod tests {
         assert!(!headers.contains_key("x-forwarded-host"));
         assert_eq!(headers["via"], "1.0 firegate");
         assert_eq!(headers["forwarded"], "by=_firegate;for=203.0.113.9;proto=https");
+        let headers = rewritten("203.0.113.9", "a_b-c.example", Version::HTTP_11, &[]);
+        assert_eq!(headers["forwarded"], "by=_firegate;for=203.0.113.9;host=a_b-c.example;proto=https");
+        for other in ["a\"b", "a;proto=http", "a,for=_b", "a\\b"] {
+            let headers = rewritten("203.0.113.9", other, Version::HTTP_11, &[]);
+            assert_eq!(headers["forwarded"], "by=_firegate;for=203.0.113.9;proto=https", "{other}");
+        }
         let headers = rewritten("203.0.113.9", "[2001:db8::2]:443", Version::HTTP_11, &[]);
         let expected = "by=_firegate;for=203.0.113.9;host=\"[2001:db8::2]:443\";proto=https";
         assert_eq!(headers["forwarded"], expected);

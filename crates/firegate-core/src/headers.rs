@@ -9,8 +9,8 @@ pub fn is_protected(name: &HeaderName) -> bool {
     header_names::is_protected(name.as_str())
 }
 
-/// Whether a server might take the header of this name for one that frames, addresses or authorises the request, although
-/// it is none: `Content_Length`, `Transfer.Encoding`.
+/// Whether a server might take the header of this name for one that frames the request, although it is none:
+/// `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &HeaderName) -> bool {
     header_names::is_look_alike(name.as_str())
 }

@@ -288,14 +288,18 @@ mod tests {
         check("/a%2f%252e", Err("the path is encoded twice"));
         check("/a%00b", Err("the path holds an encoded control character"));
         check("/a%0d%0ab", Err("the path holds an encoded control character"));
+        check("/a%7fb", Err("the path holds an encoded control character"));
         check("/%252e%252e/", Err("the path is encoded twice"));
         check("/%c0%ae", Err("the path holds overlong UTF-8"));
         check("/%e0%80%ae", Err("the path holds overlong UTF-8"));
         for overlong in ["/%f8%80%80%80%ae", "/%F8%87%80", "/%fc%80%80%80%80%ae", "/a%fc%83"] {
             check(overlong, Err("the path holds overlong UTF-8"));
         }
+        // The first characters that take three and four bytes.
+        check("/%e0%a0%80%f0%90%80%80", Ok("/%E0%A0%80%F0%90%80%80"));
         // Latin-1.
         check("/Men%fc%20f%fcr/%f8%20", Ok("/Men%FC%20f%FCr/%F8%20"));
+        check("/voil%e0x80", Ok("/voil%E0x80"));
         for twice in [
             "/%25c0%25ae",
             "/%25C1%ae",
@@ -304,15 +308,21 @@ mod tests {
             "/%25f0%2580%2580%25ae",
             "/%25f8%2580",
             "/%25fc%2580",
+            "/a%252fb",
+            "/a%255Cb",
+            "/a%2525b",
+            "/a%2500b",
             "/..%253b/a",
             "/a%253B/b",
         ] {
             check(twice, Err("the path is encoded twice"));
         }
         check("/100%25c3%25a9/50%25e0", Ok("/100%25c3%25a9/50%25e0"));
+        check("/50%25e0x80/50%25e0xyz80", Ok("/50%25e0x80/50%25e0xyz80"));
         check("/a%2", Err("a percent sign is not followed by two hexadecimal digits"));
         check("/a%zz", Err("a percent sign is not followed by two hexadecimal digits"));
         check("/%61dmin", Ok("/admin"));
+        check("/%2d%5F%7ea%2E", Ok("/-_~a."));
         check("/a;v=1/b", Ok("/a;v=1/b"));
         check("/public/..;/admin", Err("the path holds a dot segment with parameters"));
         check("/public/.%2e;x/admin", Err("the path holds a dot segment with parameters"));
@@ -320,6 +330,9 @@ mod tests {
         check("/%25%32%65", Err("the path is encoded twice"));
         check("/a#b", Err("the path holds a fragment"));
         check("/ü", Err("the path holds a byte that must be escaped"));
+        check("/a b", Err("the path holds a byte that must be escaped"));
+        let longest = format!("/{}", "a".repeat(PATH_BYTES_MAX - 1));
+        check(&longest, Ok(&longest));
         check(&format!("/{}", "a".repeat(PATH_BYTES_MAX)), Err("the path is too long"));
     }
 
@@ -347,9 +360,25 @@ mod tests {
         }
         assert!(readings("/a%2Fb;x%2Fc").contains(&"/a/b".to_owned()));
         assert_eq!(readings("/a%2Fb%5Cc"), ["/a/b%5Cc", "/a/b/c"]);
+        assert_eq!(readings("/a%5Cb/c"), ["/a/b/c"], "what is matched anyway is no other reading");
         for path in ["/a%2Fb%5Cc", "/a%5Cb/c", "/a%2F%2Fb%2F/c", "/a/b%2F%5Cc"] {
             assert_eq!(readings(path).last().expect("a reading"), "/a/b/c", "{path}");
         }
+    }
+
+    #[test]
+    fn whatever_some_server_reads_in_a_folder_may_be_read_there() {
+        let check = |path: &str, expected: bool| {
+            let normal = NormalPath::parse(path).expect("a path");
+            assert_eq!(normal.may_be_read_in("/in/"), expected, "{path}");
+        };
+        // By the first of its other readings, by the last, and by one between.
+        check("/in%2Fa%5Cb;c", true);
+        check("/in%5Ca%2Fb", true);
+        check("/in;a%2Fb;c%5Cd", true);
+        check("/in;v=1/a", true);
+        check("/out%2Fin/a;b", false);
+        check("/a/in;b/c", false);
     }
 
     #[test]

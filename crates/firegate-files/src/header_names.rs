@@ -35,9 +35,8 @@ const PROTECTED_NAMES: [&str; 18] = [
     "x-rewrite-url",
 ];
 
-/// Headers whose look-alikes could be taken for them.
-const UNMISTAKABLE_NAMES: [&str; 5] =
-    ["authorization", "connection", "content-length", "host", "transfer-encoding"];
+/// Headers whose look-alikes could be taken for them. A name without a `-`, as `Host`, has none.
+const UNMISTAKABLE_NAMES: [&str; 2] = ["content-length", "transfer-encoding"];
 
 /// Headers that say who calls, that belong to one connection, or that frame, address or switch it.
 const RESERVED_NAMES: [&str; 14] = [
@@ -72,8 +71,8 @@ pub fn is_protected(name: &str) -> bool {
             .any(|prefix| name.get(..prefix.len()).is_some_and(|start| folded_eq(start, prefix)))
 }
 
-/// Whether a server might take the header of this name for one that frames, addresses or authorises the request, although
-/// it is none: `Content_Length`, `Transfer.Encoding`.
+/// Whether a server might take the header of this name for one that frames the request, although it is none:
+/// `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &str) -> bool {
     name.bytes().any(|byte| matches!(byte, b'_' | b'.'))
         && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
@@ -101,4 +100,42 @@ fn folded_eq(name: &str, protected: &str) -> bool {
 
 fn folded(byte: u8) -> u8 {
     if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name as servers may fold it, in letters of both cases.
+    fn spellings(name: &str) -> Vec<String> {
+        let folded = ["-", "_", "."].map(|separator| name.replace('-', separator));
+        folded.iter().flat_map(|name| [name.clone(), name.to_uppercase()]).collect()
+    }
+
+    #[test]
+    fn every_spelling_of_a_protected_name_is_protected_and_reserved() {
+        let of_families = PROTECTED_PREFIXES.map(|prefix| format!("{prefix}a"));
+        for name in PROTECTED_NAMES.map(str::to_owned).iter().chain(&of_families) {
+            for spelling in spellings(name) {
+                assert!(is_protected(&spelling) && is_reserved(&spelling), "{spelling}");
+            }
+        }
+        for name in ["x-", "x-forwardedfor", "via2", "vi", "client-ip-address", "cf-connecting", "x-hosts"] {
+            assert!(!is_protected(name) && !is_reserved(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_frames_a_message_or_belongs_to_its_connection_is_no_files_to_say() {
+        let of_web_sockets = ["sec-websocket-key", "sec-websocket-protocol", "sec-websocket-anything"];
+        for name in RESERVED_NAMES.iter().chain(&of_web_sockets) {
+            for spelling in spellings(name) {
+                assert!(is_reserved(&spelling), "{spelling}");
+            }
+        }
+        for name in ["sec-websocket", "sec-fetch-site", "accept", "cookie", "x-team", "content-type", "hosts"]
+        {
+            assert!(!is_reserved(name), "{name}");
+        }
+    }
 }

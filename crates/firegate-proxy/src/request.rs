@@ -97,8 +97,9 @@ impl<'a> DecisiveFields<'a> {
             if *name == HOST {
                 fields.host.note(value);
             } else if *name == CONTENT_LENGTH {
+                // An empty one, which HTTP/2 lets through, has no digit that could be wrong.
                 let canonical = value.as_bytes() == b"0" || !value.as_bytes().starts_with(b"0");
-                if !canonical || !value.as_bytes().iter().all(u8::is_ascii_digit) {
+                if value.is_empty() || !canonical || !value.as_bytes().iter().all(u8::is_ascii_digit) {
                     return Err("the Content-Length is not a plain number");
                 }
                 fields.content_length.note(value);
@@ -261,6 +262,8 @@ mod tests {
         check("CONNECT http://door.example:8080/public/x", &[host], Err("CONNECT is not forwarded"));
         check("/", &[host, ("content-length", "03")], Err("the Content-Length is not a plain number"));
         check("/", &[host, ("content-length", "3")], Ok(false));
+        check("/", &[host, ("content-length", "0")], Ok(false));
+        check("/", &[host, ("content-length", "")], Err("the Content-Length is not a plain number"));
         check(
             "/",
             &[host, ("content-length", "3"), ("content-length", "3")],
@@ -279,8 +282,69 @@ mod tests {
         );
     }
 
+    fn parts(method: Method, version: Version, pairs: &[(&str, &str)]) -> Parts {
+        let mut builder = http::Request::builder().method(method).version(version).uri("/");
+        for (name, value) in pairs {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).expect("a request").into_parts().0
+    }
+
+    /// Over HTTP/1 they are one field.
+    #[test]
+    fn cookies_of_http2_count_for_one_field() {
+        let check = |version, fields: usize, cookies: usize, is_read: bool| {
+            let pairs = [("host", "door")].into_iter().chain((1..fields).map(|_| ("x", "y")));
+            let pairs = pairs.chain((0..cookies).map(|_| ("cookie", "a=b"))).collect::<Vec<_>>();
+            let read = read(&parts(Method::GET, version, &pairs), "http").map(drop);
+            let refused = matches!(read, Err(Reason::RequestHeadTooLarge { .. }));
+            assert_eq!((read.is_ok(), refused), (is_read, !is_read), "{version:?} {fields} {cookies}");
+        };
+        check(Version::HTTP_2, REQUEST_HEADERS_MAX, 0, true);
+        check(Version::HTTP_2, REQUEST_HEADERS_MAX - 1, 3, true);
+        check(Version::HTTP_2, REQUEST_HEADERS_MAX, 1, false);
+        check(Version::HTTP_2, REQUEST_HEADERS_MAX + 1, 0, false);
+        check(Version::HTTP_11, REQUEST_HEADERS_MAX - 1, 1, true);
+        check(Version::HTTP_11, REQUEST_HEADERS_MAX - 1, 2, false);
+    }
+
+    #[test]
+    fn old_clients_name_no_host() {
+        let host = |version| {
+            let parts = parts(Method::GET, version, &[]);
+            read_head(&parts, "http").map(|facts| facts.host.to_owned())
+        };
+        assert_eq!(host(Version::HTTP_10).as_deref(), Ok(""));
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            assert_eq!(host(version), Err("the request has no Host header"), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_is_a_get_over_http1_or_an_extended_connect() {
+        let check = |method: Method, version: Version, protocol: Option<&'static str>, expected| {
+            let upgrade = [("host", "door"), ("connection", "upgrade"), ("upgrade", "websocket")];
+            let pairs = if protocol.is_some() { &upgrade[..1] } else { &upgrade[..] };
+            let mut parts = parts(method, version, pairs);
+            if let Some(protocol) = protocol {
+                parts.extensions.insert(Protocol::from_static(protocol));
+            }
+            let read = read_head(&parts, "http").map(|facts| facts.is_web_socket);
+            assert_eq!(read, expected, "{} {version:?} {protocol:?}", parts.method);
+        };
+        check(Method::GET, Version::HTTP_11, None, Ok(true));
+        check(Method::POST, Version::HTTP_11, None, Ok(false));
+        check(Method::GET, Version::HTTP_10, None, Ok(false));
+        check(Method::CONNECT, Version::HTTP_2, Some("websocket"), Ok(true));
+        for other in ["connect-udp", "WebSocket", "h2c"] {
+            check(Method::CONNECT, Version::HTTP_2, Some(other), Err("CONNECT is not forwarded"));
+        }
+        check(Method::CONNECT, Version::HTTP_11, Some("websocket"), Err("CONNECT is not forwarded"));
+    }
+
     #[test]
     fn local_hosts_are_addresses_and_localhost() {
+        assert_eq!(host_name("[2001:DB8::1]:9080"), "[2001:db8::1]");
         for (host, expected) in [
             ("localhost:9080", true),
             ("api.localhost", true),
@@ -289,6 +353,7 @@ mod tests {
             ("[::1]:9080", true),
             ("LocalHost:9080", true),
             ("host.docker.internal:9080", true),
+            ("host.containers.internal:9080", true),
             ("docker.internal", false),
             ("evil.host.docker.internal", false),
             ("evil.example:9080", false),

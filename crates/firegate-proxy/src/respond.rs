@@ -234,7 +234,18 @@ mod tests {
                 "{code}"
             );
             assert_ne!(canonical(entry.status).0, "UNKNOWN", "{code} has a status of its own");
+            let value = |response: &Response<Body>, name: HeaderName| response.headers().get(name).cloned();
+            let text = |text| Some(HeaderValue::from_static(text));
+            assert_eq!(value(&response, CONTENT_TYPE), text("application/json; charset=utf-8"), "{code}");
+            assert_eq!(value(&response, CACHE_CONTROL), text("no-store"), "{code}");
+            assert_eq!(value(&response, FIREGATE_REASON), text(entry.name), "{code}");
+            let seconds = value(&response, RETRY_AFTER);
+            assert!(seconds.is_none_or(|found| found == RETRY_AFTER_SECONDS.to_string()), "{code}");
             let response = refusal(&refused, ErrorForm::Grpc, "0");
+            assert_eq!(value(&response, CONTENT_TYPE), text("application/grpc"), "{code}");
+            assert_eq!(value(&response, CACHE_CONTROL), text("no-store"), "{code}");
+            assert_eq!(value(&response, FIREGATE_REASON), text(entry.name), "{code}");
+            assert_eq!(value(&response, GRPC_MESSAGE), text(entry.message), "{code}");
             assert_eq!(response.status(), StatusCode::OK);
             assert!(response.headers().contains_key(GRPC_STATUS));
             assert!(entry.message.is_ascii() && !entry.message.contains(['%', '"', '\\']), "{code}");
@@ -261,6 +272,39 @@ mod tests {
                 assert_eq!(body, serde_json::json!({ "error": error }), "{code}");
             }
         }
+    }
+
+    /// Clients go by it: `invalid_token` has them fetch another one.
+    #[test]
+    fn a_challenge_says_which_token_is_at_fault_and_nothing_where_none_is() {
+        let check = |refused: &Refused, expected: Option<&str>| {
+            let challenge = refusal(refused, ErrorForm::Json, "0").headers().get(WWW_AUTHENTICATE).cloned();
+            let challenge = challenge.map(|value| value.to_str().expect("text").to_owned());
+            match expected {
+                Some(error) if error.contains('=') => assert_eq!(challenge.as_deref(), Some(error)),
+                Some(error) => {
+                    let start = format!("Bearer realm=\"firegate\", error=\"{error}\", error_description=\"");
+                    assert!(
+                        challenge.as_ref().is_some_and(|found| found.starts_with(&start)),
+                        "{challenge:?}"
+                    );
+                }
+                None => assert_eq!(challenge, None),
+            }
+        };
+        let of = |code| fault(code, Stage::Facts, "");
+        check(&of(Code::TokenMissing), Some("Bearer realm=\"firegate\""));
+        check(&of(Code::TokenExpired), Some("invalid_token"));
+        check(&of(Code::AppCheckTokenMissing), Some("FirebaseAppCheck realm=\"firegate\""));
+        check(&of(Code::NoInvokerBinding), Some("insufficient_scope"));
+        check(&of(Code::CredentialAmbiguous), Some("invalid_request"));
+        for code in [Code::ArmorDenied, Code::CorsOriginNotAllowed, Code::RequestMalformed, Code::Overloaded]
+        {
+            check(&of(code), None);
+        }
+        // What the catalogue says goes by another status.
+        check(&denial(Reason::FaultInjected { status: 401 }, Stage::Route), Some("invalid_token"));
+        check(&denial(Reason::FaultInjected { status: 503 }, Stage::Route), None);
     }
 
     fn limited(status: u16, outcome: CountOutcome) -> Refused {

@@ -161,3 +161,22 @@ fn belongs_to_process(in_force: &Configuration, next: &Configuration) -> Option<
     ];
     differences.into_iter().find(|(_, differs)| *differs).map(|(key, _)| key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_in_force_from_the_reload_that_put_it_there() {
+        let [start, refused, replaced] = [1, 2, 3].map(UnixTime::from_seconds);
+        let reloads = Reloads::new(start);
+        reloads.count(true, refused);
+        let figures = reloads.figures();
+        assert_eq!((figures.successes, figures.failures, figures.is_failed), (0, 1, true));
+        assert_eq!(figures.in_force_since, start, "what was refused changes nothing");
+        reloads.count(false, replaced);
+        let figures = reloads.figures();
+        assert_eq!((figures.successes, figures.failures, figures.is_failed), (1, 1, false));
+        assert_eq!(figures.in_force_since, replaced);
+    }
+}

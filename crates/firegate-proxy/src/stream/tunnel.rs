@@ -342,6 +342,24 @@ mod tests {
         assert!(tunnels.panics.count() >= 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn sides_that_say_nothing_to_a_goodbye_are_not_waited_for_as_long_as_one_in_the_middle_of_a_frame()
+    {
+        let (ours, mut client) = duplex(1024);
+        let (theirs, mut service) = duplex(1024);
+        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        let lease = Lease { until: Some(until), ..Lease::default() };
+        let (stop, panics) = (CancellationToken::new(), Panics::default());
+        let run = Tunnel::between(ours, theirs).run(Duration::from_secs(3600), &lease, &stop, &panics).await;
+        assert_eq!(run.cut, Some(LeaseEnd::Expired.as_str()));
+        assert_eq!(until.elapsed(), WEB_SOCKET_CLOSE_TIMEOUT);
+        for side in [&mut client, &mut service] {
+            let mut goodbye = Vec::new();
+            side.read_to_end(&mut goodbye).await.expect("a goodbye");
+            assert_eq!(goodbye[0], 0x88);
+        }
+    }
+
     /// What was read at once may take a slow reader longer than the idle time to take.
     #[tokio::test(start_paused = true)]
     async fn whoever_reads_slowly_and_steadily_is_not_idle() {

@@ -28,6 +28,34 @@ async fn who_comes_directly_is_who_they_are() {
     gate.close().await;
 }
 
+/// A policy may name the headers in which proxies tell the user's address. Nobody else's word in them counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_not_speak_for_others_names_no_other_user() {
+    const POLICY: &str = "name: edge\nadvancedOptionsConfig: { userIpRequestHeaders: [X-Client-Address] }\nrules:\n\
+        - { priority: 1, action: deny(403), match: { expr: { expression: \"inIpRange(origin.user_ip, '127.0.0.0/8')\" } } }\n\
+        - { priority: 2147483647, action: allow, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } } }\n";
+    let project = Project::open().await;
+    for (behind, is_believed) in [
+        ("direct", false),
+        ("{ hops: 1, peers: [10.0.0.0/8] }", false),
+        ("google-lb", false),
+        ("{ hops: 1, peers: [127.0.0.1/32] }", true),
+    ] {
+        let text = format!(
+            "backends: {{ api: {{ url: 'SERVICE', security_policy: {{ file: armor.yaml, dialect: firegate }} }} }}\n\
+             allow: [allUsers]\nbehind: {behind}\n"
+        );
+        let gate = project.gate_with_files(&text, &[("armor.yaml", POLICY)]).await;
+        expect(&gate.call("/a").send().await, 403, "ARMOR_DENIED", behind);
+        let answer = gate.call("/a").header("x-client-address", "203.0.113.9").send().await;
+        match is_believed {
+            true => drop(answer.ok()),
+            false => expect(&answer, 403, "ARMOR_DENIED", behind),
+        }
+        gate.close().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_proxy_the_word_of_the_proxy_counts_and_not_what_the_client_wrote_before_it() {
     let project = Project::open().await;

@@ -97,7 +97,12 @@ impl Connection {
 
     /// One to a door.
     pub(crate) async fn to(door: &FrontDoor) -> Self {
-        Self::begin(TcpStream::connect(door.address()).await.expect("a connection"), &[]).await
+        Self::to_with(door, &[]).await
+    }
+
+    /// One to a door that begins with these settings.
+    pub(crate) async fn to_with(door: &FrontDoor, settings: &[u8]) -> Self {
+        Self::begin(TcpStream::connect(door.address()).await.expect("a connection"), settings).await
     }
 
     async fn begin(stream: TcpStream, settings: &[u8]) -> Self {

@@ -314,6 +314,80 @@ async fn a_page_that_would_be_cut_off_is_not_begun_and_one_that_comes_late_is() 
     close(door).await;
 }
 
+/// The page is waited for as long as that may take, and no longer than the answer has time, which then is over for it too.
+#[tokio::test]
+async fn a_page_that_does_not_come_is_not_waited_for_longer_than_it_may_take() {
+    let never = || async { std::future::pending::<StatusCode>().await };
+    let (web, api) = (finding_nothing().await, serve(Router::new().fallback(any(never))).await);
+    let page = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
+               {matchResponseCodes: ['404'], path: /page}]}\n";
+    let timed = format!("{page}defaultRouteAction: {{maxStreamDuration: {{seconds: 1}}}}\n");
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    for (map, is_timed) in [(page, false), (&*timed, true)] {
+        let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+        let begun = tokio::time::Instant::now();
+        let answer = client.get(at(&door, "/missing").as_str().parse().expect("a URL"));
+        let answer = tokio::time::timeout(PATIENCE, answer).await.expect("in time").expect("an answer");
+        assert_eq!(answer.status(), 404, "{map}");
+        assert_eq!(begun.elapsed() < ERROR_PAGE_TIMEOUT, is_timed, "{:?}: {map}", begun.elapsed());
+        let body = answer.into_body().collect().await.map(http_body_util::Collected::to_bytes);
+        assert_eq!(body.ok().as_deref(), (!is_timed).then_some(b"its own word".as_slice()), "{map}");
+        close(door).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_described_by_its_own_headers_and_may_have_as_many_bytes_as_its_bound() {
+    let missing = || async {
+        let told = [
+            ("content-type", "text/x-error"),
+            ("content-language", "en"),
+            ("content-encoding", "x-error"),
+            ("content-range", "bytes 0-1/2"),
+            ("accept-ranges", "bytes"),
+            ("etag", "\"1\""),
+            ("last-modified", "Sat, 01 Nov 2025 00:00:00 GMT"),
+            ("x-detail", "kept"),
+        ];
+        (StatusCode::NOT_FOUND, told, "its own word")
+    };
+    let page = |headers: http::HeaderMap| async move {
+        let language = headers.get("accept-language").and_then(|value| value.to_str().ok()).unwrap_or("none");
+        let told = [
+            ("content-type", "text/x-page".to_owned()),
+            ("content-language", language.to_owned()),
+            ("content-encoding", "x-page".to_owned()),
+            ("accept-ranges", "none".to_owned()),
+            ("etag", "\"2\"".to_owned()),
+        ];
+        (told, vec![b'a'; ERROR_PAGE_BYTES_MAX as usize])
+    };
+    let bare = || async { http::Response::new(axum::body::Body::from("bare")) };
+    let web = serve(Router::new().fallback(any(missing))).await;
+    let api = serve(Router::new().route("/page", any(page)).route("/bare", any(bare))).await;
+    let map = |path: &str| {
+        format!(
+            "defaultCustomErrorResponsePolicy: {{errorService: api, errorResponseRules: [\
+             {{matchResponseCodes: ['404'], path: {path}}}]}}\n"
+        )
+    };
+    let names = ["content-type", "content-language", "content-encoding", "content-range", "accept-ranges"];
+    let names = names.into_iter().chain(["etag", "last-modified", "x-detail"]).collect::<Vec<_>>();
+    for (path, bytes, expected) in [
+        ("/page", ERROR_PAGE_BYTES_MAX as usize, [Some("text/x-page"), Some("de"), Some("x-page")]),
+        ("/bare", 4, [None, None, None]),
+    ] {
+        let door = door_of(configuration(&map(path), [&web, &api]), Arc::new(clock()), None);
+        let answer = Call::get(&at(&door, "/missing")).header("accept-language", "de").send().await;
+        let length = bytes.to_string();
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (404, bytes), "{path}");
+        assert_eq!(answer.header("content-length"), Some(length.as_str()), "{path}");
+        let found = names.iter().map(|name| answer.header(name)).collect::<Vec<_>>();
+        assert_eq!(found, [&expected[..], &[None, None, None, None, Some("kept")]].concat(), "{path}");
+        close(door).await;
+    }
+}
+
 #[tokio::test]
 async fn a_page_that_does_not_end_is_cut_off_at_its_bound() {
     let (web, api) = (finding_nothing().await, endless().await);

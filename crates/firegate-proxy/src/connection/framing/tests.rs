@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use super::{FramedStream, Scan, Scanner, Signals, Then, Violation};
 use crate::limits::{
     CHUNK_EXTENSIONS_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
-    REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
+    REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, UNWANTED_BODY_TIMEOUT,
 };
 
 /// What goes on of the pieces, and what is done with the rest.
@@ -273,6 +273,56 @@ fn nothing_behind_a_request_to_switch_goes_on_before_it_is_answered() {
     assert_eq!(scanner.scan(next.as_bytes()), Scan { clean: 0, then: Then::AwaitSwitch });
     scanner.resume();
     assert_eq!(scanner.scan(next.as_bytes()), Scan { clean: next.len(), then: Then::More });
+}
+
+/// Closed over unread bytes, the connection would be reset, and the answer lost.
+#[tokio::test(start_paused = true)]
+async fn what_a_refused_client_still_sends_is_read_for_a_while() {
+    let broken = with("Transfer-Encoding: chunked\r\n") + "x\r\n";
+    for (begin, lingers) in [("GET\r\n\r\n", true), (&*broken, true), ("GET / HTTP/1.1\r\n\r\n", false)] {
+        // It sends more than there is room for, and says nothing more.
+        for closes in [true, false] {
+            let (mut client, stream) = duplex(1024);
+            let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
+            client.write_all(begin.as_bytes()).await.expect("room");
+            let mut read = [0; 1024];
+            assert!(framed.read(&mut read).await.is_ok_and(|count| count > 0), "{begin:?}");
+            if begin == broken {
+                framed.read(&mut read).await.expect_err("it goes no further");
+            }
+            let more = async {
+                if lingers {
+                    client.write_all(&[b'x'; 16 * 1024]).await.expect("it is read");
+                }
+                (!closes).then_some(client)
+            };
+            let begun = tokio::time::Instant::now();
+            let both = async { tokio::join!(framed.shutdown(), more) };
+            let ends = tokio::time::timeout(10 * UNWANTED_BODY_TIMEOUT, both).await;
+            let (ended, _open) = ends.expect("what is sent is read, and not for ever");
+            ended.expect("an end");
+            let expected = if lingers && !closes { UNWANTED_BODY_TIMEOUT } else { Duration::ZERO };
+            assert_eq!(begun.elapsed(), expected, "{begin:?} {closes}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_came_behind_a_request_to_switch_goes_on_when_that_is_answered() {
+    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
+    let next = "GET /next HTTP/1.1\r\nHost: door\r\n\r\n";
+    for (is_switched, behind) in [(false, next), (true, next), (true, "\x01\x02")] {
+        let (mut client, stream) = duplex(1024);
+        let signals = Arc::new(Signals::default());
+        let mut framed = FramedStream::new(stream, Arc::clone(&signals));
+        client.write_all(format!("{head}{behind}").as_bytes()).await.expect("room");
+        let mut read = vec![0; 1024];
+        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
+        signals.answer(is_switched);
+        let count = tokio::time::timeout(Duration::from_secs(20), framed.read(&mut read)).await;
+        let count = count.expect("it goes on").expect("more");
+        assert_eq!(&read[..count], behind.as_bytes(), "{is_switched} {behind:?}");
+    }
 }
 
 /// Each head has its own time, also when the next one has always begun by the end of the one before.
