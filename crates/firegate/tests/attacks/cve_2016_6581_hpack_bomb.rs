@@ -30,6 +30,7 @@ async fn headers_are_bounded_as_they_are_unpacked() {
     assert_eq!(wire.origin.received(), "");
 
     // Within what is told to leave, but more than is read: 431.
+    drop(connection);
     let mut connection = Connection::open(&wire).await;
     let fields =
         ["z".repeat(15_000), "z".repeat(15_000), "z".repeat(15_000), "z".repeat(15_000), "z".repeat(15_000)];
@@ -43,11 +44,13 @@ async fn headers_are_bounded_as_they_are_unpacked() {
     assert_eq!(wire.origin.received(), "");
 
     // And more fields than are read.
+    drop(connection);
     let mut connection = Connection::open(&wire).await;
     let many = vec![("x", "y"); 101];
     connection.write(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/attack", &many))).await;
     assert_eq!(connection.status(1).await, Some(431));
     assert_eq!(wire.origin.received(), "");
     others_are_served(&wire).await;
+    drop(connection);
     wire.close().await;
 }

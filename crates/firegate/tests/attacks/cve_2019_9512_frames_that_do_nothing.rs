@@ -43,6 +43,7 @@ async fn as_many_as_a_client_needs_are_fine() {
     connection.write(&frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()).repeat(500)).await;
     connection.write(&frame(HEADERS, END_HEADERS | 1, 1, &request("GET", "/a", &[]))).await;
     assert_eq!(connection.status(1).await, Some(200));
+    drop(connection);
     wire.close().await;
 }
 

@@ -26,9 +26,11 @@ async fn a_client_that_has_its_streams_reset_is_sent_away() {
     }
     connection.write(&frame(HEADERS, END_HEADERS | END_STREAM, 9_999, &block)).await;
     assert_eq!(connection.status(9_999).await, Some(200), "a load balancer's connection serves many clients");
+    drop(connection);
     let mut connection = Connection::open(&wire).await;
     connection.write(&(0..2 * HTTP2_LOCAL_RESETS_MAX).flat_map(reset).collect::<Vec<_>>()).await;
     assert_eq!(connection.goodbye().await, Some(ENHANCE_YOUR_CALM));
     others_are_served(&wire).await;
+    drop(connection);
     wire.close().await;
 }

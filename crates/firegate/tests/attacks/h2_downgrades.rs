@@ -65,6 +65,7 @@ async fn a_length_is_said_once() {
     assert!(matches!(status, None | Some(400)), "{status:?}");
     assert_eq!(wire.origin.received(), "");
     others_are_served(&wire).await;
+    drop(connection);
     wire.close().await;
 }
 
@@ -103,5 +104,6 @@ async fn a_fragment_is_gone_before_a_path_is_matched_or_forwarded() {
         let received = wire.origin.received();
         assert!(received.starts_with("GET /a HTTP/1.1\r\n"), "{received}");
     }
+    drop(connection);
     wire.close().await;
 }

@@ -27,5 +27,6 @@ async fn an_empty_length_over_http2_is_none_either() {
     }
     assert_eq!(wire.origin.received(), "");
     others_are_served(&wire).await;
+    drop(connection);
     wire.close().await;
 }

@@ -1,5 +1,5 @@
-//! What one connection over HTTP/2 may hold of the door: it is told in the settings (RFC 9113, section 6.5.2), and clients that do
-//! not care are held to it.
+//! What one connection over HTTP/2 may hold of the door: it is told in the settings (RFC 9113, section 6.5.2), and clients that
+//! do not care are held to it.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
 /// The error code of RFC 9113, section 7.
 const REFUSED_STREAM: u8 = 0x7;
 
-/// What a connection has before its first WINDOW_UPDATE (RFC 9113, section 6.9.2), and a table before it is said (section 6.5.2).
+/// What a connection has before its first WINDOW_UPDATE (RFC 9113, section 6.9.2), and a table before it is said (section
+/// 6.5.2).
 const WINDOW_BYTES: u32 = 65_535;
 const HEADER_TABLE_BYTES: u32 = 4096;
 
@@ -49,6 +50,7 @@ async fn a_client_is_told_what_it_may_hold() {
     assert_eq!(settings.get(&4), Some(&HTTP2_STREAM_WINDOW_BYTES));
     assert_eq!(settings.get(&6), Some(&REQUEST_HEAD_BYTES_MAX));
     assert_eq!(window, HTTP2_CONNECTION_WINDOW_BYTES);
+    drop(connection);
     wire.close().await;
 }
 
@@ -77,6 +79,7 @@ async fn no_more_streams_are_open_than_may_be() {
     };
     assert_eq!((refused.stream, refused.payload[3]), (2 * HTTP2_STREAMS_MAX + 1, REFUSED_STREAM));
     others_are_served(&wire).await;
+    drop(connection);
     wire.close().await;
 }
 
@@ -101,10 +104,12 @@ async fn no_more_resets_wait_to_be_looked_at_than_may() {
     connection.write(&resets(HTTP2_PENDING_RESETS_MAX)).await;
     connection.write(&frame(HEADERS, END_HEADERS | END_STREAM, 9_999, &request("GET", "/a", &[]))).await;
     assert_eq!(connection.status(9_999).await, Some(200));
+    drop(connection);
     let mut connection = Connection::open(&wire).await;
     connection.write(&resets(15 * HTTP2_PENDING_RESETS_MAX)).await;
     assert_eq!(connection.goodbye().await, Some(ENHANCE_YOUR_CALM));
     others_are_served(&wire).await;
+    drop(connection);
     wire.close().await;
 }
 
@@ -121,6 +126,7 @@ async fn a_head_may_be_as_large_as_over_http1() {
     const { assert!(4 * 15_000 < REQUEST_HEAD_BYTES_MAX && REQUEST_HEAD_BYTES_MAX < 5 * 15_000) };
     connection.write(&bytes).await;
     assert_eq!(connection.status(1).await, Some(200));
+    drop(connection);
     wire.close().await;
 }
 
@@ -137,5 +143,6 @@ async fn a_client_that_answers_no_pings_is_closed() {
     }
     assert_eq!(pings, 1);
     others_are_served(&wire).await;
+    drop(connection);
     wire.close().await;
 }

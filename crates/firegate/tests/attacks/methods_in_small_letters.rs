@@ -1,5 +1,5 @@
-//! Methods are told apart by case (RFC 9110, section 9.1), and some services do not: ASP.NET Core, for one, takes `post` for `POST`. A
-//! policy that refuses the one would let the other through.
+//! Methods are told apart by case (RFC 9110, section 9.1), and some services do not: ASP.NET Core, for one, takes `post` for
+//! `POST`. A policy that refuses the one would let the other through.
 
 use crate::frames::{Connection, END_HEADERS, END_STREAM, HEADERS, frame, request};
 use crate::project::{Project, expect};
@@ -33,5 +33,6 @@ async fn over_http2_neither() {
     connection.write(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("get", "/", &[]))).await;
     assert_eq!(connection.status(1).await, Some(400));
     assert_eq!(wire.origin.received(), "");
+    drop(connection);
     wire.close().await;
 }

@@ -1,5 +1,5 @@
-//! TRACE: the service answers with what it got (RFC 9110, section 9.3.8), Firegate's Google token and assertion among it. With the
-//! token a client would call the service past Firegate.
+//! TRACE: the service answers with what it got (RFC 9110, section 9.3.8), Firegate's Google token and assertion among it. With
+//! the token a client would call the service past Firegate.
 
 use crate::frames::{Connection, END_HEADERS, END_STREAM, HEADERS, frame, request};
 use crate::wire::Wire;
@@ -15,5 +15,6 @@ async fn a_request_is_never_traced() {
     connection.write(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("TRACE", "/", &[]))).await;
     assert_eq!(connection.status(1).await, Some(400));
     assert_eq!(wire.origin.received(), received);
+    drop(connection);
     wire.close().await;
 }

@@ -1,5 +1,5 @@
-//! A client of HTTP/2 that resets its upload with NO_ERROR: for hyper that is the upload's end, and a service that has begun to answer
-//! would take the part for the whole.
+//! A client of HTTP/2 that resets its upload with NO_ERROR: for hyper that is the upload's end, and a service that has begun to
+//! answer would take the part for the whole.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -34,5 +34,6 @@ async fn a_part_is_not_taken_for_the_whole() {
     connection.write(&frame(RST_STREAM, 0, 1, &[0; 4])).await;
     let after = tokio::time::timeout(PATIENCE, service).await.expect("it ends").expect("no panic");
     assert_eq!(String::from_utf8_lossy(&after), "", "what comes behind the part");
+    drop(connection);
     close(door).await;
 }
