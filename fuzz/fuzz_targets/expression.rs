@@ -1,5 +1,5 @@
-//! An expression out of a file: whatever it is, its problems lie in the text, it says the same when it is printed and read again,
-//! and what it says of a request does not change when less is known of the request.
+//! An expression out of a file: whatever it is, its problems lie in the text, it says the same when it is printed and read
+//! again, and what it says of a request does not change when less is known of the request.
 #![no_main]
 
 use std::borrow::Cow;

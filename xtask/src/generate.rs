@@ -1,5 +1,5 @@
-//! `cargo xtask generate`: the files that are made from the code. A test makes them, for tests are compiled with the whole product
-//! anyway, and xtask without it: whatever else it does has not to wait for that.
+//! `cargo xtask generate`: the files that are made from the code. A test makes them, for tests are compiled with the whole
+//! product anyway, and xtask without it: whatever else it does has not to wait for that.
 
 use std::process::Command;
 

@@ -41,8 +41,8 @@ pub(crate) fn test() -> Result<Tally> {
     Ok(tally.finish(succeeded, "node --test stopped before every test had run"))
 }
 
-/// Asks another implementation of CEL what it makes of generated IAM conditions. It is a workspace of its own, with a target of its
-/// own.
+/// Asks another implementation of CEL what it makes of generated IAM conditions. It is a workspace of its own, with a target of
+/// its own.
 pub(crate) fn test_expressions() -> Result<Tally> {
     let target = scratch()?.join("cel");
     let mut cargo = Command::new("cargo");

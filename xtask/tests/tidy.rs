@@ -33,6 +33,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Longer files have more than one subject.
 const FILE_LINES_MAX: usize = 520;
 
+/// How wide a line of a comment may be. Code is narrower, which rustfmt sees to; it leaves comments alone.
+const COMMENT_WIDTH_MAX: usize = 128;
+
 /// Names that say nothing about what is inside.
 const FORBIDDEN_MODULES: [&str; 7] =
     ["common", "handler", "handlers", "helper", "helpers", "manager", "utils"];
@@ -92,6 +95,20 @@ fn files_are_short_enough_to_read() {
         .map(|(path, lines)| format!("{path}: {lines} lines"))
         .collect();
     assert_none(&format!("longer than {FILE_LINES_MAX} lines"), &long);
+}
+
+#[test]
+fn comments_are_narrow_enough_to_read() {
+    let is_wide =
+        |line: &str| line.trim_start().starts_with("//") && line.chars().count() > COMMENT_WIDTH_MAX;
+    let wide: Vec<String> = files()
+        .iter()
+        .filter(|(path, _)| path.ends_with(".rs"))
+        .flat_map(|(path, text)| text.lines().enumerate().map(move |(number, line)| (path, number + 1, line)))
+        .filter(|(_, _, line)| is_wide(line))
+        .map(|(path, number, _)| format!("{path}:{number}"))
+        .collect();
+    assert_none(&format!("comments wider than {COMMENT_WIDTH_MAX} characters"), &wide);
 }
 
 #[test]

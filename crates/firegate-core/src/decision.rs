@@ -3,7 +3,8 @@
 //! is decided here alone: never an allow, but where `revocation.on_failure` says so.
 //!
 //! ```text
-//! facts → route → armor ⇄ identity → (preflight) → token source → identity → app check → iam → account status → consume → Permit
+//! facts → route → armor ⇄ identity → (preflight) → token source → identity → app check → iam → account status → consume →
+//! Permit
 //! ```
 //!
 //! A security policy that asks for the user has them identified on its way; what was found then is what the identity stage goes

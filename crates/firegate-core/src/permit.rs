@@ -74,8 +74,8 @@ impl Permit {
         Self { is_unchecked: true, ..self }
     }
 
-    /// The same for nobody, on a backend that everyone may call: the cookie that named somebody goes no further, and nor does the
-    /// copy, which was for the mirror in their name.
+    /// The same for nobody, on a backend that everyone may call: the cookie that named somebody goes no further, and nor does
+    /// the copy, which was for the mirror in their name.
     pub(crate) fn without_principal(self) -> Self {
         let removal = TokenRemoval { cookie: true, ..self.removal };
         Self { principal: None, token_source: None, removal, mirror: None, ..self }

@@ -1,5 +1,5 @@
-//! Writes generated expressions, a request for each, and what Firegate says: lines of JSON for a comparison with Google's open tool
-//! for Cloud Armor's rules. docs/compat.md says how, and what came of it.
+//! Writes generated expressions, a request for each, and what Firegate says: lines of JSON for a comparison with Google's open
+//! tool for Cloud Armor's rules. docs/compat.md says how, and what came of it.
 //!
 //! `cargo run -p firegate-expr --example corpus -- 20000 > corpus.jsonl`
 #![expect(clippy::print_stdout, reason = "its output is a file")]

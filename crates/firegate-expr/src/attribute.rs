@@ -141,8 +141,8 @@ pub trait Attributes {
     /// A top-level claim of the verified token, by its name in the token (`email`, `firebase`, `role`).
     fn claim(&self, name: &str) -> Fact<'_>;
 
-    /// What Firegate has no source for (`token.recaptcha_action.score` and its like), by its name. Only a file of tests gives it;
-    /// whatever is not [`Fact::Known`] is unknown.
+    /// What Firegate has no source for (`token.recaptcha_action.score` and its like), by its name. Only a file of tests gives
+    /// it; whatever is not [`Fact::Known`] is unknown.
     fn unevaluated(&self, name: &str) -> Fact<'_> {
         let _ = name;
         Fact::Unavailable

@@ -23,8 +23,8 @@
 //! assert_eq!(expression.evaluate(&Request), Outcome::True);
 //! ```
 //!
-//! The way of a text: `syntax` makes a tree, `check` finds out what every name means and refuses what the language or the dialect
-//! does not have, `evaluate` answers for a request. [`outcome`] says how errors and what is unknown combine.
+//! The way of a text: `syntax` makes a tree, `check` finds out what every name means and refuses what the language or the
+//! dialect does not have, `evaluate` answers for a request. [`outcome`] says how errors and what is unknown combine.
 #![forbid(unsafe_code)]
 
 mod attribute;

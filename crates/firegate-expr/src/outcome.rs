@@ -2,8 +2,8 @@
 //!
 //! The logic is Kleene's with errors as CEL has them: a `false` decides an `&&` and a `true` an `||`, whatever stands beside
 //! it. Where nothing decides, the gravest wins: an error, then what is unknown, then the missing user. An error comes before
-//! what is unknown because of deny rules: "unknown" does not match, an error in a strict deny rule denies, and an expression that
-//! could have been an error must not be let off by a function that nobody evaluates.
+//! what is unknown because of deny rules: "unknown" does not match, an error in a strict deny rule denies, and an expression
+//! that could have been an error must not be let off by a function that nobody evaluates.
 
 use std::fmt;
 use std::ops::Range;

@@ -308,8 +308,8 @@ impl IdentityServer {
         Ok(reply::json(StatusCode::OK, &answer))
     }
 
-    /// Every project has accounts of its own, as in the reference emulator, and end users' calls name none: whoever makes users for
-    /// another one looks for them in vain. Real tools do so on purpose, so that it is no error.
+    /// Every project has accounts of its own, as in the reference emulator, and end users' calls name none: whoever makes users
+    /// for another one looks for them in vain. Real tools do so on purpose, so that it is no error.
     fn warn_of_other_project(&self, directory: &Directory) {
         let (other, own) = (&directory.project, &self.inner.service.project);
         if other != own && !self.inner.other_project_told.swap(true, Ordering::Relaxed) {

@@ -12,7 +12,8 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a stopping runtime waits for work that cannot be cancelled, such as a name look-up.
 pub const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a stream may go on after its user's lease, and one of gRPC after its time, to come to the end of the message that is under way.
+/// How long a stream may go on after its user's lease, and one of gRPC after its time, to come to the end of the message that
+/// is under way.
 pub const STREAM_ENDING_GRACE: Duration = Duration::from_secs(5);
 
 /// How long the answer to a WebSocket's Close frame is waited for.
@@ -337,7 +338,8 @@ pub const ASSERTION_KEY_READS_MAX: usize = 4;
 pub const EXCHANGES_MAX: usize = 1024;
 
 /// How many forms the token endpoint waits for of one client: one IPv4 address, or one IPv6 network of 64 bits. A form is a few
-/// packets, so that an office behind one address needs few at once, and the slow ones of a stranger leave the others their places.
+/// packets, so that an office behind one address needs few at once, and the slow ones of a stranger leave the others their
+/// places.
 pub const EXCHANGE_FORMS_PER_CLIENT_MAX: usize = 32;
 
 /// How long the token endpoint waits for a form.

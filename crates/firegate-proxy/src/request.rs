@@ -29,8 +29,8 @@ pub(crate) struct RequestHead<'a> {
 /// # Errors
 /// If the head is ambiguous.
 pub fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'a>, Reason> {
-    // Over HTTP/2 nobody has counted them before, and a browser sends each cookie in a field of its own (RFC 9113, section 8.2.3),
-    // which are one for the service.
+    // Over HTTP/2 nobody has counted them before, and a browser sends each cookie in a field of its own (RFC 9113, section
+    // 8.2.3), which are one for the service.
     let is_too_many = parts.headers.len() > REQUEST_HEADERS_MAX
         && parts.headers.len() - cookie_crumbs(parts) > REQUEST_HEADERS_MAX;
     if is_too_many {

@@ -264,8 +264,8 @@ impl FrontDoor {
         self.shared.generation().control.ready().await;
     }
 
-    /// Looks at the files of certificates now, instead of in a moment. Needs a runtime; files are read by a thread that may wait
-    /// for them.
+    /// Looks at the files of certificates now, instead of in a moment. Needs a runtime; files are read by a thread that may
+    /// wait for them.
     pub fn reload_certificates(&self) -> impl Future<Output = ()> + use<> {
         let shared = Arc::clone(&self.shared);
         async move {

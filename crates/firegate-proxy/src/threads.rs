@@ -1,4 +1,5 @@
-//! Threads, of which the system may give no more: a container has a bound of them (`pids.max`), and so has a user (`ulimit -u`).
+//! Threads, of which the system may give no more: a container has a bound of them (`pids.max`), and so has a user (`ulimit
+//! -u`).
 
 use std::io;
 use std::panic::catch_unwind;
@@ -9,9 +10,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::limits::{BLOCKING_THREAD_KEEP_ALIVE, BLOCKING_THREAD_PULSE};
 
-/// A runtime of one thread, and of others for what would hold that one up: names, files, walks over large caches. tokio begins one
-/// of those when it is needed and ends it when it had nothing to do for a while; where the system gives none and there is none, it
-/// panics. So the first one is begun here, and one is always kept: work waits for it then.
+/// A runtime of one thread, and of others for what would hold that one up: names, files, walks over large caches. tokio begins
+/// one of those when it is needed and ends it when it had nothing to do for a while; where the system gives none and there is
+/// none, it panics. So the first one is begun here, and one is always kept: work waits for it then.
 ///
 /// # Errors
 /// If the system gives no thread, or no descriptor.
@@ -32,8 +33,8 @@ pub fn runtime() -> io::Result<Runtime> {
     Ok(runtime)
 }
 
-/// Has something for a thread to do before it ends for want of it. Of several the one that has waited for longest does it, and so
-/// rarely that all but one end.
+/// Has something for a thread to do before it ends for want of it. Of several the one that has waited for longest does it, and
+/// so rarely that all but one end.
 async fn keep_thread() {
     let mut pulse = tokio::time::interval(BLOCKING_THREAD_PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);

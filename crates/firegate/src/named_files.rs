@@ -39,8 +39,8 @@ pub fn read_contents(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Files of this machine; a relative name counts from the working directory. It remembers what it was asked for, so that a change
-/// of those files is noticed, and of those too that are not there yet.
+/// Files of this machine; a relative name counts from the working directory. It remembers what it was asked for, so that a
+/// change of those files is noticed, and of those too that are not there yet.
 #[derive(Debug, Default)]
 pub struct DiskFiles {
     named: RefCell<Vec<PathBuf>>,

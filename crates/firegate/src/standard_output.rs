@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context as _;
 
-/// Writes a text to standard output, with colours if that is a terminal. That whoever reads it has seen enough, as `head` has, is no
-/// failure.
+/// Writes a text to standard output, with colours if that is a terminal. That whoever reads it has seen enough, as `head` has,
+/// is no failure.
 ///
 /// # Errors
 /// If it cannot be written, for example because the disk is full.

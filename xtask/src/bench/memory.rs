@@ -18,8 +18,8 @@ const IDLE_CONNECTIONS: usize = 10_000;
 /// How long Firegate may take to come to rest before its memory is looked at.
 const REST: Duration = Duration::from_secs(1);
 
-/// How long after its last request a connection rests at the latest: two seconds that nobody used it, seen by looks once a second,
-/// and the allocator's time to give memory back.
+/// How long after its last request a connection rests at the latest: two seconds that nobody used it, seen by looks once a
+/// second, and the allocator's time to give memory back.
 const CONNECTIONS_REST: Duration = Duration::from_secs(8);
 
 /// Measures and prints. True if every connection was served.

@@ -18,8 +18,8 @@ use crate::process::progress;
 const CONNECTIONS: u32 = 16;
 const RATE: u32 = 500;
 
-/// How long a new key is published before it signs: longer than Firegate waits between two fetches for the sake of unknown keys,
-/// of which the strangers here always bring one. Google's are published for hours.
+/// How long a new key is published before it signs: longer than Firegate waits between two fetches for the sake of unknown
+/// keys, of which the strangers here always bring one. Google's are published for hours.
 const PUBLISHED_AHEAD: Duration = Duration::from_secs(60);
 
 /// How often memory and descriptors are looked at. What a process takes at first is no growth.

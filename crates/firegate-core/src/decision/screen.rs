@@ -1,6 +1,6 @@
-//! What the backend's security policy says, and whom it has to know for that. One list, one order: the user is identified at the
-//! first rule that asks for them, and the list goes on with that rule. Without a good token nobody is known, the rest of the
-//! list runs all the same, and only then comes the refusal for the token's sake.
+//! What the backend's security policy says, and whom it has to know for that. One list, one order: the user is identified at
+//! the first rule that asks for them, and the list goes on with that rule. Without a good token nobody is known, the rest of
+//! the list runs all the same, and only then comes the refusal for the token's sake.
 
 use super::{
     Asked, Code, KnownCaller, MissingKeys, Need, Outcome, Principal, Purpose, Respond, Stage, Step,

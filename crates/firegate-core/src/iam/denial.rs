@@ -57,9 +57,9 @@ impl DenyRules {
         Self { rules, denied, exceptions, directory: Arc::clone(directory) }
     }
 
-    /// The first rule that denies the caller, in the order of the files, and why it holds. Whoever might be meant is: an address
-    /// counts although it is not verified, a set of the pool holds tenants' users too, and a condition that cannot be evaluated
-    /// counts as true. Nobody is spared by a mere claim to an address.
+    /// The first rule that denies the caller, in the order of the files, and why it holds. Whoever might be meant is: an
+    /// address counts although it is not verified, a set of the pool holds tenants' users too, and a condition that cannot be
+    /// evaluated counts as true. Nobody is spared by a mere claim to an address.
     pub(super) fn denying(&self, request: &IamRequest<'_>, principal: Option<&Principal>) -> Option<String> {
         if self.rules.is_empty() {
             return None;

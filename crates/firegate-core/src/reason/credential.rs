@@ -8,8 +8,8 @@ use crate::cors::CorsPolicy;
 use crate::facts::{Authorization, RequestFacts};
 use crate::jose::CompactJwsError;
 
-/// The schemes of `Authorization` that a refusal names: those of IANA's registry, and others that are in use. Another first word may
-/// be a secret's.
+/// The schemes of `Authorization` that a refusal names: those of IANA's registry, and others that are in use. Another first
+/// word may be a secret's.
 const SCHEMES: [&str; 26] = [
     "AccessKey",
     "Api-Key",

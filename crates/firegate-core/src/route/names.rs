@@ -15,8 +15,9 @@ pub struct RouteNumber(u32);
 pub struct NamedRoute {
     /// Which one.
     pub number: RouteNumber,
-    /// The path of the short form, `/video/*`. Of a URL map the path matcher and the path, `web /video/*`, or the priority of the
-    /// route rule, `web priority 10`; `web default` is what no rule of a path matcher names, and `default` what no host rule does.
+    /// The path of the short form, `/video/*`. Of a URL map the path matcher and the path, `web /video/*`, or the priority of
+    /// the route rule, `web priority 10`; `web default` is what no rule of a path matcher names, and `default` what no host
+    /// rule does.
     pub name: String,
     rule: Arc<Rule>,
 }

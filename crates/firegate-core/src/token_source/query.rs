@@ -28,8 +28,8 @@ fn is_access_token(parameter: &str) -> bool {
     percent_decode_str(name_of(parameter)).eq(ACCESS_TOKEN.bytes())
 }
 
-/// Whether a parameter has the name for services that read queries more freely, where `.`, blanks and `[` count as `_` (PHP), or
-/// where letters have no case (ASP.NET Core).
+/// Whether a parameter has the name for services that read queries more freely, where `.`, blanks and `[` count as `_` (PHP),
+/// or where letters have no case (ASP.NET Core).
 fn is_look_alike(parameter: &str) -> bool {
     let decoded = percent_decode_str(name_of(parameter)).decode_utf8_lossy().replace('+', " ");
     let name = decoded.trim();

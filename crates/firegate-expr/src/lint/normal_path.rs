@@ -1,5 +1,5 @@
-//! What no path has in the normal form in which rules see it (`firegate_core::path`). Said is only what is sure: whatever a path in
-//! normal form may hold passes.
+//! What no path has in the normal form in which rules see it (`firegate_core::path`). Said is only what is sure: whatever a
+//! path in normal form may hold passes.
 
 /// Where in a path a text has to stand.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,5 @@
-//! The texts that a text has to hold for a regular expression to be found in it. What runs is looked at, as the `regex` crate's own
-//! parser reads it.
+//! The texts that a text has to hold for a regular expression to be found in it. What runs is looked at, as the `regex` crate's
+//! own parser reads it.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
@@ -21,8 +21,8 @@ pub(super) struct Alternative {
 /// Repetitions beyond it are not written out.
 const REPETITION_MAX: u32 = 8;
 
-/// All the ways to fulfil a pattern; `None` if it is none that runs. What no text says is passed over, so that less is asked for
-/// than the pattern asks, and never more.
+/// All the ways to fulfil a pattern; `None` if it is none that runs. What no text says is passed over, so that less is asked
+/// for than the pattern asks, and never more.
 pub(super) fn alternatives(pattern: &str) -> Option<Vec<Alternative>> {
     let written = translate(pattern, Encoding::Latin1, CapturingGroups::Taken).ok()?;
     let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(&written).ok()?;

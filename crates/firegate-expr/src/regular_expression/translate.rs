@@ -320,8 +320,8 @@ pub(super) fn character(rest: &mut Rest<'_>, encoding: Encoding) -> Read<char> {
     char::from_u32(value).filter(|_| value <= most).ok_or_else(|| bad(letter))
 }
 
-/// Writes a character so that the engine can take it for nothing else. In Latin-1 a character of the pattern beyond ASCII is its
-/// UTF-8 bytes, each a character.
+/// Writes a character so that the engine can take it for nothing else. In Latin-1 a character of the pattern beyond ASCII is
+/// its UTF-8 bytes, each a character.
 fn write_character(out: &mut String, character: char, encoding: Encoding) {
     let _ = match (encoding, u32::from(character)) {
         _ if character.is_ascii_alphanumeric() => write!(out, "{character}"),

@@ -1,5 +1,5 @@
-//! Expressions and requests made of bytes: the same bytes, the same expression. Most are sound, some are not, so that refusing is
-//! compared as well.
+//! Expressions and requests made of bytes: the same bytes, the same expression. Most are sound, some are not, so that refusing
+//! is compared as well.
 
 use std::borrow::Cow;
 

@@ -64,8 +64,8 @@ pub fn parse(file_name: &str, text: &str) -> Result<Configuration, Diagnostics> 
     parse_with_files(file_name, text, &NoFiles)
 }
 
-/// Reads a configuration and the files that it names. `file_name` is what the diagnostics call it: the file, or the variable that
-/// held it.
+/// Reads a configuration and the files that it names. `file_name` is what the diagnostics call it: the file, or the variable
+/// that held it.
 ///
 /// # Errors
 ///

@@ -7,7 +7,8 @@ use std::path::Path;
 /// Where the files come from that a configuration names.
 pub trait NamedFiles {
     /// The text of a file, by the name that the configuration gives it. A text longer than
-    /// [`GOOGLE_FILE_BYTES_MAX`](crate::limits::GOOGLE_FILE_BYTES_MAX) may be cut after the first byte above: it is refused anyway.
+    /// [`GOOGLE_FILE_BYTES_MAX`](crate::limits::GOOGLE_FILE_BYTES_MAX) may be cut after the first byte above: it is refused
+    /// anyway.
     ///
     /// # Errors
     /// If there is no such file, or it cannot be read.

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecisionCasesSource {
-    /// The configuration: the name of its file, counted from this file's directory, or its text if that has several lines. Without
-    /// it, the one that the command line gives.
+    /// The configuration: the name of its file, counted from this file's directory, or its text if that has several lines.
+    /// Without it, the one that the command line gives.
     pub configuration: Option<String>,
     /// Texts of files that the configuration names, by the names that it gives them; the others are read from disk.
     pub files: Option<BTreeMap<String, String>>,

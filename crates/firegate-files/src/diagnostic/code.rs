@@ -1,7 +1,7 @@
 //! The stable codes of all findings. A code is never given a second meaning.
 //!
-//! `FG0..` concern the form of a file, `FG1..` the configuration, `FG2..` Cloud Armor's security policies, `FG3..` URL maps, `FG4..`
-//! IAM's files, `FG5..` expressions, `FG6..` what stands behind a URL map.
+//! `FG0..` concern the form of a file, `FG1..` the configuration, `FG2..` Cloud Armor's security policies, `FG3..` URL maps,
+//! `FG4..` IAM's files, `FG5..` expressions, `FG6..` what stands behind a URL map.
 
 macro_rules! codes {
     ($($(#[doc = $meaning:literal])* $name:ident = $code:literal;)*) => {

@@ -95,8 +95,8 @@ impl Diagnostics {
     }
 }
 
-/// A text with a mark for everything that is obeyed instead of seen but the ends of lines and tabs. The renderer does so for ASCII
-/// and for some that turn the direction of writing, and of hints for nothing.
+/// A text with a mark for everything that is obeyed instead of seen but the ends of lines and tabs. The renderer does so for
+/// ASCII and for some that turn the direction of writing, and of hints for nothing.
 fn shown(text: &str) -> String {
     text.chars()
         .map(|character| if is_replaced(character) { char::REPLACEMENT_CHARACTER } else { character })

@@ -13,8 +13,8 @@
 //! Firegate's own keys, which Google's tool passes over: `language: iam`, `dialect: firegate`, and in `when` the verified user
 //! (`auth: { uid, email, …, token: { … } }`) and what IAM conditions ask for (`resource`, `destination`, `request.time`).
 //!
-//! It is stricter than that tool in two ways: a case that expects an error fails if there is none, and a header is found by its name
-//! in lower case alone, as in Cloud Armor itself.
+//! It is stricter than that tool in two ways: a case that expects an error fails if there is none, and a header is found by its
+//! name in lower case alone, as in Cloud Armor itself.
 
 mod variables;
 
@@ -226,8 +226,8 @@ impl Reader<'_> {
     }
 
     /// Reports a finding about a part of an expression: where the part stands in the file, if it can be found there. A text of
-    /// several lines or with escapes is not in the file as it is read, so that the part itself is looked for: as many occurrences
-    /// of it come before in the file as in the expression.
+    /// several lines or with escapes is not in the file as it is read, so that the part itself is looked for: as many
+    /// occurrences of it come before in the file as in the expression.
     fn report_within(
         &mut self,
         path: &YamlPath,

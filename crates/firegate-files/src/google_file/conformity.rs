@@ -103,8 +103,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Google's files gain fields over time, so an unknown one refuses nothing. One that is nearly known, or known elsewhere, is a
-    /// slip: if what was meant is evaluated, the file would mean something else without it.
+    /// Google's files gain fields over time, so an unknown one refuses nothing. One that is nearly known, or known elsewhere,
+    /// is a slip: if what was meant is evaluated, the file would mean something else without it.
     fn unknown(&mut self, format: &MessageType, name: &str, located: &Located<'_>) {
         let names = format.fields.iter().map(|field| field.name);
         let meant = nearest(name, names).and_then(|meant| format.field(meant));

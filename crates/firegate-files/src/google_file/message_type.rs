@@ -141,8 +141,8 @@ impl Field {
         Self { name, shape, treatment: Treatment::OutputOnly }
     }
 
-    /// All fields that Google does not document, of a message that says whom or what something holds for: a new one, or one that is
-    /// misspelt, may be what narrows it. `why` completes "`Message` has no field `name`: …".
+    /// All fields that Google does not document, of a message that says whom or what something holds for: a new one, or one
+    /// that is misspelt, may be what narrows it. `why` completes "`Message` has no field `name`: …".
     pub const fn others_refused(why: &'static str) -> Self {
         Self::refused(OTHERS, Shape::Any, why)
     }

@@ -1,5 +1,5 @@
-//! The fields of backend services and network endpoint groups, as the Compute API (v1) documents them, of Cloud Run services, as
-//! the Cloud Run Admin API (v1, Knative Serving) does, and what Firegate does with each.
+//! The fields of backend services and network endpoint groups, as the Compute API (v1) documents them, of Cloud Run services,
+//! as the Cloud Run Admin API (v1, Knative Serving) does, and what Firegate does with each.
 
 use crate::google_file::{Field, MessageType, Shape};
 

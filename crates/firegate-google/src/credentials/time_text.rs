@@ -1,6 +1,7 @@
 use firegate_core::time::UnixTime;
 
-/// Reads the timestamps of Google's JSON (RFC 3339 in UTC, `2026-11-23T21:00:00Z`, with or without a fraction, which is cut off).
+/// Reads the timestamps of Google's JSON (RFC 3339 in UTC, `2026-11-23T21:00:00Z`, with or without a fraction, which is cut
+/// off).
 pub(super) fn parse_utc(text: &str) -> Option<UnixTime> {
     let text = text.strip_suffix('Z')?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));

@@ -229,8 +229,8 @@ impl Assertions {
         keys.signer().map(|signer| signer.sign(type_name, claims, &self.random)).transpose()
     }
 
-    /// The assertion about a principal for an audience; `None` if there is no key to sign with. One that was signed with a former
-    /// key is sent for as long as it lives: that key is still published.
+    /// The assertion about a principal for an audience; `None` if there is no key to sign with. One that was signed with a
+    /// former key is sent for as long as it lives: that key is still published.
     ///
     /// # Errors
     /// If the cryptographic library fails.

@@ -89,8 +89,8 @@ where
     }
 }
 
-/// The claim to the stream that hyper has. Where it is given up, as with every connection that is still open when the process ends,
-/// an answer that was on its way is broken off.
+/// The claim to the stream that hyper has. Where it is given up, as with every connection that is still open when the process
+/// ends, an answer that was on its way is broken off.
 struct Claim<'a, S: Resettable> {
     loan: Loan<S>,
     signals: &'a Signals,
@@ -104,8 +104,8 @@ impl<S: Resettable> Drop for Claim<'_, S> {
     }
 }
 
-/// The body of an answer of which hyper never hears that it breaks off: it would give up all that it has not written yet, and be it
-/// of whole answers.
+/// The body of an answer of which hyper never hears that it breaks off: it would give up all that it has not written yet, and
+/// be it of whole answers.
 pub(super) struct WrittenOut<B> {
     inner: B,
     signals: Arc<Signals>,

@@ -73,8 +73,8 @@ pub(super) enum IdentityFault {
 }
 
 impl Identities {
-    /// Reads the credentials that the configuration's backends need; files are read now, nothing is waited for. An identity that
-    /// `former` has too keeps its tokens.
+    /// Reads the credentials that the configuration's backends need; files are read now, nothing is waited for. An identity
+    /// that `former` has too keeps its tokens.
     pub(super) fn new(
         control: &ControlRuntime,
         options: &ControlOptions<'_>,

@@ -41,9 +41,9 @@ impl Watch {
 }
 
 impl UserStatus {
-    /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without. What is known of
-    /// users is `former`'s, and until the configuration [takes effect](Self::take_effect) they are looked up by its settings. A
-    /// configuration that does not ask keeps it for the next one that does, which may come in an outage.
+    /// Looks users up, if the configuration asks for it or an emulator's unsigned tokens are worth nothing without. What is
+    /// known of users is `former`'s, and until the configuration [takes effect](Self::take_effect) they are looked up by its
+    /// settings. A configuration that does not ask keeps it for the next one that does, which may come in an outage.
     pub(super) fn new(
         control: &ControlRuntime,
         options: &ControlOptions<'_>,

@@ -81,8 +81,8 @@ impl Certificates {
         })
     }
 
-    /// Everything that keeps the certificates from being used, each with the place of its pair. What cannot be chosen is told once
-    /// all of them can be read.
+    /// Everything that keeps the certificates from being used, each with the place of its pair. What cannot be chosen is told
+    /// once all of them can be read.
     pub(crate) fn faults(names: &[Certificate]) -> Vec<(usize, CertificateError)> {
         let (mut pairs, mut faults) = (Vec::new(), Vec::new());
         for (place, read) in Contents::read(names).each().enumerate() {
@@ -107,8 +107,8 @@ impl Certificates {
         faults
     }
 
-    /// Reads the files again because somebody asks for it, but not beside a reading that hangs: what it waits for is waited for once,
-    /// and that a file was put in its place is noticed.
+    /// Reads the files again because somebody asks for it, but not beside a reading that hangs: what it waits for is waited for
+    /// once, and that a file was put in its place is noticed.
     pub(crate) async fn reload_on_request(&self) {
         let hanging = self.hanging().clone();
         match hanging {
@@ -121,8 +121,8 @@ impl Certificates {
         }
     }
 
-    /// Reads the files again, and uses what is in them if it changed. What is said about them is logged. Files that hang are waited
-    /// for until this is dropped; who reads them meanwhile does not wait.
+    /// Reads the files again, and uses what is in them if it changed. What is said about them is logged. Files that hang are
+    /// waited for until this is dropped; who reads them meanwhile does not wait.
     async fn reload(&self) {
         *self.hanging() = None;
         let number = self.readings.fetch_add(1, Ordering::Relaxed) + 1;

@@ -58,8 +58,8 @@ impl Route {
     }
 }
 
-/// The counters of requests. A new configuration adds to those of the former one, so that they never go back; those of a backend
-/// that is gone are told until the configuration after that, so that what was last counted is read.
+/// The counters of requests. A new configuration adds to those of the former one, so that they never go back; those of a
+/// backend that is gone are told until the configuration after that, so that what was last counted is read.
 #[derive(Debug)]
 pub(crate) struct Decisions {
     /// The names, sorted, and their counters. Before them are those of requests without a backend, by no name.

@@ -19,8 +19,8 @@ const OTHER: &str = "other";
 /// How many ways there are for a request to end whose backend is not only observed.
 const ENFORCED_ENDINGS: usize = ENDINGS_WITHOUT_CODE + Code::ALL.len();
 
-/// The counters of routes. Another configuration counts on in the rows of the former one; a route that is gone keeps its row until
-/// the configuration after that if anything was counted there.
+/// The counters of routes. Another configuration counts on in the rows of the former one; a route that is gone keeps its row
+/// until the configuration after that if anything was counted there.
 #[derive(Debug, Default)]
 pub(super) struct RouteCounters {
     rows: Vec<Row>,
@@ -166,8 +166,8 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Begins with those of the former rows where anything was counted, so that nothing goes back, and whose routes were still there.
-    /// The others make room, unless their routes are.
+    /// Begins with those of the former rows where anything was counted, so that nothing goes back, and whose routes were still
+    /// there. The others make room, unless their routes are.
     fn after(former: &'a RouteCounters) -> Self {
         let by_names = former.rows.iter().map(|row| ((row.route.as_str(), row.backend.as_str()), row));
         let mut table = Self { former: by_names.collect(), ..Self::default() };

@@ -101,8 +101,8 @@ impl Reloads {
 
 impl FrontDoor {
     /// Puts what `read` reads in force for the requests that come from now on; those under way end as they began. Keys that are
-    /// new are fetched before, for as long as a request would wait for them. Files that hang are waited for until this is dropped,
-    /// and count as a failure before.
+    /// new are fetched before, for as long as a request would wait for them. Files that hang are waited for until this is
+    /// dropped, and count as a failure before.
     ///
     /// # Errors
     /// If it cannot be put in force. Then nothing has changed.

@@ -47,8 +47,8 @@ pub(crate) fn while_reading<T>(file: &Path, read: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Reads the whole of a file that may have so many bytes. Of one that has more nothing is used: a device or a log in its place has
-/// no end.
+/// Reads the whole of a file that may have so many bytes. Of one that has more nothing is used: a device or a log in its place
+/// has no end.
 ///
 /// # Errors
 /// If it cannot be read, or has more.
@@ -145,7 +145,8 @@ impl FileReads {
         Ok(Reading { thread, slot })
     }
 
-    /// Reads on a thread of its own. That it takes long is told, and it is waited for all the same: whoever knows better drops this.
+    /// Reads on a thread of its own. That it takes long is told, and it is waited for all the same: whoever knows better drops
+    /// this.
     ///
     /// # Errors
     /// If too many hang, or it panics.

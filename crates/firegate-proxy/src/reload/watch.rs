@@ -103,7 +103,8 @@ impl FileWatch {
         is_other
     }
 
-    /// A disk may take its time, and whoever waits here has signals to heed. `None`, and nothing is changed, if it hangs or panics.
+    /// A disk may take its time, and whoever waits here has signals to heed. `None`, and nothing is changed, if it hangs or
+    /// panics.
     async fn off_the_runtime<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Self) -> T + Send + 'static,
@@ -161,8 +162,8 @@ fn identity(_: &fs::Metadata) -> (u64, u64) {
 fn content(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        // Who looks into a pipe waits for somebody who writes to it, and takes it away from whoever it is for. Which one it is tells
-        // it from another, and from none.
+        // Who looks into a pipe waits for somebody who writes to it, and takes it away from whoever it is for. Which one it is
+        // tells it from another, and from none.
         let (system, number) = identity(&metadata);
         return Ok([system.to_be_bytes(), number.to_be_bytes()].concat());
     }

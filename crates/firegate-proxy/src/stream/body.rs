@@ -152,8 +152,8 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
         })
     }
 
-    /// The end of an answer that its service breaks off. Where the request's time was over that is what breaks it off, and it is
-    /// told of as that.
+    /// The end of an answer that its service breaks off. Where the request's time was over that is what breaks it off, and it
+    /// is told of as that.
     fn broken_off(&mut self, error: BodyError) -> Result<Frame<Bytes>, BodyError> {
         let end = match self.bounds.progress.failure().filter(|_| self.bounds.side == Side::Answer) {
             Some(BodyFailure::TooLong) => StreamEnd::TooLong,
@@ -349,8 +349,8 @@ impl<B> Drop for BoundedBody<B> {
 }
 
 /// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1), whatever holds a token among them: what
-/// is taken out of a request's head does not reach the service behind its body. And those of a connection, for which HTTP/2 resets
-/// the stream: the whole would end like a part.
+/// is taken out of a request's head does not reach the service behind its body. And those of a connection, for which HTTP/2
+/// resets the stream: the whole would end like a part.
 const NO_TRAILERS: [HeaderName; 15] = [
     http::header::AUTHORIZATION,
     http::header::CONNECTION,
@@ -433,8 +433,8 @@ mod tests {
         assert!(waited < REQUEST_BODY_PACE_GRACE * 5, "{waited:?}");
     }
 
-    /// The two bodies of an exchange are over their time together, and the request's end may be seen first: by the service, which
-    /// breaks off its answer.
+    /// The two bodies of an exchange are over their time together, and the request's end may be seen first: by the service,
+    /// which breaks off its answer.
     #[tokio::test]
     async fn an_answer_that_is_broken_off_because_the_requests_time_was_over_says_so_in_grpc() {
         let answer = async |error: &BodyError, start: &'static [u8]| {

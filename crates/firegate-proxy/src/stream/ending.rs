@@ -29,8 +29,8 @@ pub(crate) enum Ending {
     /// Its connection or stream is broken off.
     #[default]
     Break,
-    /// It ends like one that is whole, if its lease is over. An `EventSource` throws an unfinished event away, connects again, and
-    /// is answered 401 (HTML, section 9.2).
+    /// It ends like one that is whole, if its lease is over. An `EventSource` throws an unfinished event away, connects again,
+    /// and is answered 401 (HTML, section 9.2).
     Complete,
     /// After the message that is under way come trailers with a status.
     Grpc(Boundary<GrpcFraming>),

@@ -11,8 +11,8 @@ use crate::metrics::{BackendFigures, EndpointFigures};
 
 impl Upstreams {
     /// One for each endpoint that is in use. After a reload that changed the settings of one, what began before still uses the
-    /// former: then it is the one in force that is told of, by which requests go there now, and what is under way or open counts
-    /// of both. Nobody could read two series of the same labels.
+    /// former: then it is the one in force that is told of, by which requests go there now, and what is under way or open
+    /// counts of both. Nobody could read two series of the same labels.
     pub(crate) fn endpoint_figures(&self, in_force: &[&Upstream]) -> Vec<EndpointFigures> {
         let figures = |endpoint: &Arc<Endpoint>| EndpointFigures {
             backend: endpoint.settings.backend.clone(),

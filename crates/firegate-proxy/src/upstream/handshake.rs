@@ -1,6 +1,6 @@
 //! The opening handshake of a WebSocket: an upgrade over HTTP/1 (RFC 6455, section 4), an extended CONNECT over HTTP/2 (RFC
-//! 8441), each way on either side. A key and the answer to it are for HTTP/1 alone: where only the service speaks that, Firegate
-//! makes the key and checks the answer, and where only the client does, it answers the client's.
+//! 8441), each way on either side. A key and the answer to it are for HTTP/1 alone: where only the service speaks that,
+//! Firegate makes the key and checks the answer, and where only the client does, it answers the client's.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};

@@ -148,8 +148,8 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Leaves one statement of how long an answer over HTTP/1 is, the one that it was read by: a client might go by the other. A coding
-/// that the service was not asked for is not handed on as if there were none (RFC 9112, section 6.1).
+/// Leaves one statement of how long an answer over HTTP/1 is, the one that it was read by: a client might go by the other. A
+/// coding that the service was not asked for is not handed on as if there were none (RFC 9112, section 6.1).
 ///
 /// # Errors
 /// If there is another coding than `chunked`.

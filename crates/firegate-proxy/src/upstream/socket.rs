@@ -1,8 +1,8 @@
 //! The socket below a connection to a service. Bytes that come while no request is under way are an answer to nobody, and on a
-//! connection that is used again they would be the next user's. The runtime tells of them only when it has looked around; between two
-//! looks a connection can be given back and taken again, so before that the socket is asked itself. What it has is not read: TLS
-//! would give nothing of a record before the whole of it has come, and the connection is not used again whatever it is. Nor is it
-//! while TLS holds a part of a record, of which nobody above it knows.
+//! connection that is used again they would be the next user's. The runtime tells of them only when it has looked around;
+//! between two looks a connection can be given back and taken again, so before that the socket is asked itself. What it has is
+//! not read: TLS would give nothing of a record before the whole of it has come, and the connection is not used again whatever
+//! it is. Nor is it while TLS holds a part of a record, of which nobody above it knows.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;

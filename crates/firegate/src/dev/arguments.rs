@@ -52,8 +52,8 @@ pub struct DevArguments {
     /// How the identity server signs: `none` makes the unsigned tokens of the Firebase Auth emulator.
     #[arg(long, value_enum, default_value_t = Signing::Rs256)]
     pub token_signing: Signing,
-    /// How the local Cloud Run behaves: `allUsers`, `ingress=internal`, `use-http2` (for gRPC), or where reports about the real one disagree:
-    /// `missing-invoker=401`, `wrong-audience=403`, `foreign-issuer=403`, `public-token=refuse`,
+    /// How the local Cloud Run behaves: `allUsers`, `ingress=internal`, `use-http2` (for gRPC), or where reports about the real
+    /// one disagree: `missing-invoker=401`, `wrong-audience=403`, `foreign-issuer=403`, `public-token=refuse`,
     /// `trailing-slash=forgive`. May be repeated.
     #[arg(long, value_name = "SETTING")]
     pub cloud_run: Vec<CloudRunSetting>,

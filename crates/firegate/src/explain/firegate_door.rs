@@ -301,8 +301,8 @@ impl FiregateAnswer {
     }
 }
 
-/// Where a redirect leads, as the log would have it: without the token that the client's query may hold. Where the host stays the
-/// same, it goes along.
+/// Where a redirect leads, as the log would have it: without the token that the client's query may hold. Where the host stays
+/// the same, it goes along.
 pub(super) fn shown_location(answer: &RedirectAnswer) -> String {
     String::from_utf8_lossy(&conceal::url(answer.location.as_bytes())).into_owned()
 }

@@ -35,7 +35,8 @@ pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// The longest entry of a log that is read.
 pub const LOG_ENTRY_BYTES_MAX: usize = 256 * 1024;
 
-/// How many bytes of a log are read without an entry among them: what goes on so long is another file, or a device without an end.
+/// How many bytes of a log are read without an entry among them: what goes on so long is another file, or a device without an
+/// end.
 pub const LOG_GAP_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How many groups of recorded requests, and of rules that are tried out, are told apart.

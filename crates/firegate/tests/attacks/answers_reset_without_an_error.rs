@@ -1,5 +1,6 @@
-//! RST_STREAM with NO_ERROR: after a whole answer it says that the rest of the request is not wanted (RFC 9113, section 8.1), and for
-//! hyper it is an end like any other. Envoy resets so what broke off behind it: a client would take the part for the whole.
+//! RST_STREAM with NO_ERROR: after a whole answer it says that the rest of the request is not wanted (RFC 9113, section 8.1),
+//! and for hyper it is an end like any other. Envoy resets so what broke off behind it: a client would take the part for the
+//! whole.
 
 use firegate_proxy::FrontDoor;
 use http_body_util::{BodyExt, Full};

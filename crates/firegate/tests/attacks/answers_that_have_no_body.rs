@@ -1,5 +1,5 @@
-//! A service over HTTP/2 that sends a body behind a status that has none (RFC 9110, sections 15.3.5 and 15.4.5). Handed on, it would
-//! be a message that clients refuse, or read each in their own way.
+//! A service over HTTP/2 that sends a body behind a status that has none (RFC 9110, sections 15.3.5 and 15.4.5). Handed on, it
+//! would be a message that clients refuse, or read each in their own way.
 
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};

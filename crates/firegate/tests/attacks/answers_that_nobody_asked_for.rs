@@ -1,5 +1,5 @@
-//! A service, or whoever can make it say more than one answer, leaves a second one behind the first: on a connection that is used
-//! again it would be the next client's.
+//! A service, or whoever can make it say more than one answer, leaves a second one behind the first: on a connection that is
+//! used again it would be the next client's.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -9,8 +9,8 @@ use crate::stack::{Call, at, clock, close, door};
 /// The answer that is left behind.
 const PLANTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplanted";
 
-/// A service that answers every request with `answer` and what is planted behind it. They come together: of what comes later nobody
-/// can tell that it is no answer to the next request.
+/// A service that answers every request with `answer` and what is planted behind it. They come together: of what comes later
+/// nobody can tell that it is no answer to the next request.
 async fn serve(answer: &str) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -1,5 +1,5 @@
-//! A mirror is a service of its own: what its backend may not see of the user's token does not come with a copy either, wherever
-//! in the request it stood, and whatever the service may see that the request is for.
+//! A mirror is a service of its own: what its backend may not see of the user's token does not come with a copy either,
+//! wherever in the request it stood, and whatever the service may see that the request is for.
 
 use axum::Router;
 use axum::extract::Request;

@@ -1,5 +1,5 @@
-//! While a backend is only observed, everybody gets through who got through before, and so does whoever forges a token. What the
-//! service sees of such a request is what it would see without Firegate, and nothing that Firegate vouches for.
+//! While a backend is only observed, everybody gets through who got through before, and so does whoever forges a token. What
+//! the service sees of such a request is what it would see without Firegate, and nothing that Firegate vouches for.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! CL.TE and TE.CL (Watchfire 2005, James Kettle 2019; pingora #945): a request with both lengths, of which the next reader takes
-//! the other one. hyper removes `Content-Length` and says nothing.
+//! CL.TE and TE.CL (Watchfire 2005, James Kettle 2019; pingora #945): a request with both lengths, of which the next reader
+//! takes the other one. hyper removes `Content-Length` and says nothing.
 
 use crate::wire::{SMUGGLED, Wire, post};
 

@@ -1,5 +1,5 @@
-//! Targets whose path is empty (RFC 9112, section 3.2.2; RFC 9113, section 8.3.1): matched as `/`, and never sent on as they came.
-//! A request line without a target is one of HTTP/0.9 to some servers, and a `:path` of `?q` is malformed to all.
+//! Targets whose path is empty (RFC 9112, section 3.2.2; RFC 9113, section 8.3.1): matched as `/`, and never sent on as they
+//! came. A request line without a target is one of HTTP/0.9 to some servers, and a `:path` of `?q` is malformed to all.
 
 use crate::frames::{Connection, END_HEADERS, END_STREAM, HEADERS, frame, request};
 use crate::wire::Wire;

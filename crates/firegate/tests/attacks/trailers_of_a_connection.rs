@@ -1,5 +1,5 @@
-//! Trailers that belong to a connection: over HTTP/2 they cannot be sent. An answer that was whole would be reset behind its body, and a
-//! request would never end; whoever sends five of them would have the service taken for one that fails.
+//! Trailers that belong to a connection: over HTTP/2 they cannot be sent. An answer that was whole would be reset behind its
+//! body, and a request would never end; whoever sends five of them would have the service taken for one that fails.
 
 use std::convert::Infallible;
 

@@ -1,5 +1,5 @@
-//! A real front door for each case: with the case's configuration, but for keys that the test publishes, a local service in the place
-//! of every backend, and a proxy before it that says where a client is.
+//! A real front door for each case: with the case's configuration, but for keys that the test publishes, a local service in the
+//! place of every backend, and a proxy before it that says where a client is.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -1,5 +1,5 @@
-//! The decision corpus, `tests/cases/*.yaml`: every case is decided by the machine, and by a real front door over real sockets, and
-//! both say what the case expects.
+//! The decision corpus, `tests/cases/*.yaml`: every case is decided by the machine, and by a real front door over real sockets,
+//! and both say what the case expects.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod command;

@@ -193,8 +193,8 @@ fn on_cloud_run_tokens_are_exchanged_with_a_mounted_key_alone() {
     assert!(stderr.contains("`exchange.enabled` needs `assertion.key`"), "{stderr}");
 }
 
-/// Starts `firegate serve` before a service that never ends its answer, with so many requests under way, each by a connection of its
-/// own, and says how long it takes to end after so many interrupts, and what it logs meanwhile.
+/// Starts `firegate serve` before a service that never ends its answer, with so many requests under way, each by a connection
+/// of its own, and says how long it takes to end after so many interrupts, and what it logs meanwhile.
 #[cfg(unix)]
 fn interrupted(
     times: usize,

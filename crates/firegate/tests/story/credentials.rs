@@ -104,8 +104,8 @@ async fn caller_with_credentials(stack: &Stack, file: &serde_json::Value) -> ser
     seen["caller"]["email"].clone()
 }
 
-/// On a laptop without credentials it is the start that says so, and not the first user's request. On a machine of Google's nobody
-/// needs a file.
+/// On a laptop without credentials it is the start that says so, and not the first user's request. On a machine of Google's
+/// nobody needs a file.
 #[tokio::test(flavor = "multi_thread")]
 async fn that_no_credential_file_was_found_is_told_at_the_start_where_nothing_else_has_tokens() {
     let start = |credential: &str, metadata: &str| {

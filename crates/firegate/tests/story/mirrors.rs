@@ -208,8 +208,8 @@ async fn a_copy_has_the_whole_body_and_tokens_for_its_own_service() {
     site.close([]).await;
 }
 
-/// What its own backend says of the user's token, what the route says of headers, and nothing that only the client's own service
-/// has to answer.
+/// What its own backend says of the user's token, what the route says of headers, and nothing that only the client's own
+/// service has to answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_has_the_headers_that_are_for_its_service() {
     const ACTIONS: &str = "headerAction: {requestHeadersToRemove: [x-removed], \

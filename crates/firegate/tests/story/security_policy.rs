@@ -1,5 +1,5 @@
-//! Security policies of the real binary, as its log and its metrics tell of them: in the form of Google's load balancer's entries
-//! (<https://cloud.google.com/armor/docs/request-logging>), so that queries and alerts of others go on to work.
+//! Security policies of the real binary, as its log and its metrics tell of them: in the form of Google's load balancer's
+//! entries (<https://cloud.google.com/armor/docs/request-logging>), so that queries and alerts of others go on to work.
 
 use serde_json::{Value, json};
 

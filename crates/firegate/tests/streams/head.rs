@@ -1,5 +1,5 @@
-//! What Firegate itself answers to HEAD: the head of what a GET is answered, and nothing behind it. Over HTTP/2 a client that gets
-//! content all the same gives the whole answer up, and never learns why it was refused.
+//! What Firegate itself answers to HEAD: the head of what a GET is answered, and nothing behind it. Over HTTP/2 a client that
+//! gets content all the same gives the whole answer up, and never learns why it was refused.
 
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;

@@ -1,5 +1,6 @@
-//! Generated IAM conditions, asked of Firegate and of the `cel` crate: the subset that both have. A disagreement without a reason
-//! that is listed here fails. `cargo run --manifest-path tests/oracles/cel/Cargo.toml`; docs/expressions.md has the figures.
+//! Generated IAM conditions, asked of Firegate and of the `cel` crate: the subset that both have. A disagreement without a
+//! reason that is listed here fails. `cargo run --manifest-path tests/oracles/cel/Cargo.toml`; docs/expressions.md has the
+//! figures.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

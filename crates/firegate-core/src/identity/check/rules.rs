@@ -114,8 +114,8 @@ pub(super) fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
         return invalid("email_verified", "is not true or false");
     }
     if examined.profile() == TokenKind::GoogleIdToken {
-        // Without a verified address it is nobody whom a member could name; and a person with a Google account is no caller, but
-        // somebody who should sign in to Firebase with it.
+        // Without a verified address it is nobody whom a member could name; and a person with a Google account is no caller,
+        // but somebody who should sign in to Firebase with it.
         return match (payload.text("email"), payload.get("email_verified")) {
             (Some(email), Some(JsonValue::Bool(true))) if email.ends_with(SERVICE_ACCOUNT_DOMAIN) => Ok(()),
             (Some(_), Some(JsonValue::Bool(true))) => deny(Reason::TokenIsGoogleIdToken),

@@ -1,8 +1,8 @@
 //! JSON as a security decision has to read it: no duplicate member names, at any depth (RFC 8259, section 4, leaves
 //! their meaning open, and parsers disagree), a bounded depth and a bounded number of values.
 //!
-//! Whatever a stranger sends as a token is read by this before its signature is looked at, and most of what is read is never asked
-//! for. So no tree is built: a [`JsonDocument`] is its text, and a list of where in it each value stands.
+//! Whatever a stranger sends as a token is read by this before its signature is looked at, and most of what is read is never
+//! asked for. So no tree is built: a [`JsonDocument`] is its text, and a list of where in it each value stands.
 
 mod reader;
 mod value;
@@ -42,8 +42,8 @@ struct Node {
     end: u32,
 }
 
-/// Where an object's names stand, by a number that is made of each: the first one of each number. The names that are looked for in
-/// a token have numbers of their own.
+/// Where an object's names stand, by a number that is made of each: the first one of each number. The names that are looked for
+/// in a token have numbers of their own.
 #[derive(Clone, Debug)]
 struct Names([u16; 64]);
 

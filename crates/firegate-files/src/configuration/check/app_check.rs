@@ -51,7 +51,8 @@ impl Checker<'_> {
         })
     }
 
-    /// What `app_check` of one backend says. It replaces the setting of `users` as a whole, and what it leaves out of that is lost.
+    /// What `app_check` of one backend says. It replaces the setting of `users` as a whole, and what it leaves out of that is
+    /// lost.
     pub(super) fn own_app_check(
         &mut self,
         path: &YamlPath,

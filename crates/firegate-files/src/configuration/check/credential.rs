@@ -127,8 +127,8 @@ impl Checker<'_> {
         self.report(&path.key("credential"), found);
     }
 
-    /// Users can have tokens of the accounts that `federate_user` names. One that Firegate itself calls another backend with opens
-    /// that to all of them, beside Firegate and whatever its `allow` says.
+    /// Users can have tokens of the accounts that `federate_user` names. One that Firegate itself calls another backend with
+    /// opens that to all of them, beside Firegate and whatever its `allow` says.
     pub(super) fn own_accounts(&mut self, backends: Option<&BTreeMap<BackendName, Backend>>) {
         let Some(backends) = backends else { return };
         for (name, backend) in backends {

@@ -143,8 +143,8 @@ impl Checker<'_> {
         policies
     }
 
-    /// Of a group that is denied it has to be known who is in it, and in the groups that it holds: else nobody of them would be.
-    /// A pool that is not the users' may be Google's for something else, or a slip by which nobody is denied, as what is no
+    /// Of a group that is denied it has to be known who is in it, and in the groups that it holds: else nobody of them would
+    /// be. A pool that is not the users' may be Google's for something else, or a slip by which nobody is denied, as what is no
     /// attribute is.
     fn denied_in_place(&mut self, policy: &DenyPolicy, judged: InPlace<'_>) {
         for rule in &policy.rules {

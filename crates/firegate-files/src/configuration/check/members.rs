@@ -107,7 +107,8 @@ impl InPlace<'_> {
     }
 }
 
-/// Why a member can be nobody's name, whoever is let in: it is of another pool than the users are, or asks for what is no attribute.
+/// Why a member can be nobody's name, whoever is let in: it is of another pool than the users are, or asks for what is no
+/// attribute.
 fn names_nobody(
     member: &Member,
     users: &Users,

@@ -1,4 +1,5 @@
-//! Findings about the services that requests name by a URL mask: each of them is looked at, and told of where the file speaks of it.
+//! Findings about the services that requests name by a URL mask: each of them is looked at, and told of where the file speaks
+//! of it.
 
 use super::named_files::findings_in;
 

@@ -98,8 +98,8 @@ impl Signals {
         self.waiting.wake();
     }
 
-    /// Whoever drives the connection: whether everything that was read belongs to requests that are whole, and no byte of another
-    /// one has come.
+    /// Whoever drives the connection: whether everything that was read belongs to requests that are whole, and no byte of
+    /// another one has come.
     pub(crate) fn is_between_requests(&self) -> bool {
         self.between_requests.load(Ordering::Relaxed)
     }

@@ -118,8 +118,8 @@ impl Refusal {
     }
 }
 
-/// Evidence quotes what a stranger wrote into a token, and what Google or a service answered to one. Neither ought to hold a token
-/// that lets anybody in, and nothing keeps them from it.
+/// Evidence quotes what a stranger wrote into a token, and what Google or a service answered to one. Neither ought to hold a
+/// token that lets anybody in, and nothing keeps them from it.
 fn without_tokens(evidence: String) -> String {
     let concealed = match conceal::tokens(evidence.as_bytes()) {
         Cow::Borrowed(_) => None,

@@ -74,8 +74,8 @@ fn failures(site: &Site) -> u64 {
     site.figures()[0].failures
 }
 
-/// Sends a request with a body, and lets time pass in vain until there is an outcome, `most` at the longest; what came of it and how
-/// long that took.
+/// Sends a request with a body, and lets time pass in vain until there is an outcome, `most` at the longest; what came of it
+/// and how long that took.
 async fn send_for(
     site: &Site,
     (body, progress): (Body, BodyProgress),

@@ -196,8 +196,8 @@ async fn a_service_that_says_goodbye_gets_no_more_requests_and_finishes_those_it
     assert_eq!((&*old.expect("an answer").body, &*new), (&b"old"[..], &b"new"[..]));
 }
 
-/// A WebSocket that did not get through on an open connection is sent by a new one; when there may be no other one, a place on an
-/// open one has to do.
+/// A WebSocket that did not get through on an open connection is sent by a new one; when there may be no other one, a place on
+/// an open one has to do.
 #[tokio::test]
 async fn a_web_socket_that_needs_another_connection_takes_a_place_where_there_may_be_none() {
     const STREAMS_MAX: u32 = 2;

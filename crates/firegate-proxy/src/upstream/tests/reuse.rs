@@ -137,7 +137,8 @@ async fn nor_is_one_that_is_too_long_to_be_read_at_once() {
     asks_by_another_connection(|wire| wire.answer(&"planted".repeat(2_000))).await;
 }
 
-/// Of a record whose beginning came along with the answer before it nothing has been seen above TLS, and nothing is to be seen below.
+/// Of a record whose beginning came along with the answer before it nothing has been seen above TLS, and nothing is to be seen
+/// below.
 #[tokio::test]
 async fn nor_is_one_that_has_begun_to_come() {
     let authority = Authority::new(&[b"http/1.1"]);

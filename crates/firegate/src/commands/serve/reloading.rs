@@ -23,7 +23,8 @@ pub(super) struct Reloading {
 }
 
 impl Reloading {
-    /// Watches the configuration's file, those that it names, which have just been read, and those of credentials. Needs a runtime.
+    /// Watches the configuration's file, those that it names, which have just been read, and those of credentials. Needs a
+    /// runtime.
     ///
     /// # Errors
     /// If the system does not let the process listen for SIGHUP.
@@ -54,7 +55,8 @@ impl Reloading {
     async fn run(&mut self, door: &mut FrontDoor) {
         self.reason().await;
         loop {
-            // They are looked at now and then anyway; whoever sends a SIGHUP need not wait for that. Nor does the rest wait for them.
+            // They are looked at now and then anyway; whoever sends a SIGHUP need not wait for that. Nor does the rest wait for
+            // them.
             tokio::spawn(door.reload_certificates());
             if self.origin.file().is_none() {
                 tracing::warn!(

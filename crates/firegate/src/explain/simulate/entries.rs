@@ -1,5 +1,5 @@
-//! The entries of a log, one after the other, in a bounded memory: a JSON array as `gcloud logging read --format=json` writes it,
-//! or one JSON object after the other, on a line each or on several.
+//! The entries of a log, one after the other, in a bounded memory: a JSON array as `gcloud logging read --format=json` writes
+//! it, or one JSON object after the other, on a line each or on several.
 
 use std::io::{self, BufRead};
 

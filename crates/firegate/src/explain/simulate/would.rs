@@ -329,7 +329,8 @@ impl<'a> Player<'a> {
     }
 }
 
-/// The headers that the log tells of, and those of them that were there. What it does not repeat as it came, it does not tell of.
+/// The headers that the log tells of, and those of them that were there. What it does not repeat as it came, it does not tell
+/// of.
 fn headers(recorded: &Recorded) -> (Vec<HeaderName>, Vec<String>) {
     let (mut names, mut fields) = (vec![HOST], Vec::new());
     for (name, value) in [(USER_AGENT, &recorded.user_agent), (REFERER, &recorded.referer)] {

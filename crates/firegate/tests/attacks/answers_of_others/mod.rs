@@ -1,8 +1,8 @@
 //! The answer of one user in the hands of another is the worst that a door can do (CWE-488; "HTTP desync"). Whatever leaves a
 //! connection in a state that only one side knows of can lead to it: uploads that are given up, answers that come early, break
-//! off or have something behind them, retries, clients that leave. Here many users do all of that at once, over connections that
-//! are used again, to services that are as bad: everything that is sent bears the number of its request, and each side says
-//! what it got of another's.
+//! off or have something behind them, retries, clients that leave. Here many users do all of that at once, over connections
+//! that are used again, to services that are as bad: everything that is sent bears the number of its request, and each side
+//! says what it got of another's.
 
 mod asked;
 mod clients;

@@ -30,8 +30,8 @@ const STALLED_BYTES_BOUND: u64 = 4_000_000;
 /// What has something behind it is short enough to be read together with that.
 const PLANTED_BYTES_BOUND: u64 = 4_000;
 
-/// The content of messages that come now and then is shorter than this. What is to be ended by its user's token has to last for more
-/// than a second, by which tokens count.
+/// The content of messages that come now and then is shorter than this. What is to be ended by its user's token has to last for
+/// more than a second, by which tokens count.
 const MESSAGES_BYTES_BOUND: u64 = 8_000;
 
 /// What goes through a WebSocket in each direction is shorter than this.

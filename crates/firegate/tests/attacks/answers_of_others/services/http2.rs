@@ -1,5 +1,5 @@
-//! The same service by HTTP/2, where an answer cannot run into the next one, but streams end, break off and are given up side by
-//! side, and a connection says that it takes no more.
+//! The same service by HTTP/2, where an answer cannot run into the next one, but streams end, break off and are given up side
+//! by side, and a connection says that it takes no more.
 
 use std::io;
 use std::pin::pin;
