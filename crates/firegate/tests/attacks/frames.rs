@@ -80,8 +80,8 @@ pub(crate) fn request<'a>(method: &'a str, path: &'a str, fields: &[(&'a str, &'
     block(&[&pseudo[..], fields].concat())
 }
 
-/// A connection that has begun as it should. It answers nothing by itself: it has to be dropped before the door is closed, which
-/// waits for its connections to end.
+/// A connection that has begun as it should. It answers nothing by itself: it has to be dropped before the door is closed,
+/// which waits for its connections to end.
 pub(crate) struct Connection {
     stream: TcpStream,
 }
