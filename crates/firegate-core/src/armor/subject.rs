@@ -129,15 +129,7 @@ impl Attributes for Subject<'_> {
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let mut values = self.facts.headers.get_all(name).iter();
-        let first = values.next()?.as_bytes();
-        let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
-        let mut joined = first.to_vec();
-        for value in std::iter::once(second).chain(values) {
-            joined.push(b',');
-            joined.extend_from_slice(value.as_bytes());
-        }
-        Some(Cow::Owned(joined))
+        self.facts.whole_header(name)
     }
 
     fn has_user(&self) -> bool {

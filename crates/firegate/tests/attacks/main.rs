@@ -13,6 +13,7 @@ mod answers_that_nobody_asked_for;
 mod apisix_cve_2022_29266_error_texts;
 mod app_check_and_any_google_account;
 mod app_check_tokens;
+mod armor_cookies_in_pieces;
 mod armor_forged_client_address;
 mod armor_header_names_and_copies;
 mod armor_keys_that_would_evict_a_ban;
