@@ -18,6 +18,7 @@ mod armor_forged_client_address;
 mod armor_header_names_and_copies;
 mod armor_keys_that_would_evict_a_ban;
 mod armor_long_and_strange_texts;
+mod armor_over_http2;
 mod armor_path_encodings;
 mod armor_user_key_without_a_user;
 mod caddy_ghsa_7r4p_identity_header_on_a_public_route;
