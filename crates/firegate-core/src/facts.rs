@@ -1,9 +1,10 @@
 //! What a decision knows of a request. Every door gathers the same facts; nothing is read from the wire after this.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::armor::Screened;
@@ -122,6 +123,32 @@ impl<'a> RequestFacts<'a> {
     /// Whether it can be said that a header is not there.
     pub fn knows_header(&self, name: &str) -> bool {
         self.recorded_headers.is_none_or(|recorded| recorded.iter().any(|known| known.as_str() == name))
+    }
+
+    /// A header's value as one text, as policies and routes compare it. Several are a list (RFC 9110, section 5.3), but pieces
+    /// of cookies, which the service gets joined in their own way (RFC 9113, section 8.2.3). What HTTP/2 says without a header
+    /// is told as the service gets it: the host, and that a WebSocket is asked for.
+    pub(crate) fn whole_header(&self, name: &str) -> Option<Cow<'a, [u8]>> {
+        if name == HOST.as_str() && !self.host.is_empty() {
+            return Some(Cow::Borrowed(self.host.as_bytes()));
+        }
+        let mut values = self.headers.get_all(name).iter();
+        let Some(first) = values.next().map(HeaderValue::as_bytes) else {
+            let of_a_web_socket: &[u8] = match name {
+                "upgrade" => b"websocket",
+                "connection" => b"upgrade",
+                _ => return None,
+            };
+            return self.is_web_socket.then_some(Cow::Borrowed(of_a_web_socket));
+        };
+        let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
+        let separator: &[u8] = if name == COOKIE.as_str() { b"; " } else { b"," };
+        let mut whole = first.to_vec();
+        for value in std::iter::once(second).chain(values) {
+            whole.extend_from_slice(separator);
+            whole.extend_from_slice(value.as_bytes());
+        }
+        Some(Cow::Owned(whole))
     }
 
     /// A header's value, if there is exactly one and it is visible ASCII.

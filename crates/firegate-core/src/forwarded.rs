@@ -2,7 +2,7 @@
 //! Elements of `X-Forwarded-For` are counted from the right, because everything that a client sent itself stands on the
 //! left.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use firegate_files::configuration::Behind;
 use http::header::{FORWARDED, VIA};
@@ -131,6 +131,15 @@ fn address(element: &str) -> Option<IpAddr> {
     let bare = element.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(element);
     let address = bare.parse().ok().or_else(|| element.parse::<SocketAddr>().ok().map(|found| found.ip()))?;
     Some(IpAddr::to_canonical(&address))
+}
+
+/// Who counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that name a network. A client chooses the
+/// others as it likes (RFC 8981).
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// Deletes every header that speaks of identity, of Google or of the way a request took, and says the last anew. A trace that

@@ -15,6 +15,11 @@ pub fn is_look_alike(name: &HeaderName) -> bool {
     header_names::is_look_alike(name.as_str())
 }
 
+/// Whether a header has a name that servers may take for this one, and that is another: `X_Team` beside `x-team`.
+pub(crate) fn is_alike(found: &HeaderName, name: &str) -> bool {
+    header_names::are_alike(found.as_str(), name) && !found.as_str().eq_ignore_ascii_case(name)
+}
+
 /// Removes a header that somebody else's rules say, under every name that servers may take for its own: a client's `X_Team`
 /// would speak beside an operator's `X-Team`.
 pub fn remove_alike(headers: &mut HeaderMap, name: &HeaderName) {

@@ -69,6 +69,13 @@ impl Permit {
         Self { mirror: mirror.map(Arc::new), ..self }
     }
 
+    /// The same for a backend that asks for no App Check token, of a request of which another one has asked for it: it is not
+    /// this one's to see, unless it sees what the user sent.
+    pub(crate) fn without_app_check_token(self) -> Self {
+        let app_check = self.removal.app_check || !self.backend.forwards_user_token();
+        Self { removal: TokenRemoval { app_check, ..self.removal }, ..self }
+    }
+
     /// The same, noting that the user could not be looked up and is let in all the same.
     pub(crate) fn unchecked(self) -> Self {
         Self { is_unchecked: true, ..self }

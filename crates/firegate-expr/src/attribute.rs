@@ -120,7 +120,8 @@ pub trait Attributes {
     /// Any attribute but [`Attribute::RequestHeaders`] and [`Attribute::AuthToken`].
     fn attribute(&self, attribute: Attribute) -> Fact<'_>;
 
-    /// A header's value, all of its lines joined by commas; `name` is in lower case. `None` if there is none.
+    /// A header's value, all of its lines joined by commas, those of `cookie` by `; `; `name` is in lower case. `None` if
+    /// there is none.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
     /// Whether there is a verified user; without one everything under `auth` but `auth.app_id` is absent.

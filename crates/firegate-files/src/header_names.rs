@@ -1,6 +1,6 @@
 //! Which headers are nobody's to set but Firegate's: none that speaks of identity, of Google or of the way a request took.
 //! They are recognised by folded name, because servers read `X_Firegate_User_Id`, `X.Firegate.User.Id` and
-//! `x-firegate-user-id` as the same variable.
+//! `x-firegate-user-id` as the same variable. lighttpd does so with whatever a name may hold that is no letter or digit.
 
 /// Families of headers that only Firegate, Google's front ends or the gateways it stands in for may set.
 const PROTECTED_PREFIXES: [&str; 8] = [
@@ -74,7 +74,7 @@ pub fn is_protected(name: &str) -> bool {
 /// Whether a server might take the header of this name for one that frames the request, although it is none:
 /// `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &str) -> bool {
-    name.bytes().any(|byte| matches!(byte, b'_' | b'.'))
+    name.bytes().any(|byte| byte != b'-' && !byte.is_ascii_alphanumeric())
         && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
 }
 
@@ -99,7 +99,7 @@ fn folded_eq(name: &str, protected: &str) -> bool {
 }
 
 fn folded(byte: u8) -> u8 {
-    if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() }
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]
@@ -108,7 +108,9 @@ mod tests {
 
     /// A name as servers may fold it, in letters of both cases.
     fn spellings(name: &str) -> Vec<String> {
-        let folded = ["-", "_", "."].map(|separator| name.replace('-', separator));
+        // Everything beside letters and digits that a name may hold (RFC 9110, section 5.6.2).
+        let folded = "-_.!#$%&'*+^`|~".chars().map(|separator| name.replace('-', &separator.to_string()));
+        let folded = folded.collect::<Vec<_>>();
         folded.iter().flat_map(|name| [name.clone(), name.to_uppercase()]).collect()
     }
 

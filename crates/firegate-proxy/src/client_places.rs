@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+
+use firegate_core::forwarded::network;
 
 /// What each client has. An entry is there only while it has anything.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ impl ClientPlaces {
 
     /// The same for whoever [leaves](Self::leave) it: under the name that is returned.
     pub(crate) fn enter(&self, address: IpAddr) -> Option<IpAddr> {
-        let client = network(address.to_canonical());
+        let client = network(address);
         let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_client.entry(client).or_default();
         // A client that is over its number has an entry already, so none is left behind.
@@ -62,15 +64,6 @@ impl ClientPlaces {
 impl Drop for ClientPlace<'_> {
     fn drop(&mut self) {
         self.places.leave(self.client);
-    }
-}
-
-/// Who counts as one: an IPv4 address, or the 64 bits of an IPv6 address that name a network. A client chooses the others as it
-/// likes (RFC 8981).
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

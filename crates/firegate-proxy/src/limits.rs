@@ -50,6 +50,10 @@ pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// How many header fields a request may have. For so many hyper has room on the stack.
 pub const REQUEST_HEADERS_MAX: usize = 100;
 
+/// How many options the `Connection` fields of a request may list, each of which is looked for among its headers: no fewer than
+/// there may be headers to name.
+pub const CONNECTION_OPTIONS_MAX: usize = 100;
+
 /// How long the first line of an HTTP/1 request may be, in bytes: room for a token in the query.
 pub const REQUEST_LINE_BYTES_MAX: usize = 32 * 1024;
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::ext::Protocol;
 
 use crate::connection::Arrival;
-use crate::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
+use crate::limits::{CONNECTION_OPTIONS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
 
 /// What is read of a request's head: the decision's facts, and who sent it.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ struct DecisiveFields<'a> {
     content_length: Field<'a>,
     transfer_encoding: Field<'a>,
     upgrade: Field<'a>,
+    connection_options: usize,
 }
 
 /// A field that has one meaning only if it is there once.
@@ -107,7 +108,12 @@ impl<'a> DecisiveFields<'a> {
                 fields.transfer_encoding.note(value);
             } else if *name == UPGRADE {
                 fields.upgrade.note(value);
+            } else if *name == CONNECTION {
+                fields.connection_options += value.as_bytes().split(|byte| *byte == b',').count();
             }
+        }
+        if fields.connection_options > CONNECTION_OPTIONS_MAX {
+            return Err("the Connection header lists more options than a request has headers");
         }
         // Over HTTP/2 nobody below has looked: there equal ones are taken for one, and would be forwarded as two.
         if matches!(fields.content_length, Field::Repeated) {

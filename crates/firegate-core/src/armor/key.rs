@@ -9,6 +9,7 @@ use firegate_files::security_policy::Key;
 use http::header::COOKIE;
 
 use super::Subject;
+use crate::forwarded::network;
 use crate::limiter::{KeyPart, KeyType};
 use crate::limits::{RATE_LIMIT_KEY_BYTES_MAX, RATE_LIMIT_KEY_LOGGED_BYTES_MAX};
 
@@ -128,8 +129,13 @@ pub(super) fn logged_value(parts: &[FoundPart<'_>]) -> String {
     shown.collect::<Vec<_>>().join(",")
 }
 
+/// The address of whoever counts as one client: who has a network of IPv6 would else begin at nothing with every request.
 fn address<'a>(address: IpAddr) -> Cow<'a, [u8]> {
-    Cow::Owned(address.to_string().into_bytes())
+    let text = match network(address) {
+        address @ IpAddr::V4(_) => address.to_string(),
+        network @ IpAddr::V6(_) => format!("{network}/64"),
+    };
+    Cow::Owned(text.into_bytes())
 }
 
 /// Google counts by the first bytes of a value.

@@ -7,7 +7,8 @@
 //! What is done where Cloud Armor's documentation is silent, or would be unsafe: a rule whose answer is unknown does not match,
 //! and neither does one whose expression fails, but in dialect `firegate`, where a rule that refuses or limits then refuses. A
 //! rule that decides otherwise by another reading of the path (some services cut its parameters off, some decode its slashes)
-//! refuses the request as malformed. A key of the verified user falls back to the client's address, never to everybody.
+//! refuses the request as malformed, and so does one that decides by a header of which there is a look-alike. A key of the
+//! verified user falls back to the client's address, never to everybody; of IPv6 a network counts as one address.
 
 mod compile;
 mod key;

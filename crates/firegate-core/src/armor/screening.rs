@@ -72,6 +72,12 @@ enum Refusal {
     Redirected(HeaderValue),
 }
 
+/// Why a path is malformed by which a rule decides.
+const PATH_IN_TWO_READINGS: &str = "a rule of the security policy would decide otherwise if the path's parameters were cut off, or its slashes decoded";
+
+/// Why a header's name is malformed by which a rule decides: servers that fold names read `X_Debug` as `X-Debug`.
+const HEADER_OF_TWO_NAMES: &str = "a header has a name that servers may take for that of another one, by which a rule of the security policy decides";
+
 /// The rule whose turn it is, in its place.
 #[derive(Clone, Copy)]
 struct RuleInPlace<'p> {
@@ -148,7 +154,10 @@ impl Screening {
         let outcome = expression.evaluate(subject);
         // What is only tried out refuses nothing.
         if !next.rule.preview && subject.is_judged_otherwise(expression, outcome) {
-            return Step::Decided(next.ambiguous());
+            return Step::Decided(next.ambiguous(PATH_IN_TWO_READINGS));
+        }
+        if !next.rule.preview && subject.is_judged_by_a_look_alike(expression, outcome) {
+            return Step::Decided(next.ambiguous(HEADER_OF_TWO_NAMES));
         }
         match outcome {
             Outcome::True => next.act(subject, counters),
@@ -228,9 +237,8 @@ impl RuleInPlace<'_> {
         self.decided(RuleOutcome::Deny, Some(Refusal::Denied(Reason::ArmorDenied(Box::new(denied)))))
     }
 
-    /// It would decide otherwise for a service that reads the path in another way, and nobody knows how this one does.
-    fn ambiguous(self) -> Decided {
-        let why = "a rule of the security policy would decide otherwise if the path's parameters were cut off, or its slashes decoded";
+    /// It might decide otherwise for a service that reads the request in another way, and nobody knows how this one does.
+    fn ambiguous(self, why: &'static str) -> Decided {
         self.decided(RuleOutcome::Deny, Some(Refusal::Denied(Reason::RequestMalformed { why })))
     }
 

@@ -9,6 +9,7 @@ use http::HeaderName;
 
 use super::{Geography, Location, Policy};
 use crate::facts::RequestFacts;
+use crate::headers::is_alike;
 use crate::identity::User;
 
 /// `X-Forwarded-For`, of which nobody can say which elements the client wrote itself; what `behind` vouches for is the client's
@@ -30,6 +31,8 @@ pub struct Subject<'a> {
     pub(super) facts: &'a RequestFacts<'a>,
     /// The reading of its path that is looked at.
     path: &'a str,
+    /// Whether nothing is known of a header that has a look-alike.
+    doubts_look_alikes: bool,
     pub(super) user_ip: IpAddr,
     /// Whether the headers are known that may name it.
     knows_user_ip: bool,
@@ -50,7 +53,16 @@ impl<'a> Subject<'a> {
         let user_ip = user_ip(facts, &policy.user_ip_headers);
         let knows_user_ip = facts.recorded_headers.is_none() || policy.user_ip_headers.is_empty();
         let path = facts.path.as_str();
-        Self { facts, path, user_ip, knows_user_ip, geography, location: OnceCell::new(), identified }
+        Self {
+            facts,
+            path,
+            doubts_look_alikes: false,
+            user_ip,
+            knows_user_ip,
+            geography,
+            location: OnceCell::new(),
+            identified,
+        }
     }
 
     /// Whether an expression says something else of the request to a server that reads its path in another way.
@@ -59,6 +71,21 @@ impl<'a> Subject<'a> {
         !others.is_empty()
             && expression.reads_attribute(Attribute::RequestPath)
             && others.iter().any(|path| expression.evaluate(&self.at(path)) != outcome)
+    }
+
+    /// Whether what an expression says depends on a header of which the request has a look-alike: a service may take that for
+    /// the header, and nobody knows what this one does.
+    pub(super) fn is_judged_by_a_look_alike(&self, expression: &Expression, outcome: Outcome) -> bool {
+        expression.headers().any(|name| self.has_look_alike(name))
+            && expression.evaluate(&Self { doubts_look_alikes: true, ..self.at(self.path) }) != outcome
+    }
+
+    fn has_look_alike(&self, name: &str) -> bool {
+        self.facts.headers.keys().any(|found| is_alike(found, name))
+    }
+
+    fn is_in_doubt(&self, name: &str) -> bool {
+        self.doubts_look_alikes && self.has_look_alike(name)
     }
 
     /// The same, by another reading of its path.
@@ -129,15 +156,7 @@ impl Attributes for Subject<'_> {
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let mut values = self.facts.headers.get_all(name).iter();
-        let first = values.next()?.as_bytes();
-        let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
-        let mut joined = first.to_vec();
-        for value in std::iter::once(second).chain(values) {
-            joined.push(b',');
-            joined.extend_from_slice(value.as_bytes());
-        }
-        Some(Cow::Owned(joined))
+        self.facts.whole_header(name).filter(|_| !self.is_in_doubt(name))
     }
 
     fn has_user(&self) -> bool {
@@ -145,7 +164,7 @@ impl Attributes for Subject<'_> {
     }
 
     fn knows_header(&self, name: &str) -> bool {
-        self.facts.knows_header(name)
+        self.facts.knows_header(name) && !self.is_in_doubt(name)
     }
 
     fn knows_user(&self) -> bool {

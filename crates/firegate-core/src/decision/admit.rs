@@ -58,7 +58,11 @@ fn mirror(
     if !judged_alike || !is_for_all {
         return None;
     }
-    iam::authorize(backend, request, principal.cloned(), token).ok()
+    let permit = iam::authorize(backend, request, principal.cloned(), token).ok()?;
+    Some(match asked.backend.app_check() {
+        AppCheck::Off => permit,
+        AppCheck::Required { .. } => permit.without_app_check_token(),
+    })
 }
 
 /// Which app calls, if the backend requires that it proves it.

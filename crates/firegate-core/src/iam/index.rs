@@ -15,8 +15,8 @@ pub enum Reading {
     /// Who is surely meant: an address counts if it is verified, and the pool's sets hold project-level users. Nothing else may
     /// grant anything.
     Strict,
-    /// Who might be meant: any address counts, and the pool's sets hold tenants' users too, as Google's do. Whoever is kept out
-    /// must not come in by leaving their address unverified, or by signing in to a tenant.
+    /// Who might be meant: any address counts, and the pool's sets and domains hold tenants' users too, as Google's sets do.
+    /// Whoever is kept out must not come in by leaving their address unverified, or by signing in to a tenant.
     Wide,
 }
 
@@ -104,16 +104,24 @@ impl MemberIndex {
             Reading::Strict => user.verified_email(),
             Reading::Wide => user.email.as_deref(),
         };
-        let email = email.filter(|_| project_level).map(lower);
         let in_sets = project_level || reading == Reading::Wide;
+        let email = email.filter(|_| in_sets).map(lower);
         if in_sets {
             self.pool.iter().for_each(|position| found(*position));
         }
         if project_level {
             look(&self.subjects, &user.uid, found);
-            if let Some(email) = &email {
+        }
+        if let Some(email) = &email {
+            // An address names a person, who is another one in a tenant.
+            if project_level {
                 look(&self.users, email, found);
-                look(&self.domains, domain_of(email).unwrap_or_default(), found);
+            }
+            match reading {
+                Reading::Strict => look(&self.domains, domain_of(email).unwrap_or_default(), found),
+                Reading::Wide => {
+                    email.split('@').skip(1).for_each(|domain| look(&self.domains, domain, found));
+                }
             }
         }
         for (attribute, values) in &self.attributes {

@@ -59,7 +59,7 @@ impl HeaderCondition {
 
     pub(super) fn holds(&self, facts: &RequestFacts<'_>) -> bool {
         let value = match &self.subject {
-            Subject::Header(name) => header(facts, name),
+            Subject::Header(name) => facts.whole_header(name.as_str()),
             Subject::Host => Some(Cow::Borrowed(facts.host.as_bytes())),
             Subject::Method => Some(Cow::Borrowed(facts.method.as_str().as_bytes())),
             Subject::Port => port(facts.host).map(|port| Cow::Borrowed(port.as_bytes())),
@@ -101,19 +101,6 @@ impl fmt::Display for Asked<'_> {
             ValueMatch::Regex(regex) => write!(formatter, "is like {:?}", regex.as_str()),
         }
     }
-}
-
-/// A header's value; of several, their list.
-fn header<'a>(facts: &RequestFacts<'a>, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
-    let mut values = facts.headers.get_all(name).iter();
-    let first = values.next()?.as_bytes();
-    let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
-    let mut list = [first, b",", second.as_bytes()].concat();
-    for value in values {
-        list.push(b',');
-        list.extend_from_slice(value.as_bytes());
-    }
-    Some(Cow::Owned(list))
 }
 
 /// Whether a query has a parameter that is like this. Nothing is decoded, and of several with one name the first counts.

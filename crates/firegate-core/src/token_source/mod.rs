@@ -22,6 +22,7 @@ use subprotocol::without_access_token_protocol;
 
 use crate::app_check::FIREBASE_APP_CHECK;
 use crate::facts::{Authorization, RequestFacts};
+use crate::headers::remove_alike;
 use crate::reason::Reason;
 
 /// A token that a request carries, not yet proven to be anything.
@@ -140,7 +141,7 @@ impl TokenRemoval {
             without_session_cookie(headers);
         }
         if self.app_check {
-            headers.remove(FIREBASE_APP_CHECK);
+            remove_alike(headers, &FIREBASE_APP_CHECK);
         }
         if self.websocket_protocol {
             without_access_token_protocol(headers);

@@ -138,7 +138,8 @@ fn a_deny_rule_comes_first_and_counts_whoever_might_be_meant() {
         let more = ", allow: [allUsers] } }\ndeny_policies: [{ file: deny.yaml, dialect: firegate }]\ngroups: groups.yaml";
         decide(&mut parts(more, &files), request, expected)
     };
-    const GROUPS: &str = "claim: groups\ngroups: { banned@example.com: [eve, mallory@example.com] }";
+    const GROUPS: &str = "claim: groups\ngroups: { banned@example.com: [eve, mallory@example.com], \
+        closed@example.com: [domain:closed.example] }";
     let ada = "principal://goog/subject/Ada@example.com";
     let denied = |principals: &[&str]| json!({"deniedPrincipals": principals});
     let evidence = check(&denied(&[ada]), &bearing(json!({})), DENIED);
@@ -170,6 +171,27 @@ fn a_deny_rule_comes_first_and_counts_whoever_might_be_meant() {
             json!({"deniedPrincipals": ["principalSet://goog/public:all"], "exceptionPrincipals": [set]});
         check(&spared, &banned(None), Ok(()));
         check(&spared, &banned(Some("a")), DENIED);
+    }
+    // An address that a set or a domain means is one in a tenant too, and whatever stands behind any of its `@`.
+    let (by_address, by_domain) = (
+        format!("principalSet://{pool}/attribute.email/a@closed.example"),
+        "principalSet://goog/group/closed@example.com",
+    );
+    for set in [&*by_address, by_domain] {
+        for tenant in [json!(null), json!("a")] {
+            for (address, is_verified) in [("a@closed.example", true), ("A@Closed.example", false)] {
+                let mut firebase = json!({"sign_in_provider": "password"});
+                if !tenant.is_null() {
+                    firebase["tenant"] = tenant.clone();
+                }
+                let claims = json!({"email": address, "email_verified": is_verified, "firebase": firebase});
+                check(&denied(&[set]), &bearing(claims), DENIED);
+            }
+        }
+        check(&denied(&[set]), &bearing(json!({"email": "a@open.example"})), Ok(()));
+    }
+    for address in ["a@closed.example@open.example", "a@open.example@closed.example"] {
+        check(&denied(&[by_domain]), &bearing(json!({"email": address})), DENIED);
     }
     let banned = "principalSet://goog/group/banned@example.com";
     check(&denied(&[banned]), &bearing(json!({"sub": "eve"})), DENIED);

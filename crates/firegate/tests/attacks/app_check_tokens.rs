@@ -126,3 +126,21 @@ async fn a_token_that_is_consumed_counts_once() {
     assert_eq!(passed, 1, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
     stack.stop().await;
 }
+
+/// A server that folds names reads `X_Firebase_AppCheck` as the header that was judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_second_token_reaches_the_service_under_another_spelling() {
+    let project = Project::open().await;
+    let gate = project.gate(CONFIGURATION).await;
+    for name in ["X_Firebase_AppCheck", "x.firebase.appcheck", "X-Firebase_AppCheck"] {
+        let call = gate
+            .call("/a")
+            .bearer(&project.id_token())
+            .header(name, &Key::Stranger.sign(&project.app_check_claims()));
+        let answer = call.header("x-firebase-appcheck", &project.app_check_token()).send().await;
+        expect(&answer, 400, "CREDENTIAL_AMBIGUOUS", name);
+        let alone = gate.call("/a").bearer(&project.id_token()).header(name, &project.app_check_token());
+        expect(&alone.send().await, 401, "APP_CHECK_TOKEN_MISSING", name);
+    }
+    gate.close().await;
+}

@@ -23,3 +23,16 @@ async fn a_ban_outlasts_any_number_of_other_keys() {
     expect(&send("::ffff:192.0.2.1").await, 429, "RATE_LIMIT_BANNED", "the same address");
     gate.close().await;
 }
+
+/// Whoever has one network of IPv6 has 2^64 addresses, and chooses another one for each request (RFC 8981).
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_of_the_same_ipv6_network_is_no_other_client() {
+    let project = Project::open().await;
+    let gate = project.guarded_gate(RULES, "behind: { hops: 1, peers: [127.0.0.1/32] }").await;
+    let send = async |address: &str| gate.call("/a").header("x-forwarded-for", address).send().await;
+    send("2001:db8:0:1::1").await.ok();
+    expect(&send("2001:db8:0:1::2").await, 429, "RATE_LIMIT_BANNED", "the second");
+    expect(&send("2001:db8:0:1:ffff:ffff:ffff:ffff").await, 429, "RATE_LIMIT_BANNED", "the same network");
+    send("2001:db8:0:2::1").await.ok();
+    gate.close().await;
+}

@@ -59,3 +59,25 @@ async fn a_copy_holds_no_token_that_its_service_may_not_see() {
     }
     gate.close().await;
 }
+
+/// The token of the app is good for as long as the user's, and whoever gets it can be the app.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_holds_no_app_check_token_that_was_asked_for_by_the_service_of_the_request() {
+    const CONFIGURATION: &str = "\
+url_map: map.yaml
+backends:
+  api: { url: 'SERVICE', app_check: required }
+  copy: { url: 'MIRROR' }
+allow: [allAuthenticatedUsers]";
+    let project = Project::open().await;
+    let (mirror, mut copies) = told().await;
+    let text = CONFIGURATION.replace("MIRROR", mirror.trim_end_matches('/'));
+    let gate = project.gate_with_files(&text, &[("map.yaml", MAP)]).await;
+    let call = gate.call("/a").bearer(&project.id_token());
+    let answer = call.header("x-firebase-appcheck", &project.app_check_token()).send().await.ok();
+    assert!(answer["headers"]["x-firebase-appcheck"].is_null(), "{answer}");
+    let (_, headers) = copies.recv().await.expect("a copy");
+    assert_eq!(headers["x-firegate-user-id"], "eve");
+    assert_eq!(headers.get("x-firebase-appcheck"), None);
+    gate.close().await;
+}

@@ -33,6 +33,12 @@ async fn no_spelling_of_a_protected_header_survives() {
         "True_Client_IP",
         "X-Original-Host",
         "X-Host",
+        // lighttpd writes every byte of a name that is no letter or digit as `_` for CGI and FastCGI.
+        "X~Firegate~User~Id",
+        "X!Firegate+User'Id",
+        "X|Serverless-Authorization",
+        "X^Forwarded`For",
+        "Client*IP",
     ];
     for path in ["/public/a", "/a"] {
         let mut call = site.call(path).bearer(&site.token());

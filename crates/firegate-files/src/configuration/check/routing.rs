@@ -15,6 +15,15 @@ use crate::suggestion::{alternatives, nearest, quoted};
 use crate::url_map::{self, UrlMap};
 use crate::yaml::Part;
 
+/// The backend of the route that is not for a path alone: none of an empty path, or if the path has a route of its own.
+fn backend_of<'a>(path: &str, by_path: &BTreeMap<&PathPattern, &'a BackendName>) -> Option<&'a BackendName> {
+    if path.is_empty() || by_path.contains_key(&PathPattern::Exact(path.to_owned())) {
+        return None;
+    }
+    let mut slashes = path.rmatch_indices('/');
+    slashes.find_map(|(at, _)| by_path.get(&PathPattern::Prefix(path.get(..=at)?.to_owned())).copied())
+}
+
 impl Checker<'_> {
     /// `backends` is absent if one of them is wrong; then the names in routes are not compared.
     pub(super) fn routing(
@@ -188,7 +197,43 @@ impl Checker<'_> {
                     ));
             self.report_part(&YamlPath::root().key("backends").key(name.as_str()), Part::Key, found);
         }
+        if let (Some(routes), Some(backends)) = (&checked, backends) {
+            self.bare_prefixes(&path, routes, backends);
+        }
         checked
+    }
+
+    /// Most servers answer `/admin` as they do `/admin/`: if it goes to the same service by another backend, its rules are not
+    /// those that were meant for it.
+    fn bare_prefixes(
+        &mut self,
+        path: &YamlPath,
+        routes: &[Route],
+        backends: &BTreeMap<BackendName, Backend>,
+    ) {
+        let by_path: BTreeMap<&PathPattern, &BackendName> =
+            routes.iter().map(|route| (&route.path, &route.backend)).collect();
+        let is_one_service = |one: &BackendName, other: &BackendName| {
+            let [Some(one), Some(other)] = [one, other].map(|name| backends.get(name)) else { return false };
+            one.endpoints().any(|endpoint| other.endpoints().any(|found| found.url == endpoint.url))
+        };
+        for (index, route) in routes.iter().enumerate() {
+            let PathPattern::Prefix(prefix) = &route.path else { continue };
+            let bare = prefix.trim_end_matches('/');
+            let Some(other) = backend_of(bare, &by_path) else { continue };
+            if *other == route.backend || !is_one_service(other, &route.backend) {
+                continue;
+            }
+            let message = format!(
+                "`{prefix}*` does not match `{bare}`, which goes to the same service as the backend `{other}`"
+            );
+            let hint = format!(
+                "add `{{ path: {bare}, backend: {} }}`, or `{other}` if its rules are meant",
+                route.backend
+            );
+            let found = Diagnostic::warning(code::ROUTE_PATH, message).hint(hint);
+            self.report(&path.index(index).key("path"), found);
+        }
     }
 
     fn route_path(

@@ -378,6 +378,24 @@ fn routes() {
     check(&with("routes: [ { path: /a, backend: api } ]\nurl_map: m.yaml\n"), &["FG113 url_map"]);
     check(&with("url_map: { file: m.yaml }\n"), &["FG005 "]);
     check(&with("url_map: { dialect: gcloud }\n"), &["FG008 url_map.file"]);
+    // Who may not have `/admin/` of a service would have `/admin`, which most servers answer alike.
+    let one_service = |routes: &str| {
+        format!(
+            "project: my-project\nallow: [allUsers]\nbackends:\n  api: https://a.run.app\n  web: https://b.run.app\n  \
+             admin: {{ url: https://a.run.app, allow: ['user:root@example.com'] }}\nroutes: [ {routes} ]\n"
+        )
+    };
+    let usual =
+        "{ path: /*, backend: api }, { path: /w/*, backend: web }, { path: /admin/*, backend: admin }";
+    check(&one_service(usual), &["FG130 routes[2].path"]);
+    check(&one_service(&format!("{usual}, {{ path: /admin, backend: api }}")), &[]);
+    check(&one_service(&format!("{usual}, {{ path: /admin, backend: admin }}")), &[]);
+    check(&one_service(&usual.replace("/admin/*", "/w/admin/*")), &[]);
+    check(&one_service(&usual.replace("/*, backend: api", "/api/*, backend: api")), &[]);
+    check(
+        &one_service(&usual.replace("/*, backend: api", "/admin/users/*, backend: api")),
+        &["FG130 routes[0].path"],
+    );
     // The names of backends that did not pass are known all the same.
     check(
         "project: my-project\nallow: [allUsers]\nbackends: { api: a.run.app }\nroutes: [ { path: /*, backend: api } ]\n",
