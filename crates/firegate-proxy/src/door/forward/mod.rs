@@ -159,7 +159,7 @@ impl RequestContext<'_> {
                 Ok(response) => match error_page(route, response.status()) {
                     None => return Ok(response),
                     Some(page) => {
-                        return Ok(Box::pin(self.with_page(page, head, parts, response, deadline)).await);
+                        return Box::pin(self.with_page(page, head, parts, response, deadline)).await;
                     }
                 },
                 Err(refused) => refused,
