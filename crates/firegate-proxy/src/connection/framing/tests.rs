@@ -1,14 +1,17 @@
 //! The scanner's verdicts, each on the bytes as a whole and however they are cut.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::{FramedStream, Scan, Scanner, Signals, Then, Violation};
 use crate::limits::{
-    CHUNK_EXTENSIONS_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
-    REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, UNWANTED_BODY_TIMEOUT,
+    CHUNK_EXTENSIONS_BYTES_MAX, HTTP1_READ_BUFFER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
+    REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
+    UNWANTED_BODY_TIMEOUT,
 };
 
 /// What goes on of the pieces, and what is done with the rest.
@@ -323,6 +326,49 @@ async fn what_came_behind_a_request_to_switch_goes_on_when_that_is_answered() {
         let count = count.expect("it goes on").expect("more");
         assert_eq!(&read[..count], behind.as_bytes(), "{is_switched} {behind:?}");
     }
+}
+
+/// Whoever waits for the answer to a request to switch is seen to leave, and what they send meanwhile is held: as much as hyper
+/// would, and in its order.
+#[tokio::test]
+async fn a_client_that_leaves_before_its_request_to_switch_is_answered_is_noticed() {
+    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
+    for early in [&b""[..], b"\x81\x80\0\0\0\0"] {
+        let (mut client, stream) = duplex(1024);
+        let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
+        client.write_all(head.as_bytes()).await.expect("room");
+        let mut read = vec![0; 1024];
+        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
+        assert!(poll!(pin!(framed.read(&mut read))).is_pending());
+        client.write_all(early).await.expect("room");
+        assert!(poll!(pin!(framed.read(&mut read))).is_pending(), "nothing goes on before the answer");
+        drop(client);
+        assert_eq!(framed.read(&mut read).await.expect("an end"), 0, "{early:?}");
+    }
+    const ROOM: usize = 1000;
+    let (mut client, stream) = duplex(ROOM);
+    let signals = Arc::new(Signals::default());
+    let mut framed = FramedStream::new(stream, Arc::clone(&signals));
+    client.write_all(head.as_bytes()).await.expect("room");
+    let mut read = vec![0; 1024];
+    assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
+    let early = (0..=u8::MAX).cycle().take(HTTP1_READ_BUFFER_BYTES_MAX + ROOM + 1).collect::<Vec<_>>();
+    let (enough, more) = early.split_at(HTTP1_READ_BUFFER_BYTES_MAX + ROOM);
+    {
+        let (mut sending, mut reading) = (pin!(client.write_all(enough)), pin!(framed.read(&mut read)));
+        while poll!(&mut sending).is_pending() {
+            assert!(poll!(&mut reading).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert!(poll!(&mut reading).is_pending());
+    }
+    let mut sending = pin!(client.write_all(more));
+    assert!(poll!(&mut sending).is_pending(), "more than that is not read");
+    signals.answer(true);
+    let mut held = vec![0; early.len()];
+    let (sent, read) = tokio::join!(sending, framed.read_exact(&mut held));
+    sent.and(read.map(|_| ())).expect("it goes on");
+    assert_eq!(held, early);
 }
 
 /// Each head has its own time, also when the next one has always begun by the end of the one before.
