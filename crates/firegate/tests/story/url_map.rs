@@ -16,7 +16,7 @@ use firegate_proxy::{FrontDoor, StartError};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -343,6 +343,33 @@ async fn a_page_that_does_not_come_is_not_waited_for_longer_than_it_may_take() {
         assert_eq!(waited < ERROR_PAGE_TIMEOUT, is_timed, "{waited:?}: {map}");
         close(door).await;
     }
+}
+
+/// The page alone: its connection serves others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_stops_coming_ends_for_itself() {
+    let stuck = || async {
+        let first = futures_util::stream::once(async { Ok::<_, std::convert::Infallible>("a") });
+        axum::body::Body::from_stream(first.chain(futures_util::stream::pending()))
+    };
+    let (web, api) = (finding_nothing().await, serve(Router::new().fallback(any(stuck))).await);
+    let map = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
+               {matchResponseCodes: ['404'], path: /stuck}]}\n";
+    let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+    let stream = tokio::net::TcpStream::connect(door.address()).await.expect("a connection");
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut get = async |path: &str| {
+        let request = http::Request::get(at(&door, path).as_str()).body(Empty::<Bytes>::new());
+        let answer = sender.send_request(request.expect("a request"));
+        tokio::time::timeout(PATIENCE, answer).await.expect("in time").expect("an answer")
+    };
+    let page = get("/missing").await;
+    let ended = tokio::time::timeout(PATIENCE, page.into_body().collect()).await;
+    assert!(ended.expect("it ends").is_err(), "it is not told as whole");
+    assert_eq!(get("/broken").await.status(), 500);
+    close(door).await;
 }
 
 #[tokio::test]

@@ -328,6 +328,24 @@ async fn what_came_behind_a_request_to_switch_goes_on_when_that_is_answered() {
     }
 }
 
+/// An earlier answer is none to the next request to switch.
+#[tokio::test]
+async fn each_request_to_switch_waits_for_an_answer_of_its_own() {
+    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
+    let (mut client, stream) = duplex(1024);
+    let signals = Arc::new(Signals::default());
+    let mut framed = FramedStream::new(stream, Arc::clone(&signals));
+    let mut read = vec![0; 1024];
+    for is_switched in [false, false, true] {
+        client.write_all(head.as_bytes()).await.expect("room");
+        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
+        assert!(poll!(pin!(framed.read(&mut read))).is_pending(), "it is not answered");
+        signals.answer(is_switched);
+    }
+    client.write_all(b"\x81\x80").await.expect("room");
+    assert_eq!(framed.read(&mut read).await.expect("more"), 2);
+}
+
 /// Whoever waits for the answer to a request to switch is seen to leave, and what they send meanwhile is held: as much as hyper
 /// would, and in its order.
 #[tokio::test]
@@ -391,4 +409,24 @@ async fn the_time_of_a_head_runs_from_its_beginning() {
     let (read_all, ()) = tokio::time::timeout(4 * REQUEST_HEAD_TIMEOUT, exchange).await.expect("an end");
     read_all.expect("text");
     assert_eq!(read, "GET / HTTP/1.1\r\nHost: door\r\n\r\n".repeat(count as usize + 1));
+}
+
+/// Only what has begun can be late: an answer may take longer than a head.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_has_not_begun_is_not_late() {
+    let (mut client, stream) = duplex(1024);
+    let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
+    let mut read = vec![0; 1024];
+    let (begin, end) = ("GET / HTTP/1.1\r\n", "Host: door\r\n\r\n");
+    for _ in 0..2 {
+        let send = async {
+            client.write_all(begin.as_bytes()).await.expect("room");
+            tokio::time::sleep(REQUEST_HEAD_TIMEOUT * 3 / 4).await;
+            client.write_all(end.as_bytes()).await.expect("room");
+        };
+        let (count, ()) = tokio::join!(framed.read(&mut read), send);
+        assert_eq!(&read[..count.expect("a head")], [begin, end].concat().as_bytes());
+        let next = tokio::time::timeout(REQUEST_HEAD_TIMEOUT * 2, framed.read(&mut read)).await;
+        next.expect_err("nobody has sent anything");
+    }
 }
