@@ -39,8 +39,8 @@ impl LeaseEnd {
 }
 
 impl Lease {
-    /// When a token that expires at `expiry` does so, on the clock that time-outs run by. Not in whole seconds, for a stream must
-    /// not outlive its user by a part of one.
+    /// When a token that expires at `expiry` does so, on the clock that time-outs run by. Not in whole seconds, for a stream
+    /// must not outlive its user by a part of one.
     pub(crate) fn end_of(expiry: UnixTime, clock: &dyn Clock) -> Instant {
         Instant::now() + expiry.since_epoch().saturating_sub(clock.since_epoch())
     }

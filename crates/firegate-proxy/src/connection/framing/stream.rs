@@ -179,8 +179,8 @@ impl<S: AsyncRead + Unpin> FramedStream<S> {
         Poll::Ready(Ok(true))
     }
 
-    /// Reads what follows a request to switch, as far as hyper would read ahead: only to notice when its client leaves, for nothing
-    /// of it goes on before the answer. Ready when it has left.
+    /// Reads what follows a request to switch, as far as hyper would read ahead: only to notice when its client leaves, for
+    /// nothing of it goes on before the answer. Ready when it has left.
     fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut piece = [0; UNWANTED_PIECE_BYTES];
         loop {
