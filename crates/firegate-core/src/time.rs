@@ -37,6 +37,11 @@ impl UnixTime {
         Self(self.0.saturating_sub_unsigned(duration.as_secs()))
     }
 
+    /// The same as a duration; zero for what lies before the epoch.
+    pub const fn since_epoch(self) -> Duration {
+        self.since(Self(0))
+    }
+
     /// How long it is from `earlier` until this instant; zero if `earlier` is not earlier.
     pub const fn since(self, earlier: Self) -> Duration {
         let seconds = self.0.saturating_sub(earlier.0);
@@ -116,9 +121,9 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn steady(&self) -> Duration;
 
     /// The same as the time since 1970-01-01T00:00:00Z, to the microsecond or as fine as the clock is: for the lines of a
-    /// log, never to judge by.
+    /// log, and for how long it is until a second begins. Never to judge by.
     fn since_epoch(&self) -> Duration {
-        Duration::from_secs(u64::try_from(self.now().as_seconds()).unwrap_or(0))
+        self.now().since_epoch()
     }
 }
 

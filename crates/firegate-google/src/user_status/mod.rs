@@ -337,7 +337,9 @@ impl UserStatusCache {
             loop {
                 let Ok(_permit) = cache.calls.acquire().await else { return };
                 let Some(batch) = place.take() else { return };
+                let handed_over = cache.schedule.hand_over(&batch.stale);
                 cache.ask(&tenant, batch).await;
+                handed_over.are_back();
             }
         });
     }

@@ -1,6 +1,6 @@
 //! Keeping fresh what is known of users who were here lately.
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::age::Moment;
 use super::entries::Due;
 use super::entry::{Entry, in_ms};
 use crate::backoff;
-use crate::limits::{USER_STATUS_REFRESH_AGE_MIN, USER_STATUS_SCHEDULE_MIN};
+use crate::limits::{USER_STATUS_REFRESH_AGE_MIN, USER_STATUS_RETRY_MAX, USER_STATUS_SCHEDULE_MIN};
 
 /// When whose record is due.
 #[derive(Debug)]
@@ -22,13 +22,16 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 struct Dues {
     heap: BinaryHeap<Due<Moment>>,
+    /// When it was last looked at who is due.
+    looked_at: Moment,
     /// The length at which entries that nobody knows any more are thrown out.
     sweep_at: usize,
 }
 
 impl Schedule {
     pub(super) fn new(max_staleness: Duration) -> Self {
-        let dues = Dues { heap: BinaryHeap::new(), sweep_at: USER_STATUS_SCHEDULE_MIN };
+        let dues =
+            Dues { heap: BinaryHeap::new(), looked_at: Moment::ZERO, sweep_at: USER_STATUS_SCHEDULE_MIN };
         Self { max_staleness_ms: AtomicU64::new(in_ms(max_staleness)), dues: Mutex::new(dues) }
     }
 
@@ -79,6 +82,7 @@ impl Schedule {
     pub(super) fn take_due(&self, now: Moment) -> Vec<Arc<Entry>> {
         let max_staleness = self.max_staleness();
         let mut dues = self.dues();
+        dues.looked_at = now;
         let mut wanted = Vec::new();
         let mut early = Vec::new();
         while dues.heap.peek().is_some_and(|due| due.at <= now) {
@@ -98,6 +102,24 @@ impl Schedule {
         wanted
     }
 
+    /// What keeps entries that were taken from the schedule from being lost with the task that has them in its hands.
+    pub(super) fn hand_over(&self, entries: &[Arc<Entry>]) -> HandedOver<'_> {
+        HandedOver { schedule: self, entries: entries.to_vec() }
+    }
+
+    /// Puts back those that are not there again already. It asks no clock: that may be what the task fell over.
+    fn restore(&self, entries: Vec<Arc<Entry>>) {
+        let mut dues = self.dues();
+        let mut lost =
+            entries.into_iter().map(|entry| (Arc::as_ptr(&entry), entry)).collect::<HashMap<_, _>>();
+        for due in &dues.heap {
+            lost.remove(&Arc::as_ptr(&due.entry));
+        }
+        // What makes a task panic may do so again.
+        let at = dues.looked_at + USER_STATUS_RETRY_MAX;
+        dues.heap.extend(lost.into_values().map(|entry| Due { at, entry }));
+    }
+
     /// Leaves an entry to age out, unless its user came at this very moment and found it scheduled: then nobody else would
     /// ever schedule it.
     fn lets_go(&self, entry: &Entry, now: Moment) -> bool {
@@ -107,6 +129,29 @@ impl Schedule {
 
     fn dues(&self) -> MutexGuard<'_, Dues> {
         self.dues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Entries in the hands of a task that looks them up. If it panics they go back: nobody else would ever schedule them, and
+/// streams that end with their users' sessions would not.
+#[derive(Debug)]
+pub(super) struct HandedOver<'a> {
+    schedule: &'a Schedule,
+    entries: Vec<Arc<Entry>>,
+}
+
+impl HandedOver<'_> {
+    /// The task has put all of them back.
+    pub(super) fn are_back(mut self) {
+        self.entries.clear();
+    }
+}
+
+impl Drop for HandedOver<'_> {
+    fn drop(&mut self) {
+        if !self.entries.is_empty() {
+            self.schedule.restore(std::mem::take(&mut self.entries));
+        }
     }
 }
 
@@ -154,5 +199,27 @@ mod tests {
         schedule.put_back(entry, Duration::ZERO);
         assert!(schedule.take_due(Duration::from_millis(50)).is_empty());
         assert_eq!(schedule.take_due(Duration::from_secs(1)).len(), 1);
+    }
+
+    #[test]
+    fn what_a_task_that_panics_had_in_its_hands_is_due_again_after_a_pause_and_once() {
+        let schedule = Schedule::new(STALENESS);
+        let entries = Entries::new(10, 10);
+        for uid in ["alice", "bob"] {
+            let entry = entries.obtain(&UserName { tenant: None, uid }.to_key(), Duration::ZERO);
+            schedule.add(&entry, Duration::ZERO);
+        }
+        let due = schedule.take_due(STALENESS / 2);
+        let [first, second] = &due[..] else { panic!("{due:?}") };
+        let handed_over = schedule.hand_over(&due);
+        schedule.push(STALENESS, Arc::clone(first));
+        drop(handed_over);
+        let pause_ends = STALENESS / 2 + USER_STATUS_RETRY_MAX;
+        assert_eq!(pause_ends, STALENESS);
+        assert!(schedule.take_due(pause_ends - Duration::from_millis(1)).is_empty());
+        assert_eq!(schedule.take_due(pause_ends).len(), 2);
+        // A task that ends regularly has put them back itself.
+        schedule.hand_over(&[Arc::clone(first), Arc::clone(second)]).are_back();
+        assert!(schedule.dues().heap.is_empty());
     }
 }

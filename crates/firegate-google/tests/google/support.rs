@@ -1,6 +1,7 @@
 //! A server whose answers the test changes while it runs, and the keys and tokens that the tests need.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -191,11 +192,14 @@ pub(crate) struct CountingClock {
     clock: SharedClock,
     task: OnceLock<Id>,
     looks: watch::Sender<usize>,
+    /// Whether the next look of another task panics.
+    is_treacherous: AtomicBool,
 }
 
 impl CountingClock {
     pub(crate) fn new(clock: SharedClock) -> Arc<Self> {
-        Arc::new(Self { clock, task: OnceLock::new(), looks: watch::Sender::new(0) })
+        let (task, looks) = (OnceLock::new(), watch::Sender::new(0));
+        Arc::new(Self { clock, task, looks, is_treacherous: AtomicBool::new(false) })
     }
 
     /// Counts the looks of this task, and no others from now on.
@@ -205,6 +209,16 @@ impl CountingClock {
 
     pub(crate) fn looks(&self) -> usize {
         *self.looks.borrow()
+    }
+
+    /// Panics at the next look of a task that is neither this one nor the test itself.
+    pub(crate) fn betray(&self) {
+        self.is_treacherous.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has panicked since.
+    pub(crate) fn has_betrayed(&self) -> bool {
+        !self.is_treacherous.load(Ordering::SeqCst)
     }
 
     /// Waits for so many more looks.
@@ -222,8 +236,11 @@ impl CountingClock {
 impl Clock for CountingClock {
     fn now(&self) -> UnixTime {
         let now = self.clock.now();
-        if self.task.get().is_none_or(|task| tokio::task::try_id().as_ref() == Some(task)) {
+        let task = tokio::task::try_id();
+        if self.task.get().is_none_or(|counted| task.as_ref() == Some(counted)) {
             self.looks.send_modify(|looks| *looks += 1);
+        } else if task.is_some() && self.is_treacherous.swap(false, Ordering::SeqCst) {
+            panic!("the clock fell down");
         }
         now
     }

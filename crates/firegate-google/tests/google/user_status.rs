@@ -385,6 +385,28 @@ async fn a_watch_over_a_user_of_whom_nothing_is_known_has_them_looked_up() {
     stage.stop().await;
 }
 
+/// Their streams alone keep them known: no request would ever see to it that they are looked up.
+#[tokio::test]
+async fn whoever_is_in_the_hands_of_a_look_up_that_panics_is_looked_up_again() {
+    let mut stage = Stage::new().await;
+    stage.run();
+    let watch = stage.cache.watch(None, "alice", UnixTime::from_seconds(1500));
+    until("looked up", || stage.known("alice").is_some()).await;
+    stage.looks.betray();
+    stage.clock.advance(STALENESS_SECONDS + 1);
+    until("it falls down", || stage.looks.has_betrayed()).await;
+    stage.directory.set(None, "alice", &json!({"disabled": true}));
+    let fires = async {
+        while !watch.is_revoked() {
+            stage.clock.advance(STALENESS_SECONDS + 1);
+            stage.background_look().await;
+        }
+    };
+    tokio::time::timeout(IN_TIME / 3, fires).await.expect("it fires");
+    drop(watch);
+    stage.stop().await;
+}
+
 #[tokio::test]
 async fn tenants_do_not_mix() {
     let stage = Stage::new().await;

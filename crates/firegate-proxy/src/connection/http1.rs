@@ -79,7 +79,10 @@ where
         };
         let returned = claim.loan.returned();
         if let Some(served) = end {
-            return Some(served);
+            // hyper lets a connection go as it is whose client once asked to switch, whatever it was answered.
+            let left = returned.filter(|_| served.is_ok() && !signals.is_shut_down());
+            let Some(mut left) = left else { return Some(served) };
+            return finish(pin!(leave(&mut left)), watch).await.map(|()| served);
         }
         stream = returned?;
         match rest(&mut stream, watch, drain).await {

@@ -1,5 +1,5 @@
 //! Pages in the place of errors that services answer with, where the URL map says so. A page comes by a permit of its own, for
-//! nobody in particular; if it cannot be had, the client gets what the service answered.
+//! nobody in particular; if it cannot be had, the client gets what the service answered, while there is time for it.
 
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
@@ -46,6 +46,9 @@ pub(super) fn error_page(route: Option<&RouteEntry>, status: StatusCode) -> Opti
 impl RequestContext<'_> {
     /// The service's answer with what is in its place. `deadline` is when that answer had to be over. If a page cannot be had,
     /// nothing of the answer changes: the status says what its body is.
+    ///
+    /// # Errors
+    /// If the page was waited for until then: what the service answered would be cut behind its head.
     pub(super) async fn with_page(
         &self,
         page: ErrorPage<'_>,
@@ -53,16 +56,16 @@ impl RequestContext<'_> {
         parts: &Parts,
         mut response: Response<Body>,
         deadline: Option<Instant>,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Refused> {
         // A client of gRPC reads trailers, and one that asked for a WebSocket would take another status for a success.
         if head.facts.is_web_socket || ErrorForm::of(&parts.headers) == ErrorForm::Grpc {
-            return response;
+            return Ok(response);
         }
         if page.has_path() {
             // Nobody reads the page of a HEAD, and its headers would have to be those of the page.
             let permit = page.permit(&head.facts, self.door.shared.now());
             let Some((target, permit)) = permit.filter(|_| parts.method != Method::HEAD) else {
-                return response;
+                return Ok(response);
             };
             let until = Instant::now() + ERROR_PAGE_TIMEOUT;
             let until = deadline.map_or(until, |deadline| deadline.min(until));
@@ -83,14 +86,19 @@ impl RequestContext<'_> {
                         ?failed,
                         "an error's page cannot be had"
                     );
-                    return response;
+                    let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+                    if is_late && !response.body().is_end_stream() {
+                        let detail = "the time of the answer was over before the page of its error came";
+                        return Err(fault(Code::UpstreamTimedOut, Stage::Upstream, detail));
+                    }
+                    return Ok(response);
                 }
             }
         }
         if let Some(status) = page.status().and_then(|status| StatusCode::from_u16(status).ok()) {
             *response.status_mut() = status;
         }
-        response
+        Ok(response)
     }
 
     async fn fetch(

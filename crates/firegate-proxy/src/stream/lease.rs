@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use firegate_core::time::{Clock, UnixTime};
 use tokio::time::Instant;
 
 use crate::control::Watch;
@@ -38,6 +39,12 @@ impl LeaseEnd {
 }
 
 impl Lease {
+    /// When a token that expires at `expiry` does so, on the clock that time-outs run by. Not in whole seconds, for a stream
+    /// must not outlive its user by a part of one.
+    pub(crate) fn end_of(expiry: UnixTime, clock: &dyn Clock) -> Instant {
+        Instant::now() + expiry.since_epoch().saturating_sub(clock.since_epoch())
+    }
+
     /// Whether anything ends it.
     pub(crate) fn has_end(&self) -> bool {
         self.until.is_some() || self.watch.is_some()
@@ -73,5 +80,46 @@ impl Lease {
                 }
             })),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A clock that stands still, in the middle of a second.
+    #[derive(Debug)]
+    struct Stopped(Duration);
+
+    impl Clock for Stopped {
+        fn now(&self) -> UnixTime {
+            UnixTime::from_seconds(i64::try_from(self.0.as_secs()).expect("seconds"))
+        }
+
+        fn steady(&self) -> Duration {
+            self.0
+        }
+
+        fn since_epoch(&self) -> Duration {
+            self.0
+        }
+    }
+
+    /// By whole seconds it would be a part of a second longer than the token.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_ends_with_its_token_and_no_part_of_a_second_later() {
+        let check = |now_ms: u64, expiry: i64, expected_ms: u64| {
+            let end = Lease::end_of(UnixTime::from_seconds(expiry), &Stopped(Duration::from_millis(now_ms)));
+            assert_eq!(end - Instant::now(), Duration::from_millis(expected_ms), "{expiry} at {now_ms}");
+        };
+        check(100_000, 103, 3000);
+        check(100_001, 103, 2999);
+        check(100_999, 101, 1);
+        // What has expired, or never was alive, is over at once.
+        check(101_000, 101, 0);
+        check(101_500, 101, 0);
+        check(100_500, -1, 0);
     }
 }

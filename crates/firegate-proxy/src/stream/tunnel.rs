@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -60,6 +61,9 @@ impl TunnelEnd {
     }
 }
 
+/// Why there was no tunnel.
+const NOT_SWITCHED: &str = "the connections did not switch";
+
 /// What went through a tunnel, in bytes, and why it was ended.
 #[derive(Clone, Copy, Debug, Default)]
 struct TunnelRun {
@@ -98,18 +102,8 @@ impl Tunnels {
         self.tasks.spawn(self.panics.contain("a tunnel was given up", async move {
             // It counts as under way for as long as it lasts.
             let _under_way = (passage, client.request);
-            let switched = tokio::select! {
-                switched = async { tokio::try_join!(client.upgrade, service) } => switched.ok(),
-                () = stop.cancelled() => None,
-            };
-            let run = match switched {
-                Some((client, service)) => {
-                    let tunnel = Tunnel::between(TokioIo::new(client), TokioIo::new(service));
-                    tunnel.run(idle, &lease, &stop, &panics).await
-                }
-                // If either side does not switch after all, both connections close.
-                None => TunnelRun { cut: Some("the connections did not switch"), ..TunnelRun::default() },
-            };
+            let client = client.upgrade.map_ok(TokioIo::new);
+            let run = run_switched(client, service.map_ok(TokioIo::new), idle, &lease, &stop, &panics).await;
             // Whoever left before the answer's head was told of otherwise.
             if let Ok(mut record) = record.await {
                 record.tunnelled(run.to_service, run.to_client, run.cut);
@@ -122,6 +116,30 @@ impl Tunnels {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Waits until both connections have switched, and runs the tunnel between them.
+async fn run_switched<C, S, E>(
+    client: impl Future<Output = Result<C, E>>,
+    service: impl Future<Output = Result<S, E>>,
+    idle: Duration,
+    lease: &Lease,
+    stop: &CancellationToken,
+    panics: &Panics,
+) -> TunnelRun
+where
+    C: AsyncRead + AsyncWrite,
+    S: AsyncRead + AsyncWrite,
+{
+    let switched = tokio::select! {
+        switched = async { tokio::try_join!(client, service) } => switched.ok(),
+        () = stop.cancelled() => None,
+    };
+    match switched {
+        Some((client, service)) => Tunnel::between(client, service).run(idle, lease, stop, panics).await,
+        // If either side does not switch after all, both connections close.
+        None => TunnelRun { cut: Some(NOT_SWITCHED), ..TunnelRun::default() },
     }
 }
 
@@ -381,5 +399,67 @@ mod tests {
         // Now nothing moves any more.
         let run = run.await.expect("it ends");
         assert_eq!((run.to_service, run.cut), (TUNNEL_BUFFER_BYTES as u64, Some(TunnelEnd::Idle.reason())));
+    }
+
+    /// A client that does not read what came before has not switched yet, and a stop does not wait until it has.
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_do_not_switch_are_told_of_and_hold_no_stop() {
+        let joined = async |client: Result<DuplexStream, ()>, is_stopped: bool| {
+            let (lease, stop, panics) = (Lease::default(), CancellationToken::new(), Panics::default());
+            if is_stopped {
+                stop.cancel();
+            }
+            let never = std::future::pending::<Result<DuplexStream, ()>>();
+            let joined =
+                run_switched(async { client }, never, Duration::from_secs(60), &lease, &stop, &panics);
+            let joined = tokio::time::timeout(Duration::from_secs(3600), joined).await;
+            joined.ok().map(|run| (run.to_client, run.to_service, run.cut))
+        };
+        let not_switched = Some((0, 0, Some(NOT_SWITCHED)));
+        assert_eq!(joined(Err(()), false).await, not_switched);
+        assert_eq!(joined(Ok(duplex(8).0), true).await, not_switched);
+        assert_eq!(joined(Ok(duplex(8).0), false).await, None, "nothing else ends the wait");
+    }
+
+    /// Each direction ends by itself, and each counts its own.
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_says_no_more_is_still_told_the_rest() {
+        let (ours, mut client) = duplex(1024);
+        let (theirs, mut service) = duplex(1024);
+        let run = tokio::spawn(async move {
+            let (lease, stop, panics) = (Lease::default(), CancellationToken::new(), Panics::default());
+            Tunnel::between(ours, theirs).run(Duration::from_secs(60), &lease, &stop, &panics).await
+        });
+        client.write_all(b"all").await.expect("there is room");
+        client.shutdown().await.expect("it ends");
+        let (mut told, mut answered) = (Vec::new(), Vec::new());
+        service.read_to_end(&mut told).await.expect("an end");
+        assert_eq!(told, b"all");
+        service.write_all(b"the rest").await.expect("there is room");
+        drop(service);
+        client.read_to_end(&mut answered).await.expect("an end");
+        assert_eq!(answered, b"the rest");
+        let run = run.await.expect("no panic");
+        assert_eq!((run.to_service, run.to_client, run.cut), (3, 8, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_leaves_in_the_middle_of_a_frame_gets_no_other_frame_into_it() {
+        let (ours, mut client) = duplex(1024);
+        let (theirs, mut service) = duplex(1024);
+        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        let run = tokio::spawn(async move {
+            let lease = Lease { until: Some(until), ..Lease::default() };
+            let (stop, panics) = (CancellationToken::new(), Panics::default());
+            Tunnel::between(ours, theirs).run(Duration::from_secs(3600), &lease, &stop, &panics).await
+        });
+        service.write_all(b"\x82\x05one").await.expect("there is room");
+        tokio::time::sleep_until(until + STREAM_ENDING_GRACE / 2).await;
+        drop(service);
+        let mut told = Vec::new();
+        client.read_to_end(&mut told).await.expect("an end");
+        assert_eq!(told, b"\x82\x05one");
+        drop(client);
+        assert_eq!(run.await.expect("no panic").cut, Some(LeaseEnd::Expired.as_str()));
     }
 }

@@ -1,13 +1,19 @@
 //! What an administrator says of a user counts at the door, within the bound on staleness, whatever becomes of the identity
 //! server meanwhile.
 
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
 use firegate_proxy::FrontDoor;
+use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::gate::{
-    PATIENCE, Site, endless, expect_echo, metric, open_web_socket, read_to_end, send_head, web_sockets,
+    PATIENCE, Site, endless, expect_echo, metric, open_web_socket, read_to_end, send_head, serve, web_sockets,
 };
 use crate::reloading::reload;
 use crate::stack::{Answer, Call, at, log, text};
@@ -300,6 +306,33 @@ async fn streams_end_when_their_user_is_disabled_revoked_or_deleted_and_no_other
     }
     // The door would wait for them.
     drop((other_socket, other_events));
+    site.close([door]).await;
+}
+
+/// It is not only found at its next event.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_in_which_nothing_comes_ends_well_when_its_user_is_disabled() {
+    let events = || async {
+        let event = stream::once(async { Ok::<_, Infallible>("data: tick\n\n") });
+        ([("content-type", "text/event-stream")], Body::from_stream(event.chain(stream::pending())))
+    };
+    let site = Site::open().await;
+    let door = site
+        .door(&format!(
+            "backends: {{ events: {{ url: '{}', credential: none, streams: {{ until: revocation }} }} }}\n\
+             allow: [allAuthenticatedUsers]\nusers: {{ {REQUIRED} }}",
+            serve(Router::new().fallback(any(events))).await
+        ))
+        .await;
+    let session = site.new_user("silent@example.com").await;
+    let bearer = format!("Bearer {}", id_token(&session));
+    let fields = [("Authorization", bearer.as_str()), ("Connection", "close")];
+    let (mut events, head) = send_head(&door, "/events", &fields).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    update(&site, "", &session["localId"], json!({"disableUser": true})).await;
+    site.stack.clock.advance(STALE);
+    let last = read_to_end(&mut events).await;
+    assert!(last.ends_with(b"tick\n\n\r\n0\r\n\r\n"), "{:?}", String::from_utf8_lossy(&last));
     site.close([door]).await;
 }
 

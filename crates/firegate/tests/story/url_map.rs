@@ -16,7 +16,7 @@ use firegate_proxy::{FrontDoor, StartError};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -314,26 +314,62 @@ async fn a_page_that_would_be_cut_off_is_not_begun_and_one_that_comes_late_is() 
     close(door).await;
 }
 
-/// The page is waited for as long as that may take, and no longer than the answer has time, which then is over for it too.
+/// The page is waited for as long as that may take, and no longer than the answer has time, which then is over for it too: the
+/// client gets a whole answer that says so, and no part of one.
 #[tokio::test]
 async fn a_page_that_does_not_come_is_not_waited_for_longer_than_it_may_take() {
     let never = || async { std::future::pending::<StatusCode>().await };
-    let (web, api) = (finding_nothing().await, serve(Router::new().fallback(any(never))).await);
+    let missing = |uri: axum::http::Uri| async move {
+        (StatusCode::NOT_FOUND, if uri.path() == "/empty" { "" } else { "its own word" })
+    };
+    let web = serve(Router::new().fallback(any(missing))).await;
+    let api = serve(Router::new().fallback(any(never))).await;
     let page = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
                {matchResponseCodes: ['404'], path: /page}]}\n";
     let timed = format!("{page}defaultRouteAction: {{maxStreamDuration: {{seconds: 1}}}}\n");
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    for (map, is_timed) in [(page, false), (&*timed, true)] {
+    for (map, path, is_timed, expected) in [
+        (page, "/missing", false, (404, None, "its own word")),
+        (&*timed, "/missing", true, (504, Some("UPSTREAM_TIMED_OUT"), "")),
+        // Nothing is missing of one that has no body.
+        (&*timed, "/empty", true, (404, None, "")),
+    ] {
         let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
         let begun = tokio::time::Instant::now();
-        let answer = client.get(at(&door, "/missing").as_str().parse().expect("a URL"));
-        let answer = tokio::time::timeout(PATIENCE, answer).await.expect("in time").expect("an answer");
-        assert_eq!(answer.status(), 404, "{map}");
-        assert_eq!(begun.elapsed() < ERROR_PAGE_TIMEOUT, is_timed, "{:?}: {map}", begun.elapsed());
-        let body = answer.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-        assert_eq!(body.ok().as_deref(), (!is_timed).then_some(b"its own word".as_slice()), "{map}");
+        let answer = tokio::time::timeout(PATIENCE, get(&door, path)).await.expect("in time");
+        let waited = begun.elapsed();
+        let reason = answer.header("x-firegate-reason");
+        let body = if reason.is_some() { "" } else { std::str::from_utf8(&answer.body).expect("text") };
+        assert_eq!((answer.status.as_u16(), reason, body), expected, "{path}: {map}");
+        assert_eq!(waited < ERROR_PAGE_TIMEOUT, is_timed, "{waited:?}: {map}");
         close(door).await;
     }
+}
+
+/// The page alone: its connection serves others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_stops_coming_ends_for_itself() {
+    let stuck = || async {
+        let first = futures_util::stream::once(async { Ok::<_, std::convert::Infallible>("a") });
+        axum::body::Body::from_stream(first.chain(futures_util::stream::pending()))
+    };
+    let (web, api) = (finding_nothing().await, serve(Router::new().fallback(any(stuck))).await);
+    let map = "defaultCustomErrorResponsePolicy: {errorService: api, errorResponseRules: [\
+               {matchResponseCodes: ['404'], path: /stuck}]}\n";
+    let door = door_of(configuration(map, [&web, &api]), Arc::new(clock()), None);
+    let stream = tokio::net::TcpStream::connect(door.address()).await.expect("a connection");
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut get = async |path: &str| {
+        let request = http::Request::get(at(&door, path).as_str()).body(Empty::<Bytes>::new());
+        let answer = sender.send_request(request.expect("a request"));
+        tokio::time::timeout(PATIENCE, answer).await.expect("in time").expect("an answer")
+    };
+    let page = get("/missing").await;
+    let ended = tokio::time::timeout(PATIENCE, page.into_body().collect()).await;
+    assert!(ended.expect("it ends").is_err(), "it is not told as whole");
+    assert_eq!(get("/broken").await.status(), 500);
+    close(door).await;
 }
 
 #[tokio::test]

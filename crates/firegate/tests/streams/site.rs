@@ -58,11 +58,10 @@ impl Site {
         Self { door, signer, clock }
     }
 
-    /// A token that expires in so many seconds.
+    /// A token that expires in so many seconds, or as soon after them as a second begins.
     pub(crate) fn token(&self, seconds: i64) -> String {
-        let now = self.clock.now().as_seconds();
-        let mut claims = claims("demo-project", now);
-        claims["exp"] = json!(now + seconds);
+        let mut claims = claims("demo-project", self.clock.now().as_seconds());
+        claims["exp"] = json!(self.clock.since_epoch().as_secs_f64().ceil() as i64 + seconds);
         self.signer.sign(&claims).expect("a token")
     }
 

@@ -129,3 +129,49 @@ async fn a_client_that_reads_nothing_outlives_neither_lease_nor_grace() {
     drop(client);
     site.close().await;
 }
+
+/// Asks for a WebSocket, says this too before it is there, and waits until the service has the question.
+async fn ask(site: &Site, listener: &TcpListener, early: &[u8]) -> (TcpStream, TcpStream) {
+    let mut client = site.send("GET /socket", UPGRADE, 3000).await;
+    client.write_all(early).await.expect("it is sent");
+    let (mut service, _) = in_time(listener.accept()).await.expect("a connection");
+    read_head(&mut service).await;
+    (client, service)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_before_the_service_has_answered_is_not_waited_for() {
+    let (listener, url) = listen().await;
+    let site = Site::open(&url, "user_token: drop").await;
+    for early in [&b""[..], b"\x81\x82\0\0\0\0hi"] {
+        let (client, mut service) = ask(&site, &listener, early).await;
+        drop(client);
+        assert_eq!(
+            read_rest(&mut service).await,
+            b"",
+            "the service is let go, and was told nothing: {early:?}"
+        );
+    }
+    site.close().await;
+}
+
+/// Closed over unread bytes, a connection is reset, and the answer may be lost on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_says_something_before_a_refusal_gets_the_whole_of_it() {
+    let (listener, url) = listen().await;
+    let site = Site::open(&url, "user_token: drop").await;
+    for early in [b"\x81\x82\0\0\0\0hi".to_vec(), vec![0x82; 300 * 1024]] {
+        let (mut client, mut service) = ask(&site, &listener, &early).await;
+        let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+        service.write_all(refusal.as_bytes()).await.expect("it is sent");
+        assert_eq!(read_rest(&mut service).await, b"", "nothing of what came early is handed on");
+        let head = read_head(&mut client).await;
+        assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+        let mut rest = Vec::new();
+        let end = in_time(client.read_to_end(&mut rest)).await;
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(end.is_ok(), "{} bytes early: {end:?} behind {rest}", early.len());
+        assert!(rest.starts_with("noHTTP/1.1 4"), "what came early is no request: {rest}");
+    }
+    site.close().await;
+}

@@ -36,6 +36,7 @@ pub(crate) struct Signals {
     waiting: AtomicWaker,
     breaking: AtomicU8,
     driver: AtomicWaker,
+    is_shut_down: AtomicBool,
 }
 
 impl Signals {
@@ -89,6 +90,16 @@ impl Signals {
             }
         })
         .await;
+    }
+
+    /// The stream: hyper has ended it, and not only let go of it.
+    pub(super) fn shut_down(&self) {
+        self.is_shut_down.store(true, Ordering::Relaxed);
+    }
+
+    /// Whoever drives the connection: whether hyper has ended the stream.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Ordering::Relaxed)
     }
 
     /// The service: the request is answered.

@@ -12,9 +12,9 @@ use tokio::time::Sleep;
 use super::scanner::{Scan, Scanner, Then};
 use super::signals::{Signals, UNREAD_HEAD};
 use super::violation::Violation;
-use crate::limits::{REQUEST_HEAD_TIMEOUT, UNWANTED_BODY_TIMEOUT};
+use crate::limits::{HTTP1_READ_BUFFER_BYTES_MAX, REQUEST_HEAD_TIMEOUT, UNWANTED_BODY_TIMEOUT};
 
-/// How much is read at once of what nobody wants any more.
+/// How much is read at once of what nobody wants yet, or any more.
 const UNWANTED_PIECE_BYTES: usize = 4 * 1024;
 
 /// A connection with the scanner around it.
@@ -179,6 +179,26 @@ impl<S: AsyncRead + Unpin> FramedStream<S> {
         Poll::Ready(Ok(true))
     }
 
+    /// Reads what follows a request to switch, as far as hyper would read ahead: only to notice when its client leaves, for
+    /// nothing of it goes on before the answer. Ready when it has left.
+    fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut piece = [0; UNWANTED_PIECE_BYTES];
+        loop {
+            let room = HTTP1_READ_BUFFER_BYTES_MAX.saturating_sub(self.held.bytes.len());
+            if room == 0 {
+                // The answer wakes.
+                return Poll::Pending;
+            }
+            let mut buffer =
+                ReadBuf::new(piece.get_mut(..room.min(UNWANTED_PIECE_BYTES)).unwrap_or_default());
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.held.bytes.extend_from_slice(buffer.filled());
+        }
+    }
+
     /// Reads and throws away what a refused client still sends, for a while. Closed over unread bytes, the connection would be
     /// reset, and the answer could be lost on the way.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -231,16 +251,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for FramedStream<S> {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                State::AwaitingSwitch => {
-                    if ready!(this.signals.poll_switched(context)) {
+                State::AwaitingSwitch => match this.signals.poll_switched(context) {
+                    Poll::Ready(true) => {
                         this.held.clean = this.held.bytes.len();
                         this.state = State::Switched;
-                    } else {
+                    }
+                    Poll::Ready(false) => {
                         this.scanner.resume();
                         this.state = State::Reading;
                         this.scan_held();
                     }
-                }
+                    Poll::Pending => return this.poll_left(context),
+                },
                 State::Switched => return Pin::new(&mut this.stream).poll_read(context, buffer),
                 // Not the end: hyper takes that for a client who does not wait for the answer.
                 State::Refused => return Poll::Pending,
@@ -272,6 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FramedStream<S> {
         if matches!(self.state, State::Refused | State::Broken(_)) {
             ready!(self.poll_linger(context));
         }
+        self.signals.shut_down();
         Poll::Ready(Ok(()))
     }
 

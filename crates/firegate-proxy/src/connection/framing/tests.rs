@@ -1,14 +1,17 @@
 //! The scanner's verdicts, each on the bytes as a whole and however they are cut.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::{FramedStream, Scan, Scanner, Signals, Then, Violation};
 use crate::limits::{
-    CHUNK_EXTENSIONS_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX,
-    REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, UNWANTED_BODY_TIMEOUT,
+    CHUNK_EXTENSIONS_BYTES_MAX, HTTP1_READ_BUFFER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
+    REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
+    UNWANTED_BODY_TIMEOUT,
 };
 
 /// What goes on of the pieces, and what is done with the rest.
@@ -325,6 +328,67 @@ async fn what_came_behind_a_request_to_switch_goes_on_when_that_is_answered() {
     }
 }
 
+/// An earlier answer is none to the next request to switch.
+#[tokio::test]
+async fn each_request_to_switch_waits_for_an_answer_of_its_own() {
+    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
+    let (mut client, stream) = duplex(1024);
+    let signals = Arc::new(Signals::default());
+    let mut framed = FramedStream::new(stream, Arc::clone(&signals));
+    let mut read = vec![0; 1024];
+    for is_switched in [false, false, true] {
+        client.write_all(head.as_bytes()).await.expect("room");
+        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
+        assert!(poll!(pin!(framed.read(&mut read))).is_pending(), "it is not answered");
+        signals.answer(is_switched);
+    }
+    client.write_all(b"\x81\x80").await.expect("room");
+    assert_eq!(framed.read(&mut read).await.expect("more"), 2);
+}
+
+/// Whoever waits for the answer to a request to switch is seen to leave, and what they send meanwhile is held: as much as hyper
+/// would, and in its order.
+#[tokio::test]
+async fn a_client_that_leaves_before_its_request_to_switch_is_answered_is_noticed() {
+    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
+    for early in [&b""[..], b"\x81\x80\0\0\0\0"] {
+        let (mut client, stream) = duplex(1024);
+        let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
+        client.write_all(head.as_bytes()).await.expect("room");
+        let mut read = vec![0; 1024];
+        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
+        assert!(poll!(pin!(framed.read(&mut read))).is_pending());
+        client.write_all(early).await.expect("room");
+        assert!(poll!(pin!(framed.read(&mut read))).is_pending(), "nothing goes on before the answer");
+        drop(client);
+        assert_eq!(framed.read(&mut read).await.expect("an end"), 0, "{early:?}");
+    }
+    const ROOM: usize = 1000;
+    let (mut client, stream) = duplex(ROOM);
+    let signals = Arc::new(Signals::default());
+    let mut framed = FramedStream::new(stream, Arc::clone(&signals));
+    client.write_all(head.as_bytes()).await.expect("room");
+    let mut read = vec![0; 1024];
+    assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
+    let early = (0..=u8::MAX).cycle().take(HTTP1_READ_BUFFER_BYTES_MAX + ROOM + 1).collect::<Vec<_>>();
+    let (enough, more) = early.split_at(HTTP1_READ_BUFFER_BYTES_MAX + ROOM);
+    {
+        let (mut sending, mut reading) = (pin!(client.write_all(enough)), pin!(framed.read(&mut read)));
+        while poll!(&mut sending).is_pending() {
+            assert!(poll!(&mut reading).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert!(poll!(&mut reading).is_pending());
+    }
+    let mut sending = pin!(client.write_all(more));
+    assert!(poll!(&mut sending).is_pending(), "more than that is not read");
+    signals.answer(true);
+    let mut held = vec![0; early.len()];
+    let (sent, read) = tokio::join!(sending, framed.read_exact(&mut held));
+    sent.and(read.map(|_| ())).expect("it goes on");
+    assert_eq!(held, early);
+}
+
 /// Each head has its own time, also when the next one has always begun by the end of the one before.
 #[tokio::test(start_paused = true)]
 async fn the_time_of_a_head_runs_from_its_beginning() {
@@ -345,4 +409,24 @@ async fn the_time_of_a_head_runs_from_its_beginning() {
     let (read_all, ()) = tokio::time::timeout(4 * REQUEST_HEAD_TIMEOUT, exchange).await.expect("an end");
     read_all.expect("text");
     assert_eq!(read, "GET / HTTP/1.1\r\nHost: door\r\n\r\n".repeat(count as usize + 1));
+}
+
+/// Only what has begun can be late: an answer may take longer than a head.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_has_not_begun_is_not_late() {
+    let (mut client, stream) = duplex(1024);
+    let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
+    let mut read = vec![0; 1024];
+    let (begin, end) = ("GET / HTTP/1.1\r\n", "Host: door\r\n\r\n");
+    for _ in 0..2 {
+        let send = async {
+            client.write_all(begin.as_bytes()).await.expect("room");
+            tokio::time::sleep(REQUEST_HEAD_TIMEOUT * 3 / 4).await;
+            client.write_all(end.as_bytes()).await.expect("room");
+        };
+        let (count, ()) = tokio::join!(framed.read(&mut read), send);
+        assert_eq!(&read[..count.expect("a head")], [begin, end].concat().as_bytes());
+        let next = tokio::time::timeout(REQUEST_HEAD_TIMEOUT * 2, framed.read(&mut read)).await;
+        next.expect_err("nobody has sent anything");
+    }
 }

@@ -17,7 +17,6 @@ use firegate_core::snapshot::Backend;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
-use tokio::time::Instant;
 
 use super::error_page::error_page;
 use super::{Refused, RequestContext, denial, fault};
@@ -160,7 +159,7 @@ impl RequestContext<'_> {
                 Ok(response) => match error_page(route, response.status()) {
                     None => return Ok(response),
                     Some(page) => {
-                        return Ok(Box::pin(self.with_page(page, head, parts, response, deadline)).await);
+                        return Box::pin(self.with_page(page, head, parts, response, deadline)).await;
                     }
                 },
                 Err(refused) => refused,
@@ -217,7 +216,7 @@ impl RequestContext<'_> {
     fn lease(&self, forwarding: &Forwarding) -> Lease {
         let lease = forwarding.lease();
         Lease {
-            until: lease.until.map(|until| Instant::now() + until.since(self.door.shared.now())),
+            until: lease.until.map(|until| Lease::end_of(until, &*self.door.shared.process.clock)),
             watch: lease.revocable.and_then(|user| self.generation.control.watch(user)).map(Arc::new),
         }
     }
