@@ -150,8 +150,12 @@ impl Acceptor {
             }
             Full::Client => {
                 if let Some(times) = lines.full_client.due(Instant::now()) {
-                    let limit = "limits.connections_per_address_max";
-                    tracing::warn!(times, %peer, "connections were refused: one client has `{limit}` open");
+                    tracing::warn!(
+                        times,
+                        %peer,
+                        "connections were refused: one client has `limits.connections_per_address_max` open; hint: if its address is a \
+                         load balancer's or a proxy's, set `behind`"
+                    );
                 }
             }
         }

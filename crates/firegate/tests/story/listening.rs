@@ -20,7 +20,7 @@ use crate::metrics::{scrape, serve};
 use crate::reloading::reload;
 #[cfg(unix)]
 use crate::stack::binary::Served;
-use crate::stack::{Call, at, clock, close, door};
+use crate::stack::{Call, at, clock, close, door, log};
 
 /// What a front door needs to let everybody through to a service.
 fn open_to_all(service: SocketAddr, more: &str) -> String {
@@ -161,6 +161,7 @@ async fn eight_web_sockets_lie_evenly_on_two_workers_and_count_until_they_end() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_beyond_the_limit_is_closed_counted_and_leaves_the_others_alone() {
+    log::begin();
     for (limits, name) in [
         ("limits: { connections_max: 3 }\n", "connections_max"),
         ("limits: { connections_per_address_max: 3 }\n", "connections_per_address_max"),
@@ -174,6 +175,9 @@ async fn a_connection_beyond_the_limit_is_closed_counted_and_leaves_the_others_a
         for client in &mut clients {
             assert!(answered(client).await, "{name}");
         }
+        let line = log::line(|line| line.contains("connections were refused") && line.contains(name)).await;
+        // One address with so many may stand for many.
+        assert_eq!(line.contains("set `behind`"), name.contains("address"), "{line}");
         let (text, samples) = scrape(&door).await;
         assert_eq!(samples[&format!("firegate_connections_refused_total{{limit=\"{name}\"}}")], 1, "{text}");
         assert_eq!(samples["firegate_connections_accepted_total"], 3, "{text}");
