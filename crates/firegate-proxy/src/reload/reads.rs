@@ -77,6 +77,17 @@ pub fn read_start(file: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     })
 }
 
+/// Does by a thread of its own what is to be read before a front door is open. That a file does not answer is told, and it is
+/// waited for all the same: whoever knows better drops this.
+///
+/// # Errors
+/// If it panics.
+pub async fn read_at_start<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, FileReadError> {
+    FileReads::default().read(read, |hang| tracing::error!("it does not start yet: {hang}")).await
+}
+
 fn note(file: Option<&Path>) {
     NOTED.with_borrow(|noted| {
         if let Some(slot) = noted {

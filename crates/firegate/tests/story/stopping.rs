@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 #[cfg(unix)]
 use std::fs::File;
+#[cfg(unix)]
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
 #[cfg(unix)]
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use axum::Router;
@@ -35,7 +37,7 @@ use crate::stack::{Call, at, claims, clock, close, door, stranger};
 use crate::tls::{door_of, encrypted};
 
 /// Much less than the time to drain, on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(5);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_do_not_hold_a_stop() {
@@ -112,14 +114,34 @@ async fn a_file_of_certificates_that_hangs_does_not_hold_a_stop() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_hangs_at_the_start_does_not_hold_a_stop() {
+async fn a_file_that_hangs_at_the_start_is_told_and_does_not_hold_a_stop() {
+    // That it hangs is told after a while: both at once.
+    let [by_configuration, by_certificate] =
+        [0, 1].map(|hanging| tokio::spawn(start_with_a_file_that_hangs(hanging)));
+    by_configuration.await.expect("the configuration's own file");
+    by_certificate.await.expect("a file that it names");
+}
+
+#[cfg(unix)]
+async fn start_with_a_file_that_hangs(hanging: usize) {
     let authority = Authority::new();
-    let [file, pipe] = files(&authority);
+    let files = files(&authority);
+    let (file, pipe) = (files[0].clone(), files[hanging].clone());
     put_pipe_at(&pipe);
     let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "-c", &file]).env_clear();
+    command.args(["serve", "--listen", "127.0.0.1:0", "-c", &file]).env_clear().stderr(Stdio::piped());
     let mut process = command.spawn().expect("the binary runs");
-    let _never_written = read_by_somebody(pipe).await;
+    let mut log = BufReader::new(process.stderr.take().expect("its log"));
+    let _never_written = read_by_somebody(pipe.clone()).await;
+    let told = tokio::task::spawn_blocking(move || {
+        let mut told = String::new();
+        while !told.contains("does not answer") {
+            assert_ne!(log.read_line(&mut told).expect("a line"), 0, "it ended:\n{told}");
+        }
+        told
+    });
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("it is told").expect("it goes on");
+    assert!(told.contains(&format!("it does not start yet: the file {pipe} does not answer")), "{told}");
     let number = process.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &number]).status().expect("kill runs").success());
     let ended = tokio::task::spawn_blocking(move || process.wait().expect("it ends"));
