@@ -9,10 +9,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+/// How a call ended, if it has.
+type Ended<V> = Option<Result<V, NoResult>>;
+
 /// Calls under way, at most one for each key. A call is its own task: it ends and counts also when nobody waits.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<K, V> {
-    under_way: Mutex<HashMap<K, watch::Receiver<Option<Result<V, NoResult>>>>>,
+    under_way: Mutex<HashMap<K, watch::Receiver<Ended<V>>>>,
     under_way_max: usize,
     waiting: AtomicUsize,
     waiting_max: usize,
@@ -22,7 +25,7 @@ pub(crate) struct SingleFlight<K, V> {
 struct Call<K: Eq + Hash, V> {
     flights: Arc<SingleFlight<K, V>>,
     key: K,
-    sender: watch::Sender<Option<Result<V, NoResult>>>,
+    sender: watch::Sender<Ended<V>>,
     result: Option<V>,
 }
 
@@ -43,7 +46,7 @@ impl<K: Eq + Hash, V> Drop for Call<K, V> {
 
 /// A place in a call under way.
 #[derive(Debug)]
-pub(crate) struct Seat<V>(watch::Receiver<Option<Result<V, NoResult>>>);
+pub(crate) struct Seat<V>(watch::Receiver<Ended<V>>);
 
 /// Why there is no place in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

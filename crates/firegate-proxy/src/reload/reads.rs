@@ -199,6 +199,25 @@ mod tests {
         read_bounded(Path::new("/dev/zero"), 4).expect_err("it has no end");
     }
 
+    #[tokio::test]
+    async fn so_many_may_hang_and_one_that_ends_makes_room() {
+        let reads = FileReads::default();
+        let hang = || {
+            let (answer, asked) = mpsc::channel::<()>();
+            // It ends when the other end is dropped.
+            let wait = move || {
+                let _ = asked.recv();
+            };
+            reads.begin(wait).map(|reading| (answer, reading))
+        };
+        let mut hanging = (0..FILE_READS_MAX).map(|_| hang().expect("there is room")).collect::<Vec<_>>();
+        assert!(matches!(hang(), Err(FileReadError::TooMany)));
+        let (answer, reading) = hanging.remove(0);
+        drop(answer);
+        reading.thread.await.expect("it ends");
+        hanging.push(hang().expect("there is room again"));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_file_that_hangs_is_named_and_none_that_was_read_before() {
         let reads = FileReads::default();
