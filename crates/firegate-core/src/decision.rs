@@ -212,11 +212,14 @@ impl<'a> Waiting<'a> {
                 screen::counted(asked, &question, Some(&count), world)
             }
             // Too many wait for the store, or it is away: either way it cannot be asked.
-            (Self::Count(asked, question), Answer::Unavailable | Answer::Overloaded) => {
+            (Self::Count(asked, question), Answer::Unavailable | Answer::Overloaded | Answer::Failed) => {
                 screen::counted(asked, &question, None, world)
             }
             (_, Answer::Overloaded) => {
                 fault(Code::Overloaded, Stage::Identity, "too many requests wait for the same answer")
+            }
+            (_, Answer::Failed) => {
+                fault(Code::Internal, Stage::Identity, "a mistake in Firegate, of which the log says more")
             }
             (Self::Keys(asked), Answer::Unavailable) => keys_unavailable(asked.refreshed.last().copied()),
             (Self::Account(admitted), Answer::Account(account)) => {

@@ -85,6 +85,15 @@ impl ConsumeFault {
         }
     }
 
+    /// Whether the mistake is Firegate's own, and of nobody whom it asked.
+    pub fn is_internal(&self) -> bool {
+        match self {
+            Self::Token(source) | Self::Call(source) => source.is_internal(),
+            Self::Credential(fault) => fault.source.is_internal(),
+            Self::Overloaded => false,
+        }
+    }
+
     /// Whether the token is at fault, and neither Google nor Firegate.
     pub fn is_about_token(&self) -> bool {
         matches!(self, Self::Token(_))

@@ -127,6 +127,11 @@ impl FaultSource {
             | Self::TimedOut => FaultKind::Unavailable,
         }
     }
+
+    /// Whether the mistake is Firegate's own, and of nobody whom it asked.
+    pub fn is_internal(&self) -> bool {
+        *self == Self::Fetch(FetchError::Internal)
+    }
 }
 
 impl CredentialFault {

@@ -19,6 +19,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::runtime::Handle;
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -72,6 +73,9 @@ pub enum FetchError {
     /// The runtime that does the work is stopping.
     #[error("the process is stopping")]
     Stopping,
+    /// The work panicked.
+    #[error("a mistake in Firegate, of which the log says more")]
+    Internal,
 }
 
 /// Why no connection could be made.
@@ -141,7 +145,8 @@ impl HttpClient {
                 .await
                 .unwrap_or(Err(FetchError::TimedOut))
         };
-        AbortOnDropHandle::new(self.runtime.spawn(exchange)).await.unwrap_or(Err(FetchError::Stopping))
+        let exchanged = AbortOnDropHandle::new(self.runtime.spawn(exchange)).await;
+        exchanged.unwrap_or_else(|error| Err(unfinished(&error)))
     }
 
     /// Gets a document that has to come with status 200.
@@ -226,6 +231,11 @@ async fn exchange(
     Ok(Response::from_parts(parts, body.to_bytes()))
 }
 
+/// Why a task did not come to its end.
+fn unfinished(error: &JoinError) -> FetchError {
+    if error.is_panic() { FetchError::Internal } else { FetchError::Stopping }
+}
+
 fn failure(error: &hyper_util::client::legacy::Error) -> FetchError {
     if !error.is_connect() {
         return FetchError::Broken;
@@ -249,4 +259,18 @@ fn failure(error: &hyper_util::client::legacy::Error) -> FetchError {
         };
     }
     FetchError::Connect(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told_from_one_that_is_stopped() {
+        let panicked = tokio::spawn(async { panic!("on purpose") });
+        assert_eq!(unfinished(&panicked.await.expect_err("it panics")), FetchError::Internal);
+        let stopped = tokio::spawn(std::future::pending::<()>());
+        stopped.abort();
+        assert_eq!(unfinished(&stopped.await.expect_err("it is stopped")), FetchError::Stopping);
+    }
 }

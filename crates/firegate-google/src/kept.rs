@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::backoff;
 use crate::fault::{CredentialFault, FaultSource, Step};
+use crate::http::FetchError;
 use crate::key_sets::apart;
 use crate::limits::{
     TOKEN_FAILURE_MEMORY, TOKEN_REMAINING_MIN, TOKEN_REMINT_COOL_DOWN, TOKEN_RENEWAL_INTERVAL_MIN,
@@ -192,7 +193,8 @@ pub(crate) fn waiting(none: NoResult) -> CredentialFault {
     let source = match none {
         NoResult::Full => FaultSource::Overloaded,
         NoResult::TimedOut => FaultSource::TimedOut,
-        NoResult::Lost => FaultSource::Fetch(crate::http::FetchError::Stopping),
+        NoResult::Panicked => FaultSource::Fetch(FetchError::Internal),
+        NoResult::Stopping => FaultSource::Fetch(FetchError::Stopping),
     };
     CredentialFault { step: Step::Waiting, source }
 }

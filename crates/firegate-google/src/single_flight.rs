@@ -9,10 +9,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+/// How a call ended, if it has.
+type Ended<V> = Option<Result<V, NoResult>>;
+
 /// Calls under way, at most one for each key. A call is its own task: it ends and counts also when nobody waits.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<K, V> {
-    under_way: Mutex<HashMap<K, watch::Receiver<Option<V>>>>,
+    under_way: Mutex<HashMap<K, watch::Receiver<Ended<V>>>>,
     under_way_max: usize,
     waiting: AtomicUsize,
     waiting_max: usize,
@@ -22,7 +25,7 @@ pub(crate) struct SingleFlight<K, V> {
 struct Call<K: Eq + Hash, V> {
     flights: Arc<SingleFlight<K, V>>,
     key: K,
-    sender: watch::Sender<Option<V>>,
+    sender: watch::Sender<Ended<V>>,
     result: Option<V>,
 }
 
@@ -35,16 +38,15 @@ impl<K: Eq + Hash, V> Call<K, V> {
 impl<K: Eq + Hash, V> Drop for Call<K, V> {
     fn drop(&mut self) {
         self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        let none = if std::thread::panicking() { NoResult::Panicked } else { NoResult::Stopping };
         // In this order: whoever sees how it ended finds its place free.
-        if let Some(result) = self.result.take() {
-            self.sender.send_replace(Some(result));
-        }
+        self.sender.send_replace(Some(self.result.take().ok_or(none)));
     }
 }
 
 /// A place in a call under way.
 #[derive(Debug)]
-pub(crate) struct Seat<V>(watch::Receiver<Option<V>>);
+pub(crate) struct Seat<V>(watch::Receiver<Ended<V>>);
 
 /// Why there is no place in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +64,10 @@ pub(crate) enum NoResult {
     Full,
     /// The call takes longer than the caller would wait; it goes on.
     TimedOut,
-    /// The call's task ended without a result.
-    Lost,
+    /// The call panicked.
+    Panicked,
+    /// The runtime that makes the call is stopping.
+    Stopping,
 }
 
 impl<K, V> SingleFlight<K, V>
@@ -118,8 +122,8 @@ where
         let waited = tokio::time::timeout(limit, result.wait_for(Option::is_some)).await;
         match waited {
             Err(_) => Err(NoResult::TimedOut),
-            Ok(Err(_)) => Err(NoResult::Lost),
-            Ok(Ok(value)) => value.clone().ok_or(NoResult::Lost),
+            // Every call that ends says how.
+            Ok(ended) => ended.ok().and_then(|result| result.clone()).unwrap_or(Err(NoResult::Stopping)),
         }
     }
 }
@@ -188,10 +192,21 @@ mod tests {
         let fourth = join(&flights, "a").expect("one is under way");
         assert_eq!(flights.wait_uncounted(fourth, Duration::ZERO).await, Err(NoResult::TimedOut));
         drop(sender);
-        assert_eq!(waiting.await, Err(NoResult::Lost));
+        assert_eq!(waiting.await, Err(NoResult::Panicked));
         // Its place is free for any key, whether or not its own is ever asked for again.
         let (_sender, seat) = begin(&flights, "b");
         assert_eq!(flights.wait(seat, Duration::ZERO).await, Err(NoResult::TimedOut));
-        assert_eq!(flights.wait(third, long).await, Err(NoResult::Lost));
+        assert_eq!(flights.wait(third, long).await, Err(NoResult::Panicked));
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_runtime_ends_is_told_from_one_that_panicked() {
+        let flights: Flights = Arc::new(SingleFlight::new(1, 1));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a thread");
+        let call = std::future::pending::<u32>();
+        let seat = flights.join(runtime.handle(), "a", || Ok::<_, Infallible>(call)).expect("there is room");
+        runtime.shutdown_background();
+        assert_eq!(flights.wait(seat, Duration::from_secs(5)).await, Err(NoResult::Stopping));
     }
 }

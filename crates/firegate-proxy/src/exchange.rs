@@ -84,7 +84,7 @@ impl RequestContext<'_> {
         let mut overloaded = |detail| Err(refuse(&fault(Code::Overloaded, Stage::Exchange, detail), record));
         // How long a form takes its client chooses, and with it how long a place is gone.
         let Some(of_client) = self.door.shared.exchange_forms.take(head.client.address) else {
-            return overloaded("the client has too many forms under way");
+            return overloaded(too_many_forms(head));
         };
         // Nobody queues for a place: an exchange that has to wait for strangers' forms helps no one.
         let Ok(_place) = self.door.shared.exchanges.try_acquire() else {
@@ -149,6 +149,15 @@ impl RequestContext<'_> {
         let expires_at = claims.payload().integer("exp").map(UnixTime::from_seconds);
         let expires_in = expires_at.ok_or_else(missing)?.since(self.door.shared.now());
         Ok(Issued { token: token.to_owned(), token_type: ID_TOKEN_TYPE, expires_in })
+    }
+}
+
+/// What the log says of a client that has its places. All who come through a proxy that nobody told of count as one.
+fn too_many_forms(head: &RequestHead<'_>) -> &'static str {
+    if head.client.address == head.arrival.peer.ip().to_canonical() {
+        "the client has too many forms under way; hint: if its address is a load balancer's or a proxy's, set `behind`"
+    } else {
+        "the client has too many forms under way"
     }
 }
 

@@ -43,7 +43,7 @@ pub use geography::{GeographyError, open_geography};
 pub use limits_store::LimitsStoreError;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
 pub use preflight::{Preflight, PreflightError, preflight, preflight_files};
-pub use reload::{FileReadError, FileWatch, ReloadError, read_start};
+pub use reload::{FileReadError, FileWatch, ReloadError, read_at_start, read_start};
 pub use request::read as read_head;
 pub use respond::grpc_status;
 pub use start::{FrontDoor, FrontDoorOptions, StartError};

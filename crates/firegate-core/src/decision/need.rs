@@ -49,4 +49,6 @@ pub enum Answer {
     Keys,
     /// It could not be fetched.
     Unavailable,
+    /// It could not be fetched by a mistake of Firegate's own, which says nothing of whoever was to be asked.
+    Failed,
 }

@@ -15,6 +15,8 @@ fn firegates_own_limits_say_nothing_of_google_and_let_nobody_in() {
     assert_eq!(verdict.code(), Ok(()), "an outage is what `on_failure` is for");
     let verdict = parts.decide(&request, |_, _| Answer::Overloaded);
     assert_eq!(verdict.code(), Err(Code::Overloaded));
+    let verdict = parts.decide(&request, |_, _| Answer::Failed);
+    assert_eq!(verdict.code(), Err(Code::Internal), "nor does a mistake of its own");
 }
 
 #[test]

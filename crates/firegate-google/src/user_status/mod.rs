@@ -101,15 +101,30 @@ pub enum UserStatusFault {
     /// The runtime that does the work is stopping.
     #[error("the process is stopping")]
     Stopping,
+    /// The work panicked.
+    #[error("a mistake in Firegate, of which the log says more")]
+    Internal,
 }
 
 impl UserStatusFault {
+    /// Whether the mistake is Firegate's own, and of nobody whom it asked.
+    pub fn is_internal(&self) -> bool {
+        match self {
+            Self::Lookup(AccountsFault::Call(source)) => source.is_internal(),
+            Self::Credential(fault) => fault.source.is_internal(),
+            Self::Internal => true,
+            Self::Lookup(AccountsFault::Question) | Self::Overloaded | Self::TimedOut | Self::Stopping => {
+                false
+            }
+        }
+    }
+
     /// Whether trying again helps.
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Lookup(fault) => fault.kind(),
             Self::Credential(fault) => fault.kind(),
-            Self::Overloaded | Self::TimedOut | Self::Stopping => FaultKind::Unavailable,
+            Self::Overloaded | Self::TimedOut | Self::Stopping | Self::Internal => FaultKind::Unavailable,
         }
     }
 }
@@ -220,7 +235,8 @@ impl UserStatusCache {
                     Err(match none {
                         NoResult::Full => UserStatusFault::Overloaded,
                         NoResult::TimedOut => UserStatusFault::TimedOut,
-                        NoResult::Lost => UserStatusFault::Stopping,
+                        NoResult::Panicked => UserStatusFault::Internal,
+                        NoResult::Stopping => UserStatusFault::Stopping,
                     })
                 })
             }
@@ -326,7 +342,8 @@ impl UserStatusCache {
         if needs_worker {
             self.hire(tenant);
         }
-        Ok(async move { answer.await.unwrap_or(Err(UserStatusFault::Stopping)) })
+        // Were the runtime stopping, this would be over too: the task that was asked has panicked.
+        Ok(async move { answer.await.unwrap_or(Err(UserStatusFault::Internal)) })
     }
 
     /// Begins a task that makes calls until the tenant's line is empty.
@@ -385,7 +402,7 @@ impl UserStatusCache {
             let entry = self.entries.obtain(&key, now);
             self.accept(&entry, record(&asked.uid));
             self.schedule.add(&entry, now);
-            let known = entry.known(&self.ages).ok_or(UserStatusFault::Stopping);
+            let known = entry.known(&self.ages).ok_or(UserStatusFault::Internal);
             // Nobody may wait any more.
             let _ = asked.answer.send(known);
         }

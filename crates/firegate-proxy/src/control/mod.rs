@@ -28,7 +28,7 @@ use firegate_core::time::{SharedClock, UnixTime};
 use firegate_files::configuration::{Configuration, Trust};
 use firegate_google::app_check::{ConsumeFault, Consumed};
 use firegate_google::caller::Caller;
-use firegate_google::fault::FaultKind;
+use firegate_google::fault::{CredentialFault, FaultKind};
 use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, RefreshOutcome, RefreshReason};
@@ -324,7 +324,7 @@ impl ControlHandle {
             Err(UserStatusFault::Overloaded | UserStatusFault::Stopping) => Answer::Overloaded,
             Err(fault) => {
                 tracing::warn!(%fault, "an account could not be looked up");
-                Answer::Unavailable
+                if fault.is_internal() { Answer::Failed } else { Answer::Unavailable }
             }
         }
     }
@@ -340,7 +340,7 @@ impl ControlHandle {
             }
             Err(fault) => {
                 tracing::warn!(%fault, "an App Check token could not be consumed");
-                Answer::Unavailable
+                if fault.is_internal() { Answer::Failed } else { Answer::Unavailable }
             }
         }
     }
@@ -373,7 +373,7 @@ impl ControlHandle {
     ) -> Result<Option<HeaderValue>, Refused> {
         let token = self.inner.identities.google_token(permit, audience, facts, subject_token).await;
         token.map_err(|error| match error {
-            IdentityFault::Own(error) => fault(Code::CredentialUnavailable, Stage::Credential, error),
+            IdentityFault::Own(error) => missing(&error),
             IdentityFault::Missing => fault(Code::Internal, Stage::Credential, error),
             IdentityFault::User(error) => self.refused_federation(&error, permit),
         })
@@ -398,9 +398,7 @@ impl ControlHandle {
             FederationFault::Credential(refusal) if refusal.kind() == FaultKind::Refused => {
                 Reason::FederationRefused { answer: error.to_string() }
             }
-            FederationFault::Credential(outage) => {
-                return fault(Code::CredentialUnavailable, Stage::Credential, outage);
-            }
+            FederationFault::Credential(outage) => return missing(outage),
         };
         denial(reason, Stage::Credential)
     }
@@ -428,4 +426,10 @@ impl ControlHandle {
         let new = self.inner.key_sets().filter(|_| self.inner.needs_keys).filter(is_new);
         join_all(new.map(|cache| cache.refresh(RefreshReason::Missing, 0))).await;
     }
+}
+
+/// What it is that a credential cannot be had: seldom a mistake of Firegate's own, and else of whoever was asked.
+fn missing(error: &CredentialFault) -> Refused {
+    let code = if error.source.is_internal() { Code::Internal } else { Code::CredentialUnavailable };
+    fault(code, Stage::Credential, error)
 }

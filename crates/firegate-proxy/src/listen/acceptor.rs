@@ -150,8 +150,12 @@ impl Acceptor {
             }
             Full::Client => {
                 if let Some(times) = lines.full_client.due(Instant::now()) {
-                    let limit = "limits.connections_per_address_max";
-                    tracing::warn!(times, %peer, "connections were refused: one client has `{limit}` open");
+                    tracing::warn!(
+                        times,
+                        %peer,
+                        "connections were refused: one client has `limits.connections_per_address_max` open; hint: if its address is a \
+                         load balancer's or a proxy's, set `behind`"
+                    );
                 }
             }
         }
@@ -175,4 +179,76 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | NetworkUnreachable
             | TimedOut
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use firegate_files::configuration::ConnectionLimits;
+
+    /// A place in each worker's queue, and what it took.
+    struct Site {
+        admission: Arc<Admission>,
+        hand_over: HandOver,
+        workers: Vec<mpsc::Receiver<Incoming>>,
+        listener: StdListener,
+    }
+
+    impl Site {
+        fn open() -> Self {
+            let limits =
+                ConnectionLimits { connections_max: Some(10_000), connections_per_address_max: 10_000 };
+            let (hand_over, workers) = HandOver::new(2);
+            let listener = StdListener::bind(("127.0.0.1", 0)).expect("a port");
+            Self { admission: Arc::new(Admission::new(limits, 2)), hand_over, workers, listener }
+        }
+
+        async fn give(&self) {
+            let peer = self.listener.local_addr().expect("an address");
+            let stream = StdStream::connect(peer).expect("a connection");
+            let place = self.admission.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("a place");
+            self.hand_over.give(&self.admission, stream, peer, place).await;
+            drop(self.listener.accept().expect("the other end"));
+        }
+
+        fn open_on(&self) -> [usize; 2] {
+            [0, 1].map(|worker| self.admission.open_on(worker))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_to_the_worker_with_the_fewest() {
+        let mut site = Site::open();
+        for _ in 0..6 {
+            site.give().await;
+        }
+        assert_eq!(site.open_on(), [3, 3]);
+        while site.workers[1].try_recv().is_ok() {}
+        for _ in 0..2 {
+            site.give().await;
+        }
+        assert_eq!(site.open_on(), [3, 2]);
+        // Among those with the same number it is not always the first.
+        let mut alone = [[0; 2]; 2];
+        for open in &mut alone {
+            site.workers.iter_mut().for_each(|worker| while worker.try_recv().is_ok() {});
+            site.give().await;
+            *open = site.open_on();
+        }
+        assert_ne!(alone[0], alone[1]);
+    }
+
+    #[test]
+    fn only_what_one_connection_failed_by_says_nothing_of_the_next() {
+        let check = |kind: io::ErrorKind, expected| {
+            assert_eq!(is_of_one_connection(&io::Error::from(kind)), expected, "{kind}");
+        };
+        check(io::ErrorKind::ConnectionAborted, true);
+        check(io::ErrorKind::NetworkUnreachable, true);
+        check(io::ErrorKind::OutOfMemory, false);
+        const EMFILE: i32 = 24;
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(EMFILE)));
+    }
 }

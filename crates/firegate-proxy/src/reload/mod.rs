@@ -18,7 +18,7 @@ use crate::generation::Generation;
 use crate::metrics::ConfigurationFigures;
 use crate::start::{FrontDoor, StartError};
 
-pub use reads::{FileReadError, read_start};
+pub use reads::{FileReadError, read_at_start, read_start};
 pub(crate) use reads::{FileReads, Hang, read_bounded, while_reading};
 pub use watch::FileWatch;
 

@@ -77,6 +77,17 @@ pub fn read_start(file: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     })
 }
 
+/// Does by a thread of its own what is to be read before a front door is open. That a file does not answer is told, and it is
+/// waited for all the same: whoever knows better drops this.
+///
+/// # Errors
+/// If it panics.
+pub async fn read_at_start<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, FileReadError> {
+    FileReads::default().read(read, |hang| tracing::error!("it does not start yet: {hang}")).await
+}
+
 fn note(file: Option<&Path>) {
     NOTED.with_borrow(|noted| {
         if let Some(slot) = noted {
@@ -186,6 +197,25 @@ mod tests {
         assert_eq!(error.to_string(), "it is too large: more than 4 bytes");
         #[cfg(unix)]
         read_bounded(Path::new("/dev/zero"), 4).expect_err("it has no end");
+    }
+
+    #[tokio::test]
+    async fn so_many_may_hang_and_one_that_ends_makes_room() {
+        let reads = FileReads::default();
+        let hang = || {
+            let (answer, asked) = mpsc::channel::<()>();
+            // It ends when the other end is dropped.
+            let wait = move || {
+                let _ = asked.recv();
+            };
+            reads.begin(wait).map(|reading| (answer, reading))
+        };
+        let mut hanging = (0..FILE_READS_MAX).map(|_| hang().expect("there is room")).collect::<Vec<_>>();
+        assert!(matches!(hang(), Err(FileReadError::TooMany)));
+        let (answer, reading) = hanging.remove(0);
+        drop(answer);
+        reading.thread.await.expect("it ends");
+        hanging.push(hang().expect("there is room again"));
     }
 
     #[tokio::test(start_paused = true)]

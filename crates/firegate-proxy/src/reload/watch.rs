@@ -203,6 +203,25 @@ mod tests {
         assert_eq!(looks(&mut watch, 3), 0);
     }
 
+    /// The file and its number stay the same, and one of the others.
+    #[test]
+    fn a_file_that_is_written_in_place_changes_by_its_length_or_by_its_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("firegate.yaml");
+        let write = |text: &str, seconds: u64| {
+            fs::write(&path, text).expect("it is written");
+            let file = File::options().write(true).open(&path).expect("it is there");
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+                .expect("it is its owner's");
+        };
+        write("one", 1);
+        let mut watch = watch(&[&path]);
+        for (text, seconds) in [("two", 2), ("three", 2)] {
+            write(text, seconds);
+            assert_eq!(looks(&mut watch, 3), 1, "{text}");
+        }
+    }
+
     #[test]
     fn what_is_written_anew_and_the_same_is_no_change() {
         let folder = tempfile::tempdir().expect("a folder");

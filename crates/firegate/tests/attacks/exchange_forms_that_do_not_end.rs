@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::project::{EXCHANGE, Gate, Project, TOKEN_ENDPOINT, exchange_of, form};
-use crate::stack::{Answer, Call};
+use crate::stack::{Answer, Call, log};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -30,8 +30,15 @@ async fn exchange(gate: &Gate, client: &str, form: &str) -> Answer {
     call.header("content-type", FORM).body(form.to_owned()).send().await
 }
 
+/// What the log says of it.
+async fn line_of(answer: &Answer) -> String {
+    let request_id = answer.header("x-firegate-request-id").expect("a name");
+    log::line(|line| line.contains(request_id)).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forms_that_do_not_end_take_no_places_but_their_clients_own() {
+    log::begin();
     let project = Project::open().await;
     let gate = project.gate(&format!("{EXCHANGE}\nbehind: {{ hops: 1, peers: [127.0.0.1/32] }}")).await;
     let good = form(&exchange_of(&project.id_token(), "api"));
@@ -43,6 +50,8 @@ async fn forms_that_do_not_end_take_no_places_but_their_clients_own() {
     let refused = exchange(&gate, "2001:db8:0:1:ffff::1", &good).await;
     assert_eq!(refused.status.as_u16(), 503, "{:?}", refused.body);
     assert_eq!(refused.header("retry-after"), Some("2"));
+    let evidence = "evidence=\"the client has too many forms under way\"";
+    assert!(line_of(&refused).await.contains(evidence));
     for other in ["2001:db8:0:2::1", "192.0.2.1"] {
         exchange(&gate, other, &good).await.ok();
     }
@@ -53,5 +62,24 @@ async fn forms_that_do_not_end_take_no_places_but_their_clients_own() {
     first.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     exchange(&gate, "2001:db8:0:1:ffff::1", &good).await.ok();
+    gate.close().await;
+}
+
+/// Everybody has one address then, and the operator learns what there is to configure.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_load_balancer_that_nobody_told_of_the_log_says_what_to_tell() {
+    log::begin();
+    let project = Project::open().await;
+    let gate = project.gate(EXCHANGE).await;
+    let good = form(&exchange_of(&project.id_token(), "api"));
+    let mut begun = Vec::new();
+    for number in 1..=EXCHANGE_FORMS_PER_CLIENT_MAX {
+        begun.push(begin(&gate, &format!("192.0.2.{number}")).await);
+    }
+    let refused = exchange(&gate, "198.51.100.1", &good).await;
+    assert_eq!(refused.status.as_u16(), 503, "{:?}", refused.body);
+    let line = line_of(&refused).await;
+    let hint = "the client has too many forms under way; hint: if its address is a load balancer's or a proxy's, set `behind`";
+    assert!(line.contains(hint), "{line}");
     gate.close().await;
 }

@@ -11,10 +11,12 @@ use crate::stack::{Call, at, clock, close, log, options};
 
 /// A door before a service that tells what reached it.
 async fn door(behind: &str, on_cloud_run: bool) -> FrontDoor {
+    door_with(&format!("behind: {behind}\n"), on_cloud_run).await
+}
+
+async fn door_with(more: &str, on_cloud_run: bool) -> FrontDoor {
     let service = mirror().await;
-    let text = format!(
-        "project: demo-project\nallow: [allUsers]\nbehind: {behind}\nbackends: {{ api: '{service}' }}\n"
-    );
+    let text = format!("project: demo-project\nallow: [allUsers]\n{more}backends: {{ api: '{service}' }}\n");
     let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
     let options = options(configuration, Arc::new(clock()), None);
     FrontDoor::start(FrontDoorOptions { on_cloud_run, ..options }).expect("the front door starts")
@@ -46,6 +48,21 @@ async fn behind_a_load_balancer_on_cloud_run_the_client_is_the_last_but_one_and_
     let headers = seen(&door, &[("x-forwarded-for", "203.0.113.9")]).await;
     assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
     close(door).await;
+}
+
+/// What stands there nobody has to configure: Cloud Run's front appends the client.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_word_the_client_is_the_last_one_on_cloud_run_and_the_peer_elsewhere() {
+    for (on_cloud_run, client, scheme) in [(true, "34.1.1.1", "https"), (false, "127.0.0.1", "http")] {
+        let door = door_with("", on_cloud_run).await;
+        let fields = [("x-forwarded-for", "203.0.113.9, 34.1.1.1"), ("x-forwarded-proto", "https")];
+        let headers = seen(&door, &fields).await;
+        assert_eq!(
+            (&headers["x-forwarded-for"], &headers["x-forwarded-proto"]),
+            (&client.into(), &scheme.into())
+        );
+        close(door).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::any;
 use bytes::Bytes;
-use firegate_proxy::FrontDoor;
+use firegate_files::configuration;
 use firegate_proxy::limits::DESCRIPTORS_RESERVED;
+use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, StartError};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
@@ -20,7 +21,7 @@ use crate::metrics::{scrape, serve};
 use crate::reloading::reload;
 #[cfg(unix)]
 use crate::stack::binary::Served;
-use crate::stack::{Call, at, clock, close, door};
+use crate::stack::{Call, at, clock, close, door, log, options};
 
 /// What a front door needs to let everybody through to a service.
 fn open_to_all(service: SocketAddr, more: &str) -> String {
@@ -161,6 +162,7 @@ async fn eight_web_sockets_lie_evenly_on_two_workers_and_count_until_they_end() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_beyond_the_limit_is_closed_counted_and_leaves_the_others_alone() {
+    log::begin();
     for (limits, name) in [
         ("limits: { connections_max: 3 }\n", "connections_max"),
         ("limits: { connections_per_address_max: 3 }\n", "connections_per_address_max"),
@@ -174,6 +176,9 @@ async fn a_connection_beyond_the_limit_is_closed_counted_and_leaves_the_others_a
         for client in &mut clients {
             assert!(answered(client).await, "{name}");
         }
+        let line = log::line(|line| line.contains("connections were refused") && line.contains(name)).await;
+        // One address with so many may stand for many.
+        assert_eq!(line.contains("set `behind`"), name.contains("address"), "{line}");
         let (text, samples) = scrape(&door).await;
         assert_eq!(samples[&format!("firegate_connections_refused_total{{limit=\"{name}\"}}")], 1, "{text}");
         assert_eq!(samples["firegate_connections_accepted_total"], 3, "{text}");
@@ -182,6 +187,21 @@ async fn a_connection_beyond_the_limit_is_closed_counted_and_leaves_the_others_a
         assert!(keep_open(door.address()).await.is_some(), "{name}: the place is free again");
         close(door).await;
     }
+}
+
+#[tokio::test]
+async fn a_door_that_nothing_leads_to_and_a_socket_that_nobody_has_a_use_for_are_refused() {
+    let of = |listen: Vec<SocketAddr>, inherited: InheritedSockets| {
+        let configuration =
+            configuration::parse("firegate.yaml", &open_to_all(([127, 0, 0, 1], 9).into(), ""));
+        let options = options(configuration.expect("a configuration"), Arc::new(clock()), None);
+        FrontDoor::start(FrontDoorOptions { listen, inherited, ..options })
+    };
+    let Err(StartError::NoAddress) = of(Vec::new(), InheritedSockets::default()) else { panic!("it starts") };
+    let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let inherited = InheritedSockets::of(vec![("health".to_owned(), socket)]).expect("it listens");
+    let started = of(vec![([127, 0, 0, 1], 0).into()], inherited);
+    let Err(StartError::InheritedInVain { name: "health" }) = started else { panic!("it starts") };
 }
 
 /// Everybody comes from the proxies' few addresses there.

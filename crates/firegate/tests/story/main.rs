@@ -8,6 +8,7 @@ mod stack;
 #[cfg(unix)]
 mod access_log;
 mod app_check;
+mod clients_connection;
 mod command_line;
 mod credentials;
 mod cross_origin;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use firegate_core::time::{Clock, ShiftedClock, UnixTime};
 use firegate_files::configuration;
 use futures_util::{StreamExt, stream};
-use http::Request;
+use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
 use crate::gate::{PATIENCE, metric, serve};
-use crate::stack::{Call, claims, clock, close, door_of, log, stranger};
+use crate::stack::{Answer, Call, at, claims, clock, close, door_of, log, stranger};
 
 /// A clock that panics once on each kind of thread that it is told of.
 #[derive(Debug)]
@@ -227,4 +227,70 @@ async fn a_panic_on_the_probes_listener_is_that_probes_500() {
     let times = treacherous.times.load(Ordering::SeqCst) as f64;
     assert_eq!(metric(&door, "firegate_panics_total").await, times);
     close(door).await;
+}
+
+/// What a request is answered by a front door whose clock falls down when Google answers the call at `path`, and what the log
+/// says of it.
+async fn refused_by_a_panic_behind(path: &'static str, backend: &str, users: &str) -> (Answer, String) {
+    log::begin();
+    let (signer, treacherous) = (stranger(), Treacherous::new());
+    let keys = json!({"keys": [signer.public_jwk()]}).to_string();
+    let (armed, key) = (Arc::clone(&treacherous), signer.clone());
+    let google = move |uri: Uri| async move {
+        armed.on_control.store(uri.path().ends_with(path), Ordering::SeqCst);
+        let now = armed.clock.now().as_seconds();
+        let token = json!({"iss": "https://accounts.google.com", "aud": "https://api.example", "iat": now, "exp": now + 3600});
+        let answer = match uri.path().rsplit('/').next() {
+            Some("identity") => key.sign(&token).expect("a token"),
+            Some("token") => {
+                json!({"access_token": "a", "expires_in": 3600, "token_type": "Bearer"}).to_string()
+            }
+            _ => json!({"users": [{"localId": "eve"}]}).to_string(),
+        };
+        ([("metadata-flavor", "Google")], answer)
+    };
+    let router = Router::new().route("/keys", get(|| async { keys })).fallback(any(google));
+    let google = serve(router).await;
+    let text = format!(
+        "project: demo-project\nallow: [allAuthenticatedUsers]\nusers: {{ {users} }}\n\
+         backends: {{ api: {{ url: '{google}', audience: 'https://api.example', credential: {backend} }} }}\n\
+         google: {{ id_token_keys: '{google}/keys', metadata: '{google}', identity_toolkit: '{google}' }}\n"
+    );
+    let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
+    let door = door_of(configuration, Arc::clone(&treacherous) as _, None);
+    door.ready().await;
+    let refused = async {
+        // Whoever else looks at the clock there may be the first to fall over it.
+        loop {
+            let now = treacherous.clock.now().as_seconds();
+            let token = signer.sign(&claims("demo-project", now)).expect("a token");
+            let answer = Call::get(&at(&door, "/")).bearer(&token).send().await;
+            if !answer.status.is_success() {
+                return answer;
+            }
+            treacherous.clock.advance(60 * 60);
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, refused).await.expect("a call falls over the clock");
+    let request_id = answer.header("x-firegate-request-id").expect("a name").to_owned();
+    let line = log::line(|line| line.contains(&request_id)).await;
+    close(door).await;
+    (answer, line)
+}
+
+/// Whoever reads that the process stops looks in the wrong place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_of_a_call_that_a_request_waits_for_is_told_as_a_mistake_and_not_as_a_stop() {
+    let (answer, line) = refused_by_a_panic_behind("/identity", "metadata", "").await;
+    assert_eq!(answer.status.as_u16(), 500, "{line}");
+    assert!(line.contains("INTERNAL") && line.contains("a mistake in Firegate"), "{line}");
+}
+
+/// Nor is anybody let in by it, as they may be while Identity Platform is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_while_a_user_is_looked_up_is_no_outage_and_no_crowd() {
+    let users = "revocation: { check: required, max_staleness: 60s, on_failure: allow }";
+    let (answer, line) = refused_by_a_panic_behind("accounts:lookup", "none", users).await;
+    assert_eq!(answer.status.as_u16(), 500, "{line}");
+    assert!(line.contains("INTERNAL") && line.contains("a mistake in Firegate"), "{line}");
 }

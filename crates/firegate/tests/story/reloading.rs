@@ -299,6 +299,8 @@ async fn a_key_that_cannot_be_used_changes_nothing_and_one_that_can_signs_from_t
         keys["keys"].as_array().expect("keys").iter().map(|key| text(&key["kid"])).collect::<Vec<_>>()
     };
     let generated = key_ids(&door).await;
+    reload(&mut door, &world.configuration(Version::B)).await.expect("it is put in force");
+    assert_eq!(key_ids(&door).await, generated, "another reason to reload is none for another key");
     std::fs::write(&key, "no key").expect("it is written");
     let refused = reload(&mut door, &configuration).await.expect_err("it is no key");
     assert!(refused.to_string().contains("assertion.pem"), "{refused}");

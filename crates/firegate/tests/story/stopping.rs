@@ -3,17 +3,24 @@
 use std::convert::Infallible;
 #[cfg(unix)]
 use std::fs::File;
+#[cfg(unix)]
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
 #[cfg(unix)]
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
 use bytes::Bytes;
-use firegate_core::time::Clock;
+use firegate_core::time::{Clock, ShiftedClock, UnixTime};
+use firegate_files::configuration;
+use firegate_proxy::limits::HAND_OVER_QUEUE_MAX;
+use firegate_proxy::{FrontDoor, FrontDoorOptions};
 use futures_util::stream;
 use http::Request;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -25,17 +32,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-#[cfg(unix)]
 use crate::gate::PATIENCE;
 use crate::metrics::serve;
 use crate::stack::authority::Authority;
 #[cfg(unix)]
 use crate::stack::binary::Served;
-use crate::stack::{Call, at, claims, clock, close, door, stranger};
+use crate::stack::{Call, at, claims, clock, close, door, options, stranger};
 use crate::tls::{door_of, encrypted};
 
 /// Much less than the time to drain, on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(5);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_do_not_hold_a_stop() {
@@ -112,14 +118,34 @@ async fn a_file_of_certificates_that_hangs_does_not_hold_a_stop() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_hangs_at_the_start_does_not_hold_a_stop() {
+async fn a_file_that_hangs_at_the_start_is_told_and_does_not_hold_a_stop() {
+    // That it hangs is told after a while: both at once.
+    let [by_configuration, by_certificate] =
+        [0, 1].map(|hanging| tokio::spawn(start_with_a_file_that_hangs(hanging)));
+    by_configuration.await.expect("the configuration's own file");
+    by_certificate.await.expect("a file that it names");
+}
+
+#[cfg(unix)]
+async fn start_with_a_file_that_hangs(hanging: usize) {
     let authority = Authority::new();
-    let [file, pipe] = files(&authority);
+    let files = files(&authority);
+    let (file, pipe) = (files[0].clone(), files[hanging].clone());
     put_pipe_at(&pipe);
     let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "-c", &file]).env_clear();
+    command.args(["serve", "--listen", "127.0.0.1:0", "-c", &file]).env_clear().stderr(Stdio::piped());
     let mut process = command.spawn().expect("the binary runs");
-    let _never_written = read_by_somebody(pipe).await;
+    let mut log = BufReader::new(process.stderr.take().expect("its log"));
+    let _never_written = read_by_somebody(pipe.clone()).await;
+    let told = tokio::task::spawn_blocking(move || {
+        let mut told = String::new();
+        while !told.contains("does not answer") {
+            assert_ne!(log.read_line(&mut told).expect("a line"), 0, "it ended:\n{told}");
+        }
+        told
+    });
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("it is told").expect("it goes on");
+    assert!(told.contains(&format!("it does not start yet: the file {pipe} does not answer")), "{told}");
     let number = process.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &number]).status().expect("kill runs").success());
     let ended = tokio::task::spawn_blocking(move || process.wait().expect("it ends"));
@@ -136,7 +162,7 @@ async fn a_request_that_still_needs_a_token_gets_it_while_the_door_drains() {
     let token = signer.sign(&token).expect("a token");
     let (asked, was_asked) = oneshot::channel::<()>();
     let (go_on, may_go_on) = oneshot::channel::<()>();
-    let once = std::sync::Arc::new(tokio::sync::Mutex::new(Some((asked, may_go_on))));
+    let once = Arc::new(tokio::sync::Mutex::new(Some((asked, may_go_on))));
     let metadata = move || async move {
         if let Some((asked, may_go_on)) = once.lock().await.take() {
             asked.send(()).expect("the test waits");
@@ -218,6 +244,84 @@ async fn a_client_that_sends_first_and_reads_then_learns_why_it_was_refused() {
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 401");
     drop(stream);
     close(door).await;
+}
+
+/// A clock that keeps whoever asks for the time on a worker until it is let go.
+#[derive(Debug)]
+struct Keeping {
+    clock: ShiftedClock,
+    keeps: AtomicBool,
+    kept: mpsc::UnboundedSender<()>,
+    /// It ends when the other end is dropped.
+    let_go: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Clock for Keeping {
+    fn now(&self) -> UnixTime {
+        let is_worker = std::thread::current().name().is_some_and(|name| name.starts_with("firegate-worker"));
+        if is_worker && self.keeps.load(Ordering::SeqCst) {
+            let _ = self.kept.send(());
+            let _ = self.let_go.lock().expect("a lock").recv();
+        }
+        self.clock.now()
+    }
+
+    fn steady(&self) -> Duration {
+        self.clock.steady()
+    }
+}
+
+/// Those who wait for a worker, and those who wait at the socket because too many wait for a worker.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_to_be_let_in_when_the_stop_comes_is_served() {
+    const WAITING: usize = HAND_OVER_QUEUE_MAX + 20;
+    let service = serve(Router::new().fallback(any(|| async { "hello" }))).await;
+    let text = format!(
+        "project: demo-project\nhealth: {{ listen: 127.0.0.1:0 }}\nallow: [allUsers]\nbackends: {{ api: 'http://{service}' }}\n"
+    );
+    let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
+    let (kept, mut is_kept) = mpsc::unbounded_channel();
+    let (go_on, let_go) = std::sync::mpsc::channel();
+    let (keeps, let_go) = (AtomicBool::new(false), Mutex::new(let_go));
+    let keeping = Arc::new(Keeping { clock: clock(), keeps, kept, let_go });
+    let options = options(configuration, Arc::clone(&keeping) as _, None);
+    // On a busy machine those who are let in last are not looked at for long.
+    let options = FrontDoorOptions { workers: Some(1), idle_connection_grace: PATIENCE, ..options };
+    let door = FrontDoor::start(options).expect("it starts");
+    let (address, health) = (door.address(), door.health_address().expect("a listener"));
+    assert!(exchange_and_close(address).await.ends_with("hello"));
+
+    keeping.keeps.store(true, Ordering::SeqCst);
+    let asking = tokio::spawn(exchange_and_close(address));
+    is_kept.recv().await.expect("a worker asks for the time");
+    let mut waiting = Vec::new();
+    for _ in 0..WAITING {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(CLOSING).await.expect("it is sent");
+        waiting.push(stream);
+    }
+    let stopping = tokio::spawn(close(door));
+    let probe = format!("http://{health}/readyz").parse().expect("a URL");
+    while Call::get(&probe).send().await.body.as_ref() != b"not ready: stopping\n" {}
+    drop(go_on);
+    assert!(asking.await.expect("it ends").ends_with("hello"));
+    for (number, mut stream) in waiting.into_iter().enumerate() {
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer).await;
+        assert!(read.is_ok() && answer.ends_with("hello"), "{number}: {read:?} {answer}");
+    }
+    stopping.await.expect("it stops");
+}
+
+/// A request whose connection ends with its answer.
+const CLOSING: &[u8] = b"GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n";
+
+async fn exchange_and_close(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(CLOSING).await.expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("a whole answer");
+    answer
 }
 
 /// A service whose answers wait until they are let go, and that says when a request has come.

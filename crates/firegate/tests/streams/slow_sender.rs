@@ -116,6 +116,20 @@ async fn an_upload_that_outlives_its_token_is_told_so() {
     site.close().await;
 }
 
+/// A backend that bounds no pace bounds a pause.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_pauses_for_longer_than_anything_may_is_given_up() {
+    let (listener, url) = listen().await;
+    let settings = "user_token: drop, body_bytes_per_second_min: 0, timeouts: { idle: 1s }";
+    let site = Site::open(&url, settings).await;
+    let mut client = site.send("POST /a", "Content-Length: 100000\r\n", 3000).await;
+    let (answer, (_, is_whole)) = tokio::join!(read_rest(&mut client), swallow(&listener));
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"BODY_TOO_SLOW\""), "{answer}");
+    assert!(!is_whole);
+    site.close().await;
+}
+
 /// For how long a client sends a byte now and then: longer than the least average leaves it time for.
 const DRIP_SECONDS: u64 = 14;
 

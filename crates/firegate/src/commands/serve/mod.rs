@@ -14,7 +14,8 @@ use firegate_files::diagnostic::{Diagnostics, Style};
 use firegate_google::http::Roots;
 use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{
-    FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError, StartError, threads,
+    FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError, StartError, read_at_start,
+    threads,
 };
 
 use self::origin::Origin;
@@ -60,7 +61,17 @@ pub fn run(
     log: &LogQueue,
 ) -> anyhow::Result<ExitCode> {
     let origin = Origin::of(&arguments, &environment)?;
-    let (configuration, named_files) = origin.read();
+    let runtime = threads::runtime().map_err(StartError::Thread)?;
+    // Whoever reads that it listens may ask it to stop.
+    let mut requests = runtime.block_on(async { StopRequests::listen() })?;
+    let reading = origin.clone();
+    // A disk may take its time, and whoever asks for a stop meanwhile does not wait for it.
+    let read = runtime.block_on(async { requests.unless_asked(read_at_start(move || reading.read())).await });
+    let Some(read) = read else {
+        runtime.shutdown_background();
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (configuration, named_files) = read?;
     let configuration = match configuration {
         Ok(configuration) => configuration,
         Err(ReloadError::Check(diagnostics)) => {
@@ -72,18 +83,15 @@ pub fn run(
     if !configuration.warnings.is_empty() {
         tell(&configuration.warnings, log);
     }
-    let runtime = threads::runtime().map_err(StartError::Thread)?;
-    // Whoever reads that it listens may ask it to stop.
-    let mut requests = runtime.block_on(async { StopRequests::listen() })?;
     let credentials = environment.credentials();
     let options = options(arguments.listen, environment, configuration, clock, log)?;
     let starting = async {
         // Before the files of keys are read: what changes after that is noticed.
         let reloading = Reloading::new(origin, credentials.files(), named_files).await?;
-        let door = tokio::task::spawn_blocking(move || FrontDoor::start(options)).await??;
+        let door = read_at_start(move || FrontDoor::start(options)).await??;
         anyhow::Ok((reloading, door))
     };
-    // A disk may take its time, and whoever asks for a stop meanwhile does not wait for it.
+    // That may take as long.
     let started = runtime.block_on(async { requests.unless_asked(starting).await });
     let Some(started) = started else {
         runtime.shutdown_background();

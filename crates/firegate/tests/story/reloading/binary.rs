@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::stack::authority::Authority;
 use crate::stack::binary::Served;
-use crate::stopping::{put_pipe_at, read_by_somebody};
+use crate::stopping::{AT_ONCE, put_pipe_at, read_by_somebody};
 
 fn configuration(service: &str) -> String {
     format!(
@@ -76,6 +76,31 @@ async fn a_file_of_certificates_that_hangs_holds_no_reload() {
     process.next_line("another configuration is in force").await;
     process.signal("TERM");
     assert!(process.end().success());
+}
+
+/// The thread that waits for it cannot be ended; whoever puts a file in its place is not kept waiting by it, nor is a stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_hangs_is_told_and_the_file_that_takes_its_place_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    let pipe = file.to_str().expect("text").to_owned();
+    let services = [mirror().await, mirror().await];
+    write(&file, &configuration(&services[0]));
+    let mut process = Served::start_in(folder.path(), &["-c", &pipe, "--listen", "127.0.0.1:0"]);
+    put_pipe_at(&pipe);
+    let _never_written = read_by_somebody(pipe.clone()).await;
+    let line = process.next_line("the configuration is not reloaded yet; the one in force stays").await;
+    assert!(line.contains(&format!("the file {pipe} does not answer")), "{line}");
+    assert!(services[0].ends_with(&host(&process).await));
+    write(&file, &configuration(&services[1]));
+    process.next_line("another configuration is in force").await;
+    assert!(services[1].ends_with(&host(&process).await));
+    put_pipe_at(&pipe);
+    let _never_written_either = read_by_somebody(pipe).await;
+    process.signal("TERM");
+    let ended = tokio::task::spawn_blocking(move || process.end());
+    let ended = tokio::time::timeout(AT_ONCE, ended).await.expect("it stops");
+    assert!(ended.expect("it ends").success());
 }
 
 /// It may have been read by somebody who had it written for once.
