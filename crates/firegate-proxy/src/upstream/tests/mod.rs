@@ -9,6 +9,7 @@ mod http2;
 mod kept;
 mod reuse;
 mod tls;
+mod unprocessed;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
