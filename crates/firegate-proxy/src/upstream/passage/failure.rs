@@ -48,23 +48,23 @@ impl Passage {
             ConnectErrorKind::Protocol => Code::UpstreamProtocol,
             ConnectErrorKind::NoWebSockets => Code::UpstreamWithoutWebSockets,
             ConnectErrorKind::NoRoomForWebSockets => Code::UpstreamOverloaded,
-            ConnectErrorKind::OutOfDescriptors => Code::Overloaded,
+            ConnectErrorKind::OutOfResources | ConnectErrorKind::OutOfPorts => Code::Overloaded,
             ConnectErrorKind::Panicked => Code::Internal,
         };
-        let is_endpoints = error.kind.is_endpoints();
-        if is_endpoints {
+        if error.kind.is_endpoints() {
             self.endpoint().failed();
         }
         if error.kind == ConnectErrorKind::NoRoomForWebSockets {
             self.upstream.load.count_refused();
         }
         let refused = fault(code, error.to_string());
-        let miss = if is_endpoints { Miss::NoConnection } else { Miss::Clients };
+        let may_go_elsewhere = error.kind.may_go_elsewhere();
+        let miss = if may_go_elsewhere { Miss::NoConnection } else { Miss::Clients };
         Box::new(Failure {
             refused,
             passage: self,
             is_without_body: body.is_end_stream(),
-            body: Some(body).filter(|_| is_endpoints),
+            body: Some(body).filter(|_| may_go_elsewhere),
             needs_another: true,
             miss,
             came_too_late: false,

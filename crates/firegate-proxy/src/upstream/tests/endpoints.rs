@@ -131,13 +131,6 @@ async fn a_name_that_moves_takes_the_requests_along() {
 
 #[tokio::test]
 async fn every_address_of_a_name_is_tried() {
-    #[derive(Debug)]
-    struct Two([SocketAddr; 2]);
-    impl Resolve for Two {
-        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
-            Box::pin(std::future::ready(Ok(self.0.to_vec())))
-        }
-    }
     let up = Origin::saying("hello").await;
     for addresses in [[nobody().await, up.address], [up.address, nobody().await]] {
         let upstreams = upstreams(Two(addresses), Arc::default(), 1);
