@@ -1,36 +1,43 @@
 //! What this machine has none of, when a connection is to be made: that says nothing of the service.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use firegate_files::url_map::{RetryCondition, RetryPolicy};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::*;
 use crate::limits::{UPSTREAM_EJECTION_FAILURES, UPSTREAM_HEALTH_FAILURES_MAX};
+use crate::upstream::Retries;
+
+const ALONE: &str = "FIREGATE_TEST_IS_ALONE";
 
 /// The local ports from which this network's connections come.
 const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
-/// Runs a test once more in a network of its own, in which it may use up the ports, and says whether this is there. It takes a
-/// user who may have one.
-fn is_in_a_network_of_its_own(test: &str) -> bool {
-    const ALONE: &str = "FIREGATE_TEST_IS_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let separate = |program: &std::ffi::OsStr| {
-        let mut command = Command::new("unshare");
-        command.args(["--net", "--", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]).arg(program);
-        command
-    };
-    if !separate("true".as_ref()).output().is_ok_and(|output| output.status.success()) {
-        println!("not tested: this user may have no network of its own (it takes root, `unshare` and `ip`)");
-        return false;
-    }
-    let this = std::env::current_exe().expect("this program");
-    let output = separate(this.as_ref()).args(["--exact", "--nocapture", test]).env(ALONE, "yes").output();
-    let output = output.expect("it runs");
+/// Whether this process runs one test alone, which may use up what it has.
+fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// Runs a test of this file once more and alone, by this command.
+fn run_alone(mut command: Command, test: &str) {
+    let test = format!("upstream::tests::machine::{test}");
+    let output = command.args(["--exact", "--nocapture", &test]).env(ALONE, "yes").output().expect("it runs");
     let [said, complained] =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(output.status.success() && said.contains(" 1 passed"), "{said}{complained}");
-    false
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("this program")
+}
+
+/// Runs a program in a network of its own.
+fn in_its_own_network(program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]).arg(program);
+    command
 }
 
 /// Leaves so many local ports for connections to each address.
@@ -40,10 +47,13 @@ fn leave_ports(ports: u16) {
 
 #[tokio::test]
 async fn a_machine_without_local_ports_is_no_failure_of_the_service() {
-    if !is_in_a_network_of_its_own(
-        "upstream::tests::machine::a_machine_without_local_ports_is_no_failure_of_the_service",
-    ) {
-        return;
+    if !is_alone() {
+        if !in_its_own_network("true".as_ref()).output().is_ok_and(|output| output.status.success()) {
+            println!("not tested: it takes root, `unshare` and `ip`");
+            return;
+        }
+        let test = "a_machine_without_local_ports_is_no_failure_of_the_service";
+        return run_alone(in_its_own_network(&this_program()), test);
     }
     let (origin, other) = (Origin::saying("hello").await, Origin::answering(100, echo).await);
     let nobody = nobody().await;
@@ -84,4 +94,36 @@ async fn a_machine_without_local_ports_is_no_failure_of_the_service() {
     drop(held);
     leave_ports(100);
     assert_eq!(site.get().await.expect("there are ports again").body, "hello");
+}
+
+/// Of this process, too, another endpoint would get no connection: nothing is tried again.
+#[tokio::test]
+async fn a_process_without_descriptors_is_no_failure_of_the_service() {
+    if !is_alone() {
+        let test = "a_process_without_descriptors_is_no_failure_of_the_service";
+        return run_alone(Command::new(this_program()), test);
+    }
+    let (origin, other) = (Origin::saying("hello").await, Origin::saying("hello").await);
+    let site =
+        Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", origin.url(), other.url()));
+    let limit = getrlimit(Resource::Nofile);
+    let lower = Rlimit { current: Some(3), ..limit.clone() };
+    setrlimit(Resource::Nofile, lower).expect("it may be lower");
+    let Err(Refused::Fault(fault)) = site.post(full("body")).await else { panic!("there is none left") };
+    assert_eq!(fault.code, Code::Overloaded);
+    assert!(fault.detail.contains("; hint: "), "{}", fault.detail);
+    let policy = RetryPolicy { retries: 3, per_try_timeout: None, conditions: vec![RetryCondition::Any5xx] };
+    let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+    let failed = passage.send(Request::new(full("")), &sending()).await.expect_err("there is none left");
+    let refused = failed.again_by(&mut Retries::new(&policy)).await.expect_err("it is not tried again");
+    assert_eq!(refused.code(), Code::Overloaded);
+    let figures = site.figures();
+    assert_eq!(
+        figures.iter().map(|endpoint| endpoint.failed_connects).sum::<u64>(),
+        2,
+        "one for each request"
+    );
+    assert_eq!(figures.iter().map(|endpoint| endpoint.failures).sum::<u64>(), 0);
+    setrlimit(Resource::Nofile, limit).expect("as it was");
+    assert_eq!(site.get().await.expect("there are descriptors again").body, "hello");
 }

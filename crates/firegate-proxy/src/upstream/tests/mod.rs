@@ -9,6 +9,7 @@ mod http2;
 mod kept;
 #[cfg(target_os = "linux")]
 mod machine;
+mod retries;
 mod reuse;
 mod tls;
 mod unprocessed;

@@ -1,10 +1,13 @@
 //! Requests over HTTP/2 that a service gives up without an answer: which of them are sent once more, and what is said of it.
 
+use firegate_files::url_map::{RetryCondition, RetryPolicy};
 use futures_util::stream::{StreamExt, iter, once, pending};
 use tokio::sync::watch;
 
 use super::*;
 use crate::limits::{UPSTREAM_ATTEMPTS_MAX, UPSTREAM_HTTP2_CONNECTIONS_MAX};
+use crate::upstream::Retries;
+use crate::upstream::retries::Miss;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -242,6 +245,31 @@ async fn a_goodbye_fails_none_of_those_that_come_too_late_for_it() {
         (site.figures()[0].failures, site.upstreams.backend_figures()[0].unaffordable_repeats),
         (0, 0)
     );
+}
+
+/// Nor does it use up what a route allows to be tried again.
+#[tokio::test]
+async fn who_comes_too_late_for_a_goodbye_has_all_tries_left() {
+    let origin = Origin::start(|stream, number| async move {
+        let mut frames = Frames::begin(stream, &[]).await;
+        while let Some(request) = frames.request().await {
+            if number == 0 && request.stream > 1 {
+                frames.say_goodbye(1, NO_ERROR).await;
+            } else {
+                frames.answer(request.stream).await;
+            }
+        }
+    })
+    .await;
+    let site = site(&origin);
+    site.get().await.expect("an answer");
+    let policy = RetryPolicy { retries: 1, per_try_timeout: None, conditions: vec![RetryCondition::Any5xx] };
+    let mut retries = Retries::new(&policy);
+    let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+    let failed = passage.send(Request::new(full("")), &sending()).await.expect_err("it says goodbye");
+    let (passage, body) = failed.again_by(&mut retries).await.expect("it is sent by another connection");
+    assert!(retries.cover(Miss::Broken));
+    assert!(passage.send(Request::new(body), &sending()).await.is_ok());
 }
 
 /// One that says goodbye to whatever it is sent is none that is well.
