@@ -386,8 +386,8 @@ catalogue! {
     }
     Overloaded "OVERLOADED" Fault 503 RetryLater {
         "too many requests are waiting"
-        "A named limit on waiting requests is reached, so that the others are still served."
-        "add replicas, or look for what the requests wait for"
+        "A named limit on waiting requests is reached, so that the others are still served; or this machine had no descriptor, port or memory left for a connection to the service."
+        "add replicas, or look for what the requests wait for; the log says which, and what the machine lacks"
     }
     FiregateOverloaded "FIREGATE_OVERLOADED" Fault 503 RetryLater {
         "too many requests are being served"

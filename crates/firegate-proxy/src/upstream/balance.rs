@@ -105,6 +105,8 @@ mod tests {
         let mut many = vec![(false, 0); 20];
         many[7] = (true, 5);
         assert_ne!(chosen(&many, 0, &[]), 7, "one of twenty would not bear the load");
+        let fifth = [(false, 0), (false, 0), (true, 5), (false, 0), (false, 0)];
+        assert_eq!(chosen(&fifth, 0, &[]), 2, "as many as there have to be");
         let few = [(false, 0), (true, 5), (false, 0)];
         assert_eq!(chosen(&few, 0, &[]), 1, "one of three has to");
     }

@@ -48,8 +48,10 @@ pub(super) enum ConnectErrorKind {
     NoWebSockets,
     /// This worker's, which has as many WebSockets open there by HTTP/2 as it may.
     NoRoomForWebSockets,
-    /// This machine's: it has no descriptors left, which says nothing of the service.
-    OutOfDescriptors,
+    /// This machine's: it has no descriptors or no memory left, which says nothing of the service.
+    OutOfResources,
+    /// This machine's: it has no port or address of its own left for a connection there. For one to another endpoint it may.
+    OutOfPorts,
     /// Firegate's own.
     Panicked,
 }
@@ -59,8 +61,17 @@ impl ConnectErrorKind {
     pub(super) fn is_endpoints(self) -> bool {
         match self {
             Self::Unreachable | Self::TimedOut | Self::Protocol => true,
-            Self::NoWebSockets | Self::NoRoomForWebSockets | Self::OutOfDescriptors | Self::Panicked => false,
+            Self::NoWebSockets
+            | Self::NoRoomForWebSockets
+            | Self::OutOfResources
+            | Self::OutOfPorts
+            | Self::Panicked => false,
         }
+    }
+
+    /// Whether another endpoint may do.
+    pub(super) fn may_go_elsewhere(self) -> bool {
+        self.is_endpoints() || self == Self::OutOfPorts
     }
 }
 
@@ -70,14 +81,28 @@ impl ConnectError {
     }
 
     fn of(error: &io::Error, what: impl fmt::Display) -> Self {
-        // `EMFILE` and `ENFILE`.
-        let kind = match error.raw_os_error() {
-            Some(23 | 24) => ConnectErrorKind::OutOfDescriptors,
-            _ => ConnectErrorKind::Unreachable,
+        let (kind, hint) = match (error.kind(), error.raw_os_error()) {
+            // `EMFILE` and `ENFILE`.
+            (_, Some(23 | 24)) => (ConnectErrorKind::OutOfResources, DESCRIPTORS_HINT),
+            // `ENOMEM`, and Linux' `ENOBUFS`.
+            (io::ErrorKind::OutOfMemory, _) | (_, Some(105)) => {
+                (ConnectErrorKind::OutOfResources, MEMORY_HINT)
+            }
+            (io::ErrorKind::AddrNotAvailable, _) => (ConnectErrorKind::OutOfPorts, PORTS_HINT),
+            _ => (ConnectErrorKind::Unreachable, ""),
         };
-        Self::new(kind, format!("{what}: {error}"))
+        Self::new(kind, format!("{what}: {error}{hint}"))
     }
 }
+
+const DESCRIPTORS_HINT: &str = "; hint: raise how many files may be open on this machine: `LimitNOFILE=` of systemd, `ulimit -n`, \
+    `fs.file-max`";
+
+const MEMORY_HINT: &str =
+    "; hint: give this machine's sockets more memory: `net.ipv4.tcp_mem`, the memory of the container";
+
+const PORTS_HINT: &str = "; hint: this machine has no port left for more connections there (widen `net.ipv4.ip_local_port_range`), or no \
+    address of the family";
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,7 +245,7 @@ impl fmt::Debug for Connector {
 async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), ConnectError> {
     let mut left = addresses.iter().copied();
     let mut attempts = FuturesUnordered::new();
-    let mut failure = ConnectError::new(ConnectErrorKind::Unreachable, "the host has no address");
+    let mut failure = None::<ConnectError>;
     let attempt = |address| async move { (address, TcpStream::connect(address).await) };
     attempts.extend(left.next().map(attempt));
     loop {
@@ -234,10 +259,19 @@ async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Conne
         match next {
             Some((address, Ok(stream))) => return Ok((stream, address)),
             Some((address, Err(error))) => {
-                failure = ConnectError::of(&error, address);
+                let error = ConnectError::of(&error, address);
+                // What an address says of the service counts for more than that this machine had no way to another one.
+                if error.kind.is_endpoints()
+                    || !failure.as_ref().is_some_and(|known| known.kind.is_endpoints())
+                {
+                    failure = Some(error);
+                }
                 attempts.extend(left.next().map(attempt));
             }
-            None => return Err(failure),
+            None => {
+                let nowhere = || ConnectError::new(ConnectErrorKind::Unreachable, "the host has no address");
+                return Err(failure.unwrap_or_else(nowhere));
+            }
         }
     }
 }
@@ -297,10 +331,20 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_machine_without_descriptors_is_none_of_the_endpoints_faults() {
-        for (number, is_endpoints) in [(23, false), (24, false), (111, true)] {
-            let error = ConnectError::of(&io::Error::from_raw_os_error(number), "an address");
-            assert_eq!(error.kind.is_endpoints(), is_endpoints, "{number}");
+    #[cfg(target_os = "linux")]
+    fn what_this_machine_lacks_is_none_of_the_endpoints_faults() {
+        use ConnectErrorKind::{OutOfPorts, OutOfResources, Unreachable};
+        for (numbers, kind) in [
+            (&[12, 23, 24, 105][..], OutOfResources),
+            (&[99], OutOfPorts),
+            (&[1, 13, 101, 104, 110, 111, 113], Unreachable),
+        ] {
+            for number in numbers {
+                let error = ConnectError::of(&io::Error::from_raw_os_error(*number), "an address");
+                assert_eq!(error.kind, kind, "{error}");
+                assert_eq!(error.kind.is_endpoints(), kind == Unreachable, "{error}");
+                assert_eq!(error.to_string().contains("; hint: "), kind != Unreachable, "{error}");
+            }
         }
     }
 

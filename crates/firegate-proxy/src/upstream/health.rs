@@ -19,15 +19,23 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("firegate-health/", 
 pub(super) async fn check(endpoint: Weak<Endpoint>, check: HealthCheck) {
     while let Some(endpoint) = endpoint.upgrade() {
         let outcome = timeout(check.timeout, ask(&endpoint, &check.path)).await;
-        endpoint.checked(outcome.unwrap_or_else(|_| Err("there was no answer in time".to_owned())));
+        let outcome = outcome.unwrap_or_else(|_| Some(Err("there was no answer in time".to_owned())));
+        outcome.into_iter().for_each(|outcome| endpoint.checked(outcome));
         drop(endpoint);
         sleep(check.interval).await;
     }
 }
 
-/// Asks once, by a connection of its own: whether a new one can be made is part of the question.
-async fn ask(endpoint: &Arc<Endpoint>, path: &str) -> Result<(), String> {
-    let opened = endpoint.connect().await.map_err(|error| error.to_string())?;
+/// Asks once, by a connection of its own: whether a new one can be made is part of the question. Nothing is found out if it is
+/// this machine that has none.
+async fn ask(endpoint: &Arc<Endpoint>, path: &str) -> Option<Result<(), String>> {
+    match endpoint.connect().await {
+        Ok(opened) => Some(ask_by(opened, endpoint, path).await),
+        Err(error) => error.kind.is_endpoints().then(|| Err(error.to_string())),
+    }
+}
+
+async fn ask_by(opened: Opened, endpoint: &Endpoint, path: &str) -> Result<(), String> {
     let request = |uri: Uri| {
         let mut request: Request<Body> = Request::new(full(""));
         *request.method_mut() = Method::GET;

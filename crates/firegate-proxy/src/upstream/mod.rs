@@ -18,6 +18,7 @@ mod load;
 mod outliers;
 mod passage;
 mod records;
+mod recoverable_body;
 mod refusal;
 mod registry;
 mod resolve;

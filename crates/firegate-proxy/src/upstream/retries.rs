@@ -90,6 +90,8 @@ impl Retries {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn retries(conditions: &[RetryCondition]) -> Retries {
@@ -123,6 +125,28 @@ mod tests {
         let headers = HeaderMap::from_iter([(GRPC_STATUS, "14".parse().unwrap())]);
         assert!(retries(&[RetryCondition::Unavailable]).cover_answer(StatusCode::OK, &headers));
         assert!(!retries(&[RetryCondition::Internal]).cover_answer(StatusCode::OK, &headers));
+        let conditions = [
+            (RetryCondition::Cancelled, 1),
+            (RetryCondition::DeadlineExceeded, 4),
+            (RetryCondition::ResourceExhausted, 8),
+            (RetryCondition::Internal, 13),
+            (RetryCondition::Unavailable, 14),
+        ];
+        for (condition, expected) in conditions {
+            for status in 0..=16 {
+                let headers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from(status))]);
+                let covers = retries(&[condition]).cover_answer(StatusCode::OK, &headers);
+                assert_eq!(covers, status == expected, "{condition:?} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_there_never_was_is_not_used_up() {
+        let policy =
+            RetryPolicy { retries: 0, per_try_timeout: None, conditions: vec![RetryCondition::Any5xx] };
+        let retries = Retries::new(&policy);
+        assert!(!retries.cover(Miss::Broken) && !retries.are_used_up());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use firegate_core::reason::Code;
 use http::Request;
 
-use crate::stream::Body;
+use crate::stream::{Body, BodyError};
 
 /// What the log says of a request whose time was over before its client had sent it.
 pub(super) const UNFINISHED: &str =
@@ -34,10 +34,12 @@ impl Unanswered {
         }
     }
 
-    /// Whether it was the client's body that ended early, or not in time: the service has nothing to do with it.
+    /// Whether it was the client's body that ended early, or not in time: the service has nothing to do with it. That the
+    /// "dispatch task is gone", of which hyper speaks as of a user's fault too, is no client's: so ends a request that waited
+    /// for a stream of an HTTP/2 connection when that ended. It does not say that nothing was sent, though that is likely.
     pub(super) fn is_clients(&self) -> bool {
         match self {
-            Self::Broken(error) => error.is_user(),
+            Self::Broken(error) => causes(error).any(<dyn std::error::Error>::is::<BodyError>),
             Self::Unfinished => true,
             Self::Unsent(..) | Self::TimedOut => false,
         }
@@ -45,16 +47,25 @@ impl Unanswered {
 
     /// Whether the connection or the stream ended, without a byte of an answer that could be read.
     pub(super) fn is_break(&self) -> bool {
-        matches!(self, Self::Broken(error) if !is_not_http(error) && !error.is_user())
+        matches!(self, Self::Broken(error) if !is_not_http(error)) && !self.is_clients()
     }
 
-    /// Whether the service said that it did nothing with the request (RFC 9113, section 8.7).
+    /// Whether the service said that it did nothing with the request (RFC 9113, section 8.7). Of a goodbye (GOAWAY) h2 tells
+    /// those streams alone that lie beyond the last one that it names; what is before it ends as its connection does.
     pub(super) fn was_not_processed(&self) -> bool {
+        self.says(|error| error.reason() == Some(h2::Reason::REFUSED_STREAM) || error.is_go_away())
+    }
+
+    /// Whether the service did nothing with it because it lets go of the connection, and not because something is wrong.
+    pub(super) fn is_goodbye(&self) -> bool {
+        self.says(|error| error.reason() == Some(h2::Reason::NO_ERROR) && error.is_go_away())
+    }
+
+    /// Whether this is what the service said in a frame of HTTP/2.
+    fn says(&self, what: impl Fn(&h2::Error) -> bool) -> bool {
         let Self::Broken(error) = self else { return false };
         let mut causes = causes(error).filter_map(|error| error.downcast_ref::<h2::Error>());
-        causes.any(|error| {
-            error.is_remote() && (error.reason() == Some(h2::Reason::REFUSED_STREAM) || error.is_go_away())
-        })
+        causes.any(|error| error.is_remote() && what(error))
     }
 }
 

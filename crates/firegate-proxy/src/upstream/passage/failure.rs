@@ -2,7 +2,6 @@
 
 use firegate_core::reason::{Code, Denial, Reason, Stage};
 use http_body::Body as _;
-use tokio::time::Instant;
 
 use super::{Passage, Sending, fault};
 use crate::door::Refused;
@@ -10,6 +9,7 @@ use crate::limits::UPSTREAM_ATTEMPTS_MAX;
 use crate::respond::full;
 use crate::stream::{Body, BodyFailure};
 use crate::upstream::connect::{ConnectError, ConnectErrorKind};
+use crate::upstream::recoverable_body::BodyRecovery;
 use crate::upstream::retries::{Miss, Retries};
 use crate::upstream::unanswered::{UNFINISHED, Unanswered};
 
@@ -25,6 +25,18 @@ pub(crate) struct Failure {
     miss: Miss,
     /// Whether it has no body, and so can be sent again if its route says so.
     is_without_body: bool,
+    /// Whether it came just as the service let go of an open connection: sent by another one it takes nothing from those that
+    /// are sent once more because something failed.
+    came_too_late: bool,
+}
+
+/// How a request was sent.
+pub(super) struct Sent {
+    pub(super) has_body: bool,
+    pub(super) is_idempotent: bool,
+    /// By a connection that was open before.
+    pub(super) is_reused: bool,
+    pub(super) recovery: Option<BodyRecovery>,
 }
 
 impl Passage {
@@ -36,60 +48,56 @@ impl Passage {
             ConnectErrorKind::Protocol => Code::UpstreamProtocol,
             ConnectErrorKind::NoWebSockets => Code::UpstreamWithoutWebSockets,
             ConnectErrorKind::NoRoomForWebSockets => Code::UpstreamOverloaded,
-            ConnectErrorKind::OutOfDescriptors => Code::Overloaded,
+            ConnectErrorKind::OutOfResources | ConnectErrorKind::OutOfPorts => Code::Overloaded,
             ConnectErrorKind::Panicked => Code::Internal,
         };
-        let is_endpoints = error.kind.is_endpoints();
-        if is_endpoints {
+        if error.kind.is_endpoints() {
             self.endpoint().failed();
         }
         if error.kind == ConnectErrorKind::NoRoomForWebSockets {
             self.upstream.load.count_refused();
         }
         let refused = fault(code, error.to_string());
-        let miss = if is_endpoints { Miss::NoConnection } else { Miss::Clients };
+        let may_go_elsewhere = error.kind.may_go_elsewhere();
+        let miss = if may_go_elsewhere { Miss::NoConnection } else { Miss::Clients };
         Box::new(Failure {
             refused,
             passage: self,
             is_without_body: body.is_end_stream(),
-            body: Some(body).filter(|_| is_endpoints),
+            body: Some(body).filter(|_| may_go_elsewhere),
             needs_another: true,
             miss,
+            came_too_late: false,
         })
     }
 
     /// There was a connection, and no answer.
-    pub(super) fn unanswered(
-        self,
-        unanswered: Unanswered,
-        sending: &Sending,
-        has_body: bool,
-        is_idempotent: bool,
-    ) -> Box<Failure> {
+    pub(super) fn unanswered(self, unanswered: Unanswered, sending: &Sending, sent: Sent) -> Box<Failure> {
         if let Some(failure) = sending.progress.failure() {
             let refused = self.broken_off(failure);
             return self.failure(refused, None, Miss::Clients, false);
         }
-        if !unanswered.is_clients() {
+        let came_too_late = sent.is_reused && unanswered.is_goodbye();
+        if !unanswered.is_clients() && !came_too_late {
             self.endpoint().failed();
         }
-        let may_repeat =
-            !has_body && (unanswered.was_not_processed() || (is_idempotent && unanswered.is_break()));
-        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let code = if is_late { Code::UpstreamTimedOut } else { unanswered.code() };
+        let code = if self.is_late() { Code::UpstreamTimedOut } else { unanswered.code() };
         let refused = fault(code, unanswered.to_string());
+        let was_not_processed = unanswered.was_not_processed();
         let miss = match &unanswered {
             unanswered if unanswered.is_clients() => Miss::Clients,
-            unanswered if unanswered.was_not_processed() => Miss::NotProcessed,
+            _ if was_not_processed => Miss::NotProcessed,
             Unanswered::TimedOut => Miss::TimedOut,
             _ => Miss::Broken,
         };
+        let is_twice_as_once = sent.is_idempotent && unanswered.is_break();
         let body = match unanswered {
             Unanswered::Unsent(request, _) => Some(request.into_body()),
-            _ if may_repeat => Some(full("")),
-            _ => None,
+            _ if sent.has_body => sent.recovery.filter(|_| was_not_processed).and_then(BodyRecovery::recover),
+            _ => (was_not_processed || is_twice_as_once).then(|| full("")),
         };
-        self.failure(refused, body, miss, !has_body)
+        let failure = self.failure(refused, body, miss, !sent.has_body);
+        Box::new(Failure { came_too_late, ..*failure })
     }
 
     /// Why a request is given up whose body did not reach its end. It says nothing of the endpoint.
@@ -120,7 +128,15 @@ impl Passage {
         miss: Miss,
         is_without_body: bool,
     ) -> Box<Failure> {
-        Box::new(Failure { refused, passage: self, body, needs_another: false, miss, is_without_body })
+        Box::new(Failure {
+            refused,
+            passage: self,
+            body,
+            needs_another: false,
+            miss,
+            is_without_body,
+            came_too_late: false,
+        })
     }
 }
 
@@ -131,15 +147,19 @@ impl Failure {
     }
 
     /// What is to be sent once more, and where. Nothing of the request was sent, or it has no body and sending it twice does
-    /// what sending it once does (RFC 9110, section 9.2.2), or the service said that it did nothing with it.
+    /// what sending it once does (RFC 9110, section 9.2.2), or the service said that it did nothing with it and nothing was
+    /// taken of its body.
     ///
     /// # Errors
     /// Why there is no answer, if it may not be sent once more.
     pub(crate) fn again(self) -> Result<(Passage, Body), Refused> {
-        let Self { refused, passage, body, needs_another, .. } = self;
+        let Self { refused, passage, body, needs_another, came_too_late, .. } = self;
         let has_another = passage.attempts + 1 < passage.upstream.members.len();
         let may = (has_another || !needs_another) && passage.attempts + 1 < UPSTREAM_ATTEMPTS_MAX;
-        Self::repeat(refused, passage, body.filter(|_| may))
+        match body.filter(|_| may) {
+            Some(body) if came_too_late && !passage.is_late() => Ok((passage.once_more(), body)),
+            body => Self::repeat(refused, passage, body),
+        }
     }
 
     /// The same as [`Self::again`], for a request whose route says when it is tried again.
@@ -151,7 +171,7 @@ impl Failure {
         if retries.are_used_up() {
             return Err(self.refused);
         }
-        if !may_resend || !retries.cover(self.miss) {
+        if !may_resend || self.came_too_late || !retries.cover(self.miss) {
             return self.again();
         }
         let pause = retries.spend();

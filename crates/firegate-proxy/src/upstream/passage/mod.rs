@@ -23,13 +23,14 @@ use super::endpoint::{Endpoint, Obtained};
 use super::expectation::Expectation;
 use super::handshake::ask_over_http2;
 use super::load::Load;
+use super::recoverable_body::BodyRecovery;
 use super::service_body::ServiceBody;
 use super::service_host::ServiceHost;
 use super::unanswered::Unanswered;
 use crate::door::Refused;
 use crate::limits::UPSTREAM_STALE_CONNECTIONS_MAX;
 use crate::stream::{Body, BodyProgress, ReceivedBody};
-use failure::Failure;
+use failure::{Failure, Sent};
 
 /// The way to one backend, as a generation of the configuration describes it. All workers share it.
 #[derive(Debug)]
@@ -222,6 +223,8 @@ impl Passage {
                     Err(error) => return Err(self.unconnected(&error, request.into_body())),
                 };
                 address(&mut request, &connection, self.endpoint(), sending);
+                let recovers = has_body && matches!(connection, Connection::Http2 { .. });
+                let recovery = recovers.then(|| BodyRecovery::prepare(&mut request));
                 let answer = pin!(connection.send(request));
                 let unanswered = match self.exchange(answer, &sending.progress).await {
                     Ok(response) => {
@@ -245,7 +248,10 @@ impl Passage {
                         stale += 1;
                         *unsent
                     }
-                    unanswered => return Err(self.unanswered(unanswered, sending, has_body, is_idempotent)),
+                    unanswered => {
+                        let sent = Sent { has_body, is_idempotent, is_reused, recovery };
+                        return Err(self.unanswered(unanswered, sending, sent));
+                    }
                 };
             }
         }
@@ -348,11 +354,15 @@ impl Passage {
     /// Takes a place among the requests that are sent once more; `false` if there is none, or no time.
     pub(super) fn begin_repeat(&mut self) -> bool {
         // A place that it has is given back with it.
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if self.is_late() {
             return false;
         }
         self.is_repeat = self.is_repeat || self.upstream.load.begin_repeat();
         self.is_repeat
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The same request's place at the endpoint that is chosen for the next try.

@@ -239,6 +239,30 @@ async fn a_body_that_is_over_its_time_is_no_failure_of_the_service() {
     }
 }
 
+/// Each in its own words, and none of them the service's doing.
+#[tokio::test]
+async fn why_a_body_did_not_reach_its_end_is_told() {
+    for (error, expected) in [
+        (BodyError::TooLarge, Code::BodyTooLarge),
+        (BodyError::TooSlow, Code::BodyTooSlow),
+        (BodyError::Idle, Code::BodyTooSlow),
+        (BodyError::TooLong, Code::UpstreamTimedOut),
+        (BodyError::Panicked, Code::Internal),
+        (BodyError::CopyBroken, Code::UpstreamBrokeOff),
+    ] {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}'", origin.url()));
+        let told = error.to_string();
+        let progress = BodyProgress::default();
+        let bounds = Bounds { side: Side::Request, progress: progress.clone(), ..Bounds::default() };
+        let pieces = futures_util::stream::iter([Ok(Frame::data(Bytes::from_static(b"piece"))), Err(error)]);
+        let body = BoundedBody::new(StreamBody::new(pieces), bounds).boxed_unsync();
+        let outcome = site.send_watched(Method::POST, &[], body, progress).await;
+        assert_eq!(unanswered(outcome), expected, "{told}");
+        assert_eq!((failures(&site), origin.connections()), (0, 1), "{told}");
+    }
+}
+
 /// What was sent of it is gone: tried again, a request would reach its service without its body.
 #[tokio::test]
 async fn what_had_a_body_is_not_tried_again_though_its_route_says_so() {

@@ -2,8 +2,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;
-use crate::limits::UPSTREAM_EJECTION_FAILURES;
-use crate::limits::UPSTREAM_REPEATED_MIN;
+use crate::limits::{UPSTREAM_EJECTION_FAILURES, UPSTREAM_REPEATED_MIN, UPSTREAM_REPEATED_PERCENT_MAX};
 
 #[tokio::test]
 async fn where_nothing_listens_is_unreachable() {
@@ -55,6 +54,36 @@ async fn answers_that_say_there_is_none_eject_too_and_others_do_not() {
         let expected = if ejects { UPSTREAM_EJECTION_FAILURES } else { REQUESTS / 2 };
         assert_eq!((refused, site.figures()[0].is_ejected), (expected, ejects), "{status}");
     }
+}
+
+/// An endpoint that fails now and then does well enough.
+#[tokio::test]
+async fn failures_with_an_answer_in_between_eject_nobody() {
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&served);
+    let origin = Origin::start(move |mut stream, _| {
+        let count = Arc::clone(&count);
+        async move {
+            while let Some(_head) = head(&mut stream).await {
+                let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+                if number.is_multiple_of(UPSTREAM_EJECTION_FAILURES as usize) {
+                    say(&mut stream, "hello").await;
+                } else {
+                    stream
+                        .write_all(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n")
+                        .await
+                        .expect("it is sent");
+                }
+            }
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    for _ in 0..4 * UPSTREAM_EJECTION_FAILURES {
+        site.get().await.expect("an answer");
+    }
+    let figures = &site.figures()[0];
+    assert_eq!((figures.ejections, figures.failures), (0, u64::from(4 * (UPSTREAM_EJECTION_FAILURES - 1))));
 }
 
 /// A service that answers once it is told to.
@@ -131,19 +160,39 @@ async fn a_name_that_moves_takes_the_requests_along() {
 
 #[tokio::test]
 async fn every_address_of_a_name_is_tried() {
-    #[derive(Debug)]
-    struct Two([SocketAddr; 2]);
-    impl Resolve for Two {
-        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
-            Box::pin(std::future::ready(Ok(self.0.to_vec())))
-        }
-    }
     let up = Origin::saying("hello").await;
     for addresses in [[nobody().await, up.address], [up.address, nobody().await]] {
         let upstreams = upstreams(Two(addresses), Arc::default(), 1);
         let upstream = open(&upstreams, "url: 'http://service.example'");
         let site = Site { upstreams, upstream, names: Names::default() };
         assert_eq!(site.get().await.expect("an answer").body, "hello");
+    }
+}
+
+/// Each connection begins with another one.
+#[tokio::test]
+async fn the_addresses_of_a_name_share_the_connections() {
+    let (one, two) = (Origin::saying("one").await, Origin::saying("two").await);
+    let upstreams = upstreams(Two([one.address, two.address]), Arc::default(), 1);
+    let upstream = open(&upstreams, "url: 'http://service.example'");
+    let site = Site { upstreams, upstream, names: Names::default() };
+    let held = [(); 4].map(|()| site.send(Method::GET, &[], full("")));
+    let held = futures_util::future::join_all(held).await;
+    assert!(held.iter().all(Result::is_ok), "{held:?}");
+    assert_eq!((one.connections(), two.connections()), (2, 2));
+}
+
+/// Nothing on a worker waits for another one.
+#[tokio::test]
+async fn each_worker_has_connections_of_its_own() {
+    let origin = Origin::saying("hello").await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    for (worker, connections) in [(0, 1), (1, 2), (0, 2), (1, 2)] {
+        let passage = site.upstream.enter(worker, TimeLimits::default()).expect("a place");
+        let answer = passage.send(Request::new(full("")), &sending()).await.expect("an answer");
+        Answer::read(answer).await;
+        assert_eq!(origin.connections(), connections, "{worker}");
+        assert_eq!(site.endpoint(0).idle_connections(), connections, "{worker}");
     }
 }
 
@@ -289,6 +338,43 @@ async fn an_answer_that_lasts_takes_nothing_from_the_budget_of_repeats() {
         lasting.push(answer.unwrap_or_else(|refused| panic!("{number}: {refused:?}")));
     }
     assert_eq!(origin.connections(), 2 * lasting.len(), "each was sent once more");
+}
+
+/// A service that is down is not also asked twice as much.
+#[tokio::test]
+async fn of_many_requests_that_break_off_at_once_only_so_many_are_sent_once_more() {
+    const REQUESTS: usize = 60;
+    const REPEATS: usize = REQUESTS * UPSTREAM_REPEATED_PERCENT_MAX / 100;
+    let (came, go) = (Arc::new(AtomicUsize::new(0)), watch::channel(false).0);
+    let (count, told) = (Arc::clone(&came), go.subscribe());
+    let origin = Origin::start(move |mut stream, number| {
+        let (count, mut told) = (Arc::clone(&count), told.clone());
+        async move {
+            head(&mut stream).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            if number < REQUESTS {
+                until(|| count.load(Ordering::Relaxed) >= REQUESTS).await;
+            } else {
+                told.wait_for(|told| *told).await.expect("the test goes on");
+                say(&mut stream, "hello").await;
+            }
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let release = async {
+        until(|| site.figures()[0].failures == REQUESTS as u64).await;
+        until(|| came.load(Ordering::Relaxed) == REQUESTS + REPEATS).await;
+        go.send_replace(true);
+    };
+    let requests = futures_util::future::join_all((0..REQUESTS).map(|_| site.get()));
+    let (outcomes, ()) = tokio::join!(requests, release);
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), REPEATS);
+    let figures = &site.upstreams.backend_figures()[0];
+    assert_eq!(
+        (figures.repeats, figures.unaffordable_repeats),
+        (REPEATS as u64, (REQUESTS - REPEATS) as u64)
+    );
 }
 
 /// A repeat that comes too late gives its place back, like one that is answered: else nothing would be repeated any more.

@@ -3,7 +3,7 @@ use tokio::sync::oneshot;
 use tokio::time::advance;
 
 use super::*;
-use crate::limits::UPSTREAM_HEADERS_MAX;
+use crate::limits::{UPSTREAM_HEADERS_MAX, UPSTREAM_STALE_CONNECTIONS_MAX};
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_the_other() {
@@ -153,10 +153,11 @@ async fn what_hangs_is_given_up_and_not_asked_again() {
     })
     .await;
     let url = origin.url();
-    let site = Site::new(&format!("url: '{url}', timeouts: {{ response_headers: 300ms }}"));
-    assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
-    let site = Site::new(&format!("url: '{url}', timeouts: {{ total: 300ms }}"));
-    assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
+    for time in ["response_headers", "total"] {
+        let site = Site::new(&format!("url: '{url}', timeouts: {{ {time}: 300ms }}"));
+        assert_eq!(code(site.get().await), Code::UpstreamTimedOut);
+        assert_eq!(site.figures()[0].failures, 1, "{time}");
+    }
     assert_eq!(origin.connections(), 2);
 }
 
@@ -250,7 +251,7 @@ async fn a_large_upload_waits_for_the_service() {
 async fn a_connection_on_which_an_upgrade_was_refused_carries_nothing_else() {
     let origin = Origin::saying("hello").await;
     let site = Site::new(&format!("url: '{}'", origin.url()));
-    for (wants_upgrade, idle) in [(true, 0), (false, 1)] {
+    for (wants_upgrade, idle) in [(true, 0), (false, 1), (true, 1)] {
         let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
         let sending = Sending { wants_upgrade, ..sending() };
         let mut request = Request::new(full(""));
@@ -262,11 +263,13 @@ async fn a_connection_on_which_an_upgrade_was_refused_carries_nothing_else() {
         assert_eq!(Answer::read(response).await.body, "hello");
         assert_eq!(site.endpoint(0).idle_connections(), idle, "{wants_upgrade}");
     }
+    assert_eq!(origin.connections(), 3, "an upgrade has a connection of its own from the beginning");
 }
 
-/// A route says how long one try may take; what its backend says of every answer holds all the same.
+/// A route says how long one try may take; what its backend says of every answer holds all the same, unless the route says how
+/// long the whole may take.
 #[tokio::test(start_paused = true)]
-async fn a_try_has_its_own_time_and_never_more_than_an_answer_may_take() {
+async fn a_try_has_its_own_time_and_the_whole_as_much_as_the_route_says() {
     const HEADERS: Duration = Duration::from_secs(10);
     let _still = Still::stand();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -281,10 +284,18 @@ async fn a_try_has_its_own_time_and_never_more_than_an_answer_may_take() {
     })
     .await;
     let site = Site::new(&format!("url: '{}', timeouts: {{ response_headers: 10s }}", origin.url()));
-    for (number, (per_try, lasts)) in
-        [(HEADERS / 2, HEADERS / 2), (100 * HEADERS, HEADERS)].into_iter().enumerate()
+    let per_try = |time| TimeLimits { per_try: Some(time), ..TimeLimits::default() };
+    let whole = |time| TimeLimits { whole: Some(time), ..TimeLimits::default() };
+    for (number, (limits, lasts)) in [
+        (per_try(HEADERS / 2), HEADERS / 2),
+        (per_try(100 * HEADERS), HEADERS),
+        (whole(HEADERS / 2), HEADERS / 2),
+        (whole(2 * HEADERS), 2 * HEADERS),
+        (TimeLimits { per_try: Some(HEADERS), ..whole(2 * HEADERS) }, HEADERS),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        let limits = TimeLimits { per_try: Some(per_try), ..TimeLimits::default() };
         let passage = site.upstream.enter(0, limits).expect("a place");
         let tried = tokio::spawn(async move {
             let failed = passage.send(Request::new(full("")), &sending()).await.expect_err("no answer");
@@ -294,10 +305,10 @@ async fn a_try_has_its_own_time_and_never_more_than_an_answer_may_take() {
         settle().await;
         advance(lasts - Duration::from_millis(1)).await;
         settle().await;
-        assert!(!tried.is_finished(), "{per_try:?}");
+        assert!(!tried.is_finished(), "{limits:?}");
         advance(Duration::from_millis(2)).await;
         settle().await;
-        assert!(tried.is_finished(), "{per_try:?}");
+        assert!(tried.is_finished(), "{limits:?}");
         assert_eq!(tried.await.expect("no panic"), Code::UpstreamTimedOut);
     }
 }
@@ -360,5 +371,98 @@ async fn the_first_of_two_times_counts() {
         let limits = TimeLimits { stream: Some(route), ..TimeLimits::default() };
         let passage = site.upstream.enter(0, limits).expect("a place");
         assert_eq!(passage.deadline(), Some(begun + lasts), "{route:?}");
+    }
+}
+
+/// All of them may be: a request does not try one after the other.
+#[tokio::test]
+async fn of_the_connections_that_a_service_has_closed_only_a_few_are_tried() {
+    const CONNECTIONS: usize = 2 * UPSTREAM_STALE_CONNECTIONS_MAX;
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (close, told) = std::sync::mpsc::channel();
+    let (close_done, is_closed) = std::sync::mpsc::channel();
+    let service = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let accept = || listener.accept().expect("a connection").0;
+        let answer = |stream: &mut std::net::TcpStream| {
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                let mut octet = [0];
+                stream.read_exact(&mut octet).expect("a request");
+                read.extend(octet);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").expect("it is sent");
+        };
+        // Nobody is answered before all have connected.
+        let mut streams = [(); CONNECTIONS].map(|()| accept());
+        streams.iter_mut().for_each(answer);
+        told.recv().expect("the test goes on");
+        drop(streams);
+        close_done.send(()).expect("the test waits");
+        let mut last = accept();
+        answer(&mut last);
+        // To the end of the test.
+        let _ = told.recv();
+    });
+    let site = Site::new(&format!("url: 'http://{address}'"));
+    for answer in futures_util::future::join_all([(); CONNECTIONS].map(|()| site.get())).await {
+        assert_eq!(answer.expect("an answer").body, "hello");
+    }
+    assert_eq!(site.endpoint(0).idle_connections(), CONNECTIONS);
+    close.send(()).expect("the service runs");
+    is_closed.recv().expect("the service runs");
+    // Nobody knows yet, and the runtime looks at nothing before the next request is on its way.
+    assert_eq!(site.post(full("")).await.expect("an answer").body, "hello");
+    let kept = CONNECTIONS - UPSTREAM_STALE_CONNECTIONS_MAX + 1;
+    assert_eq!(site.endpoint(0).idle_connections(), kept);
+    assert_eq!((site.figures()[0].failures, site.upstreams.backend_figures()[0].repeats), (0, 0));
+    drop(close);
+    service.join().expect("no panic");
+}
+
+/// What an answer's head leaves of the time for the whole is for its body.
+#[tokio::test(start_paused = true)]
+async fn an_answer_has_to_be_over_in_the_time_of_its_route() {
+    const WHOLE: Duration = Duration::from_secs(10);
+    let _still = Still::stand();
+    let origin = Origin::saying("hello").await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    let limits = TimeLimits { whole: Some(WHOLE), ..TimeLimits::default() };
+    let begun = tokio::time::Instant::now();
+    let passage = site.upstream.enter(0, limits).expect("a place");
+    let response = passage.send(Request::new(full("")), &sending()).await.expect("an answer");
+    assert_eq!(response.body().deadline(), Some(begun + WHOLE));
+}
+
+/// Whatever the protocol, and however the length is told.
+#[tokio::test]
+async fn a_service_is_told_the_host_of_the_route_and_how_long_the_body_is() {
+    for (protocol, length, expected) in [
+        ("http1", None, "other.example:81 - chunked body"),
+        ("http1", Some("4"), "other.example:81 4 - body"),
+        ("h2c", None, "other.example:81 - - body"),
+        ("h2c", Some("4"), "other.example:81 4 - body"),
+    ] {
+        let origin = Origin::answering(100, |request: Request<Incoming>| async move {
+            let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+            let authority = request.uri().authority().map(http::uri::Authority::as_str);
+            let host = header("host").or(authority).unwrap_or("-");
+            let [length, chunks] =
+                ["content-length", "transfer-encoding"].map(|name| header(name).unwrap_or("-"));
+            let told = format!("{host} {length} {chunks} ");
+            let body = request.into_body().collect().await.expect("a whole body").to_bytes();
+            Response::new(full([told.as_bytes(), &body].concat()))
+        })
+        .await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+        let mut request = Request::new(streamed([Bytes::from_static(b"body")]));
+        if let Some(length) = length {
+            request.headers_mut().insert("content-length", http::HeaderValue::from_static(length));
+        }
+        let host = Some("other.example:81".parse().expect("a host"));
+        let answer = passage.send(request, &Sending { host, ..sending() }).await.expect("an answer");
+        assert_eq!(Answer::read(answer).await.body, expected, "{protocol} {length:?}");
     }
 }

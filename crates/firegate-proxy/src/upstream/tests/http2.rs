@@ -230,6 +230,45 @@ async fn a_web_socket_that_needs_another_connection_takes_a_place_where_there_ma
     assert!(endpoint.obtain_for_upgrade(0, Reuse::Avoided).await.is_ok(), "there is a place again");
 }
 
+/// Also if it is none, until its answer is over.
+#[tokio::test]
+async fn a_web_socket_has_its_place_on_a_connection_until_it_ends() {
+    let origin = Origin::start(|stream, _| async move {
+        let service = service_fn(|_| async {
+            // An answer without an end, to whatever is asked for.
+            let body = StreamBody::new(futures_util::stream::pending()).boxed_unsync();
+            let mut response: Response<Body> = Response::new(body);
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            Ok::<_, Infallible>(response)
+        });
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let _ = builder.enable_connect_protocol().serve_connection(TokioIo::new(stream), service).await;
+    })
+    .await;
+    let site = site(&origin);
+    let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+    let sending = Sending { wants_upgrade: true, ..sending() };
+    let answer = passage.send(Request::new(full("")), &sending).await.expect("an answer");
+    assert_eq!(site.endpoint(0).idle_connections(), 0);
+    drop(answer);
+    assert_eq!(site.endpoint(0).idle_connections(), 1);
+}
+
+/// Where one protocol alone is spoken that has no upgrades.
+#[tokio::test]
+async fn web_sockets_go_by_http2_where_the_backend_says_so() {
+    for (protocol, url, by_http2) in [
+        ("auto", "https://service.example", false),
+        ("http1", "https://service.example", false),
+        ("h2", "https://service.example", true),
+        ("auto", "http://service.example", false),
+        ("h2c", "http://service.example", true),
+    ] {
+        let site = Site::new(&format!("url: '{url}', credential: none, protocol: {protocol}"));
+        assert_eq!(site.endpoint(0).upgrades_over_http2(), by_http2, "{protocol} {url}");
+    }
+}
+
 /// A service that is about to stop, or of which only the port is left, does not keep anybody connecting for ever.
 #[tokio::test]
 async fn connections_that_are_closed_as_soon_as_they_are_made_are_soon_given_up_on() {

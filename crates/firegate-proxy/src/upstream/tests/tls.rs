@@ -100,6 +100,20 @@ async fn the_handshake_decides_on_the_version() {
     }
 }
 
+/// What it speaks is known from then on: they do not wait for each other's connections, and take none for one made in vain.
+#[tokio::test]
+async fn requests_to_a_service_that_agreed_to_http1_have_a_connection_each() {
+    const REQUESTS: usize = 8;
+    let authority = Authority::new(&[b"http/1.1"]);
+    let origin = authority.serve().await;
+    let site = authority.site(origin.address, "");
+    site.get().await.expect("an answer");
+    let held = (0..REQUESTS).map(|_| site.send(Method::GET, &[], full("")));
+    let held = futures_util::future::join_all(held).await;
+    assert!(held.iter().all(Result::is_ok), "{held:?}");
+    assert_eq!(origin.connections(), REQUESTS);
+}
+
 #[tokio::test]
 async fn only_the_named_authorities_are_believed() {
     let (ours, theirs) = (Authority::new(&[]), Authority::new(&[]));
