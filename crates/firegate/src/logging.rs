@@ -1,7 +1,7 @@
 //! Logs go to stderr, by a queue that nobody waits for: lines for a person, or JSON in the shape that Cloud Logging reads.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::sync::Arc;
 
 use firegate_core::time::SharedClock;
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -33,7 +34,7 @@ impl LogFormat {
         match self {
             Self::Json => LogForm::Json,
             Self::Auto if on_cloud_run => LogForm::Json,
-            Self::Auto | Self::Text => LogForm::Text { coloured: io::stderr().is_terminal() },
+            Self::Auto | Self::Text => LogForm::Text { coloured: is_coloured() },
         }
     }
 }
@@ -56,7 +57,12 @@ impl Log {
         clock: SharedClock,
     ) -> io::Result<Self> {
         let queue = LogQueue::start(io::stderr(), form, Arc::clone(&clock))?;
-        let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(default_filter));
+        let (given, not_understood) = match filter.map(|filter| (filter, parsed(filter))) {
+            None => (None, None),
+            Some((_, Ok(given))) => (Some(given), None),
+            Some((filter, Err(why))) => (None, Some((filter, why))),
+        };
+        let filter = given.unwrap_or_else(|| EnvFilter::builder().parse_lossy(default_filter));
         let lines = Lines(queue.clone());
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || lines.clone());
         match form {
@@ -77,6 +83,13 @@ impl Log {
                 );
             }
         }));
+        if let Some((filter, why)) = not_understood {
+            tracing::error!(
+                filter,
+                "FIREGATE_LOG is not understood, and the log is as without it: {why}; hint: write a level (off, error, warn, info, \
+                 debug, trace), or one for a part, as in info,firegate_proxy=debug"
+            );
+        }
         Ok(Self { queue })
     }
 
@@ -90,6 +103,21 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.queue.finish(LOG_FINISH_TIMEOUT);
     }
+}
+
+/// Reads a filter. By its syntax every word that is no level is the name of a part of the program; whoever writes `warning`
+/// means none, and would have no line of all others.
+///
+/// # Errors
+/// Why it means nothing.
+fn parsed(filter: &str) -> Result<EnvFilter, String> {
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let is_part = |word: &str| word.starts_with("firegate") || word.contains(['=', '[', '{', ':']);
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    if let Some(word) = words.find(|word| !is_level(word) && !is_part(word)) {
+        return Err(format!("{word:?} is no level"));
+    }
+    EnvFilter::builder().parse(filter).map_err(|error| error.to_string())
 }
 
 /// Takes whole lines, as `tracing-subscriber` writes them.
@@ -139,9 +167,14 @@ where
     }
 }
 
-/// How findings look on stderr: with colours if that is a terminal.
+/// Whether stderr is a terminal whose user wants colours (<https://no-color.org>).
+fn is_coloured() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// How findings look on stderr: with colours if that is a terminal that shows them.
 pub fn finding_style() -> Style {
-    if io::stderr().is_terminal() { Style::Coloured } else { Style::Plain }
+    if is_coloured() { Style::Coloured } else { Style::Plain }
 }
 
 /// Tells findings on stderr, with the lines of their files.
@@ -149,8 +182,19 @@ pub fn tell_findings(diagnostics: &Diagnostics) {
     anstream::eprint!("{}", diagnostics.render(finding_style()));
 }
 
+/// Says what was found in the files before the door listens: with their lines for a person, and else as the log's lines are.
+pub fn log_findings(diagnostics: &Diagnostics, log: &LogQueue) {
+    let bytes = match log.form() {
+        LogForm::Json => finding_lines(diagnostics, log.clock()),
+        LogForm::Text { coloured: true } => diagnostics.render(Style::Coloured).into_bytes(),
+        LogForm::Text { coloured: false } => diagnostics.render(Style::Plain).into_bytes(),
+    };
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    log.append(bytes, lines);
+}
+
 /// Findings as lines of JSON in the log's layout, one for each, with the members that `firegate check --output json` has.
-pub fn finding_lines(diagnostics: &Diagnostics, clock: &SharedClock) -> Vec<u8> {
+fn finding_lines(diagnostics: &Diagnostics, clock: &SharedClock) -> Vec<u8> {
     let mut lines = String::new();
     for found in diagnostics.iter() {
         let severity = match found.severity {

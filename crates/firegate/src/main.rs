@@ -57,7 +57,7 @@ fn run(arguments: Arguments, form: LogForm, clock: SharedClock) -> anyhow::Resul
     let environment = Environment::read()?;
     // At `dev` the welcome is the message; refusals of one's own requests are part of it.
     let default_filter = match arguments.command {
-        Command::Dev(_) => "warn,firegate_proxy=info",
+        Command::Dev(_) => "warn,firegate_proxy=info,firegate::commands=info",
         Command::Check(_) | Command::Explain(_) | Command::Export(_) | Command::Test(_) => "error",
         Command::Serve(_) => "info",
     };

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::cors::CorsPolicy;
 use crate::facts::{Authorization, RequestFacts};
 use crate::jose::CompactJwsError;
+use crate::token_source::is_in_query;
 
 /// The schemes of `Authorization` that a refusal names: those of IANA's registry, and others that are in use. Another first
 /// word may be a secret's.
@@ -54,6 +55,8 @@ pub enum MissingToken {
     UnknownScheme,
     /// `Authorization` holds a bearer token, and the backend reads none there.
     UnreadBearer,
+    /// The query holds an `access_token` and none is read there: the backend looks for none, or the request is an ordinary one.
+    UnreadQuery,
     /// The request is a preflight, and nothing says which pages may call.
     Preflight {
         /// The page's origin, as far as it is shown.
@@ -71,6 +74,7 @@ impl MissingToken {
         match facts.authorization() {
             Ok(Authorization::Bearer(_)) => Self::UnreadBearer,
             Ok(Authorization::Other(value)) => Self::beside(value),
+            Ok(Authorization::Absent) if is_in_query(facts) => Self::UnreadQuery,
             Ok(Authorization::Absent) | Err(_) => Self::Nothing,
         }
     }
@@ -95,6 +99,10 @@ impl MissingToken {
             Self::BareToken => "write `Bearer ` in front of it: `Authorization: Bearer <ID token>`",
             Self::UnreadBearer => {
                 "send the token where the backend looks for it, or add `authorization` to its `token_sources`"
+            }
+            Self::UnreadQuery => {
+                "send it as `Authorization: Bearer <ID token>`; for a WebSocket or an `EventSource`, which cannot, add `query` to the \
+                 backend's `token_sources`"
             }
             Self::Preflight { origin } => return Some(preflight_hint(origin)),
             Self::Nothing | Self::OtherScheme(_) | Self::UnknownScheme => return None,
@@ -140,6 +148,10 @@ impl fmt::Display for MissingToken {
             }
             Self::UnreadBearer => {
                 "there is a bearer token in `Authorization`, where this backend looks for none (`token_sources`)"
+            }
+            Self::UnreadQuery => {
+                "there is an `access_token` in the query, which counts for WebSockets and event streams alone, and where the \
+                 backend looks for it (`token_sources`)"
             }
             Self::Preflight { origin } => {
                 return write!(

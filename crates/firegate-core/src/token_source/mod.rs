@@ -70,7 +70,7 @@ pub fn presented_token<'a>(
     };
     let mut on_purpose = [authorization, query, protocol].into_iter().flatten();
     let supersedes_cookie = looks_in(TokenSource::Cookie) && cookie::has_session_cookie(facts.headers);
-    match (on_purpose.next(), on_purpose.next()) {
+    let presented = match (on_purpose.next(), on_purpose.next()) {
         (Some(_), Some(_)) => Err(Reason::CredentialAmbiguous),
         // A sibling's page can plant cookies; they must not get in the way of a token that was sent on purpose.
         (Some((text, source)), None) if looks_in(source) => {
@@ -85,7 +85,15 @@ pub fn presented_token<'a>(
             Ok(cookie.map(presented))
         }
         (Some(_), None) | (None, _) => Ok(None),
-    }
+    }?;
+    // Where queries are read, one that does not count would reach the service beside the user whom the other token names.
+    let is_beside = looks_in(TokenSource::Query) && !may_carry_in_query(facts) && is_in_query(facts);
+    if presented.is_some() && is_beside { Err(Reason::CredentialAmbiguous) } else { Ok(presented) }
+}
+
+/// Whether the query has an `access_token`, or what some service takes for one.
+pub(crate) fn is_in_query(facts: &RequestFacts<'_>) -> bool {
+    facts.query.is_some_and(|query| !matches!(query::access_token(query), Ok(None)))
 }
 
 /// Whether a token in the query counts: only for what a browser opens without letting the page set headers, a WebSocket

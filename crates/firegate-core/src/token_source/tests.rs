@@ -45,6 +45,19 @@ fn one_token_is_found_where_it_may_stand() {
     check(&[authorization, protocol], None, true, Err(()));
     // The query and the subprotocol count for what cannot send a header alone.
     check(&[], Some("access_token=q"), false, Ok(None));
+    // Where it does not count it is no second one either: the service would see it beside the other one's user.
+    for query in ["access_token=q", "a=1&%61ccess_token=q", "access_token=q&access_token=r", "Access_Token=q"]
+    {
+        check(&[authorization], Some(query), false, Err(()));
+        check(&[cookie], Some(query), false, Err(()));
+        check(&[], Some(query), false, Ok(None));
+    }
+    check(
+        &[authorization],
+        Some("token=q&my_access_token=r"),
+        false,
+        Ok(Some(("a", TokenSource::Authorization))),
+    );
     check(&[events], Some("a=1&access_token=q&b"), false, Ok(Some(("q", TokenSource::Query))));
     check(
         &[("accept", "text/html, Text/Event-Stream;q=0.9")],
@@ -118,6 +131,10 @@ fn a_source_that_is_not_configured_is_not_read() {
     check(&[TokenSource::Cookie], Some(TokenSource::Cookie));
     check(&[TokenSource::Query], Some(TokenSource::Query));
     check(&[TokenSource::Cookie, TokenSource::Query], Some(TokenSource::Query));
+    // What a service has in its queries is its own affair where none is read.
+    let facts = RequestFacts { is_web_socket: false, ..facts.clone() };
+    let found = presented_token(&facts, &[TokenSource::Authorization, TokenSource::Cookie]);
+    assert_eq!(found.expect("no ambiguity").map(|token| token.source), Some(TokenSource::Cookie));
 }
 
 #[test]

@@ -82,12 +82,13 @@ impl Shared {
         Self {
             generation: ArcSwap::from_pointee(generation),
             reloads: Reloads::new(process.clock.now()),
+            // An emulator's tokens are not signed.
+            hints: Hints::new(process.is_local && process.lookup_bearer.is_none()),
             process,
             entrance,
             panics,
             requests: RequestsUnderWay::default(),
             cut_connections: Arc::default(),
-            hints: Hints::default(),
             request_ids: RequestIds::new(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
             exchange_forms: ClientPlaces::new(EXCHANGE_FORMS_PER_CLIENT_MAX),

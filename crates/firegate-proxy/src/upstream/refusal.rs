@@ -29,8 +29,9 @@ impl FrontRefusal {
     pub(crate) const fn hint(self) -> &'static str {
         match self {
             Self::Ingress => {
-                "the service's ingress does not admit Firegate, or the URL is no service: let the traffic come from the VPC \
-                 or set the service's ingress to `all` or `internal-and-cloud-load-balancing`"
+                "the service's ingress does not admit Firegate, or the URL is no service: let the traffic come from the \
+                 project's network, or set the service's ingress to `all`, which leaves the IAM check on: gcloud run services update \
+                 SERVICE --ingress=all"
             }
             Self::Invoker => {
                 "Firegate's service account lacks roles/run.invoker on the service: gcloud run services \

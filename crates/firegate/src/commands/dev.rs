@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use anstream::{eprintln, println};
+use anstream::println;
 use firegate_core::time::SharedClock;
 use firegate_proxy::LogQueue;
 
 use super::stop::StopRequests;
 use crate::dev::{Dev, DevContext, welcome};
 use crate::environment::Environment;
-use crate::logging::tell_findings;
+use crate::logging::log_findings;
 
 pub use crate::dev::DevArguments;
 
@@ -38,14 +38,14 @@ pub fn run(
             () = requests.next() => return Ok(ExitCode::SUCCESS),
         };
         if !dev.warnings.is_empty() {
-            tell_findings(&dev.warnings);
+            log_findings(&dev.warnings, log);
         }
         println!("{}", welcome(&dev.places));
         let failure = tokio::select! {
             () = requests.next() => None,
             error = dev.part_failed() => Some(error),
         };
-        eprintln!("stopping; Ctrl-C again ends everything at once");
+        tracing::info!("stopping; Ctrl-C again ends everything at once");
         let ended = requests.unless_asked_again(dev.stop()).await;
         match failure {
             Some(error) => Err(error),

@@ -3,6 +3,7 @@
 //! `firegate serve` runs; what is local about it is its configuration.
 
 mod arguments;
+mod expected;
 mod google;
 mod listeners;
 mod setup;
@@ -137,6 +138,19 @@ pub struct Direct {
     pub host: Option<String>,
     /// A path that is routed to it.
     pub path: String,
+    /// What its answers are expected to be.
+    pub expected: Expected,
+}
+
+/// What a request comes to, for whoever sends it: a status and whose it is, or that it is up to the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// With a Firebase token, sent to the service's own address.
+    pub direct: String,
+    /// With the same token, sent to the front door.
+    pub through: String,
+    /// Without a token, sent to the service's own address.
+    pub without: String,
 }
 
 impl Dev {
@@ -157,9 +171,10 @@ impl Dev {
         let mut parts = JoinSet::new();
         let clock = Arc::clone(&context.clock);
         let mut places = listeners.places(&arguments)?;
-        let mut identity = None;
+        let (mut identity, mut user_id) = (None, None);
         if let Some(listener) = listeners.identity {
-            let server = identity.insert(open_identity(&arguments, &clock).await?).clone();
+            let (server, seeded) = open_identity(&arguments, &clock).await?;
+            (identity, user_id) = (Some(server.clone()), Some(seeded));
             if !server.signs_in(SEEDED_EMAIL, SEEDED_PASSWORD).await? {
                 places.users = Users::Kept;
             }
@@ -168,6 +183,11 @@ impl Dev {
         let setup = setup::prepare(&arguments, &places)?;
         let warnings = setup.configuration.warnings.clone();
         places.learn(&setup, &arguments);
+        // A kept account may have claims by now that nobody asks it for here, and that a configuration can go by.
+        let is_known =
+            places.users == Users::Seeded && (arguments.data.is_none() || arguments.config.is_none());
+        let user_id = user_id.filter(|_| is_known);
+        places.direct = expected::direct(&setup, &arguments, user_id.as_deref(), clock.now())?;
         let google = GoogleParts::new(google::options(&setup, &places, &clock)?)?;
         let keys = google.keys();
         let cloud_run = CloudRunFront::new(CloudRunOptions {
@@ -254,7 +274,6 @@ impl Places {
     /// Takes up what only the front door's configuration says.
     fn learn(&mut self, setup: &Setup, arguments: &DevArguments) {
         self.project = setup.configuration.project.to_string();
-        self.direct = setup.direct(arguments);
         self.hosts = setup.hosts(arguments);
         let has_url_map = matches!(setup.configuration.routing, Routing::UrlMap(_));
         self.url_map_of = arguments.config.clone().filter(|_| has_url_map);
@@ -310,8 +329,11 @@ async fn probe_emulator(identity: &Url) -> anyhow::Result<()> {
     answer.map(drop).with_context(|| format!("no emulator answers at --identity {identity}"))
 }
 
-/// Opens the identity server, with the user who is there from the start.
-async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow::Result<IdentityServer> {
+/// Opens the identity server, with the user who is there from the start, and says by which id.
+async fn open_identity(
+    arguments: &DevArguments,
+    clock: &SharedClock,
+) -> anyhow::Result<(IdentityServer, String)> {
     let server = IdentityServer::open(IdentityOptions {
         token_signing: match arguments.token_signing {
             Signing::None => TokenSigning::None,
@@ -329,6 +351,6 @@ async fn open_identity(arguments: &DevArguments, clock: &SharedClock) -> anyhow:
         display_name: Some("Ada".to_owned()),
         ..NewAccount::default()
     };
-    server.seed_account(seeded).await?;
-    Ok(server)
+    let user_id = server.seed_account(seeded).await?;
+    Ok((server, user_id))
 }

@@ -20,7 +20,7 @@ use crate::logging::finding_style;
 use crate::named_files::{DiskFiles, read_text};
 
 use super::google::invokers;
-use super::{CloudRunSetting, DevArguments, Direct, PROJECT_NUMBER, Places};
+use super::{CloudRunSetting, DevArguments, Direct, Expected, PROJECT_NUMBER, Places};
 
 /// A configuration for the front door, and what it stands before.
 pub(super) struct Setup {
@@ -157,20 +157,7 @@ fn map_backends(
 impl Setup {
     /// The services that the local Cloud Run front stands before.
     pub(super) fn services(&self, arguments: &DevArguments, container: &Url) -> Vec<CloudRunService> {
-        let is_set = |setting| arguments.cloud_run.contains(&setting);
-        let mut members = invokers(self).into_iter().map(Member::ServiceAccount).collect::<Vec<_>>();
-        if is_set(CloudRunSetting::AllUsers) {
-            members.push(Member::AllUsers);
-        }
-        let service = |endpoint: &Endpoint, container: &Url| CloudRunService {
-            hosts: hosts(&endpoint.url),
-            audiences: vec![endpoint.audience.clone(), endpoint.url.origin().ascii_serialization()],
-            invokers: members.clone(),
-            ingress: if is_set(CloudRunSetting::IngressInternal) { Ingress::Internal } else { Ingress::All },
-            invoker_iam_check: true,
-            container: container.clone(),
-            use_http2: is_set(CloudRunSetting::UseHttp2),
-        };
+        let service = |endpoint: &Endpoint, container: &Url| self.service(arguments, endpoint, container);
         let backends = self.configuration.backends.iter();
         match &arguments.config {
             None => backends.map(|(_, backend)| service(&backend.endpoint, container)).collect(),
@@ -183,22 +170,41 @@ impl Setup {
         }
     }
 
-    /// A request that shows the story: to the first backend that stands behind the local Cloud Run front.
-    pub(super) fn direct(&self, arguments: &DevArguments) -> Option<Direct> {
-        let is_mapped = |name: &str| arguments.map.iter().any(|mapping| mapping.backend == name);
-        let backends = &self.configuration.backends;
-        let (name, backend) = match &arguments.config {
-            None => backends.iter().next()?,
-            Some(_) => backends.iter().find(|(name, _)| is_mapped(name.as_str()))?,
-        };
-        let Routing::Routes(routes) = &self.configuration.routing else { return None };
-        let route = routes.iter().find(|route| route.backend == *name)?;
-        let path = match &route.path {
-            PathPattern::Exact(path) => path.clone(),
-            PathPattern::Prefix(prefix) => format!("{prefix}hello"),
-        };
-        let host = arguments.config.is_some().then(|| hosts(&backend.endpoint.url).swap_remove(0));
-        Some(Direct { host, path })
+    fn service(&self, arguments: &DevArguments, endpoint: &Endpoint, container: &Url) -> CloudRunService {
+        let is_set = |setting| arguments.cloud_run.contains(&setting);
+        let mut members = invokers(self).into_iter().map(Member::ServiceAccount).collect::<Vec<_>>();
+        if is_set(CloudRunSetting::AllUsers) {
+            members.push(Member::AllUsers);
+        }
+        CloudRunService {
+            hosts: hosts(&endpoint.url),
+            audiences: vec![endpoint.audience.clone(), endpoint.url.origin().ascii_serialization()],
+            invokers: members,
+            ingress: if is_set(CloudRunSetting::IngressInternal) { Ingress::Internal } else { Ingress::All },
+            invoker_iam_check: true,
+            container: container.clone(),
+            use_http2: is_set(CloudRunSetting::UseHttp2),
+        }
+    }
+
+    /// The requests that can show the story: by each route to a service that stands behind the local Cloud Run front, which is
+    /// told with it. A service of a real configuration is reached under the host that it has on the real one.
+    pub(super) fn directs(&self, arguments: &DevArguments) -> Vec<(CloudRunService, Direct)> {
+        let Routing::Routes(routes) = &self.configuration.routing else { return Vec::new() };
+        let directs = routes.iter().filter_map(|route| {
+            let mapping = arguments.map.iter().find(|mapping| mapping.backend == route.backend.as_str());
+            let container = mapping.map(|mapping| &mapping.url);
+            let endpoint = &self.configuration.backends.get(&route.backend)?.endpoint;
+            let container = container.or_else(|| arguments.config.is_none().then_some(&endpoint.url))?;
+            let service = self.service(arguments, endpoint, container);
+            let path = match &route.path {
+                PathPattern::Exact(path) => path.clone(),
+                PathPattern::Prefix(prefix) => format!("{prefix}hello"),
+            };
+            let host = arguments.config.is_some().then(|| hosts(&endpoint.url).swap_remove(0));
+            Some((service, Direct { host, path, expected: Expected::default() }))
+        });
+        directs.collect()
     }
 
     /// The hosts that the front door answers to beside this machine's own: what the URL map names in full, and what was asked

@@ -119,9 +119,9 @@ fn token(text: &mut String, places: &Places, identity: &str, dim: Style) {
 }
 
 /// The same request three times: what the question of this project asks, and the answer to it.
-fn requests(places: &Places, door: &str, service: &str) -> Vec<(String, &'static str)> {
+fn requests<'a>(places: &'a Places, door: &str, service: &str) -> Vec<(String, &'a str)> {
     let bearer = "-H \"Authorization: Bearer $TOKEN\"";
-    let Some(Direct { host, path }) = &places.direct else {
+    let Some(Direct { host, path, expected }) = &places.direct else {
         let request = |host: &str| (format!("curl -i{host} {bearer} {door}/"), "through Firegate");
         // A URL map may have routes for its own hosts alone, and others for each.
         let hosts = places.hosts.iter().take(HOSTS_TRIED_MAX);
@@ -131,12 +131,9 @@ fn requests(places: &Places, door: &str, service: &str) -> Vec<(String, &'static
     // The local Cloud Run front knows a service by the host that it has on the real one.
     let host = host.as_ref().map(|host| format!(" -H 'Host: {host}'")).unwrap_or_default();
     vec![
-        (
-            format!("curl -i{host} {bearer} {service}{path}"),
-            "401: Cloud Run's IAM does not know Firebase tokens",
-        ),
-        (format!("curl -i {bearer} {door}{path}"), "200: through Firegate"),
-        (format!("curl -i{host} {service}{path}"), "403: without a token"),
+        (format!("curl -i{host} {bearer} {service}{path}"), &expected.direct),
+        (format!("curl -i {bearer} {door}{path}"), &expected.through),
+        (format!("curl -i{host} {service}{path}"), &expected.without),
     ]
 }
 

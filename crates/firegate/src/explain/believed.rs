@@ -40,7 +40,7 @@ impl VerifiedSignatures for SignatureOf {
 
 /// Keys by which the token's signature is good, whatever its kind; none for a text that names no key. What is decided with
 /// them is a conditional, and is never shown as the answer.
-pub(super) fn keys_that_believe(token: &str) -> KeyRing {
+pub(crate) fn keys_that_believe(token: &str) -> KeyRing {
     let Some(keys) = key_named_by(token) else { return KeyRing::default() };
     let state = KeyState::Usable(Arc::new(keys));
     KeyRing {

@@ -116,7 +116,7 @@ impl Question<'_> {
 ///
 /// # Errors
 /// The kind of token whose keys it needs and that are not there.
-pub(super) fn drive(facts: &RequestFacts<'_>, world: &World<'_>) -> Result<Outcome, TokenKind> {
+pub(crate) fn drive(facts: &RequestFacts<'_>, world: &World<'_>) -> Result<Outcome, TokenKind> {
     let mut step = Decision::start(facts, world);
     loop {
         step = match step {

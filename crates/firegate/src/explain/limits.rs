@@ -39,6 +39,12 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 256 * 1024;
 /// end.
 pub const LOG_GAP_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// By how much the entries of a log may be out of the order of time and are put into it.
+pub const LOG_DISORDER_MAX: Duration = Duration::from_secs(2);
+
+/// How many bytes of entries wait for earlier ones.
+pub const LOG_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// How many groups of recorded requests, and of rules that are tried out, are told apart.
 pub(super) const SIMULATION_GROUPS_MAX: usize = 1_000;
 

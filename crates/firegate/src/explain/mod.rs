@@ -53,6 +53,9 @@ pub use request::{
 pub use simulate::{BadLine, Change, Example, Group, PreviewGroup, Simulation, render_simulation_text};
 pub use summary::{TokenForm, TokenSummary};
 
+pub(crate) use believed::keys_that_believe;
+pub(crate) use firegate_door::drive;
+
 use advice::Situation;
 use firegate_door::Question;
 

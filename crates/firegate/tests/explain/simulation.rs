@@ -303,6 +303,32 @@ fn limits_are_not_counted_against_the_order_of_time() {
     assert!(found["notes"].to_string().contains("--order=asc"), "{}", found["notes"]);
 }
 
+/// Each worker hands its lines over by itself, so that those of several stand in the order of time only by and large.
+#[test]
+fn the_lines_of_several_workers_are_counted_in_the_order_of_time() {
+    let login = |milliseconds: u32| {
+        let time = format!("2027-01-15T08:00:{:02}.{:03}Z", milliseconds / 1000, milliseconds % 1000);
+        let time = json!({ "timestamp": time });
+        format!("{}\n", entry(0, "POST", "https://api.example.com/login", 200, &time))
+    };
+    let check = |times: &[u32], undecided: u64, limited: u64| {
+        let lines = times.iter().map(|at| login(*at)).collect::<String>();
+        let found = as_json(&run(folder(&lines).path(), &["--output", "json"]));
+        assert_eq!(found["requests"], json!(times.len()));
+        assert_eq!(
+            (&found["undecided"], &found["changed"]),
+            (&json!(undecided), &json!(limited)),
+            "{times:?}"
+        );
+        assert_eq!(found["notes"].to_string().contains("--order=asc"), undecided > 0, "{times:?}");
+    };
+    // Of one login in a minute the others are limited.
+    check(&[0, 20, 40, 10, 30, 50], 0, 5);
+    check(&[2_000, 4_000, 0], 0, 2);
+    // What comes later than that is not put where it belongs, and is not counted either.
+    check(&[2_000, 4_001, 1_000], 1, 1);
+}
+
 #[test]
 fn a_log_that_is_not_there_is_bad_input() {
     let folder = folder("[]");

@@ -278,3 +278,62 @@ fn a_second_interrupt_ends_at_once_what_the_first_one_waits_for() {
     assert!(twice.code() == Some(130) && waited < half, "{twice} after {waited:?}");
     assert_eq!(told(&log), [""; 0], "{log:?}");
 }
+
+/// What `check` tells of a sound file on stderr, by the environment.
+fn told_by(environment: &[(&str, &str)], arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "project: demo-project\nbackends: { api: 'https://api-abc123-uc.a.run.app' }\nallow: [allAuthenticatedUsers]\n";
+    std::fs::write(folder.path().join("firegate.yaml"), text).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+    command.args(["check", "-c", "firegate.yaml"]).args(arguments).current_dir(folder.path());
+    let output = command.env_clear().envs(environment.iter().copied()).output().expect("the binary runs");
+    assert!(output.status.success());
+    String::from_utf8(output.stderr).expect("text")
+}
+
+#[test]
+fn a_filter_of_the_log_that_is_not_understood_is_told_in_the_logs_own_form() {
+    for filter in ["warning", "verbose", "foo=bar=baz", "firegate=loud", "info,verbose"] {
+        let json = told_by(&[("FIREGATE_LOG", filter)], &["--log-format", "json"]);
+        let line: serde_json::Value =
+            serde_json::from_str(&json).unwrap_or_else(|_| panic!("{filter}: {json:?}"));
+        let message = line["message"].as_str().expect("a message");
+        assert!(message.contains("FIREGATE_LOG") && message.contains("hint: "), "{message}");
+        assert_eq!((&line["severity"], &line["filter"]), (&"ERROR".into(), &filter.into()));
+        let text = told_by(&[("FIREGATE_LOG", filter)], &[]);
+        assert!(
+            text.lines().count() == 1 && text.contains("ERROR") && text.contains("FIREGATE_LOG"),
+            "{text}"
+        );
+    }
+    for filter in
+        ["warn", "WARN", "info,firegate_proxy::access_log=off", "firegate_proxy", "off", "h2=debug,3"]
+    {
+        assert_eq!(told_by(&[("FIREGATE_LOG", filter)], &[]), "", "{filter}");
+    }
+}
+
+/// By <https://no-color.org>, and for terminals that obey no escapes.
+#[cfg(target_os = "linux")]
+#[test]
+fn lines_of_the_log_are_coloured_on_a_terminal_that_wants_colours() {
+    let check = |environment: &[(&str, &str)], is_coloured: bool| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = "project: demo-project\nbackends: { api: 'https://api.example.com' }\nallow: [allUsers]\n";
+        std::fs::write(folder.path().join("firegate.yaml"), text).expect("a file");
+        let firegate = format!("{} check -c firegate.yaml", env!("CARGO_BIN_EXE_firegate"));
+        let mut command = Command::new("script");
+        command.args(["-qec", &firegate, "/dev/null"]).current_dir(folder.path()).env_clear();
+        // A line of the log, and findings.
+        command.env("FIREGATE_LOG", "verbose").envs(environment.iter().copied());
+        let output = command.stdin(std::process::Stdio::null()).output().expect("a terminal");
+        let shown = String::from_utf8(output.stdout).expect("text");
+        assert!(shown.contains("FIREGATE_LOG") && shown.contains("FG123"), "{shown}");
+        assert_eq!(shown.contains('\u{1b}'), is_coloured, "{environment:?}: {shown:?}");
+    };
+    let path = ("PATH", "/usr/bin:/bin");
+    check(&[path, ("TERM", "xterm")], true);
+    check(&[path, ("TERM", "xterm"), ("NO_COLOR", "")], true);
+    check(&[path, ("TERM", "xterm"), ("NO_COLOR", "1")], false);
+    check(&[path, ("TERM", "dumb")], false);
+}

@@ -248,3 +248,23 @@ fn all_taken_ports_are_told_at_once() {
         "{told}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_json_has_nothing_else_in_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    let text = "project: demo-project\nbackends: { api: 'https://api.example.com' }\nallow: [allUsers]\n";
+    std::fs::write(&file, text).expect("a file");
+    let file = file.display().to_string();
+    let session = Session::start(&["--log-format", "json", "-c", &file, "--map", "api=http://127.0.0.1:9"]);
+    Call::get(&session.url("door", "/hello")).send().await;
+    let Ended { log, .. } = tokio::task::spawn_blocking(move || session.interrupt()).await.expect("it ends");
+    let parse =
+        |line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("no JSON: {line:?} in\n{log}"));
+    let lines = log.lines().map(parse).collect::<Vec<_>>();
+    for (member, expected) in
+        [("code", "FG123"), ("message", "stopping; Ctrl-C again ends everything at once")]
+    {
+        assert!(lines.iter().any(|line| line[member] == expected), "{expected} is not in:\n{log}");
+    }
+}

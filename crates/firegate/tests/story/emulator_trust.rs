@@ -3,7 +3,7 @@
 use firegate::dev::{Dev, DevArguments, Signing};
 use serde_json::json;
 
-use crate::stack::{Call, Stack, claims, clock, context, text, unsigned};
+use crate::stack::{Call, Stack, claims, clock, context, log, text, unsigned};
 
 fn unsigned_tokens() -> DevArguments {
     DevArguments { token_signing: Signing::None, ..DevArguments::default() }
@@ -44,6 +44,37 @@ async fn a_running_emulator_can_be_attached() {
     let answer = Call::get(&stack.door("/")).bearer(&token).send().await;
     answer.expect_refusal(503, "USER_STATUS_UNAVAILABLE", "RETRY_LATER");
     stack.stop().await;
+}
+
+/// The Admin SDK takes unsigned tokens alone in its emulator mode, and says no more than that a signature is not valid.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_serves_a_verifier_is_told_how_it_gets_unsigned_tokens() {
+    log::begin();
+    let verifier = Stack::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    let check = async |name: &str, settings: &str, token_signing: Signing, expected: &str, is_told: bool| {
+        let backend = format!("{{ url: '{}', credential: none, {settings} }}", verifier.dev.places.door);
+        let text = format!(
+            "project: demo-firegate\nbackends: {{ {name}: {backend} }}\nallow: [allAuthenticatedUsers]\n"
+        );
+        std::fs::write(&file, text).expect("a file");
+        let arguments = DevArguments { config: Some(file.clone()), token_signing, ..DevArguments::default() };
+        let stack = Stack::with(arguments).await;
+        let token = stack.id_token().await;
+        assert_eq!(Call::get(&stack.door("/")).bearer(&token).send().await.status.as_u16(), 401);
+        let of_backend = format!("backend={name:?}");
+        let is_it =
+            |line: &str| line.contains(&of_backend) && line.contains("the service itself answered 401");
+        let line = log::line(is_it).await;
+        assert!(line.contains(expected), "{line}");
+        assert_eq!(line.contains("--token-signing none"), is_told, "{line}");
+        stack.stop().await;
+    };
+    check("forwarded", "user_token: forward", Signing::Rs256, "and it got the user's token", true).await;
+    check("dropped", "user_token: drop", Signing::Rs256, "set `user_token: forward`", true).await;
+    check("unsigned", "user_token: drop", Signing::None, "set `user_token: forward`", false).await;
+    verifier.stop().await;
 }
 
 async fn check_refused(arguments: DevArguments, has_application_credentials: bool, expected: &str) {

@@ -48,6 +48,7 @@ mod revocation;
 #[cfg(unix)]
 mod security_policy;
 mod service_view;
+mod simulated;
 mod stopping;
 #[cfg(unix)]
 mod take_over;

@@ -258,3 +258,28 @@ async fn on_an_open_backend_webhooks_bring_their_own_credential() {
     get(&format!("Bearer {token}")).await.expect_refusal(401, "TOKEN_EXPIRED", "REFRESH_TOKEN");
     site.close([door]).await;
 }
+
+/// Where it does not count it is not removed either, and the service would see it beside another one's user.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_the_query_is_a_second_one_whether_it_counts_there_or_not() {
+    log::begin();
+    let site = Site::open().await;
+    let door = mirroring(&site).await;
+    let token = text(&site.stack.sign_in().await["idToken"]);
+    let cookie = format!("__session={}", site.session_cookie(&token, 3600).await);
+    for path in ["/drop/x", "/forward/x"] {
+        let call = |query: &str| Call::get(&at(&door, &format!("{path}?{query}")));
+        for query in [format!("access_token={token}"), "access_token=another".to_owned()] {
+            let both = call(&query).bearer(&token).send().await;
+            both.expect_refusal(400, "CREDENTIAL_AMBIGUOUS", "NONE");
+            let both = call(&query).header("cookie", &cookie).send().await;
+            both.expect_refusal(400, "CREDENTIAL_AMBIGUOUS", "NONE");
+        }
+        assert_eq!(call("token=another").bearer(&token).send().await.status, StatusCode::OK);
+    }
+    let alone = Call::get(&at(&door, &format!("/drop/alone?access_token={token}"))).send().await;
+    alone.expect_refusal(401, "TOKEN_MISSING", "SIGN_IN");
+    let line = log::line(|line| line.contains("/drop/alone")).await;
+    assert!(line.contains("there is an `access_token` in the query") && !line.contains(&token), "{line}");
+    site.close([door]).await;
+}

@@ -72,6 +72,71 @@ async fn check_mapped(arguments: DevArguments) {
     stack.stop().await;
 }
 
+/// What is said of each of the three lines, and the statuses that they come to.
+async fn remarks(arguments: DevArguments) -> Vec<(String, String)> {
+    let stack = Stack::with(arguments).await;
+    let text = plain(&welcome(&stack.dev.places));
+    let pasted = lines(&text);
+    let remarks = text.lines().filter(|line| line.starts_with("curl "));
+    let remarks =
+        remarks.map(|line| line.split("  # ").nth(1).expect("a remark").to_owned()).collect::<Vec<_>>();
+    let mut told = Vec::new();
+    for (line, remark) in pasted[1..].iter().zip(remarks) {
+        let script =
+            format!("{}\n{}", pasted[0], line.replace("curl -i", "curl -s -o /dev/null -w '%{http_code}'"));
+        let run = move || Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+        let output = tokio::task::spawn_blocking(run).await.expect("it ends");
+        told.push((remark, String::from_utf8(output.stdout).expect("text")));
+    }
+    stack.stop().await;
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_the_lines_holds_whatever_cloud_run_is_like() {
+    for settings in [
+        &["allUsers"][..],
+        &["ingress=internal"],
+        &["foreign-issuer=403"],
+        &["allUsers", "public-token=refuse"],
+    ] {
+        let cloud_run = settings.iter().map(|setting| setting.parse().expect("a setting")).collect();
+        for (remark, status) in remarks(DevArguments { cloud_run, ..DevArguments::default() }).await {
+            assert!(remark.starts_with(&format!("{status}: ")), "{settings:?}: {status} and not {remark:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_the_lines_holds_before_a_real_configuration() {
+    let service = Stack::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    let check = async |text: &str, expected: &str| {
+        std::fs::write(&file, format!("project: demo-firegate\n{text}\n")).expect("a file");
+        let mapping =
+            |name: &str| Mapping { backend: name.to_owned(), url: service.dev.places.identity.clone() };
+        let map =
+            ["admin", "api"].into_iter().filter(|name| text.contains(&format!(" {name}:"))).map(mapping);
+        let arguments =
+            DevArguments { config: Some(file.clone()), map: map.collect(), ..DevArguments::default() };
+        let told = remarks(arguments).await;
+        let [(direct, _), (through, status), (without, _)] = &told[..] else { panic!("{told:?}") };
+        assert!(direct.starts_with("401: ") && without.starts_with("403: "), "{told:?}");
+        assert_eq!(through, expected, "{text}");
+        // What the service answers to a path that it does not know is its own affair.
+        assert!(status == "404" || through.starts_with(status), "{told:?}");
+    };
+    let admin = "backends:\n  api: https://api-abc123-uc.a.run.app\n  admin: { url: 'https://admin-abc123-uc.a.run.app', allow: ['user:boss@example.com'] }\n\
+                 routes:\n  - { path: /admin/*, backend: admin }\n  - { path: /*, backend: api }\nallow: [allAuthenticatedUsers]";
+    check(admin, "what your service answers, through Firegate").await;
+    let boss = "backends: { api: https://api-abc123-uc.a.run.app }\nallow: ['user:boss@example.com']";
+    check(boss, "403: Firegate's, NO_INVOKER_BINDING").await;
+    let app = "project_number: '123456789012'\nbackends: { api: { url: https://api-abc123-uc.a.run.app, app_check: required } }\nallow: [allAuthenticatedUsers]";
+    check(app, "401: Firegate's, APP_CHECK_TOKEN_MISSING").await;
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_url_map_each_host_is_tried_and_its_routes_can_be_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");

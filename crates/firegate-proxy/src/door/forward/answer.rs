@@ -1,6 +1,5 @@
 //! What the client gets of the service's answer.
 
-use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
 use firegate_core::snapshot::Backend;
 use firegate_core::token_source::{ACCESS_TOKEN, presented_token};
@@ -92,10 +91,13 @@ impl Forward<'_> {
     }
 
     fn hand_back_parts(&self, mut parts: Parts, mut body: Body) -> Response<Body> {
-        if parts.status == StatusCode::UNAUTHORIZED
-            && self.forwarding.permit().is_some_and(Permit::drops_token)
-        {
-            self.context.door.shared.hints.user_token_dropped(&self.forwarding.backend().name);
+        if let Some(permit) = self.forwarding.permit().filter(|_| parts.status == StatusCode::UNAUTHORIZED) {
+            let (hints, backend) = (&self.context.door.shared.hints, &self.forwarding.backend().name);
+            if permit.drops_token() {
+                hints.user_token_dropped(backend);
+            } else if permit.user().is_some() {
+                hints.user_token_refused(backend);
+            }
         }
         // The version is the connection's, and each side has its own (RFC 9110, section 2.5).
         parts.version = Version::default();

@@ -10,19 +10,17 @@ use std::process::ExitCode;
 
 use firegate_core::time::SharedClock;
 use firegate_files::configuration::{self, Configuration, NameError};
-use firegate_files::diagnostic::{Diagnostics, Style};
 use firegate_google::http::Roots;
 use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, DRAIN_TIMEOUT, IDLE_CONNECTION_GRACE};
 use firegate_proxy::{
-    FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue, ReloadError, StartError, read_at_start,
-    threads,
+    FrontDoor, FrontDoorOptions, InheritedSockets, LogQueue, ReloadError, StartError, read_at_start, threads,
 };
 
 use self::origin::Origin;
 use self::reloading::Reloading;
 use super::stop::StopRequests;
 use crate::environment::Environment;
-use crate::logging::finding_lines;
+use crate::logging::log_findings;
 
 /// Where the front door listens if neither the configuration nor `$PORT` says.
 const PORT_DEFAULT: u16 = 8080;
@@ -75,13 +73,13 @@ pub fn run(
     let configuration = match configuration {
         Ok(configuration) => configuration,
         Err(ReloadError::Check(diagnostics)) => {
-            tell(&diagnostics, log);
+            log_findings(&diagnostics, log);
             return Ok(ExitCode::from(2));
         }
         Err(error) => return Err(error.into()),
     };
     if !configuration.warnings.is_empty() {
-        tell(&configuration.warnings, log);
+        log_findings(&configuration.warnings, log);
     }
     let credentials = environment.credentials();
     let options = options(arguments.listen, environment, configuration, clock, log)?;
@@ -157,17 +155,6 @@ fn tell_addresses(door: &FrontDoor) {
     for address in door.addresses() {
         tracing::info!(address = %format_args!("{scheme}{address}"), "the front door listens");
     }
-}
-
-/// Says what was found in the files before the door listens: with their lines for a person, and else as the log's lines are.
-fn tell(diagnostics: &Diagnostics, log: &LogQueue) {
-    let bytes = match log.form() {
-        LogForm::Json => finding_lines(diagnostics, log.clock()),
-        LogForm::Text { coloured: true } => diagnostics.render(Style::Coloured).into_bytes(),
-        LogForm::Text { coloured: false } => diagnostics.render(Style::Plain).into_bytes(),
-    };
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-    log.append(bytes, lines);
 }
 
 /// An address, or what to write instead of it.

@@ -1,10 +1,12 @@
 //! Recorded requests, played to a configuration: what would become of them, beside what became of them. `entries` reads a log
-//! piece by piece, `recorded` makes a request of each, `would` decides it, and `report` puts what would change in groups.
+//! piece by piece, `recorded` makes a request of each, `waiting` puts them into the order of time, `would` decides each, and
+//! `report` puts what would change in groups.
 
 mod chance;
 mod entries;
 mod recorded;
 mod report;
+mod waiting;
 mod would;
 
 use std::fs::File;
@@ -20,11 +22,12 @@ use firegate_files::yaml::Document;
 
 pub use report::{BadLine, Change, Example, Group, PreviewGroup, Simulation, render_simulation_text};
 
-use super::limits::PROGRESS_INTERVAL;
+use super::limits::{LOG_DISORDER_MAX, PROGRESS_INTERVAL};
 use super::request::Places;
 use entries::{Entries, Found};
 use recorded::Recorded;
 use report::Tally;
+use waiting::{Entry, Waiting};
 use would::Player;
 
 /// Plays a log to a configuration. Nothing is sent anywhere.
@@ -47,18 +50,29 @@ pub(super) fn simulate(
     let mut player = Player::new(snapshot, configuration, Places { document });
     let mut progress = Progress::new(clock);
     let (mut entries, mut tally) = (Entries::new(BufReader::new(reader)), Tally::default());
+    let mut waiting = Waiting::default();
+    let mut play = |Entry { line, recorded, .. }: Entry, tally: &mut Tally| {
+        let knows_backend = player.knows_backend_of(&recorded);
+        tally.add(line, &recorded, &player.play(&recorded), knows_backend);
+    };
     while let Some(found) = entries.next().context("the log cannot be read to its end")? {
         match found {
             Found::Entry(line, text) => match Recorded::read(&text) {
                 Ok(recorded) => {
-                    let knows_backend = player.knows_backend_of(&recorded);
-                    tally.add(line, &recorded, &player.play(&recorded), knows_backend);
+                    let timeless = waiting.take(Entry { line, recorded, bytes: text.len() });
+                    timeless.into_iter().for_each(|entry| play(entry, &mut tally));
                 }
                 Err(why) => tally.bad_line(line, why),
             },
             Found::Bad(line, why) => tally.bad_line(line, why.to_owned()),
         }
+        while let Some(entry) = waiting.next(false) {
+            play(entry, &mut tally);
+        }
         progress.tell(tally.requests());
+    }
+    while let Some(entry) = waiting.next(true) {
+        play(entry, &mut tally);
     }
     progress.end();
     Ok(tally.finish(notes(player.out_of_order)))
@@ -72,8 +86,9 @@ fn notes(out_of_order: u64) -> Vec<String> {
     ];
     if out_of_order > 0 {
         notes.push(format!(
-            "{out_of_order} entries are older than one before them or have no time, and limits cannot be counted for them: \
-             write the log with `gcloud logging read --order=asc`"
+            "{out_of_order} entries are older than one before them, by more than {} seconds, or have no time, and limits cannot be \
+             counted for them: write the log with `gcloud logging read --order=asc`",
+            LOG_DISORDER_MAX.as_secs()
         ));
     }
     notes
