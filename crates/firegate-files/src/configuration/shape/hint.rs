@@ -118,8 +118,8 @@ fn mapping(path: &YamlPath, scalar: Option<&Scalar>, branches: &[&Json]) -> Opti
     Some(format!("the keys are {}", alternatives(keys.keys().map(String::as_str))))
 }
 
-/// A backend whose settings stand where its name belongs. `named` is what a backend may be. A backend may have a setting's name;
-/// then its value is a backend's.
+/// A backend whose settings stand where its name belongs. `named` is what a backend may be. A backend may have the name of a
+/// setting; then its value is a backend's.
 pub(super) fn of_unnamed_backend(path: &YamlPath, entries: &[Entry], named: &[&Json]) -> Option<Diagnostic> {
     if path.to_string() != "backends" {
         return None;
@@ -177,8 +177,8 @@ pub(super) fn of_misplaced_key(key: &str, place: &YamlPath, holders: &[String]) 
 /// A backend, among the mappings that take a key.
 const BACKEND: &str = "backends.NAME";
 
-/// The mappings that a key at `place` may have been meant for. A level was left out, or one too many begun; or it is a setting of
-/// a backend, or a backend has one of the whole. That some other part has a key of a common name (`path`, `key`) says nothing.
+/// The mappings that a key at `place` may have been meant for. A level was left out, or one too many begun; or it is a setting
+/// of a backend, or a backend has one of the whole. That another part has a key of a common name (`path`, `key`) says nothing.
 fn meant<'a>(place: &YamlPath, holders: &'a [String]) -> Vec<&'a String> {
     let place: Vec<&str> = place
         .segments()
