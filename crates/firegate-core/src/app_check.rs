@@ -10,7 +10,7 @@ use crate::headers::is_alike;
 use crate::identity::{KeyRing, KeyState, Obstacle, TokenKind};
 use crate::jose::{CompactJws, JsonValue};
 use crate::limits::{APP_CHECK_TOKEN_LIFETIME_MAX, APP_ID_BYTES_MAX};
-use crate::reason::Reason;
+use crate::reason::{AmbiguousCredential, Reason};
 use crate::time::UnixTime;
 
 /// The header that carries the token.
@@ -50,14 +50,15 @@ pub fn verify_app<'a>(
     now: UnixTime,
 ) -> Result<Option<VerifiedApp<'a>>, Obstacle> {
     let AppCheck::Required { project_number, apps, consume } = rules.setting else { return Ok(None) };
+    let ambiguous = Obstacle::Denied(Reason::CredentialAmbiguous(AmbiguousCredential::AppCheck));
     let mut values = facts.headers.get_all(FIREBASE_APP_CHECK).iter();
     let has_look_alike = || facts.headers.keys().any(|found| is_alike(found, FIREBASE_APP_CHECK.as_str()));
     let token = match (values.next(), values.next()) {
         (None, _) => return Err(Obstacle::Denied(Reason::AppCheckTokenMissing)),
         // A service that folds names would read either of them.
-        (Some(_), _) if has_look_alike() => return Err(Obstacle::Denied(Reason::CredentialAmbiguous)),
-        (Some(value), None) => value.to_str().map_err(|_| Obstacle::Denied(Reason::CredentialAmbiguous))?,
-        (Some(_), Some(_)) => return Err(Obstacle::Denied(Reason::CredentialAmbiguous)),
+        (Some(_), _) if has_look_alike() => return Err(ambiguous),
+        (Some(value), None) => value.to_str().map_err(|_| ambiguous)?,
+        (Some(_), Some(_)) => return Err(ambiguous),
     };
     let jws = CompactJws::parse(token).map_err(|error| invalid("form", format!("is wrong: {error}")))?;
     header(&jws)?;

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::armor::Screened;
 use crate::path::NormalPath;
-use crate::reason::{MalformedToken, MissingToken, Reason};
+use crate::reason::{AmbiguousCredential, MalformedToken, MissingToken, Reason, ambiguous};
 
 /// The facts of one request, as one reading of it.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl<'a> RequestFacts<'a> {
         let value = match (values.next(), values.next()) {
             (None, _) => return Ok(Authorization::Absent),
             (Some(value), None) => value,
-            (Some(_), Some(_)) => return Err(Reason::CredentialAmbiguous),
+            (Some(_), Some(_)) => return ambiguous(AmbiguousCredential::SeveralAuthorizations),
         };
         if let Some(token) = plain_bearer(value) {
             return Ok(Authorization::Bearer(token));
@@ -93,7 +93,7 @@ impl<'a> RequestFacts<'a> {
                 .is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER.as_bytes()));
             return Err(match is_bearer {
                 true => Reason::TokenMalformed(MalformedToken::NotVisible),
-                false => Reason::CredentialAmbiguous,
+                false => Reason::CredentialAmbiguous(AmbiguousCredential::AuthorizationNotVisible),
             });
         };
         let end = text.bytes().position(|byte| matches!(byte, b' ' | b'\t' | b','));
@@ -102,13 +102,13 @@ impl<'a> RequestFacts<'a> {
             // A list of credentials is none: who reads its first and who reads its last element see different users.
             let has_bearer = rest.split(',').skip(1).any(|element| is_bearer(element.trim()));
             return if has_bearer {
-                Err(Reason::CredentialAmbiguous)
+                ambiguous(AmbiguousCredential::AuthorizationList)
             } else {
                 Ok(Authorization::Other(text))
             };
         }
         if rest.contains(',') {
-            return Err(Reason::CredentialAmbiguous);
+            return ambiguous(AmbiguousCredential::AuthorizationList);
         }
         let token = rest.trim_matches(' ');
         if token.trim_matches('\t').is_empty() {
@@ -204,7 +204,7 @@ mod tests {
                 continue;
             }
             let expected = match character {
-                ',' => Err(Reason::CredentialAmbiguous),
+                ',' => ambiguous(AmbiguousCredential::AuthorizationList),
                 _ if character.is_ascii_graphic() => Ok(Authorization::Bearer(&value["Bearer ".len()..])),
                 _ => Err(Reason::TokenMalformed(MalformedToken::Blank)),
             };
@@ -219,11 +219,11 @@ mod tests {
         check(&["bEaReR  a.b.c "], Ok(Authorization::Bearer("a.b.c")));
         check(&["Basic YTpi"], Ok(Authorization::Other("Basic YTpi")));
         check(&["a.b.c"], Ok(Authorization::Other("a.b.c")));
-        check(&["Bearer a", "Bearer b"], Err(Reason::CredentialAmbiguous));
-        check(&["Bearer a, Bearer b"], Err(Reason::CredentialAmbiguous));
-        check(&["Bearer a,b"], Err(Reason::CredentialAmbiguous));
-        check(&["Bearer,a.b.c"], Err(Reason::CredentialAmbiguous));
-        check(&["Basic YTpi, bearer a.b.c"], Err(Reason::CredentialAmbiguous));
+        check(&["Bearer a", "Bearer b"], ambiguous(AmbiguousCredential::SeveralAuthorizations));
+        check(&["Bearer a, Bearer b"], ambiguous(AmbiguousCredential::AuthorizationList));
+        check(&["Bearer a,b"], ambiguous(AmbiguousCredential::AuthorizationList));
+        check(&["Bearer,a.b.c"], ambiguous(AmbiguousCredential::AuthorizationList));
+        check(&["Basic YTpi, bearer a.b.c"], ambiguous(AmbiguousCredential::AuthorizationList));
         let digest = "Digest username=\"bearer\", realm=\"x\"";
         check(&[digest], Ok(Authorization::Other(digest)));
     }
@@ -243,6 +243,6 @@ mod tests {
         check(&["Bearer\ta.b.c"], malformed(MalformedToken::Blank));
         check(&["Bearer \ta.b.c"], malformed(MalformedToken::Blank));
         check(&["Bearer t\u{f6}ken"], malformed(MalformedToken::NotVisible));
-        check(&["Basic t\u{f6}ken"], Err(Reason::CredentialAmbiguous));
+        check(&["Basic t\u{f6}ken"], ambiguous(AmbiguousCredential::AuthorizationNotVisible));
     }
 }

@@ -11,19 +11,57 @@ use crate::url_map::URL_MAP;
 /// The formats of which a file may hold a list.
 pub(crate) const LISTED: [&MessageType; 3] = [&BACKEND_SERVICE, &NETWORK_ENDPOINT_GROUP, &CLOUD_RUN_SERVICE];
 
-/// The formats: a title, the command that writes such a file, the table.
-pub(crate) const FORMATS: &[(&str, &str, &MessageType)] = &[
-    ("Security policy", "gcloud compute security-policies export", &SECURITY_POLICY),
-    ("URL map", "gcloud compute url-maps export", &URL_MAP),
-    ("Backend service", "gcloud compute backend-services export", &BACKEND_SERVICE),
-    (
-        "Network endpoint group",
-        "gcloud compute network-endpoint-groups describe --format=yaml",
-        &NETWORK_ENDPOINT_GROUP,
-    ),
-    ("Cloud Run service", "gcloud run services list --format=json", &CLOUD_RUN_SERVICE),
-    ("IAM policy of a Cloud Run service", "gcloud run services get-iam-policy", &POLICY),
-    ("IAM deny policy", "gcloud iam policies get --kind=denypolicies", &DENY_POLICY),
+/// A format of Google's.
+pub(crate) struct Format {
+    /// What such a file is.
+    pub title: &'static str,
+    /// The command that writes one.
+    pub command: &'static str,
+    /// The key of a configuration that names one.
+    pub key: &'static str,
+    /// Its fields.
+    pub fields: &'static MessageType,
+}
+
+/// All of them.
+pub(crate) const FORMATS: &[Format] = &[
+    Format {
+        title: "Security policy",
+        command: "gcloud compute security-policies export",
+        key: "backends.NAME.security_policy",
+        fields: &SECURITY_POLICY,
+    },
+    Format { title: "URL map", command: "gcloud compute url-maps export", key: "url_map", fields: &URL_MAP },
+    Format {
+        title: "Backend service",
+        command: "gcloud compute backend-services export",
+        key: "load_balancer.backend_services",
+        fields: &BACKEND_SERVICE,
+    },
+    Format {
+        title: "Network endpoint group",
+        command: "gcloud compute network-endpoint-groups describe --format=yaml",
+        key: "load_balancer.network_endpoint_groups",
+        fields: &NETWORK_ENDPOINT_GROUP,
+    },
+    Format {
+        title: "Cloud Run service",
+        command: "gcloud run services list --format=json",
+        key: "load_balancer.cloud_run_services",
+        fields: &CLOUD_RUN_SERVICE,
+    },
+    Format {
+        title: "IAM policy of a Cloud Run service",
+        command: "gcloud run services get-iam-policy",
+        key: "backends.NAME.iam_policy",
+        fields: &POLICY,
+    },
+    Format {
+        title: "IAM deny policy",
+        command: "gcloud iam policies get --kind=denypolicies",
+        key: "deny_policies",
+        fields: &DENY_POLICY,
+    },
 ];
 
 const INTRODUCTION: &str = "\
@@ -50,10 +88,10 @@ for Cloud Armor's rules; the others are listed there by their reasons.
 /// The page.
 pub fn markdown() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for (title, command, format) in FORMATS {
+    for Format { title, command, fields, .. } in FORMATS {
         // Writing to a String cannot fail.
         let _ = write!(page, "\n## {title}\n\nWritten by `{command}`.\n\n| field | |\n|---|---|\n");
-        for (path, field) in format.all_fields() {
+        for (path, field) in fields.all_fields() {
             let becomes = match field.treatment {
                 Treatment::Evaluated => "evaluated".to_owned(),
                 Treatment::Kept => "kept".to_owned(),

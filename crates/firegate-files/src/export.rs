@@ -1,6 +1,6 @@
 //! Writing a file of Google's back, so that Google's import takes it: which format it is, is found out.
 
-use crate::compat::{FORMATS, LISTED};
+use crate::compat::{FORMATS, Format, LISTED};
 use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{Form, GoogleFile, MessageType};
@@ -65,24 +65,32 @@ fn recognise(name: &str, text: &str, diagnostics: &mut Diagnostics) -> Option<&'
         *diagnostics = unread;
         return None;
     };
-    let root = match &document.root.value {
-        Value::Sequence(nodes) => nodes.first().unwrap_or(&document.root),
-        _ => &document.root,
-    };
-    let kind = root.get("kind").and_then(word);
-    let formats = || FORMATS.iter().map(|(.., format)| *format);
-    if let Some(format) = formats().find(|format| kind.is_some() && format.kind == kind) {
-        return Some(format);
-    }
-    let ranked = formats().map(|format| (score(format, root), format));
-    let best = ranked.max_by_key(|(score, _)| *score).filter(|(score, _)| *score >= FORMAT_TELLTALES_MIN);
+    let best = format_of(&document.root);
     if best.is_none() {
-        let titles = FORMATS.iter().map(|(title, ..)| *title).collect::<Vec<_>>().join(", ");
+        let titles = FORMATS.iter().map(|format| format.title).collect::<Vec<_>>().join(", ");
         let found = Diagnostic::error(code::OTHER_KIND, "this is none of Google's files that Firegate reads")
             .hint(format!("it reads these, as gcloud writes them: {titles}"));
         diagnostics.push(found);
     }
-    best.map(|(_, format)| format)
+    best.map(|format| format.fields)
+}
+
+/// The format of a file, by its `kind` or by its fields.
+pub(crate) fn format_of(root: &Node) -> Option<&'static Format> {
+    let root = match &root.value {
+        Value::Sequence(nodes) => nodes.first().unwrap_or(root),
+        _ => root,
+    };
+    let kind = root.get("kind").and_then(word);
+    if let Some(format) = FORMATS.iter().find(|format| kind.is_some() && format.fields.kind == kind) {
+        return Some(format);
+    }
+    // Of several the first: `max_by_key` takes the last.
+    let ranked = FORMATS.iter().rev().map(|format| (score(format.fields, root), format));
+    ranked
+        .max_by_key(|(score, _)| *score)
+        .filter(|(score, _)| *score >= FORMAT_TELLTALES_MIN)
+        .map(|(_, best)| best)
 }
 
 /// How many of the file's keys are fields of a format, less those that are not.
@@ -121,6 +129,11 @@ mod tests {
     fn a_file_without_a_kind_is_known_by_its_fields() {
         let text = "name: m\ndefaultService: web\nhostRules: []\n";
         check(text, "UrlMap", text);
+    }
+
+    #[test]
+    fn of_formats_that_share_fields_the_commoner_one_is_meant() {
+        check("name: p\nrules: []\n", "SecurityPolicy", "name: p\nrules: []\n");
     }
 
     #[test]

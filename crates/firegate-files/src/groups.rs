@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
                 Diagnostic::error(code::GROUPS, message).hint("name it in the policy instead of the group")
             }
             Ok(member) => return Some(member),
-            Err(error) => Diagnostic::error(code::MEMBER, error.to_string()).hint(error.hint()),
+            Err(error) => Diagnostic::error(code::MEMBER, error.to_string()).hint(hint(&error)),
         };
         self.report(path, Part::Value, found);
         None
@@ -189,6 +189,24 @@ impl<'a> Reader<'a> {
         self.document.report(self.diagnostics, path, part, diagnostic);
     }
 }
+
+/// What to write instead: of the members of a policy a group has not all.
+fn hint(error: &MemberError) -> String {
+    match error {
+        MemberError::Unknown { meant: Some(meant), .. } if !matches!(meant.as_str(), EVERYONE | EVERY_USER) => {
+            error.hint()
+        }
+        MemberError::Unknown { .. } | MemberError::Unprintable => {
+            "in a group stand addresses, user ids, and members such as `group:EMAIL`, `domain:NAME` or `principalSet://…`"
+                .to_owned()
+        }
+        _ => error.hint(),
+    }
+}
+
+/// Those whom a policy names without their being members of anything.
+const EVERYONE: &str = "allUsers";
+const EVERY_USER: &str = "allAuthenticatedUsers";
 
 /// An address is a user's, a word of letters, digits, `-` and `_` is a user id, and everything else a member as in a policy.
 fn member(text: &str) -> Result<GroupMember, MemberError> {
@@ -238,6 +256,22 @@ mod tests {
             ]
         );
         assert_eq!(groups.members["empty@example.com"], []);
+    }
+
+    #[test]
+    fn no_hint_offers_what_is_no_member_of_a_group() {
+        let hint = |element: &str| {
+            let mut diagnostics = Diagnostics::new();
+            let text = format!("groups: {{ a@example.com: ['{element}'] }}");
+            let document = yaml::parse("groups.yaml", &text, &mut diagnostics).expect("YAML");
+            read(&document, &mut diagnostics);
+            diagnostics.iter().next().and_then(|found| found.hint.clone()).expect("a hint")
+        };
+        let forms = "in a group stand addresses, user ids, and members such as `group:EMAIL`, `domain:NAME` or `principalSet://…`";
+        for element in ["two words", "allUser", "a/b"] {
+            assert_eq!(hint(element), forms, "{element}");
+        }
+        assert_eq!(hint("groups:b@example.com"), "did you mean `group:b@example.com`?");
     }
 
     #[test]

@@ -81,7 +81,7 @@ macro_rules! catalogue {
 catalogue! {
     RequestMalformed "REQUEST_MALFORMED" Denial 400 None {
         "the request is malformed"
-        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`), its Host is missing or repeated, or its framing is ambiguous."
+        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`), its Host is missing or repeated, or its framing is ambiguous. Or the client speaks TLS where none is."
         "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
     }
     HostNotLocal "HOST_NOT_LOCAL" Denial 400 None {
@@ -106,7 +106,7 @@ catalogue! {
     }
     RouteNotFound "ROUTE_NOT_FOUND" Denial 404 None {
         "no route matches this path"
-        "No route of the configuration matches the request's path."
+        "No route of the configuration matches the request's path, or the path is one of Firegate's own (`/.well-known/firegate/…`), which are never routed, and nothing is answered there."
         "add a route for the path, or `/*` for everything that no other route names"
     }
     FaultInjected "FAULT_INJECTED" Denial 503 None {

@@ -1,5 +1,5 @@
-//! What stands where an ID token should: in a request without one, and in one whose token is none. Nothing is quoted of it that
-//! could be a secret.
+//! What stands where an ID token should: in a request without one, in one whose token is none, and in one that has more than
+//! one. Nothing is quoted of it that could be a secret.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -241,5 +241,85 @@ impl fmt::Display for MalformedToken {
             Self::NotVisible => "the token holds bytes that are no visible ASCII",
         };
         formatter.write_str(text)
+    }
+}
+
+/// What of a request could be read in more than one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmbiguousCredential {
+    /// There are several fields `Authorization`.
+    SeveralAuthorizations,
+    /// `Authorization` holds a list.
+    AuthorizationList,
+    /// `Authorization` holds bytes that are no visible ASCII.
+    AuthorizationNotVisible,
+    /// There are several session cookies with a value.
+    SeveralCookies,
+    /// A cookie is none by RFC 6265, and the session cookie for services that read cookies more freely.
+    CookieLookAlike,
+    /// The session cookie is no text.
+    CookieNotText,
+    /// The query has several `access_token`.
+    SeveralInQuery,
+    /// A parameter of the query is `access_token` for services that read queries more freely.
+    QueryLookAlike,
+    /// The subprotocols of a WebSocket name `access_token` more than once, or without a token, or are no text.
+    Subprotocols,
+    /// Tokens were sent in two places on purpose.
+    SeveralPlaces,
+    /// Beside the session cookie stands a bearer token that the backend does not read, and its service might.
+    CookieBesideBearer,
+    /// There are several App Check tokens, or one that is no text.
+    AppCheck,
+}
+
+impl AmbiguousCredential {
+    /// What to do next, if it is anything else than the catalogue says.
+    pub(super) const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::SeveralCookies => Some(
+                "delete all but one: a browser sends one for each path and domain that it was set for, so set it with one \
+                 `Path` and one `Domain` alone",
+            ),
+            Self::CookieLookAlike => {
+                Some("rename the cookie, or delete it; the session cookie is `__session`")
+            }
+            Self::CookieNotText => {
+                Some("set `__session` to the result of `createSessionCookie()`, unchanged")
+            }
+            Self::SeveralInQuery | Self::QueryLookAlike => {
+                Some("send one parameter `access_token`, written so and followed by `&` or nothing")
+            }
+            Self::Subprotocols => Some("offer `access_token` once, and the ID token right behind it"),
+            Self::SeveralPlaces => Some("send the token in one of the places"),
+            Self::CookieBesideBearer => {
+                Some("send one of them, or add `authorization` to the backend's `token_sources`")
+            }
+            Self::AppCheck => Some("send exactly one `X-Firebase-AppCheck: <App Check token>` header"),
+            Self::SeveralAuthorizations | Self::AuthorizationList | Self::AuthorizationNotVisible => None,
+        }
+    }
+}
+
+impl fmt::Display for AmbiguousCredential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::SeveralAuthorizations => "there is more than one `Authorization` header",
+            Self::AuthorizationList => "`Authorization` holds more than one credential",
+            Self::AuthorizationNotVisible => "`Authorization` holds bytes that are no visible ASCII",
+            Self::SeveralCookies => "there is more than one `__session` cookie",
+            Self::CookieLookAlike => "there is a cookie that some services take for `__session`",
+            Self::CookieNotText => "the `__session` cookie is no text",
+            Self::SeveralInQuery => "the query has more than one `access_token`",
+            Self::QueryLookAlike => "the query has a parameter that some services take for `access_token`",
+            Self::Subprotocols => {
+                "the subprotocols name `access_token` more than once, or without a token behind it, or are no text"
+            }
+            Self::SeveralPlaces => "tokens stand in more than one place",
+            Self::CookieBesideBearer => {
+                "beside the `__session` cookie there is a bearer token in `Authorization`, where this backend looks for none"
+            }
+            Self::AppCheck => "there is more than one `X-Firebase-AppCheck` header, or one that is no text",
+        })
     }
 }

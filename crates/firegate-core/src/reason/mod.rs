@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
-pub use credential::{MalformedToken, MissingToken};
+pub use credential::{AmbiguousCredential, MalformedToken, MissingToken};
 
 use crate::armor::ArmorDenied;
 use crate::limiter::{CountOutcome, Exceeded};
@@ -64,7 +64,7 @@ pub enum Reason {
         value: String,
     },
     /// See [`Code::CredentialAmbiguous`].
-    CredentialAmbiguous,
+    CredentialAmbiguous(AmbiguousCredential),
     /// See [`Code::FaultInjected`].
     FaultInjected {
         /// The status that the URL map says.
@@ -89,6 +89,11 @@ pub enum Reason {
     },
     /// See [`Code::LeaseOver`].
     LeaseOver,
+    /// See [`Code::RouteNotFound`]: a path of Firegate's own, which is never routed, where nothing is answered.
+    OwnPathNotServed {
+        /// Whether it is that of the token exchange.
+        is_exchange: bool,
+    },
     /// See [`Code::NoInvokerBinding`].
     NoInvokerBinding {
         /// The user as a member would name them.
@@ -128,6 +133,8 @@ pub enum Reason {
     },
     /// See [`Code::RouteNotFound`].
     RouteNotFound,
+    /// See [`Code::RequestMalformed`]: a client speaks TLS where none is.
+    TlsWherePlain,
     /// See [`Code::TenantNotAccepted`].
     TenantNotAccepted {
         /// The user's tenant.
@@ -238,12 +245,13 @@ impl Reason {
             Self::BodyTooSlow => Code::BodyTooSlow,
             Self::CookieOriginNotAllowed => Code::CookieOriginNotAllowed,
             Self::CorsOriginNotAllowed { .. } => Code::CorsOriginNotAllowed,
-            Self::CredentialAmbiguous => Code::CredentialAmbiguous,
+            Self::CredentialAmbiguous(_) => Code::CredentialAmbiguous,
             Self::DeniedByIamPolicy { .. } => Code::DeniedByIamPolicy,
             Self::FederationRefused { .. } => Code::FederationRefused,
             Self::HostNotLocal { .. } => Code::HostNotLocal,
             Self::LeaseOver => Code::LeaseOver,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
+            Self::OwnPathNotServed { .. } => Code::RouteNotFound,
             Self::RateLimited(exceeded) => match exceeded.count.outcome {
                 CountOutcome::Banned => Code::RateLimitBanned,
                 CountOutcome::Conform | CountOutcome::Exceed => Code::RateLimited,
@@ -255,6 +263,7 @@ impl Reason {
             Self::FaultInjected { .. } => Code::FaultInjected,
             Self::RedirectLoop => Code::RedirectLoop,
             Self::RouteNotFound => Code::RouteNotFound,
+            Self::TlsWherePlain => Code::RequestMalformed,
             Self::TenantNotAccepted { .. } => Code::TenantNotAccepted,
             Self::TokenAlgorithmNotAllowed { .. } => Code::TokenAlgorithmNotAllowed,
             Self::TokenClaimInvalid { .. } => Code::TokenClaimInvalid,
@@ -293,6 +302,17 @@ impl Reason {
     /// What to do next: the catalogue's, unless more is known of this request.
     pub fn hint(&self) -> Cow<'static, str> {
         let special = match self {
+            Self::CredentialAmbiguous(ambiguous) => ambiguous.hint().map(Cow::Borrowed),
+            Self::OwnPathNotServed { is_exchange: true } => {
+                Some(Cow::Borrowed("switch the token exchange on: `exchange: { enabled: true }`"))
+            }
+            Self::OwnPathNotServed { is_exchange: false } => Some(Cow::Borrowed(
+                "ask for `jwks.json`, `ready` or, with `exchange`, `token`: nothing else is there, and no route leads to a service \
+                 from there",
+            )),
+            Self::TlsWherePlain => Some(Cow::Borrowed(
+                "call it by `http://`, or let it speak TLS: `tls: { certificates: [ { cert: cert.pem, key: key.pem } ] }`",
+            )),
             Self::TokenMalformed(malformed) => malformed.hint().map(Cow::Borrowed),
             Self::TokenMissing(missing) => missing.hint(),
             Self::TokenKeyUnknown { is_local: true, .. } => Some(Cow::Borrowed(
@@ -303,6 +323,11 @@ impl Reason {
         };
         special.unwrap_or(Cow::Borrowed(self.code().entry().fix))
     }
+}
+
+/// That a credential can be read in more than one way.
+pub(crate) const fn ambiguous<T>(how: AmbiguousCredential) -> Result<T, Reason> {
+    Err(Reason::CredentialAmbiguous(how))
 }
 
 /// The evidence in one sentence, for the operator. What a stranger wrote is quoted with `{:?}`, so that it cannot
@@ -332,6 +357,7 @@ impl fmt::Display for Reason {
             Self::CorsOriginNotAllowed { part, value } => {
                 write!(formatter, "`cors` does not allow the request's {part} {value:?}")
             }
+            Self::CredentialAmbiguous(ambiguous) => ambiguous.fmt(formatter),
             Self::DeniedByIamPolicy { principal, rule } => write!(formatter, "{rule} denies {principal:?}"),
             Self::FederationRefused { answer } => {
                 write!(formatter, "the user's token was not exchanged: {answer:?}")
@@ -348,6 +374,12 @@ impl fmt::Display for Reason {
                 write!(formatter, "the members are {members:?}")?;
                 if *more > 0 { write!(formatter, " and {more} more") } else { Ok(()) }
             }
+            Self::OwnPathNotServed { is_exchange: true } => {
+                formatter.write_str("the path is that of the token exchange, which is not switched on")
+            }
+            Self::OwnPathNotServed { is_exchange: false } => {
+                formatter.write_str("nothing is at this path, which is one of Firegate's own")
+            }
             Self::RateLimited(exceeded) => exceeded.fmt(formatter),
             Self::RequestHeadTimedOut { after } => {
                 write!(formatter, "the head was not whole after {} s", after.as_secs())
@@ -358,6 +390,9 @@ impl fmt::Display for Reason {
             Self::RequestMalformed { why } => formatter.write_str(why),
             Self::RequestTargetTooLong { bytes_max } => {
                 write!(formatter, "the request's first line is longer than {bytes_max} bytes")
+            }
+            Self::TlsWherePlain => {
+                formatter.write_str("the client speaks TLS (`https://`), and this port plain HTTP")
             }
             Self::TenantNotAccepted { tenant } => write!(formatter, "the user belongs to tenant {tenant:?}"),
             Self::TokenAlgorithmNotAllowed { found } => {
@@ -395,7 +430,6 @@ impl fmt::Display for Reason {
             | Self::AppCheckTokenMissing
             | Self::BodyTooSlow
             | Self::CookieOriginNotAllowed
-            | Self::CredentialAmbiguous
             | Self::LeaseOver
             | Self::FaultInjected { .. }
             | Self::RedirectLoop

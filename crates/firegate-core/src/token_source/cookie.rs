@@ -6,7 +6,7 @@ use http::header::COOKIE;
 use percent_encoding::percent_decode;
 
 use super::without_segments;
-use crate::reason::Reason;
+use crate::reason::{AmbiguousCredential, Reason, ambiguous};
 
 /// The cookie's name.
 pub const SESSION_COOKIE: &str = "__session";
@@ -18,7 +18,7 @@ pub(super) fn session_cookie(headers: &HeaderMap) -> Result<Option<&str>, Reason
         match read(pair) {
             Pair::Session(value) => values.push(value),
             // Some service would take it for the session cookie.
-            Pair::LookAlike => return Err(Reason::CredentialAmbiguous),
+            Pair::LookAlike => return ambiguous(AmbiguousCredential::CookieLookAlike),
             Pair::Other => {}
         }
     }
@@ -26,9 +26,11 @@ pub(super) fn session_cookie(headers: &HeaderMap) -> Result<Option<&str>, Reason
     let mut values = values.into_iter().filter(|value| !value.is_empty());
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => std::str::from_utf8(value).map(Some).map_err(|_| Reason::CredentialAmbiguous),
+        (Some(value), None) => std::str::from_utf8(value)
+            .map(Some)
+            .map_err(|_| Reason::CredentialAmbiguous(AmbiguousCredential::CookieNotText)),
         // Which of two a service would take is anyone's guess.
-        (Some(_), Some(_)) => Err(Reason::CredentialAmbiguous),
+        (Some(_), Some(_)) => ambiguous(AmbiguousCredential::SeveralCookies),
     }
 }
 

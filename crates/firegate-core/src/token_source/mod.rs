@@ -23,7 +23,7 @@ use subprotocol::without_access_token_protocol;
 use crate::app_check::FIREBASE_APP_CHECK;
 use crate::facts::{Authorization, RequestFacts};
 use crate::headers::remove_alike;
-use crate::reason::Reason;
+use crate::reason::{AmbiguousCredential, Reason, ambiguous};
 
 /// A token that a request carries, not yet proven to be anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,13 +71,13 @@ pub fn presented_token<'a>(
     let mut on_purpose = [authorization, query, protocol].into_iter().flatten();
     let supersedes_cookie = looks_in(TokenSource::Cookie) && cookie::has_session_cookie(facts.headers);
     let presented = match (on_purpose.next(), on_purpose.next()) {
-        (Some(_), Some(_)) => Err(Reason::CredentialAmbiguous),
+        (Some(_), Some(_)) => ambiguous(AmbiguousCredential::SeveralPlaces),
         // A sibling's page can plant cookies; they must not get in the way of a token that was sent on purpose.
         (Some((text, source)), None) if looks_in(source) => {
             Ok(Some(PresentedToken { text, source, supersedes_cookie }))
         }
         // A Bearer token where none is read. With a cookie beside it there would be two users in one request.
-        (Some(_), None) if supersedes_cookie => Err(Reason::CredentialAmbiguous),
+        (Some(_), None) if supersedes_cookie => ambiguous(AmbiguousCredential::CookieBesideBearer),
         (None, _) if looks_in(TokenSource::Cookie) => {
             let cookie = cookie::session_cookie(facts.headers)?;
             let presented =
@@ -88,7 +88,7 @@ pub fn presented_token<'a>(
     }?;
     // Where queries are read, one that does not count would reach the service beside the user whom the other token names.
     let is_beside = looks_in(TokenSource::Query) && !may_carry_in_query(facts) && is_in_query(facts);
-    if presented.is_some() && is_beside { Err(Reason::CredentialAmbiguous) } else { Ok(presented) }
+    if presented.is_some() && is_beside { ambiguous(AmbiguousCredential::SeveralPlaces) } else { Ok(presented) }
 }
 
 /// Whether the query has an `access_token`, or what some service takes for one.

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::reason::Reason;
+use crate::reason::{AmbiguousCredential, Reason, ambiguous};
 
 /// The parameter's name, and that of the subprotocol before a token.
 pub const ACCESS_TOKEN: &str = "access_token";
@@ -13,13 +13,13 @@ pub(super) fn access_token(query: &str) -> Result<Option<&str>, Reason> {
     if query.split('&').any(is_look_alike)
         || behind_semicolon.into_iter().any(|part| is_access_token(part) || is_look_alike(part))
     {
-        return Err(Reason::CredentialAmbiguous);
+        return ambiguous(AmbiguousCredential::QueryLookAlike);
     }
     let mut values = query.split('&').filter(|parameter| is_access_token(parameter));
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(parameter), None) => Ok(Some(parameter.split_once('=').map_or("", |(_, value)| value))),
-        (Some(_), Some(_)) => Err(Reason::CredentialAmbiguous),
+        (Some(_), Some(_)) => ambiguous(AmbiguousCredential::SeveralInQuery),
     }
 }
 

@@ -5,13 +5,15 @@ use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 
 use super::{ACCESS_TOKEN, without_segments};
-use crate::reason::Reason;
+use crate::reason::{AmbiguousCredential, Reason};
+
+const UNREADABLE: Reason = Reason::CredentialAmbiguous(AmbiguousCredential::Subprotocols);
 
 /// The element after `access_token`.
 pub(super) fn access_token(headers: &HeaderMap) -> Result<Option<&str>, Reason> {
     let mut elements = Vec::new();
     for field in headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
-        let text = field.to_str().map_err(|_| Reason::CredentialAmbiguous)?;
+        let text = field.to_str().map_err(|_| UNREADABLE)?;
         elements.extend(text.split(',').map(str::trim));
     }
     let mut marks = elements.iter().enumerate().filter(|(_, element)| is_mark(element.as_bytes()));
@@ -19,9 +21,9 @@ pub(super) fn access_token(headers: &HeaderMap) -> Result<Option<&str>, Reason> 
         (None, _) => Ok(None),
         (Some((index, _)), None) => match elements.get(index + 1) {
             Some(token) if !token.is_empty() => Ok(Some(token)),
-            _ => Err(Reason::CredentialAmbiguous),
+            _ => Err(UNREADABLE),
         },
-        (Some(_), Some(_)) => Err(Reason::CredentialAmbiguous),
+        (Some(_), Some(_)) => Err(UNREADABLE),
     }
 }
 

@@ -29,7 +29,8 @@ fn one_token_is_found_where_it_may_stand() {
             let headers = headers(fields);
             let found = presented_token(&facts(&headers, query, is_web_socket), &EVERYWHERE);
             let found = found.map(|token| token.map(|token| (token.text, token.source)));
-            assert_eq!(found, expected.map_err(|()| Reason::CredentialAmbiguous), "{fields:?} {query:?}");
+            let found = found.map_err(|reason| reason.code());
+            assert_eq!(found, expected.map_err(|()| Code::CredentialAmbiguous), "{fields:?} {query:?}");
         };
     let (authorization, cookie) = (("authorization", "Bearer a"), ("cookie", "x=1; __session=c"));
     let (protocol, events) =

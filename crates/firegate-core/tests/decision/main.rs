@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod accounts;
+mod ambiguous;
 mod app_check;
 mod armor;
 mod callers;

@@ -21,7 +21,7 @@ const NOW: i64 = 1_800_000_000;
 
 static SIGNER: LazyLock<RsaSigner> = LazyLock::new(|| RsaSigner::generate().expect("a key"));
 
-fn snapshot(text: &str) -> Snapshot {
+pub(crate) fn snapshot(text: &str) -> Snapshot {
     Snapshot::compile(&firegate_files::configuration::parse("firegate.yaml", text).expect("a configuration"))
 }
 
@@ -161,7 +161,7 @@ fn without_a_token_only_all_users_pass() {
 }
 
 /// What the operator is told of a refused request: code, evidence and hint.
-fn told(snapshot: &Snapshot, method: Method, pairs: &[(&str, &str)]) -> (Code, String, String) {
+pub(crate) fn told(snapshot: &Snapshot, method: Method, pairs: &[(&str, &str)]) -> (Code, String, String) {
     match outcome(snapshot, method, "/", pairs) {
         Outcome::Denial(Denial { reason, .. }) => {
             (reason.code(), reason.to_string(), reason.hint().into_owned())
@@ -201,7 +201,7 @@ fn one_broken_authorization_is_told_as_what_it_is_and_refused_everywhere() {
     check("Bearer Bearer TOKEN", malformed, "`Bearer` stands in front of the token twice", "`Bearer ` once");
     check("Bearer TOKEN TOKEN", malformed, "there are blanks in the token", "unchanged");
     check("Bearer t\u{f6}ken", malformed, "no visible ASCII", "unchanged");
-    check("Bearer TOKEN,TOKEN", Code::CredentialAmbiguous, "more than one credential", "exactly one");
+    check("Bearer TOKEN,TOKEN", Code::CredentialAmbiguous, "holds more than one credential", "exactly one");
 }
 
 #[test]

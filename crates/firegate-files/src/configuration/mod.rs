@@ -30,7 +30,7 @@ pub use model::{
     Revocation, Route, Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken,
     Users,
 };
-pub use named_files::{NamedFiles, NoFiles};
+pub use named_files::{NamedFiles, NoFiles, unreadable_hint};
 pub use names::{
     BackendName, NameError, Origin, ProjectId, ProjectNumber, ServiceAccountEmail, TenantId,
     WorkloadIdentityProvider, listen_address,
@@ -44,6 +44,7 @@ pub use schema::json_schema;
 pub use variables_file::configuration_of_variables;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
+use crate::export;
 use crate::yaml::{self, Document, Part};
 
 use check::Given;
@@ -92,6 +93,10 @@ pub fn parse_with_files(
         document.report(&mut diagnostics, &root.key(CONFIGURATION_VARIABLE), Part::Key, found);
         return Err(diagnostics);
     }
+    if let Some(found) = googles(&document) {
+        diagnostics.push(Diagnostic { place: Some(document.place_of_first_line()), ..found });
+        return Err(diagnostics);
+    }
     let shaped = shape::check(&schema::SCHEMA, &document, &mut diagnostics);
     if shaped.refused.contains(&YamlPath::root()) {
         return Err(diagnostics);
@@ -109,6 +114,15 @@ pub fn parse_with_files(
         }
     };
     finish(configuration, diagnostics)
+}
+
+/// That a file is one of Google's: what is wrong with it as a configuration would be each of its keys.
+fn googles(document: &Document) -> Option<Diagnostic> {
+    let is_ours = ["project", "backends"].iter().any(|key| document.root.get(key).is_some());
+    let format = export::format_of(&document.root).filter(|_| !is_ours)?;
+    let message = format!("this is a file of Google's and no configuration: {}", format.title);
+    let hint = format!("name it in a configuration, as `{}`", format.key);
+    Some(Diagnostic::error(code::OTHER_KIND, message).hint(hint))
 }
 
 /// The tree of a text, if it is one; what is wrong with it is told by [`parse_with_files`].

@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
         let branches = self.branches(schema);
         match &node.value {
             Value::Mapping(entries) => match branches.iter().find(|branch| has_type(branch, "object")) {
-                Some(branch) => Some(self.mapping(branch, entries, path)),
+                Some(branch) => self.entries(branch, entries, path),
                 None => self.wrong_type(schema, &branches, node, path),
             },
             Value::Sequence(nodes) => match branches.iter().find(|branch| has_type(branch, "array")) {
@@ -70,6 +70,16 @@ impl<'a> Checker<'a> {
             }
             Value::Scalar(scalar) => self.scalar(schema, &branches, node, scalar, path),
         }
+    }
+
+    /// What is named, or has keys of its own.
+    fn entries(&mut self, schema: &'a Json, entries: &[Entry], path: &YamlPath) -> Option<Json> {
+        let named = schema.get("additionalProperties").map(|named| self.branches(named));
+        if let Some(unnamed) = named.and_then(|named| hint::of_unnamed_backend(path, entries, &named)) {
+            self.report(path, Part::Key, unnamed);
+            return None;
+        }
+        Some(self.mapping(schema, entries, path))
     }
 
     fn mapping(&mut self, schema: &'a Json, entries: &[Entry], path: &YamlPath) -> Json {
@@ -174,7 +184,7 @@ impl<'a> Checker<'a> {
             }
             None => {
                 let holders = self.holders(key);
-                let elsewhere = hint::of_misplaced_key(key, &holders);
+                let elsewhere = hint::of_misplaced_key(key, &path.parent(), &holders);
                 elsewhere.unwrap_or_else(|| format!("the keys are {}", alternatives(keys.iter().copied())))
             }
         };
@@ -209,7 +219,7 @@ impl<'a> Checker<'a> {
         None
     }
 
-    /// The mappings of the schema that have a key, by their paths.
+    /// The mappings of the schema that have a key, by their paths: `backends.NAME` is any backend, `routes[]` any route.
     fn holders(&self, key: &str) -> Vec<String> {
         let mut holders = Vec::new();
         self.collect_holders(self.schema, "", key, HOLDERS_DEPTH_MAX, &mut holders);
@@ -232,6 +242,9 @@ impl<'a> Checker<'a> {
             }
             if depth == 0 {
                 continue;
+            }
+            if let Some(items) = branch.get("items") {
+                self.collect_holders(items, &format!("{path}[]"), key, depth - 1, holders);
             }
             for (name, property) in properties.into_iter().flatten() {
                 self.collect_holders(property, &below(name), key, depth - 1, holders);

@@ -33,7 +33,7 @@ codes! {
     YAML_FEATURE = "FG009";
     /// A duration or a size that cannot be read, or is out of its range.
     QUANTITY = "FG011";
-    /// A file that the configuration names cannot be read.
+    /// The configuration, or a file that it names, cannot be read.
     FILE_UNREADABLE = "FG012";
     /// A field that Google's format does not have, as far as Firegate knows: it is kept and has no effect. It is an error if it
     /// is a slip for a field that is evaluated, or stands where it might say whom or what something holds for.
@@ -98,7 +98,7 @@ codes! {
     /// Tokens will stand in the logs of what is before Firegate.
     TOKEN_IN_QUERY = "FG129";
 
-    /// A route's path cannot be read, can never be reached, or leaves out what servers answer alike.
+    /// A route's path cannot be read, can never be reached, has a parameter, which no route has, or leaves out what servers answer alike.
     ROUTE_PATH = "FG130";
     /// A route names a backend that does not exist.
     ROUTE_BACKEND = "FG131";

@@ -70,10 +70,13 @@ pub enum ContentError {
     Json,
     /// Its `type` is none that Firegate knows.
     #[error(
-        "credentials of this `type` are not supported; service_account, authorized_user, external_account and \
-         impersonated_service_account are"
+        "credentials of this `type` are not supported; service_account, external_account and impersonated_service_account are, and \
+         authorized_user with `credential: impersonate`"
     )]
     Type,
+    /// It has no `type`, as every file has that gcloud writes.
+    #[error("this is no credential file: it has no `type`; create the file anew with gcloud")]
+    NoType,
     /// A member is missing or wrong.
     #[error("`{0}` is missing or not what it should be; create the file anew with gcloud")]
     Member(&'static str),

@@ -104,7 +104,8 @@ impl CredentialSource {
             Some("external_account") => {
                 external_account(object).map(|account| Self::ExternalAccount(Box::new(account)))
             }
-            _ => Err(ContentError::Type),
+            Some(_) => Err(ContentError::Type),
+            None => Err(ContentError::NoType),
         }
     }
 }

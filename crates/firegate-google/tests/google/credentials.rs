@@ -332,7 +332,9 @@ fn credential_files_are_refused_with_the_member_that_is_wrong() {
     });
     let file = json!({"file": "/token"});
     let cases = [
-        (json!({"type": "gdch_service_account"}), Some("`type`")),
+        (json!({"type": "gdch_service_account"}), Some("of this `type` are not supported")),
+        (json!({"type": "gdch_service_account"}), Some("and authorized_user with `credential: impersonate`")),
+        (json!({}), Some("this is no credential file: it has no `type`")),
         (
             with(
                 key(),

@@ -55,7 +55,10 @@ impl OwnPath {
                 TOKEN_ENDPOINT if exchanges_tokens => Ok(Some(Self::TokenEndpoint)),
                 JWK_SET => Ok(Some(Self::JwkSet)),
                 READY => Ok(Some(Self::Ready)),
-                _ => Err(Denial { reason: Reason::RouteNotFound, stage: Stage::Route }),
+                name => {
+                    let is_exchange = name == TOKEN_ENDPOINT;
+                    Err(Denial { reason: Reason::OwnPathNotServed { is_exchange }, stage: Stage::Route })
+                }
             };
         }
         if facts.path.may_be_read_in(RESERVED_PREFIX) {

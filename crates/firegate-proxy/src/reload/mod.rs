@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use firegate_core::time::UnixTime;
-use firegate_files::configuration::Configuration;
+use firegate_files::configuration::{Configuration, unreadable_hint};
 use firegate_files::diagnostic::{Diagnostics, Style};
 
 use crate::generation::Generation;
@@ -27,9 +27,9 @@ pub use watch::FileWatch;
 pub enum ReloadError {
     /// The file cannot be read.
     #[error(
-        "the configuration {path} cannot be read: {source}\nhint: a relative name counts from the directory that firegate is started \
-         in",
-        path = path.display()
+        "the configuration {path} cannot be read: {source}{hint}",
+        path = path.display(),
+        hint = unreadable_hint(source).map(|hint| format!("\nhint: {hint}")).unwrap_or_default()
     )]
     Read {
         /// The file.

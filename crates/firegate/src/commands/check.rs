@@ -13,6 +13,7 @@ use firegate_proxy::{PreflightError, ReloadError, StartError, preflight, preflig
 
 use super::serve::origin::metadata;
 use crate::environment::Environment;
+use crate::failure::Failure;
 use crate::named_files::{DiskFiles, read_text};
 use crate::printable::json;
 use crate::standard_output;
@@ -74,7 +75,11 @@ pub fn run(arguments: CheckArguments, environment: &Environment) -> anyhow::Resu
         Some(text) => (CONFIGURATION_VARIABLE.to_owned(), Ok(text.clone())),
         None => {
             let file = named.as_deref().unwrap_or(Path::new(FILE_DEFAULT));
-            (file.display().to_string(), read(file, named.is_some())?)
+            match read(file, named.is_some()) {
+                Ok(text) => (file.display().to_string(), text),
+                Err(error) if arguments.output == Output::Json => return unreadable(&error),
+                Err(error) => return Err(error),
+            }
         }
     };
     let is_elsewhere = arguments.on_cloud_run && !environment.on_cloud_run;
@@ -93,6 +98,21 @@ pub fn run(arguments: CheckArguments, environment: &Environment) -> anyhow::Resu
     standard_output::write(&told_as(arguments.output, &name, &diagnostics)?)?;
     let warned = diagnostics.iter().any(|found| found.severity == Severity::Warning);
     Ok(ExitCode::from(u8::from(diagnostics.has_errors() || (arguments.strict && warned))))
+}
+
+/// That there is nothing to check, for whoever reads JSON.
+fn unreadable(error: &anyhow::Error) -> anyhow::Result<ExitCode> {
+    let failure = Failure::of(error).to_string();
+    let (message, hint) = match failure.split_once("hint: ") {
+        Some((message, hint)) => (message.trim_end(), Some(hint)),
+        None => (failure.as_str(), None),
+    };
+    let found = Diagnostic::error(code::FILE_UNREADABLE, message)
+        .hint_if(hint.map(|hint| hint.replace("\nhint: ", "\n")));
+    let mut diagnostics = Diagnostics::new();
+    diagnostics.push(found);
+    standard_output::write(&json(&diagnostics)?)?;
+    Ok(ExitCode::from(2))
 }
 
 /// The text of a file, or what is wrong with it.

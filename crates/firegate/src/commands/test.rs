@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use firegate_core::time::{SharedClock, UnixTime};
 use serde::Serialize;
 
@@ -71,6 +72,10 @@ pub fn run(arguments: &TestArguments, clock: &SharedClock) -> anyhow::Result<Exi
     for path in &arguments.files {
         match CaseFile::read(path, arguments.config.as_deref()) {
             Ok(file) => summary.add(&file, &issuer, clock.now())?,
+            Err(CaseFileError::Check(_)) if expressions::is_suite(path) => {
+                let file = path.display();
+                bail!("{file} holds tests of an expression, and no cases\nhint: firegate test --expr {file}");
+            }
             Err(CaseFileError::Check(found)) => {
                 crate::logging::tell_findings(&found);
                 is_bad = true;

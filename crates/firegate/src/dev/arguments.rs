@@ -222,6 +222,15 @@ fn is_local_server(url: &Url) -> bool {
 
 /// Refuses the URL of a server that is elsewhere, or of which more would be left out than it says.
 fn check_local(flag: &str, url: &Url, elsewhere: &str) -> anyhow::Result<()> {
+    // `localhost:3000` is a URL, whose scheme is `localhost`.
+    if !url.has_host() {
+        let meant = format!("http://{url}").parse::<Url>().ok().filter(is_local_server);
+        let hint = match meant {
+            Some(_) => format!("did you mean {flag} http://{url}?"),
+            None => format!("write for example {flag} http://localhost:3000"),
+        };
+        bail!("{flag} {url} has no scheme\nhint: {hint}");
+    }
     if !is_loopback(url) {
         bail!("{flag} {url} is not on this machine{elsewhere}");
     }
@@ -237,6 +246,18 @@ fn check_local(flag: &str, url: &Url, elsewhere: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_a_scheme_is_not_taken_for_one_elsewhere() {
+        for (text, hint) in [
+            ("localhost:9099", "did you mean --identity http://localhost:9099?"),
+            ("localhost:9099/x", "write for example --identity http://localhost:3000"),
+            ("mailto:a", "write for example --identity http://localhost:3000"),
+        ] {
+            let error = check_local("--identity", &text.parse().unwrap(), "").unwrap_err().to_string();
+            assert_eq!(error, format!("--identity {text} has no scheme\nhint: {hint}"));
+        }
+    }
 
     #[test]
     fn a_local_server_is_named_by_its_address_alone() {

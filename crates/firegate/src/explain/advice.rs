@@ -96,6 +96,10 @@ impl Situation<'_> {
             TokenForm::Cut => {
                 "The token is not whole: copy all of it, three parts joined by two dots, about a thousand characters."
             }
+            TokenForm::Several => {
+                "This text holds a token more than once: send one of them alone, the result of `getIdToken()`; a form field or a \
+                 variable was filled twice."
+            }
             TokenForm::SignatureRemoved => {
                 "This token was copied inside a Cloud Run service, where its signature is already taken off: take it \
                  in the app, from `getIdToken()`."

@@ -14,7 +14,7 @@ use firegate_core::reason::{Action, Code, Denial, Fault, Reason, Stage};
 use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
-use firegate_files::configuration::Credential;
+use firegate_files::configuration::{Credential, Endpoint};
 use firegate_proxy::grpc_status;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -261,7 +261,8 @@ impl FiregateAnswer {
             Refusal::Denial(denial) => Self::denied(denial),
             Refusal::Fault(fault) => Self::failed(fault),
         };
-        let (url, entry) = (&observed.backend().endpoint().url, observed.refusal().code().entry());
+        let url = origin(observed.backend().endpoint());
+        let entry = observed.refusal().code().entry();
         let message = format!(
             "goes on to {url} without a user, because `enforce` is `observe`; enforced it would be refused with {} {}: {}",
             observed.refusal().status(),
@@ -328,8 +329,14 @@ pub(super) fn passed(permit: &Permit) -> String {
         Some(Principal::GoogleAccount(account)) => format!("as the Google account {:?}", account.email),
         None => "without a user, because the backend is open to everyone".to_owned(),
     };
-    let urls = permit.backend().settings.endpoints().map(|endpoint| endpoint.url.as_str());
-    format!("goes on to {} {who}{}", one_of(urls), credential(permit.backend()))
+    let origins: Vec<String> = permit.backend().settings.endpoints().map(origin).collect();
+    let origins = one_of(origins.iter().map(String::as_str));
+    format!("goes on to {origins} {who}{}", credential(permit.backend()))
+}
+
+/// Where an endpoint is. A request keeps its own path, so that none is told here.
+pub(super) fn origin(endpoint: &Endpoint) -> String {
+    endpoint.url.origin().ascii_serialization()
 }
 
 /// Some texts, each once: a request goes to one endpoint of those that a backend has.

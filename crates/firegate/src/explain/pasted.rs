@@ -27,7 +27,8 @@ pub(super) fn unwrap(text: &str) -> Pasted {
             notes.push(note.to_owned());
         }
     }
-    if token.contains(char::is_whitespace) {
+    // What JavaScript makes of an object is told as such, and only with its blank.
+    if token.contains(char::is_whitespace) && !token.starts_with("[object ") {
         token.retain(|character| !character.is_whitespace());
         notes.push(
             "spaces or line breaks inside the token were left out; an app must send it in one piece"
@@ -94,6 +95,7 @@ mod tests {
         check("\"a.b.c\",", "a.b.c", 1);
         check("“a.b.c”", "a.b.c", 1);
         check("a.b\n  .c", "a.b.c", 1);
+        check("Bearer [object Promise]", "[object Promise]", 1);
         check(r#"{"kind": "x", "idToken": "a.b.c", "refreshToken": "r"}"#, "a.b.c", 1);
         check(r#"{"refreshToken": "r"}"#, r#"{"refreshToken":"r"}"#, 1);
         check("Bearer", "Bearer", 0);

@@ -52,6 +52,8 @@ pub enum TokenForm {
     ApiKey,
     /// A JSON Web Token of which a part is missing.
     Cut,
+    /// Tokens one behind the other, without anything between them.
+    Several,
     /// An encrypted token (JWE, RFC 7516).
     Encrypted,
     /// Something else.
@@ -102,6 +104,7 @@ impl TokenForm {
             Self::GoogleAccessToken => "Google access token",
             Self::ApiKey => "Google API key",
             Self::Cut => "JSON Web Token that is not whole",
+            Self::Several => "several tokens in one text",
             Self::Encrypted => "encrypted token",
             Self::Unreadable => "text that is no token",
         }
@@ -116,6 +119,7 @@ impl TokenForm {
             Err(_) if token.starts_with("ya29.") => Self::GoogleAccessToken,
             Err(_) if token.starts_with("AIza") => Self::ApiKey,
             // `{"` in base64url: every header begins so.
+            Err(_) if is_several(token) => Self::Several,
             Err(error) if token.starts_with("ey") => match (error, token.split('.').count()) {
                 (CompactJwsError::PartCount, 5) => Self::Encrypted,
                 (CompactJwsError::PartCount, 1 | 2) => Self::Cut,
@@ -165,6 +169,15 @@ impl TokenForm {
             return Some(Self::FiregateExchangedToken);
         }
         (typ == AssertionForm::Firegate.type_name()).then_some(Self::FiregateAssertion)
+    }
+}
+
+/// Whether a text goes on with the header of its first token where that one's signature ends.
+fn is_several(token: &str) -> bool {
+    let parts: Vec<&str> = token.split('.').collect();
+    match parts.as_slice() {
+        [header, _, third, _, _, ..] => header.starts_with("ey") && third.ends_with(header),
+        _ => false,
     }
 }
 

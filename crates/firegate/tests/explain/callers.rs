@@ -31,7 +31,7 @@ fn a_scheduled_call_of_the_member() {
     insta::assert_snapshot!(outline(&explanation), @r#"
     serviceAccount:caller@my-project.iam.gserviceaccount.com Some(true): the caller is the Google account "caller@my-project.iam.gserviceaccount.com", which only `serviceAccount:` names
     Answers to GET / with this token
-      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app/ as the Google account
+      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app as the Google account
                              "caller@my-project.iam.gserviceaccount.com", with Firegate's own Google ID
                              token for https://my-service-abc-uc.a.run.app in X-Serverless-Authorization
       Cloud Run    401       AUDIENCE: the token is for the audience "https://scheduled.example.com",
@@ -85,7 +85,7 @@ fn a_scheduled_call_without_googles_keys() {
     Answers to GET / with this token
       Firegate     depends   if the signature is valid, which was not checked (no keys from
                              https://www.googleapis.com/x: no connection): goes on to
-                             https://my-service-abc-uc.a.run.app/ as the Google account
+                             https://my-service-abc-uc.a.run.app as the Google account
                              "caller@my-project.iam.gserviceaccount.com", with Firegate's own Google ID
                              token for https://my-service-abc-uc.a.run.app in X-Serverless-Authorization
       Cloud Run    401       AUDIENCE: the token is for the audience "https://scheduled.example.com",

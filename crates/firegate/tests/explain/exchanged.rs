@@ -39,7 +39,7 @@ fn an_exchanged_token() {
     insta::assert_snapshot!(outline(&explanation), @r#"
     user:ada@example.com Some(true): the user's verified address is "ada@example.com"
     Answers to GET / with this token
-      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app/ as user "ada", with
+      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app as user "ada", with
                              Firegate's own Google ID token for https://my-service-abc-uc.a.run.app in
                              X-Serverless-Authorization
       Cloud Run    401       FOREIGN_ISSUER: the token is from "https://door.example.com", and Cloud Run
@@ -71,7 +71,7 @@ fn an_exchanged_token_without_the_doors_keys() {
     Answers to GET / with this token
       Firegate     depends   if the signature is valid, which was not checked (no keys from
                              https://door.example.com/.well-known/firegate/jwks.json: no connection):
-                             goes on to https://my-service-abc-uc.a.run.app/ as user "ada", with
+                             goes on to https://my-service-abc-uc.a.run.app as user "ada", with
                              Firegate's own Google ID token for https://my-service-abc-uc.a.run.app in
                              X-Serverless-Authorization
       Cloud Run    401       FOREIGN_ISSUER: the token is from "https://door.example.com", and Cloud Run
@@ -166,8 +166,8 @@ fn where_the_user_is_federated_the_google_token_is_not_firegates_own() {
     insta::assert_snapshot!(outline(&explanation), @r#"
     user:ada@example.com Some(true): the user's verified address is "ada@example.com"
     Answers to GET / with this token
-      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app/ as user "ada", with a
-                             Google ID token of api-users@my-project.iam.gserviceaccount.com for
+      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app as user "ada", with a Google
+                             ID token of api-users@my-project.iam.gserviceaccount.com for
                              https://my-service-abc-uc.a.run.app in X-Serverless-Authorization, which
                              the user's own token is exchanged for: whether Google lets this user act as
                              that account is not known here

@@ -29,12 +29,28 @@ fn what_is_no_token_gets_an_advice_of_its_own() {
         "Cloud Run service",
     );
     check("eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d", TokenForm::Encrypted, "encrypted");
+    check(&format!("{token}{token}"), TokenForm::Several, "send one of them alone");
+    check(&format!("{token} {token}"), TokenForm::Several, "send one of them alone");
+    check(&token.repeat(3), TokenForm::Several, "send one of them alone");
+    check("[object Promise]", TokenForm::Unreadable, "Write `await` before `getIdToken()`");
     check("hello", TokenForm::Unreadable, "getIdToken()");
     check("{\"a\":1}", TokenForm::Unreadable, "getIdToken()");
     check("a.b.c", TokenForm::Unreadable, "getIdToken()");
     check(&"a".repeat(40_000), TokenForm::Unreadable, "getIdToken()");
     let explanation = explained("\u{1}", &configuration);
     assert_eq!(explanation.firegate.code, Some("REQUEST_MALFORMED"), "no header can carry it");
+}
+
+/// What the door refuses wherever it is sent, it also refuses where everyone may call.
+#[test]
+fn an_object_as_a_text_passes_nowhere() {
+    for members in ["allAuthenticatedUsers", "allUsers"] {
+        let explanation = explained("Bearer [object Promise]", &minimal(&[members]));
+        assert!(!explanation.passes(), "{members}");
+        assert_eq!(explanation.firegate.code, Some("TOKEN_MALFORMED"), "{members}");
+        let evidence = explanation.firegate.evidence.unwrap_or_default();
+        assert!(evidence.contains("was `await` forgotten?"), "{evidence}");
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn the_question_is_answered() {
                    every user of the Firebase project "my-project" whom `users` admits
 
     Answers to GET / with this token
-      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app/ as user "ada", with
+      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app as user "ada", with
                              Firegate's own Google ID token for https://my-service-abc-uc.a.run.app in
                              X-Serverless-Authorization
       Cloud Run    401       FIREBASE_TOKEN: the issuer is not Google: expected
@@ -242,7 +242,7 @@ fn as_json() {
         "code": null,
         "stage": null,
         "action": null,
-        "message": "goes on to https://my-service-abc-uc.a.run.app/ as user \"ada\", with Firegate's own Google ID token for https://my-service-abc-uc.a.run.app in X-Serverless-Authorization",
+        "message": "goes on to https://my-service-abc-uc.a.run.app as user \"ada\", with Firegate's own Google ID token for https://my-service-abc-uc.a.run.app in X-Serverless-Authorization",
         "evidence": null,
         "hint": null
       },

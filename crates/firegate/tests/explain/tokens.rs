@@ -199,7 +199,7 @@ fn without_keys_the_answer_says_what_it_depends_on() {
     Answers to GET / with this token
       Firegate     depends   if the signature is valid, which was not checked (no keys from
                              https://www.googleapis.com/x: no connection): goes on to
-                             https://my-service-abc-uc.a.run.app/ as user "ada", with Firegate's own
+                             https://my-service-abc-uc.a.run.app as user "ada", with Firegate's own
                              Google ID token for https://my-service-abc-uc.a.run.app in
                              X-Serverless-Authorization
       Cloud Run    401       FIREBASE_TOKEN: the issuer is not Google: expected

@@ -41,7 +41,7 @@ fn a_user_of_a_tenant() {
     user:ada@example.com Some(false): the user belongs to tenant "blue-x1y2z", and ids and addresses repeat across tenants: only a member that names the tenant can match
     allAuthenticatedUsers Some(true): every user of the Firebase project "my-project" whom `users` admits
     Answers to GET / with this token
-      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app/ as user "ada", with
+      Firegate     passes    goes on to https://my-service-abc-uc.a.run.app as user "ada", with
                              Firegate's own Google ID token for https://my-service-abc-uc.a.run.app in
                              X-Serverless-Authorization
       Cloud Run    401       FIREBASE_TOKEN: the issuer is not Google: expected

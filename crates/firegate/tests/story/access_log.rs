@@ -381,7 +381,7 @@ async fn a_log_that_nobody_reads_holds_up_no_request_and_says_later_what_it_lost
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_tells_the_operator_what_stood_in_the_place_of_a_token() {
+async fn a_refusal_tells_the_operator_what_stood_in_the_place_of_a_token_or_a_route() {
     let signed_in = open(&service(Arc::default()).await, "").replace("[allUsers]", "[allAuthenticatedUsers]");
     let served = Served::start(&signed_in, "json", "info");
     let check = async |path: &str, method, fields: &[(&str, &str)], [code, evidence, hint]: [&str; 3]| {
@@ -390,7 +390,8 @@ async fn a_refusal_tells_the_operator_what_stood_in_the_place_of_a_token() {
         for (name, value) in fields {
             call = call.header(name, value);
         }
-        assert_eq!(call.send().await.status, 401, "{path}");
+        let status = if code == "ROUTE_NOT_FOUND" { 404 } else { 401 };
+        assert_eq!(call.send().await.status, status, "{path}");
         let found = line(&served, path).await;
         assert_eq!(found["code"], code, "{found}");
         for (name, expected) in [("evidence", evidence), ("hint", hint)] {
@@ -413,5 +414,11 @@ async fn a_refusal_tells_the_operator_what_stood_in_the_place_of_a_token() {
         "origins: ['http://localhost:5173']",
     ];
     check("/page", Method::OPTIONS, &[origin, ("access-control-request-method", "GET")], preflight).await;
+    // What is never routed is missed by no route.
+    let exchange =
+        ["ROUTE_NOT_FOUND", "the token exchange, which is not switched on", "`exchange: { enabled: true }`"];
+    check("/.well-known/firegate/token", Method::POST, &[], exchange).await;
+    let own = ["ROUTE_NOT_FOUND", "one of Firegate's own", "no route leads to a service"];
+    check("/.well-known/firegate/keys", Method::GET, &[], own).await;
     assert!(!served.so_far().contains(&token), "a token is told");
 }

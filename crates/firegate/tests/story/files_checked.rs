@@ -312,4 +312,32 @@ fn tests_of_an_expression_run_as_in_googles_tool() {
         &["t.yaml:3", "did you mean `startsWith`?"],
     );
     check(&[], &["test"], 2, &["<FILE>"]);
+    let expected = ["t.yaml holds tests of an expression, and no cases", "hint: firegate test --expr t.yaml"];
+    check(&[("t.yaml", SUITE)], &["test", "t.yaml"], 2, &expected);
+    let broken = check(&[("t.yaml", &broken)], &["test", "t.yaml"], 2, &["t.yaml:1", "FG004"]);
+    assert!(!broken.contains("--expr"), "{broken}");
+}
+
+#[test]
+fn of_what_cannot_be_read_it_is_told_what_helps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for command in [&["check", "."][..], &["serve", "-c", "."]] {
+        let (code, _, stderr) = firegate(folder.path(), command);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(
+            stderr.contains("Is a directory") && stderr.ends_with("hint: name a file in it\n"),
+            "{stderr}"
+        );
+    }
+    let relative = "a relative name counts from the directory that firegate is started in";
+    check(&[], &["check", "none"], 2, &["none cannot be read", relative]);
+    for (arguments, hint) in [
+        (&["check", "none", "--output", "json"][..], relative),
+        (&["check", ".", "--output", "json"], "name a file in it"),
+        (&["check", "--output", "json"], "firegate check FILE"),
+    ] {
+        let found: serde_json::Value = serde_json::from_str(&check(&[], arguments, 2, &[])).expect("JSON");
+        assert_eq!((&found[0]["code"], &found[0]["severity"]), (&"FG012".into(), &"error".into()), "{found}");
+        assert!(found[0]["hint"].as_str().is_some_and(|told| told.contains(hint)), "{found}");
+    }
 }

@@ -300,29 +300,31 @@ impl Checker<'_> {
     }
 
     fn origins(&mut self, path: &YamlPath, texts: &[String], credentials: bool) -> Option<AllowedOrigins> {
-        if let Some(index) = texts.iter().position(|text| text == "*") {
-            let (message, hint) = if credentials {
-                (
+        let mut origins = Some(Vec::new());
+        for (index, text) in texts.iter().enumerate() {
+            let (message, hint) = match text.as_str() {
+                "*" if credentials => (
                     "`*` with `credentials` would let every site act as the user",
                     "list the origins of your pages",
-                )
-            } else if texts.len() > 1 {
-                (
+                ),
+                "*" if texts.len() > 1 => (
                     "`*` stands beside other origins, which it makes meaningless",
                     "keep `*` alone, or remove it",
-                )
-            } else {
-                return Some(AllowedOrigins::Any);
+                ),
+                "*" => return Some(AllowedOrigins::Any),
+                text => {
+                    let origin = self.name::<Origin>(&path.index(index), code::CORS, text);
+                    origins = origins.zip(origin).map(|(mut origins, origin)| {
+                        origins.push(origin);
+                        origins
+                    });
+                    continue;
+                }
             };
             self.report(&path.index(index), Diagnostic::error(code::CORS, message).hint(hint));
-            return None;
+            origins = None;
         }
-        let origins: Vec<Option<Origin>> = texts
-            .iter()
-            .enumerate()
-            .map(|(index, text)| self.name::<Origin>(&path.index(index), code::CORS, text))
-            .collect();
-        origins.into_iter().collect::<Option<Vec<_>>>().map(AllowedOrigins::Listed)
+        origins.map(AllowedOrigins::Listed)
     }
 
     /// HTTP tokens (RFC 9110, section 5.6.2), none of them `*`.

@@ -65,23 +65,23 @@ impl Checker<'_> {
     ) -> Option<Access> {
         let allow_path = path.key("allow");
         let path = path.key("iam_policy");
-        let PolicyFile { file, text, dialect, .. } = self.iam_file(&path, source)?;
-        let name = file.display().to_string();
-        let policy = IamPolicy::read(&name, &text, dialect, roles, self.diagnostics)?;
-        let grants = Arc::clone(policy.grants());
-        let opens = grants.iter().find(|grant| grant.member == Member::AllUsers);
         let is_confirmed = match &allow {
-            None => false,
-            Some(allow) if allow.iter().eq(["allUsers"]) => true,
+            None => Some(false),
+            Some(allow) if allow.iter().eq(["allUsers"]) => Some(true),
             Some(_) => {
                 let message = "beside `iam_policy`, `allow` has nothing but the confirmation `[allUsers]`";
                 let found = Diagnostic::error(code::EITHER_OR, message)
                     .hint("keep one of them, or let the policy name who may call");
                 self.report_part(&path, Part::Key, found);
-                return None;
+                None
             }
         };
-        match (opens, is_confirmed) {
+        let PolicyFile { file, text, dialect, .. } = self.iam_file(&path, source)?;
+        let name = file.display().to_string();
+        let policy = IamPolicy::read(&name, &text, dialect, roles, self.diagnostics)?;
+        let grants = Arc::clone(policy.grants());
+        let opens = grants.iter().find(|grant| grant.member == Member::AllUsers);
+        match (opens, is_confirmed?) {
             (Some(grant), false) => {
                 let line =
                     grant.place.as_ref().map(|place| format!(", line {}", place.line)).unwrap_or_default();

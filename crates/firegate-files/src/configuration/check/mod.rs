@@ -22,7 +22,6 @@ mod url;
 mod users;
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -32,7 +31,7 @@ use std::time::Duration;
 use self::load_balancer::Backends;
 use self::members::InPlace;
 use super::model::{AppCheck, Configuration, Dialect, PolicyFile, Trust, Users};
-use super::named_files::NamedFiles;
+use super::named_files::{NamedFiles, unreadable_hint};
 use super::names::{NameError, ProjectId, ProjectNumber};
 use super::opened_files::DATA_DIR_DEFAULT;
 use super::quantity;
@@ -260,11 +259,8 @@ impl Checker<'_> {
             Ok(text) => Some(text.into()),
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", quoted(&name.display().to_string()));
-                let hint = match error.kind() {
-                    ErrorKind::InvalidData => "save it as UTF-8",
-                    _ => "a relative name counts from the directory that firegate is started in",
-                };
-                let found = Diagnostic::error(code::FILE_UNREADABLE, message).hint(hint);
+                let found =
+                    Diagnostic::error(code::FILE_UNREADABLE, message).hint_if(unreadable_hint(&error));
                 self.report(path, found);
                 None
             }

@@ -251,12 +251,24 @@ impl Checker<'_> {
             return None;
         };
         let pattern = self.name::<PathPattern>(&path, code::ROUTE_PATH, &text)?;
+        self.parameter_in_path(&path, &text);
         if let Some(first) = seen.insert(pattern.clone(), index) {
             let message = format!("the path {} was routed before, by `routes[{first}]`", quoted(&text));
             self.report(&path, Diagnostic::error(code::ROUTE_PATH, message).hint("remove one of them"));
             return None;
         }
         Some(pattern)
+    }
+
+    /// Many frameworks write parameters in braces, which stand in no URL as they are.
+    fn parameter_in_path(&mut self, path: &YamlPath, text: &str) {
+        let is_parameter = |part: &&str| part.starts_with('{') && part.ends_with('}');
+        let Some(parameter) = text.split('/').find(is_parameter) else { return };
+        let start = text.split(parameter).next().unwrap_or_default();
+        let message = format!("{} in the path of a route stands for itself", quoted(parameter));
+        let found = Diagnostic::warning(code::ROUTE_PATH, message)
+            .hint(format!("routes have no parameters: write `{start}*`, or a URL map with path templates"));
+        self.report(path, found);
     }
 
     fn route_backend(
@@ -274,6 +286,9 @@ impl Checker<'_> {
         if known.contains(&name) {
             return name.parse().ok();
         }
+        if known.is_empty() && self.was_refused(&YamlPath::root().key("backends")) {
+            return None;
+        }
         let known = known.iter().map(String::as_str);
         let hint = match nearest(&name, known.clone()) {
             Some(meant) => format!("did you mean `{meant}`?"),
@@ -288,6 +303,7 @@ impl Checker<'_> {
     /// The names in the file, even of backends that did not pass.
     fn backend_names(&self, backends: Option<&BTreeMap<BackendName, Backend>>) -> Vec<String> {
         match (backends, &self.given) {
+            (None, _) if self.was_refused(&YamlPath::root().key("backends")) => Vec::new(),
             (Some(backends), _) => backends.keys().map(BackendName::to_string).collect(),
             (None, super::Given::File(document)) => document.keys(&YamlPath::root().key("backends")),
             (None, super::Given::Flags) => Vec::new(),

@@ -52,6 +52,18 @@ fn http_url(text: &str) -> Result<Url, (String, Option<String>)> {
             Some("it has white space or a backslash".to_owned()),
         ));
     }
+    // No URL has braces (RFC 3986), and no name that is resolved has a `$`.
+    let from_host = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = from_host.split('/').next().unwrap_or(from_host);
+    if text.contains(['{', '}']) || host.contains('$') {
+        return Err((
+            format!("{} holds a variable", quoted(text)),
+            Some(
+                "a configuration has no variables: write the URL itself, or fill them in before, for example with `envsubst`"
+                    .to_owned(),
+            ),
+        ));
+    }
     let has_http_scheme = text.starts_with("http://") || text.starts_with("https://");
     if !has_http_scheme {
         let (message, hint) = match text.split_once("://") {
@@ -63,7 +75,11 @@ fn http_url(text: &str) -> Result<Url, (String, Option<String>)> {
                 let local =
                     text.starts_with("localhost") || text.starts_with("127.") || text.starts_with('[');
                 let scheme = if local { "http" } else { "https" };
-                (format!("{} has no scheme", quoted(text)), format!("did you mean `{scheme}://{text}`?"))
+                let hint = match local || text.contains(['.', ':']) {
+                    true => format!("did you mean `{scheme}://{text}`?"),
+                    false => "write for example `https://api-abc123-uc.a.run.app`".to_owned(),
+                };
+                (format!("{} has no scheme", quoted(text)), hint)
             }
         };
         return Err((message, Some(hint)));

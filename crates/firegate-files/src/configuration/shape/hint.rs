@@ -4,9 +4,11 @@
 use serde_json::Value as Json;
 
 use super::{has_type, words};
-use crate::diagnostic::YamlPath;
+use crate::configuration::names::ProjectId;
+use crate::diagnostic::path::Segment;
+use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::suggestion::alternatives;
-use crate::yaml::{Scalar, ScalarKind, Value, with_missing_blank};
+use crate::yaml::{Entry, Scalar, ScalarKind, Value, with_missing_blank};
 
 /// What to write instead of a value of the wrong type. `items` is what the elements of a list may be, where one may stand.
 pub(super) fn of_value(
@@ -46,6 +48,10 @@ fn of_scalar_at(path: &str, scalar: &Scalar) -> Option<String> {
             // Probes and metrics are nobody's affair outside.
             let address = if path == "listen" { "0.0.0.0" } else { "127.0.0.1" };
             Some(format!("write the address too: `{address}:{text}`"))
+        }
+        // What is no text is no project's ID in quotes either.
+        ("project", kind) if path == "project" && kind != ScalarKind::Text => {
+            text.parse::<ProjectId>().err().map(|error| error.hint)
         }
         ("allow", ScalarKind::Boolean(_)) => Some(
             "name who may call: `[allAuthenticatedUsers]` are the signed-in users of the Firebase project, `[allUsers]` is \
@@ -112,26 +118,101 @@ fn mapping(path: &YamlPath, scalar: Option<&Scalar>, branches: &[&Json]) -> Opti
     Some(format!("the keys are {}", alternatives(keys.keys().map(String::as_str))))
 }
 
-/// Where a key belongs that is unknown where it stands: the names of the mappings that take it.
-pub(super) fn of_misplaced_key(key: &str, holders: &[String]) -> Option<String> {
-    let holder = |name: &String| match name.as_str() {
-        "" => "to the top level".to_owned(),
-        "backends.NAME" => "to a backend".to_owned(),
-        name => format!("to `{name}`"),
+/// A backend whose settings stand where its name belongs. `named` is what a backend may be. A backend may have the name of a
+/// setting; then its value is a backend's.
+pub(super) fn of_unnamed_backend(path: &YamlPath, entries: &[Entry], named: &[&Json]) -> Option<Diagnostic> {
+    if path.to_string() != "backends" {
+        return None;
+    }
+    let object = named.iter().find(|branch| has_type(branch, "object"))?;
+    let settings = object.get("properties").and_then(Json::as_object)?;
+    let is_backend = |value: &Value| match value {
+        Value::Scalar(scalar) => scalar.text.contains("://"),
+        Value::Mapping(entries) => {
+            entries.iter().any(|entry| ["url", "endpoints"].contains(&entry.key.as_str()))
+        }
+        Value::Sequence(_) => false,
     };
-    match holders {
-        [one] if one == "backends.NAME" => {
+    let has_address = entries.iter().any(|entry| match &entry.value.value {
+        Value::Scalar(_) => entry.key == "url",
+        Value::Sequence(_) => entry.key == "endpoints",
+        Value::Mapping(_) => false,
+    });
+    let has_settings =
+        entries.iter().any(|entry| settings.contains_key(&entry.key) && !is_backend(&entry.value.value));
+    if !has_address || !has_settings || !entries.iter().all(|entry| settings.contains_key(&entry.key)) {
+        return None;
+    }
+    let keys = || entries.iter().map(|entry| entry.key.as_str());
+    let (told, are) = (all(keys()), if entries.len() == 1 { "is a setting" } else { "are settings" });
+    let message = format!("the backend has no name: {told} {are} of one");
+    let written = keys().map(|key| format!("{key}: …")).collect::<Vec<_>>().join(", ");
+    Some(Diagnostic::error(code::BACKEND, message).hint(format!(
+        "give it a name, and write its settings below it: `backends: {{ api: {{ {written} }} }}`"
+    )))
+}
+
+/// Where a key belongs that is unknown at `place`: the names of the mappings that take it, as far as one of them may be meant.
+pub(super) fn of_misplaced_key(key: &str, place: &YamlPath, holders: &[String]) -> Option<String> {
+    let holder = |name: &String| match (name.as_str(), name.strip_suffix("[]")) {
+        ("", _) => "to the top level".to_owned(),
+        (BACKEND, _) => "to a backend".to_owned(),
+        (_, Some(list)) => format!("to the elements of `{list}`"),
+        (name, None) => format!("to `{name}`"),
+    };
+    match meant(place, holders).as_slice() {
+        [one] if *one == BACKEND => {
             Some(format!("it belongs to a backend: `backends: {{ NAME: {{ {key}: … }} }}`"))
         }
         [one] => Some(format!("it belongs {}", holder(one))),
         // A key of this many is nothing that one would know it by.
         [first @ .., last] if first.len() < HOLDERS_TOLD_MAX => {
-            let first = first.iter().map(holder).collect::<Vec<_>>().join(", ");
+            let first = first.iter().map(|name| holder(name)).collect::<Vec<_>>().join(", ");
             Some(format!("it belongs {first} or {}", holder(last)))
         }
         _ => None,
     }
 }
 
+/// A backend, among the mappings that take a key.
+const BACKEND: &str = "backends.NAME";
+
+/// The mappings that a key at `place` may have been meant for. A level was left out, or one too many begun; or it is a setting
+/// of a backend, or a backend has one of the whole. That another part has a key of a common name (`path`, `key`) says nothing.
+fn meant<'a>(place: &YamlPath, holders: &'a [String]) -> Vec<&'a String> {
+    let place: Vec<&str> = place
+        .segments()
+        .iter()
+        .map(|segment| match segment {
+            Segment::Key(key) => key,
+            Segment::Index(_) => "[]",
+        })
+        .collect();
+    let steps = |holder: &str| {
+        let steps = holder.replace("[]", ".[]");
+        steps.split('.').filter(|step| !step.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let agree =
+        |holder: &str| steps(holder).iter().zip(&place).all(|(step, key)| step == "NAME" || step == key);
+    let is_below = |holder: &&String| agree(holder) && steps(holder).len() > place.len();
+    let below: Vec<&String> = holders.iter().filter(is_below).collect();
+    if !place.is_empty() && !below.is_empty() {
+        return below;
+    }
+    let is_backend = matches!(place.as_slice(), ["backends", _]);
+    let may_be_meant = |holder: &&String| is_backend || *holder == BACKEND || agree(holder);
+    holders.iter().filter(may_be_meant).collect()
+}
+
 /// Of how many mappings that take a key it is told that they do.
 const HOLDERS_TOLD_MAX: usize = 4;
+
+/// Words as a list of all of them.
+fn all<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}

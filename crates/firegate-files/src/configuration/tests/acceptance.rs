@@ -101,6 +101,7 @@ fn every_documented_key_is_read() {
         found,
         [
             "FG124 backends.api.workload_identity_provider",
+            "FG113 backends.api.iam_policy",
             "FG125 backends.api.enforce",
             "FG161 backends.api.health_check",
             "FG113 url_map",

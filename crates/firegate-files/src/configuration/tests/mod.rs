@@ -2,6 +2,7 @@ mod acceptance;
 mod app_check;
 mod exchange;
 mod google_callers;
+mod hints;
 mod listeners;
 mod masks;
 mod named_files;

@@ -382,7 +382,7 @@ fn what_a_hint_says_to_write_passes_or_is_a_whole_setting() {
     check(&with("user_token: forward\n"), "it belongs to a backend: `backends: { NAME: { user_token: … } }`");
     check(&with("clock_skew: 5s\n"), "it belongs to `users`");
     check(&with("app_check: required\n"), "it belongs to a backend, to `users` or to `google`");
-    check(&with("users: { listen: x }\n"), "it belongs to the top level, to `health` or to `admin`");
+    check(&with("users: { listen: x }\n"), "it belongs to the top level");
     let url = "https://a.run.app";
     let named = "give the backend a name: `backends: { api: https://a.run.app }`";
     check(&format!("project: my-project\nallow: [allUsers]\nbackends: {url}\n"), named);

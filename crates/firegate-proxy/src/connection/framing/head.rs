@@ -17,6 +17,9 @@ pub(super) enum Body {
     Switch,
 }
 
+/// The first byte of a client that speaks TLS (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
 /// A head that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -74,6 +77,7 @@ impl Head {
             let at = self.searched + offset;
             match (window.get(at), window.get(at + 1)) {
                 (Some(b'\r' | b'\n'), _) if at == 0 => return Err(Violation::LeadingLineEnd),
+                (Some(&TLS_HANDSHAKE), _) if at == 0 => return Err(Violation::TlsHandshake),
                 (Some(b'\t'), _) if self.version.is_some() => self.searched = at + 1,
                 (Some(b'\r'), Some(b'\n')) => return Ok(Some(at)),
                 (Some(b'\r'), Some(_)) => return Err(Violation::BareCr),

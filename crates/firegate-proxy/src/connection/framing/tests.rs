@@ -124,6 +124,10 @@ fn request_lines_have_one_form() {
     refuses(b"GET /\xff HTTP/1.1\r\n\r\n", Violation::Target);
     refuses("CONNECT door:443 HTTP/1.1\r\n\r\n", Violation::Connect);
     refuses("GET\t/ HTTP/1.1\r\n\r\n", Violation::ControlCharacter);
+    // A client that speaks TLS, from its first byte on.
+    for start in [&b"\x16"[..], b"\x16\x03\x01\x02\x00\x01\x00"] {
+        refuses(start, Violation::TlsHandshake);
+    }
 }
 
 #[test]

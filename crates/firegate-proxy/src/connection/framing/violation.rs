@@ -30,6 +30,7 @@ violations! {
     LeadingLineEnd "a line's end stands before the request"
     BareCr "a CR is not followed by LF"
     BareLf "a line ends with LF alone"
+    TlsHandshake "the client speaks TLS, and this port plain HTTP"
     ControlCharacter "a control character stands in the head"
     RequestLine "the request line is not `METHOD TARGET HTTP/1.1`"
     Method "the method is no token, or is reserved"
@@ -74,6 +75,7 @@ impl Violation {
     /// The reason by which a request with this head is refused.
     pub fn reason(self) -> Reason {
         match self {
+            Self::TlsHandshake => Reason::TlsWherePlain,
             Self::TooManyFields | Self::HeadTooLarge => Reason::RequestHeadTooLarge {
                 bytes_max: REQUEST_HEAD_BYTES_MAX.into(),
                 fields_max: REQUEST_HEADERS_MAX,

@@ -11,6 +11,14 @@ use super::{Failure, Summary};
 use crate::logging::tell_findings;
 use crate::named_files::read_contents;
 
+/// Whether a file is one of tests of an expression.
+pub(super) fn is_suite(path: &Path) -> bool {
+    let text = read_contents(path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let mut diagnostics = Diagnostics::new();
+    let suite = text.and_then(|text| ExpressionSuite::parse("", &text, &mut diagnostics));
+    suite.is_some() && !diagnostics.has_errors()
+}
+
 /// Runs the tests of a file; false if it cannot be used, and then it has been said why.
 pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
     let file = path.display().to_string();

@@ -5,7 +5,7 @@ use firegate_core::reason::{Reason, Stage};
 use firegate_core::route::RouteEntry;
 use firegate_files::configuration::Revocation;
 
-use super::super::firegate_door::{Decided, passed};
+use super::super::firegate_door::{Decided, origin, passed};
 use super::{FileLine, Finding, FindingVerdict, StageLine, StageVerdict, Way};
 use crate::explain::FiregateAnswer;
 
@@ -14,7 +14,7 @@ impl Way<'_> {
         let (summary, route) = match self.outcome {
             Outcome::Permit(permit) => (passed(permit), permit.route()),
             Outcome::Observed(observed) => {
-                let url = &observed.backend().endpoint().url;
+                let url = origin(observed.backend().endpoint());
                 (
                     format!("goes on to {url} as it would without Firegate, without a credential"),
                     observed.route(),

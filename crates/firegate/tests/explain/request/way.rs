@@ -36,12 +36,12 @@ fn a_request_that_passes() {
                                 is '/orders/7'
                     does not  user:grace@example.com (iam.yaml:8): the user's verified address is
                               "ada@example.com"
-      passed        upstream  goes on to https://orders-abc123-uc.a.run.app/ as user "ada", with
+      passed        upstream  goes on to https://orders-abc123-uc.a.run.app as user "ada", with
                               Firegate's own Google ID token for https://orders-abc123-uc.a.run.app in
                               X-Serverless-Authorization (firegate.yaml:3)
 
     Answer
-      passes      goes on to https://orders-abc123-uc.a.run.app/ as user "ada", with Firegate's own
+      passes      goes on to https://orders-abc123-uc.a.run.app as user "ada", with Firegate's own
                   Google ID token for https://orders-abc123-uc.a.run.app in X-Serverless-Authorization
       decided at  iam.yaml:3
     "#);
@@ -249,11 +249,11 @@ fn a_backend_that_is_only_observed() {
                               rkloadIdentityPools/firebase/subject/ada in (firegate.yaml:16)
                     does not  user:grace@example.com (firegate.yaml:16): the user's verified address is
                               "ada@example.com"
-      passed        upstream  goes on to https://legacy.example.com/ as it would without Firegate,
+      passed        upstream  goes on to https://legacy.example.com as it would without Firegate,
                               without a credential (firegate.yaml:12)
 
     Answer
-      passes      goes on to https://legacy.example.com/ without a user, because `enforce` is `observe`;
+      passes      goes on to https://legacy.example.com without a user, because `enforce` is `observe`;
                   enforced it would be refused with 403 NO_INVOKER_BINDING: the user is not allowed to
                   call this service
       because     none of the members names the user, who is

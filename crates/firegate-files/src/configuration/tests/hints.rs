@@ -1,0 +1,206 @@
+//! What the hints say where something else is meant than stands there.
+
+use super::*;
+
+/// The messages of all findings and their hints, in the order of the file.
+fn told(text: &str) -> Vec<String> {
+    let diagnostics = read(text).map_or_else(|found| found, |configuration| configuration.warnings);
+    let line =
+        |found: &Diagnostic| format!("{}; {}", found.message, found.hint.as_deref().unwrap_or_default());
+    diagnostics.iter().map(line).collect()
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(told(text), expected, "{text}");
+}
+
+/// A configuration whose `backends` are these lines.
+fn backends(lines: &str) -> String {
+    format!("project: my-project\nallow: [allAuthenticatedUsers]\nbackends:\n{lines}\n")
+}
+
+#[test]
+fn a_backend_without_its_name_is_told_as_one() {
+    let settings =
+        "  url: https://api-abc123-uc.a.run.app\n  user_token: forward\n  timeouts: { connect: 5s }";
+    check(
+        &backends(settings),
+        &[
+            "the backend has no name: `url`, `user_token` and `timeouts` are settings of one; give it a name, and write its settings \
+           below it: `backends: { api: { url: …, user_token: …, timeouts: … } }`",
+        ],
+    );
+    // Backends may have the names of settings.
+    accepted(&backends("  url: https://a.run.app"));
+    let named =
+        "  url: https://a.run.app\n  streams: https://b.run.app\n  limits: { url: https://c.run.app }";
+    let routes =
+        "routes: [{ path: /a, backend: url }, { path: /b, backend: streams }, { path: /c, backend: limits }]";
+    accepted(&format!("{}{routes}", backends(named)));
+}
+
+#[test]
+fn a_misplaced_key_is_told_of_the_mappings_that_one_may_have_meant() {
+    check(
+        &with("tls: { cert: cert.pem, key: key.pem }\n"),
+        &[
+            "TLS needs a certificate; add `certificates: [ { cert: cert.pem, key: key.pem } ]`",
+            "unknown key `cert` in `tls`; it belongs to the elements of `tls.certificates`",
+            "unknown key `key` in `tls`; it belongs to the elements of `tls.certificates`",
+        ],
+    );
+    check(
+        &with("url_map: { path: map.yaml }\n"),
+        &[
+            "`url_map.file` is not given; add the name of the file",
+            "unknown key `path` in `url_map`; the keys are `file`, `dialect` or `assume`",
+        ],
+    );
+    check(
+        &with("health: { listen: 127.0.0.1:1, credentials: key.json }\n"),
+        &["unknown key `credentials` in `health`; the keys are `listen`"],
+    );
+    let of_users = "clock_skew: 5s";
+    check(
+        &backend(&format!("url: https://a.run.app\n{of_users}")),
+        &["unknown key `clock_skew` in `backends.api`; it belongs to `users`"],
+    );
+    check(
+        &backend("url: https://a.run.app\nconnect: 5s"),
+        &["unknown key `connect` in `backends.api`; it belongs to `backends.NAME.timeouts`"],
+    );
+    check(
+        &with("users: { user_token: forward }\n"),
+        &[
+            "unknown key `user_token` in `users`; it belongs to a backend: `backends: { NAME: { user_token: … } }`",
+        ],
+    );
+}
+
+#[test]
+fn a_number_in_the_place_of_the_project_is_no_id_in_quotes_either() {
+    let hint = "`gcloud projects describe 123456789012 --format='value(projectId)'` prints it; the number goes to `project_number`";
+    check(
+        &MINIMAL.replace("my-project", "123456789012"),
+        &[&format!("expected text, found the number `123456789012`; {hint}")],
+    );
+    let told = told(&MINIMAL.replace("my-project", "true"));
+    assert!(told[0].ends_with("and begins with a letter, for example `my-project`"), "{told:?}");
+}
+
+#[test]
+fn a_url_is_suggested_of_what_looks_like_a_host_alone() {
+    let variable = "a configuration has no variables: write the URL itself, or fill them in before, for example with `envsubst`";
+    for text in [
+        "$BACKEND_URL",
+        "${BACKEND_URL}",
+        "{{ backend_url }}",
+        "https://$BACKEND_HOST",
+        "https://${HOST}:443",
+    ] {
+        let quoted = text.replace(' ', "");
+        check(
+            &backends(&format!("  api: '{quoted}'")),
+            &[&format!("`{quoted}` holds a variable; {variable}")],
+        );
+    }
+    let example = "write for example `https://api-abc123-uc.a.run.app`";
+    check(&backends("  api: forward"), &[&format!("`forward` has no scheme; {example}")]);
+    check(&backends("  api: a.run.app"), &["`a.run.app` has no scheme; did you mean `https://a.run.app`?"]);
+    check(&backends("  api: localhost"), &["`localhost` has no scheme; did you mean `http://localhost`?"]);
+    check(&backends("  api: api:8080"), &["`api:8080` has no scheme; did you mean `https://api:8080`?"]);
+}
+
+#[test]
+fn a_file_of_googles_is_told_as_one_and_where_a_configuration_names_it() {
+    let message = |what: &str, key: &str| {
+        format!(
+            "this is a file of Google's and no configuration: {what}; name it in a configuration, as `{key}`"
+        )
+    };
+    let check_file = |text: &str, what: &str, key: &str| {
+        check(text, &[&message(what, key)]);
+    };
+    check_file(
+        &format!("name: p\n{}", security_policy("action: allow, match: {expr: {expression: 'true'}}")),
+        "Security policy",
+        "backends.NAME.security_policy",
+    );
+    check_file("name: m\ndefaultService: web\nhostRules: []\n", "URL map", "url_map");
+    check_file("kind: compute#urlMap\n", "URL map", "url_map");
+    check_file("bindings: []\netag: abc\n", "IAM policy of a Cloud Run service", "backends.NAME.iam_policy");
+    check_file(
+        "[{kind: compute#backendService, name: b}]",
+        "Backend service",
+        "load_balancer.backend_services",
+    );
+    // A configuration is one, whatever stands in it beside.
+    let found = told(&with("bindings: []\netag: abc\nversion: 1\nrules: []\n"));
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+/// Files that are there and cannot be read.
+struct Unreadable(io::ErrorKind);
+
+impl NamedFiles for Unreadable {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        Err(self.0.into())
+    }
+}
+
+#[test]
+fn of_a_file_that_cannot_be_read_it_is_told_what_helps() {
+    let check = |kind: io::ErrorKind, expected: Option<&str>| {
+        let found =
+            parse_with_files("firegate.yaml", &with("groups: g.yaml\n"), &Unreadable(kind)).unwrap_err();
+        let hints: Vec<_> = found.iter().map(|found| found.hint.as_deref()).collect();
+        assert_eq!(hints, [expected], "{kind:?}");
+    };
+    let relative = "a relative name counts from the directory that firegate is started in";
+    check(io::ErrorKind::NotFound, Some(relative));
+    check(io::ErrorKind::NotADirectory, Some(relative));
+    check(
+        io::ErrorKind::PermissionDenied,
+        Some("let the user that firegate runs as read it, and enter its directories"),
+    );
+    check(io::ErrorKind::IsADirectory, Some("name a file in it"));
+    check(io::ErrorKind::InvalidData, Some("save it as UTF-8"));
+    check(io::ErrorKind::TimedOut, None);
+}
+
+#[test]
+fn a_parameter_in_the_path_of_a_route_stands_for_itself() {
+    let routes = |path: &str| with(&format!("routes:\n- {{ path: '{path}', backend: api }}\n"));
+    check(
+        &routes("/users/{id}/*"),
+        &[
+            "`{id}` in the path of a route stands for itself; routes have no parameters: write `/users/*`, or a URL map with path \
+           templates",
+        ],
+    );
+    for path in ["/users/*", "/users/:id", "/users/a{id}"] {
+        accepted(&routes(path));
+    }
+}
+
+#[test]
+fn every_origin_is_judged_also_beside_a_star() {
+    let cors =
+        |more: &str| with(&format!("cors: {{ origins: ['localhost:8081', 'https://a/x', '*']{more} }}\n"));
+    let codes_and_paths = ["FG150 cors.origins[0]", "FG150 cors.origins[1]", "FG150 cors.origins[2]"];
+    super::check(&cors(""), &codes_and_paths);
+    super::check(&cors(", credentials: true"), &codes_and_paths);
+    super::check(&cors(", methods: [get]"), &[&codes_and_paths[..], &["FG150 cors.methods[0]"]].concat());
+}
+
+#[test]
+fn what_stands_beside_an_iam_policy_is_judged_whether_or_not_the_policy_can_be_read() {
+    let with_policy = |file: &str| {
+        backend(&format!("url: https://a.run.app\niam_policy: {file}\nallow: [allAuthenticatedUsers]"))
+    };
+    super::check(
+        &with_policy("missing.yaml"),
+        &["FG113 backends.api.iam_policy", "FG012 backends.api.iam_policy"],
+    );
+}
