@@ -13,9 +13,9 @@ use crate::limits::{BLOCKING_THREAD_KEEP_ALIVE, BLOCKING_THREAD_PULSE};
 
 /// A runtime of one thread, and of others for what would hold that one up: names, files, walks over large caches. tokio begins
 /// one of those when it is needed and ends it when it had nothing to do for a while; where the system gives none and there is
-/// none, it panics. So the first one is begun here, and one is kept: work waits for it then. Not so in a process that was frozen
-/// for longer than a thread is kept: it may wake without one, and begins one with the next pulse or the next work, if it is given
-/// one.
+/// none, it panics. So the first one is begun here, and one is kept: work waits for it then. Not so in a process that was
+/// frozen for longer than a thread is kept: it may wake without one, and begins one with the next pulse or the next work, if
+/// it is given one.
 ///
 /// # Errors
 /// If the system gives no thread, or no descriptor.
