@@ -199,7 +199,12 @@ fn who_the_client_is_follows_from_behind() {
     assert!(direct.contains("ARMOR_DENIED") && direct.contains("may not speak for others"), "{direct}");
     let behind = format!("{CONFIGURATION}behind: cloud-run\n");
     std::fs::write(folder.path().join("firegate.yaml"), behind).expect("a file");
-    let vouched = text(&run(folder.path(), &url));
+    let elsewhere = text(&run(folder.path(), &url));
+    assert!(
+        elsewhere.contains("ARMOR_DENIED") && elsewhere.contains("may not speak for others"),
+        "{elsewhere}"
+    );
+    let vouched = text(&run(folder.path(), &[&url[..], &["--on-cloud-run"]].concat()));
     assert!(vouched.contains("TOKEN_MISSING") && vouched.contains("named in X-Forwarded-For"), "{vouched}");
 }
 
