@@ -55,7 +55,7 @@ impl RequestContext<'_> {
         deadline: Option<Instant>,
     ) -> Response<Body> {
         // A client of gRPC reads trailers, and one that asked for a WebSocket would take another status for a success.
-        if head.facts.is_web_socket || ErrorForm::of(&parts.headers) == ErrorForm::Grpc {
+        if head.facts.is_web_socket || ErrorForm::of(&parts.headers).is_grpc() {
             return response;
         }
         if page.has_path() {
