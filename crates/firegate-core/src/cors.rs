@@ -22,9 +22,17 @@ const PREFLIGHT_MAX_AGE_SECONDS: u32 = 600;
 /// preflight.
 const SAFELISTED_METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
 
-/// What pages may read of an answer beyond the headers that are always readable.
-const EXPOSED_HEADERS: [&str; 4] =
-    ["retry-after", "www-authenticate", "x-firegate-reason", "x-firegate-request-id"];
+/// What pages may read of an answer beyond the headers that are always readable. With those of gRPC a client of gRPC-Web
+/// reads an answer that has nothing but a status.
+const EXPOSED_HEADERS: [&str; 7] = [
+    "grpc-message",
+    "grpc-status",
+    "grpc-status-details-bin",
+    "retry-after",
+    "www-authenticate",
+    "x-firegate-reason",
+    "x-firegate-request-id",
+];
 
 /// The headers of a backend's answer that Firegate's replace.
 const CORS_HEADERS: [HeaderName; 6] = [
@@ -129,14 +137,18 @@ impl CorsPolicy {
     }
 
     /// Replaces the CORS headers of an answer by those of this policy: on errors too, or a browser would hide the
-    /// reason from the page.
+    /// reason from the page. Which of its other headers a page may read, whose origin is admitted, the service says itself.
     pub fn decorate(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        let exposed = headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS).iter().cloned().collect::<Vec<_>>();
         for name in CORS_HEADERS {
             headers.remove(name);
         }
         match origin {
             Some(origin) if origin.to_str().is_ok_and(|text| self.admits(text)) => {
-                self.grant(headers, origin)
+                self.grant(headers, origin);
+                for value in exposed {
+                    headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, value);
+                }
             }
             _ => {
                 headers.append(VARY, HeaderValue::from_static("origin"));
@@ -409,8 +421,15 @@ mod tests {
             assert_eq!(decorated(&policy(), origin), HeaderMap::new(), "{origin:?}");
         }
         let app = "https://app.example.com";
-        let exposed = "retry-after, www-authenticate, x-firegate-reason, x-firegate-request-id";
-        let granted = [(ACCESS_CONTROL_ALLOW_ORIGIN, app), (ACCESS_CONTROL_EXPOSE_HEADERS, exposed)];
+        let exposed = "grpc-message, grpc-status, grpc-status-details-bin, retry-after, www-authenticate, x-firegate-reason, \
+                       x-firegate-request-id";
+        // Which of its headers a page may read is the service's affair, and nothing else is.
+        let of_the_service = (ACCESS_CONTROL_EXPOSE_HEADERS, "*");
+        let granted = [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, app),
+            (ACCESS_CONTROL_EXPOSE_HEADERS, exposed),
+            of_the_service.clone(),
+        ];
         assert_eq!(decorated(&policy(), Some(app)), fields(&granted));
         let more = CorsPolicy {
             credentials: true,
@@ -422,6 +441,7 @@ mod tests {
             (ACCESS_CONTROL_ALLOW_ORIGIN, app),
             (ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
             (ACCESS_CONTROL_EXPOSE_HEADERS, &exposed),
+            of_the_service,
         ];
         assert_eq!(decorated(&more, Some(app)), fields(&granted));
     }

@@ -58,6 +58,8 @@ impl ForwardedTrust {
         let google = || Peers::Listed(GOOGLE_FRONT_ENDS.iter().filter_map(|net| net.parse().ok()).collect());
         Some(match behind {
             Behind::Direct => return None,
+            // Anywhere else its front stands before nobody, and whoever reaches the listener writes the header.
+            Behind::CloudRun if !on_cloud_run => return None,
             // Cloud Run's front appends the client and nothing else.
             Behind::CloudRun => Self { position: 1, peers: Peers::Everyone, are_own: false },
             // The load balancer appends the client and itself; on Cloud Run the front adds nothing to it.
@@ -295,6 +297,9 @@ mod tests {
         let google = Behind::GoogleLoadBalancer;
         check(Behind::Direct, false, "192.0.2.1", &["203.0.113.9"], "192.0.2.1");
         check(Behind::CloudRun, true, "169.254.1.1", &["1.2.3.4, 203.0.113.9"], "203.0.113.9");
+        for stranger in ["169.254.1.1", "127.0.0.1", "35.191.3.4"] {
+            check(Behind::CloudRun, false, stranger, &["1.2.3.4, 203.0.113.9"], stranger);
+        }
         let by_google = ["1.2.3.4, 203.0.113.9, 34.1.1.1"];
         check(google.clone(), false, "35.191.3.4", &by_google, "203.0.113.9");
         check(google.clone(), false, "130.211.3.4", &by_google, "203.0.113.9");
@@ -331,13 +336,15 @@ mod tests {
     /// Who is not vouched for says nothing of themselves: a policy would believe the header that it reads the address from.
     #[test]
     fn nobody_speaks_for_a_client_but_who_may() {
-        let check = |behind: Behind, peer: &str, expected: bool| {
-            let trust = ForwardedTrust::of(&behind, false);
+        let check_on = |on_cloud_run: bool, behind: Behind, peer: &str, expected: bool| {
+            let trust = ForwardedTrust::of(&behind, on_cloud_run);
             let client = client(trust.as_ref(), peer.parse().expect("an address"), "http", &HeaderMap::new());
             assert_eq!(client.is_vouched_for, expected, "{behind:?} {peer}");
         };
+        let check = |behind, peer, expected| check_on(false, behind, peer, expected);
         check(Behind::Direct, "10.1.1.1", false);
-        check(Behind::CloudRun, "169.254.1.1", true);
+        check(Behind::CloudRun, "169.254.1.1", false);
+        check_on(true, Behind::CloudRun, "169.254.1.1", true);
         check(Behind::GoogleLoadBalancer, "35.191.3.4", true);
         check(Behind::GoogleLoadBalancer, "10.1.1.1", false);
         check(hops(1), "10.1.1.1", true);
@@ -437,6 +444,7 @@ mod tests {
             peer in prop::sample::select(vec!["192.0.2.1", "10.0.0.1", "127.0.0.1", "::1", "35.190.0.1"]),
             behind in prop::sample::select(vec![
                 Behind::Direct,
+                Behind::CloudRun,
                 Behind::GoogleLoadBalancer,
                 Behind::Hops { count: 1, peers: vec!["172.16.0.0/12".parse().expect("a net")] },
             ]),

@@ -140,6 +140,17 @@ impl CredentialFault {
         self.source.kind()
     }
 
+    /// Whether a user was refused whose own token was exchanged. Where the question is wrong that the configuration has Google
+    /// asked, as for a provider that does not exist, nothing is said of the user (RFC 8693, section 2.2.2).
+    pub(crate) fn is_about_the_user(&self) -> bool {
+        let FaultSource::Answered { status, code, .. } = &self.source else { return false };
+        self.kind() == FaultKind::Refused
+            && match self.step {
+                Step::SecurityTokenService => !matches!(code.as_str(), "invalid_request" | "invalid_target"),
+                _ => matches!(status, 401 | 403),
+            }
+    }
+
     /// What an operator can do about a refusal.
     pub fn hint(&self) -> Option<&'static str> {
         let FaultSource::Answered { status, code, .. } = &self.source else { return None };
@@ -154,6 +165,9 @@ impl CredentialFault {
             }
             (Step::RefreshToken, 400 | 401) if code == "invalid_grant" => {
                 "run: gcloud auth application-default login"
+            }
+            (Step::SecurityTokenService, 400) if code == "invalid_target" => {
+                "check that the workload identity pool and its provider exist, and that neither is disabled"
             }
             (Step::SecurityTokenService, 400..=403) => {
                 "check the provider's issuer, allowed audiences and attribute condition"

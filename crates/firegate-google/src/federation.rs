@@ -210,6 +210,14 @@ impl FederationCache {
 }
 
 impl FederationFault {
+    /// Whether it says something of the user: that they, or the token that they sent, are refused.
+    pub fn is_about_the_user(&self) -> bool {
+        match self {
+            Self::SessionCookie | Self::SubjectTooLong | Self::Expired => true,
+            Self::Credential(fault) => fault.is_about_the_user(),
+        }
+    }
+
     /// Whether trying again helps.
     pub fn kind(&self) -> FaultKind {
         match self {

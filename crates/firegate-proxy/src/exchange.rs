@@ -14,7 +14,7 @@ use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
 use firegate_core::time::UnixTime;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -189,9 +189,11 @@ pub(crate) fn metadata(issuer: &str) -> Response<Body> {
     response
 }
 
-/// What a request by another method than POST gets with its status.
-pub(crate) fn other_method() -> Response<Body> {
-    answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}))
+/// The answer to a request by another method than those that are served (RFC 9110, section 15.5.6).
+pub(crate) fn other_method(served: &'static str) -> Response<Body> {
+    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "invalid_request"}));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(served));
+    response
 }
 
 /// Receives the form. Parameters count in the body alone (RFC 6749, section 3.2).

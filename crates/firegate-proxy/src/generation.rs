@@ -70,9 +70,23 @@ pub(crate) struct Generation {
 }
 
 /// On Cloud Run nothing tells the load balancer's requests from those that come to the service's own URL.
-pub(crate) const INGRESS_ADVICE: &str = "`behind: google-lb` on Cloud Run believes what every request says of its client's address; hint: \
+const INGRESS_ADVICE: &str = "`behind: google-lb` on Cloud Run believes what every request says of its client's address; hint: \
     let nothing but the load balancer reach the service: gcloud run services update SERVICE --ingress \
     internal-and-cloud-load-balancing";
+
+/// Off Cloud Run nobody is its front.
+const NO_CLOUD_RUN_ADVICE: &str = "`behind: cloud-run` counts on Cloud Run alone, which this is not (`K_SERVICE` is not set): \
+    forwarded headers count for nothing; hint: say whose count, `behind: { hops: 1, peers: [CIDR] }`; for Cloud Run itself check \
+    with: firegate check --on-cloud-run";
+
+/// What `behind` does not say of itself on this machine, if it was written.
+pub(crate) fn behind_advice(behind: Option<&Behind>, on_cloud_run: bool) -> Option<&'static str> {
+    match behind {
+        Some(Behind::GoogleLoadBalancer) if on_cloud_run => Some(INGRESS_ADVICE),
+        Some(Behind::CloudRun) if !on_cloud_run => Some(NO_CLOUD_RUN_ADVICE),
+        _ => None,
+    }
+}
 
 /// On Cloud Run there are as many instances as it likes.
 const PER_INSTANCE_ADVICE: &str = "rate limits are counted per instance, of which Cloud Run starts as many as it needs; hint: let \
@@ -111,8 +125,8 @@ impl Generation {
         })?;
         let usual = if process.on_cloud_run { Behind::CloudRun } else { Behind::Direct };
         let behind = configuration.behind.as_ref().unwrap_or(&usual);
-        if process.on_cloud_run && *behind == Behind::GoogleLoadBalancer {
-            tracing::warn!("{INGRESS_ADVICE}");
+        if let Some(advice) = behind_advice(Some(behind), process.on_cloud_run) {
+            tracing::warn!("{advice}");
         }
         let access_log = AccessLogPolicy::new(configuration.access_log, configuration.project.to_string());
         let decisions = Decisions::new(&snapshot, former.map(|former| &*former.decisions));

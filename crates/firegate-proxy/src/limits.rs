@@ -44,7 +44,8 @@ pub const UNWANTED_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often an HTTP/2 peer is asked whether it is still there.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// How large a request's head may be, in bytes: what Google's load balancer lets through.
+/// How large a request's head may be, in bytes: what Google's load balancer lets through. Over HTTP/2 hyper answers a larger
+/// one by itself: a bare 431, without a reason, a line in the log or CORS headers.
 pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
 /// How many header fields a request may have. For so many hyper has room on the stack.

@@ -5,13 +5,13 @@
 use std::path::PathBuf;
 
 use firegate_core::snapshot::Snapshot;
-use firegate_files::configuration::{Behind, Configuration, Credential, OpenedFile, OpenedFiles};
+use firegate_files::configuration::{Configuration, Credential, OpenedFile, OpenedFiles};
 use firegate_files::diagnostic::YamlPath;
 use firegate_google::credentials::{Environment, discover};
 
 use crate::assertions::{check_data_dir, read_key, read_public_key};
 use crate::control::credential_source;
-use crate::generation::{INGRESS_ADVICE, check_without_key, test_url_map};
+use crate::generation::{behind_advice, check_without_key, test_url_map};
 use crate::geography::Database;
 use crate::limits_store::{read_file, read_password};
 use crate::listen::Certificates;
@@ -103,8 +103,8 @@ pub fn preflight(
             }
         }
     }
-    if on_cloud_run && configuration.behind == Some(Behind::GoogleLoadBalancer) {
-        found.advice.push((root.key("behind"), INGRESS_ADVICE));
+    if let Some(advice) = behind_advice(configuration.behind.as_ref(), on_cloud_run) {
+        found.advice.push((root.key("behind"), advice));
     }
     found.credentials =
         credentials.map(|environment| refused(configuration, environment)).unwrap_or_default();

@@ -4,6 +4,7 @@
 use firegate_core::facts::RequestFacts;
 use firegate_core::forwarded::Client;
 use firegate_core::headers::is_look_alike;
+use firegate_core::limits::PATH_BYTES_MAX;
 use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -36,6 +37,9 @@ pub fn read<'a>(parts: &'a Parts, scheme: &'static str) -> Result<RequestFacts<'
     if is_too_many {
         let bytes_max = u64::from(REQUEST_HEAD_BYTES_MAX);
         return Err(Reason::RequestHeadTooLarge { bytes_max, fields_max: REQUEST_HEADERS_MAX });
+    }
+    if parts.uri.path().len() > PATH_BYTES_MAX {
+        return Err(Reason::RequestTargetTooLong { part: "path", bytes_max: PATH_BYTES_MAX });
     }
     read_head(parts, scheme).map_err(|why| Reason::RequestMalformed { why })
 }

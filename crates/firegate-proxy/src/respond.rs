@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use firegate_core::limiter::Count;
 use firegate_core::reason::{Action, Code, Entry};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 
@@ -17,7 +17,8 @@ use crate::door::Refused;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::stream::Body;
 
-/// The code on its own, readable for clients that do not parse JSON and in gRPC.
+/// The code on its own, readable for clients that do not parse JSON and in gRPC. No service's answer has it: it says that it
+/// was the door that refused.
 pub(crate) const FIREGATE_REASON: HeaderName = HeaderName::from_static("x-firegate-reason");
 
 /// Names the request in the answer and in the log.
@@ -33,34 +34,40 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// The form in which a client reads errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorForm {
-    /// Trailers-only, for `application/grpc`.
-    Grpc,
+    /// Trailers-only, in an answer of this content type: a client of gRPC-Web takes no other than its own.
+    Grpc(&'static str),
     /// AIP-193 JSON.
     Json,
 }
 
+/// The content types of gRPC and of gRPC-Web, whose messages are bytes or text. None is taken for another that begins so.
+const GRPC_TYPES: [&str; 3] = ["application/grpc-web-text", "application/grpc-web", "application/grpc"];
+
 impl ErrorForm {
-    /// The form for a request with these headers. gRPC-Web has the same content type family and the same answer.
+    /// The form for a request with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        match headers.get(CONTENT_TYPE) {
-            Some(value) if is_grpc(value.as_bytes()) => Self::Grpc,
-            _ => Self::Json,
-        }
+        let found = headers.get(CONTENT_TYPE).and_then(|value| grpc_type(value.as_bytes()));
+        found.map_or(Self::Json, Self::Grpc)
+    }
+
+    /// Whether a client reads it that speaks gRPC.
+    pub(crate) fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc(_))
     }
 }
 
-/// `application/grpc`, `application/grpc+proto`, `application/grpc-web-text`; not any type that merely begins so.
-fn is_grpc(content_type: &[u8]) -> bool {
-    let rest = content_type.strip_prefix(b"application/grpc");
-    rest.is_some_and(|rest| {
-        rest.is_empty() || rest.starts_with(b"-web") || matches!(rest.first(), Some(b'+' | b';'))
+/// Which of them a content type is: `application/grpc`, `application/grpc+proto`; not any type that merely begins so.
+fn grpc_type(content_type: &[u8]) -> Option<&'static str> {
+    GRPC_TYPES.into_iter().find(|name| {
+        let rest = content_type.strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
     })
 }
 
 /// The `grpc-status` with which a refusal of this status comes to a request with these headers: in an answer
 /// of 200 then. `None` if the request is none of gRPC's.
 pub fn grpc_status(headers: &HeaderMap, status: u16) -> Option<u16> {
-    (ErrorForm::of(headers) == ErrorForm::Grpc).then(|| canonical(status).1)
+    ErrorForm::of(headers).is_grpc().then(|| canonical(status).1)
 }
 
 /// The answer to a request that is not forwarded.
@@ -70,7 +77,7 @@ pub(crate) fn refusal(refused: &Refused, form: ErrorForm, request_id: &str) -> R
     // Where the rule answers with another status than 429, its owner does not want to tell how much is allowed.
     let limit = refused.limit().filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
     let mut response = match form {
-        ErrorForm::Grpc => grpc(entry, limit),
+        ErrorForm::Grpc(content_type) => grpc(content_type, entry, limit),
         ErrorForm::Json => json(entry, limit, request_id),
     };
     let headers = response.headers_mut();
@@ -79,6 +86,9 @@ pub(crate) fn refusal(refused: &Refused, form: ErrorForm, request_id: &str) -> R
     let usual = CHALLENGES.get(code as usize).filter(|_| status == code.entry().status);
     if let Some(challenge) = usual.cloned().unwrap_or_else(|| challenge(code, entry)) {
         headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(allowed) = refused.allowed_methods() {
+        headers.insert(ALLOW, HeaderValue::from_static(allowed));
     }
     match limit {
         Some(count) => limit::tell(count, headers),
@@ -134,11 +144,11 @@ fn json(entry: Entry, limit: Option<&Count>, request_id: &str) -> Response<Body>
     response
 }
 
-fn grpc(entry: Entry, limit: Option<&Count>) -> Response<Body> {
+fn grpc(content_type: &'static str, entry: Entry, limit: Option<&Count>) -> Response<Body> {
     let mut response = Response::new(full(""));
     let headers = response.headers_mut();
     let status = canonical(entry.status).1;
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(GRPC_STATUS, HeaderValue::from(status));
     // The catalogue's sentences are ASCII; a percent sign would have to be encoded (gRPC over HTTP/2, Responses).
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(entry.message));
@@ -155,6 +165,7 @@ fn canonical(status: u16) -> (&'static str, u16) {
         401 => ("UNAUTHENTICATED", 16),
         403 => ("PERMISSION_DENIED", 7),
         404 => ("NOT_FOUND", 5),
+        405 => ("UNIMPLEMENTED", 12),
         408 => ("ABORTED", 10),
         429 => ("RESOURCE_EXHAUSTED", 8),
         500 => ("INTERNAL", 13),
@@ -208,14 +219,18 @@ mod tests {
     #[test]
     fn grpc_clients_are_known_by_their_content_type() {
         for (content_type, expected) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("application/grpc-web-text", true),
-            ("application/grpc;x=y", true),
-            ("application/grpcfoo", false),
-            ("application/json", false),
+            ("application/grpc", Some("application/grpc")),
+            ("application/grpc+proto", Some("application/grpc")),
+            ("application/grpc-web", Some("application/grpc-web")),
+            ("application/grpc-web+proto", Some("application/grpc-web")),
+            ("application/grpc-web-text", Some("application/grpc-web-text")),
+            ("application/grpc-web-text+proto", Some("application/grpc-web-text")),
+            ("application/grpc;x=y", Some("application/grpc")),
+            ("application/grpcfoo", None),
+            ("application/grpc-webfoo", None),
+            ("application/json", None),
         ] {
-            assert_eq!(is_grpc(content_type.as_bytes()), expected, "{content_type}");
+            assert_eq!(grpc_type(content_type.as_bytes()), expected, "{content_type}");
         }
     }
 
@@ -241,7 +256,7 @@ mod tests {
             assert_eq!(value(&response, FIREGATE_REASON), text(entry.name), "{code}");
             let seconds = value(&response, RETRY_AFTER);
             assert!(seconds.is_none_or(|found| found == RETRY_AFTER_SECONDS.to_string()), "{code}");
-            let response = refusal(&refused, ErrorForm::Grpc, "0");
+            let response = refusal(&refused, ErrorForm::Grpc("application/grpc"), "0");
             assert_eq!(value(&response, CONTENT_TYPE), text("application/grpc"), "{code}");
             assert_eq!(value(&response, CACHE_CONTROL), text("no-store"), "{code}");
             assert_eq!(value(&response, FIREGATE_REASON), text(entry.name), "{code}");
@@ -340,7 +355,7 @@ mod tests {
             assert_eq!(details.get(1).map(|detail| detail["retryDelay"].clone()), tells.then(|| "7s".into()));
             assert!(!body.to_string().contains("edge"), "{body}");
 
-            let response = refusal(&refused, ErrorForm::Grpc, "0");
+            let response = refusal(&refused, ErrorForm::Grpc("application/grpc"), "0");
             let (name, number) = canonical(status);
             assert_eq!(response.headers()[GRPC_STATUS], number.to_string(), "{name}");
             assert_eq!(response.headers().contains_key("grpc-status-details-bin"), tells);

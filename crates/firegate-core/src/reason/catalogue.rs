@@ -96,7 +96,7 @@ catalogue! {
     }
     RequestTargetTooLong "REQUEST_TARGET_TOO_LONG" Denial 414 None {
         "the request's target is too long"
-        "The first line of the request is longer than Firegate reads."
+        "The first line of the request, or its path, is longer than Firegate reads."
         "send what is long in the body"
     }
     RequestHeadTooLarge "REQUEST_HEAD_TOO_LARGE" Denial 431 None {
@@ -108,6 +108,11 @@ catalogue! {
         "no route matches this path"
         "No route of the configuration matches the request's path, or the path is one of Firegate's own (`/.well-known/firegate/…`), which are never routed, and nothing is answered there."
         "add a route for the path, or `/*` for everything that no other route names"
+    }
+    MethodNotAllowed "METHOD_NOT_ALLOWED" Denial 405 None {
+        "this path is Firegate's own and does not answer this method"
+        "The path is one of Firegate's own, as those below `/.well-known/firegate/` are, and is read by GET and HEAD alone. What a service answers to a method is its own affair and passes unchanged."
+        "use a method that the answer names in `Allow`"
     }
     FaultInjected "FAULT_INJECTED" Denial 503 None {
         "the request was given up on purpose"

@@ -89,6 +89,11 @@ pub enum Reason {
     },
     /// See [`Code::LeaseOver`].
     LeaseOver,
+    /// See [`Code::MethodNotAllowed`].
+    MethodNotAllowed {
+        /// The methods that are answered, as the field `Allow` has them.
+        allowed: &'static str,
+    },
     /// See [`Code::RouteNotFound`]: a path of Firegate's own, which is never routed, where nothing is answered.
     OwnPathNotServed {
         /// Whether it is that of the token exchange.
@@ -128,7 +133,9 @@ pub enum Reason {
     },
     /// See [`Code::RequestTargetTooLong`].
     RequestTargetTooLong {
-        /// The most bytes of a request's first line that are read.
+        /// What of it is too long: the request's first line, or the path.
+        part: &'static str,
+        /// The most bytes of that which are read.
         bytes_max: usize,
     },
     /// See [`Code::RouteNotFound`].
@@ -250,6 +257,7 @@ impl Reason {
             Self::FederationRefused { .. } => Code::FederationRefused,
             Self::HostNotLocal { .. } => Code::HostNotLocal,
             Self::LeaseOver => Code::LeaseOver,
+            Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Self::NoInvokerBinding { .. } => Code::NoInvokerBinding,
             Self::OwnPathNotServed { .. } => Code::RouteNotFound,
             Self::RateLimited(exceeded) => match exceeded.count.outcome {
@@ -388,12 +396,13 @@ impl fmt::Display for Reason {
                 write!(formatter, "the head has more than {bytes_max} bytes or {fields_max} fields")
             }
             Self::RequestMalformed { why } => formatter.write_str(why),
-            Self::RequestTargetTooLong { bytes_max } => {
-                write!(formatter, "the request's first line is longer than {bytes_max} bytes")
+            Self::RequestTargetTooLong { part, bytes_max } => {
+                write!(formatter, "the request's {part} is longer than {bytes_max} bytes")
             }
             Self::TlsWherePlain => {
                 formatter.write_str("the client speaks TLS (`https://`), and this port plain HTTP")
             }
+            Self::MethodNotAllowed { allowed } => write!(formatter, "the methods there are {allowed}"),
             Self::TenantNotAccepted { tenant } => write!(formatter, "the user belongs to tenant {tenant:?}"),
             Self::TokenAlgorithmNotAllowed { found } => {
                 write!(formatter, "expected alg RS256, found {found:?}")

@@ -184,6 +184,39 @@ async fn a_refusal_is_told_from_an_outage_and_remembered_for_a_while() {
     }
 }
 
+/// What the configuration names wrongly refuses everybody, and nobody in particular.
+#[tokio::test]
+async fn a_refusal_of_the_user_is_told_from_one_of_the_question() {
+    let (clock, server, cache) = start().await;
+    let (oauth, iam) = (|code: &str| json!({"error": code}), |code: &str| json!({"error": {"status": code}}));
+    for (number, (path, status, body, is_about_the_user)) in [
+        ("/v1/token", 400, oauth("invalid_target"), false),
+        ("/v1/token", 400, oauth("invalid_request"), false),
+        ("/v1/token", 400, oauth("invalid_grant"), true),
+        ("/v1/token", 400, oauth("unauthorized_client"), true),
+        ("/v1/token", 403, iam("PERMISSION_DENIED"), true),
+        ("/v1/token", 429, oauth("invalid_grant"), false),
+        ("/v1/token", 503, oauth("invalid_grant"), false),
+        ("generate", 401, iam("UNAUTHENTICATED"), true),
+        ("generate", 403, iam("PERMISSION_DENIED"), true),
+        ("generate", 400, iam("INVALID_ARGUMENT"), false),
+        ("generate", 404, iam("NOT_FOUND"), false),
+        ("generate", 500, iam("INTERNAL"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (well, text) = (google(&clock, 0), body.to_string());
+        server.respond(move |request| match request.target.contains(path) {
+            true => Answer::new(status, "application/json", text.clone()),
+            false => well(request),
+        });
+        let token = format!("{number}.user.token");
+        let fault = cache.get(user(&token, &clock), TARGET).await.expect_err("refused");
+        assert_eq!(fault.is_about_the_user(), is_about_the_user, "{path} {status} {body}: {fault}");
+    }
+}
+
 #[tokio::test]
 async fn the_cache_is_bounded_in_bytes() {
     let (clock, server, cache) = start().await;

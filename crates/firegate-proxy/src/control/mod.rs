@@ -28,7 +28,7 @@ use firegate_core::time::{SharedClock, UnixTime};
 use firegate_files::configuration::{Configuration, Trust};
 use firegate_google::app_check::{ConsumeFault, Consumed};
 use firegate_google::caller::Caller;
-use firegate_google::fault::{CredentialFault, FaultKind};
+use firegate_google::fault::CredentialFault;
 use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, RefreshOutcome, RefreshReason};
@@ -385,8 +385,8 @@ impl ControlHandle {
         self.inner.identities.doubt(backend, audience, bearer)
     }
 
-    /// What a failed exchange of the user's own token means: a refusal of Google's is an answer about the user, an outage
-    /// is none.
+    /// What a failed exchange of the user's own token means: a refusal of Google's is an answer about the user; an outage is
+    /// none, and neither is that Google knows nothing of what the configuration names.
     fn refused_federation(&self, error: &FederationFault, permit: &Permit) -> Refused {
         let reason = match error {
             FederationFault::SessionCookie => Reason::TokenIsSessionCookie,
@@ -395,10 +395,10 @@ impl ControlHandle {
                 Reason::TokenExpired { expired_at: permit.user().map_or(now, |user| user.expires_at), now }
             }
             FederationFault::SubjectTooLong => Reason::FederationRefused { answer: error.to_string() },
-            FederationFault::Credential(refusal) if refusal.kind() == FaultKind::Refused => {
+            FederationFault::Credential(_) if error.is_about_the_user() => {
                 Reason::FederationRefused { answer: error.to_string() }
             }
-            FederationFault::Credential(outage) => return missing(outage),
+            FederationFault::Credential(ours) => return missing(ours),
         };
         denial(reason, Stage::Credential)
     }

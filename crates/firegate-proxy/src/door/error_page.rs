@@ -58,7 +58,7 @@ impl RequestContext<'_> {
         deadline: Option<Instant>,
     ) -> Result<Response<Body>, Refused> {
         // A client of gRPC reads trailers, and one that asked for a WebSocket would take another status for a success.
-        if head.facts.is_web_socket || ErrorForm::of(&parts.headers) == ErrorForm::Grpc {
+        if head.facts.is_web_socket || ErrorForm::of(&parts.headers).is_grpc() {
             return Ok(response);
         }
         if page.has_path() {

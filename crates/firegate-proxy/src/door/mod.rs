@@ -377,12 +377,12 @@ fn the_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderVa
 /// How a request ended, for the counters.
 fn ending(served: &Result<Response<Body>, Refused>, record: &RequestRecord) -> Ending {
     match served {
-        Ok(response) if response.extensions().get::<PreflightMarker>().is_some() => Ending::Respond,
         Ok(response) if let Some(ExchangeRefused(code)) = response.extensions().get() => {
             Ending::Refused(*code)
         }
         Ok(_) if let Some(code) = record.observed() => Ending::WouldRefuse(code),
-        Ok(_) if !record.route().has_backend() => Ending::Respond,
+        // The redirect of a security policy has a backend, to which nothing was sent.
+        Ok(_) if !record.was_sent() => Ending::Respond,
         Ok(_) => Ending::Permit,
         Err(refused) => Ending::Refused(refused.code()),
     }

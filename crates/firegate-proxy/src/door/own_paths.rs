@@ -6,8 +6,8 @@ use firegate_core::reason::{Denial, Reason, Stage};
 use firegate_core::route::RedirectAnswer;
 use firegate_core::snapshot::Snapshot;
 use firegate_files::configuration::RESERVED_PREFIX;
-use http::header::{ALLOW, LOCATION};
-use http::{HeaderValue, Response, StatusCode, request::Parts};
+use http::header::LOCATION;
+use http::{Response, StatusCode, request::Parts};
 
 use super::RequestContext;
 use crate::exchange::{self, METADATA_PATH, TOKEN_ENDPOINT};
@@ -43,8 +43,8 @@ pub enum OwnAnswer {
     Served(OwnPath),
     /// To a preflight of the token endpoint.
     Preflight(PreflightAnswer),
-    /// To a method that is not served there (405).
-    OtherMethod(OwnPath),
+    /// To a method that the token endpoint does not serve (405), in its own form.
+    OtherMethod,
 }
 
 impl OwnPath {
@@ -82,8 +82,8 @@ impl OwnAnswer {
     /// What is answered to a request, if its path is one of Firegate's own; any other is routed.
     ///
     /// # Errors
-    /// If nothing is there, if a server that decodes slashes or cuts parameters off would find one of them in the path, or if
-    /// `cors` refuses the preflight.
+    /// If nothing is there, or nothing by this method; if a server that decodes slashes or cuts parameters off would find
+    /// one of them in the path; or if `cors` refuses the preflight.
     pub fn of(facts: &RequestFacts<'_>, snapshot: &Snapshot) -> Result<Option<Self>, Denial> {
         let Some(path) = OwnPath::of(facts, snapshot.exchanges_tokens)? else { return Ok(None) };
         if let (OwnPath::TokenEndpoint, Some(cors)) = (path, &snapshot.cors)
@@ -93,7 +93,14 @@ impl OwnAnswer {
             return Ok(Some(Self::Preflight(answer)));
         }
         let is_served = path.methods().split(", ").any(|method| method == facts.method.as_str());
-        Ok(Some(if is_served { Self::Served(path) } else { Self::OtherMethod(path) }))
+        match path {
+            _ if is_served => Ok(Some(Self::Served(path))),
+            OwnPath::TokenEndpoint => Ok(Some(Self::OtherMethod)),
+            OwnPath::JwkSet | OwnPath::Ready | OwnPath::Metadata => {
+                let reason = Reason::MethodNotAllowed { allowed: path.methods() };
+                Err(Denial { reason, stage: Stage::Route })
+            }
+        }
     }
 }
 
@@ -109,7 +116,7 @@ impl RequestContext<'_> {
     ) -> Response<Body> {
         match answer {
             OwnAnswer::Preflight(answer) => preflight(answer),
-            OwnAnswer::OtherMethod(path) => other_method(path),
+            OwnAnswer::OtherMethod => exchange::other_method(OwnPath::TokenEndpoint.methods()),
             OwnAnswer::Served(OwnPath::TokenEndpoint) => self.exchange(head, parts, body, record).await,
             OwnAnswer::Served(OwnPath::Metadata) => {
                 exchange::metadata(&self.generation.snapshot.identity.issuer)
@@ -120,17 +127,6 @@ impl RequestContext<'_> {
             OwnAnswer::Served(OwnPath::Ready) => well_known::ready(self.door.shared.is_ready()),
         }
     }
-}
-
-/// The answer to a method that is not served at a path (RFC 9110, section 15.5.6).
-fn other_method(path: OwnPath) -> Response<Body> {
-    let mut response = match path {
-        OwnPath::TokenEndpoint => exchange::other_method(),
-        OwnPath::JwkSet | OwnPath::Ready | OwnPath::Metadata => Response::new(full("")),
-    };
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(path.methods()));
-    response
 }
 
 /// The answer to a preflight.

@@ -34,6 +34,14 @@ impl Refused {
         matches!(self, Self::Denial(Denial { stage: Stage::Facts, .. }))
     }
 
+    /// The methods that are answered there, if it was another one (RFC 9110, section 15.5.6).
+    pub(crate) fn allowed_methods(&self) -> Option<&'static str> {
+        match self {
+            Self::Denial(Denial { reason: Reason::MethodNotAllowed { allowed }, .. }) => Some(allowed),
+            _ => None,
+        }
+    }
+
     /// What the limit came to that refuses the request, if one does.
     pub(crate) fn limit(&self) -> Option<&Count> {
         match self {

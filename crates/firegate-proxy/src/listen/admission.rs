@@ -148,7 +148,7 @@ mod tests {
         let limits =
             ConnectionLimits { connections_max: Some(connections), connections_per_address_max: per_client };
         let admission = Admission::new(limits, 2);
-        admission.go_by(ForwardedTrust::of(behind, false));
+        admission.go_by(ForwardedTrust::of(behind, *behind == Behind::CloudRun));
         Arc::new(admission)
     }
 

@@ -29,7 +29,7 @@ const NO_BACKEND: usize = 0;
 pub(crate) enum Ending {
     /// It was forwarded, and the service's answer is handed on.
     Permit,
-    /// Firegate answered it: a preflight, or a path of its own.
+    /// Firegate answered it: a preflight, a redirect, or a path of its own.
     Respond,
     /// The client left before the answer.
     Cancelled,
@@ -51,11 +51,6 @@ pub(crate) struct Route {
 impl Route {
     /// No backend: the request was refused before it had one, or no route matches.
     pub(crate) const NONE: Self = Self { backend: NO_BACKEND, row: None };
-
-    /// Whether the request is for a service.
-    pub(crate) fn has_backend(self) -> bool {
-        self.backend != NO_BACKEND
-    }
 }
 
 /// The counters of requests. A new configuration adds to those of the former one, so that they never go back; those of a

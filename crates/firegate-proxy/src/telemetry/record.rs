@@ -304,11 +304,6 @@ impl RequestRecord {
         &self.request_id
     }
 
-    /// Where it was routed to.
-    pub(crate) fn route(&self) -> Route {
-        self.route
-    }
-
     /// Whether the answer ends with its head (RFC 9110, section 6.4.1).
     pub(super) fn answer_has_no_body(&self) -> bool {
         let status = self.answer.map(|answer| answer.status);

@@ -161,7 +161,9 @@ fn fetched(need: &Need) -> Fetched {
 fn answered(own: &OwnAnswer) -> Answer {
     let (status, why) = match own {
         OwnAnswer::Preflight(_) => (204, None),
-        OwnAnswer::OtherMethod(path) => (405, Some(format!("the methods there are {}", path.methods()))),
+        OwnAnswer::OtherMethod => {
+            (405, Some(format!("the methods there are {}", OwnPath::TokenEndpoint.methods())))
+        }
         OwnAnswer::Served(OwnPath::TokenEndpoint) => {
             (400, Some("a case has no body, and so no form for the token endpoint to answer".to_owned()))
         }

@@ -19,13 +19,16 @@ const FORGED: [(&str, &str); 8] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_directly_is_who_they_are() {
     let project = Project::open().await;
-    let gate = project.guarded_gate(RULES, "behind: direct").await;
-    expect(&gate.call("/a").send().await, 403, "ARMOR_DENIED", "its own address");
-    for (name, value) in FORGED {
-        let answer = gate.call("/a").header(name, value).send().await;
-        expect(&answer, 403, "ARMOR_DENIED", name);
+    // Off Cloud Run nobody is Cloud Run's front, and off Google's network nobody one of its load balancers.
+    for behind in ["direct", "cloud-run", "google-lb"] {
+        let gate = project.guarded_gate(RULES, &format!("behind: {behind}")).await;
+        expect(&gate.call("/a").send().await, 403, "ARMOR_DENIED", "its own address");
+        for (name, value) in FORGED {
+            let answer = gate.call("/a").header(name, value).send().await;
+            expect(&answer, 403, "ARMOR_DENIED", &format!("{behind}: {name}"));
+        }
+        gate.close().await;
     }
-    gate.close().await;
 }
 
 /// A policy may name the headers in which proxies tell the user's address. Nobody else's word in them counts.
@@ -39,6 +42,8 @@ async fn whoever_may_not_speak_for_others_names_no_other_user() {
         ("direct", false),
         ("{ hops: 1, peers: [10.0.0.0/8] }", false),
         ("google-lb", false),
+        // This is not Cloud Run, whose front would be the only one to reach the door.
+        ("cloud-run", false),
         ("{ hops: 1, peers: [127.0.0.1/32] }", true),
     ] {
         let text = format!(

@@ -34,7 +34,11 @@ pub(crate) fn difference(case: &DecisionCase, found: &RequestExplanation) -> Opt
     let ended = found.stages.iter().find(|line| {
         matches!(line.verdict, StageVerdict::Refused | StageVerdict::WouldBeRefused | StageVerdict::Answered)
     });
-    let is_own = matches!(case.expected, Expected::Answered { .. });
+    let is_own = match &case.expected {
+        Expected::Answered { .. } => true,
+        Expected::Refused { code, .. } => code == "METHOD_NOT_ALLOWED",
+        _ => false,
+    };
     let has_line = is_own || ended.is_none_or(|line| !matches!(line.stage, "armor" | "iam" | "route"));
     (!has_line && found.decided_at.is_none()).then(|| "no line is told that decided".to_owned())
 }

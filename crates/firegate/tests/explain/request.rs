@@ -199,7 +199,12 @@ fn who_the_client_is_follows_from_behind() {
     assert!(direct.contains("ARMOR_DENIED") && direct.contains("may not speak for others"), "{direct}");
     let behind = format!("{CONFIGURATION}behind: cloud-run\n");
     std::fs::write(folder.path().join("firegate.yaml"), behind).expect("a file");
-    let vouched = text(&run(folder.path(), &url));
+    let elsewhere = text(&run(folder.path(), &url));
+    assert!(
+        elsewhere.contains("ARMOR_DENIED") && elsewhere.contains("may not speak for others"),
+        "{elsewhere}"
+    );
+    let vouched = text(&run(folder.path(), &[&url[..], &["--on-cloud-run"]].concat()));
     assert!(vouched.contains("TOKEN_MISSING") && vouched.contains("named in X-Forwarded-For"), "{vouched}");
 }
 
@@ -266,9 +271,8 @@ fn firegates_own_paths_are_answered_and_never_routed() {
         None,
         &["--url", "https://api.example.com/.well-known/firegate/jwks.json", "--method", "POST"],
     );
-    assert!(other.contains("REFUSED       route     one of Firegate's own paths"), "{other}");
-    assert!(other.contains("  405         answered by Firegate itself"), "{other}");
-    assert!(other.contains("the methods there are GET, HEAD"), "{other}");
+    assert!(other.contains("REFUSED       route     the methods there are GET, HEAD"), "{other}");
+    assert!(other.contains("  405         METHOD_NOT_ALLOWED"), "{other}");
     let nothing = explained(1, None, &["--url", "https://api.example.com/.well-known/firegate/other"]);
     assert!(nothing.contains("404         ROUTE_NOT_FOUND"), "{nothing}");
     let encoded = explained(1, None, &["--url", "https://api.example.com/.well-known%2Ffiregate/ready"]);

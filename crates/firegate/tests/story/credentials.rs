@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::gate::serve;
 use crate::stack::binary::Served;
-use crate::stack::{Call, Stack, at, clock, close, door_with_credentials, text};
+use crate::stack::{Call, Stack, at, clock, close, door, door_with_credentials, text};
 
 const SERVICE: &str = "https://api-abc123-uc.a.run.app";
 
@@ -83,21 +83,42 @@ async fn a_user_whom_the_providers_condition_rejects_is_told_so() {
     stack.stop().await;
 }
 
+/// What the configuration names is not there: nobody's right, and so no user's fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_does_not_exist_is_ours_and_no_users() {
+    let stack = stack_with(&federated(), "anonymous: allow").await;
+    let elsewhere = federated().replace("/providers/firebase", "/providers/elsewhere");
+    let door = door(&before_the_service(&stack, &elsewhere), &stack.clock);
+    door.ready().await;
+    let token = stack.id_token().await;
+    for _ in 0..2 {
+        let answer = Call::get(&at(&door, "/hello")).bearer(&token).send().await;
+        answer.expect_refusal(503, "CREDENTIAL_UNAVAILABLE", "RETRY_LATER");
+    }
+    close(door).await;
+    stack.stop().await;
+}
+
+/// The configuration of another front door before the local private service.
+fn before_the_service(stack: &Stack, credential: &str) -> String {
+    let places = &stack.dev.places;
+    let (identity, google) = (&places.identity, &places.google);
+    format!(
+        "project: demo-firegate\nallow: [allAuthenticatedUsers]\n\
+         backends: {{ api: {{ url: '{service}', {credential} }} }}\ngoogle:\n  oauth2_token: '{google}token'\n  \
+         sts: '{google}'\n  iam_credentials: '{google}'\n  id_token_keys: \
+         '{identity}www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com'\n",
+        service = places.service
+    )
+}
+
 /// Runs a front door with a credential file before the local private service, and says as whom the service was called.
 async fn caller_with_credentials(stack: &Stack, file: &serde_json::Value) -> serde_json::Value {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("credentials.json");
     std::fs::write(&path, file.to_string()).expect("a file");
-    let places = &stack.dev.places;
-    let (identity, google) = (&places.identity, &places.google);
-    let text = format!(
-        "project: demo-firegate\nallow: [allAuthenticatedUsers]\n\
-         backends: {{ api: {{ url: '{service}', credential: default }} }}\ngoogle:\n  oauth2_token: '{google}token'\n  \
-         sts: '{google}'\n  iam_credentials: '{google}'\n  id_token_keys: \
-         '{identity}www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com'\n",
-        service = places.service
-    );
-    let door = door_with_credentials(&text, &stack.clock, Some(path));
+    let door =
+        door_with_credentials(&before_the_service(stack, "credential: default"), &stack.clock, Some(path));
     door.ready().await;
     let seen = Call::get(&at(&door, "/hello")).bearer(&stack.id_token().await).send().await.ok();
     close(door).await;

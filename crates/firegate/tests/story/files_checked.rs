@@ -73,6 +73,18 @@ fn check_tells_what_a_front_door_would_say_of_its_keys() {
     check(&[("firegate.yaml", &text)], &["check", "--on-cloud-run"], 1, &expected);
 }
 
+/// Only there is its front the one way in.
+#[test]
+fn check_warns_of_cloud_runs_front_where_there_is_none() {
+    let text = format!("{SOUND}behind: cloud-run\n");
+    let expected = ["firegate.yaml:4", "counts on Cloud Run alone", "hint: ", "1 warning(s)"];
+    check(&[("firegate.yaml", &text)], &["check"], 0, &expected);
+    check(&[("firegate.yaml", &text)], &["check", "--strict"], 1, &expected);
+    let there = check(&[("firegate.yaml", &text)], &["check", "--on-cloud-run"], 0, &[]);
+    assert!(!there.contains("behind"), "{there}");
+    check(&[("firegate.yaml", SOUND)], &["check", "--strict"], 0, &["the configuration is sound"]);
+}
+
 /// What `serve` says of a file says `check` too, at the place where the file is named.
 #[test]
 fn check_opens_every_file_that_a_front_door_opens() {

@@ -68,8 +68,8 @@ async fn without_a_word_the_client_is_the_last_one_on_cloud_run_and_the_peer_els
 #[tokio::test(flavor = "multi_thread")]
 async fn off_cloud_run_only_the_named_peers_speak_for_a_client() {
     let fields = [("x-forwarded-for", "203.0.113.9, 34.1.1.1"), ("x-forwarded-proto", "https")];
-    // Neither Google's front ends nor these proxies are on this machine.
-    for stranger in ["google-lb", "{ hops: 2, peers: [10.0.0.0/8] }"] {
+    // Neither Google's front ends nor these proxies are on this machine, and Cloud Run's front stands before nobody here.
+    for stranger in ["google-lb", "cloud-run", "{ hops: 2, peers: [10.0.0.0/8] }"] {
         let door = door(stranger, false).await;
         let headers = seen(&door, &fields).await;
         assert_eq!(
@@ -84,5 +84,21 @@ async fn off_cloud_run_only_the_named_peers_speak_for_a_client() {
         (&headers["x-forwarded-for"], &headers["x-forwarded-proto"]),
         (&"203.0.113.9".into(), &"https".into())
     );
+    close(door).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_cloud_run_its_front_speaks_for_the_client_and_elsewhere_the_start_says_that_nobody_does() {
+    log::begin();
+    let door = door("cloud-run", true).await;
+    let fields = [("x-forwarded-for", "1.2.3.4, 203.0.113.9"), ("x-forwarded-proto", "https")];
+    let headers = seen(&door, &fields).await;
+    assert_eq!(
+        (&headers["x-forwarded-for"], &headers["x-forwarded-proto"]),
+        (&"203.0.113.9".into(), &"https".into())
+    );
+    close(door).await;
+    let door = self::door("cloud-run", false).await;
+    log::line(|line| line.contains("`behind: cloud-run` counts on Cloud Run alone")).await;
     close(door).await;
 }

@@ -26,6 +26,10 @@ rules:
   action: rate_based_ban
   match: { expr: { expression: \"request.path.startsWith('/ban')\" } }
   rateLimitOptions: { rateLimitThreshold: { count: 1, intervalSec: 60 }, conformAction: allow, exceedAction: deny(429), enforceOnKey: IP, banDurationSec: 60 }
+- priority: 60
+  action: throttle
+  match: { expr: { expression: \"request.path.startsWith('/elsewhere')\" } }
+  rateLimitOptions: { rateLimitThreshold: { count: 1, intervalSec: 60 }, conformAction: allow, exceedAction: redirect, exceedRedirectOptions: { type: EXTERNAL_302, target: 'https://www.example.com/later' }, enforceOnKey: IP }
 - { priority: 2147483647, action: allow, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } } }
 ";
 
@@ -80,9 +84,24 @@ async fn what_a_policy_did_is_logged_as_googles_load_balancer_does() {
         ("/ban?1", 200, &nothing, nothing.clone(), nothing.clone()),
         ("/ban?2", 429, &denied, limited(50, "RATE_BASED_BAN", "DENY", address, ban), nothing.clone()),
         ("/ban?3", 429, &denied, limited(50, "RATE_BASED_BAN", "DENY", address, ban), nothing.clone()),
+        ("/elsewhere?1", 200, &nothing, nothing.clone(), nothing.clone()),
+        (
+            "/elsewhere?2",
+            302,
+            &redirected,
+            limited(60, "THROTTLE", "REDIRECT", address, exceed),
+            nothing.clone(),
+        ),
     ] {
         let (found, line) = told(&served, path).await;
         assert_eq!(found, status, "{path}: {line}");
+        // A redirect is an answer of the door's own, as a URL map's is: nothing was forwarded.
+        let outcome = match status {
+            200 => "permit",
+            302 => "respond",
+            _ => "denial",
+        };
+        assert_eq!(line["outcome"], outcome, "{path}: {line}");
         assert_eq!(line["statusDetails"], *details, "{path}: {line}");
         assert_eq!(line["enforcedSecurityPolicy"], enforced, "{path}: {line}");
         assert_eq!(line["previewSecurityPolicy"], preview, "{path}: {line}");
@@ -93,7 +112,7 @@ async fn what_a_policy_did_is_logged_as_googles_load_balancer_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_that_matched_are_counted_by_policy_and_priority() {
     let served = served().await;
-    for path in ["/a", "/b", "/tried", "/closed", "/closed/x", "/few"] {
+    for path in ["/a", "/b", "/tried", "/closed", "/closed/x", "/few", "/old"] {
         Call::get(&served.url.join(path).expect("a path")).send().await;
     }
     let metrics = Call::get(served.admin.as_ref().expect("an admin listener")).send().await;
@@ -106,11 +125,13 @@ async fn rules_that_matched_are_counted_by_policy_and_priority() {
     for expected in [
         line(10, "preview_deny", 1),
         line(20, "deny", 2),
+        line(30, "redirect", 1),
+        "firegate_decisions_total{outcome=\"respond\",code=\"\",backend=\"api\"} 1".to_owned(),
         line(40, "accept", 1),
         line(2_147_483_647, "accept", 3),
     ] {
         assert!(metrics.lines().any(|line| line == expected), "{expected} is not in:\n{metrics}");
     }
-    assert_eq!(metrics.matches("firegate_security_policy_matches_total{").count(), 4, "{metrics}");
+    assert_eq!(metrics.matches("firegate_security_policy_matches_total{").count(), 5, "{metrics}");
     served.stop();
 }

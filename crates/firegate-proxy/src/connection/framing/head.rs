@@ -1,6 +1,8 @@
 //! One head, read line by line as its bytes come. Nothing is copied: what is remembered between two reads is where the
 //! line begins that is not whole, and what the lines before it said.
 
+use std::ops::Range;
+
 use super::octets::{find_control, is_path, is_query, is_token};
 use super::violation::Violation;
 use crate::limits::{
@@ -32,6 +34,16 @@ pub(super) struct Head {
     content_length: Option<u64>,
     is_chunked: bool,
     asks_for_web_socket: bool,
+    origin: Origin,
+}
+
+/// Where the value of the field `Origin` stands, from the head's first byte on.
+#[derive(Debug, Default)]
+enum Origin {
+    #[default]
+    Absent,
+    Once(Range<usize>),
+    Repeated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +61,14 @@ impl Head {
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, Body)>, Violation> {
         loop {
             let Some(end) = self.find_line_end(bytes)? else { return Ok(None) };
-            let line = bytes.get(self.line..end).unwrap_or_default();
+            let start = self.line;
+            let line = bytes.get(start..end).unwrap_or_default();
             self.line = end + 2;
             self.searched = self.line;
             match (self.version, line) {
                 (None, line) => self.version = Some(request_line(line)?),
                 (Some(version), []) => return Ok(Some((self.line, self.body(version)?))),
-                (Some(version), line) => self.field(line, version)?,
+                (Some(version), line) => self.field(line, start, version)?,
             }
         }
     }
@@ -91,13 +104,28 @@ impl Head {
         }
     }
 
-    fn field(&mut self, line: &[u8], version: Version) -> Result<(), Violation> {
+    /// The page that a request with this head comes from, as far as the head was read: where it is named, if it is named once.
+    pub(super) fn origin(&self) -> Option<Range<usize>> {
+        match &self.origin {
+            Origin::Once(range) => Some(range.clone()),
+            Origin::Absent | Origin::Repeated => None,
+        }
+    }
+
+    /// Reads a line that begins at `start`.
+    fn field(&mut self, line: &[u8], start: usize, version: Version) -> Result<(), Violation> {
         self.fields += 1;
         if self.fields > REQUEST_HEADERS_MAX {
             return Err(Violation::TooManyFields);
         }
         let (name, value) = split_field(line)?;
         match name.len() {
+            6 if name.eq_ignore_ascii_case(b"origin") => {
+                self.origin = match self.origin {
+                    Origin::Absent => Origin::Once(start + name.len() + 1..start + line.len()),
+                    Origin::Once(_) | Origin::Repeated => Origin::Repeated,
+                };
+            }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
                 self.asks_for_web_socket |= version == Version::Http11 && names_web_socket(value);
             }

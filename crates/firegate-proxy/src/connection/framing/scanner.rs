@@ -1,5 +1,7 @@
 //! The bytes of a connection as one sequence of heads and bodies. Pure: bytes go in, a verdict comes out.
 
+use std::ops::Range;
+
 use super::chunked::Chunked;
 use super::head::{Body, Head};
 use super::violation::Violation;
@@ -16,7 +18,8 @@ enum State {
     Length(u64),
     Chunked(Chunked),
     Switch,
-    Over(Violation),
+    /// With what the head says that was refused, of where its origin stands.
+    Over(Violation, Option<Range<usize>>),
 }
 
 impl Default for State {
@@ -89,12 +92,22 @@ impl Scanner {
                     }
                 },
                 State::Switch => Then::AwaitSwitch,
-                State::Over(violation) => Then::Break(*violation),
+                State::Over(violation, _) => Then::Break(*violation),
             };
             if let Then::Refuse(violation) | Then::Break(violation) = then {
-                self.state = State::Over(violation);
+                self.state = State::Over(violation, self.origin());
             }
             return Scan { clean, then };
+        }
+    }
+
+    /// Where the head that was refused, or is not whole, says which page the request comes from: from its first byte on, with
+    /// the white space around it. What stands behind the fault is not read.
+    pub fn origin(&self) -> Option<Range<usize>> {
+        match &self.state {
+            State::Head(head) => head.origin(),
+            State::Over(_, origin) => origin.clone(),
+            State::Length(_) | State::Chunked(_) | State::Switch => None,
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
-use http::header::UPGRADE;
-use http::{Request, Version};
+use http::header::{ORIGIN, UPGRADE};
+use http::{HeaderValue, Request, Version};
 
 use super::head::names_web_socket;
 use super::violation::Violation;
@@ -29,7 +29,8 @@ const BROKEN_OFF: u8 = 2;
 /// The signals of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
-    violation: OnceLock<Violation>,
+    /// What a head was refused for, and the page that it named before that.
+    refused: OnceLock<(Violation, Option<HeaderValue>)>,
     between_requests: AtomicBool,
     ends_with_answer: AtomicBool,
     switch: AtomicU8,
@@ -40,12 +41,16 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// The service: gives the request that stands for a refused head its [`Violation`], as an extension.
+    /// The service: gives the request that stands for a refused head its [`Violation`], as an extension, and its origin, so
+    /// that the page may read the answer.
     pub(crate) fn mark<B>(&self, request: &mut Request<B>) {
         if request.method().as_str() == UNREAD
-            && let Some(violation) = self.violation.get()
+            && let Some((violation, origin)) = self.refused.get()
         {
             request.extensions_mut().insert(*violation);
+            if let Some(origin) = origin {
+                request.headers_mut().insert(ORIGIN, origin.clone());
+            }
         }
     }
 
@@ -121,9 +126,9 @@ impl Signals {
     }
 
     /// The stream: a head was refused.
-    pub(super) fn refuse(&self, violation: Violation) {
+    pub(super) fn refuse(&self, violation: Violation, origin: Option<HeaderValue>) {
         // There is one at most: nothing is read after it.
-        let _ = self.violation.set(violation);
+        let _ = self.refused.set((violation, origin));
     }
 
     /// The stream: a request to switch went on, and nothing behind it does.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Sleep;
 
@@ -132,7 +133,9 @@ impl<S> FramedStream<S> {
 
     /// Puts the request that stands for a refused head into the place of that head.
     fn refuse(&mut self, violation: Violation) {
-        self.signals.refuse(violation);
+        let head = self.held.bytes.get(self.held.clean..).unwrap_or_default();
+        let origin = self.scanner.origin().and_then(|place| head.get(place)).map(<[u8]>::trim_ascii);
+        self.signals.refuse(violation, origin.and_then(|origin| HeaderValue::from_bytes(origin).ok()));
         self.held.bytes.truncate(self.held.clean);
         self.held.bytes.extend_from_slice(UNREAD_HEAD);
         self.held.clean = self.held.bytes.len();

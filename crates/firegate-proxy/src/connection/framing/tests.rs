@@ -243,6 +243,51 @@ fn chunks_have_one_form() {
     breaks(&format!("0\r\na:{}", "b".repeat(TRAILER_BYTES_MAX)), 3 + TRAILER_BYTES_MAX, Violation::Trailer);
 }
 
+/// What stands before the fault, in whatever pieces it comes, and behind other requests too.
+#[tokio::test]
+async fn of_a_refused_head_the_page_is_known_that_was_named_before_the_fault() {
+    const BEFORE: &str =
+        "POST / HTTP/1.1\r\nhost: door\r\norigin: https://before.example\r\ncontent-length: 3\r\n\r\nabc";
+    let (fault, app) = ("a b: c\r\n", "https://app.example");
+    for (fields, expected) in [
+        (format!("Origin: {app}\r\n{fault}"), Some(app)),
+        (format!("a: b\r\norigin:\t{app} \r\nc: d\r\n{fault}"), Some(app)),
+        (format!("Origin: {app}\r\nOrigin: {app}\r\nOrigin: {app}\r\n{fault}"), None),
+        (format!("{fault}Origin: {app}\r\n"), None),
+        (format!("Origin: {app}\r"), None),
+        (format!("X-Origin: {app}\r\n{fault}"), None),
+        (format!("Origin:\r\n{fault}"), Some("")),
+        (fault.to_owned(), None),
+    ] {
+        let head = with(&fields);
+        for cut in 1..head.len() {
+            let mut scanner = Scanner::default();
+            for end in [cut, head.len()] {
+                if !matches!(scanner.scan(&head.as_bytes()[..end]).then, Then::More) {
+                    break;
+                }
+            }
+            let found = scanner.origin().map(|place| head[place].trim_ascii());
+            assert_eq!(found, expected, "{fields:?} cut at {cut}");
+        }
+        for before in ["", BEFORE] {
+            let (mut client, stream) = duplex(4096);
+            let signals = Arc::new(Signals::default());
+            let mut framed = FramedStream::new(stream, Arc::clone(&signals));
+            client.write_all(format!("{before}{head}").as_bytes()).await.expect("room");
+            let mut read = vec![0; before.len() + super::signals::UNREAD_HEAD.len()];
+            framed.read_exact(&mut read).await.expect("the request that stands for it");
+            assert!(read.ends_with(super::signals::UNREAD_HEAD));
+            let mut request = http::Request::builder().method("UNREAD").body(()).expect("a request");
+            signals.mark(&mut request);
+            assert!(request.extensions().get::<Violation>().is_some());
+            let found =
+                request.headers().get(http::header::ORIGIN).map(|value| value.to_str().expect("text"));
+            assert_eq!(found, expected, "{fields:?} behind {before:?}");
+        }
+    }
+}
+
 #[test]
 fn heads_are_bounded() {
     let line = |length: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(length - 16));

@@ -80,7 +80,9 @@ impl Violation {
                 bytes_max: REQUEST_HEAD_BYTES_MAX.into(),
                 fields_max: REQUEST_HEADERS_MAX,
             },
-            Self::TargetTooLong => Reason::RequestTargetTooLong { bytes_max: REQUEST_LINE_BYTES_MAX },
+            Self::TargetTooLong => {
+                Reason::RequestTargetTooLong { part: "first line", bytes_max: REQUEST_LINE_BYTES_MAX }
+            }
             Self::HeadTimedOut => Reason::RequestHeadTimedOut { after: REQUEST_HEAD_TIMEOUT },
             _ => Reason::RequestMalformed { why: self.why() },
         }

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::{Forward, RefusedByFront};
 use crate::door::{Refused, fault};
 use crate::request::RequestHead;
-use crate::respond::full;
+use crate::respond::{FIREGATE_REASON, full};
 use crate::stream::{Body, BoundedBody, Bounds, Ending, TunnelClient};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{FrontRefusal, ServiceBody, peek, strip_hop_by_hop};
@@ -29,6 +29,7 @@ impl Forward<'_> {
     ) -> Result<Response<Body>, Refused> {
         let backend = self.forwarding.backend();
         conceal_token(response.headers_mut(), self.head, backend);
+        response.headers_mut().remove(FIREGATE_REASON);
         // Nothing is copied before the service has confirmed the very protocol that the client asked for.
         let (Some(upgrade), Some(handshake)) = (upgrade, &self.handshake) else {
             let detail = "the service switched protocols unasked";
@@ -102,6 +103,7 @@ impl Forward<'_> {
         // The version is the connection's, and each side has its own (RFC 9110, section 2.5).
         parts.version = Version::default();
         strip_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(FIREGATE_REASON);
         if let Some((actions, facts)) = self.header_actions() {
             actions.change_response(&mut parts.headers, &facts);
         }

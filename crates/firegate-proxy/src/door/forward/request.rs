@@ -49,7 +49,7 @@ impl RequestContext<'_> {
             return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
         }
         // Messages of gRPC come when there is something to say.
-        let is_grpc = asked.version == Version::HTTP_2 && ErrorForm::of(&asked.headers) == ErrorForm::Grpc;
+        let is_grpc = asked.version == Version::HTTP_2 && ErrorForm::of(&asked.headers).is_grpc();
         let bounds = Bounds {
             bytes_max: Some(bytes_max),
             idle: Some(backend.settings.timeouts.idle),

@@ -100,7 +100,8 @@ fn cloud_logging_gets_its_own_form() {
 
 #[test]
 fn of_a_head_that_could_not_be_read_nothing_is_made_up() {
-    let refusal = Refusal::of(&denial(Reason::RequestTargetTooLong { bytes_max: 8192 }, Stage::Facts));
+    let refusal =
+        Refusal::of(&denial(Reason::RequestTargetTooLong { part: "path", bytes_max: 8192 }, Stage::Facts));
     let line = AccessLine {
         is_unread: true,
         method: "STANDS-FOR-IT",

@@ -32,7 +32,7 @@ use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::{Behind, Configuration};
 use firegate_files::yaml::Document;
-use firegate_proxy::OwnAnswer;
+use firegate_proxy::{OwnAnswer, OwnPath};
 use serde::Serialize;
 
 pub use command::{RequestArguments, explain_decision_case};
@@ -203,7 +203,7 @@ pub fn explain_request(input: RequestInput<'_>) -> RequestExplanation {
             return unread(&input, client, client_is, &denial.reason, notes);
         }
         // That nothing is there is told beside the routes, among which it is not.
-        Err(denial) if denial.stage == Stage::Route => {}
+        Err(Denial { reason: Reason::RouteNotFound, .. }) => {}
         Err(denial) => return of_own_path(Err(denial), &facts, client_is, notes),
     }
     let world = |keys| World {
@@ -407,13 +407,18 @@ fn of_own_path(
     };
     let (ends, answer) = match own {
         Ok(OwnAnswer::Served(_)) => (never_routed(StageVerdict::Answered), FiregateAnswer::of_own_path()),
-        Ok(OwnAnswer::OtherMethod(own)) => {
-            (never_routed(StageVerdict::Refused), FiregateAnswer::of_own_path_without(own.methods()))
+        Ok(OwnAnswer::OtherMethod) => {
+            let methods = OwnPath::TokenEndpoint.methods();
+            (never_routed(StageVerdict::Refused), FiregateAnswer::of_own_path_without(methods))
         }
         Ok(OwnAnswer::Preflight(_)) => (
             of_preflight(StageVerdict::Answered, "a preflight that `cors` allows".to_owned()),
             FiregateAnswer::of_own_path(),
         ),
+        Err(denial) if denial.stage == Stage::Route => {
+            let refused = line(Stage::Route, StageVerdict::Refused, denial.reason.to_string());
+            (vec![refused], FiregateAnswer::denied(&denial))
+        }
         Err(denial) => {
             let answer = FiregateAnswer::denied(&denial);
             (of_preflight(StageVerdict::Refused, denial.reason.to_string()), answer)

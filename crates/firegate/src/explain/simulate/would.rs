@@ -143,7 +143,7 @@ impl<'a> Player<'a> {
             Ok(Some(_)) => return Would { kind: WouldKind::Answered, place: None, preview: None },
             Ok(None) => {}
             // That nothing is there is told beside the routes, among which it is not.
-            Err(denial) if denial.stage == Stage::Route => {}
+            Err(Denial { reason: Reason::RouteNotFound, .. }) => {}
             Err(denial) => return self.refused(&denial, None),
         }
         facts.random = match self.drawn(&facts, recorded) {
