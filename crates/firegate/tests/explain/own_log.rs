@@ -174,10 +174,10 @@ fn what_is_exchanged_for_a_token_is_in_no_log() {
 /// Who is refused for their token does not come so far as to have their request spoilt on purpose.
 #[test]
 fn a_request_that_is_spoilt_on_purpose_may_have_been_refused_for_its_token() {
-    let map = "name: shop\ndefaultRouteAction:\n  weightedBackendServices: [{ backendService: site, weight: 1 }]\n  \
+    let of_all = "name: shop\ndefaultRouteAction:\n  weightedBackendServices: [{ backendService: site, weight: 1 }]\n  \
                faultInjectionPolicy: { abort: { httpStatus: 503, percentage: 100 } }\n";
     let configuration = CONFIGURATION.replace("url_map: map.yaml", "url_map: spoilt.yaml");
-    let check = |status: u16, more: Value, expected: &str| {
+    let check = |map: &str, status: u16, more: Value, expected: &str| {
         let folder = folder(&own_line("GET", "https://www.example.com/", status, &more));
         for (name, text) in [("firegate.yaml", configuration.as_str()), ("spoilt.yaml", map)] {
             std::fs::write(folder.path().join(name), text).expect("a file");
@@ -188,8 +188,11 @@ fn a_request_that_is_spoilt_on_purpose_may_have_been_refused_for_its_token() {
     };
     let disabled = json!({"stage": "identity", "code": "USER_DISABLED"});
     let unknown = "undecided: unknown: for what it was refused as USER_DISABLED, the log does not carry";
-    check(401, disabled, unknown);
+    check(of_all, 401, disabled, unknown);
     let stranger = json!({"stage": "iam", "code": "NO_INVOKER_BINDING"});
-    check(403, stranger, "changed: 503 FAULT_INJECTED");
-    check(503, json!({"stage": "route", "code": "FAULT_INJECTED"}), "unchanged: 503 FAULT_INJECTED");
+    check(of_all, 403, stranger.clone(), "changed: 503 FAULT_INJECTED");
+    let spoilt = json!({"stage": "route", "code": "FAULT_INJECTED"});
+    check(of_all, 503, spoilt, "unchanged: 503 FAULT_INJECTED");
+    let of_users = of_all.replace("backendService: site", "backendService: orders");
+    check(&of_users, 403, stranger, "left_to_token: to orders, if its token lets it");
 }
