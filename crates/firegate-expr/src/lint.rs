@@ -201,8 +201,9 @@ impl Linter {
     fn guards(&mut self, syntax: &Syntax, guarded: &BTreeSet<String>) {
         if let Some(key) = guardable(syntax, self.language) {
             if !guarded.contains(&key) {
-                let message =
-                    format!("if there is no `{key}`, the expression is an error and does not match");
+                // Where there is no user at all, a rule that asks for one passes over.
+                let lacks = if key.starts_with("auth.") { "the user has" } else { "there is" };
+                let message = format!("if {lacks} no `{key}`, the expression is an error");
                 self.add(syntax, code::HAS_MISSING, message, format!("write `has({key}) && …` before it"));
             }
             // What lies inside of it is guarded or not with it.

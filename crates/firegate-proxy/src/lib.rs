@@ -42,7 +42,7 @@ pub use door::{OwnAnswer, OwnPath};
 pub use geography::{GeographyError, open_geography};
 pub use limits_store::LimitsStoreError;
 pub use listen::{CertificateError, InheritError, InheritedSockets};
-pub use preflight::{Preflight, PreflightError, preflight, preflight_files};
+pub use preflight::{Preflight, PreflightError, preflight, preflight_files, preflight_url_map};
 pub use reload::{FileReadError, FileWatch, ReloadError, read_at_start, read_start};
 pub use request::read as read_head;
 pub use respond::grpc_status;

@@ -90,9 +90,7 @@ pub fn preflight(
     let root = YamlPath::root();
     let of_no_file = |path: &str, error| PreflightError { path: root.key(path), file: None, error };
     let snapshot = Snapshot::compile(configuration);
-    if let Err(error) = test_url_map(configuration, &snapshot) {
-        found.errors.push(of_no_file("url_map", error));
-    }
+    found.errors.extend(failed_tests(configuration, &snapshot));
     if on_cloud_run && configuration.assertion.key.is_none() {
         match check_without_key(&snapshot) {
             Ok(Some(advice)) => found.advice.push((root.key("assertion"), advice)),
@@ -109,6 +107,16 @@ pub fn preflight(
     found.credentials =
         credentials.map(|environment| refused(configuration, environment)).unwrap_or_default();
     found
+}
+
+/// Runs the tests of a configuration's URL map.
+pub fn preflight_url_map(configuration: &Configuration) -> Option<PreflightError> {
+    failed_tests(configuration, &Snapshot::compile(configuration))
+}
+
+fn failed_tests(configuration: &Configuration, snapshot: &Snapshot) -> Option<PreflightError> {
+    let error = test_url_map(configuration, snapshot).err()?;
+    Some(PreflightError { path: YamlPath::root().key("url_map"), file: None, error })
 }
 
 /// The credential by which services would be called, if there is none that can be used. Backends have it in common, and it is

@@ -88,7 +88,11 @@ pub fn presented_token<'a>(
     }?;
     // Where queries are read, one that does not count would reach the service beside the user whom the other token names.
     let is_beside = looks_in(TokenSource::Query) && !may_carry_in_query(facts) && is_in_query(facts);
-    if presented.is_some() && is_beside { ambiguous(AmbiguousCredential::SeveralPlaces) } else { Ok(presented) }
+    if presented.is_some() && is_beside {
+        ambiguous(AmbiguousCredential::SeveralPlaces)
+    } else {
+        Ok(presented)
+    }
 }
 
 /// Whether the query has an `access_token`, or what some service takes for one.

@@ -17,6 +17,7 @@ mod rate_limits;
 pub(crate) mod schema;
 pub(crate) mod shape;
 mod source;
+mod url_map_alone;
 mod variables_file;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,7 @@ pub use rate_limits::{
     CountAlgorithm, LimitsStore, OnStoreFailure, Password, RateLimitSettings, RateLimits, RedisServer,
 };
 pub use schema::json_schema;
+pub use url_map_alone::url_map_alone;
 pub use variables_file::configuration_of_variables;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};

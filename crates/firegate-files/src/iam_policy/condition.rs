@@ -20,10 +20,12 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Reads a condition. `None` if it cannot be read, which is in `diagnostics` then.
+    /// Reads a condition. `None` if it cannot be read, which is in `diagnostics` then. `by_an_error` is what follows if it
+    /// cannot be evaluated.
     pub(super) fn read(
         located: &Located<'_>,
         dialect: Dialect,
+        by_an_error: &str,
         diagnostics: &mut Diagnostics,
     ) -> Option<Arc<Self>> {
         let title = located.get("title").and_then(|title| title.text()).unwrap_or_default();
@@ -46,7 +48,11 @@ impl Condition {
         match Expression::parse(text, Language::IamCondition, expr_dialect) {
             Ok(expression) => {
                 for lint in expression.lints() {
-                    let found = Diagnostic::warning(lint.code, lint.message).hint_if(lint.hint);
+                    let message = match lint.code {
+                        firegate_expr::code::HAS_MISSING => format!("{}, and {by_an_error}", lint.message),
+                        _ => lint.message,
+                    };
+                    let found = Diagnostic::warning(lint.code, message).hint_if(lint.hint);
                     given.report_within(diagnostics, lint.span, found);
                 }
                 let title = if title.is_empty() { text } else { title };
@@ -68,6 +74,7 @@ pub(super) fn condition_of<'a>(
     located: &Located<'a>,
     name: &str,
     dialect: Dialect,
+    by_an_error: &str,
     diagnostics: &mut Diagnostics,
 ) -> Result<Option<Arc<Condition>>, ()> {
     let Some(given) = located.get(name) else { return Ok(None) };
@@ -77,5 +84,5 @@ pub(super) fn condition_of<'a>(
         given.report(diagnostics, Part::Key, found);
         return Err(());
     }
-    Condition::read(&given, dialect, diagnostics).map(Some).ok_or(())
+    Condition::read(&given, dialect, by_an_error, diagnostics).map(Some).ok_or(())
 }

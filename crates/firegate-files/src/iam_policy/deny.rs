@@ -134,7 +134,8 @@ impl Reader<'_> {
         }
         let concerns_calls = self.names_invoke(&rule, "deniedPermissions");
         let is_excepted = self.names_invoke(&rule, "exceptionPermissions");
-        let condition = condition_of(&rule, "denialCondition", self.dialect, self.diagnostics).ok()?;
+        let condition =
+            condition_of(&rule, "denialCondition", self.dialect, "the rule denies", self.diagnostics).ok()?;
         let denied = self.principals(&rule, "deniedPrincipals", true);
         let exceptions = self.principals(&rule, "exceptionPrincipals", false);
         if !concerns_calls || is_excepted {

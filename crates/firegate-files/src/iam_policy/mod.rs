@@ -147,7 +147,10 @@ impl Reader<'_> {
             binding.report_field("role", self.diagnostics, found);
             return;
         };
-        let Ok(condition) = condition_of(binding, "condition", self.dialect, self.diagnostics) else {
+        let grants_nothing = "the binding grants nothing";
+        let Ok(condition) =
+            condition_of(binding, "condition", self.dialect, grants_nothing, self.diagnostics)
+        else {
             return;
         };
         if let Some(condition) = &condition {

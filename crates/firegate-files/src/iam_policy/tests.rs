@@ -283,6 +283,24 @@ fn a_deny_rule_denies_what_it_names_and_nobody_of_it_is_lost() {
 }
 
 #[test]
+fn what_a_condition_does_without_a_claim_is_told_of_bindings_and_of_denials() {
+    let condition = "{title: t, expression: \"request.auth.token.role == 'a'\"}";
+    let binding =
+        format!("bindings:\n- role: roles/run.invoker\n  members: [allUsers]\n  condition: {condition}\n");
+    let denial = format!(
+        "rules:\n- denyRule: {{deniedPrincipals: ['principalSet://goog/public:all'], deniedPermissions: \
+         [run.googleapis.com/routes.invoke], denialCondition: {condition}}}\n"
+    );
+    let mut diagnostics = Diagnostics::new();
+    IamPolicy::read("iam.yaml", &binding, Dialect::Firegate, &roles(), &mut diagnostics);
+    DenyPolicy::read("deny.yaml", &denial, Dialect::Firegate, &mut diagnostics);
+    let found = diagnostics.iter().filter(|found| found.code == firegate_expr::code::HAS_MISSING);
+    let without = "if the user has no `auth.token.role`, the expression is an error, and";
+    let expected = [format!("{without} the binding grants nothing"), format!("{without} the rule denies")];
+    assert_eq!(found.map(|found| found.message.clone()).collect::<Vec<_>>(), expected, "{diagnostics}");
+}
+
+#[test]
 fn a_deny_policy_that_lost_what_it_denies_is_an_error() {
     let check = |text: &str, expected: &[&str]| {
         let (policy, findings) = deny(text);

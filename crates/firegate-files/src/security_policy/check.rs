@@ -62,12 +62,13 @@ pub(super) fn policy(
             None => is_whole = false,
         }
     }
-    checker.priorities_are_unique(&rules);
+    checker.priorities_are_unique(&elements);
     checker.ranges_are_few(&root, &rules);
     rules.sort_by_key(|(rule, _)| rule.priority);
+    lint::each_rule(&mut checker, &root, &rules);
     if is_whole {
         // What is said of rules side by side would be wrong if one of them is missing.
-        lint::rules(&mut checker, &root, &rules);
+        lint::rules_side_by_side(&mut checker, &root, &rules);
     }
     Some(SecurityPolicy {
         name: named.or_else(stem).unwrap_or_default(),
@@ -147,7 +148,7 @@ impl Checker<'_> {
         let request_headers = self.header_action(rule, action.as_ref());
         Some(Rule {
             priority: priority?,
-            line: rule.beginning().map_or(1, |place| place.line),
+            line: line_of(rule),
             description: description.to_owned(),
             preview: rule.get("preview").and_then(|preview| preview.boolean()).unwrap_or(false),
             matcher: matcher?,
@@ -165,8 +166,8 @@ impl Checker<'_> {
             self.report_field(rule, "priority", Diagnostic::error(code::RULE_PRIORITY, message).hint(hint));
             return None;
         };
-        let number = given.integer()?;
-        let priority = u32::try_from(number).ok().filter(|number| *number <= DEFAULT_RULE_PRIORITY);
+        given.integer()?;
+        let priority = priority(&given);
         if priority.is_none() {
             let message = format!("a priority is a number from 0 to {DEFAULT_RULE_PRIORITY}");
             self.report(&given, Diagnostic::error(code::RULE_PRIORITY, message));
@@ -174,11 +175,13 @@ impl Checker<'_> {
         priority
     }
 
-    fn priorities_are_unique(&mut self, rules: &[(Rule, &Located<'_>)]) {
+    /// A rule that is wrong otherwise has its priority all the same.
+    fn priorities_are_unique(&mut self, rules: &[Located<'_>]) {
         let mut lines = BTreeMap::new();
-        for (rule, located) in rules {
-            if let Some(line) = lines.insert(rule.priority, rule.line) {
-                let message = format!("the rule in line {line} has the priority {} too", rule.priority);
+        for located in rules {
+            let Some(priority) = located.get("priority").and_then(|given| priority(&given)) else { continue };
+            if let Some(line) = lines.insert(priority, line_of(located)) {
+                let message = format!("the rule in line {line} has the priority {priority} too");
                 let hint = "every rule of a policy has a priority of its own";
                 self.report_field(
                     located,
@@ -350,6 +353,16 @@ impl Checker<'_> {
         }
         headers
     }
+}
+
+/// The priority that is given, if it is one.
+fn priority(given: &Located<'_>) -> Option<u32> {
+    u32::try_from(given.integer()?).ok().filter(|number| *number <= DEFAULT_RULE_PRIORITY)
+}
+
+/// The line in which a rule begins.
+fn line_of(rule: &Located<'_>) -> usize {
+    rule.beginning().map_or(1, |place| place.line)
 }
 
 /// What `deny(…)` says.

@@ -1,4 +1,4 @@
-//! What is sound and probably not meant, of the rules of a policy side by side.
+//! What is sound and probably not meant, of the rules of a policy by themselves and side by side.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,17 @@ use crate::diagnostic::{Diagnostic, code};
 use crate::google_file::Located;
 
 /// Looks at all rules, which are in the order of their priorities.
-pub(super) fn rules(checker: &mut Checker<'_>, root: &Located<'_>, rules: &[(Rule, &Located<'_>)]) {
+pub(super) fn rules_side_by_side(
+    checker: &mut Checker<'_>,
+    root: &Located<'_>,
+    rules: &[(Rule, &Located<'_>)],
+) {
     default_rule(checker, root, rules);
     shadows(checker, rules);
+}
+
+/// Looks at each rule by itself, and at what holds for all of them.
+pub(super) fn each_rule(checker: &mut Checker<'_>, root: &Located<'_>, rules: &[(Rule, &Located<'_>)]) {
     for (rule, located) in rules {
         if let Some(limit) = rule.action.rate_limit() {
             keys(checker, located, limit);

@@ -168,17 +168,22 @@ fn expression_lints(
     action: Option<&Action>,
 ) {
     let upstream = checker.attachment.evaluated_upstream;
+    let refuses = !checker.is_gcloud() && action.is_some_and(|action| !matches!(action, Action::Allow));
+    let by_an_error = if refuses { "refuses" } else { "does not match" };
     let mut lints = expression.lints();
     if !checker.attachment.may_see_encoded_slash {
         lints.extend(expression.encoded_slash_lints());
     }
     for lint in lints {
-        use firegate_expr::code::{ENCODED_SLASH, NOT_EVALUATED, NOT_NORMAL, UNKNOWN_NEGATED};
+        use firegate_expr::code::{ENCODED_SLASH, HAS_MISSING, NOT_EVALUATED, NOT_NORMAL, UNKNOWN_NEGATED};
         let is_upstreams = matches!(lint.code, NOT_EVALUATED | UNKNOWN_NEGATED | NOT_NORMAL | ENCODED_SLASH);
         let found = match lint.code {
             // A load balancer knows what is unknown here, and sees the path as it was sent.
             _ if is_upstreams && upstream => continue,
             UNKNOWN_NEGATED => Diagnostic::error(lint.code, lint.message),
+            HAS_MISSING => {
+                Diagnostic::warning(lint.code, format!("{}, and the rule {by_an_error}", lint.message))
+            }
             NOT_EVALUATED => Diagnostic::note(lint.code, lint.message),
             _ => Diagnostic::warning(lint.code, lint.message),
         };

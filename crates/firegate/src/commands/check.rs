@@ -9,7 +9,9 @@ use firegate_files::configuration::{self, CONFIGURATION_VARIABLE, OpenedFiles, c
 use firegate_files::diagnostic::{Diagnostic, Diagnostics, Severity, Style, YamlPath, code};
 use firegate_files::yaml::{self, Part};
 use firegate_google::credentials::Environment as Credentials;
-use firegate_proxy::{PreflightError, ReloadError, StartError, preflight, preflight_files};
+use firegate_proxy::{
+    Preflight, PreflightError, ReloadError, StartError, preflight, preflight_files, preflight_url_map,
+};
 
 use super::serve::origin::metadata;
 use crate::environment::Environment;
@@ -148,7 +150,11 @@ fn check(name: &str, text: &str, machine: &Machine) -> Diagnostics {
     for error in preflight_files(&OpenedFiles::of(&document), machine.on_cloud_run) {
         report(&error.path, machine.told(&error));
     }
-    let found = found.unwrap_or_default();
+    let found = found.unwrap_or_else(|| {
+        let alone = configuration::url_map_alone(&document, &DiskFiles::default());
+        let failed = alone.as_ref().and_then(preflight_url_map);
+        Preflight { errors: failed.into_iter().collect(), ..Preflight::default() }
+    });
     for error in &found.errors {
         report(&error.path, machine.told(error));
     }

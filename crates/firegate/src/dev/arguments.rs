@@ -31,10 +31,10 @@ pub struct DevArguments {
     #[arg(long, value_name = "URL")]
     pub service: Option<Url>,
     /// A Firebase Auth emulator that already runs, instead of the identity server.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["identity_port", "token_signing"])]
     pub identity: Option<Url>,
     /// A real configuration, run against the local parts.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["project", "service"])]
     pub config: Option<PathBuf>,
     /// Which local server stands behind a backend of that configuration: `api=http://localhost:3000`. May be repeated.
     #[arg(long, value_name = "BACKEND=URL", requires = "config")]
@@ -193,6 +193,7 @@ impl DevArguments {
         if let Some(service) = &self.service {
             check_local("--service", service, "; `firegate serve` is for services elsewhere")?;
         }
+        self.check_mappings()?;
         if !self.trusts_emulator() {
             return Ok(());
         }
@@ -210,6 +211,27 @@ impl DevArguments {
         }
         Ok(())
     }
+
+    /// Refuses a second server for the same backend, which would never be asked.
+    fn check_mappings(&self) -> anyhow::Result<()> {
+        for (index, Mapping { backend, url }) in self.map.iter().enumerate() {
+            let mut before = self.map.iter().take(index);
+            if let Some(first) = before.find(|first| first.backend == *backend) {
+                bail!(
+                    "--map {backend}={} and --map {backend}={}: one server alone can stand behind a backend\n\
+                     hint: leave out one of them",
+                    without_slash(&first.url),
+                    without_slash(url)
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A server's address as people write it.
+fn without_slash(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
 }
 
 /// Whether the URL is that of a server on this machine and no more: it is spoken to without TLS, and each request brings a

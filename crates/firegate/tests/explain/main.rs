@@ -7,6 +7,7 @@ mod command;
 mod concealed;
 mod exchanged;
 mod input;
+mod own_log;
 mod properties;
 mod question;
 mod request;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const CONFIGURATION: &str = "\
+pub(crate) const CONFIGURATION: &str = "\
 project: my-project
 backends:
   orders:
@@ -93,7 +93,7 @@ fn entry(seconds: u32, method: &str, url: &str, status: u16, more: &Value) -> Va
     entry
 }
 
-fn merge(into: &mut Value, more: &Value) {
+pub(crate) fn merge(into: &mut Value, more: &Value) {
     match (into, more) {
         (Value::Object(into), Value::Object(more)) => {
             for (name, value) in more {
@@ -136,7 +136,7 @@ fn log() -> Vec<Value> {
     ]
 }
 
-fn folder(log: &str) -> TempDir {
+pub(crate) fn folder(log: &str) -> TempDir {
     let folder = TempDir::new().expect("a folder");
     let files = [
         ("firegate.yaml", CONFIGURATION),
@@ -150,7 +150,7 @@ fn folder(log: &str) -> TempDir {
     folder
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
     command.args(["explain", "-c", "firegate.yaml", "--simulate", "requests.json"]);
     command.args(arguments).current_dir(folder).env_clear().output().expect("the binary runs")
@@ -162,7 +162,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-fn as_json(output: &Output) -> Value {
+pub(crate) fn as_json(output: &Output) -> Value {
     serde_json::from_str(&text(output)).expect("JSON")
 }
 

@@ -84,6 +84,29 @@ fn dev_names_all_backends_that_nothing_stands_for_at_once() {
 }
 
 #[test]
+fn a_flag_of_dev_that_would_have_no_effect_is_refused_beside_the_other_one() {
+    let configuration = ["-c", "firegate.yaml"];
+    let identity = ["--identity", "http://127.0.0.1:9099"];
+    for (flag, other, value) in [
+        (configuration, "--project", "demo-project"),
+        (configuration, "--service", "http://127.0.0.1:3000"),
+        (identity, "--token-signing", "rs256"),
+        (identity, "--token-signing", "none"),
+        (identity, "--identity-port", "0"),
+    ] {
+        let name = if flag[0] == "-c" { "--config" } else { flag[0] };
+        check(&[&["dev", other, value], &flag[..]].concat(), 2, &["cannot be used with", name, other]);
+    }
+    let api = |port: u16| format!("api=http://127.0.0.1:{port}");
+    let twice = ["--map", &api(3000), "--map", "web=http://127.0.0.1:3002", "--map", &api(3001)];
+    check(
+        &[&["dev"], &configuration[..], &twice].concat(),
+        2,
+        &["--map api=http://127.0.0.1:3000 and --map api=http://127.0.0.1:3001", "hint: leave out one"],
+    );
+}
+
+#[test]
 fn a_taken_port_names_its_flag() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();

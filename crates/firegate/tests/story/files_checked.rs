@@ -54,6 +54,28 @@ fn check_reports_everything_at_once_with_its_place() {
 }
 
 #[test]
+fn check_runs_the_tests_of_a_url_map_whatever_else_is_wrong() {
+    let map = "name: m\ndefaultService: web\nhostRules: [{ hosts: [a.example.com], pathMatcher: pm }]\npathMatchers:\n\
+               - name: pm\n  defaultService: web\n  pathRules: [{ paths: [/video/*], service: vid }]\n\
+               tests: [{ host: a.example.com, path: /video/x, service: web }]\n";
+    let backends = "{ web: 'https://web-abc123-uc.a.run.app', vid: 'https://vid-abc123-uc.a.run.app' }";
+    let fails = ["FG320", "map.yaml:8", "expected the service `web`, and it goes to vid"];
+    for url_map in ["map.yaml", "{ file: map.yaml, dialect: firegate }"] {
+        let text = format!("project: demo-project\nbackends: {backends}\nurl_map: {url_map}\n");
+        let sound = format!("{text}allow: [allUsers]\n");
+        let files = [("map.yaml", map), ("firegate.yaml", &sound)];
+        let printed = check(&files, &["check"], 1, &fails);
+        assert!(!printed.contains("FG110"), "{printed}");
+        let printed = check(&[files[0], ("firegate.yaml", &text)], &["check"], 1, &fails);
+        assert!(printed.contains("FG110") && printed.contains("2 error(s)"), "{printed}");
+        // Of a map that is wrong itself nothing follows.
+        let wrong = map.replace("pathMatcher: pm", "pathMatcher: none");
+        let printed = check(&[("map.yaml", &wrong), ("firegate.yaml", &text)], &["check"], 1, &["FG110"]);
+        assert!(!printed.contains("FG320"), "{printed}");
+    }
+}
+
+#[test]
 fn check_tells_what_a_front_door_would_say_of_its_keys() {
     let text = format!("{SOUND}assertion: {{ key: missing.pem }}\n");
     check(&[("firegate.yaml", &text)], &["check"], 1, &["missing.pem", "firegate.yaml:4", "FG151"]);

@@ -27,42 +27,40 @@ impl Checker<'_> {
             self.report_part(path, Part::Key, Diagnostic::error(code::TOO_LARGE, message).hint(hint));
             return None;
         }
-        let mut members = Some(Vec::with_capacity(allow.len()));
+        let mut members = Vec::with_capacity(allow.len());
         for (index, text) in allow.iter().enumerate() {
-            match (text.parse::<Member>(), &mut members) {
-                (Ok(member), Some(members)) => members.push(member),
-                (Ok(_), None) => {}
-                (Err(error), _) => {
+            let path = path.index(index);
+            match text.parse::<Member>() {
+                Ok(member) => {
+                    self.listed_members.push((path, member.clone()));
+                    members.push(member);
+                }
+                Err(error) => {
                     let found = Diagnostic::error(code::MEMBER, error.to_string()).hint(error.hint());
-                    self.report(&path.index(index), found);
-                    members = None;
+                    self.report(&path, found);
                 }
             }
         }
-        members
+        (members.len() == allow.len()).then_some(members)
     }
 
-    /// Warns of members that can match nobody under the rest of the configuration.
+    /// Warns of members that can match nobody under the rest of the configuration, whatever else is wrong with their list.
     pub(super) fn members_in_place(
         &mut self,
         backends: Option<&BTreeMap<BackendName, Backend>>,
         judged: InPlace<'_>,
     ) {
+        for (path, member) in std::mem::take(&mut self.listed_members) {
+            if let Some((why, hint)) = judged.matches_nobody(&member) {
+                let message = format!("this member matches nobody: {why}");
+                self.report(&path, Diagnostic::warning(code::MEMBER_MATCHES_NOBODY, message).hint(hint));
+            }
+        }
         let Some(backends) = backends else { return };
         for (name, backend) in backends {
             let Access::Members(members) = &backend.access else { continue };
             let own = YamlPath::root().key("backends").key(name.as_str()).key("allow");
             let list = if self.stands_at(&own) { own } else { YamlPath::root().key("allow") };
-            for (index, member) in members.iter().enumerate() {
-                if let Some((why, hint)) = judged.matches_nobody(member) {
-                    let found = Diagnostic::warning(
-                        code::MEMBER_MATCHES_NOBODY,
-                        format!("this member matches nobody: {why}"),
-                    )
-                    .hint(hint);
-                    self.report(&list.index(index), found);
-                }
-            }
             let federated = matches!(backend.credential, Credential::FederateUser { .. });
             if federated && members.contains(&Member::AllUsers) {
                 let message =

@@ -43,6 +43,7 @@ use super::source::{
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::iam_policy::Roles;
 use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
+use crate::members::Member;
 use crate::suggestion::quoted;
 use crate::yaml::{Document, Part};
 
@@ -65,7 +66,7 @@ pub(super) fn configuration(
     files: &dyn NamedFiles,
     diagnostics: &mut Diagnostics,
 ) -> Option<Configuration> {
-    let mut checker = Checker { given, refused, files, diagnostics };
+    let mut checker = Checker { given, refused, files, diagnostics, listed_members: Vec::new() };
     let checked = checker.configuration(source);
     if diagnostics.has_errors() {
         return None;
@@ -94,6 +95,8 @@ struct Checker<'a> {
     refused: BTreeSet<YamlPath>,
     files: &'a dyn NamedFiles,
     diagnostics: &'a mut Diagnostics,
+    /// The members of every `allow` that can be read, with their paths.
+    listed_members: Vec<(YamlPath, Member)>,
 }
 
 impl Checker<'_> {

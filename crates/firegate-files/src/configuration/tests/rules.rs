@@ -91,6 +91,10 @@ fn allow() {
     );
     check(&format!("{file}allow: [allUser, \"user:x\"]\n"), &["FG111 allow[0]", "FG111 allow[1]"]);
     check(&format!("{file}allow: [\"group:a@example.com\"]\n"), &["FG112 allow[0]"]);
+    check(
+        &format!("{file}allow: [allUser, \"group:a@example.com\"]\n"),
+        &["FG111 allow[0]", "FG112 allow[1]"],
+    );
     let partial = "project: my-project\nbackends:\n  a: { url: https://a.run.app, allow: [allUsers] }\n  b: https://b.run.app\nroutes: [ { path: /*, backend: a }, { path: /b, backend: b } ]\n";
     check(partial, &["FG110 backends.b"]);
     check(&format!("{partial}allow: [allUsers]\n"), &[]);

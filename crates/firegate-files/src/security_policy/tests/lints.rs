@@ -128,6 +128,33 @@ fn lints_of_expressions_come_with_the_file() {
 }
 
 #[test]
+fn what_a_rule_does_without_a_key_is_told_by_its_dialect_and_action() {
+    let check = |attachment: Attachment, action: &str, key: &str, expected: &str| {
+        let rule = expr(1, action, &format!("{key} == 'a'"));
+        let (_, diagnostics) = read(&policy(&rule), attachment);
+        let found = diagnostics.iter().find(|found| found.code == firegate_expr::code::HAS_MISSING);
+        assert_eq!(found.map(|found| found.message.as_str()), Some(expected), "{action}: {diagnostics}");
+    };
+    let (header, claim) = ("request.headers['x-a']", "auth.token.banned");
+    let passes_over =
+        "if there is no `request.headers['x-a']`, the expression is an error, and the rule does not match";
+    let refuses = "if there is no `request.headers['x-a']`, the expression is an error, and the rule refuses";
+    check(gcloud(), "deny(403)", header, passes_over);
+    check(gcloud(), "allow", header, passes_over);
+    check(firegate(), "allow", header, passes_over);
+    check(firegate(), "deny(403)", header, refuses);
+    check(
+        firegate(),
+        "redirect, redirectOptions: {type: EXTERNAL_302, target: 'https://example.com/'}",
+        header,
+        refuses,
+    );
+    // Nobody is refused there for being nobody.
+    let of_user = "if the user has no `auth.token.banned`, the expression is an error, and the rule refuses";
+    check(firegate(), "deny(403)", claim, of_user);
+}
+
+#[test]
 fn what_no_path_in_normal_form_has_is_named() {
     let at = "rules[0].match.expr.expression";
     let upstream = Attachment { evaluated_upstream: true, ..gcloud() };

@@ -164,3 +164,20 @@ fn a_policy_that_has_no_name_takes_that_of_its_file() {
         1
     );
 }
+
+#[test]
+fn a_rule_that_is_wrong_hides_nothing_of_the_others() {
+    let unknown =
+        "- {priority: 1000, action: deny(403), match: {expr: {expression: \"request.pat == '/a'\"}}}\n";
+    let limit = "- {priority: 1000, action: throttle, match: {versionedExpr: SRC_IPS_V1, config: {srcIpRanges: ['*']}}, \
+                 rateLimitOptions: {rateLimitThreshold: {count: 1, intervalSec: 60}, conformAction: allow, \
+                 exceedAction: deny(429), enforceOnKey: XFF_IP}}\n";
+    check(
+        &format!("{unknown}{limit}"),
+        &[
+            "E FG504 rules[0].match.expr.expression",
+            "E FG202 rules[1].priority",
+            "W FG224 rules[1].rateLimitOptions.enforceOnKey",
+        ],
+    );
+}

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use firegate_core::reason::{Code, MissingToken, Reason};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -28,6 +29,8 @@ pub(super) struct Recorded {
 pub(super) struct Was {
     pub(super) kind: WasKind,
     pub(super) status: u16,
+    /// The reason that Firegate's line names; empty if none.
+    pub(super) code: String,
     /// The same in words.
     pub(super) words: String,
 }
@@ -38,13 +41,22 @@ pub(super) enum WasKind {
     Forwarded,
     /// It was refused whoever sent it: by a policy, or because nothing is there.
     Refused,
+    /// It was refused before anything was matched: for its head, of which the log tells a part, or for want of room.
+    RefusedHead,
     /// It was refused for its token's sake, or its user's.
     RefusedToken,
+    /// It was refused for want of a token, an app or a binding: where everyone may call, it would not have been.
+    RefusedCaller,
+    /// It was refused on its way to the service: for its body, which no log carries.
+    RefusedOnTheWay,
     /// It was sent elsewhere.
     Redirected,
     /// It was answered without a service.
     Answered,
 }
+
+/// The status of every answer to a client of gRPC, whose own status is in a header.
+const GRPC_STATUS: u16 = 200;
 
 impl Recorded {
     /// Reads an entry.
@@ -62,16 +74,21 @@ impl Recorded {
         let client = needed("remoteIp")?;
         let client: IpAddr =
             client.parse().map_err(|_| format!("`httpRequest.remoteIp` is no address: {client:?}"))?;
+        let was = Was::of(request, said)?;
+        let method = needed("requestMethod")?;
+        // Over HTTP/2 it is how a WebSocket is asked for (RFC 8441), which is judged as a GET; any other is refused for its
+        // head.
+        let is_web_socket = method == "CONNECT" && was.kind != WasKind::RefusedHead;
         let at = text(&entry, "timestamp").or_else(|| text(&entry, "time"));
         let of_load_balancer = entry.pointer("/resource/labels/backend_service_name").and_then(Value::as_str);
         Ok(Self {
-            method: needed("requestMethod")?,
+            method: if is_web_socket { "GET".to_owned() } else { method },
             url: needed("requestUrl")?,
             client: client.to_canonical(),
             user_agent: text(request, "userAgent"),
             referer: text(request, "referer"),
             at: at.and_then(|at| since_1970(&at)),
-            was: Was::of(request, said)?,
+            was,
             backend: text(said, "backend").or_else(|| of_load_balancer.map(str::to_owned)),
         })
     }
@@ -91,8 +108,8 @@ impl Was {
         let status = status.ok_or("`httpRequest.status` is missing")?;
         let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
         let (outcome, details) = (text("outcome"), text("statusDetails"));
-        if ["permit", "respond", "denial", "fault", "cancelled"].contains(&outcome) {
-            return Ok(Self::of_firegate(status, outcome, text("code"), text("stage")));
+        if ["permit", "respond", "denial", "fault", "would_refuse", "cancelled"].contains(&outcome) {
+            return Ok(Self::of_firegate(status, outcome, &text));
         }
         let policy = said.get("enforcedSecurityPolicy");
         let of_policy = |name: &str| policy.and_then(|policy| policy.get(name));
@@ -125,22 +142,45 @@ impl Was {
             }
             (_, details) => (WasKind::Forwarded, format!("forwarded, {status} ({details})")),
         };
-        Ok(Self { kind, status, words })
+        Ok(Self { kind, status, code: String::new(), words })
     }
 
-    fn of_firegate(status: u16, outcome: &str, code: &str, stage: &str) -> Self {
-        let (kind, words) = match (outcome, stage) {
-            ("denial", "identity" | "app_check" | "iam") => {
-                (WasKind::RefusedToken, format!("{status} {code}"))
-            }
-            ("denial", _) => (WasKind::Refused, format!("{status} {code}")),
-            ("respond", _) if (300..400).contains(&status) => (WasKind::Redirected, format!("{status}")),
-            ("respond", _) => (WasKind::Answered, format!("{status}")),
-            ("fault", _) => (WasKind::Forwarded, format!("{status} {code}")),
-            _ => (WasKind::Forwarded, format!("forwarded, {}", class(status))),
+    /// What a line of Firegate's says; `text` has its members.
+    fn of_firegate<'a>(status: u16, outcome: &str, text: &dyn Fn(&str) -> &'a str) -> Self {
+        let code = text("code");
+        let is_redirect = matches!(status, 301..=303 | 307 | 308);
+        // A policy's redirect comes after the route, and is told with it.
+        let by_policy = text("statusDetails") == "redirected_by_security_policy";
+        let kind = match (outcome, text("stage")) {
+            ("denial" | "fault", "facts") => WasKind::RefusedHead,
+            ("denial", "app_check" | "iam") => WasKind::RefusedCaller,
+            ("denial", "identity") if has_no_token(code, text("evidence")) => WasKind::RefusedCaller,
+            ("denial", "identity" | "credential") => WasKind::RefusedToken,
+            ("denial", "upstream") => WasKind::RefusedOnTheWay,
+            ("denial", _) => WasKind::Refused,
+            ("respond", _) if is_redirect => WasKind::Redirected,
+            ("permit", _) if is_redirect && by_policy => WasKind::Redirected,
+            ("respond", _) => WasKind::Answered,
+            _ => WasKind::Forwarded,
         };
-        Self { kind, status, words }
+        let words = match kind {
+            WasKind::Redirected | WasKind::Answered => status.to_string(),
+            WasKind::Forwarded if outcome != "fault" => format!("forwarded, {}", class(status)),
+            _ => format!("{status} {code}"),
+        };
+        Self { kind, status, code: code.to_owned(), words }
     }
+
+    /// Whether a refusal with this status and code is the one that the log tells of. A client of gRPC gets 200 with any.
+    pub(super) fn is_refusal(&self, status: u16, code: &str) -> bool {
+        self.status == status || self.status == GRPC_STATUS && self.code == code
+    }
+}
+
+/// Whether a request was refused for carrying nothing where a token may stand, and not for what stood there.
+fn has_no_token(code: &str, evidence: &str) -> bool {
+    code == Code::TokenMissing.entry().name
+        && evidence == Reason::TokenMissing(MissingToken::Nothing).to_string()
 }
 
 /// The class of a status: what a service answers is its own affair.

@@ -177,10 +177,10 @@ fn was_words(was: &Was, recorded: &Recorded, knows_backend: bool) -> String {
 }
 
 pub(super) fn change(recorded: &Recorded, would: &WouldKind, knows_backend: bool) -> Change {
-    let Was { kind, status, .. } = &recorded.was;
+    let was = &recorded.was;
     let is_elsewhere =
         |name: &str| knows_backend && recorded.backend.as_deref().is_some_and(|was| was != name);
-    match (kind, would) {
+    match (was.kind, would) {
         (_, WouldKind::Undecided(_)) => Change::Undecided,
         (
             WasKind::Forwarded,
@@ -192,13 +192,15 @@ pub(super) fn change(recorded: &Recorded, would: &WouldKind, knows_backend: bool
         (_, WouldKind::ToOneOf(_)) => Change::Undecided,
         (WasKind::Forwarded, WouldKind::Passes(_) | WouldKind::Observed(..))
         | (WasKind::Answered, WouldKind::Answered) => Change::Unchanged,
-        (WasKind::Forwarded | WasKind::RefusedToken, WouldKind::LeftToToken(_)) => Change::LeftToToken,
-        (WasKind::Refused, WouldKind::Refused(would, _))
-        | (WasKind::Redirected, WouldKind::Redirected(would))
-            if would == status =>
+        (WasKind::Forwarded | WasKind::RefusedToken | WasKind::RefusedCaller, WouldKind::LeftToToken(_)) => {
+            Change::LeftToToken
+        }
+        (WasKind::Refused | WasKind::RefusedHead, WouldKind::Refused(status, code))
+            if was.is_refusal(*status, code) =>
         {
             Change::Unchanged
         }
+        (WasKind::Redirected, WouldKind::Redirected(status)) if *status == was.status => Change::Unchanged,
         _ => Change::Changed,
     }
 }

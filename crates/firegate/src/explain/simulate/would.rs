@@ -10,24 +10,25 @@ use firegate_core::conceal::CONCEALED;
 use firegate_core::decision::{Outcome, Respond, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::forwarded::Client;
+use firegate_core::iam::{ConditionOutcome, IamRequest};
 use firegate_core::identity::{KeyRing, NoKnownAccounts};
 use firegate_core::limiter::MemoryCounters;
 use firegate_core::observed::Refusal;
 use firegate_core::reason::{Code, Denial, Reason, Stage};
 use firegate_core::route::Routed;
-use firegate_core::snapshot::Snapshot;
+use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_core::time::{Clock, SharedClock, UnixTime};
 use firegate_files::configuration::{Configuration, RESERVED_PREFIX};
 use firegate_files::security_policy::Key;
 use firegate_files::url_map::Share;
-use firegate_proxy::OwnAnswer;
+use firegate_proxy::{OwnAnswer, OwnPath};
 use http::header::{HOST, REFERER, USER_AGENT};
 use http::{HeaderName, Method};
 
 use super::super::firegate_door::drive;
 use super::super::request::{FileLine, GivenRequest, Places, RequestFlags};
 use super::chance::Chance;
-use super::recorded::{Recorded, WasKind};
+use super::recorded::{Recorded, Was, WasKind};
 use super::report::{Change, change};
 
 /// What Firegate's log has in the place of the rest of a long text.
@@ -121,10 +122,43 @@ impl<'a> Player<'a> {
     /// What would become of a request.
     pub(super) fn play(&mut self, recorded: &Recorded) -> Would {
         let is_in_order = self.advance(recorded);
+        let would = self.decide(recorded, is_in_order);
+        if !self.may_be_refused_again(&recorded.was, &would.kind) {
+            return would;
+        }
+        let why = format!("for what it was refused as {}, the log does not carry", recorded.was.code);
+        Would { kind: WouldKind::Undecided(why), ..would }
+    }
+
+    /// Whether a request was refused for something that the log does not carry and that may have it refused here, too.
+    fn may_be_refused_again(&self, was: &Was, would: &WouldKind) -> bool {
+        match (was.kind, would) {
+            (_, WouldKind::Undecided(_)) => false,
+            (WasKind::RefusedHead, WouldKind::Refused(status, code)) => !was.is_refusal(*status, code),
+            (WasKind::RefusedHead, _) => true,
+            (WasKind::RefusedOnTheWay, WouldKind::Refused(..) | WouldKind::Redirected(_)) => false,
+            (WasKind::RefusedOnTheWay, _) => true,
+            // Where everyone may call, a bad token is refused all the same.
+            (WasKind::RefusedToken, WouldKind::Passes(name)) => !self.observes(name),
+            _ => false,
+        }
+    }
+
+    /// Whether a backend refuses nobody.
+    fn observes(&self, name: &str) -> bool {
+        self.snapshot.backends.iter().any(|backend| backend.name == name && backend.observes())
+    }
+
+    fn decide(&mut self, recorded: &Recorded, is_in_order: bool) -> Would {
         let undecided =
             |why: &str| Would { kind: WouldKind::Undecided(why.to_owned()), place: None, preview: None };
         if recorded.url.contains(CONCEALED) || recorded.url.contains(CUT) {
             return undecided("the log conceals a part of the URL, or cut it");
+        }
+        let behind_scheme = recorded.url.split_once("://").map(|(_, rest)| rest);
+        if behind_scheme.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) {
+            // HTTP/1.0 needs no `Host`, and every other version does: the log does not always tell the version.
+            return undecided("its `requestUrl` names no host");
         }
         let (names, headers) = headers(recorded);
         let flags = RequestFlags { method: &recorded.method, url: &recorded.url, headers: &headers };
@@ -140,6 +174,9 @@ impl<'a> Player<'a> {
         };
         facts.recorded_headers = Some(&names);
         match OwnAnswer::of(&facts, &self.snapshot) {
+            Ok(Some(OwnAnswer::Served(OwnPath::TokenEndpoint))) if !is_unknown_path(&recorded.was) => {
+                return undecided("what the token endpoint answers, the body of the request says");
+            }
             Ok(Some(_)) => return Would { kind: WouldKind::Answered, place: None, preview: None },
             Ok(None) => {}
             // That nothing is there is told beside the routes, among which it is not.
@@ -212,7 +249,12 @@ impl<'a> Player<'a> {
         let is_forwarded =
             needs_token || matches!(would.kind, WouldKind::Passes(_) | WouldKind::Observed(..));
         // A caller who is refused does not come so far.
-        if !is_forwarded || needs_token && recorded.was.kind == WasKind::RefusedToken {
+        let is_refused = match recorded.was.kind {
+            WasKind::RefusedToken => true,
+            WasKind::RefusedCaller => needs_token,
+            _ => false,
+        };
+        if !is_forwarded || is_refused {
             return would;
         }
         let aborted = WouldKind::Refused(status, Code::FaultInjected.entry().name);
@@ -284,7 +326,13 @@ impl<'a> Player<'a> {
         let place = self.place_of_route(facts);
         let would = |kind| Would { kind, place: place.clone(), preview: None };
         match outcome {
-            Outcome::Permit(permit) => would(WouldKind::Passes(permit.backend().name.clone())),
+            Outcome::Permit(permit) => {
+                let name = permit.backend().name.clone();
+                would(match self.may_deny_a_user(permit.backend(), facts) {
+                    true => WouldKind::LeftToToken(name),
+                    false => WouldKind::Passes(name),
+                })
+            }
             Outcome::Observed(observed) => {
                 let name = observed.backend().name.clone();
                 let refusal = observed.refusal();
@@ -312,6 +360,13 @@ impl<'a> Player<'a> {
             Outcome::Denial(denial) => self.refused(denial, place),
             Outcome::Fault(fault) => would(WouldKind::Undecided(fault.detail.clone())),
         }
+    }
+
+    /// Whether a deny rule may name the user of a request that everyone may send.
+    fn may_deny_a_user(&self, backend: &Backend, facts: &RequestFacts<'_>) -> bool {
+        let request = IamRequest::of(facts, self.clock.now());
+        let mut rules = backend.bindings.denials().trace(&request, None).into_iter();
+        !backend.observes() && rules.any(|rule| rule.condition != Some(ConditionOutcome::False))
     }
 
     fn refused(&self, denial: &Denial, place: Option<FileLine>) -> Would {
@@ -344,6 +399,11 @@ fn headers(recorded: &Recorded) -> (Vec<HeaderName>, Vec<String>) {
         names.push(name);
     }
     (names, fields)
+}
+
+/// Whether nothing was there when a request came.
+fn is_unknown_path(was: &Was) -> bool {
+    was.code == Code::RouteNotFound.entry().name
 }
 
 const fn is_of_caller(stage: Stage) -> bool {
