@@ -21,10 +21,13 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::gate::{
-    PATIENCE, Site, expect_echo, key_file, metric, mirror, open_web_socket, read_to_end, serve, web_sockets,
+    PATIENCE, Site, expect_echo, key_file, metric, mirror, open_web_socket, read_head, read_to_end, serve,
+    web_sockets,
 };
 use crate::stack::{Answer, Call, at, claims, clock, close, door, stranger, text};
 
@@ -299,8 +302,6 @@ async fn a_key_that_cannot_be_used_changes_nothing_and_one_that_can_signs_from_t
         keys["keys"].as_array().expect("keys").iter().map(|key| text(&key["kid"])).collect::<Vec<_>>()
     };
     let generated = key_ids(&door).await;
-    reload(&mut door, &world.configuration(Version::B)).await.expect("it is put in force");
-    assert_eq!(key_ids(&door).await, generated, "another reason to reload is none for another key");
     std::fs::write(&key, "no key").expect("it is written");
     let refused = reload(&mut door, &configuration).await.expect_err("it is no key");
     assert!(refused.to_string().contains("assertion.pem"), "{refused}");
@@ -412,6 +413,24 @@ async fn a_configuration_that_is_refused_late_changes_nothing_about_how_users_ar
     let refused = Call::get(&at(&door, "/")).bearer(&token).send().await;
     refused.expect_refusal(401, "USER_DISABLED", "SIGN_IN");
     site.close([door]).await;
+}
+
+/// Also when no other request comes by which a worker could notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_configuration_had_open_is_closed_when_its_requests_are_over() {
+    let service = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let configuration =
+        |url: &str| format!("project: demo-project\nbackends: {{ api: '{url}' }}\nallow: [allUsers]\n");
+    let former = configuration(&format!("http://{}", service.local_addr().expect("an address")));
+    let mut door = door(&former, &clock());
+    let asked = tokio::spawn(Call::get(&at(&door, "/")).send());
+    let (mut connection, _) = service.accept().await.expect("a connection");
+    read_head(&mut connection).await;
+    reload(&mut door, &configuration(&mirror().await)).await.expect("it is put in force");
+    connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("it is read");
+    assert_eq!(asked.await.expect("an answer").status, 200);
+    assert_eq!(read_to_end(&mut connection).await, b"", "the connection is closed, and was not to be kept");
+    close(door).await;
 }
 
 /// A disk that is away: nothing else comes of it than that it is told.
