@@ -107,7 +107,7 @@ async fn a_process_without_descriptors_is_no_failure_of_the_service() {
     let site =
         Site::new(&format!("endpoints: [ {{ url: '{}' }}, {{ url: '{}' }} ]", origin.url(), other.url()));
     let limit = getrlimit(Resource::Nofile);
-    let lower = Rlimit { current: Some(3), ..limit.clone() };
+    let lower = Rlimit { current: Some(3), ..limit };
     setrlimit(Resource::Nofile, lower).expect("it may be lower");
     let Err(Refused::Fault(fault)) = site.post(full("body")).await else { panic!("there is none left") };
     assert_eq!(fault.code, Code::Overloaded);
