@@ -98,7 +98,7 @@ codes! {
     /// Tokens will stand in the logs of what is before Firegate.
     TOKEN_IN_QUERY = "FG129";
 
-    /// A route's path cannot be read, can never be reached, has a parameter, which no route has, or leaves out what servers answer alike.
+    /// A route's path cannot be read or reached, has a parameter, which no route has, or leaves out what servers answer alike.
     ROUTE_PATH = "FG130";
     /// A route names a backend that does not exist.
     ROUTE_BACKEND = "FG131";

@@ -203,7 +203,7 @@ pub fn explain_request(input: RequestInput<'_>) -> RequestExplanation {
             return unread(&input, client, client_is, &denial.reason, notes);
         }
         // That nothing is there is told beside the routes, among which it is not.
-        Err(Denial { reason: Reason::RouteNotFound, .. }) => {}
+        Err(Denial { reason: Reason::OwnPathNotServed { .. }, .. }) => {}
         Err(denial) => return of_own_path(Err(denial), &facts, client_is, notes),
     }
     let world = |keys| World {

@@ -180,7 +180,7 @@ impl<'a> Player<'a> {
             Ok(Some(_)) => return Would { kind: WouldKind::Answered, place: None, preview: None },
             Ok(None) => {}
             // That nothing is there is told beside the routes, among which it is not.
-            Err(Denial { reason: Reason::RouteNotFound, .. }) => {}
+            Err(Denial { reason: Reason::OwnPathNotServed { .. }, .. }) => {}
             Err(denial) => return self.refused(&denial, None),
         }
         facts.random = match self.drawn(&facts, recorded) {
