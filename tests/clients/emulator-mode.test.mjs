@@ -37,7 +37,7 @@ writeFileSync(file, `project: ${PROJECT}\nbackends: { api: ${forwarding} }\nallo
 
 /** What the backend answers to a user's request through the door. */
 async function answer(...more) {
-  const dev = await startDev(service, "-c", file, "--map", `api=${service}`, ...more);
+  const dev = await startDev("-c", file, "--map", `api=${service}`, ...more);
   process.env.FIREBASE_AUTH_EMULATOR_HOST = new URL(dev.identity).host;
   const app = admin.initializeApp({ projectId: PROJECT });
   const token = await newToken(dev);

@@ -56,7 +56,7 @@ test("calls of all four kinds", async (t) => {
     ),
   );
   t.after(() => server.forceShutdown());
-  const dev = await startDev(`http://127.0.0.1:${port}`, "--cloud-run", "use-http2");
+  const dev = await startDev("--service", `http://127.0.0.1:${port}`, "--cloud-run", "use-http2");
   const Client = grpc.makeGenericClientConstructor(service, "Sample");
   const client = new Client(new URL(dev.door).host, grpc.credentials.createInsecure());
   t.after(() => client.close());

@@ -1,4 +1,4 @@
-// A `firegate dev` of the test's own, with a service of its own behind the local Cloud Run front.
+// A `firegate dev` of the test's own.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,12 +12,12 @@ const POLL_MS = 20;
 const binary =
   process.env.FIREGATE_BINARY ?? fileURLToPath(new URL("../../target/debug/firegate", import.meta.url));
 
-/** Starts it, and returns what its ready file says. */
-export async function startDev(service, ...more) {
+/** Starts it with these arguments, and returns what its ready file says. */
+export async function startDev(...more) {
   const folder = mkdtempSync(join(tmpdir(), "firegate-dev-"));
   const file = join(folder, "ready.json");
   const ports = ["port", "service-port", "google-port", "identity-port"].map((name) => `--${name}=0`);
-  const dev = spawn(binary, ["dev", ...ports, "--service", service, "--ready-file", file, ...more], {
+  const dev = spawn(binary, ["dev", ...ports, "--ready-file", file, ...more], {
     stdio: "ignore",
     cwd: folder,
   });

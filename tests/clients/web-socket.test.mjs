@@ -20,7 +20,7 @@ test("messages go both ways, each as it was sent, and both sides say goodbye", a
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(() => server.close());
-  const dev = await startDev(`http://127.0.0.1:${server.address().port}`);
+  const dev = await startDev("--service", `http://127.0.0.1:${server.address().port}`);
   const door = new URL("/chat", dev.door.replace(/^http/, "ws"));
 
   const authorization = { Authorization: `Bearer ${await newToken(dev)}` };
