@@ -3,17 +3,20 @@
 
 use std::fmt::Write as _;
 
+use firegate_expr::{Attribute, Expression};
+
 use crate::limits::PATH_BYTES_MAX;
 
 /// A path in normal form (RFC 3986, section 6.2.2): it begins with `/`, and has no dot segments, no empty segments but a
 /// last one, and no backslash. An encoded slash or backslash is part of its segment; only backends that ask for it get
 /// such a path. Parameters (RFC 3986, section 3.3) are part of their segment too. What servers make of the path that decode the
-/// former, or cut the latter off, is told beside it.
+/// former, cut the latter off, or take capital letters for small ones, is told beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath {
     text: String,
     has_encoded_separator: bool,
     other_readings: Vec<String>,
+    in_lower_case: Vec<String>,
 }
 
 impl NormalPath {
@@ -29,8 +32,12 @@ impl NormalPath {
             return Err("the path does not begin with a slash");
         }
         if is_plain(path) {
-            let text = path.to_owned();
-            return Ok(Self { text, has_encoded_separator: false, other_readings: Vec::new() });
+            return Ok(Self {
+                text: path.to_owned(),
+                has_encoded_separator: false,
+                other_readings: Vec::new(),
+                in_lower_case: in_lower_case(path).into_iter().collect(),
+            });
         }
         Self::parse_thoroughly(path)
     }
@@ -48,7 +55,9 @@ impl NormalPath {
         if has_encoded_separator {
             add_decoded(&text, &mut other_readings);
         }
-        Ok(Self { text, has_encoded_separator, other_readings })
+        let readings = std::iter::once(&text).chain(&other_readings);
+        let in_lower_case = readings.filter_map(|reading| in_lower_case(reading)).collect();
+        Ok(Self { text, has_encoded_separator, other_readings, in_lower_case })
     }
 
     /// The path as it is matched and forwarded.
@@ -73,6 +82,47 @@ impl NormalPath {
     pub(crate) fn other_readings(&self) -> &[String] {
         &self.other_readings
     }
+
+    /// What servers make of it that decode separators, cut parameters off and take capital letters for small ones.
+    pub(crate) fn most_thorough_reading(&self) -> &str {
+        let last = self.other_readings.last().map_or(self.text.as_str(), String::as_str);
+        // The last one in small letters is that of this one, if it has capital letters.
+        self.in_lower_case
+            .last()
+            .filter(|lower| lower.eq_ignore_ascii_case(last))
+            .map_or(last, String::as_str)
+    }
+
+    /// The readings of which an expression might say something else than of the path as it is matched.
+    pub(crate) fn readings_for(&self, expression: &Expression) -> impl Iterator<Item = &str> {
+        let is_asked = expression.reads_attribute(Attribute::RequestPath);
+        let others = self.other_readings.iter().filter(move |_| is_asked);
+        let is_in_lower_case = expression.compares_path_in_lower_case();
+        let in_lower_case = self.in_lower_case.iter().filter(move |_| is_in_lower_case);
+        others.chain(in_lower_case).map(String::as_str)
+    }
+
+    /// What servers make of it and of its other readings that take capital letters for small ones, as the routers of many
+    /// frameworks do: each of them that has capital letters, without.
+    pub(crate) fn in_lower_case(&self) -> &[String] {
+        &self.in_lower_case
+    }
+}
+
+/// A path or a pattern without capital letters, its escapes as they are; `None` if it has none.
+pub(crate) fn in_lower_case(text: &str) -> Option<String> {
+    if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut parts = text.split('%');
+    let mut lower = parts.next().unwrap_or_default().to_ascii_lowercase();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        lower.push('%');
+        lower.push_str(digits);
+        lower.push_str(&rest.to_ascii_lowercase());
+    }
+    (lower != text).then_some(lower)
 }
 
 /// Adds what servers read that decode the separators of a path of which these readings are known.
@@ -334,6 +384,23 @@ mod tests {
         let longest = format!("/{}", "a".repeat(PATH_BYTES_MAX - 1));
         check(&longest, Ok(&longest));
         check(&format!("/{}", "a".repeat(PATH_BYTES_MAX)), Err("the path is too long"));
+    }
+
+    #[test]
+    fn every_reading_with_capital_letters_is_read_in_small_ones() {
+        let check = |path: &str, expected: &[&str], most_thorough: &str| {
+            let normal = NormalPath::parse(path).expect("a path");
+            assert_eq!(normal.in_lower_case(), expected, "{path}");
+            assert_eq!(normal.most_thorough_reading(), most_thorough, "{path}");
+        };
+        check("/a/b", &[], "/a/b");
+        check("/Ab/C", &["/ab/c"], "/ab/c");
+        // The digits of an escape are no letters.
+        check("/%c3%a9/%c3%89", &[], "/%C3%A9/%C3%89");
+        check("/%c3%a9A", &["/%C3%A9a"], "/%C3%A9a");
+        check("/A;X/b", &["/a;x/b", "/a/b"], "/a/b");
+        check("/a;X/b", &["/a;x/b"], "/a/b");
+        check("/a%2FB", &["/a%2Fb", "/a/b"], "/a/b");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub struct Expression {
     dialect: Dialect,
     tree: Syntax,
     checked: Checked,
+    compares_path_in_lower_case: bool,
 }
 
 impl Expression {
@@ -36,7 +37,8 @@ impl Expression {
     pub fn parse(text: &str, language: Language, dialect: Dialect) -> Result<Self, Vec<ExpressionError>> {
         let tree = syntax::parse(text).map_err(|error| vec![error])?;
         let checked = check::check(text, &tree, language, dialect)?;
-        Ok(Self { text: text.into(), language, dialect, tree, checked })
+        let compares_path_in_lower_case = lint::compares_path_in_lower_case(&tree);
+        Ok(Self { text: text.into(), language, dialect, tree, checked, compares_path_in_lower_case })
     }
 
     /// What it says of a request. Its steps and the bytes that it makes are bounded, see [`crate::limits`].
@@ -99,6 +101,12 @@ impl Expression {
     /// Whether it asks for this attribute.
     pub fn reads_attribute(&self, attribute: Attribute) -> bool {
         self.checked.reads.contains(&attribute)
+    }
+
+    /// Whether it compares the path with texts in small letters alone, so that it says of a path in small letters what it means
+    /// for a server that takes capital letters for them.
+    pub const fn compares_path_in_lower_case(&self) -> bool {
+        self.compares_path_in_lower_case
     }
 
     /// The names of the headers that are written down in it, as they are written.

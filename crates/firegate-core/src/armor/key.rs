@@ -54,11 +54,10 @@ impl<'a> FoundPart<'a> {
             Key::UserIp => or_ip(KeyType::Ip, None),
             Key::HttpHeader(name) => or_all(KeyType::HttpHeader, subject.header(name).map(cut)),
             Key::HttpCookie(name) => or_all(KeyType::HttpCookie, cookie(subject, name).map(cut)),
-            // As a server reads it that cuts parameters off and decodes slashes: with each of them a client would begin at
-            // nothing.
+            // As a server reads it that cuts parameters off, decodes slashes and takes capital letters for small ones: with
+            // each of them a client would begin at nothing.
             Key::HttpPath => {
-                let path = &subject.facts.path;
-                let path = path.other_readings().last().map_or(path.as_str(), String::as_str);
+                let path = subject.facts.path.most_thorough_reading();
                 found(KeyType::HttpPath, cut(Cow::Borrowed(path.as_bytes())))
             }
             Key::RegionCode => {

@@ -67,10 +67,8 @@ impl<'a> Subject<'a> {
 
     /// Whether an expression says something else of the request to a server that reads its path in another way.
     pub(super) fn is_judged_otherwise(&self, expression: &Expression, outcome: Outcome) -> bool {
-        let others = self.facts.path.other_readings();
-        !others.is_empty()
-            && expression.reads_attribute(Attribute::RequestPath)
-            && others.iter().any(|path| expression.evaluate(&self.at(path)) != outcome)
+        let mut readings = self.facts.path.readings_for(expression);
+        readings.any(|path| expression.evaluate(&self.at(path)) != outcome)
     }
 
     /// Whether what an expression says depends on a header of which the request has a look-alike: a service may take that for

@@ -17,15 +17,14 @@ const RESOURCE_TYPE: &str = "run.googleapis.com/Service";
 const RESOURCE_SERVICE: &str = "run.googleapis.com";
 
 /// What a condition asks for that says different things of the readings of a path.
-const ONE_READING: &str =
-    "a path that every server reads alike, whether or not it cuts parameters off or decodes slashes";
+const ONE_READING: &str = "a path that every server reads alike, whether or not it cuts parameters off, decodes slashes or tells capital letters from small ones";
 
 /// A request as conditions see it: the path as it was matched, before anything rewrites it.
 #[derive(Clone, Copy, Debug)]
 pub struct IamRequest<'a> {
     path: Option<&'a str>,
-    /// The path as services read it that cut its parameters off, or decode its slashes.
-    other_paths: &'a [String],
+    /// The path whose other readings count too.
+    whole_path: Option<&'a NormalPath>,
     host: Option<&'a str>,
     now: UnixTime,
 }
@@ -38,17 +37,17 @@ impl<'a> IamRequest<'a> {
 
     /// The same, for another path.
     pub fn at(self, path: &'a str) -> Self {
-        Self { path: Some(path), other_paths: &[], ..self }
+        Self { path: Some(path), whole_path: None, ..self }
     }
 
     /// A request for a path that names no host.
     pub fn of_path(path: &'a NormalPath, now: UnixTime) -> Self {
-        Self { path: Some(path.as_str()), other_paths: path.other_readings(), host: Some(""), now }
+        Self { path: Some(path.as_str()), whole_path: Some(path), host: Some(""), now }
     }
 
     /// A token is asked for, and nobody knows yet for which requests: neither path nor host can be told.
     pub fn of_exchange(now: UnixTime) -> Self {
-        Self { path: None, other_paths: &[], host: None, now }
+        Self { path: None, whole_path: None, host: None, now }
     }
 
     /// What a condition says of this request, whoever sent it. If it says something else to a service that reads the path in
@@ -57,9 +56,9 @@ impl<'a> IamRequest<'a> {
         let user = principal.and_then(Principal::user);
         let says = |request: Self| condition.expression.evaluate(&Asked { request, user });
         let outcome = says(*self);
-        let is_judged_otherwise = !self.other_paths.is_empty()
-            && condition.expression.reads_attribute(Attribute::RequestPath)
-            && self.other_paths.iter().any(|path| says(self.at(path)) != outcome);
+        let mut readings =
+            self.whole_path.into_iter().flat_map(|path| path.readings_for(&condition.expression));
+        let is_judged_otherwise = readings.any(|path| says(self.at(path)) != outcome);
         if is_judged_otherwise { Outcome::Unknown(ONE_READING) } else { outcome }
     }
 

@@ -81,7 +81,7 @@ macro_rules! catalogue {
 catalogue! {
     RequestMalformed "REQUEST_MALFORMED" Denial 400 None {
         "the request is malformed"
-        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`), its Host is missing or repeated, or its framing is ambiguous. Or the client speaks TLS where none is."
+        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`) or its capital letters, its Host is missing or repeated, or its framing is ambiguous. Or the client speaks TLS where none is."
         "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
     }
     HostNotLocal "HOST_NOT_LOCAL" Denial 400 None {

@@ -68,9 +68,11 @@ impl PathMatcher {
         rules: Vec<Arc<Rule>>,
         default: Option<Fallback>,
     ) -> Self {
-        let patterns = candidates.iter().map(|candidate| &candidate.pattern);
-        let index = Index::new((0..).zip(patterns));
-        Self { index, order, candidates, rules, default }
+        let patterns = || (0..).zip(candidates.iter().map(|candidate| &candidate.pattern));
+        let index = Index::new(patterns());
+        let in_lower_case = Index::in_lower_case(patterns());
+        let has_capital_letters = patterns().any(|(_, pattern)| pattern.has_capital_letters());
+        Self { index, in_lower_case, has_capital_letters, order, candidates, rules, default }
     }
 }
 

@@ -57,6 +57,9 @@ pub struct Routes {
 #[derive(Debug)]
 struct PathMatcher {
     index: Index,
+    /// By which a server finds the rule that takes capital letters for small ones.
+    in_lower_case: Index,
+    has_capital_letters: bool,
     order: Order,
     candidates: Vec<Candidate>,
     rules: Vec<Arc<Rule>>,
@@ -115,6 +118,13 @@ struct Found<'a> {
     rule: &'a Arc<Rule>,
     route: RouteNumber,
     matched: Option<(&'a Pattern, MatchedBytes)>,
+}
+
+impl Found<'_> {
+    /// How many bytes of the path the rule says letter by letter.
+    fn literal_bytes(&self) -> usize {
+        self.matched.map_or(0, |(pattern, _)| pattern.literal_bytes())
+    }
 }
 
 impl Fallback {
@@ -182,6 +192,11 @@ impl Routes {
             destination.backend(facts.host, reading).is_some_and(|other| Arc::ptr_eq(other, backend))
         };
         let leads_there = |reading: &String| is_this(self.find(facts, reading)) && is_its(reading);
+        if self.leads_elsewhere_in_another_case(facts, found, backend) {
+            return Err(Reason::RequestMalformed {
+                why: "the path would lead to another route if its letters had another case",
+            });
+        }
         if !facts.path.other_readings().iter().all(leads_there) {
             let why = if facts.path.has_encoded_separator() {
                 "the path's encoded slash would lead to another route if it were decoded"
@@ -193,9 +208,41 @@ impl Routes {
         Ok(())
     }
 
+    /// Whether a server that takes capital letters for small ones would find a rule that says more of the path than this one,
+    /// and leads to another backend: `/ADMIN/users` for `/admin/*`.
+    fn leads_elsewhere_in_another_case(
+        &self,
+        facts: &RequestFacts<'_>,
+        found: Found<'_>,
+        backend: &Arc<Backend>,
+    ) -> bool {
+        let Some(matcher) = self.matcher(facts) else { return false };
+        let path = &facts.path;
+        if path.in_lower_case().is_empty() && !matcher.has_capital_letters {
+            return false;
+        }
+        let others = path.other_readings().iter().chain(path.in_lower_case()).map(String::as_str);
+        let mut readings = std::iter::once(path.as_str()).chain(others);
+        let leads_there = |other: Found<'_>| {
+            let Target::Services(services) = &other.rule.target else { return false };
+            let choice = services.draw(facts.random);
+            let destination =
+                choice.and_then(|(_, choice)| choice.destination.backend(facts.host, path.as_str()));
+            destination.is_some_and(|other| Arc::ptr_eq(other, backend))
+        };
+        readings.any(|reading| {
+            let other = matcher.find_in_lower_case(facts, reading);
+            other.is_some_and(|other| matcher.comes_before(other, found) && !leads_there(other))
+        })
+    }
+
+    fn matcher(&self, facts: &RequestFacts<'_>) -> Option<&PathMatcher> {
+        self.hosts.find(facts.host).and_then(|number| self.matchers.get(number))
+    }
+
     /// The rule of a request, if it had this path.
     fn find(&self, facts: &RequestFacts<'_>, path: &str) -> Option<Found<'_>> {
-        match self.hosts.find(facts.host).and_then(|number| self.matchers.get(number)) {
+        match self.matcher(facts) {
             Some(matcher) => matcher.find(facts, path),
             None => self.default.as_ref().map(Fallback::found),
         }
@@ -219,11 +266,42 @@ impl PathMatcher {
         Some(Found { rule: self.rules.get(candidate.rule)?, route: candidate.route, matched })
     }
 
+    /// The rule with a literal path that a server finds for a path in small letters that takes capital letters for them.
+    fn find_in_lower_case(&self, facts: &RequestFacts<'_>, path: &str) -> Option<Found<'_>> {
+        let fulfilled = |number: u32| {
+            let candidate = self.candidates.get(number as usize)?;
+            let bytes = candidate.pattern.find_in_any_case(path)?;
+            candidate.accepts(facts).then_some((candidate, bytes))
+        };
+        let (candidate, bytes) = match self.order {
+            Order::MostSpecific => fulfilled(self.in_lower_case.most_specific(path)?)?,
+            Order::First => self.in_lower_case.first(path, fulfilled)?.1,
+        };
+        let rule = self.rules.get(candidate.rule)?;
+        Some(Found { rule, route: candidate.route, matched: Some((&candidate.pattern, bytes)) })
+    }
+
+    /// Whether a rule that holds for letters of either case would have been chosen instead of the one that was. One that says as
+    /// much of the path in the request's own letters was meant.
+    fn comes_before(&self, other: Found<'_>, found: Found<'_>) -> bool {
+        let is_earlier = match self.order {
+            Order::MostSpecific => true,
+            Order::First => other.route < found.route,
+        };
+        is_earlier && other.literal_bytes() > found.literal_bytes()
+    }
+
     fn fulfilled(&self, number: u32, facts: &RequestFacts<'_>, path: &str) -> Option<()> {
         let candidate = self.candidates.get(number as usize)?;
-        let fits = candidate.pattern.find(path).is_some()
-            && candidate.headers.iter().all(|condition| condition.holds(facts))
-            && candidate.query.iter().all(|condition| query_holds(condition, facts.query));
+        let fits = candidate.pattern.find(path).is_some() && candidate.accepts(facts);
         fits.then_some(())
+    }
+}
+
+impl Candidate {
+    /// Whether the request is as it asks, its path aside.
+    fn accepts(&self, facts: &RequestFacts<'_>) -> bool {
+        self.headers.iter().all(|condition| condition.holds(facts))
+            && self.query.iter().all(|condition| query_holds(condition, facts.query))
     }
 }

@@ -9,7 +9,7 @@ use firegate_files::url_map::{PathTemplate, RulePath};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use regex::bytes::Regex;
 
-use crate::path::normal_escapes;
+use crate::path::{in_lower_case, normal_escapes};
 
 /// What a path must be like, in the form in which paths are matched.
 #[derive(Debug)]
@@ -42,17 +42,47 @@ impl Pattern {
 
     /// How much of `path` is matched, if it is like this.
     pub(super) fn find(&self, path: &str) -> Option<MatchedBytes> {
-        let begins = |prefix: &str| {
-            let start = path.get(..prefix.len())?;
-            start.eq_ignore_ascii_case(prefix).then_some(prefix.len())
-        };
         match self {
             Self::Full(full) => (full == path).then_some(path.len()),
             Self::Prefix(prefix) => path.starts_with(prefix.as_str()).then_some(prefix.len()),
-            Self::FullIgnoringCase(full) => full.eq_ignore_ascii_case(path).then_some(path.len()),
-            Self::PrefixIgnoringCase(prefix) => begins(prefix),
+            Self::FullIgnoringCase(_) | Self::PrefixIgnoringCase(_) => self.find_in_any_case(path),
             Self::Template(template) => template.is_match(path).then_some(path.len()),
             Self::Regex(regex) => regex.is_match(path.as_bytes()).then_some(path.len()),
+        }
+    }
+
+    /// The same for a server that takes capital letters for small ones, if it is a literal.
+    pub(super) fn find_in_any_case(&self, path: &str) -> Option<MatchedBytes> {
+        match self {
+            Self::Full(full) | Self::FullIgnoringCase(full) => {
+                full.eq_ignore_ascii_case(path).then_some(path.len())
+            }
+            Self::Prefix(prefix) | Self::PrefixIgnoringCase(prefix) => {
+                let start = path.get(..prefix.len())?;
+                start.eq_ignore_ascii_case(prefix).then_some(prefix.len())
+            }
+            Self::Template(_) | Self::Regex(_) => None,
+        }
+    }
+
+    /// How many bytes of a path it says letter by letter.
+    pub(super) fn literal_bytes(&self) -> usize {
+        match self {
+            Self::Full(text)
+            | Self::Prefix(text)
+            | Self::FullIgnoringCase(text)
+            | Self::PrefixIgnoringCase(text) => text.len(),
+            Self::Template(_) | Self::Regex(_) => 0,
+        }
+    }
+
+    /// Whether there are paths that it tells from others by their capital letters.
+    pub(super) fn has_capital_letters(&self) -> bool {
+        match self {
+            Self::Full(text) | Self::Prefix(text) => in_lower_case(text).is_some(),
+            Self::FullIgnoringCase(_) | Self::PrefixIgnoringCase(_) | Self::Template(_) | Self::Regex(_) => {
+                false
+            }
         }
     }
 }
@@ -88,21 +118,54 @@ struct Prefix {
     numbers: Vec<u32>,
 }
 
+/// By what a pattern is found.
+enum Place<'a> {
+    Exact(Cow<'a, str>),
+    Prefix(Cow<'a, str>),
+    /// It has to be tried.
+    Other,
+}
+
+impl Pattern {
+    fn place(&self) -> Place<'_> {
+        match self {
+            Self::Full(path) => Place::Exact(path.into()),
+            Self::Prefix(prefix) => Place::Prefix(prefix.into()),
+            Self::Template(template) => Place::Prefix(template.literal_prefix().into()),
+            Self::FullIgnoringCase(_) | Self::PrefixIgnoringCase(_) | Self::Regex(_) => Place::Other,
+        }
+    }
+
+    /// The same in an index of paths in small letters.
+    fn place_in_lower_case(&self) -> Place<'_> {
+        let lower = |text| in_lower_case(text).map_or(Cow::Borrowed(text), Cow::Owned);
+        match self {
+            Self::Full(path) | Self::FullIgnoringCase(path) => Place::Exact(lower(path)),
+            Self::Prefix(prefix) | Self::PrefixIgnoringCase(prefix) => Place::Prefix(lower(prefix)),
+            Self::Template(_) | Self::Regex(_) => Place::Other,
+        }
+    }
+}
+
 impl Index {
     /// Patterns with their numbers, in the order of these.
     pub(super) fn new<'a>(patterns: impl Iterator<Item = (u32, &'a Pattern)>) -> Self {
+        Self::of_places(patterns.map(|(number, pattern)| (number, pattern.place())))
+    }
+
+    /// The same for paths in small letters.
+    pub(super) fn in_lower_case<'a>(patterns: impl Iterator<Item = (u32, &'a Pattern)>) -> Self {
+        Self::of_places(patterns.map(|(number, pattern)| (number, pattern.place_in_lower_case())))
+    }
+
+    fn of_places<'a>(places: impl Iterator<Item = (u32, Place<'a>)>) -> Self {
         let mut index = Self::default();
         let mut prefixes: HashMap<Cow<'a, str>, Vec<u32>> = HashMap::new();
-        for (number, pattern) in patterns {
-            match pattern {
-                Pattern::Full(path) => index.exact.entry(path.as_str().into()).or_default().push(number),
-                Pattern::Prefix(prefix) => prefixes.entry(prefix.into()).or_default().push(number),
-                Pattern::Template(template) => {
-                    prefixes.entry(template.literal_prefix().into()).or_default().push(number);
-                }
-                Pattern::FullIgnoringCase(_) | Pattern::PrefixIgnoringCase(_) | Pattern::Regex(_) => {
-                    index.others.push(number);
-                }
+        for (number, place) in places {
+            match place {
+                Place::Exact(path) => index.exact.entry(path.into()).or_default().push(number),
+                Place::Prefix(prefix) => prefixes.entry(prefix).or_default().push(number),
+                Place::Other => index.others.push(number),
             }
         }
         let mut sorted = prefixes.into_iter().collect::<Vec<_>>();

@@ -1,5 +1,5 @@
 use super::{Request, request, said};
-use crate::{Attribute, Dialect, Language};
+use crate::{Attribute, Dialect, Expression, Language};
 
 const TRUE: &str = "request.method == 'GET'";
 const FALSE: &str = "request.method == 'POST'";
@@ -109,4 +109,37 @@ fn what_an_evaluation_makes_is_bounded() {
         said(&often, Language::Armor, Dialect::Firegate, &request),
         "error: the evaluation takes too much"
     );
+}
+
+/// Whether an expression is asked for the path in small letters too.
+#[test]
+fn what_the_path_is_compared_with_is_in_small_letters_or_means_its_capital_ones() {
+    let check = |text: &str, expected: bool| {
+        let parsed = Expression::parse(text, Language::Armor, Dialect::Firegate).expect("an expression");
+        assert_eq!(parsed.compares_path_in_lower_case(), expected, "{text}");
+    };
+    for text in [
+        "request.path == '/admin'",
+        "'/admin' != request.path",
+        "request.path in ['/a', '/b']",
+        "request.method == 'POST' && !request.path.startsWith('/admin')",
+        "request.path.contains('%2F') || request.headers['x-a'] == 'B'",
+        "request.path.urlDecode().endsWith('.php')",
+        "request.path.matches('^/intern(al)?/')",
+        "request.path.lower() == '/x' || request.path == '/y'",
+    ] {
+        check(text, true);
+    }
+    for text in [
+        "request.method == 'GET'",
+        "request.path.lower() == '/admin'",
+        "request.path == '/Admin'",
+        "request.path in ['/a', '/B']",
+        "request.path.startsWith('/a') || request.path.startsWith('/B')",
+        "request.path.contains('%2Fa%2FB')",
+        "request.path.matches('^/[a-z]+$')",
+        "request.path.matches('^/\\\\W')",
+    ] {
+        check(text, false);
+    }
 }

@@ -22,6 +22,7 @@ mod armor_over_http2;
 mod armor_path_encodings;
 mod armor_user_key_without_a_user;
 mod caddy_ghsa_7r4p_identity_header_on_a_public_route;
+mod capital_letters;
 mod connect_matched_as_a_path;
 mod connection_options_without_number;
 mod cookie_and_foreign_pages;

@@ -1,0 +1,110 @@
+//! Paths in capital letters. Express, Koa's router, Caddy and ASP.NET take `/ADMIN/users` for `/admin/users`; who compares paths
+//! letter by letter lets it past every rule about `/admin`.
+
+use crate::project::{Project, expect};
+use crate::stack::{Call, at, clock, close, door};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capital_letters_lead_past_no_route() {
+    let clock = clock();
+    let service = crate::site::echo(&clock).await;
+    let door = door(
+        &format!(
+            "project: demo-project\nallow: [allUsers]\nbackends:\n  api: '{service}'\n  \
+             admin: {{ url: '{service}', allow: ['user:root@example.com'] }}\n\
+             routes:\n  - {{ path: /*, backend: api }}\n  - {{ path: /admin, backend: admin }}\n  \
+             - {{ path: /admin/*, backend: admin }}\n  - {{ path: /Reports/*, backend: admin }}\n  - {{ path: /u/*, backend: api }}\n"
+        ),
+        &clock,
+    );
+    let get = async |path: &str| Call::get(&at(&door, path)).send().await;
+    for path in [
+        "/ADMIN",
+        "/Admin/users",
+        "/aDMIN/users",
+        "/x/../ADMIN/users",
+        "/%41dmin/users",
+        "/;x/ADMIN/users",
+        "/ADMIN;x/users",
+        "/reports/1",
+        "/REPORTS/1",
+        "/reports;x/1",
+    ] {
+        get(path).await.expect_refusal(400, "REQUEST_MALFORMED", "NONE");
+    }
+    for path in ["/admin", "/admin/users", "/admin/USERS", "/Reports/1"] {
+        get(path).await.expect_refusal(401, "TOKEN_MISSING", "SIGN_IN");
+    }
+    for path in ["/u/VQhSP0wk16P2", "/U/1", "/Administrators", "/%C3%89t%C3%A9", "/x/ADMIN"] {
+        assert_eq!(get(path).await.ok()["path"], path, "no other backend has it");
+    }
+    close(door).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capital_letters_lead_past_no_rule_of_a_security_policy() {
+    const RULES: &str = "- { priority: 1, action: deny(403), match: { expr: { expression: \"request.path.startsWith('/admin')\" } } }\n\
+        - { priority: 2, action: deny(403), match: { expr: { expression: \"request.path.matches('^/intern(al)?/')\" } } }\n\
+        - { priority: 3, action: deny(403), match: { expr: { expression: \"request.path.endsWith('.php') && request.method == 'GET'\" } } }\n\
+        - { priority: 4, action: deny(403), match: { expr: { expression: \"!request.path.startsWith('/Shop/') && request.path.startsWith('/Sh')\" } } }\n\
+        - { priority: 5, action: deny(403), match: { expr: { expression: \"request.path.matches('^/slugs/[a-z]+$')\" } } }\n";
+    let project = Project::open().await;
+    let gate = project.guarded_gate(RULES, "").await;
+    for path in ["/ADMIN/users", "/Admin", "/;/ADMIN", "/INTERNAL/x", "/Intern/x", "/a.PHP"] {
+        expect(&gate.call(path).send().await, 400, "REQUEST_MALFORMED", path);
+    }
+    for path in ["/admin/USERS", "/a.php", "/Shx", "/slugs/abc"] {
+        expect(&gate.call(path).send().await, 403, "ARMOR_DENIED", path);
+    }
+    // What a rule says in capital letters, or of classes of letters, it means.
+    for path in ["/Shop/1", "/slugs/VQhSP", "/users/VQhSP0wk16P2"] {
+        gate.call(path).send().await.ok();
+    }
+    gate.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capital_letters_count_in_no_window_of_their_own() {
+    const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, \
+        rateLimitOptions: { conformAction: allow, exceedAction: deny(429), enforceOnKey: HTTP_PATH, \
+        rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
+    let project = Project::open().await;
+    let gate = project.guarded_gate(RULES, "").await;
+    gate.call("/login").send().await.ok();
+    gate.call("/LOGIN").send().await.ok();
+    for path in ["/Login", "/login", "/lOGIN;x"] {
+        expect(&gate.call(path).send().await, 429, "RATE_LIMITED", path);
+    }
+    gate.call("/other").send().await.ok();
+    gate.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capital_letters_fulfil_no_condition() {
+    const POLICY: &str = "bindings:\n- role: roles/run.invoker\n  members: [allAuthenticatedUsers]\n  \
+        condition: { title: not there, expression: \"!request.path.startsWith('/admin/')\" }\nversion: 3\n";
+    let project = Project::open().await;
+    let text = "backends: { api: { url: 'SERVICE', iam_policy: { file: iam.yaml, dialect: firegate } } }";
+    let gate = project.gate_with_files(text, &[("iam.yaml", POLICY)]).await;
+    let token = project.id_token();
+    gate.call("/users/VQhSP").bearer(&token).send().await.ok();
+    for path in ["/ADMIN/users", "/Admin/", "/;/ADMIN/users"] {
+        expect(&gate.call(path).bearer(&token).send().await, 403, "NO_INVOKER_BINDING", path);
+    }
+    gate.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capital_letters_evade_no_denial() {
+    const DENIALS: &str = "displayName: closed\nrules:\n- denyRule:\n    deniedPrincipals: ['principalSet://goog/public:all']\n    \
+        deniedPermissions: [run.googleapis.com/routes.invoke]\n    \
+        denialCondition: { title: closed, expression: \"request.path.startsWith('/admin/')\" }\n";
+    let project = Project::open().await;
+    let text = "backends: { api: 'SERVICE' }\nallow: [allUsers]\ndeny_policies: [ { file: deny.yaml, dialect: firegate } ]";
+    let gate = project.gate_with_files(text, &[("deny.yaml", DENIALS)]).await;
+    gate.call("/users/VQhSP").send().await.ok();
+    for path in ["/ADMIN/users", "/Admin/", "/admin/X"] {
+        expect(&gate.call(path).bearer(&project.id_token()).send().await, 403, "DENIED_BY_IAM_POLICY", path);
+    }
+    gate.close().await;
+}
