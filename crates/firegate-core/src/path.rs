@@ -10,7 +10,7 @@ use crate::limits::PATH_BYTES_MAX;
 /// A path in normal form (RFC 3986, section 6.2.2): it begins with `/`, and has no dot segments, no empty segments but a
 /// last one, and no backslash. An encoded slash or backslash is part of its segment; only backends that ask for it get
 /// such a path. Parameters (RFC 3986, section 3.3) are part of their segment too. What servers make of the path that decode the
-/// former, cut the latter off, or take capital letters for small ones, is told beside it.
+/// former, cut the latter or its end off, or take capital letters for small ones, is told beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath {
     text: String,
@@ -55,6 +55,7 @@ impl NormalPath {
         if has_encoded_separator {
             add_decoded(&text, &mut other_readings);
         }
+        add_without_end(&text, &mut other_readings);
         let readings = std::iter::once(&text).chain(&other_readings);
         let in_lower_case = readings.filter_map(|reading| in_lower_case(reading)).collect();
         Ok(Self { text, has_encoded_separator, other_readings, in_lower_case })
@@ -77,8 +78,8 @@ impl NormalPath {
     }
 
     /// The other paths that servers might make of it: each kind of encoded separator may be decoded or not, parameters cut off
-    /// before or after or not at all, and empty segments dropped or not. The last one is what all of them agree on who do it
-    /// thoroughly.
+    /// before or after or not at all, empty segments dropped or not, and dots and blanks cut off the end or not. The last one is
+    /// what all of them agree on who do it thoroughly.
     pub(crate) fn other_readings(&self) -> &[String] {
         &self.other_readings
     }
@@ -141,6 +142,22 @@ fn add_decoded(path: &str, readings: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// Adds what servers read that cut dots and blanks off the end of a path, as Windows does with names of files, and Caddy on every
+/// system.
+fn add_without_end(path: &str, readings: &mut Vec<String>) {
+    let ends = std::iter::once(path).chain(readings.iter().map(String::as_str)).map(without_end);
+    let cut = ends.flatten().map(str::to_owned).collect::<Vec<_>>();
+    readings.extend(cut);
+}
+
+fn without_end(path: &str) -> Option<&str> {
+    let mut end = path;
+    while let Some(shorter) = end.strip_suffix('.').or_else(|| end.strip_suffix("%20")) {
+        end = shorter;
+    }
+    (end.len() < path.len()).then_some(end)
 }
 
 /// What a slash and a backslash become when they are part of a segment.
@@ -213,10 +230,10 @@ fn resolve(escaped: &str) -> Result<String, &'static str> {
 }
 
 /// Whether a path is in normal form already and holds nothing that has to be looked at: nearly every path of nearly every
-/// app. Only letters, digits and a few marks, and no segment that is empty or begins with a dot.
+/// app. Only letters, digits and a few marks, and no segment that is empty or begins with a dot, and none that ends the path with one.
 fn is_plain(path: &str) -> bool {
     let mut before = 0;
-    path.bytes().all(|byte| {
+    let is_normal = path.bytes().all(|byte| {
         let fits = match byte {
             b'/' | b'.' => before != b'/',
             _ => {
@@ -225,7 +242,8 @@ fn is_plain(path: &str) -> bool {
         };
         before = byte;
         fits
-    })
+    });
+    is_normal && before != b'.'
 }
 
 /// How many dots a segment is made of, if it is made of at most two dots and nothing else.
@@ -412,6 +430,11 @@ mod tests {
         check("/a/b", &[]);
         check("/a%20b", &[]);
         check("/a;v=1/b;w", &["/a/b"]);
+        check("/a.", &["/a"]);
+        check("/a.%20.%20", &["/a"]);
+        check("/a./b.c", &[]);
+        check("/a.;x", &["/a.", "/a"]);
+        check("/a;x.", &["/a", "/a;x"]);
         check("/a/;v=1", &["/a/"]);
         check("/;/a", &["//a", "/a"]);
         check("/a%3bx/b", &["/a/b"]);

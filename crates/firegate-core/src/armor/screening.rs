@@ -73,7 +73,7 @@ enum Refusal {
 }
 
 /// Why a path is malformed by which a rule decides.
-const PATH_IN_TWO_READINGS: &str = "a rule of the security policy would decide otherwise if the path's parameters were cut off, its slashes decoded, or its letters small";
+const PATH_IN_TWO_READINGS: &str = "a rule of the security policy would decide otherwise if the path's parameters or its end were cut off, its slashes decoded, or its letters small";
 
 /// Why a header's name is malformed by which a rule decides: servers that fold names read `X_Debug` as `X-Debug`.
 const HEADER_OF_TWO_NAMES: &str = "a header has a name that servers may take for that of another one, by which a rule of the security policy decides";

@@ -201,7 +201,7 @@ impl Routes {
             let why = if facts.path.has_encoded_separator() {
                 "the path's encoded slash would lead to another route if it were decoded"
             } else {
-                "the path would lead to another route if its parameters were cut off"
+                "the path would lead to another route if its parameters, or a dot or blank at its end, were cut off"
             };
             return Err(Reason::RequestMalformed { why });
         }

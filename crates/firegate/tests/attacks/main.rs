@@ -34,6 +34,7 @@ mod cve_2023_44487_rapid_reset;
 mod cve_2024_27316_continuation_flood;
 mod cve_2025_8671_made_you_reset;
 mod dns_rebinding_at_the_local_door;
+mod dots_and_blanks_at_the_end;
 mod envoy_cve_2019_9901_dot_segments;
 mod envoy_cve_2021_29492_encoded_slashes;
 mod envoy_cve_2021_32779_fragment;
