@@ -208,8 +208,8 @@ impl Routes {
         Ok(())
     }
 
-    /// Whether a server that takes capital letters for small ones would find a rule that says more of the path than this one,
-    /// and leads to another backend: `/ADMIN/users` for `/admin/*`.
+    /// Whether a server that takes capital letters for small ones would find a rule that says more of the path than this
+    /// one, and leads to another backend: `/ADMIN/users` for `/admin/*`.
     fn leads_elsewhere_in_another_case(
         &self,
         facts: &RequestFacts<'_>,
@@ -281,8 +281,8 @@ impl PathMatcher {
         Some(Found { rule, route: candidate.route, matched: Some((&candidate.pattern, bytes)) })
     }
 
-    /// Whether a rule that holds for letters of either case would have been chosen instead of the one that was. One that says as
-    /// much of the path in the request's own letters was meant.
+    /// Whether a rule that holds for letters of either case would have been chosen instead of the one that was. One that
+    /// says as much of the path in the request's own letters was meant.
     fn comes_before(&self, other: Found<'_>, found: Found<'_>) -> bool {
         let is_earlier = match self.order {
             Order::MostSpecific => true,

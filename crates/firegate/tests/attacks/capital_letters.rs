@@ -1,5 +1,5 @@
-//! Paths in capital letters. Express, Koa's router, Caddy and ASP.NET take `/ADMIN/users` for `/admin/users`; who compares paths
-//! letter by letter lets it past every rule about `/admin`.
+//! Paths in capital letters. Express, Koa's router, Caddy and ASP.NET take `/ADMIN/users` for `/admin/users`; who compares
+//! paths letter by letter lets it past every rule about `/admin`.
 
 use crate::project::{Project, expect};
 use crate::stack::{Call, at, clock, close, door};

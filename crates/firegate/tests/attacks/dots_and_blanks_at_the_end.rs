@@ -1,5 +1,5 @@
-//! Dots and blanks at the end of a path. Caddy cuts them off before it compares a path, as Windows does with the names of files:
-//! `/admin.` is not `/admin` for a proxy that does not, and is for the service.
+//! Dots and blanks at the end of a path. Caddy cuts them off before it compares a path, as Windows does with the names of
+//! files: `/admin.` is not `/admin` for a proxy that does not, and is for the service.
 
 use crate::project::{Project, expect};
 use crate::stack::{Call, at, clock, close, door};
