@@ -108,7 +108,7 @@ pub(super) fn identity<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Ident
         Ok(Identified { principal, .. })
             if matches!(*principal, Principal::GoogleAccount(_))
                 && asked.admits_everyone(world.now)
-                && !backend.bindings.name_account(&principal) =>
+                && !backend.bindings.name_account(&asked.iam_request(world.now), &principal) =>
         {
             return Ok(Identity::nobody(Some(token)));
         }
