@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::world::{API, NOW, Parts, Request, google_id_token, id_token};
 
-struct Files<'a>(&'a [(&'a str, &'a str)]);
+/// Files by their names.
+pub(crate) struct Files<'a>(pub(crate) &'a [(&'a str, &'a str)]);
 
 impl NamedFiles for Files<'_> {
     fn read(&self, name: &Path) -> io::Result<String> {
