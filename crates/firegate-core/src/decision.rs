@@ -102,6 +102,8 @@ struct Asked<'a> {
     screening: ScreeningState,
     /// Who calls, if the security policy has asked for it.
     known_caller: Option<KnownCaller<'a>>,
+    /// It has asked, and its rules went by the answer.
+    policy_knew_caller: bool,
     /// Whose keys were fetched for this request. None are fetched twice, so that every decision ends.
     refreshed: Vec<TokenKind>,
 }
@@ -141,10 +143,13 @@ enum Purpose<'a> {
 /// What every rule lets pass that needs no call.
 #[derive(Debug)]
 struct Admitted<'a> {
+    facts: &'a RequestFacts<'a>,
     permit: Permit,
     account: Option<AccountRule>,
     /// Everyone may send this request, with or without a token.
     admits_everyone: bool,
+    /// The security policy went by who calls.
+    policy_knew_caller: bool,
     app_check_token: Option<&'a str>,
 }
 
@@ -289,8 +294,18 @@ impl<'a> Asked<'a> {
             purpose,
             cookie_is_nobodys: false,
             known_caller: None,
+            policy_knew_caller: false,
             refreshed: Vec::new(),
         }
+    }
+
+    /// The same request as that of nobody, whose cookie was refused after everything else had let it pass. Its security policy
+    /// is asked once more if it went by the user.
+    fn as_nobodys(admitted: &Admitted<'a>) -> Self {
+        let Admitted { facts, permit, policy_knew_caller, .. } = admitted;
+        let asked = Self::new(facts, permit.backend(), Purpose::Forward);
+        let screening = if *policy_knew_caller { asked.screening } else { ScreeningState::Over };
+        Self { route: permit.route().cloned(), cookie_is_nobodys: true, screening, ..asked }
     }
 
     /// The keys without which nobody can tell whether the obstacle stands; none if it stands however often keys are fetched.

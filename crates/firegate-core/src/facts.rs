@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::OnceLock;
 
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::armor::Screened;
+use crate::armor::ScreeningNote;
 use crate::path::NormalPath;
 use crate::reason::{AmbiguousCredential, MalformedToken, MissingToken, Reason, ambiguous};
 
@@ -38,7 +37,7 @@ pub struct RequestFacts<'a> {
     /// `None` for a request itself, of which everything is known.
     pub recorded_headers: Option<&'a [HeaderName]>,
     /// What the backend's security policy did: noted by the decision for logs and explanations.
-    pub screened: OnceLock<Box<Screened>>,
+    pub screened: ScreeningNote,
 }
 
 /// What stands in the Authorization header.
@@ -67,7 +66,7 @@ impl<'a> RequestFacts<'a> {
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             is_vouched_for: false,
             recorded_headers: None,
-            screened: OnceLock::new(),
+            screened: ScreeningNote::default(),
         }
     }
 

@@ -81,13 +81,6 @@ impl Permit {
         Self { is_unchecked: true, ..self }
     }
 
-    /// The same for nobody, on a backend that everyone may call: the cookie that named somebody goes no further, and nor does
-    /// the copy, which was for the mirror in their name.
-    pub(crate) fn without_principal(self) -> Self {
-        let removal = TokenRemoval { cookie: true, ..self.removal };
-        Self { principal: None, token_source: None, removal, mirror: None, ..self }
-    }
-
     /// The backend that the request goes to. Its audience and credential are the permit's.
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend

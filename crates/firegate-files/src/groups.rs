@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::limits::{CLAIM_NAME_BYTES_MAX, MEMBER_BYTES_MAX};
-use crate::members::{Member, MemberError, is_email};
+use crate::members::{Member, MemberError, is_email, is_profile_claim};
 use crate::suggestion::{nearest, quoted};
 use crate::yaml::{Document, Entry, Node, Part, Scalar, ScalarKind, Value};
 
@@ -110,6 +110,14 @@ impl<'a> Reader<'a> {
 
     fn claim(&mut self, path: &YamlPath, node: &Node) -> Option<String> {
         match &node.value {
+            Value::Scalar(Scalar { text, .. }) if is_profile_claim(text) => {
+                let message = format!("{} is what users write of themselves", quoted(text));
+                let found = Diagnostic::error(code::GROUPS, message).hint(
+                    "name a custom claim, which administrators alone can set, for example `claim: groups`",
+                );
+                self.report(path, Part::Value, found);
+                None
+            }
             Value::Scalar(Scalar { text, kind: ScalarKind::Text })
                 if !text.is_empty() && text.len() <= CLAIM_NAME_BYTES_MAX =>
             {
@@ -278,6 +286,7 @@ mod tests {
     fn what_cannot_be_read_is_reported_and_never_a_member() {
         check("[]", &["FG005 "]);
         check("claim: 5\n", &["FG420 claim"]);
+        check("claim: name\n", &["FG420 claim"]);
         check("group: {}\n", &["FG004 group"]);
         check("groups: { staff: [] }\n", &["FG420 groups.staff"]);
         check("groups: { a@example.com: ada@example.com }\n", &["FG005 groups.\"a@example.com\""]);

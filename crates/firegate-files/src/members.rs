@@ -313,6 +313,13 @@ pub fn is_registered_claim(claim: &str) -> bool {
     )
 }
 
+/// Whether a claim is of the profile that users write themselves (`updateProfile` of the SDKs): it says nothing that anybody
+/// else vouches for, so nobody is let in by it.
+#[inline]
+pub fn is_profile_claim(claim: &str) -> bool {
+    matches!(claim, "name" | "picture")
+}
+
 /// Whether `text` can be an e-mail address: something, one `@`, a domain. More is for the mail server to judge.
 pub(crate) fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(local, domain)| {

@@ -376,7 +376,7 @@ pub const LIMITS_STORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// same.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How much of a watched file is compared, in bytes.
+/// How much of a watched file is compared, in bytes. Of a larger one its length and times are, too.
 pub const WATCHED_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How large the database of where addresses are may be, in bytes: the largest that are sold have some 400 MB.

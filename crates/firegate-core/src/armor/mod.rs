@@ -22,7 +22,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use compile::{Policy, PolicyRule};
-pub use record::{ArmorDenied, Note, NoteKind, RateLimitRecord, RuleOutcome, RuleRecord, Screened};
+pub use record::{
+    ArmorDenied, Note, NoteKind, RateLimitRecord, RuleOutcome, RuleRecord, Screened, ScreeningNote,
+};
 pub use screening::{Progress, Screening, Verdict};
 pub use subject::{Subject, UserFacts};
 pub use trace::{ConditionTrace, RuleTrace};

@@ -1,7 +1,7 @@
 //! What a policy did with a request, for the answer, for logs and for explanations.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use firegate_files::security_policy::DenyStatus;
 use http::{HeaderName, HeaderValue};
@@ -20,6 +20,17 @@ pub struct Screened {
     pub preview: Option<RuleRecord>,
     /// What was strange: expressions that failed, or that depend on something unknown.
     pub notes: Vec<Note>,
+}
+
+/// What a policy did with one request. It is screened once, and once more if the user by whom the rules went turns out to be
+/// nobody: then that counts.
+#[derive(Clone, Debug, Default)]
+pub struct ScreeningNote(OnceLock<Box<Noted>>);
+
+#[derive(Clone, Debug)]
+struct Noted {
+    screened: Screened,
+    as_nobodys: OnceLock<Screened>,
 }
 
 /// What a rule did, or would have done.
@@ -112,6 +123,23 @@ impl Screened {
     pub fn request_headers(&self) -> &[(HeaderName, HeaderValue)] {
         let rule = self.enforced.as_ref().and_then(|enforced| self.policy.as_ref()?.rule(enforced.position));
         rule.map_or(&[], |rule| &rule.request_headers)
+    }
+}
+
+impl ScreeningNote {
+    /// What counts; none if the request was not screened.
+    pub fn get(&self) -> Option<&Screened> {
+        let noted = self.0.get()?;
+        Some(noted.as_nobodys.get().unwrap_or(&noted.screened))
+    }
+
+    /// Notes what a policy did, the first time or the second.
+    pub(crate) fn note(&self, screened: Screened) {
+        let first = Box::new(Noted { screened, as_nobodys: OnceLock::new() });
+        if let (Err(second), Some(noted)) = (self.0.set(first), self.0.get()) {
+            // There is no third time.
+            let _ = noted.as_nobodys.set(second.screened);
+        }
     }
 }
 

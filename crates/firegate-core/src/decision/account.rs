@@ -1,8 +1,8 @@
 //! Whether the user may still be one: the stage that looks at the account.
 
 use super::{
-    AccountStatus, Admitted, Code, Identified, Need, Principal, Reason, Revocation, Stage, Step, Trust,
-    UnixTime, Waiting, World, consume, deny, fault, judge_account,
+    AccountStatus, Admitted, Asked, Code, Identified, Need, Principal, Reason, Revocation, Stage, Step,
+    Trust, UnixTime, Waiting, World, consume, decide, deny, fault, judge_account,
 };
 use crate::identity::{KnownAccount, User};
 use crate::snapshot::Snapshot;
@@ -85,10 +85,10 @@ pub(super) fn unavailable<'a>(admitted: Admitted<'a>, world: &World<'_>) -> Step
 }
 
 /// Refuses a user; where everyone may pass, one whom a cookie names is nobody instead, as with any other cookie that fails.
+/// What nobody may do is decided anew: all that let the request pass so far may have done so for the user's sake.
 fn refuse<'a>(admitted: Admitted<'a>, reason: Reason, world: &World<'_>) -> Step<'a> {
     if admitted.permit.token_source() == Some(TokenSource::Cookie) && admitted.admits_everyone {
-        let permit = admitted.permit.without_principal();
-        return consume(Admitted { permit, ..admitted }, world.now);
+        return decide(Asked::as_nobodys(&admitted), None, world);
     }
     deny(reason, Stage::Identity)
 }

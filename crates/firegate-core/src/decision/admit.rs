@@ -36,7 +36,14 @@ pub(super) fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admi
     let mirror = mirror(asked, &request, principal.as_ref(), token.as_ref());
     let authorized = iam::authorize(&asked.backend, &request, principal, token.as_ref());
     let permit = authorized.map_err(denied_at(Stage::Iam))?.along(asked.route.clone()).mirrored(mirror);
-    Ok(Admitted { permit, account, admits_everyone, app_check_token: app.and_then(|app| app.to_be_consumed) })
+    Ok(Admitted {
+        facts: asked.facts,
+        permit,
+        account,
+        admits_everyone,
+        policy_knew_caller: asked.policy_knew_caller,
+        app_check_token: app.and_then(|app| app.to_be_consumed),
+    })
 }
 
 /// Leave to send a copy of the request to the service that its route mirrors it to. That is a backend of its own: its own
@@ -101,7 +108,7 @@ pub(super) fn identity<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Ident
         Ok(Identified { principal, .. })
             if matches!(*principal, Principal::GoogleAccount(_))
                 && asked.admits_everyone(world.now)
-                && !backend.bindings.name_account(&principal) =>
+                && !backend.bindings.name_account(&asked.iam_request(world.now), &principal) =>
         {
             return Ok(Identity::nobody(Some(token)));
         }

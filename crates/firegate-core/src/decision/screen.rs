@@ -53,7 +53,10 @@ pub(super) fn screen<'a>(
                 let asks_for_app = screening.policy().asks_for_app();
                 asked.screening = ScreeningState::Under(screening);
                 match KnownCaller::find(&asked, asks_for_app, world) {
-                    Ok(caller) => asked.known_caller = Some(caller),
+                    Ok(caller) => {
+                        asked.known_caller = Some(caller);
+                        asked.policy_knew_caller = true;
+                    }
                     Err(missing) => return Err(asked.until_fetched(missing)),
                 }
             }
@@ -70,10 +73,7 @@ pub(super) fn screen<'a>(
 
 /// Notes what the policy said, and goes on if it refuses nothing.
 fn finish(asked: Asked<'_>, verdict: Verdict) -> Result<Asked<'_>, Step<'_>> {
-    let note = |screened: Screened| {
-        // Told once: a request is screened once.
-        let _ = asked.facts.screened.set(Box::new(screened));
-    };
+    let note = |screened: Screened| asked.facts.screened.note(screened);
     match verdict {
         Verdict::Passed(screened) => {
             note(screened);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use firegate_files::members::Member;
+use firegate_files::members::{Member, is_profile_claim};
 
 use super::directory::{Directory, IdentityPool};
 use super::member::{domain_of, each_value};
@@ -12,8 +12,8 @@ use crate::identity::{Principal, User};
 /// Whom a member means where there is a doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Who is surely meant: an address counts if it is verified, and the pool's sets hold project-level users. Nothing else may
-    /// grant anything.
+    /// Who is surely meant: an address counts if it is verified, the pool's sets hold project-level users, and what users write
+    /// of themselves (their name and picture) counts for nothing. Nothing else may grant anything.
     Strict,
     /// Who might be meant: any address counts, and the pool's sets and domains hold tenants' users too, as Google's sets do.
     /// Whoever is kept out must not come in by leaving their address unverified, or by signing in to a tenant.
@@ -127,6 +127,8 @@ impl MemberIndex {
         for (attribute, values) in &self.attributes {
             match &**attribute {
                 "email" => look(values, email.as_deref().unwrap_or_default(), found),
+                // What users write of themselves names nobody for sure.
+                name if is_profile_claim(name) && reading == Reading::Strict => {}
                 name if in_sets || name == "tenant" => {
                     each_value(user, name, &mut |value| look(values, value, found));
                 }

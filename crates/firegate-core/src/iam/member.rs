@@ -1,6 +1,6 @@
 //! Whether a member names a caller.
 
-use firegate_files::members::Member;
+use firegate_files::members::{Member, is_profile_claim};
 use serde_json::Value;
 
 use super::directory::Directory;
@@ -10,7 +10,8 @@ use crate::identity::{GoogleAccount, Principal, User};
 /// Whether a member names the caller.
 ///
 /// A user that belongs to a tenant matches only members that name the tenant, because user ids and addresses repeat
-/// across tenants; `allAuthenticatedUsers` is every user that the configuration's `users` admits.
+/// across tenants; `allAuthenticatedUsers` is every user that the configuration's `users` admits. By their `name` or `picture`,
+/// which users write themselves, nobody matches.
 ///
 /// A Google account matches the `serviceAccount:` member with its address, and `allUsers`. It is not one of
 /// `allAuthenticatedUsers`: anyone can make a service account and ask Google for a token with any audience.
@@ -62,6 +63,9 @@ pub(super) fn domain_of(email: &str) -> Option<&str> {
 }
 
 fn has_attribute(user: &User, attribute: &str, value: &str) -> bool {
+    if is_profile_claim(attribute) {
+        return false;
+    }
     if attribute == "email" {
         return user.verified_email().is_some_and(|email| email.eq_ignore_ascii_case(value));
     }

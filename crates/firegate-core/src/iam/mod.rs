@@ -93,10 +93,12 @@ impl Bindings {
         });
     }
 
-    /// Whether a member names this very Google account, by itself or by a group.
-    pub(crate) fn name_account(&self, principal: &Principal) -> bool {
+    /// Whether a member names this very Google account for this request, by itself or by a group.
+    pub(crate) fn name_account(&self, request: &IamRequest<'_>, principal: &Principal) -> bool {
         let mut is_named = false;
-        self.each(Some(principal), &mut |grant| is_named |= grant.member != Member::AllUsers);
+        self.each(Some(principal), &mut |grant| {
+            is_named |= grant.member != Member::AllUsers && holds(grant, request, Some(principal));
+        });
         is_named
     }
 

@@ -2,8 +2,10 @@
 
 use firegate_expr::Outcome;
 use firegate_files::iam_policy::{Condition, Grant};
+use firegate_files::members::{Member, is_profile_claim};
 
 use super::index::Reading;
+use super::member::each_value;
 use super::{Bindings, IamRequest, line_of};
 use crate::identity::{Principal, User};
 use crate::limits::NEAR_SHOWN_MAX;
@@ -18,6 +20,14 @@ pub(super) fn near(bindings: &Bindings, request: &IamRequest<'_>, principal: &Pr
         }
     });
     let Principal::User(user) = principal else { return near };
+    for grant in bindings.grants().iter().filter(|grant| names_profile(grant)) {
+        let Member::PrincipalSet { attribute, value, .. } = &grant.member else { continue };
+        each_value(user, attribute, &mut |found| {
+            if found == value {
+                push(&mut near, grant, "what users write of themselves lets nobody in");
+            }
+        });
+    }
     match &user.tenant {
         Some(tenant) => {
             let why =
@@ -33,6 +43,11 @@ pub(super) fn near(bindings: &Bindings, request: &IamRequest<'_>, principal: &Pr
         None => {}
     }
     near
+}
+
+/// Whether a grant is for users of a name or picture, whichever.
+fn names_profile(grant: &Grant) -> bool {
+    matches!(&grant.member, Member::PrincipalSet { attribute, .. } if is_profile_claim(attribute))
 }
 
 /// Why a condition grants nothing.
@@ -51,7 +66,8 @@ fn why_not(condition: &Condition, request: &IamRequest<'_>, principal: &Principa
 fn tell(bindings: &Bindings, user: User, reading: Reading, why: &str, near: &mut Vec<String>) {
     let principal = Principal::User(Box::new(user));
     bindings.index.each_with_groups(Some(&principal), &bindings.directory, reading, &mut |position| {
-        bindings.grants.get(position as usize).into_iter().for_each(|grant| push(near, grant, why));
+        let grant = bindings.grants.get(position as usize).filter(|grant| !names_profile(grant));
+        grant.into_iter().for_each(|grant| push(near, grant, why));
     });
 }
 

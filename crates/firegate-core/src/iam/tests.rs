@@ -139,6 +139,13 @@ fn what_was_near_is_told_and_of_others_nothing() {
     );
     check(json!({"email": "eve@example.org", "email_verified": false}), &[]);
     check(json!({"email": null}), &[]);
+    let by_name = member(&format!("principalSet://{POOL}/attribute.name/root"));
+    let bindings = self::bindings(&[by_name], &directory("groups: {}"));
+    let named = user(&json!({"email_verified": false, "claims": {"name": "root"}}));
+    let line = format!(
+        "principalSet://{POOL}/attribute.name/root would match, but what users write of themselves lets nobody in"
+    );
+    assert_eq!(super::near(&bindings, &anything(), &named), [line]);
 }
 
 fn some_member() -> impl Strategy<Value = String> {
@@ -150,7 +157,14 @@ fn some_member() -> impl Strategy<Value = String> {
         1 => Just("iam.googleapis.com/projects/7/locations/global/workloadIdentityPools/firebase"),
         1 => Just("iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/other")
     ];
-    let attribute = prop_oneof![Just("tenant"), Just("provider"), Just("email"), Just("role"), Just("teams")];
+    let attribute = prop_oneof![
+        Just("tenant"),
+        Just("provider"),
+        Just("email"),
+        Just("role"),
+        Just("teams"),
+        Just("name")
+    ];
     let value = prop_oneof![
         Just("a"),
         Just("password"),
@@ -189,7 +203,7 @@ fn some_caller() -> impl Strategy<Value = Option<Principal>> {
     ];
     let user = (any::<bool>(), email, prop_oneof![Just(json!(null)), Just(json!("a"))], claim.clone(), claim).prop_map(
         |(email_verified, email, tenant, role, teams)| {
-            let claims = json!({"role": role, "teams": teams});
+            let claims = json!({"role": role, "teams": teams, "name": "admin"});
             user(&json!({"email_verified": email_verified, "email": email, "tenant": tenant, "claims": claims}))
         },
     );

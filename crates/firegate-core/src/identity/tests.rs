@@ -7,7 +7,8 @@ use firegate_files::configuration::{AcceptedToken, Anonymous, Revocation, Tenant
 use serde_json::{Value, json};
 
 use super::*;
-use crate::jose::{KeySet, RsaSigner, encode_base64url};
+use crate::assertion::EXCHANGED_TOKEN_TYPE;
+use crate::jose::{EcdsaP256Signer, KeySet, RsaSigner, encode_base64url};
 use crate::reason::Code;
 
 const NOW: i64 = 1_800_000_000;
@@ -346,8 +347,35 @@ fn a_token_that_was_read_before_is_judged_anew_by_the_moment_and_by_other_rules(
     let stranger = RsaSigner::generate().expect("a key");
     let rotated = KeyRing { id_token: published(&stranger), ..remembering.clone() };
     assert!(matches!(judge(&rules, &rotated, NOW), Err(Obstacle::KeyUnknown { .. })));
+    // Also if another key has the same id now: the signature was good with the one before.
+    let namesake = RsaSigner::from_pkcs8(SIGNER.key_id(), stranger.pkcs8()).expect("a key");
+    let replaced = KeyRing { id_token: published(&namesake), ..remembering.clone() };
+    assert_eq!(judge(&rules, &replaced, NOW), Err(Obstacle::Denied(Reason::TokenSignatureInvalid)));
     assert_eq!(judge(&rules, &remembering, NOW).as_ref(), Ok(&first));
-    assert_eq!(memory.found.load(Ordering::Relaxed), 7, "each time it was read from memory, and judged");
+    assert_eq!(memory.found.load(Ordering::Relaxed), 8, "each time it was read from memory, and judged");
+}
+
+#[test]
+fn an_exchanged_token_that_was_read_before_is_for_its_own_audience_still() {
+    let (memory, remembering) = remembering_ring();
+    let signer = EcdsaP256Signer::generate().expect("a key");
+    let own = json!({"keys": [signer.public_jwk().expect("a key")]}).to_string();
+    let own = KeySet::parse_es256(own.as_bytes()).expect("a key set");
+    let keys = KeyRing { exchanged_token: KeyState::Usable(Arc::new(own)), ..remembering };
+    let rules = changed(|rules| rules.users.accept = vec![AcceptedToken::ExchangedToken]);
+    let claims = json!({"iss": rules.issuer, "aud": AUDIENCE, "user_id": null, "exp": NOW + 200});
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let token = signer.sign(EXCHANGED_TOKEN_TYPE, &payload_with(claims), &random).expect("a token");
+    for seen in 0..4 {
+        let judge = |audience: &str| identify(&token, &rules, audience, &keys, UnixTime::from_seconds(NOW));
+        assert!(judge(AUDIENCE).is_ok(), "{seen}");
+        let elsewhere = judge("https://admin.example.com");
+        assert!(
+            matches!(elsewhere, Err(Obstacle::Denied(Reason::TokenWrongAudience { .. }))),
+            "{seen}: {elsewhere:?}"
+        );
+    }
+    assert_eq!(memory.tokens.lock().expect("a lock").len(), 1, "it is kept");
 }
 
 #[test]

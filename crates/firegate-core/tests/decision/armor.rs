@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use firegate_core::armor::{Geography, Location, NoteKind, RuleOutcome};
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Respond, Step};
-use firegate_core::identity::TokenKind;
+use firegate_core::identity::{KeyState, TokenKind};
 use firegate_core::limiter::{CountOutcome, MemoryCounters, SharedCount, SharedCounters};
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::time::{ShiftedClock, SystemClock};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::{NOW, Parts, Request, Verdict, app_check_token, id_token, rsa};
+use crate::world::{
+    NOW, Parts, Request, Verdict, app_check_token, disabled, id_token, rsa, session_cookie, valid_since,
+};
 
 const ALL: &str = "match: {versionedExpr: SRC_IPS_V1, config: {srcIpRanges: ['*']}}";
 
@@ -115,7 +117,7 @@ fn an_allow_ends_the_list_and_grants_nothing() {
 #[test]
 fn a_refusal_comes_before_the_call_for_a_token_and_before_any_key_is_fetched() {
     let mut parts = signed_in(&[&expression("deny(403)", "request.path == '/'")]);
-    parts.keys.id_token = firegate_core::identity::KeyState::Missing;
+    parts.keys.id_token = KeyState::Missing;
     check(&mut parts, &user("ada"), Err(Code::ArmorDenied));
     check(&mut parts, &Request::new(), Err(Code::ArmorDenied));
 }
@@ -150,6 +152,71 @@ fn a_rule_of_the_verified_user_is_one_of_the_list() {
     );
 }
 
+/// A backend for everybody that reads cookies and looks users up, with rules in dialect `firegate`.
+fn open_to_cookies(backend: &str, rules: &[&str]) -> Parts {
+    let text = format!(
+        "project: demo-project\nproject_number: '42'\nbackends: {{ api: {{ url: 'https://api.example.com', allow: [allUsers], \
+         token_sources: [cookie], {backend} security_policy: {{ file: armor.yaml, dialect: firegate }} }} }}\n\
+         users: {{ accept: [session_cookie], revocation: {{ check: required }} }}\n"
+    );
+    Parts::with_file(&text, &policy(rules))
+}
+
+#[test]
+fn the_cookie_of_a_refused_user_is_nobodys_to_the_policy_too() {
+    let member = expression("allow", "auth.uid == 'ada'")
+        + ", headerAction: {requestHeadersToAdds: [{headerName: X-Member, headerValue: 'yes'}]}";
+    let rules = [&*member, &expression("deny(403)", "request.path == '/members'")];
+    let cookie = Request::new().header("cookie", &format!("__session={}", session_cookie(&json!({}))));
+    let cookie = cookie.header("x-firebase-appcheck", &app_check_token(&json!({}), &json!({})));
+    for (backend, account, is_member) in [
+        ("", Some(valid_since(0)), true),
+        ("", Some(disabled()), false),
+        ("", Some(valid_since(NOW)), false),
+        ("", None, false),
+        // What is fetched on the way makes nobody forget by whom the rules went.
+        ("app_check: required,", Some(valid_since(0)), true),
+        ("app_check: required,", Some(disabled()), false),
+    ] {
+        for path in ["/members", "/"] {
+            let mut parts = open_to_cookies(backend, &rules);
+            let app_check = std::mem::replace(&mut parts.keys.app_check, KeyState::Missing);
+            let request = cookie.clone().path(path);
+            let facts = request.facts();
+            let step = Decision::start(&facts, &parts.world());
+            let verdict = parts.finish(step, |need, parts| match need {
+                Need::AccountStatus { .. } => Answer::Account(account),
+                Need::KeyRefresh { kind: TokenKind::AppCheck, .. } => {
+                    parts.keys.app_check = app_check.clone();
+                    Answer::Keys
+                }
+                need => panic!("{need:?}"),
+            });
+            let case = format!("{backend} {account:?} {path}");
+            if !is_member && path == "/members" {
+                assert_eq!(verdict.code(), Err(Code::ArmorDenied), "{case}");
+                continue;
+            }
+            let permit = verdict.permit();
+            assert_eq!(permit.user().is_some(), is_member, "{case}");
+            assert!(permit.removal().cookie, "{case}");
+            let headers = facts.screened.get().expect("it was screened").request_headers();
+            assert_eq!(headers.len(), usize::from(is_member), "{case}");
+        }
+    }
+}
+
+#[test]
+fn who_is_nobody_is_counted_once_by_rules_that_ask_for_no_user() {
+    let request = Request::new().header("cookie", &format!("__session={}", session_cookie(&json!({}))));
+    let mut parts = open_to_cookies("", &[&throttle(2, BY_IP)]);
+    parts.counters = Box::new(counters().1);
+    for expected in [Ok(()), Ok(()), Err(Code::RateLimited)] {
+        let verdict = parts.decide(&request, |_, _| Answer::Account(Some(disabled())));
+        assert_eq!(verdict.code(), expected);
+    }
+}
+
 fn claims(uid: &str) -> Value {
     json!({
         "iss": "https://securetoken.google.com/demo-project", "aud": "demo-project", "sub": uid, "auth_time": NOW - 60,
@@ -160,14 +227,14 @@ fn claims(uid: &str) -> Value {
 #[test]
 fn keys_that_are_missing_are_fetched_where_the_user_is_needed() {
     let mut parts = signed_in(&[&expression("deny(403)", "auth.uid == 'mallory'")]);
-    let known = std::mem::replace(&mut parts.keys.id_token, firegate_core::identity::KeyState::Missing);
+    let known = std::mem::replace(&mut parts.keys.id_token, KeyState::Missing);
     let mut known = Some(known);
     let verdict = parts.decide(&user("mallory"), |_, parts| {
         parts.keys.id_token = known.take().unwrap();
         Answer::Keys
     });
     assert_eq!(verdict.code(), Err(Code::ArmorDenied));
-    parts.keys.id_token = firegate_core::identity::KeyState::Missing;
+    parts.keys.id_token = KeyState::Missing;
     let verdict = parts.decide(&user("mallory"), |_, _| Answer::Unavailable);
     assert_eq!(verdict.code(), Err(Code::KeysUnavailable), "an outage is no lost login, and opens nothing");
 }

@@ -3,6 +3,7 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use firegate_core::assertion::{AssertionForm, exchanged_token_claims, plain_headers};
+use firegate_core::exchange::{ExchangeRequest, RequestedToken};
 use firegate_core::reason::Code;
 use firegate_core::time::UnixTime;
 use firegate_core::token_source::TokenRemoval;
@@ -218,6 +219,19 @@ fn a_federating_backend_takes_firebases_tokens_alone() {
     check(&mut parts, &id_token(&json!({})), Ok(()));
     check(&mut parts, &google_id_token(&json!({})), Err(Code::TokenIsGoogleIdToken));
     check(&mut parts, &exchanged_token(EXCHANGED, &json!({})), Err(Code::TokenIsFiregatesOwn));
+    // Google, which would take the subject token, knows no session cookies; Firegate's own exchange does.
+    for (requested, expected) in
+        [(RequestedToken::Firegate, Ok(())), (RequestedToken::GoogleIdToken, Err(Code::TokenIsSessionCookie))]
+    {
+        let asked = ExchangeRequest {
+            subject_token: session_cookie(&json!({})),
+            subject_is_id_token: false,
+            audience: API.to_owned(),
+            requested,
+        };
+        let verdict = parts.exchange_of(&Request::new(), &asked, |need, _| panic!("{need:?}"));
+        assert_eq!(verdict.code(), expected, "{requested:?}");
+    }
 }
 
 /// What of a request with a token at `place` goes no further.

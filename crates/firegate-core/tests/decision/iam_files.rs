@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::world::{API, NOW, Parts, Request, google_id_token, id_token};
 
-struct Files<'a>(&'a [(&'a str, &'a str)]);
+/// Files by their names.
+pub(crate) struct Files<'a>(pub(crate) &'a [(&'a str, &'a str)]);
 
 impl NamedFiles for Files<'_> {
     fn read(&self, name: &Path) -> io::Result<String> {
@@ -104,6 +105,25 @@ fn an_unconditional_binding_wins_and_an_exchange_knows_no_path() {
     decide(&mut parts, &bearing(json!({})), Ok(()));
     let verdict = parts.exchange(&Request::new(), &id_token(&json!({})), |need, _| panic!("{need:?}"));
     assert_eq!(verdict.code(), NO_BINDING, "a token would be good for other paths too");
+}
+
+/// Where everyone may pass, an account that is named is spared App Check: for as long as it is.
+#[test]
+fn an_account_whose_condition_is_false_is_named_by_nobody() {
+    let check = |condition: &str, expected: Result<(), Code>| {
+        let account = "serviceAccount:robot@demo-project.iam.gserviceaccount.com";
+        let condition = json!({"title": "t", "expression": condition});
+        let bindings = json!([
+            {"role": "roles/run.invoker", "members": ["allUsers"]},
+            {"role": "roles/run.invoker", "members": [account], "condition": condition},
+        ]);
+        let policy = json!({"version": 3, "bindings": bindings}).to_string();
+        let mut parts = parts(", allow: [allUsers], app_check: required } }", &[("iam.yaml", &policy)]);
+        decide(&mut parts, &Request::bearing(&google_id_token(&json!({}))), expected);
+    };
+    check("request.time < timestamp('2027-01-15T08:00:01Z')", Ok(()));
+    check("request.time < timestamp('2027-01-15T08:00:00Z')", Err(Code::AppCheckTokenMissing));
+    check("resource.name == 'x'", Err(Code::AppCheckTokenMissing));
 }
 
 #[test]

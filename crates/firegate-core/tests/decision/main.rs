@@ -7,6 +7,7 @@ mod app_check;
 mod armor;
 mod callers;
 mod iam_files;
+mod mirrors;
 mod observe;
 mod open_backends;
 mod outcome;

@@ -124,6 +124,9 @@ fn members_match_the_user_they_name() {
         denied,
     );
     check_member(&format!("'principalSet://{POOL}/attribute.admin/true'"), json!({"admin": true}), Ok(()));
+    // Users write their name and picture themselves.
+    check_member(&format!("'principalSet://{POOL}/attribute.name/root'"), json!({"name": "root"}), denied);
+    check_member(&format!("'principalSet://{POOL}/attribute.picture/x'"), json!({"picture": "x"}), denied);
     check_member(&format!("'principalSet://{POOL}/attribute.provider/password'"), json!({}), Ok(()));
 }
 

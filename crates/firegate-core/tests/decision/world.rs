@@ -257,7 +257,12 @@ impl Parts {
         self.finish(step, answer)
     }
 
-    fn finish(&mut self, mut step: Step<'_>, mut answer: impl FnMut(&Need, &mut Self) -> Answer) -> Verdict {
+    /// Goes on to the end, answering what is asked for.
+    pub(crate) fn finish(
+        &mut self,
+        mut step: Step<'_>,
+        mut answer: impl FnMut(&Need, &mut Self) -> Answer,
+    ) -> Verdict {
         let mut needs = Vec::new();
         loop {
             let (need, decision) = match step {

@@ -144,9 +144,16 @@ impl Lines {
 
     /// Whether calls bring answers, so that a refusal is no outage.
     pub(super) fn was_answered_lately(&self, tenant: &Tenant) -> bool {
-        let lines = self.lock();
-        let answered_at = lines.get(tenant).and_then(|line| line.answered_at);
-        answered_at.is_some_and(|at| at.elapsed() < USER_STATUS_RETRY_MAX)
+        self.answered_at(tenant).is_some_and(|at| at.elapsed() < USER_STATUS_RETRY_MAX)
+    }
+
+    /// Whether a call has brought answers since then.
+    pub(super) fn was_answered_since(&self, tenant: &Tenant, then: Instant) -> bool {
+        self.answered_at(tenant).is_some_and(|at| at > then)
+    }
+
+    fn answered_at(&self, tenant: &Tenant) -> Option<Instant> {
+        self.lock().get(tenant)?.answered_at
     }
 
     /// Whom to ask for next; none if the line is empty, and then the task that asks ends.

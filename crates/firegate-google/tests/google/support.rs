@@ -46,15 +46,23 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
+    pub(crate) pause: Duration,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
+        let headers = vec![("content-type", content_type.to_owned())];
+        Self { status, headers, body: body.into(), pause: Duration::ZERO }
     }
 
     pub(crate) fn json(body: &Value) -> Self {
         Self::new(200, "application/json; charset=UTF-8", body.to_string())
+    }
+
+    /// Given after a while.
+    pub(crate) fn after(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -168,6 +176,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     shared.open.subscribe().wait_for(|open| *open).await.expect("the server lives");
     let respond = Arc::clone(&shared.respond.lock().expect("not poisoned"));
     let answer = respond(&received);
+    tokio::time::sleep(answer.pause).await;
     let mut response = Response::builder().status(answer.status);
     for (name, value) in answer.headers {
         response = response.header(name, value);

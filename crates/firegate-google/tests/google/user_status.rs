@@ -36,7 +36,7 @@ impl Directory {
         self.0.lock().expect("not poisoned").insert((None, uid.to_owned()), Value::Null);
     }
 
-    fn answer(&self, request: &Received) -> Answer {
+    pub(crate) fn answer(&self, request: &Received) -> Answer {
         let tenant = request
             .target
             .split_once("/tenants/")

@@ -1,10 +1,13 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use firegate_core::identity::KnownAccount;
 use firegate_core::time::UnixTime;
 use firegate_google::accounts::{AccountsClient, EMULATOR_BEARER};
 use firegate_google::caller::Caller;
-use firegate_google::user_status::UserStatusSettings;
+use firegate_google::user_status::{UserStatusFault, UserStatusSettings};
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::support::{client, now};
@@ -117,6 +120,33 @@ async fn refusals_beyond_the_bound_are_known_to_be_forgotten_until_their_tokens_
     let until = UnixTime::from_seconds(now(&stage.clock) + 600);
     stage.cache.refused(None, "never-seen", until);
     assert!(stage.cache.has_forgotten_refusals());
+}
+
+/// What comes of a look-up behind those of 2000 other users, for whom Identity Platform needs five calls in a row.
+async fn behind_a_flood(stage: &Stage) -> Result<KnownAccount, UserStatusFault> {
+    let mut others = JoinSet::new();
+    for number in 0..2000 {
+        let cache = Arc::clone(&stage.cache);
+        others.spawn(async move { cache.look_up(None, &format!("other-{number}")).await });
+    }
+    // Who is spawned last comes into the line last.
+    let cache = Arc::clone(&stage.cache);
+    tokio::spawn(async move { cache.look_up(None, "disabled").await }).await.expect("no panic")
+}
+
+#[tokio::test]
+async fn a_flood_of_other_users_is_no_outage_of_identity_platform() {
+    let stage = Stage::new().await;
+    stage.directory.set(None, "disabled", &json!({"disabled": true}));
+    let answers = stage.directory.clone();
+    stage.server.respond(move |request| answers.answer(request).after(Duration::from_millis(900)));
+    assert_eq!(behind_a_flood(&stage).await, Err(UserStatusFault::Overloaded), "it answers the others");
+
+    // Where nobody is answered, that is Google's doing and no flood's.
+    let stage = Stage::new().await;
+    stage.server.hold();
+    let fault = behind_a_flood(&stage).await.expect_err("nobody is answered");
+    assert!(!matches!(fault, UserStatusFault::Overloaded), "{fault}");
 }
 
 #[tokio::test]

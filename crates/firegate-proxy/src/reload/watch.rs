@@ -143,8 +143,11 @@ impl Watched {
 
 impl Look {
     fn at(path: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(path)?;
-        Ok(Self { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(&metadata) })
+        fs::metadata(path).map(|metadata| Self::of(&metadata))
+    }
+
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(metadata) }
     }
 }
 
@@ -169,6 +172,10 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(WATCHED_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == WATCHED_FILE_BYTES_MAX {
+        // What may be behind it is not read. That it changes shows in how the file looks.
+        bytes.extend_from_slice(format!("{:?}", Look::of(&metadata)).as_bytes());
+    }
     Ok(digest(&SHA256, &bytes).as_ref().to_vec())
 }
 
@@ -219,6 +226,26 @@ mod tests {
         for (text, seconds) in [("two", 2), ("three", 2)] {
             write(text, seconds);
             assert_eq!(looks(&mut watch, 3), 1, "{text}");
+        }
+    }
+
+    /// A policy may be larger than what is compared of it, and who is let in no more may stand at its end.
+    #[test]
+    fn the_end_of_a_large_file_is_no_less_a_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("policy.yaml");
+        let start = "#".repeat(usize::try_from(WATCHED_FILE_BYTES_MAX).expect("it fits"));
+        let write = |end: &str, seconds: u64| {
+            fs::write(&path, format!("{start}{end}")).expect("it is written");
+            let file = File::options().write(true).open(&path).expect("it is there");
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+                .expect("it is its owner's");
+        };
+        write("allow", 1);
+        let mut watch = watch(&[&path]);
+        for (end, seconds) in [("admit", 2), ("", 3), ("x", 3)] {
+            write(end, seconds);
+            assert_eq!(looks(&mut watch, 3), 1, "{end:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::configuration::names::{BackendName, ProjectNumber};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
 use crate::groups::Groups;
 use crate::limits::MEMBERS_MAX;
-use crate::members::{Member, is_registered_claim};
+use crate::members::{Member, is_profile_claim, is_registered_claim};
 use crate::yaml::Part;
 
 impl Checker<'_> {
@@ -144,6 +144,13 @@ fn matches_nobody(
 ) -> Option<(String, String)> {
     if let Some(found) = names_nobody(member, users, project_number) {
         return Some(found);
+    }
+    if let Member::PrincipalSet { attribute, .. } = member
+        && is_profile_claim(attribute)
+    {
+        let why = format!("`{attribute}` is what users write of themselves, and lets nobody in");
+        let hint = "let them in by a custom claim of another name, which administrators alone can set";
+        return Some((why, hint.to_owned()));
     }
     let google_alone = users.accept.iter().all(|kind| *kind == AcceptedToken::GoogleIdToken);
     match (member, &users.tenants) {

@@ -127,6 +127,11 @@ fn members_that_match_nobody() {
         &file(&format!("principalSet://{pool}/firebase/attribute.tenant/a"), "users: { tenants: [a] }\n"),
         &[],
     );
+    // Users write their name and picture themselves.
+    for claim in ["name", "picture"] {
+        let member = format!("principalSet://{pool}/firebase/attribute.{claim}/x");
+        check(&file(&member, ""), &["FG112 allow[0]"]);
+    }
     check(&file("serviceAccount:job@my-project.iam.gserviceaccount.com", ""), &["FG112 allow[0]"]);
 }
 

@@ -154,7 +154,7 @@ fn screened() -> Screened {
         now: UnixTime::from_seconds(0),
     };
     let Step::Done(Outcome::Denial(_)) = Decision::start(&facts, &world) else { panic!("it is not refused") };
-    facts.screened.get().map(|screened| (**screened).clone()).expect("a policy that looked at it")
+    facts.screened.get().cloned().expect("a policy that looked at it")
 }
 
 /// Whoever searches a log asks the page what there is.

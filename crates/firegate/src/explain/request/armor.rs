@@ -25,7 +25,7 @@ impl Way<'_> {
                 Vec::new(),
             );
         };
-        let screened = self.facts.screened.get().map(|screened| &**screened);
+        let screened = self.facts.screened.get();
         let known = self.caller.as_ref().map(Caller::user_facts);
         let subject = Subject::new(self.facts, policy, self.world.snapshot.geography.as_deref(), known);
         let looked_at = Policy::trace(policy, &subject);

@@ -1,8 +1,7 @@
 //! The decision, made once more: with the keys at hand, and where some are missing as though the signature were valid.
 
-use std::sync::OnceLock;
-
 use firegate_core::app_check::FIREBASE_APP_CHECK;
+use firegate_core::armor::ScreeningNote;
 use firegate_core::decision::{Outcome, World};
 use firegate_core::facts::RequestFacts;
 use firegate_core::identity::{KeyRing, TokenKind};
@@ -24,7 +23,7 @@ impl<'a> Driven<'a> {
         let (mut keys, mut believed) = (world.keys.clone(), Vec::new());
         loop {
             // What a policy did is noted once in the facts of a request.
-            let facts = RequestFacts { screened: OnceLock::new(), ..facts.clone() };
+            let facts = RequestFacts { screened: ScreeningNote::default(), ..facts.clone() };
             let decided = drive(&facts, &World { keys: &keys, ..world });
             match decided {
                 Ok(outcome) => {

@@ -196,7 +196,7 @@ impl<'a> Player<'a> {
         };
         let outcome = drive(&facts, &world);
         let routed = self.snapshot.routes.select(&facts);
-        let screened = facts.screened.get().map(|screened| &**screened);
+        let screened = facts.screened.get();
         let preview = screened.and_then(preview);
         let routed = routed.ok();
         let open = self.open_question(&facts, routed.as_ref(), screened, is_in_order);
