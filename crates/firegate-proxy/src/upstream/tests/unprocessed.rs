@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::limits::{UPSTREAM_ATTEMPTS_MAX, UPSTREAM_HTTP2_CONNECTIONS_MAX};
+use crate::stream::{BoundedBody, Bounds, Side};
 use crate::upstream::Retries;
 use crate::upstream::retries::Miss;
 
@@ -117,9 +118,13 @@ enum GivenUp {
 enum BodyThen {
     Without,
     /// Nothing of it has come from the client.
-    Whole,
-    /// A piece was taken of it.
+    ToCome,
+    /// Its first piece was taken, together with the head.
     Begun,
+    /// The same, and it was the last one.
+    AtOnce,
+    /// Another piece was taken.
+    FurtherOn,
 }
 
 /// Gives up what comes by its first connection, and answers what comes by others; `released` says that a body may come then.
@@ -156,38 +161,47 @@ fn site(origin: &Origin) -> Site {
 /// connection that just ends nobody can tell.
 #[tokio::test]
 async fn what_a_service_did_nothing_with_is_sent_again_if_its_body_is_still_whole() {
-    use BodyThen::{Begun, Whole, Without};
-    use GivenUp::{Closed, Goodbye, GoodbyeAfterIt};
+    use BodyThen::{AtOnce, Begun, FurtherOn, ToCome, Without};
+    use GivenUp::{Closed, Goodbye, GoodbyeAfterIt, Refused};
     let mut wrong = Vec::new();
     for (how, method, then, is_sent_again) in [
         (Goodbye, Method::GET, Without, true),
         (Goodbye, Method::POST, Without, true),
-        (Goodbye, Method::POST, Whole, true),
-        (Goodbye, Method::POST, Begun, false),
+        (Goodbye, Method::POST, ToCome, true),
+        (Goodbye, Method::POST, Begun, true),
+        (Goodbye, Method::POST, AtOnce, true),
+        (Goodbye, Method::POST, FurtherOn, false),
         (GoodbyeAfterIt, Method::GET, Without, true),
         (GoodbyeAfterIt, Method::POST, Without, false),
-        (GoodbyeAfterIt, Method::POST, Whole, false),
-        (GivenUp::Refused, Method::GET, Without, true),
-        (GivenUp::Refused, Method::POST, Without, true),
-        (GivenUp::Refused, Method::POST, Whole, true),
-        (GivenUp::Refused, Method::POST, Begun, false),
+        (GoodbyeAfterIt, Method::POST, ToCome, false),
+        (GoodbyeAfterIt, Method::POST, Begun, false),
+        (GoodbyeAfterIt, Method::POST, AtOnce, false),
+        (Refused, Method::GET, Without, true),
+        (Refused, Method::POST, Without, true),
+        (Refused, Method::POST, ToCome, true),
+        (Refused, Method::POST, Begun, true),
+        (Refused, Method::POST, AtOnce, true),
+        (Refused, Method::POST, FurtherOn, false),
         (Closed, Method::GET, Without, true),
         (Closed, Method::POST, Without, false),
-        (Closed, Method::PUT, Whole, false),
+        (Closed, Method::PUT, ToCome, false),
         (Closed, Method::PUT, Begun, false),
+        (Closed, Method::PUT, AtOnce, false),
     ] {
         let (released, mut told) = watch::channel(false);
         let expected = if then == Without { "" } else { "body" };
         let origin = giving_up(how, released, expected).await;
-        let piece = || Ok(Frame::data(Bytes::from_static(b"body")));
+        let piece = |text: &'static str| Ok(Frame::data(Bytes::from_static(text.as_bytes())));
+        let later = |text| async move {
+            told.wait_for(|released| *released).await.expect("the service runs");
+            piece(text)
+        };
         let body = match then {
             Without => full(""),
-            Whole => StreamBody::new(Box::pin(once(async move {
-                told.wait_for(|released| *released).await.expect("the service runs");
-                piece()
-            })))
-            .boxed_unsync(),
-            Begun => StreamBody::new(iter([piece()]).chain(pending())).boxed_unsync(),
+            ToCome => StreamBody::new(Box::pin(once(later("body")))).boxed_unsync(),
+            Begun => StreamBody::new(Box::pin(iter([piece("bo")]).chain(once(later("dy"))))).boxed_unsync(),
+            AtOnce => full("body"),
+            FurtherOn => StreamBody::new(iter([piece("bo"), piece("dy")]).chain(pending())).boxed_unsync(),
         };
         let site = site(&origin);
         let sent = tokio::time::timeout(PATIENCE, site.send(method.clone(), &[], body)).await;
@@ -199,6 +213,23 @@ async fn what_a_service_did_nothing_with_is_sent_again_if_its_body_is_still_whol
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The service that is sent the request next has a piece to take: nobody waits for the client before it has.
+#[tokio::test]
+async fn a_piece_that_was_had_back_is_the_next_services_to_take() {
+    let (released, _told) = watch::channel(false);
+    let origin = giving_up(GivenUp::Refused, released, "").await;
+    let site = site(&origin);
+    let progress = BodyProgress::default();
+    let bounds = Bounds { side: Side::Request, progress: progress.clone(), ..Bounds::default() };
+    let first = iter([Ok::<_, hyper::Error>(Frame::data(Bytes::from_static(b"bo")))]);
+    let body = BoundedBody::new(StreamBody::new(first.chain(pending())), bounds).boxed_unsync();
+    let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
+    let sending = Sending { progress: progress.clone(), ..sending() };
+    let failed = passage.send(Request::new(body), &sending).await.expect_err("it is refused");
+    let _again = failed.again().expect("its body is whole");
+    assert!(!progress.awaits_client());
 }
 
 /// A body that is held back for the service's word was asked for by nobody.
