@@ -293,6 +293,7 @@ async fn http2_connection(
     address: SocketAddr,
     epoch: u64,
 ) -> hyper::Result<SharedConnection> {
+    let look_again = io.inner().look_again().clone();
     let (dispatch, mut connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(UPSTREAM_STREAM_WINDOW_BYTES)
@@ -316,7 +317,7 @@ async fn http2_connection(
             tracing::debug!(%error, "an HTTP/2 connection to a service ended early");
         }
     });
-    Ok(SharedConnection::new(dispatch, streams, address, epoch))
+    Ok(SharedConnection::new((dispatch, look_again), streams, address, epoch))
 }
 
 #[cfg(test)]

@@ -2,8 +2,11 @@
 
 use firegate_files::url_map::{RetryCondition, RetryPolicy};
 use futures_util::stream::{StreamExt, iter, once, pending};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
+use super::tls::Authority;
 use super::*;
 use crate::limits::{UPSTREAM_ATTEMPTS_MAX, UPSTREAM_HTTP2_CONNECTIONS_MAX};
 use crate::stream::{BoundedBody, Bounds, Side};
@@ -30,7 +33,12 @@ const PREFACE_BYTES: usize = 24;
 const OK: [u8; 1] = [0x88];
 
 /// A service's side of an HTTP/2 connection, frame by frame: it says what no library would.
-struct Frames(TcpStream);
+struct Frames(Box<dyn Wire>);
+
+/// In the clear or in TLS.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
 
 struct Received {
     kind: u8,
@@ -40,10 +48,9 @@ struct Received {
 }
 
 impl Frames {
-    async fn begin(mut stream: TcpStream, settings: &[u8]) -> Self {
-        let mut preface = [0; PREFACE_BYTES];
-        stream.read_exact(&mut preface).await.expect("a preface");
-        let mut frames = Self(stream);
+    async fn begin(stream: impl Wire + 'static, settings: &[u8]) -> Self {
+        let (mut frames, mut preface) = (Self(Box::new(stream)), [0; PREFACE_BYTES]);
+        frames.0.read_exact(&mut preface).await.expect("a preface");
         frames.say(SETTINGS, 0, 0, settings).await;
         frames
     }
@@ -52,6 +59,7 @@ impl Frames {
         let length = u32::try_from(bytes.len()).expect("it is short").to_be_bytes();
         let head = [&length[1..], &[kind, flags], &stream.to_be_bytes(), bytes].concat();
         self.0.write_all(&head).await.expect("it is sent");
+        self.0.flush().await.expect("it is sent");
     }
 
     /// The next frame; `None` when there is none any more.
@@ -368,41 +376,62 @@ async fn a_request_that_waits_for_a_stream_is_not_its_clients_fault() {
     }
 }
 
-/// The news of it and of the next request come at the same moment: nothing of that request was sent, and nobody is to blame.
-#[tokio::test]
-async fn a_service_that_closes_what_is_idle_is_not_blamed_for_it() {
+/// The service closes a connection that nobody uses, and says nothing. Its news and the next request come at the same moment, or
+/// the news has come and the runtime has not looked. Nothing of that request was sent, and nobody is to blame.
+async fn closes_what_is_idle(is_heard: bool, tls: Option<Authority>) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
     let [(close, told), (close_done, is_closed)] = [(); 2].map(|()| std::sync::mpsc::channel());
+    let acceptor = tls.as_ref().map(|authority| TlsAcceptor::from(authority.config()));
     let service = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         for _ in 0..2 {
             let (stream, _) = listener.accept().expect("a connection");
             stream.set_nonblocking(true).expect("a socket");
-            let frames = runtime.block_on(async {
-                let mut frames = Frames::begin(TcpStream::from_std(stream).expect("a socket"), &[]).await;
+            let mut frames = runtime.block_on(async {
+                let stream = TcpStream::from_std(stream).expect("a socket");
+                let stream: Box<dyn Wire> = match &acceptor {
+                    Some(acceptor) => Box::new(acceptor.accept(stream).await.expect("TLS")),
+                    None => Box::new(stream),
+                };
+                let mut frames = Frames::begin(stream, &[]).await;
                 let request = frames.request().await.expect("a request");
                 assert_eq!(frames.body(&request).await, b"body");
                 frames.answer(request.stream).await;
                 frames
             });
             let Ok(()) = told.recv() else { return };
+            runtime.block_on(frames.0.shutdown()).expect("it is open");
             drop(frames);
             close_done.send(()).expect("the test waits");
         }
     });
-    let site = Site::new(&format!("url: 'http://{address}', protocol: h2c"));
+    let site = match &tls {
+        Some(authority) => authority.site(address, "protocol: h2"),
+        None => Site::new(&format!("url: 'http://{address}', protocol: h2c")),
+    };
     let post = || site.post(streamed([Bytes::from_static(b"body")]));
     post().await.expect("an answer");
     settle().await;
     assert_eq!(site.endpoint(0).idle_connections(), 1);
     close.send(()).expect("the service runs");
     is_closed.recv().expect("the service runs");
-    // The runtime hears of it, and what goes on here goes on before anything else does.
-    tokio::task::yield_now().await;
+    if is_heard {
+        // The runtime hears of it, and what goes on here goes on before anything else does.
+        tokio::task::yield_now().await;
+    }
     assert_eq!(site.endpoint(0).idle_connections(), 1, "nobody knows yet");
     post().await.expect("an answer");
     assert_eq!((site.figures()[0].failures, site.upstreams.backend_figures()[0].repeats), (0, 0));
     drop(close);
     service.join().expect("no panic");
+}
+
+#[tokio::test]
+async fn a_service_that_closes_what_is_idle_is_not_blamed_for_it() {
+    for is_heard in [true, false] {
+        closes_what_is_idle(is_heard, None).await;
+        // In TLS it says that it closes, in a record: the end is not the next thing to be read.
+        closes_what_is_idle(is_heard, Some(Authority::new(&[b"h2"]))).await;
+    }
 }
