@@ -246,6 +246,9 @@ pub const UPSTREAM_PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one address is tried before the next one is too: the Connection Attempt Delay of RFC 8305.
 pub const UPSTREAM_ATTEMPT_STAGGER: Duration = Duration::from_millis(250);
 
+/// How long an address to which no connection could be made, or not in that time, is tried after the others of its host.
+pub const UPSTREAM_ADDRESS_ASIDE_TIME: Duration = Duration::from_secs(30);
+
 /// How many addresses of a host are kept.
 pub const UPSTREAM_ADDRESSES_MAX: usize = 32;
 

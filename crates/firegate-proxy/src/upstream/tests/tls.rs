@@ -63,13 +63,15 @@ impl Authority {
 
     /// The way to such a service.
     pub(super) fn site(&self, address: SocketAddr, more: &str) -> Site {
-        let site = Site::new(&format!(
-            "url: 'https://localhost:{}', credential: none, ca_certificates: '{}', {more}",
-            address.port(),
-            self.file.path().display()
-        ));
+        let site = Site::new(&self.settings(more));
         site.names.set("localhost", address);
         site
+    }
+
+    /// How it is configured.
+    fn settings(&self, more: &str) -> String {
+        let roots = self.file.path().display();
+        format!("url: 'https://localhost', credential: none, ca_certificates: '{roots}', {more}")
     }
 }
 
@@ -194,4 +196,21 @@ async fn an_answer_that_ends_with_its_connection_is_whole_if_tls_says_that_this_
         let whole = answer.into_body().collect().await;
         assert_eq!(whole.is_ok(), says_so);
     }
+}
+
+/// A host with an address at which something else listens: one request finds that out for those that follow.
+#[tokio::test]
+async fn an_address_with_which_there_is_no_handshake_is_left_for_the_others() {
+    let authority = Authority::new(&[b"http/1.1"]);
+    let (other, service) = (Origin::start(|stream, _| async { drop(stream) }).await, authority.serve().await);
+    let upstreams = upstreams(Two([other.address, service.address]), Arc::default(), 1);
+    let upstream = open(&upstreams, &authority.settings(""));
+    let site = Site { upstreams, upstream, names: Names::default() };
+    // An answer that is not read to its end has a connection of its own.
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(site.send(Method::GET, &[], full("")).await);
+    }
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1, "{answers:?}");
+    assert_eq!((other.connections(), service.connections()), (1, 5));
 }
