@@ -227,8 +227,8 @@ pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 =
 /// fit.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// How large the first piece of a request's body may be, in bytes, to be kept until the answer begins, so that the request can be
-/// sent once more if an HTTP/2 endpoint says that it did nothing with it. It is what a client sends at once, and not copied.
+/// How large the first piece of a request's body may be, in bytes, to be kept until the answer begins, so that the request can
+/// be sent once more if an HTTP/2 endpoint says that it did nothing with it. It is what a client sends at once, and not copied.
 pub const UPSTREAM_KEPT_PIECE_BYTES_MAX: usize = 64 * 1024;
 
 /// How large the head of an HTTP/2 answer may be, in bytes.

@@ -119,8 +119,8 @@ const PORTS_HINT: &str =
     "; hint: this machine has no port left for more connections there: widen `net.ipv4.ip_local_port_range`";
 
 /// Whether this machine has an address from which another one can be reached. The system says the same of one that has none as
-/// of one that has no port left. A datagram socket takes its port from others than a connection, and sends nothing by being told
-/// where to.
+/// of one that has no port left. A datagram socket takes its port from others than a connection, and sends nothing by being
+/// told where to.
 fn has_address_towards(address: SocketAddr) -> bool {
     let any =
         if address.is_ipv6() { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };

@@ -1,11 +1,11 @@
 //! The socket below a connection to a service. The runtime tells of what has come only when it has looked around; between two
 //! looks a connection can be given back and taken again, so before that the socket is asked itself.
 //!
-//! Over HTTP/1 bytes that come while no request is under way are an answer to nobody, and on a connection that is used again they
-//! would be the next user's. What there is of them is not read: TLS would give nothing of a record before the whole of it has
-//! come, and the connection is not used again whatever it is. Nor is it while TLS holds a part of a record, of which nobody above
-//! it knows. Over HTTP/2 a service may say something at any time, that it goes away for example: it is read as it always is, only
-//! before the next request is written and not after it.
+//! Over HTTP/1 bytes that come while no request is under way are an answer to nobody, and on a connection that is used again
+//! they would be the next user's. What there is of them is not read: TLS would give nothing of a record before the whole of it
+//! has come, and the connection is not used again whatever it is. Nor is it while TLS holds a part of a record, of which nobody
+//! above it knows. Over HTTP/2 a service may say something at any time, that it goes away for example: it is read as it always
+//! is, only before the next request is written and not after it.
 
 use std::io::{self, IoSlice, Read as _};
 use std::mem::MaybeUninit;

@@ -376,8 +376,8 @@ async fn a_request_that_waits_for_a_stream_is_not_its_clients_fault() {
     }
 }
 
-/// The service closes a connection that nobody uses, and says nothing. Its news and the next request come at the same moment, or
-/// the news has come and the runtime has not looked. Nothing of that request was sent, and nobody is to blame.
+/// The service closes a connection that nobody uses, and says nothing. Its news and the next request come at the same moment,
+/// or the news has come and the runtime has not looked. Nothing of that request was sent, and nobody is to blame.
 async fn closes_what_is_idle(is_heard: bool, tls: Option<Authority>) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
