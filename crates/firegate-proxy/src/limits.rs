@@ -227,6 +227,10 @@ pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 =
 /// fit.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
+/// How large the first piece of a request's body may be, in bytes, to be kept until the answer begins, so that the request can
+/// be sent once more if an HTTP/2 endpoint says that it did nothing with it. It is what a client sends at once, and not copied.
+pub const UPSTREAM_KEPT_PIECE_BYTES_MAX: usize = 64 * 1024;
+
 /// How large the head of an HTTP/2 answer may be, in bytes.
 pub const UPSTREAM_RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
@@ -241,6 +245,9 @@ pub const UPSTREAM_PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long one address is tried before the next one is too: the Connection Attempt Delay of RFC 8305.
 pub const UPSTREAM_ATTEMPT_STAGGER: Duration = Duration::from_millis(250);
+
+/// How long an address to which no connection could be made, or not in that time, is tried after the others of its host.
+pub const UPSTREAM_ADDRESS_ASIDE_TIME: Duration = Duration::from_secs(30);
 
 /// How many addresses of a host are kept.
 pub const UPSTREAM_ADDRESSES_MAX: usize = 32;

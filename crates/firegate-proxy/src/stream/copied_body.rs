@@ -164,7 +164,7 @@ impl Drop for CopiedBody {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::stream;
+    use futures_util::{FutureExt, stream};
     use http::HeaderMap;
     use http_body_util::StreamBody;
 
@@ -229,5 +229,51 @@ mod tests {
             assert_eq!(original.collect().await.expect("a whole body").to_bytes().len(), bytes * pieces);
             assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)), "{pieces} of {bytes}");
         }
+    }
+
+    /// Nobody asks a body for more that says that it is over.
+    #[tokio::test]
+    async fn a_copy_ends_with_the_last_piece_of_a_body_that_says_so() {
+        let (mut original, mut copy) = copied(crate::respond::full("body"), BodyProgress::default());
+        original.frame().await.expect("a piece").expect("no error");
+        assert!(original.is_end_stream());
+        drop(original);
+        assert_eq!(
+            copy.frame().await.expect("a piece").expect("no error").into_data().expect("data"),
+            "body"
+        );
+        assert!(!copy.is_end_stream() && copy.frame().await.is_none());
+        assert!(copy.is_end_stream() && copy.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_copy_may_be_as_far_behind_as_its_bound_and_no_byte_further() {
+        let most = MIRRORED_BODY_BYTES_MAX - MIRRORED_PIECE_BYTES;
+        for (bytes, is_whole) in [(most, true), (most + 1, false)] {
+            let frames = vec![Ok(Frame::data(Bytes::from(vec![b'x'; bytes])))];
+            let (original, mut copy) = copied(body(frames), BodyProgress::default());
+            original.collect().await.expect("a whole body");
+            assert_eq!(copy.frame().await.expect("a piece, or an error").is_ok(), is_whole, "{bytes}");
+            assert!(copy.frame().await.is_none());
+        }
+    }
+
+    /// The service that gets the copy is not late while there is nothing of it to take.
+    #[tokio::test]
+    async fn whoever_waits_for_the_copy_knows_whether_it_is_the_clients_turn() {
+        let progress = BodyProgress::default();
+        let (say, mut said) = mpsc::unbounded_channel();
+        let frames = stream::poll_fn(move |context| said.poll_recv(context));
+        let (mut original, mut copy) = copied(StreamBody::new(frames).boxed_unsync(), progress.clone());
+        assert!(copy.frame().now_or_never().is_none() && progress.awaits_client());
+        say.send(Ok(Frame::data(Bytes::from("a")))).expect("it is read");
+        original.frame().await.expect("a piece").expect("no error");
+        progress.take_moved();
+        copy.frame().await.expect("a piece").expect("no error");
+        assert!(!progress.awaits_client() && progress.take_moved());
+        assert!(progress.take_other_moved(Side::Answer), "it keeps the answer");
+        assert!(copy.frame().now_or_never().is_none() && progress.awaits_client());
+        drop(copy);
+        assert!(!progress.awaits_client(), "nobody asks for more");
     }
 }

@@ -126,7 +126,7 @@ impl BodyProgress {
 
     /// Takes note whether the next piece of the request is waited for. What ends the wait counts as a move, be it only the
     /// request's end: from then on it is the service that is waited for.
-    pub(super) fn note_awaits_client(&self, awaits: bool) {
+    pub(crate) fn note_awaits_client(&self, awaits: bool) {
         if self.awaits_client() == awaits {
             return;
         }

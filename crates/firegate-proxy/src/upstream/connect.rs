@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use firegate_files::configuration::Protocol;
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use super::aside::Aside;
 use super::connections::{Dispatch, SharedConnection, Streams};
 use super::resolve::{Addresses, in_turn};
 use super::socket::Socket;
@@ -50,7 +51,7 @@ pub(super) enum ConnectErrorKind {
     NoRoomForWebSockets,
     /// This machine's: it has no descriptors or no memory left, which says nothing of the service.
     OutOfResources,
-    /// This machine's: it has no port or address of its own left for a connection there. For one to another endpoint it may.
+    /// This machine's: it has no port left for a connection there. For one to another endpoint it may.
     OutOfPorts,
     /// Firegate's own.
     Panicked,
@@ -80,6 +81,19 @@ impl ConnectError {
         Self { kind, detail: detail.into() }
     }
 
+    /// Why no connection to an address could be made.
+    fn to(address: SocketAddr, error: &io::Error) -> Self {
+        let error = Self::of(error, address);
+        if error.kind != ConnectErrorKind::OutOfPorts || has_address_towards(address) {
+            return error;
+        }
+        let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
+        Self::new(
+            ConnectErrorKind::Unreachable,
+            format!("{address}: this machine has no {family} address from which it could be reached"),
+        )
+    }
+
     fn of(error: &io::Error, what: impl fmt::Display) -> Self {
         let (kind, hint) = match (error.kind(), error.raw_os_error()) {
             // `EMFILE` and `ENFILE`.
@@ -101,8 +115,18 @@ const DESCRIPTORS_HINT: &str = "; hint: raise how many files may be open on this
 const MEMORY_HINT: &str =
     "; hint: give this machine's sockets more memory: `net.ipv4.tcp_mem`, the memory of the container";
 
-const PORTS_HINT: &str = "; hint: this machine has no port left for more connections there (widen `net.ipv4.ip_local_port_range`), or no \
-    address of the family";
+const PORTS_HINT: &str =
+    "; hint: this machine has no port left for more connections there: widen `net.ipv4.ip_local_port_range`";
+
+/// Whether this machine has an address from which another one can be reached. The system says the same of one that has none as
+/// of one that has no port left. A datagram socket takes its port from others than a connection, and sends nothing by being
+/// told where to.
+fn has_address_towards(address: SocketAddr) -> bool {
+    let any =
+        if address.is_ipv6() { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
+    let told = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address));
+    !told.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+}
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,16 +210,31 @@ impl Connector {
         turn: usize,
         deadline: Instant,
     ) -> Result<Opened, ConnectError> {
-        let late = |what: &str| ConnectError::new(ConnectErrorKind::TimedOut, format!("{what} in time"));
         // Before the addresses are read: what changes in between makes the connection look older than it is.
         let epoch = addresses.epoch();
         let found = addresses.wait(deadline).await;
         let found = found.map_err(|error| ConnectError::new(ConnectErrorKind::Unreachable, error))?;
-        let (stream, address) = timeout_at(deadline, dial(&in_turn(&found, turn)))
+        let aside = &addresses.aside;
+        let (stream, address) = timeout_at(deadline, dial(&aside.last(in_turn(&found, turn)), aside))
             .await
             .map_err(|_| late("no connection could be made"))??;
         // A socket that refuses is slower, not wrong.
         let _ = stream.set_nodelay(true);
+        let opened = self.open(stream, (address, epoch), deadline).await;
+        if opened.is_err() {
+            // Another one of the host's may be well.
+            aside.put(address);
+        }
+        opened
+    }
+
+    /// Begins HTTP on a connection that was made.
+    async fn open(
+        &self,
+        stream: TcpStream,
+        (address, epoch): (SocketAddr, u64),
+        deadline: Instant,
+    ) -> Result<Opened, ConnectError> {
         let secured = timeout_at(deadline, self.secure(stream, address)).await;
         let transport = secured.map_err(|_| late("the TLS handshake did not end"))??;
         let is_http2 = match self.versions {
@@ -240,9 +279,13 @@ impl fmt::Debug for Connector {
     }
 }
 
+fn late(what: &str) -> ConnectError {
+    ConnectError::new(ConnectErrorKind::TimedOut, format!("{what} in time"))
+}
+
 /// A TCP connection to the first address that answers. The next one is tried when an attempt failed or has taken a while,
-/// and does not end those before (RFC 8305, section 5).
-async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), ConnectError> {
+/// and does not end those before (RFC 8305, section 5). What failed, or was overtaken, is put aside.
+async fn dial(addresses: &[SocketAddr], aside: &Aside) -> Result<(TcpStream, SocketAddr), ConnectError> {
     let mut left = addresses.iter().copied();
     let mut attempts = FuturesUnordered::new();
     let mut failure = None::<ConnectError>;
@@ -257,9 +300,16 @@ async fn dial(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Conne
             }
         };
         match next {
-            Some((address, Ok(stream))) => return Ok((stream, address)),
+            Some((address, Ok(stream))) => {
+                addresses
+                    .iter()
+                    .take_while(|earlier| **earlier != address)
+                    .for_each(|earlier| aside.put(*earlier));
+                aside.take_back(address);
+                return Ok((stream, address));
+            }
             Some((address, Err(error))) => {
-                let error = ConnectError::of(&error, address);
+                let error = ConnectError::to(address, &error);
                 // What an address says of the service counts for more than that this machine had no way to another one.
                 if error.kind.is_endpoints()
                     || !failure.as_ref().is_some_and(|known| known.kind.is_endpoints())
@@ -293,6 +343,7 @@ async fn http2_connection(
     address: SocketAddr,
     epoch: u64,
 ) -> hyper::Result<SharedConnection> {
+    let look_again = io.inner().look_again().clone();
     let (dispatch, mut connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(UPSTREAM_STREAM_WINDOW_BYTES)
@@ -316,7 +367,7 @@ async fn http2_connection(
             tracing::debug!(%error, "an HTTP/2 connection to a service ended early");
         }
     });
-    Ok(SharedConnection::new(dispatch, streams, address, epoch))
+    Ok(SharedConnection::new((dispatch, look_again), streams, address, epoch))
 }
 
 #[cfg(test)]
@@ -327,6 +378,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::limits::UPSTREAM_ADDRESS_ASIDE_TIME;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -371,10 +423,37 @@ mod tests {
             (vec![silent, address], UPSTREAM_ATTEMPT_STAGGER),
             (vec![silent, silent, address], 2 * UPSTREAM_ATTEMPT_STAGGER),
         ] {
-            let begun = Instant::now();
-            let dialled = timeout(PATIENCE, dial(&addresses)).await.expect("it is not waited for longer");
-            assert_eq!(dialled.expect("a connection").1, address);
-            assert_eq!(begun.elapsed(), waited, "{addresses:?}");
+            assert_eq!(dialled(&addresses, &Aside::default()).await, (address, waited), "{addresses:?}");
         }
+    }
+
+    /// The address of the connection that is made, and how long it took.
+    async fn dialled(addresses: &[SocketAddr], aside: &Aside) -> (SocketAddr, Duration) {
+        let begun = Instant::now();
+        let order = aside.last(addresses.to_vec());
+        let dialled = timeout(PATIENCE, dial(&order, aside)).await.expect("it is not waited for longer");
+        (dialled.expect("a connection").1, begun.elapsed())
+    }
+
+    /// And each that follows is not held up, until it is time to look whether it answers again.
+    #[tokio::test(start_paused = true)]
+    async fn it_holds_one_connection_up_and_not_each() {
+        let (silent, _listener, _held) = silent().await;
+        let answers = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = answers.local_addr().expect("an address");
+        let (addresses, aside) = ([silent, address], Aside::default());
+        for _ in 0..2 {
+            assert_eq!(dialled(&addresses, &aside).await, (address, UPSTREAM_ATTEMPT_STAGGER));
+            tokio::time::advance(UPSTREAM_ADDRESS_ASIDE_TIME - Duration::from_secs(1)).await;
+            assert_eq!(dialled(&addresses, &aside).await, (address, Duration::ZERO));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        // One that answers is as good as ever, though it was aside, and one that refuses is put there.
+        let nobody =
+            TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address");
+        let aside = Aside::default();
+        aside.put(address);
+        assert_eq!(dialled(&[address, nobody], &aside).await.0, address);
+        assert_eq!(aside.last(vec![nobody, address]), [address, nobody]);
     }
 }

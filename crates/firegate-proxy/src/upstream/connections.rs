@@ -84,6 +84,7 @@ struct Idle {
 #[derive(Debug)]
 pub(super) struct SharedConnection {
     dispatch: http2::SendRequest<Body>,
+    look_again: LookAgain,
     streams: Arc<Streams>,
     address: SocketAddr,
     epoch: u64,
@@ -133,7 +134,7 @@ impl Dispatch {
     fn is_ready_again(&self) -> bool {
         let is_ready = self.sender.is_ready();
         if is_ready && self.is_used {
-            self.look_again.ask();
+            self.look_again.expect_nothing();
         }
         is_ready
     }
@@ -234,12 +235,12 @@ impl Connection {
 
 impl SharedConnection {
     pub(super) fn new(
-        dispatch: http2::SendRequest<Body>,
+        (dispatch, look_again): (http2::SendRequest<Body>, LookAgain),
         streams: Arc<Streams>,
         address: SocketAddr,
         epoch: u64,
     ) -> Self {
-        Self { dispatch, streams, address, epoch, idle_since: None }
+        Self { dispatch, look_again, streams, address, epoch, idle_since: None }
     }
 
     /// For one request alone.
@@ -247,8 +248,12 @@ impl SharedConnection {
         self.dispatch
     }
 
-    /// A place on it.
+    /// A place on it. The service may have closed it while nobody used it: what it has said is read before the request is
+    /// written, which then goes by another connection.
     pub(super) fn take(&mut self) -> Connection {
+        if self.streams.open() == 0 {
+            self.look_again.read_now();
+        }
         self.idle_since = None;
         Connection::Http2 { dispatch: self.dispatch.clone(), place: self.streams.enter() }
     }

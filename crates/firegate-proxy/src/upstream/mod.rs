@@ -5,6 +5,7 @@
 //! endpoint, which [`balance`] chooses, passing over those of which [`outliers`] and [`health`] say that they do badly. It
 //! is sent by one of the worker's open [`connections`], or by a new one ([`connect`]) to an address that [`resolve`] found.
 
+mod aside;
 mod balance;
 mod connect;
 mod connections;

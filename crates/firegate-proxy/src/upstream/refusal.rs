@@ -157,6 +157,11 @@ pub(crate) struct PeekedBody<B: HttpBody> {
 }
 
 impl<B: HttpBody> PeekedBody<B> {
+    /// A body of which this was taken.
+    pub(crate) fn new(start: Bytes, rest: B) -> Self {
+        Self { start: Some(start), next: None, rest }
+    }
+
     /// What is left of the body, without its beginning.
     pub(crate) fn into_rest(self) -> B {
         self.rest

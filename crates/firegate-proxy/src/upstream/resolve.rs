@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::aside::Aside;
 use crate::limits::{
     UPSTREAM_ADDRESSES_MAX, UPSTREAM_RESOLVE_INTERVAL, UPSTREAM_RESOLVE_RETRY_INTERVAL,
     UPSTREAM_RESOLVE_TIMEOUT,
@@ -43,6 +44,8 @@ pub(super) struct Addresses {
     found: watch::Sender<Found>,
     /// Changes whenever the addresses do.
     epoch: AtomicU64,
+    /// Those of them to which no connection could be made lately.
+    pub(super) aside: Aside,
 }
 
 #[derive(Debug)]
@@ -73,7 +76,7 @@ impl Addresses {
             Host::Name(_) => Arc::default(),
         };
         let (found, _) = watch::channel(Found { addresses, attempt: None });
-        Self { host, port, found, epoch: AtomicU64::new(0) }
+        Self { host, port, found, epoch: AtomicU64::new(0), aside: Aside::default() }
     }
 
     /// What changes whenever the addresses do.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::routing::{any, get};
@@ -43,14 +43,15 @@ async fn load(address: SocketAddr, token: String, answered: Arc<AtomicUsize>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_under_load_the_next_process_serves_at_once_by_what_it_finds() {
     let signer = stranger();
-    let fetches = Arc::new(AtomicUsize::new(0));
+    let are_kept = Arc::new(AtomicBool::new(false));
     let keys = json!({"keys": [signer.public_jwk()]}).to_string();
-    let counted = Arc::clone(&fetches);
-    // The keys can be fetched once; afterwards there are only those in the data directory.
+    let known = Arc::clone(&are_kept);
+    // The keys can be fetched until they are in the data directory; afterwards there are only those.
     let publish = move || {
-        let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
-        let answer =
-            if is_first { (StatusCode::OK, keys.clone()) } else { (StatusCode::BAD_GATEWAY, String::new()) };
+        let answer = match known.load(Ordering::Relaxed) {
+            false => (StatusCode::OK, keys.clone()),
+            true => (StatusCode::BAD_GATEWAY, String::new()),
+        };
         async move { answer }
     };
     let google = serve(Router::new().route("/keys", get(publish))).await;
@@ -89,6 +90,14 @@ async fn after_a_kill_under_load_the_next_process_serves_at_once_by_what_it_find
             }
         };
         tokio::time::timeout(PATIENCE, loaded).await.expect("requests are answered");
+        // They are written beside the requests, which do not wait for it.
+        let kept = async {
+            while !folder.path().join("kept/keys-id_token.json").exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, kept).await.expect("the keys are written");
+        are_kept.store(true, Ordering::Relaxed);
         process.signal("KILL");
         assert!(!process.end().success());
         for client in clients {

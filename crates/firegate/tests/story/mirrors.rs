@@ -10,8 +10,11 @@ use firegate_core::jose::CompactJws;
 use firegate_files::configuration::parse_with_files;
 use firegate_proxy::FrontDoor;
 use firegate_proxy::limits::MIRRORED_REQUESTS_MAX;
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::gate::{PATIENCE, Site, expect_echo, metric, open_web_socket, serve};
@@ -99,9 +102,9 @@ async fn what_is_beyond_the_places_is_not_copied_and_counted() {
     const BEYOND: usize = 3;
     let ((service, asked), (held, copies)) = (failing(0).await, Held::start().await);
     let door = door("http1", &service, &copies);
-    for _ in 0..MIRRORED_REQUESTS_MAX + BEYOND {
-        assert_eq!(get(&door).await, 200);
-    }
+    // Many at once: the first copies have their time from when they were sent, and the last ones come before it is over.
+    let requests = stream::iter(0..MIRRORED_REQUESTS_MAX + BEYOND).map(|_| get(&door)).buffer_unordered(32);
+    assert!(requests.all(async |status| status == 200).await);
     assert_eq!(asked.load(Ordering::SeqCst), MIRRORED_REQUESTS_MAX + BEYOND);
     held.came(MIRRORED_REQUESTS_MAX).await;
     assert_eq!(metric(&door, DROPPED).await, BEYOND as f64);
@@ -140,13 +143,18 @@ async fn a_copy_under_way_holds_no_stop() {
     tokio::time::timeout(PATIENCE, close(door)).await.expect("it stops though the copy is not answered");
 }
 
-/// A service that tells what it got: the headers and the body, which it reads once it is let go.
-async fn telling(let_go: &watch::Sender<bool>) -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
+/// A service that tells how many requests have come, and what it got of each: the headers and the body, which it reads once it
+/// is let go.
+async fn telling(
+    let_go: &watch::Sender<bool>,
+) -> (String, watch::Receiver<usize>, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
     let (tell, told) = mpsc::unbounded_channel();
+    let (come, came) = watch::channel(0);
     let let_go = let_go.subscribe();
     let answer = move |request: axum::extract::Request| {
-        let (tell, mut let_go) = (tell.clone(), let_go.clone());
+        let (come, tell, mut let_go) = (come.clone(), tell.clone(), let_go.clone());
         async move {
+            come.send_modify(|count| *count += 1);
             let (head, body) = request.into_parts();
             let_go.wait_for(|let_go| *let_go).await.expect("the test goes on");
             // A copy that is broken off is told as one.
@@ -154,7 +162,7 @@ async fn telling(let_go: &watch::Sender<bool>) -> (String, mpsc::UnboundedReceiv
             tell.send((head.headers, body)).expect("the test listens");
         }
     };
-    (serve(Router::new().fallback(any(answer))).await, told)
+    (serve(Router::new().fallback(any(answer))).await, came, told)
 }
 
 async fn next<T>(told: &mut mpsc::UnboundedReceiver<T>) -> T {
@@ -190,7 +198,7 @@ async fn door_among(site: &Site, backends: [String; 2], more: &str) -> FrontDoor
 async fn a_copy_has_the_whole_body_and_tokens_for_its_own_service() {
     let (site, at_once) = (Site::open().await, watch::Sender::new(true));
     for protocol in ["http1", "h2c"] {
-        let ((web, mut asked), (api, mut copies)) = (telling(&at_once).await, telling(&at_once).await);
+        let ((web, _, mut asked), (api, _, mut copies)) = (telling(&at_once).await, telling(&at_once).await);
         let backend = |url: &str, audience: &str| {
             format!("url: '{url}', credential: metadata, audience: {audience}, protocol: {protocol}")
         };
@@ -215,7 +223,7 @@ async fn a_copy_has_the_headers_that_are_for_its_service() {
     const ACTIONS: &str = "headerAction: {requestHeadersToRemove: [x-removed], \
                            requestHeadersToAdd: [{headerName: x-added, headerValue: by the route, replace: true}]}\n";
     let (site, at_once) = (Site::open().await, watch::Sender::new(true));
-    let ((web, mut asked), (api, mut copies)) = (telling(&at_once).await, telling(&at_once).await);
+    let ((web, _, mut asked), (api, _, mut copies)) = (telling(&at_once).await, telling(&at_once).await);
     let gateway = "credential: none, identity_headers: apigateway, user_token: forward";
     let backends = [format!("url: '{web}'"), format!("url: '{api}', {gateway}")];
     let door = door_among(&site, backends, ACTIONS).await;
@@ -244,12 +252,25 @@ async fn a_mirror_that_does_not_read_holds_no_upload_up() {
     let (site, at_once, later) = (Site::open().await, watch::Sender::new(true), watch::Sender::new(false));
     for protocol in ["http1", "h2c"] {
         later.send_replace(false);
-        let ((web, mut asked), (api, mut copies)) = (telling(&at_once).await, telling(&later).await);
+        let (web, _, mut asked) = telling(&at_once).await;
+        let (api, mut came, mut copies) = telling(&later).await;
         let backend = |url: &str| format!("url: '{url}', protocol: {protocol}");
         let door = door_among(&site, [backend(&web), backend(&api)], "").await;
-        let user = site.stack.id_token().await;
-        let upload = Call::new(Method::POST, &at(&door, "/")).bearer(&user).body(vec![b'x'; BYTES]).send();
-        assert_eq!(tokio::time::timeout(PATIENCE, upload).await.expect("in time").status, 200);
+        let upload = async {
+            let mut client = TcpStream::connect(door.address()).await.expect("a connection");
+            let user = site.stack.id_token().await;
+            let head = format!(
+                "POST / HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer {user}\r\nContent-Length: {BYTES}\r\n\r\n"
+            );
+            client.write_all(head.as_bytes()).await.expect("it is read");
+            // A copy that is behind before it has begun is not sent at all.
+            came.wait_for(|came| *came > 0).await.expect("the service runs");
+            client.write_all(&vec![b'x'; BYTES]).await.expect("it is read");
+            let mut status = [0; 12];
+            client.read_exact(&mut status).await.expect("an answer");
+            assert_eq!(&status, b"HTTP/1.1 200");
+        };
+        tokio::time::timeout(PATIENCE, upload).await.expect("in time");
         assert_eq!(next(&mut asked).await.1.len(), BYTES, "{protocol}");
         later.send_replace(true);
         assert_eq!(next(&mut copies).await.1, "broken", "{protocol}");

@@ -161,7 +161,8 @@ mod tests {
         assert!(next.await.is_err(), "it is waited for");
     }
 
-    #[tokio::test]
+    /// Time stands still, for it earns a client more.
+    #[tokio::test(start_paused = true)]
     async fn whatever_is_sent_to_a_client_it_may_tell_to_have_read() {
         const EARNED: usize = 5;
         let answer = vec![b'x'; EARNED * HTTP2_WINDOW_UPDATE_BYTES_MIN as usize];

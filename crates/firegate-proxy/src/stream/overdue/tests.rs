@@ -1,5 +1,9 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use futures_util::FutureExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::*;
 use crate::limits::{CLIENT_IDLE_TIMEOUT, CLIENT_WRITE_STALL_TIMEOUT};
@@ -79,7 +83,91 @@ async fn a_client_that_takes_nothing_is_cut_though_no_stream_is_open() {
     assert!(!is_cut(&connection));
     pass(&open, 2).await;
     assert!(is_cut(&connection));
-    assert_eq!(cut.figures(), CutFigures { stream_overdue: 0, write_stalled: 1 });
+    pass(&open, 5).await;
+    assert_eq!(cut.figures(), CutFigures { stream_overdue: 0, write_stalled: 1 }, "once");
+}
+
+/// Whoever serves a connection sleeps until it is told.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_end_is_woken_by_it() {
+    let open = open_streams();
+    for is_cut in [true, false] {
+        let connection = open.connection();
+        connection.end_without(SignsOfUse::Requests);
+        let lease = Lease { until: Some(Instant::now()).filter(|_| is_cut), watch: None };
+        let _stream = connection.streams().open(&lease, None);
+        let waiting = tokio::spawn(async move { connection.end().await });
+        tokio::task::yield_now().await;
+        pass(&open, CLIENT_IDLE_TIMEOUT.as_secs() + 1).await;
+        let told = tokio::time::timeout(Duration::from_secs(1), waiting).await.expect("it is told");
+        assert_eq!(told.expect("no panic") == ConnectionEnd::Cut, is_cut);
+    }
+}
+
+/// A worker that was held up looks late, and what is over by then has had its grace.
+#[tokio::test(start_paused = true)]
+async fn a_late_look_gives_no_more_time() {
+    let open = open_streams();
+    let [late, idle] = [open.connection(), open.connection()];
+    let lease = Lease { until: Some(Instant::now() + Duration::from_secs(10)), watch: None };
+    let _late = late.streams().open(&lease, None);
+    // The time of this one is over before its lease is, and its grace with it.
+    let _idle = idle.streams().open(&lease, Some(Duration::from_secs(10) - STREAM_OVERDUE_GRACE));
+    pass(&open, 1).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    open.lock().sweep(Instant::now());
+    assert!(is_cut(&idle) && !is_cut(&late));
+    tokio::time::advance(STREAM_OVERDUE_GRACE - Duration::from_secs(1)).await;
+    open.lock().sweep(Instant::now());
+    assert!(is_cut(&late), "from its end, and not from when that was seen");
+}
+
+/// What is to be written is kept by those who would rest.
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_client_takes_nothing_does_not_rest() {
+    /// It takes everything, and sends nothing on.
+    struct Held;
+
+    impl AsyncWrite for Held {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    let open = open_streams();
+    let [rests, full, flushing] = [open.connection(), open.connection(), open.connection()];
+    [&rests, &full, &flushing].iter().for_each(|connection| connection.end_without(SignsOfUse::Bytes));
+    let (ours, _client) = tokio::io::duplex(8);
+    let mut writes = full.watched(ours);
+    assert!(writes.write_all(&[0; 64]).now_or_never().is_none());
+    assert!(flushing.watched(Held).flush().now_or_never().is_none());
+    pass(&open, CLIENT_REST_DELAY.as_secs() + 2).await;
+    let rest = |connection: &ClientConnection| connection.end_or_rest().now_or_never();
+    assert_eq!((rest(&rests), rest(&full), rest(&flushing)), (Some(None), None, None));
+}
+
+/// So is one by which something is said, though nobody asked.
+#[tokio::test(start_paused = true)]
+async fn a_connection_by_which_something_was_written_is_used() {
+    let open = open_streams();
+    let connection = open.connection();
+    connection.end_without(SignsOfUse::Bytes);
+    let timeout = CLIENT_IDLE_TIMEOUT.as_secs();
+    pass(&open, timeout).await;
+    let (ours, _client) = tokio::io::duplex(8);
+    connection.watched(ours).write_all(b"x").await.expect("there is room");
+    pass(&open, timeout).await;
+    assert_eq!(end(&connection), None);
+    pass(&open, 2).await;
+    assert_eq!(end(&connection), Some(ConnectionEnd::Unused));
 }
 
 #[tokio::test(start_paused = true)]

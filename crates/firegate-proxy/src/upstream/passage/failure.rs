@@ -93,7 +93,11 @@ impl Passage {
         let is_twice_as_once = sent.is_idempotent && unanswered.is_break();
         let body = match unanswered {
             Unanswered::Unsent(request, _) => Some(request.into_body()),
-            _ if sent.has_body => sent.recovery.filter(|_| was_not_processed).and_then(BodyRecovery::recover),
+            _ if sent.has_body => {
+                // What was had back of it is to be taken before the client is waited for again.
+                sending.progress.note_awaits_client(false);
+                sent.recovery.filter(|_| was_not_processed).and_then(BodyRecovery::recover)
+            }
             _ => (was_not_processed || is_twice_as_once).then(|| full("")),
         };
         let failure = self.failure(refused, body, miss, !sent.has_body);
@@ -147,8 +151,8 @@ impl Failure {
     }
 
     /// What is to be sent once more, and where. Nothing of the request was sent, or it has no body and sending it twice does
-    /// what sending it once does (RFC 9110, section 9.2.2), or the service said that it did nothing with it and nothing was
-    /// taken of its body.
+    /// what sending it once does (RFC 9110, section 9.2.2), or the service said that it did nothing with it and no more
+    /// than the first piece was taken of its body.
     ///
     /// # Errors
     /// Why there is no answer, if it may not be sent once more.

@@ -15,6 +15,9 @@ const ALONE: &str = "FIREGATE_TEST_IS_ALONE";
 /// The local ports from which this network's connections come.
 const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
+/// Whether this network has no IPv6.
+const IPV6_OFF: &str = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
+
 /// Whether this process runs one test alone, which may use up what it has.
 fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()
@@ -94,6 +97,41 @@ async fn a_machine_without_local_ports_is_no_failure_of_the_service() {
     drop(held);
     leave_ports(100);
     assert_eq!(site.get().await.expect("there are ports again").body, "hello");
+}
+
+/// The system says so in the same words as that it has no ports left: where IPv6 is off, of every address of that family. That
+/// does not pass, and another endpoint, or another address of the same one, does better.
+#[tokio::test]
+async fn an_address_of_a_family_that_this_machine_lacks_is_left_alone() {
+    if !is_alone() {
+        if !in_its_own_network("true".as_ref()).output().is_ok_and(|output| output.status.success()) {
+            println!("not tested: it takes root, `unshare` and `ip`");
+            return;
+        }
+        let test = "an_address_of_a_family_that_this_machine_lacks_is_left_alone";
+        return run_alone(in_its_own_network(&this_program()), test);
+    }
+    std::fs::write(IPV6_OFF, "1").expect("this network is the test's own");
+    let origin = Origin::saying("hello").await;
+    let lacking = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, origin.address.port()));
+    let site = Site::new(&format!("url: 'http://{lacking}'"));
+    let Err(Refused::Fault(fault)) = site.get().await else { panic!("there is no way there") };
+    assert_eq!(fault.code, Code::UpstreamUnreachable);
+    assert!(fault.detail.contains("this machine has no IPv6 address"), "{}", fault.detail);
+
+    let both =
+        Site::new(&format!("endpoints: [ {{ url: 'http://{lacking}' }}, {{ url: '{}' }} ]", origin.url()));
+    for _ in 0..4 * UPSTREAM_EJECTION_FAILURES {
+        assert_eq!(both.post(full("body")).await.expect("an answer").body, "hello");
+    }
+    let figures = &both.figures()[0];
+    assert_eq!((figures.failures, figures.is_ejected), (u64::from(UPSTREAM_EJECTION_FAILURES), true));
+
+    let upstreams = upstreams(Two([lacking, origin.address]), Arc::default(), 1);
+    let upstream = open(&upstreams, "url: 'http://service.example'");
+    let site = Site { upstreams, upstream, names: Names::default() };
+    assert_eq!(site.get().await.expect("an answer").body, "hello");
+    assert_eq!(site.figures()[0].failures, 0);
 }
 
 /// Of this process, too, another endpoint would get no connection: nothing is tried again.

@@ -37,6 +37,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::endpoint::Endpoint;
 use super::resolve::{Resolve, Resolving};
@@ -202,6 +203,7 @@ struct Origin {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
+    close: Arc<Notify>,
 }
 
 impl Origin {
@@ -214,19 +216,23 @@ impl Origin {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let [connections, ended] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
-        let counts = [&connections, &ended].map(Arc::clone);
+        let (counts, close) = ([&connections, &ended].map(Arc::clone), Arc::<Notify>::default());
+        let closing = Arc::clone(&close);
         tokio::spawn(async move {
             let [connections, ended] = counts;
             while let Ok((stream, _)) = listener.accept().await {
                 let served = serve(stream, connections.fetch_add(1, Ordering::Relaxed));
-                let ended = Arc::clone(&ended);
+                let (ended, closed) = (Arc::clone(&ended), Arc::clone(&closing).notified_owned());
                 tokio::spawn(async move {
-                    served.await;
+                    tokio::select! {
+                        () = served => {}
+                        () = closed => {}
+                    }
                     ended.fetch_add(1, Ordering::Relaxed);
                 });
             }
         });
-        Self { address, connections, ended }
+        Self { address, connections, ended, close }
     }
 
     /// Answers every request with this text.
@@ -273,6 +279,11 @@ impl Origin {
 
     fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Closes those that are open, and says nothing.
+    fn close_all(&self) {
+        self.close.notify_waiters();
     }
 
     /// How many of them are open.

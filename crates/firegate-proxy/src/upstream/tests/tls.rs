@@ -36,9 +36,14 @@ impl Authority {
 
     /// Answers with the version that was agreed on.
     async fn serve(&self) -> Origin {
-        let acceptor = TlsAcceptor::from(self.config());
-        Origin::start(move |stream, _| {
-            let acceptor = acceptor.clone();
+        let config = self.config();
+        Self::serve_by(move |_| Arc::clone(&config)).await
+    }
+
+    /// The same; how it does TLS depends on the number of the connection.
+    async fn serve_by(config: impl Fn(usize) -> Arc<ServerConfig> + Send + 'static) -> Origin {
+        Origin::start(move |stream, number| {
+            let acceptor = TlsAcceptor::from(config(number));
             async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let agreed = match stream.get_ref().1.alpn_protocol() {
@@ -63,13 +68,15 @@ impl Authority {
 
     /// The way to such a service.
     pub(super) fn site(&self, address: SocketAddr, more: &str) -> Site {
-        let site = Site::new(&format!(
-            "url: 'https://localhost:{}', credential: none, ca_certificates: '{}', {more}",
-            address.port(),
-            self.file.path().display()
-        ));
+        let site = Site::new(&self.settings(more));
         site.names.set("localhost", address);
         site
+    }
+
+    /// How it is configured.
+    fn settings(&self, more: &str) -> String {
+        let roots = self.file.path().display();
+        format!("url: 'https://localhost', credential: none, ca_certificates: '{roots}', {more}")
     }
 }
 
@@ -193,5 +200,52 @@ async fn an_answer_that_ends_with_its_connection_is_whole_if_tls_says_that_this_
         let answer = site.send(Method::GET, &[], full("")).await.expect("a head");
         let whole = answer.into_body().collect().await;
         assert_eq!(whole.is_ok(), says_so);
+    }
+}
+
+/// A host with an address at which something else listens: one request finds that out for those that follow.
+#[tokio::test]
+async fn an_address_with_which_there_is_no_handshake_is_left_for_the_others() {
+    let authority = Authority::new(&[b"http/1.1"]);
+    let (other, service) = (Origin::start(|stream, _| async { drop(stream) }).await, authority.serve().await);
+    let upstreams = upstreams(Two([other.address, service.address]), Arc::default(), 1);
+    let upstream = open(&upstreams, &authority.settings(""));
+    let site = Site { upstreams, upstream, names: Names::default() };
+    // An answer that is not read to its end has a connection of its own.
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(site.send(Method::GET, &[], full("")).await);
+    }
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1, "{answers:?}");
+    assert_eq!((other.connections(), service.connections()), (1, 5));
+}
+
+/// As when it is replaced by another one: what it agrees to now holds for those that come after.
+#[tokio::test]
+async fn a_service_that_agrees_to_another_version_than_before_is_spoken_to_in_that() {
+    const AT_ONCE: usize = 3;
+    for (first, then, connections_at_once) in [("http/1.1", "h2", 1), ("h2", "http/1.1", AT_ONCE)] {
+        let authority = Authority::new(&[]);
+        let [before, after] = [first, then].map(|version| {
+            let mut config = authority.config.clone();
+            config.alpn_protocols = vec![version.as_bytes().to_vec()];
+            Arc::new(config)
+        });
+        let config = move |number| Arc::clone(if number == 0 { &before } else { &after });
+        let origin = Authority::serve_by(config).await;
+        let site = authority.site(origin.address, "");
+        for (version, connections) in [(first, 1), (then, 2)] {
+            for _ in 0..2 {
+                assert_eq!(site.get().await.expect("an answer").body, version);
+                assert_eq!(origin.connections(), connections, "{version} after {first}");
+            }
+            origin.close_all();
+            until(|| origin.open_connections() == 0).await;
+            settle().await;
+        }
+        let requests = (0..AT_ONCE).map(|_| site.send(Method::GET, &[], full("")));
+        let answers = futures_util::future::join_all(requests).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert_eq!(origin.connections(), 2 + connections_at_once, "{then} after {first}");
     }
 }
