@@ -56,6 +56,23 @@ async fn a_changed_file_and_a_hangup_are_reasons_to_reload() {
     assert!(process.end().success());
 }
 
+/// `systemctl reload` behind `systemctl start` does not know how far the start is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_while_it_starts_ends_nothing_and_is_a_reason_to_reload_then() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    std::fs::write(&file, "").expect("it is written");
+    put_pipe_at(file.to_str().expect("text"));
+    std::fs::write(folder.path().join("mended"), configuration("http://127.0.0.1:9")).expect("it is written");
+    // Whoever opens a pipe to write waits for somebody who reads: then it is at its configuration. What it reads again is a file.
+    let script = "(exec 9>firegate.yaml; mv mended firegate.yaml; kill -HUP $$; cat firegate.yaml >&9) & exec \"$@\"";
+    let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
+    let mut process = Served::start_by_shell(script, folder.path(), &arguments);
+    process.next_line("another configuration is in force").await;
+    process.signal("TERM");
+    assert!(process.end().success());
+}
+
 /// A pipe that nobody writes to stands for a disk that does not answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_certificates_that_hangs_holds_no_reload() {
