@@ -187,7 +187,8 @@ impl LimitsStore {
         };
         // Never closed: what fails is that there is no place.
         let Ok(_place) = self.waiters.try_acquire() else {
-            return self.unanswered(Question::Overloaded);
+            self.tally(Question::Overloaded);
+            return Answer::Overloaded;
         };
         match tokio::time::timeout(self.answer_timeout, connection.count(question)).await {
             Ok(Ok(count)) => {
