@@ -13,7 +13,7 @@ use super::figures::{Event, Labels, LimiterFigures};
 use super::key::{KeyPart, LocalKey};
 use super::rule::{RateLimit, RuleIdentity};
 use super::shared::{Settled, StoreQuestion};
-use super::window::{SharedCount, Window};
+use super::window::Window;
 use super::{Count, CountOutcome, Counters, Counting, OnStoreFailure, StoreAnswer};
 use crate::limits::{LIMITER_KEYS_PER_SHARD_MAX, LIMITER_SHARDS, LIMITER_SWEEP_INTERVAL};
 use crate::time::SharedClock;

@@ -415,7 +415,7 @@ mod tests {
     fn a_sink_that_fails_for_a_while_gets_no_half_lines_and_is_told_what_it_has_not() {
         let (queue, asked, go_on) = gated();
         let full = || Err(ErrorKind::StorageFull.into());
-        let mut step = |line: &str, expected: &str, answer| {
+        let step = |line: &str, expected: &str, answer| {
             if !line.is_empty() {
                 queue.append(line.into(), line.lines().count());
             }
