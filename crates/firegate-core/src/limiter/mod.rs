@@ -45,8 +45,8 @@ pub enum StoreAnswer<'a> {
     Counted(&'a SharedCount),
     /// It cannot be asked, or does not answer: the rule's [`OnStoreFailure`] says what holds.
     Away,
-    /// It was not asked, because too many others wait for it. That says nothing of the store, and strangers bring it about: what
-    /// would pass while it is away (`open`) is counted by this process.
+    /// It was not asked, because too many others wait for it. That says nothing of the store, and strangers bring it about:
+    /// what would pass while it is away (`open`) is counted by this process.
     NotAsked,
 }
 

@@ -260,7 +260,7 @@ impl LimitsStore {
                         return;
                     };
                     match lost {
-                        // Whatever it fails by, it passes the probe: without a pause it would be lost and found with each request.
+                        // Whatever it fails by, it passes the probe. Without a pause each request would lose it.
                         true => !has_lasted,
                         false => {
                             match self.probe(&connection).await {

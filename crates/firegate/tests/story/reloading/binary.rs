@@ -64,7 +64,8 @@ async fn a_hangup_while_it_starts_ends_nothing_and_is_a_reason_to_reload_then() 
     std::fs::write(&file, "").expect("it is written");
     put_pipe_at(file.to_str().expect("text"));
     std::fs::write(folder.path().join("mended"), configuration("http://127.0.0.1:9")).expect("it is written");
-    // Whoever opens a pipe to write waits for somebody who reads: then it is at its configuration. What it reads again is a file.
+    // Whoever opens a pipe to write waits for somebody who reads: then it is at its configuration. What it reads again is
+    // a file.
     let script =
         "(exec 9>firegate.yaml; mv mended firegate.yaml; kill -HUP $$; cat firegate.yaml >&9) & exec \"$@\"";
     let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
