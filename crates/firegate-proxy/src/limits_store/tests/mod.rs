@@ -76,13 +76,18 @@ fn store(
     answer_timeout: Duration,
     roots: &Roots,
 ) -> Result<LimitsStore, LimitsStoreError> {
-    let text = format!(
-        "project: demo-project\nallow: [allUsers]\nbackends: {{ api: 'https://api.example' }}\nlimits_store: {limits_store}\n"
-    );
-    match configuration::parse("firegate.yaml", &text).expect("a configuration").limits_store {
+    match setting(limits_store) {
         StoreSetting::Redis(server) => LimitsStore::new(*server, "demo-project", roots, answer_timeout),
         StoreSetting::Memory => panic!("{limits_store} is no server"),
     }
+}
+
+/// What a configuration with this `limits_store` says.
+fn setting(limits_store: &str) -> StoreSetting {
+    let text = format!(
+        "project: demo-project\nallow: [allUsers]\nbackends: {{ api: 'https://api.example' }}\nlimits_store: {limits_store}\n"
+    );
+    configuration::parse("firegate.yaml", &text).expect("a configuration").limits_store
 }
 
 fn key(address: &str) -> KeyPart<'_> {
