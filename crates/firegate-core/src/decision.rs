@@ -23,7 +23,7 @@ use crate::iam::IamRequest;
 use crate::identity::{
     AccountStatus, Identified, KeyRing, KnownAccounts, Obstacle, Principal, TokenKind, judge_account,
 };
-use crate::limiter::{Count, Counters, StoreQuestion};
+use crate::limiter::{Count, Counters, StoreAnswer, StoreQuestion};
 use crate::permit::Permit;
 use crate::reason::{Code, Denial, Fault, Reason, Stage};
 use crate::route::{RouteEntry, Routed};
@@ -214,11 +214,13 @@ impl<'a> Waiting<'a> {
         match (self, answer) {
             (Self::Keys(asked), Answer::Keys) => decide(asked, None, world),
             (Self::Count(asked, question), Answer::SharedCount(count)) => {
-                screen::counted(asked, &question, Some(&count), world)
+                screen::counted(asked, &question, StoreAnswer::Counted(&count), world)
             }
-            // Too many wait for the store, or it is away: either way it cannot be asked.
-            (Self::Count(asked, question), Answer::Unavailable | Answer::Overloaded | Answer::Failed) => {
-                screen::counted(asked, &question, None, world)
+            (Self::Count(asked, question), Answer::Unavailable) => {
+                screen::counted(asked, &question, StoreAnswer::Away, world)
+            }
+            (Self::Count(asked, question), Answer::Overloaded | Answer::Failed) => {
+                screen::counted(asked, &question, StoreAnswer::NotAsked, world)
             }
             (_, Answer::Overloaded) => {
                 fault(Code::Overloaded, Stage::Identity, "too many requests wait for the same answer")

@@ -371,7 +371,8 @@ pub const LIMITS_STORE_RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often the store of rate limits is asked whether it is there.
 pub const LIMITS_STORE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many requests may wait for the store of rate limits; others are counted as if it were away.
+/// How many requests may wait for the store of rate limits; others are counted by this process, or refused where
+/// `on_failure` is `closed`.
 pub const LIMITS_STORE_WAITERS_MAX: usize = 4096;
 
 /// How large the file with its password, or with the roots of its certificate, may be, in bytes.

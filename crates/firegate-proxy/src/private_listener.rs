@@ -143,3 +143,88 @@ pub(crate) fn refuse_method(method: &Method) -> Option<Response<Body>> {
     refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     Some(refused)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio::time::Instant;
+    use tokio_util::sync::DropGuard;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    /// More than the system keeps for whoever does not read.
+    const LONG: usize = 16 * 1024 * 1024;
+
+    /// A listener that gives a long answer, until what is returned is dropped.
+    fn open() -> (SocketAddr, DropGuard) {
+        let listener = Private::open((Ipv4Addr::LOCALHOST, 0).into(), None).expect("a port");
+        let (address, stop) = (listener.address(), CancellationToken::new());
+        let answer = |_: &Parts| response(StatusCode::OK, "text/plain", "x".repeat(LONG));
+        tokio::spawn(listener.serve(stop.clone(), stop.clone(), Arc::default(), answer));
+        (address, stop.drop_guard())
+    }
+
+    async fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(bytes).await.expect("it is sent");
+        stream
+    }
+
+    async fn status(stream: &mut TcpStream) -> String {
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await.expect("an answer");
+        String::from_utf8_lossy(&line).into_owned()
+    }
+
+    /// How much comes before the connection ends, well or not.
+    async fn rest(stream: &mut TcpStream) -> usize {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        bytes.len()
+    }
+
+    #[tokio::test]
+    async fn beyond_so_many_connections_the_next_waits_for_one_that_ends() {
+        let (address, _open) = open();
+        let mut held = Vec::new();
+        for _ in 0..PRIVATE_CONNECTIONS_MAX {
+            held.push(send(address, b"GET / HTTP/1.1\r\n").await);
+        }
+        let mut next = send(address, REQUEST).await;
+        let early = tokio::time::timeout(Duration::from_millis(200), status(&mut next)).await;
+        assert!(early.is_err(), "{early:?}");
+        drop(held.pop());
+        assert_eq!(status(&mut next).await, "HTTP/1.1 200");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_sends_half_a_head_or_does_not_read_is_gone_in_time() {
+        let (address, _open) = open();
+        let began = Instant::now();
+        rest(&mut send(address, b"GET / HTTP/1.1\r\n").await).await;
+        let took = began.elapsed();
+        assert!((REQUEST_HEAD_TIMEOUT..PRIVATE_CONNECTION_TIMEOUT).contains(&took), "{took:?}");
+        let mut stream = send(address, REQUEST).await;
+        assert_eq!(status(&mut stream).await, "HTTP/1.1 200");
+        tokio::time::sleep(PRIVATE_CONNECTION_TIMEOUT + Duration::from_secs(1)).await;
+        assert!(rest(&mut stream).await < LONG, "it was cut off");
+    }
+
+    #[tokio::test]
+    async fn a_head_has_so_many_fields_and_no_more() {
+        let (address, _open) = open();
+        for (fields, expected) in
+            [(PRIVATE_HEADERS_MAX, "HTTP/1.1 200"), (PRIVATE_HEADERS_MAX + 1, "HTTP/1.1 431")]
+        {
+            let fields = "a: b\r\n".repeat(fields);
+            let mut stream = send(address, format!("GET / HTTP/1.1\r\n{fields}\r\n").as_bytes()).await;
+            assert_eq!(status(&mut stream).await, expected);
+        }
+    }
+}

@@ -81,7 +81,7 @@ pub struct FrontDoorOptions {
 pub enum StartError {
     /// The address cannot be listened on.
     #[error(
-        "{address} cannot be listened on: {source}\nhint: stop what listens there, or choose another address"
+        "{address} cannot be listened on: {source}\nhint: {hint}", hint = listen_hint(source)
     )]
     Listen {
         /// The address.
@@ -286,6 +286,20 @@ impl FrontDoor {
             let _ = thread.join();
         }
         self.control.stop();
+    }
+}
+
+/// What to do about an address that cannot be listened on.
+fn listen_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 take a right: choose a higher one, or give it \
+             (`AmbientCapabilities=CAP_NET_BIND_SERVICE` of systemd)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address; 0.0.0.0 and [::] stand for all that it has"
+        }
+        _ => "stop what listens there, or choose another address",
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     StoreQuestion, Waiting, World, app, deny, fault, identity,
 };
 use crate::armor::{Progress, Screened, Screening, Subject, UserFacts, Verdict};
-use crate::limiter::{Count, Settled, SharedCount};
+use crate::limiter::{Count, Settled, StoreAnswer};
 
 /// How far a request's screening came.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ fn finish(asked: Asked<'_>, verdict: Verdict) -> Result<Asked<'_>, Step<'_>> {
 pub(super) fn counted<'a>(
     asked: Asked<'a>,
     question: &StoreQuestion,
-    answer: Option<&SharedCount>,
+    answer: StoreAnswer<'_>,
     world: &World<'_>,
 ) -> Step<'a> {
     match world.counters.settle(question, answer) {

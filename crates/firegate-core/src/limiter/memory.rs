@@ -13,8 +13,8 @@ use super::figures::{Event, Labels, LimiterFigures};
 use super::key::{KeyPart, LocalKey};
 use super::rule::{RateLimit, RuleIdentity};
 use super::shared::{Settled, StoreQuestion};
-use super::window::{SharedCount, Window};
-use super::{Count, CountOutcome, Counters, Counting, OnStoreFailure};
+use super::window::Window;
+use super::{Count, CountOutcome, Counters, Counting, OnStoreFailure, StoreAnswer};
 use crate::limits::{LIMITER_KEYS_PER_SHARD_MAX, LIMITER_SHARDS, LIMITER_SWEEP_INTERVAL};
 use crate::time::SharedClock;
 
@@ -210,10 +210,10 @@ impl Counters for MemoryCounters {
         Counting::Counted(self.count_key(rule, key, |window, now_ms| window.count(limits, now_ms)))
     }
 
-    fn settle(&self, question: &StoreQuestion, answer: Option<&SharedCount>) -> Settled {
+    fn settle(&self, question: &StoreQuestion, answer: StoreAnswer<'_>) -> Settled {
         let (rule, key) = (question.rule(), question.local_key());
         let limits = rule.limits();
-        if let Some(shared) = answer {
+        if let StoreAnswer::Counted(shared) = answer {
             let mirrored =
                 |window: &mut Window, now_ms| window.mirror(shared, question.unreported(), limits, now_ms);
             // Where there is no place to keep it, the store's word holds all the same.
@@ -221,7 +221,11 @@ impl Counters for MemoryCounters {
             rule.figures().add_count(&mirrored);
             return Settled::Counted(mirrored);
         }
-        match rule.on_store_failure() {
+        let holds = match (rule.on_store_failure(), answer) {
+            (OnStoreFailure::Open, StoreAnswer::NotAsked) => OnStoreFailure::Local,
+            (configured, _) => configured,
+        };
+        match holds {
             OnStoreFailure::Local => {
                 rule.figures().add(Event::StoreFailureLocal);
                 let count = |window: &mut Window, now_ms| window.count_unreported(limits, now_ms);

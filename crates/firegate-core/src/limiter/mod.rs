@@ -34,9 +34,20 @@ pub trait Counters: fmt::Debug + Send + Sync {
     /// the request does not have it, is in [`KeyPart::key_type`].
     fn count(&self, rule: &Arc<RateLimit>, key: &[KeyPart<'_>]) -> Counting;
 
-    /// What a question comes to after it was put to the store, or could not be (`None`): then the rule's
-    /// [`OnStoreFailure`] says what holds.
-    fn settle(&self, question: &StoreQuestion, answer: Option<&SharedCount>) -> Settled;
+    /// What a question comes to after it was to be put to the store.
+    fn settle(&self, question: &StoreQuestion, answer: StoreAnswer<'_>) -> Settled;
+}
+
+/// What became of a question to the store.
+#[derive(Clone, Copy, Debug)]
+pub enum StoreAnswer<'a> {
+    /// What the store says.
+    Counted(&'a SharedCount),
+    /// It cannot be asked, or does not answer: the rule's [`OnStoreFailure`] says what holds.
+    Away,
+    /// It was not asked, because too many others wait for it. That says nothing of the store, and strangers bring it about:
+    /// what would pass while it is away (`open`) is counted by this process.
+    NotAsked,
 }
 
 /// What came of counting a request.
@@ -109,7 +120,7 @@ impl Counters for NoCounters {
         Counting::Counted(rule.untouched())
     }
 
-    fn settle(&self, question: &StoreQuestion, _answer: Option<&SharedCount>) -> Settled {
+    fn settle(&self, question: &StoreQuestion, _answer: StoreAnswer<'_>) -> Settled {
         Settled::Counted(question.rule().untouched())
     }
 }

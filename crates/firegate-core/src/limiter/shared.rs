@@ -7,8 +7,7 @@ use super::figures::LimiterFigures;
 use super::key::{KeyPart, LocalKey, StoreKey};
 use super::memory::{Foreseen, MemoryCounters};
 use super::rule::RateLimit;
-use super::window::SharedCount;
-use super::{Count, Counters, Counting};
+use super::{Count, Counters, Counting, StoreAnswer};
 
 /// Counts in a shared store, with the windows of this process beside it: they take over while the store is away, and spare it
 /// the requests of keys that it has already said to be banned or over their limit.
@@ -66,7 +65,7 @@ impl Counters for SharedCounters {
         }
     }
 
-    fn settle(&self, question: &StoreQuestion, answer: Option<&SharedCount>) -> Settled {
+    fn settle(&self, question: &StoreQuestion, answer: StoreAnswer<'_>) -> Settled {
         self.memory.settle(question, answer)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use firegate_core::limiter::CountOutcome::{Banned, Conform, Exceed};
 use firegate_core::limiter::{
     Count, CountOutcome, Counters, Counting, Event, KeyPart, KeyType, MemoryCounters, OnStoreFailure,
-    RateLimit, RateLimitDescription, Settled, SharedCount, SharedCounters, StoreQuestion, Window,
+    RateLimit, RateLimitDescription, Settled, SharedCount, SharedCounters, StoreAnswer, StoreQuestion,
+    Window,
 };
 
 use crate::world::{HandClock, ban, label, rule, rule_on_failure, threshold, throttle};
@@ -32,7 +33,7 @@ impl Replica {
         }
     }
 
-    fn settle(&self, question: &StoreQuestion, answer: Option<&SharedCount>) -> Count {
+    fn settle(&self, question: &StoreQuestion, answer: StoreAnswer<'_>) -> Count {
         match self.counters.settle(question, answer) {
             Settled::Counted(count) => count,
             Settled::Unavailable => panic!("{question:?} is counted"),
@@ -42,14 +43,14 @@ impl Replica {
     /// What a request comes to without a store.
     fn alone(&self, rule: &Arc<RateLimit>) -> CountOutcome {
         match self.ask(rule, "192.0.2.1") {
-            Counting::AskStore(question) => self.settle(&question, None).outcome,
+            Counting::AskStore(question) => self.settle(&question, StoreAnswer::Away).outcome,
             Counting::Counted(count) => count.outcome,
         }
     }
 
     /// What it comes to with one.
     fn together(&self, rule: &Arc<RateLimit>, answer: &SharedCount) -> CountOutcome {
-        self.settle(&self.question(rule), Some(answer)).outcome
+        self.settle(&self.question(rule), StoreAnswer::Counted(answer)).outcome
     }
 }
 
@@ -100,7 +101,7 @@ fn an_answer_that_was_on_its_way_does_not_end_a_ban() {
     let (replica, rule) = (Replica::new(&clock, 1), rule(ban(throttle(2, 10), None, 60)));
     let late = replica.question(&rule);
     assert_eq!(replica.together(&rule, &answer(Banned, 0, 70_000)), Banned);
-    assert_eq!(replica.settle(&late, Some(&answer(Conform, 2, 9_000))).outcome, Conform);
+    assert_eq!(replica.settle(&late, StoreAnswer::Counted(&answer(Conform, 2, 9_000))).outcome, Conform);
     assert_eq!(replica.alone(&rule), Banned);
 }
 
@@ -132,7 +133,7 @@ fn what_passed_without_the_store_counts_once_it_is_back() {
     let mut together = |replica: &Replica| {
         let question = replica.question(&rule);
         let answer = store(&mut window, &rule, question.unreported(), 0);
-        (question.unreported(), replica.settle(&question, Some(&answer)).outcome)
+        (question.unreported(), replica.settle(&question, StoreAnswer::Counted(&answer)).outcome)
     };
     assert_eq!(together(&replicas[0]), (0, Conform));
     assert_eq!([0; 2].map(|_| replicas[0].alone(&rule)), [Conform, Conform]);
@@ -144,23 +145,28 @@ fn what_passed_without_the_store_counts_once_it_is_back() {
 }
 
 #[test]
-fn while_the_store_is_away_the_rule_says_what_holds() {
-    let check = |on_store_failure, expected: [Option<CountOutcome>; 3], event| {
+fn while_the_store_is_away_the_rule_says_what_holds_and_too_many_waiters_open_nothing() {
+    use StoreAnswer::{Away, NotAsked};
+    let check = |answer: StoreAnswer<'_>, on_store_failure, expected: [Option<CountOutcome>; 3], event| {
         let clock = Arc::<HandClock>::default();
         let (replica, rule) = (Replica::new(&clock, 1), rule_on_failure(throttle(1, 10), on_store_failure));
         let found = [0; 3].map(|_| match replica.ask(&rule, "192.0.2.1") {
             Counting::Counted(count) => Some(count.outcome),
-            Counting::AskStore(question) => match replica.counters.settle(&question, None) {
+            Counting::AskStore(question) => match replica.counters.settle(&question, answer) {
                 Settled::Counted(count) => Some(count.outcome),
                 Settled::Unavailable => None,
             },
         });
-        assert_eq!(found, expected, "{on_store_failure:?}");
+        assert_eq!(found, expected, "{answer:?} {on_store_failure:?}");
         assert!(rule.figures().of(event) > 0);
     };
-    check(OnStoreFailure::Local, [Some(Conform), Some(Exceed), Some(Exceed)], Event::StoreFailureLocal);
-    check(OnStoreFailure::Open, [Some(Conform); 3], Event::StoreFailureOpen);
-    check(OnStoreFailure::Closed, [None; 3], Event::StoreFailureClosed);
+    let counted = [Some(Conform), Some(Exceed), Some(Exceed)];
+    check(Away, OnStoreFailure::Local, counted, Event::StoreFailureLocal);
+    check(Away, OnStoreFailure::Open, [Some(Conform); 3], Event::StoreFailureOpen);
+    check(Away, OnStoreFailure::Closed, [None; 3], Event::StoreFailureClosed);
+    check(NotAsked, OnStoreFailure::Local, counted, Event::StoreFailureLocal);
+    check(NotAsked, OnStoreFailure::Open, counted, Event::StoreFailureLocal);
+    check(NotAsked, OnStoreFailure::Closed, [None; 3], Event::StoreFailureClosed);
 }
 
 #[test]

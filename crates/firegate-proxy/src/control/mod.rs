@@ -323,7 +323,8 @@ impl ControlHandle {
             // Firegate's own limits say nothing of Identity Platform: whoever fills them must not be let in by it.
             Err(UserStatusFault::Overloaded | UserStatusFault::Stopping) => Answer::Overloaded,
             Err(fault) => {
-                tracing::warn!(%fault, "an account could not be looked up");
+                // Why is told when an outage begins, and of each request by its own line.
+                tracing::debug!(%fault, "an account could not be looked up");
                 if fault.is_internal() { Answer::Failed } else { Answer::Unavailable }
             }
         }

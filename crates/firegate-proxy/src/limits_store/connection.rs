@@ -122,12 +122,14 @@ impl Connection {
         }
     }
 
-    /// Asks whether the server, and each of a cluster's, is there.
+    /// Asks whether the server counts, and whether each of a cluster's is there.
     pub(super) async fn probe(&self) -> Result<(), RedisError> {
-        let ping = cmd("PING");
         match self.clone() {
-            Self::Single(mut connection) => ping.exec_async(&mut connection).await,
-            Self::Cluster(mut connection) => ping.exec_async(&mut connection).await,
+            Self::Single(mut connection) => script::probe(&mut connection).await,
+            Self::Cluster(mut connection) => {
+                cmd("PING").exec_async(&mut connection).await?;
+                script::probe(&mut connection).await
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -50,6 +50,8 @@ pub(crate) struct LimitsStore {
     waiters: Semaphore,
     questions: [AtomicU64; Question::ALL.len()],
     losses: AtomicU64,
+    /// The log has said that it is away, and not yet that it is there again.
+    is_told_away: AtomicBool,
 }
 
 /// What became of a question.
@@ -170,6 +172,7 @@ impl LimitsStore {
             waiters: Semaphore::new(LIMITS_STORE_WAITERS_MAX),
             questions: Default::default(),
             losses: AtomicU64::new(0),
+            is_told_away: AtomicBool::new(false),
         })
     }
 
@@ -184,7 +187,8 @@ impl LimitsStore {
         };
         // Never closed: what fails is that there is no place.
         let Ok(_place) = self.waiters.try_acquire() else {
-            return self.unanswered(Question::Overloaded);
+            self.tally(Question::Overloaded);
+            return Answer::Overloaded;
         };
         match tokio::time::timeout(self.answer_timeout, connection.count(question)).await {
             Ok(Ok(count)) => {
@@ -223,50 +227,73 @@ impl LimitsStore {
         }
     }
 
+    /// Says so, unless it was said already.
     fn tell_away(&self, why: &dyn fmt::Display) {
         let server = self.address.server();
+        if self.is_told_away.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%server, %why, "the store of rate limits is still away");
+            return;
+        }
         tracing::warn!(
             %server, %why,
             "the store of rate limits is away: each process counts by itself, unless `on_failure` says otherwise\nhint: check \
-             that the server of `limits_store` runs, is near, and takes the password"
+             that the server of `limits_store` runs, is near, takes the password, and lets scripts write (no replica, memory left, \
+             `cluster: true` for one of a cluster)"
         );
+    }
+
+    fn tell_there(&self) {
+        self.is_told_away.store(false, Ordering::Relaxed);
+        tracing::info!(server = %self.address.server(), "the store of rate limits is there");
     }
 
     /// Keeps a connection open until `stop`.
     async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut is_there = self.is_there.subscribe();
-        let mut is_told = false;
         loop {
-            match self.connection.load_full() {
+            let paused = match self.connection.load_full() {
                 Some(connection) => {
+                    let has_lasted = !self.is_told_away.load(Ordering::Relaxed);
                     let lost = is_there.wait_for(|is_there| !is_there);
                     let lost = tokio::time::timeout(LIMITS_STORE_PROBE_INTERVAL, lost);
                     let Some(lost) = stop.run_until_cancelled(lost).await.map(|lost| lost.is_ok()) else {
                         return;
                     };
-                    if !lost && let Err(why) = self.probe(&connection).await {
-                        self.lose(&connection, &why);
+                    match lost {
+                        // Whatever it fails by, it passes the probe. Without a pause each request would lose it.
+                        true => !has_lasted,
+                        false => {
+                            match self.probe(&connection).await {
+                                Err(why) => self.lose(&connection, &why),
+                                Ok(()) if !has_lasted => self.tell_there(),
+                                Ok(()) => {}
+                            }
+                            false
+                        }
                     }
                 }
                 None => {
                     let Some(connected) = stop.run_until_cancelled(self.connect()).await else { return };
                     match connected {
                         Ok(connection) => {
-                            tracing::info!(server = %self.address.server(), "the store of rate limits is there");
+                            // One that was away is told to be there when it has lasted.
+                            if !self.is_told_away.load(Ordering::Relaxed) {
+                                self.tell_there();
+                            }
                             self.connection.store(Some(Arc::new(connection)));
                             self.is_there.send_replace(true);
-                            is_told = true;
-                            continue;
+                            false
                         }
-                        Err(why) if !is_told => self.tell_away(&why),
-                        Err(why) => tracing::debug!(%why, "the store of rate limits is still away"),
-                    }
-                    is_told = true;
-                    let pause = tokio::time::sleep(LIMITS_STORE_RETRY_PAUSE);
-                    if stop.run_until_cancelled(pause).await.is_none() {
-                        return;
+                        Err(why) => {
+                            self.tell_away(&why);
+                            true
+                        }
                     }
                 }
+            };
+            let pause = tokio::time::sleep(LIMITS_STORE_RETRY_PAUSE);
+            if paused && stop.run_until_cancelled(pause).await.is_none() {
+                return;
             }
         }
     }

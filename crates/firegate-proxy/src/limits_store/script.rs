@@ -2,15 +2,21 @@
 //!
 //! A key's name has a hash tag of its own, so that a cluster spreads the keys of one rule over its nodes.
 
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
-use firegate_core::limiter::{Algorithm, CountOutcome, SharedCount, StoreQuestion};
+use firegate_core::limiter::{Algorithm, CountOutcome, Limits, SharedCount, StoreQuestion, Threshold};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, cmd};
+
+use crate::limits::LIMITS_STORE_PROBE_INTERVAL;
 
 /// Reads the time where the counting is: the clocks of the processes that count are never compared.
 const SERVER_CLOCK: &str =
     "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)\n";
+
+/// What is counted to see whether anything can be. A request's key has a rule and a hash in the place of this word.
+const PROBE_KEY: &str = "firegate:{probe}";
 
 /// The counting itself.
 const COUNT: &str = include_str!("count.lua");
@@ -32,11 +38,10 @@ impl Script {
     }
 
     /// Calls it, by its name (`EVALSHA`) or with its whole text (`EVAL`), which teaches the server the name.
-    fn call(&self, with_text: bool, question: &StoreQuestion) -> Cmd {
+    fn call(&self, with_text: bool, key: &str, limits: &Limits, unreported: u32) -> Cmd {
         let (verb, script) = if with_text { ("EVAL", &self.text) } else { ("EVALSHA", &self.sha1) };
         let mut command = cmd(verb);
-        command.arg(script).arg(1).arg(key(question));
-        let limits = question.rule().limits();
+        command.arg(script).arg(1).arg(key);
         let total = limits.ban.and_then(|ban| ban.threshold());
         command
             .arg(limits.threshold.count())
@@ -46,7 +51,7 @@ impl Script {
             .arg(limits.ban.map_or(0, |ban| ban.duration_ms()))
             .arg(total.map_or(0, |total| total.count()))
             .arg(total.map_or(0, |total| total.interval_ms()))
-            .arg(question.unreported());
+            .arg(unreported);
         command
     }
 }
@@ -63,11 +68,30 @@ pub(super) async fn ask(
     connection: &mut (impl ConnectionLike + Send),
     question: &StoreQuestion,
 ) -> Result<SharedCount, RedisError> {
-    let by_name = SCRIPT.call(false, question).query_async::<[i64; 6]>(connection).await;
+    count(connection, &key(question), question.rule().limits(), question.unreported()).await
+}
+
+/// Has the server count for a key that is nobody's: one that is there may write nothing, as a replica or without memory.
+///
+/// # Errors
+/// If it does not answer, or with an error.
+pub(super) async fn probe(connection: &mut (impl ConnectionLike + Send)) -> Result<(), RedisError> {
+    let threshold = Threshold::new(NonZeroU32::MIN, LIMITS_STORE_PROBE_INTERVAL);
+    let limits = Limits { threshold, ban: None, algorithm: Algorithm::Fixed };
+    count(connection, PROBE_KEY, &limits, 0).await.map(drop)
+}
+
+async fn count(
+    connection: &mut (impl ConnectionLike + Send),
+    key: &str,
+    limits: &Limits,
+    unreported: u32,
+) -> Result<SharedCount, RedisError> {
+    let by_name = SCRIPT.call(false, key, limits, unreported).query_async::<[i64; 6]>(connection).await;
     let answer = match by_name {
         // The server was restarted, or never knew it: one more round trip, once.
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            SCRIPT.call(true, question).query_async(connection).await?
+            SCRIPT.call(true, key, limits, unreported).query_async(connection).await?
         }
         other => other?,
     };
@@ -93,13 +117,12 @@ fn read([outcome, left, count, previous, total_left, total]: [i64; 6]) -> Shared
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::num::NonZeroU32;
     use std::sync::Arc;
     use std::time::Duration;
 
     use firegate_core::limiter::{
-        Ban, Counters as _, Counting, KeyPart, KeyType, Limits, MemoryCounters, OnStoreFailure, RateLimit,
-        RateLimitDescription, RuleLabel, SharedCounters, Threshold, Window,
+        Ban, Counters as _, Counting, KeyPart, KeyType, MemoryCounters, OnStoreFailure, RateLimit,
+        RateLimitDescription, RuleLabel, SharedCounters, Window,
     };
     use firegate_core::time::SystemClock;
     use proptest::prelude::{Strategy, any, prop};
@@ -163,7 +186,7 @@ pub(super) mod tests {
                 now_ms += pause * UNIT_MS;
                 // Processes report seldom.
                 let unreported = if place % 5 == 4 { *unreported } else { 0 };
-                let mut call = script.call(true, &question);
+                let mut call = script.call(true, &key(&question), question.rule().limits(), 0);
                 call.arg(unreported).arg(now_ms);
                 let found = read(call.query_async(&mut connection).await.expect("an answer"));
                 let window = window.get_or_insert_with(|| Window::new(&limits, now_ms));
@@ -198,7 +221,7 @@ pub(super) mod tests {
             let question = question(limits, name);
             let mut last = None;
             for time_s in times_s {
-                let mut call = script.call(true, &question);
+                let mut call = script.call(true, &key(&question), question.rule().limits(), 0);
                 call.arg(time_s * 1000);
                 last = Some(read(call.query_async(&mut connection).await.expect("an answer")));
             }

@@ -113,7 +113,11 @@ impl Acceptor {
                 // There are no descriptors left, or no memory, which takes a moment to change.
                 Err(error) => {
                     if let Some(times) = lines.failed.due(Instant::now()) {
-                        tracing::warn!(%error, %address, times, "connections cannot be accepted");
+                        tracing::warn!(
+                            %error, %address, times,
+                            "connections cannot be accepted; hint: raise what the system gives, `LimitNOFILE=` of systemd or `ulimit -n` \
+                             of a shell if it is descriptors"
+                        );
                     }
                     tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
                 }

@@ -86,7 +86,7 @@ descriptions! {
     IN_FLIGHT Gauge "firegate_requests_in_flight" []
         "Requests whose answer has not ended, WebSockets left out."
     LOG_LINES_DROPPED Counter "firegate_log_lines_dropped_total" []
-        "Lines of the log that were dropped, because whoever reads it took them too slowly."
+        "Lines of the log that were dropped, because whoever reads it took them too slowly, or that could not be written."
     MIRRORS_DROPPED Counter "firegate_mirrored_requests_dropped_total" []
         "Requests that were not copied to the service that a URL map mirrors them to, because too many copies were under way."
     ALLOWED_ON_FAILURE Counter "firegate_user_status_allowed_on_failure_total" []

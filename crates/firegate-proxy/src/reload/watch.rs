@@ -68,15 +68,19 @@ impl FileWatch {
     pub async fn changed(&mut self) {
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
-            let changed = self.off_the_runtime(|watch| {
-                // What looks the same twice is written to its end.
-                let is_settled = !watch.look() && watch.is_moving;
-                is_settled && watch.read()
-            });
-            if changed.await == Some(true) {
+            if self.off_the_runtime(Self::has_changed).await == Some(true) {
                 return;
             }
         }
+    }
+
+    /// Looks at every file, and reads them if one has changed and none does any more: what looks the same twice is written to
+    /// its end. One that could not be read looks the same when it can be, because its rights were put right or there are
+    /// descriptors again. Whether one holds something else than before.
+    fn has_changed(&mut self) -> bool {
+        let is_settled = !self.look();
+        let is_unread = |file: &Watched| file.look.is_some() && file.content.is_none();
+        is_settled && (self.is_moving || self.files.iter().any(is_unread)) && self.read()
     }
 
     /// Looks at every file; whether one looks other than before.
@@ -187,7 +191,7 @@ mod tests {
 
     /// How the watch looks at files, without waiting between two looks.
     fn looks(watch: &mut FileWatch, times: usize) -> usize {
-        (0..times).filter(|_| !watch.look() && watch.is_moving && watch.read()).count()
+        (0..times).filter(|_| watch.has_changed()).count()
     }
 
     fn watch(paths: &[&Path]) -> FileWatch {
@@ -247,6 +251,22 @@ mod tests {
             write(end, seconds);
             assert_eq!(looks(&mut watch, 3), 1, "{end:?}");
         }
+    }
+
+    /// Its rights are put right, or there are descriptors again, and the file looks as it did.
+    #[test]
+    fn a_file_that_could_not_be_read_is_a_change_once_it_can_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("firegate.yaml");
+        fs::write(&file, "one").expect("it is written");
+        let mut watch = watch(&[&file]);
+        watch.files[0].content = None;
+        assert_eq!(looks(&mut watch, 3), 1);
+        let mut away = self::watch(&[&folder.path().join("away")]);
+        assert_eq!(looks(&mut away, 3), 0);
+        // A file that nobody can read from its beginning.
+        #[cfg(target_os = "linux")]
+        assert_eq!(looks(&mut self::watch(&[Path::new("/proc/self/mem")]), 3), 0);
     }
 
     #[test]

@@ -159,18 +159,16 @@ impl Queue {
     }
 
     /// What the thread does: writes what comes until nothing will.
-    fn write_all(&self, mut sink: impl Write, form: LogForm, clock: &SharedClock) {
+    fn write_all(&self, sink: impl Write, form: LogForm, clock: &SharedClock) {
+        let mut writer = Writer { sink, form, clock, lost: 0, is_torn: false };
         while let Some(batch) = self.next() {
-            if write_whole(&mut sink, &batch.bytes).is_err() {
-                // There is no other place to say it, but at the operators' listener.
-                self.dropped.fetch_add(batch.lines as u64, Ordering::Relaxed);
-            }
+            self.dropped.fetch_add(writer.write(&batch), Ordering::Relaxed);
             let mut state = self.lock();
             state.bytes -= batch.bytes.len();
             state.lines -= batch.lines;
             if let Some(lines) = state.ended_gap() {
                 let mut bytes = Vec::new();
-                line::write_gap(form, clock.since_epoch(), lines, &mut bytes);
+                line::write_gap(form, clock.since_epoch(), line::TOO_SLOW, lines, &mut bytes);
                 state.push(Batch { bytes, lines: 1 });
             }
         }
@@ -205,18 +203,62 @@ impl State {
     }
 }
 
-/// Writes everything, and waits for a sink that somebody else has made non-blocking.
-fn write_whole(sink: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match sink.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(LOG_SINK_RETRY_PAUSE),
-            Err(error) => return Err(error),
+/// What writes to the sink, and knows what that has not taken: a disk may be full for a while.
+struct Writer<'a, W> {
+    sink: W,
+    form: LogForm,
+    clock: &'a SharedClock,
+    /// The lines that it has not taken since one was written, of which the log does not tell yet.
+    lost: u64,
+    /// It has taken a part of a line. What is written next would be the rest of it.
+    is_torn: bool,
+}
+
+impl<W: Write> Writer<'_, W> {
+    /// Writes a batch, and before it how much is missing. How many of its lines are lost.
+    fn write(&mut self, batch: &Batch) -> u64 {
+        let lines = batch.lines as u64;
+        if self.lost > 0 {
+            let mut gap = if self.is_torn { b"\n".to_vec() } else { Vec::new() };
+            line::write_gap(self.form, self.clock.since_epoch(), line::NOT_WRITTEN, self.lost, &mut gap);
+            if self.write_whole(&gap).is_err() {
+                // Until then there is no other place to say it, but at the operators' listener.
+                self.lost += lines;
+                return lines;
+            }
+            self.lost = 0;
         }
+        let Err(rest) = self.write_whole(&batch.bytes) else { return 0 };
+        // A line may hold line feeds of its own.
+        let lost = rest.iter().filter(|byte| **byte == b'\n').count().min(batch.lines) as u64;
+        self.lost += lost;
+        lost
     }
-    sink.flush()
+
+    /// Writes everything, and waits for a sink that somebody else has made non-blocking.
+    ///
+    /// # Errors
+    /// What it did not take.
+    fn write_whole<'b>(&mut self, bytes: &'b [u8]) -> Result<(), &'b [u8]> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.sink.write(rest) {
+                Ok(0) => return Err(rest),
+                Ok(count) => {
+                    self.is_torn = rest.get(count - 1) != Some(&b'\n');
+                    rest = rest.get(count..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    std::thread::sleep(LOG_SINK_RETRY_PAUSE);
+                }
+                Err(_) => return Err(rest),
+            }
+        }
+        // What a sink of its own accord holds back is its own to lose.
+        let _ = self.sink.flush();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -367,6 +409,33 @@ mod tests {
             assert!(queue.finish(PATIENCE));
             assert_eq!(queue.lines_dropped(), 2);
         }
+    }
+
+    #[test]
+    fn a_sink_that_fails_for_a_while_gets_no_half_lines_and_is_told_what_it_has_not() {
+        let (queue, asked, go_on) = gated();
+        let full = || Err(ErrorKind::StorageFull.into());
+        let step = |line: &str, expected: &str, answer| {
+            if !line.is_empty() {
+                queue.append(line.into(), line.lines().count());
+            }
+            let told = next(&asked);
+            assert!(told.starts_with(expected), "{told:?} for {expected:?}");
+            go_on.send(answer).expect("it waits");
+            told
+        };
+        step("a\nbc\nd\n", "a\nbc\nd\n", Ok(3));
+        step("", "c\nd\n", full());
+        let told = step("e\n", "\n{", full());
+        assert!(told.contains("\"lines_dropped\":2"), "of three the first is written: {told}");
+        let told = step("f\n", "\n{", Ok(usize::MAX));
+        assert!(told.contains("\"lines_dropped\":3") && told.ends_with("}\n"), "{told}");
+        step("", "f\n", Ok(usize::MAX));
+        step("g\n", "g\n", full());
+        step("h\n", "{", Ok(usize::MAX));
+        step("", "h\n", Ok(usize::MAX));
+        assert!(queue.finish(PATIENCE));
+        assert_eq!(queue.lines_dropped(), 4);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! A stranger begins forms for the token endpoint and does not end them. Each keeps a place until its time is over, and so few
 //! strangers must not have them all.
 
-use firegate_proxy::limits::EXCHANGE_FORMS_PER_CLIENT_MAX;
+use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
+use firegate_proxy::limits::{EXCHANGE_FORM_TIMEOUT, EXCHANGE_FORMS_PER_CLIENT_MAX};
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::project::{EXCHANGE, Gate, Project, TOKEN_ENDPOINT, exchange_of, form};
 use crate::stack::{Answer, Call, log};
@@ -81,5 +83,38 @@ async fn behind_a_load_balancer_that_nobody_told_of_the_log_says_what_to_tell() 
     let line = line_of(&refused).await;
     let hint = "the client has too many forms under way; hint: if its address is a load balancer's or a proxy's, set `behind`";
     assert!(line.contains(hint), "{line}");
+    gate.close().await;
+}
+
+/// What comes of a form of which so much is sent, and no more.
+async fn unended(gate: &Gate, length: usize, sent: &str) -> String {
+    let mut stream = TcpStream::connect(gate.door.address()).await.expect("a connection");
+    let head = format!(
+        "POST {TOKEN_ENDPOINT} HTTP/1.1\r\nHost: door\r\nContent-Type: {FORM}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{sent}").as_bytes()).await.expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_is_too_long_is_refused_before_its_end_and_one_that_does_not_come_when_its_time_is_over()
+{
+    let project = Project::open().await;
+    let gate = project.gate(EXCHANGE).await;
+    let good = format!("{}&x=", form(&exchange_of(&project.id_token(), "api")));
+    let filled = |length: usize| format!("{good}{}", "y".repeat(length - good.len()));
+    let longest = filled(EXCHANGE_FORM_BYTES_MAX);
+    let answer = unended(&gate, longest.len(), &longest).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let began = Instant::now();
+    let answer = unended(&gate, 10 * EXCHANGE_FORM_BYTES_MAX, &filled(EXCHANGE_FORM_BYTES_MAX + 1)).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("the form is too long"), "{answer}");
+    assert!(began.elapsed() < EXCHANGE_FORM_TIMEOUT, "the rest is not waited for");
+    let began = Instant::now();
+    let answer = unended(&gate, good.len() + 1, &good).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("did not come in time"), "{answer}");
+    assert!(began.elapsed() >= EXCHANGE_FORM_TIMEOUT);
     gate.close().await;
 }

@@ -75,8 +75,12 @@ impl Served {
 
     /// Starts it in a shell where a process may have so many descriptors.
     pub(crate) fn start_with_descriptors(count: usize, folder: &Path, arguments: &[&str]) -> Self {
-        let command = by_shell(&format!("ulimit -n {count}\nexec \"$@\""), arguments);
-        Self::launch_and_read(command, folder, &[])
+        Self::start_by_shell(&format!("ulimit -n {count}\nexec \"$@\""), folder, arguments)
+    }
+
+    /// Starts it by a script, whose arguments are its command line.
+    pub(crate) fn start_by_shell(script: &str, folder: &Path, arguments: &[&str]) -> Self {
+        Self::launch_and_read(by_shell(script, arguments), folder, &[])
     }
 
     fn launch_and_read(command: Command, folder: &Path, environment: &[(&str, &Path)]) -> Self {

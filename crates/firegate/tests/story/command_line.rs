@@ -121,7 +121,18 @@ fn a_taken_address_is_named_and_nothing_is_served_on_the_others() {
     let taken = taken.local_addr().expect("an address").to_string();
     let service = ["--project", "demo-project", "--backend", "http://127.0.0.1:9", "--allow", "allUsers"];
     let listen = ["serve", "--listen", "127.0.0.1:0", "--listen", &taken];
-    check(&[&listen[..], &service[..]].concat(), 2, &[&taken, "cannot be listened on", "hint: "]);
+    check(
+        &[&listen[..], &service[..]].concat(),
+        2,
+        &[&taken, "cannot be listened on", "hint: stop what listens there"],
+    );
+    // Of no machine (RFC 5737).
+    let elsewhere = ["serve", "--listen", "192.0.2.1:8080"];
+    check(
+        &[&elsewhere[..], &service[..]].concat(),
+        2,
+        &["192.0.2.1:8080", "hint: no interface of this machine has"],
+    );
 }
 
 #[test]

@@ -20,14 +20,22 @@ const SERVICE: &str = "https://api-abc123-uc.a.run.app";
 
 /// Runs a configuration for production against the local parts, with the sample in the place of its service.
 async fn stack_with(settings: &str, users: &str) -> Stack {
+    let backends = format!("  api: {{ url: '{SERVICE}', {settings} }}\nusers: {{ {users} }}\n");
+    stack_of(&backends, &["api"]).await
+}
+
+/// The same with these backends.
+async fn stack_of(backends: &str, names: &[&str]) -> Stack {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("firegate.yaml");
     let text = format!(
-        "project: demo-firegate\nproject_number: '{PROJECT_NUMBER}'\nbackends:\n  api: {{ url: '{SERVICE}', {settings} }}\n\
-         allow: [allAuthenticatedUsers]\nusers: {{ {users} }}\n"
+        "project: demo-firegate\nproject_number: '{PROJECT_NUMBER}'\nallow: [allAuthenticatedUsers]\nbackends:\n{backends}"
     );
     std::fs::write(&file, text).expect("a file");
-    let map = vec![Mapping { backend: "api".to_owned(), url: echo().await }];
+    let mut map = Vec::new();
+    for name in names {
+        map.push(Mapping { backend: (*name).to_owned(), url: echo().await });
+    }
     Stack::with(DevArguments { config: Some(file), map, ..DevArguments::default() }).await
 }
 
@@ -57,6 +65,27 @@ async fn a_real_configuration_runs_against_the_local_parts() {
 async fn a_service_account_is_impersonated() {
     let account = "orders@demo-firegate.iam.gserviceaccount.com";
     check_caller(&format!("credential: impersonate, service_account: {account}"), account).await;
+}
+
+/// One that were called as the other's account could do what that one may.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_service_is_called_as_its_own_account() {
+    let account = |name: &str| format!("{name}@demo-firegate.iam.gserviceaccount.com");
+    let backend = |name: &str, credential: &str| {
+        format!("  {name}: {{ url: 'https://{name}-abc123-uc.a.run.app', {credential} }}\n")
+    };
+    let impersonating =
+        |name: &str| backend(name, &format!("credential: impersonate, service_account: {}", account(name)));
+    let backends =
+        [impersonating("orders"), impersonating("bills"), backend("api", "credential: default")].concat();
+    let routes = "routes: [{ path: /orders/*, backend: orders }, { path: /bills/*, backend: bills }, { path: /*, backend: api }]\n";
+    let stack = stack_of(&(backends + routes), &["orders", "bills", "api"]).await;
+    let token = stack.id_token().await;
+    for (path, expected) in [("/orders/1", "orders"), ("/bills/1", "bills"), ("/", "front-door")] {
+        let seen = Call::get(&stack.door(path)).bearer(&token).send().await.ok();
+        assert_eq!(seen["caller"]["email"], json!(account(expected)), "{path}");
+    }
+    stack.stop().await;
 }
 
 fn federated() -> String {

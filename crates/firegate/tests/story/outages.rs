@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::gate::PATIENCE;
+#[cfg(unix)]
+use crate::stack::binary::Served;
 use crate::stack::{Call, Stack, at, claims, clock, close, door, log, stranger};
 
 /// A server that answers one document at every path, and can be ended and started again at the same address.
@@ -137,6 +139,36 @@ async fn without_the_metadata_server_the_kept_token_serves_and_then_nothing_is_s
     for part in [google, keys, service] {
         part.stop().await;
     }
+}
+
+/// Each request has a line of its own that says what it came to.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn why_users_cannot_be_looked_up_is_told_once_and_not_with_every_request() {
+    let (signer, nobody) = (stranger(), free_address().await);
+    let keys = Documents::start(([127, 0, 0, 1], 0).into(), key_document(&signer)).await;
+    let served = Served::start(
+        &format!(
+            "project: demo-project\nallow: [allAuthenticatedUsers]\nusers: {{ revocation: {{ check: required }} }}\n\
+             backends: {{ api: {{ url: 'http://127.0.0.1:9', credential: none }} }}\n\
+             google: {{ id_token_keys: 'http://{}/keys', identity_toolkit: 'http://{nobody}', metadata: 'http://{nobody}' }}\n",
+            keys.address
+        ),
+        "text",
+        "info",
+    );
+    let token = signer.sign(&claims("demo-project", clock().now().as_seconds())).expect("a token");
+    for _ in 0..5 {
+        let answer = Call::get(&served.url).bearer(&token).send().await;
+        answer.expect_refusal(503, "USER_STATUS_UNAVAILABLE", "RETRY_LATER");
+    }
+    let log = served.stop();
+    let (of_requests, others) = log
+        .lines()
+        .filter(|line| line.contains("looked up"))
+        .partition::<Vec<_>, _>(|line| line.contains(" failed 503 "));
+    assert_eq!((of_requests.len(), others.len()), (5, 1), "{log}");
+    keys.stop().await;
 }
 
 /// A metadata server that has one token.

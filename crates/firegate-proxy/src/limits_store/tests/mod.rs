@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use firegate_core::limiter::{
     Algorithm, CountOutcome, Counting, KeyPart, KeyType, Limits, OnStoreFailure, RateLimit,
-    RateLimitDescription, RuleLabel, Settled, Threshold,
+    RateLimitDescription, RuleLabel, Settled, StoreAnswer, Threshold,
 };
 use firegate_core::time::SystemClock;
 use firegate_files::configuration::{self, LimitsStore as StoreSetting};
@@ -54,11 +54,13 @@ impl Replica {
             Counting::Counted(count) => return count.outcome,
             Counting::AskStore(question) => question,
         };
-        let answer = match self.store.ask(&question).await {
-            Answer::SharedCount(count) => Some(count),
-            _ => None,
+        let answer = self.store.ask(&question).await;
+        let answer = match &answer {
+            Answer::SharedCount(count) => StoreAnswer::Counted(count),
+            Answer::Overloaded => StoreAnswer::NotAsked,
+            _ => StoreAnswer::Away,
         };
-        match self.counters.settle(&question, answer.as_ref()) {
+        match self.counters.settle(&question, answer) {
             Settled::Counted(count) => count.outcome,
             Settled::Unavailable => panic!("each process counts by itself"),
         }
@@ -74,13 +76,18 @@ fn store(
     answer_timeout: Duration,
     roots: &Roots,
 ) -> Result<LimitsStore, LimitsStoreError> {
-    let text = format!(
-        "project: demo-project\nallow: [allUsers]\nbackends: {{ api: 'https://api.example' }}\nlimits_store: {limits_store}\n"
-    );
-    match configuration::parse("firegate.yaml", &text).expect("a configuration").limits_store {
+    match setting(limits_store) {
         StoreSetting::Redis(server) => LimitsStore::new(*server, "demo-project", roots, answer_timeout),
         StoreSetting::Memory => panic!("{limits_store} is no server"),
     }
+}
+
+/// What a configuration with this `limits_store` says.
+fn setting(limits_store: &str) -> StoreSetting {
+    let text = format!(
+        "project: demo-project\nallow: [allUsers]\nbackends: {{ api: 'https://api.example' }}\nlimits_store: {limits_store}\n"
+    );
+    configuration::parse("firegate.yaml", &text).expect("a configuration").limits_store
 }
 
 fn key(address: &str) -> KeyPart<'_> {
@@ -88,6 +95,10 @@ fn key(address: &str) -> KeyPart<'_> {
 }
 
 fn throttle(count: u32, interval: Duration) -> Arc<RateLimit> {
+    throttle_on_failure(count, interval, OnStoreFailure::Local)
+}
+
+fn throttle_on_failure(count: u32, interval: Duration, on_store_failure: OnStoreFailure) -> Arc<RateLimit> {
     let threshold = Threshold::new(NonZeroU32::new(count).expect("not zero"), interval);
     let label = RuleLabel { backend: "api".to_owned(), policy: "edge".to_owned(), priority: 1000 };
     Arc::new(RateLimit::new(&RateLimitDescription {
@@ -95,7 +106,7 @@ fn throttle(count: u32, interval: Duration) -> Arc<RateLimit> {
         limits: Limits { threshold, ban: None, algorithm: Algorithm::Fixed },
         rule: b"IP",
         preview: false,
-        on_store_failure: OnStoreFailure::Local,
+        on_store_failure,
     }))
 }
 

@@ -114,15 +114,86 @@ async fn a_store_that_freezes_is_noticed_without_any_request() {
 async fn requests_that_wait_are_bounded_in_number() {
     let server = RedisServer::start(&[]);
     let replica = Replica::start(&server.url(), PATIENCE, &Roots::Platform);
-    let rule = throttle(1_000_000, HOUR);
+    let rule = throttle_on_failure(1, HOUR, OnStoreFailure::Open);
     replica.wait(true).await;
     let places = u32::try_from(LIMITS_STORE_WAITERS_MAX).expect("a number");
     let taken = replica.store.waiters.acquire_many(places).await.expect("places");
     assert_eq!(replica.count(&rule, "192.0.2.1").await, CountOutcome::Conform);
     assert_eq!(replica.questions(), [0, 0, 0, 1]);
+    // Whoever brings it about is counted all the same.
+    assert_eq!(replica.count(&rule, "192.0.2.1").await, CountOutcome::Exceed);
     drop(taken);
     // Too many requests say nothing of the store.
-    assert_eq!(replica.count(&rule, "192.0.2.1").await, CountOutcome::Conform);
+    assert_eq!(replica.count(&rule, "192.0.2.2").await, CountOutcome::Conform);
     assert_eq!(replica.questions(), [1, 0, 0, 1]);
     assert_eq!(replica.store.figures().losses, 0);
+}
+
+/// It is a replica now, or has no memory left, or lets nobody run scripts: whoever asks whether it is there hears that it is.
+#[tokio::test]
+async fn a_store_that_answers_and_does_not_count_is_away_until_it_counts() {
+    let server = RedisServer::start(&[]);
+    let replica = Replica::start(&server.url(), PATIENCE, &Roots::Platform);
+    let rule = throttle(1_000_000, HOUR);
+    replica.wait(true).await;
+    let mut connection = server.connection().await;
+    let refusing = redis::cmd("REPLICAOF").arg("127.0.0.1").arg("1").exec_async(&mut connection).await;
+    refusing.expect("it refuses to write");
+    replica.wait(false).await;
+    let connections = connections(&mut connection).await;
+    while self::connections(&mut connection).await < connections + 3 {
+        assert_eq!(replica.count(&rule, "192.0.2.1").await, CountOutcome::Conform);
+    }
+    let figures = replica.store.figures();
+    assert!(!figures.is_there && figures.losses == 1, "{figures:?}");
+
+    let writing = redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(&mut connection).await;
+    writing.expect("it writes again");
+    replica.wait(true).await;
+    let answered = replica.questions()[0];
+    assert_eq!(replica.count(&rule, "192.0.2.1").await, CountOutcome::Conform);
+    assert_eq!(replica.questions()[0], answered + 1);
+}
+
+/// How often the server was connected to.
+async fn connections(connection: &mut MultiplexedConnection) -> u64 {
+    let info: String = redis::cmd("INFO").arg("stats").query_async(connection).await.expect("an answer");
+    let number = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    number.expect("a line").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn a_store_that_fails_again_as_soon_as_it_is_there_is_left_alone_for_a_moment_and_told_of_once() {
+    let server = RedisServer::start(&[]);
+    let replica = Replica::start(&server.url(), PATIENCE, &Roots::Platform);
+    let rule = throttle(u32::MAX, HOUR);
+    replica.wait(true).await;
+    assert_eq!(replica.count(&rule, "192.0.2.1").await, CountOutcome::Conform);
+    let mut connection = server.connection().await;
+    let keys = redis::cmd("KEYS").arg("firegate:{*:*}").query_async::<Vec<String>>(&mut connection).await;
+    let keys = keys.expect("names");
+    let other = redis::cmd("SET").arg(&keys[0]).arg("of another kind").exec_async(&mut connection).await;
+    other.expect("it is set");
+    let began = Instant::now();
+    let flickering = async {
+        while replica.store.figures().losses < 4 {
+            replica.count(&rule, "192.0.2.1").await;
+            let is_told_away = replica.store.is_told_away.load(Ordering::Relaxed);
+            assert_eq!(
+                is_told_away,
+                replica.store.figures().losses > 0,
+                "it is not told to be there in between"
+            );
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, flickering).await.expect("it is found and lost again");
+    assert!(began.elapsed() >= 2 * LIMITS_STORE_RETRY_PAUSE, "{:?}", began.elapsed());
+    redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("all is gone");
+    let lasts = async {
+        while replica.store.is_told_away.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(PATIENCE, lasts).await.expect("it is told once it has lasted");
 }

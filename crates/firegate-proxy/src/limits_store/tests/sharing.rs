@@ -5,6 +5,7 @@ use redis::AsyncTypedCommands as _;
 
 use super::server::RedisServer;
 use super::*;
+use crate::control::Control;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_let_exactly_as_many_pass_as_may() {
@@ -55,7 +56,8 @@ async fn what_lies_in_the_store_says_nothing_of_anybody_and_goes_by_itself() {
     replica.wait(true).await;
     replica.count(&throttle(1, Duration::from_secs(3600)), "192.0.2.1").await;
     let mut connection = server.connection().await;
-    let keys = connection.keys("*").await.expect("keys");
+    let mut keys = connection.keys("*").await.expect("keys");
+    keys.retain(|key| key != "firegate:{probe}");
     assert_eq!(keys.len(), 1);
     let form =
         keys[0].strip_prefix("firegate:{").and_then(|rest| rest.strip_suffix('}')).expect("a hash tag");
@@ -95,4 +97,24 @@ async fn a_password_file_that_is_not_there_is_told() {
     let mapping = "{ url: 'redis://127.0.0.1:1', password_file: /nowhere/password }";
     let refused = store(mapping, PATIENCE, &Roots::Platform).expect_err("it is refused").to_string();
     assert!(refused.contains("/nowhere/password") && refused.contains("hint:"), "{refused}");
+}
+
+#[test]
+fn a_store_goes_on_through_a_reload_that_names_the_same_and_not_through_one_that_names_another() {
+    let control = Control::start(Roots::Platform).expect("a thread");
+    let memory = Arc::new(MemoryCounters::new(Arc::new(SystemClock), [3; 16]));
+    let store_of = |limits_store: &str, former: Option<&RateLimits>| {
+        let limits =
+            RateLimits::new(control.runtime(), &setting(limits_store), "demo-project", &memory, former);
+        limits.expect("it is made")
+    };
+    let store = |limits: &RateLimits| Arc::clone(limits.store.as_ref().expect("a store"));
+    let one = store_of("redis://127.0.0.1:1", None);
+    let same = store_of("redis://127.0.0.1:1", Some(&one));
+    assert!(Arc::ptr_eq(&store(&same), &store(&one)));
+    for other in ["redis://127.0.0.1:2", "redis://:secret@127.0.0.1:1", "redis://127.0.0.1:1/2"] {
+        let other = store_of(other, Some(&one));
+        assert!(!Arc::ptr_eq(&store(&other), &store(&one)));
+    }
+    control.stop();
 }

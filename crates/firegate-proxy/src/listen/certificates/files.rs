@@ -173,11 +173,11 @@ impl Pair {
         let no_certificate = |why: String| CertificateError::NoCertificate { file: name.cert.clone(), why };
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(cert)
             .collect::<Result<_, pem::Error>>()
-            .map_err(|error| no_certificate(error.to_string()))?;
+            .map_err(|error| no_certificate(in_words(&error)))?;
         let first = chain.first().ok_or_else(|| no_certificate("there is none in it".to_owned()))?;
         let (names, expires_at) = read_certificate(first).map_err(no_certificate)?;
         let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| CertificateError::NoKey { file: name.key.clone(), why: error.to_string() })?;
+            .map_err(|error| CertificateError::NoKey { file: name.key.clone(), why: in_words(&error) })?;
         let key = CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| match error {
             TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 CertificateError::Mismatch { cert: name.cert.clone(), key: name.key.clone() }
@@ -185,6 +185,20 @@ impl Pair {
             source => CertificateError::UnusableKey { key: name.key.clone(), source },
         })?;
         Ok(Self { file: name.cert.clone(), key: Arc::new(key), names, expires_at })
+    }
+}
+
+/// What is wrong with a PEM file. The error's own words write out texts as lists of numbers.
+fn in_words(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let name = String::from_utf8_lossy(end_marker);
+            format!("it ends before the line `-----END {name}-----`, as a file does that is cut off")
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line begins with `-----BEGIN ` and does not end with `-----`".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 

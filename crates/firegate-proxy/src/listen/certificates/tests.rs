@@ -181,3 +181,20 @@ async fn files_that_hang_are_told_of_and_hold_nothing_once_they_are_others() {
     stop.cancel();
     watch.await.expect("it ends");
 }
+
+#[test]
+fn a_file_that_is_cut_off_is_told_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    let check = |text: &str, expected: &str| {
+        for file in [&cert, &key] {
+            std::fs::write(file, text).expect("it is written");
+        }
+        let names = [Certificate { cert: cert.clone(), key: key.clone() }];
+        let fault = Certificates::faults(&names).remove(0).1.to_string();
+        assert!(fault.contains(expected), "{fault}");
+    };
+    check("-----BEGIN CERTIFICATE-----\nMIIB", "it ends before the line `-----END CERTIFICATE-----`");
+    check("-----BEGIN CERTIFICATE\nMIIB", "does not end with `-----`");
+    check("", "there is none in it");
+}

@@ -162,12 +162,19 @@ pub(crate) fn write(form: LogForm, line: &AccessLine<'_>, to: &mut Vec<u8>) {
     to.push(b'\n');
 }
 
-/// The line in the place of those that the sink did not take in time.
-pub(super) fn write_gap(form: LogForm, at: Duration, lines: u64, to: &mut Vec<u8>) {
-    const MESSAGE: &str = "log lines were dropped, because whoever reads the log takes them too slowly";
+/// Why lines are missing that the sink did not take in time.
+pub(super) const TOO_SLOW: &str =
+    "log lines were dropped, because whoever reads the log takes them too slowly";
+
+/// Why lines are missing that the sink refused.
+pub(super) const NOT_WRITTEN: &str =
+    "log lines were lost, because the log could not be written; hint: is its disk full?";
+
+/// The line in the place of those that are missing.
+pub(super) fn write_gap(form: LogForm, at: Duration, why: &str, lines: u64, to: &mut Vec<u8>) {
     match form {
-        LogForm::Json => json::write_gap(at, MESSAGE, lines, to),
-        LogForm::Text { coloured } => text::write_gap(at, MESSAGE, lines, coloured, to),
+        LogForm::Json => json::write_gap(at, why, lines, to),
+        LogForm::Text { coloured } => text::write_gap(at, why, lines, coloured, to),
     }
     to.push(b'\n');
 }

@@ -4,6 +4,7 @@ pub(super) mod origin;
 mod reloading;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use firegate_proxy::{
 };
 
 use self::origin::Origin;
-use self::reloading::Reloading;
+use self::reloading::{Hangups, Reloading};
 use super::stop::StopRequests;
 use crate::environment::Environment;
 use crate::logging::log_findings;
@@ -60,8 +61,9 @@ pub fn run(
 ) -> anyhow::Result<ExitCode> {
     let origin = Origin::of(&arguments, &environment)?;
     let runtime = threads::runtime().map_err(StartError::Thread)?;
-    // Whoever reads that it listens may ask it to stop.
-    let mut requests = runtime.block_on(async { StopRequests::listen() })?;
+    // Whoever reads that it listens may ask it to stop, and whoever starts it to reload.
+    let listening = async { io::Result::Ok((StopRequests::listen()?, Hangups::listen()?)) };
+    let (mut requests, hangups) = runtime.block_on(listening)?;
     let reading = origin.clone();
     // A disk may take its time, and whoever asks for a stop meanwhile does not wait for it.
     let read = runtime.block_on(async { requests.unless_asked(read_at_start(move || reading.read())).await });
@@ -85,7 +87,7 @@ pub fn run(
     let options = options(arguments.listen, environment, configuration, clock, log)?;
     let starting = async {
         // Before the files of keys are read: what changes after that is noticed.
-        let reloading = Reloading::new(origin, credentials.files(), named_files).await?;
+        let reloading = Reloading::new(origin, credentials.files(), named_files, hangups).await;
         let door = read_at_start(move || FrontDoor::start(options)).await??;
         anyhow::Ok((reloading, door))
     };

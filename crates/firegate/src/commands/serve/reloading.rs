@@ -18,30 +18,51 @@ pub(super) struct Reloading {
     /// Where a credential file is, or may come.
     credentials: Vec<PathBuf>,
     watch: FileWatch,
+    hangups: Hangups,
+}
+
+/// The signals that ask for a reload. Listened for from the beginning, as those that ask for a stop: by one that nobody listens
+/// for the process ends, and whoever sends it does not know how far the start is.
+#[derive(Debug)]
+pub(super) struct Hangups {
     #[cfg(unix)]
-    hangup: tokio::signal::unix::Signal,
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    /// Begins to listen. Needs a runtime.
+    ///
+    /// # Errors
+    /// If the system does not let the process listen.
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 impl Reloading {
     /// Watches the configuration's file, those that it names, which have just been read, and those of credentials. Needs a
     /// runtime.
-    ///
-    /// # Errors
-    /// If the system does not let the process listen for SIGHUP.
     pub(super) async fn new(
         origin: Origin,
         credentials: Vec<PathBuf>,
         named_files: Vec<PathBuf>,
-    ) -> io::Result<Self> {
-        let mut reloading = Self {
-            origin,
-            credentials,
-            watch: FileWatch::default(),
-            #[cfg(unix)]
-            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
-        };
+        hangups: Hangups,
+    ) -> Self {
+        let mut reloading = Self { origin, credentials, watch: FileWatch::default(), hangups };
         reloading.watch(named_files).await;
-        Ok(reloading)
+        reloading
     }
 
     /// Reloads whenever there is reason to, until the process is asked to stop.
@@ -100,13 +121,10 @@ impl Reloading {
 
     /// Waits until a file has changed or a SIGHUP has come.
     async fn reason(&mut self) {
-        #[cfg(unix)]
         tokio::select! {
             () = self.watch.changed() => tracing::info!("a file of the configuration has changed"),
-            _ = self.hangup.recv() => {}
+            () = self.hangups.next() => {}
         }
-        #[cfg(not(unix))]
-        self.watch.changed().await;
     }
 
     async fn watch(&mut self, named_files: Vec<PathBuf>) {

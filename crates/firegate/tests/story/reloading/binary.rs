@@ -56,6 +56,25 @@ async fn a_changed_file_and_a_hangup_are_reasons_to_reload() {
     assert!(process.end().success());
 }
 
+/// `systemctl reload` behind `systemctl start` does not know how far the start is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_while_it_starts_ends_nothing_and_is_a_reason_to_reload_then() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("firegate.yaml");
+    std::fs::write(&file, "").expect("it is written");
+    put_pipe_at(file.to_str().expect("text"));
+    std::fs::write(folder.path().join("mended"), configuration("http://127.0.0.1:9")).expect("it is written");
+    // Whoever opens a pipe to write waits for somebody who reads: then it is at its configuration. What it reads again is
+    // a file.
+    let script =
+        "(exec 9>firegate.yaml; mv mended firegate.yaml; kill -HUP $$; cat firegate.yaml >&9) & exec \"$@\"";
+    let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
+    let mut process = Served::start_by_shell(script, folder.path(), &arguments);
+    process.next_line("another configuration is in force").await;
+    process.signal("TERM");
+    assert!(process.end().success());
+}
+
 /// A pipe that nobody writes to stands for a disk that does not answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_certificates_that_hangs_holds_no_reload() {
@@ -158,6 +177,41 @@ async fn without_a_file_a_hangup_says_that_there_is_nothing_to_reload() {
     process.next_line("there is nothing to reload").await;
     let url = format!("http://{}/", process.address).parse().expect("a URL");
     assert_ne!(Call::get(&url).send().await.status.as_u16(), 0, "it still answers");
+    process.signal("TERM");
+    assert!(process.end().success());
+}
+
+/// The keys that sign, and those that are only published, lie in files of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assertion_key_that_is_written_over_is_a_reason_to_reload_and_so_is_a_former_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "{}assertion: {{ key: new/assertion.pem, previous_keys: [old/assertion.pem] }}\n",
+        configuration("http://127.0.0.1:9")
+    );
+    write(&folder.path().join("firegate.yaml"), &text);
+    let places = ["new", "old"].map(|name| folder.path().join(name));
+    for place in &places {
+        std::fs::create_dir(place).expect("a folder");
+        key_file(place);
+    }
+    let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
+    let mut process = Served::start_in(folder.path(), &arguments);
+    let url = process.url.join(".well-known/firegate/jwks.json").expect("a path");
+    let published = async || {
+        let keys = Call::get(&url).send().await.ok();
+        let key_ids = keys["keys"].as_array().expect("keys").iter().map(|key| super::text(&key["kid"]));
+        <[String; 2]>::try_from(key_ids.collect::<Vec<_>>()).expect("two keys")
+    };
+    let first = published().await;
+    key_file(&places[0]);
+    process.next_line("another configuration is in force").await;
+    let second = published().await;
+    assert!(second[0] != first[0] && second[1] == first[1], "{first:?} {second:?}");
+    key_file(&places[1]);
+    process.next_line("another configuration is in force").await;
+    let third = published().await;
+    assert!(third[0] == second[0] && third[1] != second[1], "{second:?} {third:?}");
     process.signal("TERM");
     assert!(process.end().success());
 }
