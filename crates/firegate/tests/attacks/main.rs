@@ -117,5 +117,6 @@ mod unsigned_google_token_under_emulator_trust;
 mod uploads_reset_without_an_error;
 mod url_map_against_its_author;
 mod url_mask_beyond_its_services;
+mod values_between_blanks;
 mod web_socket_hijacking_over_http2;
 mod wire;
