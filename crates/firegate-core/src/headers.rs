@@ -75,6 +75,12 @@ mod tests {
             "X-Envoy-Internal",
             "X.Original-URL",
             "X-Rewrite_URL",
+            "X_Original_URI",
+            "X-Script_Name",
+            "SCRIPT_NAME",
+            "Script-Name",
+            "PATH_INFO",
+            "Proxy",
         ] {
             check(name, true);
         }

@@ -52,6 +52,7 @@ mod exchange_of_what_nobody_handed_over;
 mod frames;
 mod go_oidc_482_unknown_key_flood;
 mod google_accounts_of_anybody;
+mod gunicorn_script_name;
 mod h2_downgrades;
 mod h2c_smuggling_by_upgrade;
 mod haproxy_cve_2021_40346_overflowing_header_name;
