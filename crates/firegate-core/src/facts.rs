@@ -8,6 +8,8 @@ use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::armor::Screened;
+use crate::headers::{is_alike, named_by_connection};
+use crate::method_override::other_methods;
 use crate::path::NormalPath;
 use crate::reason::{AmbiguousCredential, MalformedToken, MissingToken, Reason, ambiguous};
 
@@ -39,6 +41,19 @@ pub struct RequestFacts<'a> {
     pub recorded_headers: Option<&'a [HeaderName]>,
     /// What the backend's security policy did: noted by the decision for logs and explanations.
     pub screened: OnceLock<Box<Screened>>,
+    /// The methods that a service may take it for, beside its own, once somebody asked; `None` if there are too many.
+    pub other_methods: OnceLock<Option<Vec<Method>>>,
+    /// The headers that its Connection names, once somebody asked.
+    pub named_by_connection: OnceLock<Vec<HeaderName>>,
+}
+
+/// Why nobody knows a header as the service gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderDoubt {
+    /// Another one has a name that servers may take for it: those that fold names read `X_Debug` as `X-Debug`.
+    OfTwoNames,
+    /// Connection names it, so that it goes no further (RFC 9110, section 7.6.1).
+    OfTheConnection,
 }
 
 /// What stands in the Authorization header.
@@ -68,6 +83,8 @@ impl<'a> RequestFacts<'a> {
             is_vouched_for: false,
             recorded_headers: None,
             screened: OnceLock::new(),
+            other_methods: OnceLock::new(),
+            named_by_connection: OnceLock::new(),
         }
     }
 
@@ -118,6 +135,25 @@ impl<'a> RequestFacts<'a> {
             return Err(Reason::TokenMalformed(MalformedToken::with_blanks(token)));
         }
         Ok(Authorization::Bearer(token))
+    }
+
+    /// The methods that a service may take the request for, beside its own. `None` if there are more than can be looked at.
+    pub(crate) fn other_methods(&self) -> Option<&[Method]> {
+        let find = || other_methods(self.method, self.headers, self.query);
+        self.other_methods.get_or_init(find).as_deref()
+    }
+
+    /// Why the service may get another header of this name than the request has, or none.
+    pub(crate) fn doubt_about_header(&self, name: &str) -> Option<HeaderDoubt> {
+        let named = || self.named_by_connection.get_or_init(|| named_by_connection(self.headers));
+        let is_named = || named().iter().any(|named| named == name);
+        if self.headers.keys().any(|found| is_alike(found, name)) {
+            Some(HeaderDoubt::OfTwoNames)
+        } else if is_named() {
+            Some(HeaderDoubt::OfTheConnection)
+        } else {
+            None
+        }
     }
 
     /// Whether it can be said that a header is not there.

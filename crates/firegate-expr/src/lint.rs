@@ -375,7 +375,7 @@ fn header(syntax: &Syntax) -> Option<&str> {
 /// A key of the headers or of the token that may be absent, in one spelling.
 fn guardable(syntax: &Syntax, language: Language) -> Option<String> {
     if let Some(name) = header(syntax) {
-        // A request without a host does not come this far.
+        // A request without a host is refused where a rule asks for it.
         let is_asked = language == Language::Armor && name != "host";
         return is_asked.then(|| format!("request.headers['{name}']"));
     }

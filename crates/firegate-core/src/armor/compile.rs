@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::source_index::SourceIndex;
 use crate::limiter::{Ban, Limits, RateLimit, RateLimitDescription, RuleLabel, Threshold};
+use crate::method_override::is_method_override;
 
 /// A backend's policy.
 #[derive(Debug)]
@@ -134,7 +135,11 @@ impl Policy {
         let is_it = |name: &str| header_names::are_alike(name, header.as_str());
         self.rules.iter().any(|rule| {
             let mut keys = rule.limit.iter().flat_map(|limit| &limit.keys);
-            rule.expression().is_some_and(|expression| expression.headers().any(is_it))
+            let of_expression = |expression: &Expression| {
+                let reads_method = || expression.reads_attribute(Attribute::RequestMethod);
+                expression.headers().any(is_it) || is_method_override(header) && reads_method()
+            };
+            rule.expression().is_some_and(of_expression)
                 || keys.any(|key| matches!(key, Key::HttpHeader(name) if is_it(name)))
                 || rule.request_headers.iter().any(|(name, _)| is_it(name.as_str()))
         })

@@ -63,7 +63,7 @@ async fn no_identity_comes_by_trailer() {
 async fn nothing_that_the_head_decided_is_said_anew_by_trailer() {
     const POLICY: &str = "name: edge\nrules:\n\
         - { priority: 1, action: deny(403), match: { expr: { expression: \"has(request.headers['x-mode']) && request.headers['x-mode'] == 'unsafe'\" } } }\n\
-        - { priority: 2, action: throttle, match: { expr: { expression: \"request.path == '/counted'\" } }, rateLimitOptions: { conformAction: allow, \
+        - { priority: 2, action: throttle, match: { expr: { expression: \"request.path == '/counted' && request.method == 'PUT'\" } }, rateLimitOptions: { conformAction: allow, \
         exceedAction: deny(429), enforceOnKey: HTTP_HEADER, enforceOnKeyName: x-key, rateLimitThreshold: { count: 9, intervalSec: 60 } } }\n\
         - { priority: 2147483647, action: allow, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, \
         headerAction: { requestHeadersToAdds: [ { headerName: X-Role, headerValue: guest } ] } }\n";
@@ -75,7 +75,8 @@ async fn nothing_that_the_head_decided_is_said_anew_by_trailer() {
     );
     let project = Project::open().await;
     let gate = project.gate_with_files(&text, &[("armor.yaml", POLICY), ("map.yaml", MAP)]).await;
-    let names = ["X-Mode", "X_Mode", "X-Key", "X-Role", "X.Role", "X-Gone", "X-Team", "X_Team"];
+    let names =
+        ["X-Mode", "X_Mode", "X-Key", "X-Role", "X.Role", "X-Gone", "X-Team", "X_Team", "X-HTTP-Method"];
     let sent = names.map(|name| format!("{name}: evil\r\n")).concat() + "X-Checksum: kept\r\n";
     let trailers = trailers(&gate.door, service, &(names.join(", ") + ", X-Checksum"), &sent).await;
     assert!(!trailers.contains("evil"), "{trailers}");
