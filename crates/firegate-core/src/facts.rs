@@ -161,12 +161,33 @@ impl<'a> RequestFacts<'a> {
         self.recorded_headers.is_none_or(|recorded| recorded.iter().any(|known| known.as_str() == name))
     }
 
+    /// The host in its normal form (RFC 3986, section 6.2), as rules compare it: in small letters, without the dot by which a name is
+    /// a whole one, and without the port that is the scheme's own. Services take every spelling for the same host.
+    fn normal_host(&self) -> Cow<'a, str> {
+        let host = self.host_without_default_port();
+        let host = without_whole_names_dot(host).unwrap_or(Cow::Borrowed(host));
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            host.to_ascii_lowercase().into()
+        } else {
+            host
+        }
+    }
+
+    /// The host without a port that says nothing, as browsers write it.
+    pub(crate) fn host_without_default_port(&self) -> &'a str {
+        let default = if self.scheme == "https" { ":443" } else { ":80" };
+        self.host.strip_suffix(default).unwrap_or(self.host)
+    }
+
     /// A header's value as one text, as policies and routes compare it. Several are a list (RFC 9110, section 5.3), but pieces
     /// of cookies, which the service gets joined in their own way (RFC 9113, section 8.2.3). What HTTP/2 says without a header
     /// is told as the service gets it: the host, and that a WebSocket is asked for.
     pub(crate) fn whole_header(&self, name: &str) -> Option<Cow<'a, [u8]>> {
         if name == HOST.as_str() && !self.host.is_empty() {
-            return Some(Cow::Borrowed(self.host.as_bytes()));
+            return Some(match self.normal_host() {
+                Cow::Borrowed(host) => Cow::Borrowed(host.as_bytes()),
+                Cow::Owned(host) => Cow::Owned(host.into_bytes()),
+            });
         }
         let mut values = self.headers.get_all(name).iter();
         let Some(first) = values.next().map(HeaderValue::as_bytes) else {
@@ -195,6 +216,13 @@ impl<'a> RequestFacts<'a> {
             _ => None,
         }
     }
+}
+
+/// A host without the dot behind its name, if it has one: `example.com.` is `example.com`, as the name service has it.
+pub(crate) fn without_whole_names_dot(host: &str) -> Option<Cow<'_, str>> {
+    let (name, port) = host.split_at_checked(host.find(':').unwrap_or(host.len()))?;
+    let name = name.strip_suffix('.')?;
+    Some(if port.is_empty() { name.into() } else { [name, port].concat().into() })
 }
 
 /// RFC 6750, section 2.1.

@@ -107,10 +107,11 @@ impl Attributes for Asked<'_> {
     }
 }
 
-/// The name without a port, in lower case.
+/// The name without a port and without the dot of a whole name, in lower case.
 fn host_name(host: &str) -> Cow<'_, [u8]> {
     let port = host.rfind(':').filter(|at| !host.get(*at..).unwrap_or_default().contains(']'));
     let name = port.and_then(|at| host.get(..at)).unwrap_or(host);
+    let name = name.strip_suffix('.').unwrap_or(name);
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(name.to_ascii_lowercase().into_bytes())
     } else {

@@ -33,7 +33,7 @@ pub use redirect::RedirectAnswer;
 pub use rule::{RouteEntry, Rule, RulePlaceInFile};
 pub use trace::{NearRoute, RouteTrace};
 
-use crate::facts::RequestFacts;
+use crate::facts::{RequestFacts, without_whole_names_dot};
 use crate::reason::Reason;
 use crate::snapshot::Backend;
 use conditions::{HeaderCondition, query_holds};
@@ -189,6 +189,13 @@ impl Routes {
                 "the path would lead to another route if its parameters were cut off"
             };
             return Err(Reason::RequestMalformed { why });
+        }
+        if let Some(host) = without_whole_names_dot(facts.host) {
+            let facts = RequestFacts { host: &host, ..facts.clone() };
+            if !is_this(self.find(&facts, facts.path.as_str())) {
+                let why = "the host would lead to another route without the dot at its end";
+                return Err(Reason::RequestMalformed { why });
+            }
         }
         Ok(())
     }

@@ -34,11 +34,7 @@ pub(crate) fn check_cookie_origin(facts: &RequestFacts<'_>, allowed: &[String]) 
 /// Whether an origin is the one under which the client reached this door.
 fn is_own(facts: &RequestFacts<'_>, origin: &str) -> bool {
     let Some((scheme, host)) = origin.split_once("://") else { return false };
-    let default_port = match facts.scheme {
-        "https" => ":443",
-        _ => ":80",
-    };
-    let own = facts.host.strip_suffix(default_port).unwrap_or(facts.host);
+    let own = facts.host_without_default_port();
     !own.is_empty() && scheme == facts.scheme && host.eq_ignore_ascii_case(own)
 }
 

@@ -62,6 +62,7 @@ mod haproxy_cve_2023_40225_empty_content_length;
 mod heads_that_are_read_in_two_ways;
 mod heimdall_3444_verdicts_of_another_policy;
 mod heimdall_cve_2026_42274_encoded_paths;
+mod hosts_written_otherwise;
 mod http2_answers_that_nobody_reads;
 mod http2_bounds;
 mod http2_clients_that_only_answer_pings;
