@@ -70,7 +70,9 @@ impl PathMatcher {
     ) -> Self {
         let patterns = candidates.iter().map(|candidate| &candidate.pattern);
         let index = Index::new((0..).zip(patterns));
-        Self { index, order, candidates, rules, default }
+        let asks_more = |candidate: &Candidate| !candidate.headers.is_empty() || !candidate.query.is_empty();
+        let has_conditions = candidates.iter().any(asks_more);
+        Self { index, order, candidates, has_conditions, rules, default }
     }
 }
 

@@ -36,7 +36,7 @@ pub use trace::{NearRoute, RouteTrace};
 use crate::facts::{RequestFacts, without_whole_names_dot};
 use crate::reason::Reason;
 use crate::snapshot::Backend;
-use conditions::{HeaderCondition, query_holds};
+use conditions::{HeaderCondition, is_query_in_doubt, query_holds};
 use destination::Destination;
 use hosts::Hosts;
 use names::Names;
@@ -59,6 +59,8 @@ struct PathMatcher {
     index: Index,
     order: Order,
     candidates: Vec<Candidate>,
+    /// Whether any of them asks for more than the path.
+    has_conditions: bool,
     rules: Vec<Arc<Rule>>,
     default: Option<Fallback>,
 }
@@ -113,13 +115,23 @@ impl Routed {
 #[derive(Clone, Copy)]
 struct Found<'a> {
     rule: &'a Arc<Rule>,
+    /// Whose rule it is; none for the one of hosts that no pattern names.
+    matcher: Option<&'a PathMatcher>,
     route: RouteNumber,
     matched: Option<(&'a Pattern, MatchedBytes)>,
 }
 
+impl Candidate {
+    /// Whether nobody knows if it is for the request as the service gets it.
+    fn is_in_doubt(&self, facts: &RequestFacts<'_>) -> bool {
+        self.headers.iter().any(|condition| condition.is_in_doubt(facts))
+            || self.query.iter().any(|condition| is_query_in_doubt(condition, facts.query))
+    }
+}
+
 impl Fallback {
     fn found(&self) -> Found<'_> {
-        Found { rule: &self.rule, route: self.route, matched: None }
+        Found { rule: &self.rule, matcher: None, route: self.route, matched: None }
     }
 }
 
@@ -134,7 +146,9 @@ impl Routes {
     /// # Errors
     /// If no route names its path, or its URL names no service by the mask of the one that does, or it is one of Firegate's
     /// own; if the path holds an encoded slash, and the backend does not take such paths; if a server that decodes it, or cuts
-    /// the path's parameters off, would choose another route; if the path that the route makes of it has no one reading.
+    /// the path's parameters off, would choose another route; if another one may be meant by a header or a parameter of the query
+    /// that the service reads otherwise, or by another method that the request names; if the path that the route makes of it has
+    /// no one reading.
     pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Routed, Reason> {
         if facts.path.as_str().starts_with(RESERVED_PREFIX) {
             return Err(Reason::RouteNotFound);
@@ -165,7 +179,7 @@ impl Routes {
         }))
     }
 
-    /// Whether every server that reads the path in its own way would choose this route too.
+    /// Whether every server that reads the path, the headers and the method in its own way would choose this route too.
     fn check_readings(
         &self,
         facts: &RequestFacts<'_>,
@@ -197,6 +211,10 @@ impl Routes {
                 return Err(Reason::RequestMalformed { why });
             }
         }
+        if found.matcher.is_some_and(|matcher| matcher.is_in_doubt(facts, found.rule)) {
+            let why = "the request would take another route by a header or a parameter that the service may read otherwise, or by the method that it names beside its own";
+            return Err(Reason::RequestMalformed { why });
+        }
         Ok(())
     }
 
@@ -220,10 +238,45 @@ impl PathMatcher {
         };
         let candidate = number.and_then(|number| self.candidates.get(number as usize));
         let Some(candidate) = candidate else {
-            return self.default.as_ref().map(Fallback::found);
+            let default = self.default.as_ref().map(Fallback::found);
+            return default.map(|found| Found { matcher: Some(self), ..found });
         };
         let matched = candidate.pattern.find(path).map(|bytes| (&candidate.pattern, bytes));
-        Some(Found { rule: self.rules.get(candidate.rule)?, route: candidate.route, matched })
+        let rule = self.rules.get(candidate.rule)?;
+        Some(Found { rule, matcher: Some(self), route: candidate.route, matched })
+    }
+
+    /// Whether another rule than the one that was found may be for the request as the service gets it.
+    fn is_in_doubt(&self, facts: &RequestFacts<'_>, found: &Arc<Rule>) -> bool {
+        if matches!(self.order, Order::MostSpecific) || !self.has_conditions {
+            return false;
+        }
+        let path = facts.path.as_str();
+        let mut doubtful = Vec::new();
+        let certain = self.index.first(path, |number| {
+            let is_in_doubt = self.candidates.get(number as usize)?.is_in_doubt(facts);
+            if is_in_doubt && self.may_be_fulfilled(number, facts, path) {
+                doubtful.push(number);
+            }
+            self.fulfilled(number, facts, path).filter(|()| !is_in_doubt)
+        });
+        let certain = certain.map(|(number, ())| number);
+        let before = doubtful.into_iter().filter(|number| certain.is_none_or(|certain| *number < certain));
+        let rule = |number: u32| self.rules.get(self.candidates.get(number as usize)?.rule);
+        let last = certain.map_or_else(|| self.default.as_ref().map(|default| &default.rule), rule);
+        let mut possible = before.map(rule).chain([last]).flatten();
+        possible.any(|rule| !Arc::ptr_eq(rule, found))
+    }
+
+    /// Whether a candidate would decide, if all of its conditions that are in doubt held.
+    fn may_be_fulfilled(&self, number: u32, facts: &RequestFacts<'_>, path: &str) -> bool {
+        self.candidates.get(number as usize).is_some_and(|candidate| {
+            candidate.pattern.find(path).is_some()
+                && candidate.headers.iter().all(|found| found.is_in_doubt(facts) || found.holds(facts))
+                && candidate.query.iter().all(|condition| {
+                    is_query_in_doubt(condition, facts.query) || query_holds(condition, facts.query)
+                })
+        })
     }
 
     fn fulfilled(&self, number: u32, facts: &RequestFacts<'_>, path: &str) -> Option<()> {
