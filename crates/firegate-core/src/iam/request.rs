@@ -118,3 +118,20 @@ fn host_name(host: &str) -> Cow<'_, [u8]> {
         Cow::Borrowed(name.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_compared_by_its_name_in_one_spelling() {
+        let check = |host: &str, expected: &str| assert_eq!(&*host_name(host), expected.as_bytes(), "{host}");
+        check("door.example", "door.example");
+        check("Door.Example:8080", "door.example");
+        check("door.example.", "door.example");
+        check("DOOR.example.:443", "door.example");
+        check("[2001:DB8::1]:443", "[2001:db8::1]");
+        check("[2001:db8::1]", "[2001:db8::1]");
+        check("", "");
+    }
+}
