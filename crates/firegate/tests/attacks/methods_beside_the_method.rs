@@ -7,7 +7,8 @@ use crate::project::{Gate, Project, expect, seen};
 use crate::stack::Call;
 
 const RULES: &str = "- { priority: 1, action: deny(403), match: { expr: { expression: \"request.method == 'DELETE'\" } } }\n\
-    - { priority: 2, action: deny(403), match: { expr: { expression: \"request.path.startsWith('/read') && request.method != 'GET' && request.method != 'HEAD'\" } } }\n";
+    - { priority: 2, action: deny(403), match: { expr: { expression: \"request.path.startsWith('/read') && request.method != 'GET' && request.method != 'HEAD'\" } } }\n\
+    - { priority: 3, action: deny(403), match: { expr: { expression: \"request.path.startsWith('/locked/') && request.method == 'PATCH'\" } } }\n";
 
 const OVERRIDES: [&str; 6] = [
     "X-HTTP-Method-Override",
@@ -46,6 +47,10 @@ async fn no_method_beside_the_method_leads_past_a_rule() {
         let refused = send(&Method::POST, target, &[]).await;
         expect(&refused, 400, "REQUEST_MALFORMED", target);
     }
+    // By path and method at once.
+    send(&Method::POST, "/locked;x/a", &[]).await.ok();
+    let refused = send(&Method::POST, "/locked;x/a", &[("X-HTTP-Method-Override", "PATCH")]).await;
+    expect(&refused, 400, "REQUEST_MALFORMED", "another path and another method");
     let most = (0..9).map(|number| format!("M{number}")).collect::<Vec<_>>().join(",");
     let refused = send(&Method::POST, "/a", &[("X-HTTP-Method", &most)]).await;
     expect(&refused, 400, "REQUEST_MALFORMED", "more than are looked at");

@@ -93,6 +93,7 @@ pathMatchers:
   - { priority: 3, service: strict, matchRules: [ { prefixMatch: /needs, headerMatches: [ { headerName: X-Needed, presentMatch: true, invertMatch: true } ] } ] }
   - { priority: 4, service: open, matchRules: [ { prefixMatch: /safe, headerMatches: [ { headerName: X-Safe, presentMatch: true } ] } ] }
   - { priority: 5, service: strict, matchRules: [ { prefixMatch: /safe } ] }
+  - { priority: 7, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-One, presentMatch: true }, { headerName: X-Two, presentMatch: true } ] } ] }
   - { priority: 6, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: admin, exactMatch: '1' } ] } ] }
 ";
     let project = Project::open().await;
@@ -131,6 +132,8 @@ pathMatchers:
         (Method::GET, "/a?admin=%31", &[], 400),
         (Method::GET, "/a?admin=0&%61dmin=1", &[], 400),
         (Method::GET, "/a?x;admin=1", &[], 400),
+        (Method::GET, "/a", &[("X_One", "1"), ("X-Two", "1")], 400),
+        (Method::GET, "/a", &[("X_One", "1")], 200),
     ] {
         assert_eq!(send(method.clone(), path, headers).await, expected, "{method} {path} {headers:?}");
     }
