@@ -1,6 +1,6 @@
-//! The methods that a service may take a request for, beside its own. Frameworks let clients that can send no other than GET and
-//! POST write the one that is meant into a header or a parameter; a rule of the request's method sees none of it, and nobody
-//! knows what this service does.
+//! The methods that a service may take a request for, beside its own. Frameworks let clients that can send no other than GET
+//! and POST write the one that is meant into a header or a parameter; a rule of the request's method sees none of it, and
+//! nobody knows what this service does.
 
 use firegate_files::header_names::are_alike;
 use http::{HeaderMap, HeaderName, Method};

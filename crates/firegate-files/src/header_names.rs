@@ -15,8 +15,8 @@ const PROTECTED_PREFIXES: [&str; 8] = [
 ];
 
 /// Headers by which proxies tell a service who calls, by which way, and which path of it was asked for. gunicorn takes what
-/// `SCRIPT_NAME` says off the path before it chooses what answers, and others do so by `X-Script-Name`; for CGI a `Proxy` is the
-/// one by which a program makes its own calls (CVE-2016-5385).
+/// `SCRIPT_NAME` says off the path before it chooses what answers, and others do so by `X-Script-Name`; for CGI a `Proxy` is
+/// the one by which a program makes its own calls (CVE-2016-5385).
 const PROTECTED_NAMES: [&str; 25] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",

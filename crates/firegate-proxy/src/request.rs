@@ -134,8 +134,9 @@ impl<'a> DecisiveFields<'a> {
     }
 }
 
-/// Whether a value has a blank before or behind it. Over HTTP/1 none is left of it; over HTTP/2 nobody takes it off, so that rules
-/// would see it, and a service that gets the value over HTTP/1 would not (RFC 9113, section 8.2.1: such a request is malformed).
+/// Whether a value has a blank before or behind it. Over HTTP/1 none is left of it; over HTTP/2 nobody takes it off, so that
+/// rules would see it, and a service that gets the value over HTTP/1 would not (RFC 9113, section 8.2.1: such a request is
+/// malformed).
 fn is_between_blanks(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     is_blank(value.first()) || is_blank(value.last())

@@ -198,7 +198,8 @@ impl Screening {
 }
 
 impl RuleInPlace<'_> {
-    /// Why it might decide otherwise for a service that reads the request in another way. What is only tried out refuses nothing.
+    /// Why it might decide otherwise for a service that reads the request in another way. What is only tried out refuses
+    /// nothing.
     fn doubt(self, subject: &Subject<'_>, expression: &Expression, outcome: Outcome) -> Option<&'static str> {
         if self.rule.preview {
             return None;

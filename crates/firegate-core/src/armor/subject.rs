@@ -101,8 +101,9 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Why nobody knows what an expression says of the request as the service reads it: it says something else of another reading
-    /// of its path, or of another method that the request names too, or it depends on a header that is another one there, or none.
+    /// Why nobody knows what an expression says of the request as the service reads it: it says something else of another
+    /// reading of its path, or of another method that the request names too, or it depends on a header that is another one
+    /// there, or none.
     pub(super) fn doubt_about(&self, expression: &Expression, outcome: Outcome) -> Option<&'static str> {
         let is_otherwise = |reading: Self| expression.evaluate(&reading) != outcome;
         let paths = match expression.reads_attribute(Attribute::RequestPath) {
@@ -125,8 +126,8 @@ impl<'a> Subject<'a> {
         is_otherwise(Self { doubts_headers: true, ..self.read_as(self.path, self.method) }).then_some(why)
     }
 
-    /// Whether an expression says something else to a service that goes by the first or the last copy alone of a header that the
-    /// request has several times.
+    /// Whether an expression says something else to a service that goes by the first or the last copy alone of a header that
+    /// the request has several times.
     pub(super) fn is_doubtful_by_copies(&self, expression: &Expression, outcome: Outcome) -> bool {
         let is_repeated = |name| self.copy(name, Copies::First).is_some();
         let by = |copies| expression.evaluate(&Self { copies, ..self.read_as(self.path, self.method) });
@@ -136,8 +137,8 @@ impl<'a> Subject<'a> {
             && [Copies::First, Copies::Last].into_iter().any(|copies| by(copies) != outcome)
     }
 
-    /// Why nobody knows by what a limit would count the request as the service gets it: with a copy or a look-alike beside a header a
-    /// client would begin at nothing each time.
+    /// Why nobody knows by what a limit would count the request as the service gets it: with a copy or a look-alike beside a
+    /// header a client would begin at nothing each time.
     pub(super) fn doubt_about_keys(&self, keys: &[Key]) -> Option<&'static str> {
         keys.iter().find_map(|key| match key {
             Key::HttpHeader(name) if name != HOST.as_str() => {
@@ -147,8 +148,8 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// One copy of a header that the request has several times; pieces of cookies are none, and of what speaks of the request's way
-    /// the service gets no copy of the client's.
+    /// One copy of a header that the request has several times; pieces of cookies are none, and of what speaks of the request's
+    /// way the service gets no copy of the client's.
     fn copy(&self, name: &str, copies: Copies) -> Option<&'a [u8]> {
         let mut values = self.facts.headers.get_all(name).iter();
         let (first, second) = (values.next()?, values.next()?);

@@ -58,8 +58,8 @@ impl HeaderCondition {
         }
     }
 
-    /// Whether nobody knows if it holds for the request as the service gets it: another header, or none, or by another method that
-    /// the request names beside its own.
+    /// Whether nobody knows if it holds for the request as the service gets it: another header, or none, or by another method
+    /// that the request names beside its own.
     pub(super) fn is_in_doubt(&self, facts: &RequestFacts<'_>) -> bool {
         let is_like = |method: &Method| is_like(&self.value, method.as_str().as_bytes());
         match &self.subject {
@@ -127,8 +127,8 @@ pub(super) fn query_holds(condition: &QueryMatch, query: Option<&str>) -> bool {
     found.is_some_and(|value| is_like(&condition.value, value.as_bytes()))
 }
 
-/// Whether a service may read something else in the query than the condition: a parameter of this name that is written in escapes
-/// or stands behind a `;`. Of several that are written alike the first counts, as in Google's.
+/// Whether a service may read something else in the query than the condition: a parameter of this name that is written in
+/// escapes or stands behind a `;`. Of several that are written alike the first counts, as in Google's.
 pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> bool {
     let query = query.unwrap_or_default();
     if !query.contains(['%', '+', ';']) {

@@ -176,7 +176,8 @@ impl HeaderActions {
         self.levels.iter().for_each(|level| level.response.apply(headers, facts, remove_exactly));
     }
 
-    /// Whether a header of a request is one of those that are removed or added, under whatever name servers may take for its own.
+    /// Whether a header of a request is one of those that are removed or added, under whatever name servers may take for its
+    /// own.
     pub(crate) fn decide_about(&self, header: &HeaderName) -> bool {
         let is_it = |name: &HeaderName| header_names::are_alike(name.as_str(), header.as_str());
         let mut levels = self.levels.iter().map(|level| &level.request);

@@ -146,9 +146,9 @@ impl Routes {
     /// # Errors
     /// If no route names its path, or its URL names no service by the mask of the one that does, or it is one of Firegate's
     /// own; if the path holds an encoded slash, and the backend does not take such paths; if a server that decodes it, or cuts
-    /// the path's parameters off, would choose another route; if another one may be meant by a header or a parameter of the query
-    /// that the service reads otherwise, or by another method that the request names; if the path that the route makes of it has
-    /// no one reading.
+    /// the path's parameters off, would choose another route; if another one may be meant by a header or a parameter of the
+    /// query that the service reads otherwise, or by another method that the request names; if the path that the route makes of
+    /// it has no one reading.
     pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Routed, Reason> {
         if facts.path.as_str().starts_with(RESERVED_PREFIX) {
             return Err(Reason::RouteNotFound);

@@ -331,8 +331,8 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
     }
 }
 
-/// Takes out of the trailers what none may say: of a request's, what is deleted from its head, and what was decided by its head,
-/// too.
+/// Takes out of the trailers what none may say: of a request's, what is deleted from its head, and what was decided by its
+/// head, too.
 fn take_out_refused(trailers: &mut HeaderMap, side: Side, decided: &DecidedHeaders) {
     let refused = |name: &&HeaderName| {
         let of_a_request = || is_protected(name) || decided.contain(name);

@@ -1,6 +1,6 @@
-//! A rule that asks for a header, and a request of which the service gets another one or none: `Connection` names it, so that it
-//! goes no further (RFC 9110, section 7.6.1), or it is the host of a request of HTTP/1.0 that names none, in the place of which
-//! the service gets its own.
+//! A rule that asks for a header, and a request of which the service gets another one or none: `Connection` names it, so that
+//! it goes no further (RFC 9110, section 7.6.1), or it is the host of a request of HTTP/1.0 that names none, in the place of
+//! which the service gets its own.
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;

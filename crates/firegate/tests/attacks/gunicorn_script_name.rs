@@ -1,6 +1,6 @@
-//! gunicorn takes what a header `SCRIPT_NAME` says off the beginning of the path, whoever sent it, if it trusts its peer: on the
-//! same machine always, and with `forwarded_allow_ips = "*"` everywhere. Of `/public/admin/users` with `SCRIPT_NAME: /public`
-//! the application saw `/admin/users`, which no rule had been asked about (seen with gunicorn 27.0.1).
+//! gunicorn takes what a header `SCRIPT_NAME` says off the beginning of the path, whoever sent it, if it trusts its peer: on
+//! the same machine always, and with `forwarded_allow_ips = "*"` everywhere. Of `/public/admin/users` with `SCRIPT_NAME:
+//! /public` the application saw `/admin/users`, which no rule had been asked about (seen with gunicorn 27.0.1).
 
 use crate::project::{Project, expect};
 

@@ -76,8 +76,8 @@ async fn header_actions_bring_back_nothing_that_was_deleted() {
     close(door).await;
 }
 
-/// Rules that send some requests to a backend whose bindings admit nobody, and the others to one that everybody may call. Both are
-/// the same service, which reads headers and method in its own way.
+/// Rules that send some requests to a backend whose bindings admit nobody, and the others to one that everybody may call. Both
+/// are the same service, which reads headers and method in its own way.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_otherwise_past_a_route() {
     const MAP: &str = "\

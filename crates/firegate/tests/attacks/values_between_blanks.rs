@@ -1,6 +1,6 @@
 //! A rule that compares a header's value, and a client that writes a blank before or behind it. Over HTTP/1 blanks there are no
-//! part of a value; over HTTP/2 nobody takes them off, and a request with them is malformed (RFC 9113, section 8.2.1). A service
-//! that speaks HTTP/1 would get the very value that the rule did not see.
+//! part of a value; over HTTP/2 nobody takes them off, and a request with them is malformed (RFC 9113, section 8.2.1). A
+//! service that speaks HTTP/1 would get the very value that the rule did not see.
 
 use crate::frames::{Connection, END_HEADERS, END_STREAM, HEADERS, frame, request};
 use crate::project::{Project, expect, seen};
