@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::OnceLock;
 
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::armor::ScreeningNote;
+use crate::headers::{is_alike, named_by_connection};
+use crate::method_override::other_methods;
 use crate::path::NormalPath;
 use crate::reason::{AmbiguousCredential, MalformedToken, MissingToken, Reason, ambiguous};
 
@@ -38,6 +41,19 @@ pub struct RequestFacts<'a> {
     pub recorded_headers: Option<&'a [HeaderName]>,
     /// What the backend's security policy did: noted by the decision for logs and explanations.
     pub screened: ScreeningNote,
+    /// The methods that a service may take it for, beside its own, once somebody asked; `None` if there are too many.
+    pub other_methods: OnceLock<Option<Vec<Method>>>,
+    /// The headers that its Connection names, once somebody asked.
+    pub named_by_connection: OnceLock<Vec<HeaderName>>,
+}
+
+/// Why nobody knows a header as the service gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderDoubt {
+    /// Another one has a name that servers may take for it: those that fold names read `X_Debug` as `X-Debug`.
+    OfTwoNames,
+    /// Connection names it, so that it goes no further (RFC 9110, section 7.6.1).
+    OfTheConnection,
 }
 
 /// What stands in the Authorization header.
@@ -67,6 +83,8 @@ impl<'a> RequestFacts<'a> {
             is_vouched_for: false,
             recorded_headers: None,
             screened: ScreeningNote::default(),
+            other_methods: OnceLock::new(),
+            named_by_connection: OnceLock::new(),
         }
     }
 
@@ -119,9 +137,46 @@ impl<'a> RequestFacts<'a> {
         Ok(Authorization::Bearer(token))
     }
 
+    /// The methods that a service may take the request for, beside its own. `None` if there are more than can be looked at.
+    pub(crate) fn other_methods(&self) -> Option<&[Method]> {
+        let find = || other_methods(self.method, self.headers, self.query);
+        self.other_methods.get_or_init(find).as_deref()
+    }
+
+    /// Why the service may get another header of this name than the request has, or none.
+    pub(crate) fn doubt_about_header(&self, name: &str) -> Option<HeaderDoubt> {
+        let named = || self.named_by_connection.get_or_init(|| named_by_connection(self.headers));
+        let is_named = || named().iter().any(|named| named == name);
+        if self.headers.keys().any(|found| is_alike(found, name)) {
+            Some(HeaderDoubt::OfTwoNames)
+        } else if is_named() {
+            Some(HeaderDoubt::OfTheConnection)
+        } else {
+            None
+        }
+    }
+
     /// Whether it can be said that a header is not there.
     pub fn knows_header(&self, name: &str) -> bool {
         self.recorded_headers.is_none_or(|recorded| recorded.iter().any(|known| known.as_str() == name))
+    }
+
+    /// The host in its normal form (RFC 3986, section 6.2), as rules compare it: in small letters, without the dot by which a
+    /// name is a whole one, and without the port that is the scheme's own. Services take every spelling for the same host.
+    fn normal_host(&self) -> Cow<'a, str> {
+        let host = self.host_without_default_port();
+        let host = without_whole_names_dot(host).unwrap_or(Cow::Borrowed(host));
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            host.to_ascii_lowercase().into()
+        } else {
+            host
+        }
+    }
+
+    /// The host without a port that says nothing, as browsers write it.
+    pub(crate) fn host_without_default_port(&self) -> &'a str {
+        let default = if self.scheme == "https" { ":443" } else { ":80" };
+        self.host.strip_suffix(default).unwrap_or(self.host)
     }
 
     /// A header's value as one text, as policies and routes compare it. Several are a list (RFC 9110, section 5.3), but pieces
@@ -129,7 +184,10 @@ impl<'a> RequestFacts<'a> {
     /// is told as the service gets it: the host, and that a WebSocket is asked for.
     pub(crate) fn whole_header(&self, name: &str) -> Option<Cow<'a, [u8]>> {
         if name == HOST.as_str() && !self.host.is_empty() {
-            return Some(Cow::Borrowed(self.host.as_bytes()));
+            return Some(match self.normal_host() {
+                Cow::Borrowed(host) => Cow::Borrowed(host.as_bytes()),
+                Cow::Owned(host) => Cow::Owned(host.into_bytes()),
+            });
         }
         let mut values = self.headers.get_all(name).iter();
         let Some(first) = values.next().map(HeaderValue::as_bytes) else {
@@ -158,6 +216,13 @@ impl<'a> RequestFacts<'a> {
             _ => None,
         }
     }
+}
+
+/// A host without the dot behind its name, if it has one: `example.com.` is `example.com`, as the name service has it.
+pub(crate) fn without_whole_names_dot(host: &str) -> Option<Cow<'_, str>> {
+    let (name, port) = host.split_at_checked(host.find(':').unwrap_or(host.len()))?;
+    let name = name.strip_suffix('.')?;
+    Some(if port.is_empty() { name.into() } else { [name, port].concat().into() })
 }
 
 /// RFC 6750, section 2.1.

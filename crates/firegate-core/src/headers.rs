@@ -2,7 +2,11 @@
 //! names are those of [`firegate_files::header_names`], which no file may set either.
 
 use firegate_files::header_names;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName};
+
+/// What Connection cannot name, beside what is protected.
+static KEPT: [HeaderName; 3] = [AUTHORIZATION, CONTENT_LENGTH, HOST];
 
 /// Whether the client's header of this name is deleted before Firegate sets its own.
 pub fn is_protected(name: &HeaderName) -> bool {
@@ -29,6 +33,21 @@ pub fn remove_alike(headers: &mut HeaderMap, name: &HeaderName) {
     {
         headers.remove(alike);
     }
+}
+
+/// What a message's Connection header names, beside what belongs to a connection by its own name. Nobody may have the framing,
+/// the credential or what is set for them deleted by naming it.
+pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let fields = headers.get_all(CONNECTION).iter();
+    let names = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let others = names.map(<[u8]>::trim_ascii).filter(|name| !is_of_a_connection(name));
+    let others = others.filter_map(|name| HeaderName::from_bytes(name).ok());
+    others.filter(|name| !is_protected(name) && !KEPT.contains(name)).collect()
+}
+
+/// Whether this is what Connection mostly says: the name of a header that goes in any case.
+fn is_of_a_connection(name: &[u8]) -> bool {
+    [&b"keep-alive"[..], b"te", b"upgrade"].iter().any(|usual| name.eq_ignore_ascii_case(usual))
 }
 
 #[cfg(test)]
@@ -75,6 +94,12 @@ mod tests {
             "X-Envoy-Internal",
             "X.Original-URL",
             "X-Rewrite_URL",
+            "X_Original_URI",
+            "X-Script_Name",
+            "SCRIPT_NAME",
+            "Script-Name",
+            "PATH_INFO",
+            "Proxy",
         ] {
             check(name, true);
         }

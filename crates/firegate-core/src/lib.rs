@@ -19,6 +19,7 @@ pub mod identity;
 pub mod jose;
 pub mod limiter;
 pub mod limits;
+mod method_override;
 pub mod observed;
 pub mod path;
 pub mod permit;

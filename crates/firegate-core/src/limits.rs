@@ -100,3 +100,7 @@ pub const ARMOR_NOTES_MAX: usize = 8;
 
 /// How many routes that nearly matched are told of.
 pub const NEAR_ROUTES_SHOWN_MAX: usize = 5;
+
+/// How many methods a request may name beside its own, where a rule asks for the method: the registered ones that frameworks
+/// take are fewer, and each is one more reading of the request.
+pub const OTHER_METHODS_MAX: usize = 8;

@@ -6,11 +6,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use firegate_files::configuration::{AppCheck, TokenSource};
+use http::HeaderName;
 
+use crate::armor::Policy;
 use crate::facts::RequestFacts;
 use crate::permit::{Lease, Permit};
 use crate::reason::{Code, Denial, Fault, Stage};
-use crate::route::RouteEntry;
+use crate::route::{HeaderActions, RouteEntry};
 use crate::snapshot::Backend;
 use crate::token_source::{PresentedToken, TokenRemoval, presented_token};
 
@@ -39,6 +41,22 @@ pub enum Forwarding {
     Permitted(Box<Permit>),
     /// The caller may not, and is let through as they would be without Firegate.
     Observed(Box<Observed>),
+}
+
+/// The headers of a request by which its security policy decided, and those that were set or removed on its way: what its
+/// trailers say of them, nobody has looked at, and some servers add them to its head.
+#[derive(Clone, Debug, Default)]
+pub struct DecidedHeaders {
+    policy: Option<Arc<Policy>>,
+    actions: HeaderActions,
+}
+
+impl DecidedHeaders {
+    /// Whether this is one of them, under whatever name servers may take for it.
+    pub fn contain(&self, name: &HeaderName) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.decides_about(name))
+            || self.actions.decide_about(name)
+    }
 }
 
 impl Observed {
@@ -152,6 +170,12 @@ impl Forwarding {
             Self::Permitted(permit) => permit.route(),
             Self::Observed(observed) => observed.route(),
         }
+    }
+
+    /// What its head alone may say.
+    pub fn decided_headers(&self) -> DecidedHeaders {
+        let actions = self.route().and_then(RouteEntry::headers).cloned().unwrap_or_default();
+        DecidedHeaders { policy: self.backend().security_policy.clone(), actions }
     }
 
     /// What of the request goes no further.

@@ -132,7 +132,7 @@ impl Linter {
 
     /// Values that an attribute never has.
     fn never_equal(&mut self, left: &Syntax, right: &Syntax, operator: Operator) {
-        let (Some(path), Some(text)) = (left.path().map(|path| path.join(".")), right.text()) else { return };
+        let (Some(path), Some(text)) = (attribute(left), right.text()) else { return };
         let always = if operator == Operator::Equal { "never equal" } else { "always different" };
         let wrong = match path.as_str() {
             "origin.region_code" => region_code(text),
@@ -146,6 +146,10 @@ impl Linter {
                 Some("the query has no `?` at its beginning".to_owned())
             }
             "request.host" if text.contains('/') => Some("a host has no path and no scheme".to_owned()),
+            "request.host" | HOST_HEADER if text.ends_with('.') => {
+                Some("a host has no dot at its end here".to_owned())
+            }
+            "request.host" | HOST_HEADER => small_letters(text),
             "auth.provider" if text == "google" || text == "facebook" || text == "apple" => {
                 Some(format!("providers are written `'{text}.com'`"))
             }
@@ -159,13 +163,15 @@ impl Linter {
 
     fn never_within(&mut self, syntax: &Syntax, receiver: &Syntax, name: &str, arguments: &[Syntax]) {
         let text = arguments.first().and_then(Syntax::text);
-        let (Some(path), Some(text)) = (receiver.path().map(|path| path.join(".")), text) else { return };
+        let (Some(path), Some(text)) = (attribute(receiver), text) else { return };
         let hint = match (path.as_str(), name) {
             ("request.query", "startsWith") if text.starts_with('?') => {
-                "the query has no `?` at its beginning"
+                Some("the query has no `?` at its beginning".to_owned())
             }
-            _ => return,
+            ("request.host" | HOST_HEADER, "contains" | "startsWith" | "endsWith") => small_letters(text),
+            _ => None,
         };
+        let Some(hint) = hint else { return };
         let message = format!("`{path}` never has {} there", quoted(text));
         self.add(syntax, code::NEVER_EQUAL, message, hint);
     }
@@ -364,6 +370,23 @@ fn mentions(syntax: &Syntax, member: &str) -> bool {
         || syntax.children().into_iter().any(|child| mentions(child, member))
 }
 
+/// How [`attribute`] calls the header.
+const HOST_HEADER: &str = "request.headers['host']";
+
+/// The name of what an expression asks for, if it is an attribute or the host.
+fn attribute(syntax: &Syntax) -> Option<String> {
+    match header(syntax) {
+        Some("host") => Some(HOST_HEADER.to_owned()),
+        _ => syntax.path().map(|path| path.join(".")),
+    }
+}
+
+/// What to write for a host, if it is not in small letters.
+fn small_letters(text: &str) -> Option<String> {
+    let has_capitals = text.bytes().any(|byte| byte.is_ascii_uppercase());
+    has_capitals.then(|| format!("hosts are in small letters here: write `'{}'`", text.to_ascii_lowercase()))
+}
+
 /// The name of the header, if it is `request.headers['name']` or `request.headers.name`.
 fn header(syntax: &Syntax) -> Option<&str> {
     let (object, name) = match &syntax.kind {
@@ -377,7 +400,7 @@ fn header(syntax: &Syntax) -> Option<&str> {
 /// A key of the headers or of the token that may be absent, in one spelling.
 fn guardable(syntax: &Syntax, language: Language) -> Option<String> {
     if let Some(name) = header(syntax) {
-        // A request without a host does not come this far.
+        // A request without a host is refused where a rule asks for it.
         let is_asked = language == Language::Armor && name != "host";
         return is_asked.then(|| format!("request.headers['{name}']"));
     }

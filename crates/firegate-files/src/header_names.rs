@@ -14,13 +14,19 @@ const PROTECTED_PREFIXES: [&str; 8] = [
     "x-appengine-",
 ];
 
-const PROTECTED_NAMES: [&str; 18] = [
+/// Headers by which proxies tell a service who calls, by which way, and which path of it was asked for. gunicorn takes what
+/// `SCRIPT_NAME` says off the path before it chooses what answers, and others do so by `X-Script-Name`; for CGI a `Proxy` is
+/// the one by which a program makes its own calls (CVE-2016-5385).
+const PROTECTED_NAMES: [&str; 25] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "client-ip",
     "fastly-client-ip",
     "forwarded",
+    "path-info",
+    "proxy",
     "proxy-authorization",
+    "script-name",
     "true-client-ip",
     "via",
     "x-client-ip",
@@ -30,9 +36,13 @@ const PROTECTED_NAMES: [&str; 18] = [
     "x-host",
     "x-original-forwarded-for",
     "x-original-host",
+    "x-original-method",
+    "x-original-uri",
     "x-original-url",
     "x-real-ip",
     "x-rewrite-url",
+    "x-scheme",
+    "x-script-name",
 ];
 
 /// Headers whose look-alikes could be taken for them. A name without a `-`, as `Host`, has none.
@@ -60,8 +70,9 @@ const RESERVED_NAMES: [&str; 14] = [
 pub fn is_protected(name: &str) -> bool {
     // Almost every header of almost every request takes this way out.
     if !matches!(
-        name.as_bytes().first(),
-        Some(b'x' | b'c' | b'f' | b'p' | b't' | b'v' | b'X' | b'C' | b'F' | b'P' | b'T' | b'V')
+        name.as_bytes(),
+        [b'x' | b'c' | b'f' | b'p' | b't' | b'v' | b'X' | b'C' | b'F' | b'P' | b'T' | b'V', ..]
+            | [b's' | b'S', b'c' | b'C', ..]
     ) {
         return false;
     }

@@ -99,6 +99,9 @@ impl<'a> DecisiveFields<'a> {
     fn of(headers: &'a HeaderMap) -> Result<Self, &'static str> {
         let mut fields = Self::default();
         for (name, value) in headers {
+            if is_between_blanks(value.as_bytes()) {
+                return Err("a header's value begins or ends with a blank");
+            }
             if *name == HOST {
                 fields.host.note(value);
             } else if *name == CONTENT_LENGTH {
@@ -129,6 +132,14 @@ impl<'a> DecisiveFields<'a> {
             _ => Err("the Transfer-Encoding is another than chunked"),
         }
     }
+}
+
+/// Whether a value has a blank before or behind it. Over HTTP/1 none is left of it; over HTTP/2 nobody takes it off, so that
+/// rules would see it, and a service that gets the value over HTTP/1 would not (RFC 9113, section 8.2.1: such a request is
+/// malformed).
+fn is_between_blanks(value: &[u8]) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_blank(value.first()) || is_blank(value.last())
 }
 
 /// The method of a WebSocket's handshake (RFC 6455, section 4.1).

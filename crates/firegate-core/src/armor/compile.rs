@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use firegate_expr::{Attribute, Expression};
 use firegate_files::configuration::{Dialect, RateLimitSettings, RateLimits};
+use firegate_files::header_names;
 use firegate_files::security_policy::{
     self, Action, Exceed, Key, Matcher, RateLimit as LimitSource, Redirect, SecurityPolicy,
 };
@@ -11,6 +12,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::source_index::SourceIndex;
 use crate::limiter::{Ban, Limits, RateLimit, RateLimitDescription, RuleLabel, Threshold};
+use crate::method_override::is_method_override;
 
 /// A backend's policy.
 #[derive(Debug)]
@@ -125,6 +127,22 @@ impl Policy {
     /// The file and line of a rule.
     pub fn place_of(&self, rule: &PolicyRule) -> String {
         format!("{}:{}", self.file, rule.line)
+    }
+
+    /// Whether a header is one of those that its rules read or count by, or that they set, under whatever name servers may take
+    /// for its own.
+    pub(crate) fn decides_about(&self, header: &HeaderName) -> bool {
+        let is_it = |name: &str| header_names::are_alike(name, header.as_str());
+        self.rules.iter().any(|rule| {
+            let mut keys = rule.limit.iter().flat_map(|limit| &limit.keys);
+            let of_expression = |expression: &Expression| {
+                let reads_method = || expression.reads_attribute(Attribute::RequestMethod);
+                expression.headers().any(is_it) || is_method_override(header) && reads_method()
+            };
+            rule.expression().is_some_and(of_expression)
+                || keys.any(|key| matches!(key, Key::HttpHeader(name) if is_it(name)))
+                || rule.request_headers.iter().any(|(name, _)| is_it(name.as_str()))
+        })
     }
 
     /// Whether any rule asks which app calls, beside which user.

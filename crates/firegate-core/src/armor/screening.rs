@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use firegate_expr::Outcome;
+use firegate_expr::{Expression, Outcome};
 use firegate_files::security_policy::{Action, DenyStatus, Exceed, Redirect};
 use http::{HeaderValue, StatusCode};
 
 use super::compile::{CompiledLimit, Condition};
 use super::key;
 use super::record::{ArmorDenied, Note, NoteKind, RateLimitRecord, RuleOutcome, RuleRecord, Screened};
+use super::subject::HEADER_OF_SEVERAL_VALUES;
 use super::{Policy, PolicyRule, Subject};
 use crate::limiter::{Count, Counters, Counting, Exceeded, StoreQuestion};
 use crate::limits::ARMOR_NOTES_MAX;
@@ -71,12 +72,6 @@ enum Refusal {
     Denied(Reason),
     Redirected(HeaderValue),
 }
-
-/// Why a path is malformed by which a rule decides.
-const PATH_IN_TWO_READINGS: &str = "a rule of the security policy would decide otherwise if the path's parameters or its end were cut off, its slashes decoded, or its letters small";
-
-/// Why a header's name is malformed by which a rule decides: servers that fold names read `X_Debug` as `X-Debug`.
-const HEADER_OF_TWO_NAMES: &str = "a header has a name that servers may take for that of another one, by which a rule of the security policy decides";
 
 /// The rule whose turn it is, in its place.
 #[derive(Clone, Copy)]
@@ -152,12 +147,8 @@ impl Screening {
             return Step::NeedsUser;
         }
         let outcome = expression.evaluate(subject);
-        // What is only tried out refuses nothing.
-        if !next.rule.preview && subject.is_judged_otherwise(expression, outcome) {
-            return Step::Decided(next.ambiguous(PATH_IN_TWO_READINGS));
-        }
-        if !next.rule.preview && subject.is_judged_by_a_look_alike(expression, outcome) {
-            return Step::Decided(next.ambiguous(HEADER_OF_TWO_NAMES));
+        if let Some(why) = next.doubt(subject, expression, outcome) {
+            return Step::Decided(next.ambiguous(why));
         }
         match outcome {
             Outcome::True => next.act(subject, counters),
@@ -207,12 +198,29 @@ impl Screening {
 }
 
 impl RuleInPlace<'_> {
+    /// Why it might decide otherwise for a service that reads the request in another way. What is only tried out refuses
+    /// nothing.
+    fn doubt(self, subject: &Subject<'_>, expression: &Expression, outcome: Outcome) -> Option<&'static str> {
+        if self.rule.preview {
+            return None;
+        }
+        // Whom all copies together make refused is refused.
+        let refuses = outcome == Outcome::True && matches!(self.rule.action, Action::Deny(_));
+        let by_copies = || !refuses && subject.is_doubtful_by_copies(expression, outcome);
+        let by_copies = || by_copies().then_some(HEADER_OF_SEVERAL_VALUES);
+        subject.doubt_about(expression, outcome).or_else(by_copies)
+    }
+
     /// What the rule does, which matches.
     fn act(self, subject: &Subject<'_>, counters: &dyn Counters) -> Step {
         let rule = self.rule;
         if let Some(limit) = &rule.limit {
             if limit.needs_user && subject.identified.is_none() {
                 return Step::NeedsUser;
+            }
+            let doubt = subject.doubt_about_keys(&limit.keys).filter(|_| !rule.preview);
+            if let Some(why) = doubt {
+                return Step::Decided(self.ambiguous(why));
             }
             let parts = key::find(&limit.keys, subject);
             let parts = parts.iter().map(key::FoundPart::part).collect::<Vec<_>>();

@@ -5,16 +5,46 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use firegate_expr::{Attribute, Attributes, Expression, Fact, Outcome, Value};
-use http::HeaderName;
+use firegate_files::header_names;
+use firegate_files::security_policy::Key;
+use http::header::{COOKIE, HOST};
+use http::{HeaderName, Method};
 
 use super::{Geography, Location, Policy};
-use crate::facts::RequestFacts;
-use crate::headers::is_alike;
+use crate::facts::{HeaderDoubt, RequestFacts};
 use crate::identity::User;
 
 /// `X-Forwarded-For`, of which nobody can say which elements the client wrote itself; what `behind` vouches for is the client's
 /// address already.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Why a path is malformed by which a rule decides.
+const PATH_IN_TWO_READINGS: &str = "a rule of the security policy would decide otherwise if the path's parameters or its end were cut off, its slashes decoded, or its letters small";
+
+/// Why a request is malformed that names another method beside its own, where a rule decides by the method.
+const METHOD_OF_TWO_NAMES: &str = "a rule of the security policy would decide otherwise if the request had the method that its X-HTTP-Method-Override, its like or its _method names";
+
+/// Why a header's name is malformed by which a rule decides.
+const HEADER_OF_TWO_NAMES: &str = "a header has a name that servers may take for that of another one, by which a rule of the security policy decides";
+
+/// Why a request is malformed whose Connection names a header by which a rule decides.
+const HEADER_OF_THE_CONNECTION: &str =
+    "the Connection header names a header by which a rule of the security policy decides";
+
+/// Why a request of HTTP/1.0 is malformed where a rule decides by its host.
+const NO_HOST: &str = "the request names no host, by which a rule of the security policy decides";
+
+/// Why a request is malformed that has a header several times by which a rule decides.
+pub(super) const HEADER_OF_SEVERAL_VALUES: &str = "a rule of the security policy would decide otherwise by the first or the last copy alone of a header that the request has several times";
+
+/// What of a header counts that a request has several times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copies {
+    /// All, as a list.
+    All,
+    First,
+    Last,
+}
 
 /// The verified user and app, as far as there are any.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,8 +61,12 @@ pub struct Subject<'a> {
     pub(super) facts: &'a RequestFacts<'a>,
     /// The reading of its path that is looked at.
     path: &'a str,
-    /// Whether nothing is known of a header that has a look-alike.
-    doubts_look_alikes: bool,
+    /// The method that it is taken for.
+    method: &'a Method,
+    /// Whether nothing is known of a header that the service may get otherwise.
+    doubts_headers: bool,
+    /// What of a header counts that the request has several times.
+    copies: Copies,
     pub(super) user_ip: IpAddr,
     /// Whether the headers are known that may name it.
     knows_user_ip: bool,
@@ -56,7 +90,9 @@ impl<'a> Subject<'a> {
         Self {
             facts,
             path,
-            doubts_look_alikes: false,
+            method: facts.method,
+            doubts_headers: false,
+            copies: Copies::All,
             user_ip,
             knows_user_ip,
             geography,
@@ -65,30 +101,83 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Whether an expression says something else of the request to a server that reads its path in another way.
-    pub(super) fn is_judged_otherwise(&self, expression: &Expression, outcome: Outcome) -> bool {
-        let mut readings = self.facts.path.readings_for(expression);
-        readings.any(|path| expression.evaluate(&self.at(path)) != outcome)
+    /// Why nobody knows what an expression says of the request as the service reads it: it says something else of another
+    /// reading of its path, or of another method that the request names too, or it depends on a header that is another one
+    /// there, or none.
+    pub(super) fn doubt_about(&self, expression: &Expression, outcome: Outcome) -> Option<&'static str> {
+        let is_otherwise = |reading: Self| expression.evaluate(&reading) != outcome;
+        let paths = self.facts.path.readings_for(expression).collect::<Vec<_>>();
+        if paths.iter().any(|path| is_otherwise(self.read_as(path, self.method))) {
+            return Some(PATH_IN_TWO_READINGS);
+        }
+        if expression.reads_attribute(Attribute::RequestMethod) {
+            let Some(methods) = self.facts.other_methods() else { return Some(METHOD_OF_TWO_NAMES) };
+            let all_paths = || std::iter::once(self.path).chain(paths.iter().copied());
+            let is_another =
+                |method: &'a Method| all_paths().any(|path| is_otherwise(self.read_as(path, method)));
+            if methods.iter().any(is_another) {
+                return Some(METHOD_OF_TWO_NAMES);
+            }
+        }
+        let why = expression.headers().find_map(|name| self.doubt(name))?;
+        is_otherwise(Self { doubts_headers: true, ..self.read_as(self.path, self.method) }).then_some(why)
     }
 
-    /// Whether what an expression says depends on a header of which the request has a look-alike: a service may take that for
-    /// the header, and nobody knows what this one does.
-    pub(super) fn is_judged_by_a_look_alike(&self, expression: &Expression, outcome: Outcome) -> bool {
-        expression.headers().any(|name| self.has_look_alike(name))
-            && expression.evaluate(&Self { doubts_look_alikes: true, ..self.at(self.path) }) != outcome
+    /// Whether an expression says something else to a service that goes by the first or the last copy alone of a header that
+    /// the request has several times.
+    pub(super) fn is_doubtful_by_copies(&self, expression: &Expression, outcome: Outcome) -> bool {
+        let is_repeated = |name| self.copy(name, Copies::First).is_some();
+        let by = |copies| expression.evaluate(&Self { copies, ..self.read_as(self.path, self.method) });
+        let headers = self.facts.headers;
+        headers.len() > headers.keys_len()
+            && expression.headers().any(is_repeated)
+            && [Copies::First, Copies::Last].into_iter().any(|copies| by(copies) != outcome)
     }
 
-    fn has_look_alike(&self, name: &str) -> bool {
-        self.facts.headers.keys().any(|found| is_alike(found, name))
+    /// Why nobody knows by what a limit would count the request as the service gets it: with a copy or a look-alike beside a
+    /// header a client would begin at nothing each time.
+    pub(super) fn doubt_about_keys(&self, keys: &[Key]) -> Option<&'static str> {
+        keys.iter().find_map(|key| match key {
+            Key::HttpHeader(name) if name != HOST.as_str() => {
+                self.doubt(name).or_else(|| self.copy(name, Copies::First).map(|_| HEADER_OF_SEVERAL_VALUES))
+            }
+            _ => None,
+        })
+    }
+
+    /// One copy of a header that the request has several times; pieces of cookies are none, and of what speaks of the request's
+    /// way the service gets no copy of the client's.
+    fn copy(&self, name: &str, copies: Copies) -> Option<&'a [u8]> {
+        let mut values = self.facts.headers.get_all(name).iter();
+        let (first, second) = (values.next()?, values.next()?);
+        let copy = match copies {
+            Copies::All => return None,
+            Copies::First => first,
+            Copies::Last => values.next_back().unwrap_or(second),
+        };
+        let is_the_clients = name != COOKIE.as_str() && !header_names::is_protected(name);
+        is_the_clients.then_some(copy.as_bytes())
+    }
+
+    /// Why the service may get another header of this name, or none.
+    fn doubt(&self, name: &str) -> Option<&'static str> {
+        if name == HOST.as_str() {
+            // It gets its own.
+            return self.facts.host.is_empty().then_some(NO_HOST);
+        }
+        self.facts.doubt_about_header(name).map(|doubt| match doubt {
+            HeaderDoubt::OfTwoNames => HEADER_OF_TWO_NAMES,
+            HeaderDoubt::OfTheConnection => HEADER_OF_THE_CONNECTION,
+        })
     }
 
     fn is_in_doubt(&self, name: &str) -> bool {
-        self.doubts_look_alikes && self.has_look_alike(name)
+        self.doubts_headers && self.doubt(name).is_some()
     }
 
-    /// The same, by another reading of its path.
-    fn at(&self, path: &'a str) -> Self {
-        Self { path, location: self.location.clone(), ..*self }
+    /// The same, by another reading of its path and by another method.
+    fn read_as(&self, path: &'a str, method: &'a Method) -> Self {
+        Self { path, method, location: self.location.clone(), ..*self }
     }
 
     /// The client's address.
@@ -143,7 +232,7 @@ impl Attributes for Subject<'_> {
                 Some(location) => Fact::Known(Value::Int(location.asn.unwrap_or(0).into())),
             },
             Attribute::OriginTlsJa3Fingerprint | Attribute::OriginTlsJa4Fingerprint => Fact::Unavailable,
-            Attribute::RequestMethod => Fact::Known(Value::text(facts.method.as_str())),
+            Attribute::RequestMethod => Fact::Known(Value::text(self.method.as_str())),
             Attribute::RequestPath => Fact::Known(Value::text(self.path)),
             Attribute::RequestScheme => Fact::Known(Value::text(facts.scheme)),
             Attribute::RequestQuery => Fact::Known(Value::text(facts.query.unwrap_or_default())),
@@ -154,7 +243,8 @@ impl Attributes for Subject<'_> {
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        self.facts.whole_header(name).filter(|_| !self.is_in_doubt(name))
+        let whole = || self.facts.whole_header(name).filter(|_| !self.is_in_doubt(name));
+        self.copy(name, self.copies).map_or_else(whole, |copy| Some(Cow::Borrowed(copy)))
     }
 
     fn has_user(&self) -> bool {

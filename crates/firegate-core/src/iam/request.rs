@@ -106,13 +106,31 @@ impl Attributes for Asked<'_> {
     }
 }
 
-/// The name without a port, in lower case.
+/// The name without a port and without the dot of a whole name, in lower case.
 fn host_name(host: &str) -> Cow<'_, [u8]> {
     let port = host.rfind(':').filter(|at| !host.get(*at..).unwrap_or_default().contains(']'));
     let name = port.and_then(|at| host.get(..at)).unwrap_or(host);
+    let name = name.strip_suffix('.').unwrap_or(name);
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(name.to_ascii_lowercase().into_bytes())
     } else {
         Cow::Borrowed(name.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_compared_by_its_name_in_one_spelling() {
+        let check = |host: &str, expected: &str| assert_eq!(&*host_name(host), expected.as_bytes(), "{host}");
+        check("door.example", "door.example");
+        check("Door.Example:8080", "door.example");
+        check("door.example.", "door.example");
+        check("DOOR.example.:443", "door.example");
+        check("[2001:DB8::1]:443", "[2001:db8::1]");
+        check("[2001:db8::1]", "[2001:db8::1]");
+        check("", "");
     }
 }

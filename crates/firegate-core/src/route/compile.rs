@@ -72,7 +72,9 @@ impl PathMatcher {
         let index = Index::new(patterns());
         let in_lower_case = Index::in_lower_case(patterns());
         let has_capital_letters = patterns().any(|(_, pattern)| pattern.has_capital_letters());
-        Self { index, in_lower_case, has_capital_letters, order, candidates, rules, default }
+        let asks_more = |candidate: &Candidate| !candidate.headers.is_empty() || !candidate.query.is_empty();
+        let has_conditions = candidates.iter().any(asks_more);
+        Self { index, in_lower_case, has_capital_letters, order, candidates, has_conditions, rules, default }
     }
 }
 

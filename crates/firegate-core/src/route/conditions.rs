@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use firegate_files::url_map::{HeaderMatch, QueryMatch, ValueMatch};
-use http::HeaderName;
+use http::{HeaderName, Method};
+use percent_encoding::percent_decode_str;
 
 use super::hosts::port;
 use crate::facts::RequestFacts;
@@ -54,6 +55,19 @@ impl HeaderCondition {
         match &self.subject {
             Subject::Header(name) => Some(name),
             _ => None,
+        }
+    }
+
+    /// Whether nobody knows if it holds for the request as the service gets it: another header, or none, or by another method
+    /// that the request names beside its own.
+    pub(super) fn is_in_doubt(&self, facts: &RequestFacts<'_>) -> bool {
+        let is_like = |method: &Method| is_like(&self.value, method.as_str().as_bytes());
+        match &self.subject {
+            Subject::Header(name) => facts.doubt_about_header(name.as_str()).is_some(),
+            Subject::Method => facts
+                .other_methods()
+                .is_none_or(|methods| methods.iter().any(|method| is_like(method) != is_like(facts.method))),
+            Subject::Host | Subject::Port | Subject::Scheme | Subject::Nothing => false,
         }
     }
 
@@ -113,6 +127,40 @@ pub(super) fn query_holds(condition: &QueryMatch, query: Option<&str>) -> bool {
     found.is_some_and(|value| is_like(&condition.value, value.as_bytes()))
 }
 
+/// Whether a service may read something else in the query than the condition: a parameter of this name that is written in
+/// escapes or stands behind a `;`. Of several that are written alike the first counts, as in Google's.
+pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> bool {
+    let query = query.unwrap_or_default();
+    if !query.contains(['%', '+', ';']) {
+        return false;
+    }
+    let (holds, name) = (query_holds(condition, Some(query)), decoded(&condition.name));
+    let fits = |value: &str| {
+        let of_service = decoded(value);
+        let is_exactly = match &condition.value {
+            ValueMatch::Exact(text) => decoded(text) == of_service,
+            _ => false,
+        };
+        is_exactly || is_like(&condition.value, value.as_bytes()) || is_like(&condition.value, &of_service)
+    };
+    let is_otherwise = |parameter: &str| {
+        let (found, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        decoded(found) == name && fits(value) != holds
+    };
+    let is_named = |parameter: &str| parameter.split('=').next() == Some(condition.name.as_str());
+    let parameters = || query.split('&');
+    let others = || parameters().filter(|parameter| !is_named(parameter));
+    let pieces = || parameters().filter(|parameter| parameter.contains(';')).flat_map(|all| all.split(';'));
+    let first = parameters().find(|parameter| is_named(parameter));
+    first.into_iter().chain(others()).chain(pieces()).any(is_otherwise)
+}
+
+/// A name or a value as services read it.
+fn decoded(text: &str) -> Vec<u8> {
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).collect()
+}
+
 fn is_like(expected: &ValueMatch, value: &[u8]) -> bool {
     match expected {
         ValueMatch::Exact(text) => value == text.as_bytes(),
@@ -129,7 +177,7 @@ fn is_like(expected: &ValueMatch, value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Method};
+    use http::HeaderMap;
 
     use super::*;
     use crate::path::NormalPath;
@@ -190,5 +238,40 @@ mod tests {
         check("a", &ValueMatch::Present, Some("a="), true);
         check("a", &ValueMatch::Present, Some("b"), false);
         check("a", &ValueMatch::Present, None, false);
+    }
+
+    #[test]
+    fn a_query_that_a_service_may_read_otherwise_is_in_doubt() {
+        let check = |value: &ValueMatch, query: &str, expected: bool| {
+            let condition = QueryMatch { name: "a b".to_owned(), value: value.clone() };
+            assert_eq!(is_query_in_doubt(&condition, Some(query)), expected, "{value:?} {query}");
+        };
+        let one = ValueMatch::Exact("1 x".to_owned());
+        for certain in [
+            "",
+            "b=1",
+            "a=1",
+            "a+=1+x",
+            "c=a+b=1+x",
+            "a b=1 x",
+            "a b=2",
+            "a+b=2&a%20b=3",
+            "c=1;a+b=2",
+            "a b=2&a b=1 x",
+            "a b=1 x&a b=2",
+        ] {
+            check(&one, certain, false);
+        }
+        for doubtful in ["a+b=1+x", "%61%20b=1 x", "a b=%31%20x", "a b=2&a+b=1 x", "a b=1 x;y", "c;a+b=1+x"] {
+            check(&one, doubtful, true);
+        }
+        check(&ValueMatch::Present, "a b", false);
+        check(&ValueMatch::Present, "a b=1&a b=2", false);
+        check(&ValueMatch::Present, "a+b", true);
+        check(&ValueMatch::Present, "c;a%20b", true);
+        let letters = ValueMatch::Regex(regex::bytes::Regex::new("^(?:[a-z]+)$").expect("a pattern"));
+        check(&letters, "a b=abc", false);
+        check(&letters, "a b=%61bc", true);
+        check(&letters, "a b=1", false);
     }
 }

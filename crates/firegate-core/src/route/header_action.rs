@@ -176,6 +176,16 @@ impl HeaderActions {
         self.levels.iter().for_each(|level| level.response.apply(headers, facts, remove_exactly));
     }
 
+    /// Whether a header of a request is one of those that are removed or added, under whatever name servers may take for its
+    /// own.
+    pub(crate) fn decide_about(&self, header: &HeaderName) -> bool {
+        let is_it = |name: &HeaderName| header_names::are_alike(name.as_str(), header.as_str());
+        let mut levels = self.levels.iter().map(|level| &level.request);
+        levels.any(|changes| {
+            changes.removed.iter().chain(changes.added.iter().map(|(name, ..)| name)).any(is_it)
+        })
+    }
+
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.levels.is_empty()

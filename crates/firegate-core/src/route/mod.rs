@@ -33,10 +33,10 @@ pub use redirect::RedirectAnswer;
 pub use rule::{RouteEntry, Rule, RulePlaceInFile};
 pub use trace::{NearRoute, RouteTrace};
 
-use crate::facts::RequestFacts;
+use crate::facts::{RequestFacts, without_whole_names_dot};
 use crate::reason::Reason;
 use crate::snapshot::Backend;
-use conditions::{HeaderCondition, query_holds};
+use conditions::{HeaderCondition, is_query_in_doubt, query_holds};
 use destination::Destination;
 use hosts::Hosts;
 use names::Names;
@@ -62,6 +62,8 @@ struct PathMatcher {
     has_capital_letters: bool,
     order: Order,
     candidates: Vec<Candidate>,
+    /// Whether any of them asks for more than the path.
+    has_conditions: bool,
     rules: Vec<Arc<Rule>>,
     default: Option<Fallback>,
 }
@@ -116,6 +118,8 @@ impl Routed {
 #[derive(Clone, Copy)]
 struct Found<'a> {
     rule: &'a Arc<Rule>,
+    /// Whose rule it is; none for the one of hosts that no pattern names.
+    matcher: Option<&'a PathMatcher>,
     route: RouteNumber,
     matched: Option<(&'a Pattern, MatchedBytes)>,
 }
@@ -125,11 +129,34 @@ impl Found<'_> {
     fn literal_bytes(&self) -> usize {
         self.matched.map_or(0, |(pattern, _)| pattern.literal_bytes())
     }
+
+    /// Whether a server that takes capital letters for small ones would find a rule that says more of the path than this
+    /// one, and leads to another backend: `/ADMIN/users` for `/admin/*`.
+    fn leads_elsewhere_in_another_case(&self, facts: &RequestFacts<'_>, backend: &Arc<Backend>) -> bool {
+        let Some(matcher) = self.matcher else { return false };
+        let path = &facts.path;
+        if path.in_lower_case().is_empty() && !matcher.has_capital_letters {
+            return false;
+        }
+        let others = path.other_readings().iter().chain(path.in_lower_case()).map(String::as_str);
+        let mut readings = std::iter::once(path.as_str()).chain(others);
+        let leads_there = |other: Found<'_>| {
+            let Target::Services(services) = &other.rule.target else { return false };
+            let choice = services.draw(facts.random);
+            let destination =
+                choice.and_then(|(_, choice)| choice.destination.backend(facts.host, path.as_str()));
+            destination.is_some_and(|other| Arc::ptr_eq(other, backend))
+        };
+        readings.any(|reading| {
+            let other = matcher.find_in_lower_case(facts, reading);
+            other.is_some_and(|other| matcher.comes_before(other, *self) && !leads_there(other))
+        })
+    }
 }
 
 impl Fallback {
     fn found(&self) -> Found<'_> {
-        Found { rule: &self.rule, route: self.route, matched: None }
+        Found { rule: &self.rule, matcher: None, route: self.route, matched: None }
     }
 }
 
@@ -144,7 +171,9 @@ impl Routes {
     /// # Errors
     /// If no route names its path, or its URL names no service by the mask of the one that does, or it is one of Firegate's
     /// own; if the path holds an encoded slash, and the backend does not take such paths; if a server that decodes it, or cuts
-    /// the path's parameters off, would choose another route; if the path that the route makes of it has no one reading.
+    /// the path's parameters off, would choose another route; if another one may be meant by a header or a parameter of the
+    /// query that the service reads otherwise, or by another method that the request names; if the path that the route makes of
+    /// it has no one reading.
     pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Routed, Reason> {
         if facts.path.as_str().starts_with(RESERVED_PREFIX) {
             return Err(Reason::RouteNotFound);
@@ -175,7 +204,7 @@ impl Routes {
         }))
     }
 
-    /// Whether every server that reads the path in its own way would choose this route too.
+    /// Whether every server that reads the path, the headers and the method in its own way would choose this route too.
     fn check_readings(
         &self,
         facts: &RequestFacts<'_>,
@@ -192,7 +221,7 @@ impl Routes {
             destination.backend(facts.host, reading).is_some_and(|other| Arc::ptr_eq(other, backend))
         };
         let leads_there = |reading: &String| is_this(self.find(facts, reading)) && is_its(reading);
-        if self.leads_elsewhere_in_another_case(facts, found, backend) {
+        if found.leads_elsewhere_in_another_case(facts, backend) {
             return Err(Reason::RequestMalformed {
                 why: "the path would lead to another route if its letters had another case",
             });
@@ -205,44 +234,23 @@ impl Routes {
             };
             return Err(Reason::RequestMalformed { why });
         }
-        Ok(())
-    }
-
-    /// Whether a server that takes capital letters for small ones would find a rule that says more of the path than this
-    /// one, and leads to another backend: `/ADMIN/users` for `/admin/*`.
-    fn leads_elsewhere_in_another_case(
-        &self,
-        facts: &RequestFacts<'_>,
-        found: Found<'_>,
-        backend: &Arc<Backend>,
-    ) -> bool {
-        let Some(matcher) = self.matcher(facts) else { return false };
-        let path = &facts.path;
-        if path.in_lower_case().is_empty() && !matcher.has_capital_letters {
-            return false;
+        if let Some(host) = without_whole_names_dot(facts.host) {
+            let facts = RequestFacts { host: &host, ..facts.clone() };
+            if !is_this(self.find(&facts, facts.path.as_str())) {
+                let why = "the host would lead to another route without the dot at its end";
+                return Err(Reason::RequestMalformed { why });
+            }
         }
-        let others = path.other_readings().iter().chain(path.in_lower_case()).map(String::as_str);
-        let mut readings = std::iter::once(path.as_str()).chain(others);
-        let leads_there = |other: Found<'_>| {
-            let Target::Services(services) = &other.rule.target else { return false };
-            let choice = services.draw(facts.random);
-            let destination =
-                choice.and_then(|(_, choice)| choice.destination.backend(facts.host, path.as_str()));
-            destination.is_some_and(|other| Arc::ptr_eq(other, backend))
-        };
-        readings.any(|reading| {
-            let other = matcher.find_in_lower_case(facts, reading);
-            other.is_some_and(|other| matcher.comes_before(other, found) && !leads_there(other))
-        })
-    }
-
-    fn matcher(&self, facts: &RequestFacts<'_>) -> Option<&PathMatcher> {
-        self.hosts.find(facts.host).and_then(|number| self.matchers.get(number))
+        if found.matcher.is_some_and(|matcher| matcher.is_in_doubt(facts, found.rule)) {
+            let why = "the request would take another route by a header or a parameter that the service may read otherwise, or by the method that it names beside its own";
+            return Err(Reason::RequestMalformed { why });
+        }
+        Ok(())
     }
 
     /// The rule of a request, if it had this path.
     fn find(&self, facts: &RequestFacts<'_>, path: &str) -> Option<Found<'_>> {
-        match self.matcher(facts) {
+        match self.hosts.find(facts.host).and_then(|number| self.matchers.get(number)) {
             Some(matcher) => matcher.find(facts, path),
             None => self.default.as_ref().map(Fallback::found),
         }
@@ -260,10 +268,45 @@ impl PathMatcher {
         };
         let candidate = number.and_then(|number| self.candidates.get(number as usize));
         let Some(candidate) = candidate else {
-            return self.default.as_ref().map(Fallback::found);
+            let default = self.default.as_ref().map(Fallback::found);
+            return default.map(|found| Found { matcher: Some(self), ..found });
         };
         let matched = candidate.pattern.find(path).map(|bytes| (&candidate.pattern, bytes));
-        Some(Found { rule: self.rules.get(candidate.rule)?, route: candidate.route, matched })
+        let rule = self.rules.get(candidate.rule)?;
+        Some(Found { rule, matcher: Some(self), route: candidate.route, matched })
+    }
+
+    /// Whether another rule than the one that was found may be for the request as the service gets it.
+    fn is_in_doubt(&self, facts: &RequestFacts<'_>, found: &Arc<Rule>) -> bool {
+        if matches!(self.order, Order::MostSpecific) || !self.has_conditions {
+            return false;
+        }
+        let path = facts.path.as_str();
+        let mut doubtful = Vec::new();
+        let certain = self.index.first(path, |number| {
+            let is_in_doubt = self.candidates.get(number as usize)?.is_in_doubt(facts);
+            if is_in_doubt && self.may_be_fulfilled(number, facts, path) {
+                doubtful.push(number);
+            }
+            self.fulfilled(number, facts, path).filter(|()| !is_in_doubt)
+        });
+        let certain = certain.map(|(number, ())| number);
+        let before = doubtful.into_iter().filter(|number| certain.is_none_or(|certain| *number < certain));
+        let rule = |number: u32| self.rules.get(self.candidates.get(number as usize)?.rule);
+        let last = certain.map_or_else(|| self.default.as_ref().map(|default| &default.rule), rule);
+        let mut possible = before.map(rule).chain([last]).flatten();
+        possible.any(|rule| !Arc::ptr_eq(rule, found))
+    }
+
+    /// Whether a candidate would decide, if all of its conditions that are in doubt held.
+    fn may_be_fulfilled(&self, number: u32, facts: &RequestFacts<'_>, path: &str) -> bool {
+        self.candidates.get(number as usize).is_some_and(|candidate| {
+            candidate.pattern.find(path).is_some()
+                && candidate.headers.iter().all(|found| found.is_in_doubt(facts) || found.holds(facts))
+                && candidate.query.iter().all(|condition| {
+                    is_query_in_doubt(condition, facts.query) || query_holds(condition, facts.query)
+                })
+        })
     }
 
     /// The rule with a literal path that a server finds for a path in small letters that takes capital letters for them.
@@ -278,7 +321,8 @@ impl PathMatcher {
             Order::First => self.in_lower_case.first(path, fulfilled)?.1,
         };
         let rule = self.rules.get(candidate.rule)?;
-        Some(Found { rule, route: candidate.route, matched: Some((&candidate.pattern, bytes)) })
+        let matched = Some((&candidate.pattern, bytes));
+        Some(Found { rule, matcher: Some(self), route: candidate.route, matched })
     }
 
     /// Whether a rule that holds for letters of either case would have been chosen instead of the one that was. One that
@@ -303,5 +347,11 @@ impl Candidate {
     fn accepts(&self, facts: &RequestFacts<'_>) -> bool {
         self.headers.iter().all(|condition| condition.holds(facts))
             && self.query.iter().all(|condition| query_holds(condition, facts.query))
+    }
+
+    /// Whether nobody knows if it is for the request as the service gets it.
+    fn is_in_doubt(&self, facts: &RequestFacts<'_>) -> bool {
+        self.headers.iter().any(|condition| condition.is_in_doubt(facts))
+            || self.query.iter().any(|condition| is_query_in_doubt(condition, facts.query))
     }
 }

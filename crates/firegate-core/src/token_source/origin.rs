@@ -16,8 +16,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// # Errors
 /// If it is not safe (RFC 9110, section 9.2.1) or opens a WebSocket, and comes from a page that may not send it.
 pub(crate) fn check_cookie_origin(facts: &RequestFacts<'_>, allowed: &[String]) -> Result<(), Reason> {
-    let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(facts.method);
-    if is_safe && !facts.is_web_socket {
+    let is_safe = |method: &Method| [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    // A link can name the method that a service is to take it for.
+    let is_safe_anyhow = || facts.other_methods().is_some_and(|others| others.iter().all(is_safe));
+    if is_safe(facts.method) && !facts.is_web_socket && is_safe_anyhow() {
         return Ok(());
     }
     let is_allowed = match the_one(facts.headers, &ORIGIN) {
@@ -32,11 +34,7 @@ pub(crate) fn check_cookie_origin(facts: &RequestFacts<'_>, allowed: &[String]) 
 /// Whether an origin is the one under which the client reached this door.
 fn is_own(facts: &RequestFacts<'_>, origin: &str) -> bool {
     let Some((scheme, host)) = origin.split_once("://") else { return false };
-    let default_port = match facts.scheme {
-        "https" => ":443",
-        _ => ":80",
-    };
-    let own = facts.host.strip_suffix(default_port).unwrap_or(facts.host);
+    let own = facts.host_without_default_port();
     !own.is_empty() && scheme == facts.scheme && host.eq_ignore_ascii_case(own)
 }
 

@@ -153,6 +153,11 @@ fn traps_are_found() {
     check("request.method == 'get'", &[(code::NEVER_EQUAL, "'GET'")]);
     check("'get' != request.method", &[(code::NEVER_EQUAL, "always different from")]);
     check("request.scheme == 'HTTPS'", &[(code::NEVER_EQUAL, "'https'")]);
+    check("request.headers['host'] == 'A.example'", &[(code::NEVER_EQUAL, "'a.example'")]);
+    check("request.headers['host'] != 'a.example.'", &[(code::NEVER_EQUAL, "no dot at its end")]);
+    check("request.headers['host'].endsWith('.Example')", &[(code::NEVER_EQUAL, "'.example'")]);
+    check("request.headers['host'].upper().endsWith('.EXAMPLE')", &[]);
+    check("request.headers['host'].startsWith('a.')", &[]);
     check("request.path == '/a?b=c'", &[(code::NEVER_EQUAL, "request.query")]);
     check("request.path.startsWith('admin')", &[(code::NEVER_EQUAL, "begins with `/`")]);
     check("request.path.contains('?x')", &[(code::NEVER_EQUAL, "request.query")]);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use firegate_core::app_check::FIREBASE_APP_CHECK;
 use firegate_core::headers::{is_look_alike, is_protected};
+use firegate_core::observed::DecidedHeaders;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -67,6 +68,8 @@ pub(crate) struct Bounds {
     pub(crate) ending: Ending,
     /// Which body of the exchange it is.
     pub(crate) side: Side,
+    /// What its trailers may not say, beside what no trailers may.
+    pub(crate) decided: DecidedHeaders,
     /// How far the exchange is, which its two bodies share.
     pub(crate) progress: BodyProgress,
     /// That the answer has begun, until it is over: held, not read.
@@ -322,16 +325,18 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
                 *left = left.checked_sub(data.len() as u64).ok_or(BodyError::TooLarge)?;
             }
         } else if let Some(trailers) = frame.trailers_mut() {
-            take_out_refused(trailers, self.bounds.side);
+            take_out_refused(trailers, self.bounds.side, &self.bounds.decided);
         }
         Ok(frame)
     }
 }
 
-/// Takes out of the trailers what none may say: of a request's, what is deleted from its head, too.
-fn take_out_refused(trailers: &mut HeaderMap, side: Side) {
+/// Takes out of the trailers what none may say: of a request's, what is deleted from its head, and what was decided by its
+/// head, too.
+fn take_out_refused(trailers: &mut HeaderMap, side: Side, decided: &DecidedHeaders) {
     let refused = |name: &&HeaderName| {
-        NO_TRAILERS.contains(name) || is_look_alike(name) || (side == Side::Request && is_protected(name))
+        let of_a_request = || is_protected(name) || decided.contain(name);
+        NO_TRAILERS.contains(name) || is_look_alike(name) || (side == Side::Request && of_a_request())
     };
     let names = trailers.keys().filter(refused).cloned().collect::<Vec<_>>();
     for name in names {

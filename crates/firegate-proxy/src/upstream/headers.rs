@@ -2,7 +2,7 @@
 //! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
 
 use firegate_core::forwarded::{Client, rewrite};
-use firegate_core::headers::{is_protected, remove_alike};
+use firegate_core::headers::{named_by_connection, remove_alike};
 use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::token_source::TokenRemoval;
 use http::header::{
@@ -29,9 +29,6 @@ static HOP_BY_HOP: [HeaderName; 8] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
-
-/// What Connection cannot name, beside what is protected.
-static KEPT: [HeaderName; 3] = [AUTHORIZATION, CONTENT_LENGTH, HOST];
 
 /// How many headers a request is given on its way, in most cases: with room for them from the start nothing is moved.
 const SET_HEADERS: usize = 12;
@@ -174,21 +171,6 @@ pub(crate) fn leave_one_length(headers: &mut HeaderMap) -> Result<(), &'static s
             .insert(CONTENT_LENGTH, one.map_err(|_| "the service's answer has no length that can be read")?);
     }
     Ok(())
-}
-
-/// What a message's Connection header names, beside what belongs to a connection by its own name. Nobody may have the framing,
-/// the credential or what is set for them deleted by naming it.
-fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let fields = headers.get_all(CONNECTION).iter();
-    let names = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let others = names.map(<[u8]>::trim_ascii).filter(|name| !is_of_a_connection(name));
-    let others = others.filter_map(|name| HeaderName::from_bytes(name).ok());
-    others.filter(|name| !is_protected(name) && !KEPT.contains(name)).collect()
-}
-
-/// Whether this is what Connection mostly says: the name of a header that goes in any case.
-fn is_of_a_connection(name: &[u8]) -> bool {
-    [&b"keep-alive"[..], b"te", b"upgrade"].iter().any(|usual| name.eq_ignore_ascii_case(usual))
 }
 
 #[cfg(test)]

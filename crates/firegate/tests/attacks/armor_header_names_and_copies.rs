@@ -52,3 +52,57 @@ async fn a_name_that_the_service_may_take_for_the_rules_own_hides_nothing() {
     gate_of_b.close().await;
     gate.close().await;
 }
+
+/// A rule sees the list of all copies, and many services one copy alone: Go the first, CGI and others the last.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_hides_the_value_of_another_from_a_rule() {
+    const RULES: &str = "- { priority: 1, action: deny(403), match: { expr: { expression: \"has(request.headers['x-mode']) && request.headers['x-mode'] == 'unsafe'\" } } }\n\
+        - { priority: 2, action: allow, match: { expr: { expression: \"request.path == '/b' && has(request.headers['x-role']) && request.headers['x-role'] != 'admin'\" } } }\n\
+        - { priority: 3, action: deny(404), match: { expr: { expression: \"request.path == '/b'\" } } }\n\
+        - { priority: 4, action: deny(403), match: { expr: { expression: \"has(request.headers['cookie']) && request.headers['cookie'].startsWith('a=1')\" } } }\n";
+    let project = Project::open().await;
+    let gate = project.guarded_gate(RULES, "").await;
+    let send = async |path: &str, headers: &[(&str, &str)]| {
+        headers.iter().fold(gate.call(path), |call, (name, value)| call.header(name, value)).send().await
+    };
+    for copies in [&["unsafe", "safe"][..], &["safe", "unsafe"], &["unsafe", "safe", "unsafe"]] {
+        let headers = copies.iter().map(|copy| ("x-mode", *copy)).collect::<Vec<_>>();
+        expect(&send("/a", &headers).await, 400, "REQUEST_MALFORMED", &format!("{copies:?}"));
+    }
+    expect(&send("/b", &[("x-role", "admin")]).await, 404, "ARMOR_DENIED", "one copy");
+    for copies in [["admin", "user"], ["user", "admin"]] {
+        let headers = copies.map(|copy| ("x-role", copy));
+        expect(&send("/b", &headers).await, 400, "REQUEST_MALFORMED", &format!("{copies:?}"));
+    }
+    // Where they do not matter they pass, and so do the pieces of a cookie, which the service gets as one.
+    send("/a", &[("x-mode", "safe"), ("x-mode", "fast")]).await.ok();
+    send("/b", &[("x-role", "user"), ("x-role", "guest")]).await.ok();
+    send("/a", &[("accept", "a"), ("accept", "b"), ("cookie", "x=1"), ("cookie", "a=1")]).await.ok();
+    gate.close().await;
+}
+
+/// A limit by a header, and a client that writes a new one beside the one that the service reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_and_no_look_alike_begins_a_new_count() {
+    const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, rateLimitOptions: { conformAction: allow, \
+        exceedAction: deny(429), enforceOnKey: HTTP_HEADER, enforceOnKeyName: x-key, rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
+    let project = Project::open().await;
+    let gate = project.guarded_gate(RULES, "").await;
+    let send = async |headers: &[(&str, &str)]| {
+        headers.iter().fold(gate.call("/a"), |call, (name, value)| call.header(name, value)).send().await
+    };
+    for _ in 0..2 {
+        send(&[("x-key", "ours"), ("accept", "a"), ("accept", "b")]).await.ok();
+    }
+    expect(&send(&[("x-key", "ours")]).await, 429, "RATE_LIMITED", "the third time");
+    for headers in [
+        &[("x-key", "new"), ("x-key", "ours")][..],
+        &[("x-key", "new"), ("X_Key", "ours")],
+        &[("x.key", "ours")],
+        &[("x-key", "new"), ("connection", "x-key")],
+    ] {
+        expect(&send(headers).await, 400, "REQUEST_MALFORMED", &format!("{headers:?}"));
+    }
+    send(&[("x-key", "new")]).await.ok();
+    gate.close().await;
+}

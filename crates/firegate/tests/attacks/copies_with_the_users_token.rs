@@ -7,7 +7,7 @@ use axum::routing::any;
 use http::HeaderMap;
 use tokio::sync::mpsc;
 
-use crate::project::Project;
+use crate::project::{GOOGLE_AUDIENCE, Key, Project};
 use crate::site::listen;
 
 const CONFIGURATION: &str = "\
@@ -79,5 +79,52 @@ allow: [allAuthenticatedUsers]";
     let (_, headers) = copies.recv().await.expect("a copy");
     assert_eq!(headers["x-firegate-user-id"], "eve");
     assert_eq!(headers.get("x-firebase-appcheck"), None);
+    gate.close().await;
+}
+
+/// What the rules of the mirror's own backend ask for was judged for the request's backend alone, or for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_goes_where_somebody_else_would_have_to_be_asked() {
+    const CONFIGURATION: &str = "\
+url_map: map.yaml
+backends:
+  api: { url: 'SERVICE' }
+  copy: { url: 'MIRROR' }
+  guarded: { url: 'MIRROR', security_policy: armor.yaml }
+  attested: { url: 'MIRROR', app_check: required }
+users: { accept: [id_token, google_id_token], google_audiences: ['https://api.example.com'] }
+allow: [allAuthenticatedUsers, 'serviceAccount:job@ours.iam.gserviceaccount.com']";
+    const MAP: &str = "\
+name: m
+defaultService: api
+hostRules: [ { hosts: ['*'], pathMatcher: m } ]
+pathMatchers:
+- name: m
+  defaultService: api
+  pathRules:
+  - { paths: [/copied], service: api, routeAction: { requestMirrorPolicy: { backendService: copy } } }
+  - { paths: [/guarded], service: api, routeAction: { requestMirrorPolicy: { backendService: guarded } } }
+  - { paths: [/attested], service: api, routeAction: { requestMirrorPolicy: { backendService: attested } } }
+";
+    const POLICY: &str = "name: edge\nrules: [ { priority: 2147483647, action: deny(403), match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } } } ]\n";
+    let project = Project::open().await;
+    let (mirror, mut copies) = told().await;
+    let text = CONFIGURATION.replace("MIRROR", mirror.trim_end_matches('/'));
+    let gate = project.gate_with_files(&text, &[("map.yaml", MAP), ("armor.yaml", POLICY)]).await;
+    let user = project.id_token();
+    let account =
+        Key::Google.sign(&project.google_claims("job@ours.iam.gserviceaccount.com", GOOGLE_AUDIENCE));
+    // The token of one audience says nothing to the services of another.
+    for (path, token) in [("/guarded", &user), ("/attested", &user), ("/copied", &account)] {
+        gate.call(path).bearer(token).send().await.ok();
+    }
+    for number in 0..3 {
+        gate.call(&format!("/copied?{number}")).bearer(&user).send().await.ok();
+    }
+    for _ in 0..3 {
+        let (target, headers) = copies.recv().await.expect("a copy");
+        assert!(target.starts_with("/copied?"), "{target}");
+        assert_eq!(headers["x-firegate-user-id"], "eve");
+    }
     gate.close().await;
 }

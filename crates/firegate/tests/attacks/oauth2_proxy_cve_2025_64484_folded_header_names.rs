@@ -33,6 +33,11 @@ async fn no_spelling_of_a_protected_header_survives() {
         "True_Client_IP",
         "X-Original-Host",
         "X-Host",
+        "X_Original_URI",
+        "X-Original-Method",
+        "X-Script-Name",
+        "X_Scheme",
+        "Proxy",
         // lighttpd writes every byte of a name that is no letter or digit as `_` for CGI and FastCGI.
         "X~Firegate~User~Id",
         "X!Firegate+User'Id",

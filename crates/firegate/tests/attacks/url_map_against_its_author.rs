@@ -1,8 +1,10 @@
 //! What a client puts into a request that a URL map rewrites, redirects or changes: it leads nowhere that the map's author did
 //! not mean, and says nothing that Firegate alone says.
 
+use http::Method;
 use serde_json::Value;
 
+use crate::project::Project;
 use crate::site::door_with_map;
 use crate::stack::{Call, at, close};
 
@@ -72,4 +74,68 @@ async fn header_actions_bring_back_nothing_that_was_deleted() {
     assert!(!seen["headers"]["x-forwarded-for"].to_string().contains("10.0.0.1"), "{seen}");
     assert!(seen["headers"]["x-team"].to_string().contains("127.0.0.1"), "{seen}");
     close(door).await;
+}
+
+/// Rules that send some requests to a backend whose bindings admit nobody, and the others to one that everybody may call. Both
+/// are the same service, which reads headers and method in its own way.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_otherwise_past_a_route() {
+    const MAP: &str = "\
+name: m
+defaultService: open
+hostRules: [ { hosts: ['*'], pathMatcher: m } ]
+pathMatchers:
+- name: m
+  defaultService: open
+  routeRules:
+  - { priority: 1, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-Admin, exactMatch: '1' } ] } ] }
+  - { priority: 2, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: ':method', exactMatch: DELETE } ] } ] }
+  - { priority: 3, service: strict, matchRules: [ { prefixMatch: /needs, headerMatches: [ { headerName: X-Needed, presentMatch: true, invertMatch: true } ] } ] }
+  - { priority: 4, service: open, matchRules: [ { prefixMatch: /safe, headerMatches: [ { headerName: X-Safe, presentMatch: true } ] } ] }
+  - { priority: 5, service: strict, matchRules: [ { prefixMatch: /safe } ] }
+  - { priority: 7, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-One, presentMatch: true }, { headerName: X-Two, presentMatch: true } ] } ] }
+  - { priority: 6, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: admin, exactMatch: '1' } ] } ] }
+";
+    let project = Project::open().await;
+    let text = "backends: { open: { url: 'SERVICE', allow: [allUsers] }, strict: { url: 'SERVICE', allow: ['user:nobody@example.com'] } }\n\
+                url_map: map.yaml\n";
+    let gate = project.gate_with_files(text, &[("map.yaml", MAP)]).await;
+    let send = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let call = Call::new(method, &gate.url(path));
+        let answer = headers.iter().fold(call, |call, (name, value)| call.header(name, value)).send().await;
+        answer.status.as_u16()
+    };
+    for (method, path, headers, expected) in [
+        (Method::GET, "/a", &[][..], 200),
+        (Method::GET, "/a", &[("X-Admin", "1")], 401),
+        (Method::GET, "/a", &[("X-Admin", "0")], 200),
+        (Method::GET, "/a", &[("X_Admin", "1")], 400),
+        (Method::GET, "/a", &[("X-Admin", "0"), ("x.admin", "1")], 400),
+        (Method::GET, "/a", &[("X_Other", "1")], 200),
+        (Method::DELETE, "/a", &[], 401),
+        (Method::POST, "/a", &[], 200),
+        (Method::POST, "/a", &[("X-HTTP-Method-Override", "DELETE")], 400),
+        (Method::POST, "/a", &[("X_Method_Override", "delete")], 400),
+        (Method::POST, "/a?_method=DELETE", &[], 400),
+        (Method::POST, "/a", &[("X-HTTP-Method-Override", "PUT")], 200),
+        (Method::GET, "/needs", &[], 401),
+        (Method::GET, "/needs", &[("X-Needed", "1")], 200),
+        (Method::GET, "/needs", &[("X-Needed", "1"), ("Connection", "X-Needed")], 400),
+        (Method::GET, "/a", &[("X-Needed", "1"), ("Connection", "X-Needed")], 200),
+        (Method::GET, "/safe", &[("X-Safe", "1")], 200),
+        (Method::GET, "/safe", &[("X-Safe", "1"), ("Connection", "X-Safe")], 400),
+        (Method::GET, "/safe", &[("X_Safe", "1")], 400),
+        (Method::GET, "/safe", &[], 401),
+        (Method::GET, "/a?admin=1", &[], 401),
+        (Method::GET, "/a?admin=0&x=1", &[], 200),
+        (Method::GET, "/a?%61dmin=1", &[], 400),
+        (Method::GET, "/a?admin=%31", &[], 400),
+        (Method::GET, "/a?admin=0&%61dmin=1", &[], 400),
+        (Method::GET, "/a?x;admin=1", &[], 400),
+        (Method::GET, "/a", &[("X_One", "1"), ("X-Two", "1")], 400),
+        (Method::GET, "/a", &[("X_One", "1")], 200),
+    ] {
+        assert_eq!(send(method.clone(), path, headers).await, expected, "{method} {path} {headers:?}");
+    }
+    gate.close().await;
 }

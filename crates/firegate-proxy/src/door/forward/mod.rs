@@ -99,7 +99,7 @@ impl RequestContext<'_> {
         let mut passage = self.enter(backend, time_limits(route, retries.as_ref()), body.is_end_stream())?;
         let lease = self.lease(&forwarding);
         let (mut body, progress) =
-            self.bounded_request_body(body, backend, parts, &lease, passage.deadline())?;
+            self.bounded_request_body(body, &forwarding, parts, &lease, passage.deadline())?;
         record.goes_by(progress.clone());
         let is_without_body = body.is_end_stream();
         let wants_upgrade = head.facts.is_web_socket;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use firegate_core::assertion::{AssertionForm, plain_headers};
 use firegate_core::forwarded::Client;
+use firegate_core::observed::Forwarding;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::route::{HeaderActions, HeaderFacts};
-use firegate_core::snapshot::Backend;
 use firegate_core::time::UnixTime;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
@@ -33,7 +33,7 @@ impl RequestContext<'_> {
     pub(super) fn bounded_request_body(
         &self,
         body: ClientBody,
-        backend: &Backend,
+        forwarding: &Forwarding,
         asked: &Parts,
         lease: &Lease,
         deadline: Option<Instant>,
@@ -42,6 +42,7 @@ impl RequestContext<'_> {
         if body.is_end_stream() {
             return Ok((full(""), progress));
         }
+        let backend = forwarding.backend();
         let bytes_max = backend.settings.body_bytes_max;
         let announced = asked.headers.get(CONTENT_LENGTH);
         let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -58,6 +59,7 @@ impl RequestContext<'_> {
             lease: lease.clone(),
             ending: Ending::Withhold,
             side: Side::Request,
+            decided: forwarding.decided_headers(),
             progress: progress.clone(),
             // If nothing moves in it, that shows in the answer or in the wait for it.
             watched: Some(self.streams.open(lease, None)),
