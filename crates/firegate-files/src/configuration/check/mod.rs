@@ -136,7 +136,7 @@ impl Checker<'_> {
             self.policies_in_place(backends, judged);
         }
         self.own_accounts(backends);
-        let routing = self.routing(source.routes.take(), source.url_map.take(), backends);
+        let routing = self.routing(source.routes.take(), source.url_map.take(), checked.as_ref());
         self.mirrors_lead_to_one(routing.as_ref(), checked.as_ref());
         let listeners = self.listeners(&source);
         let behind = self.behind(source.behind.take(), &listeners.listen);
@@ -150,8 +150,9 @@ impl Checker<'_> {
         if let Some(backends) = backends {
             self.policies_of_services(&exports, backends, behind.as_ref());
         }
+        let is_whole = checked.as_ref().is_some_and(Backends::is_whole);
         let (backends, masked) = checked.map(Backends::expand).unzip();
-        self.google_callers(backends.as_ref(), users.as_ref());
+        self.google_callers(backends.as_ref(), is_whole, users.as_ref());
         let google = self.google(source.google.take().unwrap_or_default());
         let assertion = self.assertion(source.assertion.take());
         let exchange =
@@ -173,7 +174,7 @@ impl Checker<'_> {
             requests_max: requests_max?,
             behind: behind?,
             data_dir: data_dir?,
-            backends: backends?,
+            backends: backends.filter(|_| is_whole)?,
             masked: masked?,
             routing: routing?,
             users: users?,

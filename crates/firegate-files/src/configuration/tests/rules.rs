@@ -476,3 +476,33 @@ fn google_and_assertion() {
     check(&with("assertion: { issuer: http://api.example.com }\n"), &["FG107 assertion.issuer"]);
     check(&with("assertion: { previous_keys: [a.pem] }\n"), &["FG107 assertion.previous_keys"]);
 }
+
+/// What is known of those that pass is told, and nothing that only holds of all.
+#[test]
+fn backends_that_pass_are_compared_beside_one_that_does_not() {
+    let backends = |bad: &str| {
+        format!(
+            "project: my-project\nallow: [allAuthenticatedUsers]\nbackends:\n  bad: {bad}\n  a: https://a-abc123-uc.a.run.app\n  \
+             b: {{ url: https://b-abc123-uc.a.run.app, audience: https://a-abc123-uc.a.run.app }}\n"
+        )
+    };
+    let exchange = "assertion: { issuer: https://api.example.com }\nexchange: { enabled: true }\n";
+    let routes = "routes: [ { path: /bad/*, backend: bad }, { path: /*, backend: a } ]\n";
+    let accounts =
+        "users: { accept: [id_token, google_id_token], google_audiences: [https://a-abc123-uc.a.run.app] }\n";
+    for (bad, finding) in [
+        ("{ url: nope }", "FG121 backends.bad.url"),
+        ("5", "FG005 backends.bad"),
+        ("{ url: https://c-abc123-uc.a.run.app, allow: [ada] }", "FG111 backends.bad.allow[0]"),
+    ] {
+        let text = backends(bad) + exchange + routes + accounts;
+        let told = findings(&text);
+        let expected =
+            [finding, "FG131 backends.b", "FG108 backends.b.audience", "FG142 users.google_audiences[0]"];
+        assert_eq!(told, expected, "{text}");
+        // How many there are is not known, nor whether a path was meant.
+        assert_eq!(findings(&backends(bad)), [finding]);
+    }
+    let text = backends("{ url: nope }") + "routes: [ { path: /*, backend: c } ]\n";
+    assert!(findings(&text).contains(&"FG131 routes[0].backend".to_owned()));
+}
