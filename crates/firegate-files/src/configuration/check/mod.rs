@@ -45,6 +45,7 @@ use crate::iam_policy::Roles;
 use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
 use crate::members::Member;
 use crate::suggestion::quoted;
+use crate::text::is_contents;
 use crate::yaml::{Document, Part};
 
 /// The default of `cache.verified_tokens_bytes`.
@@ -274,6 +275,12 @@ impl Checker<'_> {
     /// The name of a file that must be given.
     fn file_name(&mut self, path: &YamlPath, name: Option<String>) -> Option<PathBuf> {
         match name {
+            Some(text) if is_contents(&text) => {
+                let message = "this is what a file holds, and the name of the file belongs here";
+                let hint = "write it into a file, and the file's name here; if it is a private key that others could read, make a new one";
+                self.report(path, Diagnostic::error(code::FILE_UNREADABLE, message).hint(hint).conceal());
+                None
+            }
             Some(name) if !name.is_empty() => Some(PathBuf::from(name)),
             Some(_) => {
                 self.report(path, Diagnostic::error(code::EMPTY_VALUE, "the name of the file is empty"));

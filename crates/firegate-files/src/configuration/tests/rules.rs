@@ -506,3 +506,26 @@ fn backends_that_pass_are_compared_beside_one_that_does_not() {
     let text = backends("{ url: nope }") + "routes: [ { path: /*, backend: c } ]\n";
     assert!(findings(&text).contains(&"FG131 routes[0].backend".to_owned()));
 }
+
+#[test]
+fn what_a_file_holds_is_no_name_of_one_and_is_not_told() {
+    let pem = "-----BEGIN PRIVATE KEY-----\\nMIGHAgEA\\n-----END PRIVATE KEY-----";
+    for (text, path) in [
+        (with(&format!("assertion: {{ key: \"{pem}\" }}\n")), "assertion.key"),
+        (with(&format!("assertion:\n  key: |\n    {}\n", pem.replace("\\n", "\n    "))), "assertion.key"),
+        (
+            with(&format!("tls: {{ certificates: [ {{ cert: c.pem, key: \"{pem}\" }} ] }}\n")),
+            "tls.certificates[0].key",
+        ),
+        (with("groups: |\n  groups: {}\n"), "groups"),
+    ] {
+        assert_eq!(findings(&text), [format!("FG012 {path}")], "{text}");
+        let told = read(&text).expect_err("it is refused");
+        let json = serde_json::to_string(&told).expect("JSON");
+        assert!(!told.to_string().contains("MIGH") && !json.contains("MIGH"), "{told}");
+    }
+    // A finding about its neighbour shows no secret either.
+    let text = with("limits_store: { url: 'redis://:hunter2@10.0.0.3', pasword_file: p }\n");
+    let told = read(&text).expect_err("it is refused").to_string();
+    assert!(told.contains("firegate.yaml:5") && !told.contains("hunter2"), "{told}");
+}
