@@ -47,6 +47,15 @@ pub(super) fn policy(
     let stem = || Path::new(&**file.name()).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let named = root.get("name").and_then(|name| name.text()).map(str::to_owned);
     let user_ip_request_headers = checker.user_ip_headers(&root);
+    if root.get("rules").is_none() {
+        // Google's policies have a default rule at least, so that one without rules lost them on its way here.
+        let found =
+            Diagnostic::error(code::MISSING_KEY, "the policy has no `rules`, and would refuse nobody").hint(
+                "export it again: gcloud compute security-policies export POLICY --file-name=armor.yaml",
+            );
+        checker.report(&root, found);
+        return None;
+    }
     let elements: Vec<Located<'_>> = root.list("rules").collect();
     if elements.len() > SECURITY_POLICY_RULES_MAX {
         let message =

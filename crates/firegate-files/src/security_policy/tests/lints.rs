@@ -90,7 +90,7 @@ fn fingerprints_of_tls_are_not_counted_by() {
 fn a_policy_without_default_rule_allows() {
     let text = format!("rules:\n{}", net(1, "deny(403)", "192.0.2.0/24"));
     assert_eq!(findings(&text, gcloud()), ["W FG220 rules"]);
-    assert_eq!(findings("name: empty\n", gcloud()), ["W FG220 rules"]);
+    assert_eq!(findings("name: empty\nrules: []\n", gcloud()), ["W FG220 rules"]);
     let tried_out = |action: &str| {
         let all = "match: {versionedExpr: SRC_IPS_V1, config: {srcIpRanges: ['*']}}";
         format!("rules:\n- {{priority: 2147483647, action: {action}, preview: true, {all}}}\n")

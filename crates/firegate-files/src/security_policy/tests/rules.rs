@@ -181,3 +181,15 @@ fn a_rule_that_is_wrong_hides_nothing_of_the_others() {
         ],
     );
 }
+
+/// A file that lost its rules, or is another one of Google's, would refuse nobody.
+#[test]
+fn a_file_without_rules_is_no_policy() {
+    assert_eq!(findings("{}", gcloud()), ["E FG008 "]);
+    assert_eq!(findings("name: edge\ntype: CLOUD_ARMOR\n", gcloud()), ["E FG008 "]);
+    let iam =
+        "bindings:\n- {members: ['user:ada@example.com'], role: roles/run.invoker}\netag: x\nversion: 1\n";
+    assert_eq!(findings(iam, gcloud()), ["E FG016 "]);
+    let map = "name: m\ndefaultService: web\nhostRules: []\npathMatchers: []\n";
+    assert_eq!(findings(map, gcloud()), ["E FG016 "]);
+}
