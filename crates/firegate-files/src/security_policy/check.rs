@@ -271,8 +271,19 @@ impl Checker<'_> {
             "deny(502)" => DenyStatus::BadGateway,
             "deny(429)" => DenyStatus::TooManyRequests,
             _ if text == "deny" || text.starts_with("deny(") || text.starts_with("deny-") => {
-                let message = format!("{} does not say with which status", quoted(text));
-                let hint = "write `deny(403)`, `deny(404)` or `deny(502)`";
+                let message = match text.starts_with("deny-") {
+                    true => {
+                        format!("{} is how gcloud's flags spell an action, and not its files", quoted(text))
+                    }
+                    false => format!("{} does not say with which status", quoted(text)),
+                };
+                let is_action = at.path().to_string().ends_with(".action");
+                let hint = match text.strip_prefix("deny-") {
+                    Some(status @ ("403" | "404" | "502")) => format!("write `deny({status})`"),
+                    Some("429") if !is_action => "write `deny(429)`".to_owned(),
+                    _ if is_action => "write `deny(403)`, `deny(404)` or `deny(502)`".to_owned(),
+                    _ => "write `deny(429)`, or `deny(403)`, `deny(404)` or `deny(502)`".to_owned(),
+                };
                 self.report(at, Diagnostic::error(code::RULE_ACTION, message).hint(hint));
                 return Deny::Refused;
             }
