@@ -227,7 +227,7 @@ catalogue! {
     TokenExpired "TOKEN_EXPIRED" Denial 401 RefreshToken {
         "the token has expired"
         "An ID token lives one hour, and this one's hour is over."
-        "call `getIdToken()` for every request instead of keeping the token: the SDK renews it when needed"
+        "call `getIdToken()` for every request instead of keeping the token: the SDK renews it when needed; if fresh tokens are refused too, the clock of the machine that runs Firegate is fast"
     }
     TokenNotYetValid "TOKEN_NOT_YET_VALID" Denial 401 RefreshToken {
         "the token is not valid yet"

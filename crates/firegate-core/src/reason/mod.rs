@@ -323,6 +323,10 @@ impl Reason {
             )),
             Self::TokenMalformed(malformed) => malformed.hint().map(Cow::Borrowed),
             Self::TokenMissing(missing) => missing.hint(),
+            Self::NoInvokerBinding { near, .. } if !near.is_empty() => Some(Cow::Borrowed(
+                "change what keeps that member from matching; an address is verified by `sendEmailVerification(user)`, and is so in the \
+                 token that `getIdToken(true)` gets afterwards",
+            )),
             Self::TokenKeyUnknown { is_local: true, .. } => Some(Cow::Borrowed(
                 "sign in again: the identity server on this machine has other keys now, as that of `firegate dev` has after each \
                  start without `--data DIRECTORY`, which keeps them",
