@@ -332,12 +332,12 @@ catalogue! {
     UserStatusUnavailable "USER_STATUS_UNAVAILABLE" Fault 503 RetryLater {
         "the user's status cannot be checked at the moment; the user is still signed in"
         "The look-up of the user at Identity Platform failed."
-        "check that Firegate can reach the Identity Toolkit endpoint, and its credential"
+        "check that Firegate can reach the Identity Toolkit endpoint, and that its account has `roles/firebaseauth.viewer` on the project; the log has the answer"
     }
     AppCheckUnavailable "APP_CHECK_UNAVAILABLE" Fault 503 RetryLater {
         "the App Check token cannot be checked at the moment; the user is still signed in"
         "Firebase App Check could not be asked whether the token was used before, or its keys could not be fetched."
-        "check that Firegate can reach the App Check endpoint, and that its account has the role Firebase App Check Token Verifier"
+        "check that Firegate can reach the App Check endpoint, and that its account has `roles/firebaseappcheck.tokenVerifier` on the project"
     }
     CredentialUnavailable "CREDENTIAL_UNAVAILABLE" Fault 503 RetryLater {
         "the service cannot be called at the moment; the user is still signed in"
