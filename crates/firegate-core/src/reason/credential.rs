@@ -261,7 +261,7 @@ impl MalformedToken {
     }
 }
 
-/// Whether a text is the name of what was meant: `$TOKEN`, `${TOKEN}`, `{{token}}` or `<ID token>`. No token has these characters.
+/// Whether a text is the name of what was meant: `$TOKEN`, `${TOKEN}`, `{{token}}` or `<ID token>`. No token begins so.
 fn is_not_filled_in(text: &str) -> bool {
     text.starts_with(['$', '<']) || text.starts_with("{{")
 }

@@ -74,8 +74,8 @@ fn parse_documents(
 ) -> Option<Document> {
     let file: Arc<str> = file.into();
     if text.len() > bounds.bytes_max {
-        // Not even the text is kept: the diagnostic names the file and has no place. How long the file is, nobody knows: no more
-        // of it is read than shows that it is too long.
+        // Not even the text is kept: the diagnostic names the file and has no place. How long the file is, nobody knows: of a
+        // long one no more is read than shows that it is too long.
         let message =
             format!("{} has more than {} bytes, which is the most", quoted(&file), bounds.bytes_max);
         diagnostics.push(Diagnostic::error(code::TOO_LARGE, message));
