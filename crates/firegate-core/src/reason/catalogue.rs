@@ -2,6 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
+/// What to do where a member would match but for one thing about the user.
+pub(super) const NEARLY_LET_IN: &str = "change what keeps that member from matching; an address is verified by \
+    `sendEmailVerification(user)`, and is so in the token that `getIdToken(true)` gets afterwards";
+
+/// What to do where the identity server of this machine has other keys than a token was signed with.
+pub(super) const OTHER_LOCAL_KEYS: &str = "sign in again: the identity server on this machine has other keys now, as that of \
+    `firegate dev` has after each start without `--data DIRECTORY`, which keeps them";
+
 /// What the app should do about a refusal: `metadata.action` of the error's `ErrorInfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
