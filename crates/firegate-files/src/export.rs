@@ -93,6 +93,12 @@ pub(crate) fn format_of(root: &Node) -> Option<&'static Format> {
         .map(|(_, best)| best)
 }
 
+/// The format that a message is of rather than of `format`, because it has more of the former's fields.
+pub(crate) fn other_format(format: &MessageType, root: &Node) -> Option<&'static Format> {
+    let other = format_of(root)?;
+    (score(other.fields, root) > score(format, root)).then_some(other)
+}
+
 /// How many of the file's keys are fields of a format, less those that are not.
 fn score(format: &MessageType, root: &Node) -> i64 {
     let Value::Mapping(entries) = &root.value else { return 0 };

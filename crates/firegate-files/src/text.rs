@@ -54,10 +54,48 @@ pub fn is_obeyed(character: char) -> bool {
         )
 }
 
+/// Whether a line holds what a log must not: a key in the form of PEM, or a URL with a password.
+pub(crate) fn holds_secret(line: &str) -> bool {
+    line.contains(PEM_START) || line.split("//").skip(1).any(begins_with_password)
+}
+
+/// Whether what follows the `//` of a URL has something before an `@` in its authority.
+fn begins_with_password(rest: &str) -> bool {
+    let authority = rest.split(|end: char| end.is_whitespace() || "/?#\\".contains(end)).next();
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
+/// Whether a text is what a file holds, written where the file's name belongs.
+pub(crate) fn is_contents(name: &str) -> bool {
+    name.contains('\n') || name.starts_with(PEM_START)
+}
+
+/// How keys and certificates begin in PEM (RFC 7468).
+const PEM_START: &str = "-----BEGIN";
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diagnostic::Style;
+
+    #[test]
+    fn a_key_and_a_password_are_secrets_and_an_address_is_none() {
+        for line in [
+            "  key: -----BEGIN PRIVATE KEY-----",
+            r#"{ key: "-----BEGIN EC PRIVATE KEY-----\nMHc", cert: c.pem }"#,
+            "limits_store: redis://:hunter2@10.0.0.3:6379",
+            "  - { url: 'https://a.example.com/', other: \"rediss://u:p@b\" }",
+        ] {
+            assert!(holds_secret(line), "{line}");
+        }
+        for line in [
+            "allow: ['user:ada@example.com', 'principal://goog/subject/ada@example.com']",
+            "api: https://api.example.com/@me # ada@example.com",
+            "cert: /etc/BEGIN.pem",
+        ] {
+            assert!(!holds_secret(line), "{line}");
+        }
+    }
 
     #[test]
     fn the_first_byte_that_is_no_text_is_shown_in_its_line() {

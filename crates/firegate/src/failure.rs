@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use firegate_files::diagnostic::Diagnostic;
 use firegate_proxy::LogForm;
 use serde_json::{Map, Value, json};
 
@@ -38,6 +39,13 @@ impl Failure {
             }
         }
         failure
+    }
+
+    /// As a finding, for whoever reads those of files in JSON.
+    pub fn finding(&self, code: &'static str) -> Diagnostic {
+        let hint = self.advice.trim_start_matches('\n').replace(HINT, "\n");
+        let hint = hint.strip_prefix("hint: ").unwrap_or(&hint);
+        Diagnostic::error(code, &*self.message).hint_if((!hint.is_empty()).then_some(hint))
     }
 
     /// Writes it to stderr, as the log's lines are. There is nobody else to tell if that fails.

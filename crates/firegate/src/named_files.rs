@@ -1,7 +1,7 @@
-//! The files that a configuration names, from this machine's disk.
+//! The files that a configuration names, from this machine's disk, and those of the command line.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use firegate_files::configuration::NamedFiles;
@@ -22,13 +22,41 @@ pub fn read_text(path: &Path) -> Result<String, ReloadError> {
     text::utf_8(&path.display().to_string(), bytes).map_err(ReloadError::Check)
 }
 
+/// Whether the name of a file on the command line means standard input.
+pub fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// What a file of the command line is called in messages.
+pub fn called(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// The text of a file of the command line, where `-` is standard input.
+///
+/// # Errors
+/// If it cannot be read, or is no text.
+pub fn read_argument(path: &Path) -> Result<String, ReloadError> {
+    if !is_standard_input(path) {
+        return read_text(path);
+    }
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(BYTES_READ_MAX as u64).read_to_end(&mut bytes);
+    read.map_err(|source| ReloadError::Read { path: called(path).into(), source })?;
+    text::utf_8(&called(path), without_a_part(bytes)).map_err(ReloadError::Check)
+}
+
 /// What a file holds, as far as any file may hold something: whoever parses it refuses what is too long, and a device or a log
 /// in a configuration's place has no end.
 ///
 /// # Errors
 /// If it cannot be read.
 pub fn read_contents(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = read_start(path, BYTES_READ_MAX as u64)?;
+    Ok(without_a_part(read_start(path, BYTES_READ_MAX as u64)?))
+}
+
+/// What was read up to the bound, without the part of a character at its end.
+fn without_a_part(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() == BYTES_READ_MAX
         && let Err(error) = std::str::from_utf8(&bytes)
         && error.error_len().is_none()
@@ -36,7 +64,7 @@ pub fn read_contents(path: &Path) -> io::Result<Vec<u8>> {
         // The bound cut a character in two; that is not what is wrong with the file. It stays longer than it may be.
         bytes.truncate(error.valid_up_to());
     }
-    Ok(bytes)
+    bytes
 }
 
 /// Files of this machine; a relative name counts from the working directory. It remembers what it was asked for, so that a

@@ -2,6 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
+/// What to do where a member would match but for one thing about the user.
+pub(super) const NEARLY_LET_IN: &str = "change what keeps that member from matching; an address is verified by \
+    `sendEmailVerification(user)`, and is so in the token that `getIdToken(true)` gets afterwards";
+
+/// What to do where the identity server of this machine has other keys than a token was signed with.
+pub(super) const OTHER_LOCAL_KEYS: &str = "sign in again: the identity server on this machine has other keys now, as that of \
+    `firegate dev` has after each start without `--data DIRECTORY`, which keeps them";
+
 /// What the app should do about a refusal: `metadata.action` of the error's `ErrorInfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -227,7 +235,7 @@ catalogue! {
     TokenExpired "TOKEN_EXPIRED" Denial 401 RefreshToken {
         "the token has expired"
         "An ID token lives one hour, and this one's hour is over."
-        "call `getIdToken()` for every request instead of keeping the token: the SDK renews it when needed"
+        "call `getIdToken()` for every request instead of keeping the token: the SDK renews it when needed; if fresh tokens are refused too, the clock of the machine that runs Firegate is fast"
     }
     TokenNotYetValid "TOKEN_NOT_YET_VALID" Denial 401 RefreshToken {
         "the token is not valid yet"
@@ -332,12 +340,12 @@ catalogue! {
     UserStatusUnavailable "USER_STATUS_UNAVAILABLE" Fault 503 RetryLater {
         "the user's status cannot be checked at the moment; the user is still signed in"
         "The look-up of the user at Identity Platform failed."
-        "check that Firegate can reach the Identity Toolkit endpoint, and its credential"
+        "check that Firegate can reach the Identity Toolkit endpoint, and that its account has `roles/firebaseauth.viewer` on the project; the log has the answer"
     }
     AppCheckUnavailable "APP_CHECK_UNAVAILABLE" Fault 503 RetryLater {
         "the App Check token cannot be checked at the moment; the user is still signed in"
         "Firebase App Check could not be asked whether the token was used before, or its keys could not be fetched."
-        "check that Firegate can reach the App Check endpoint, and that its account has the role Firebase App Check Token Verifier"
+        "check that Firegate can reach the App Check endpoint, and that its account has `roles/firebaseappcheck.tokenVerifier` on the project"
     }
     CredentialUnavailable "CREDENTIAL_UNAVAILABLE" Fault 503 RetryLater {
         "the service cannot be called at the moment; the user is still signed in"

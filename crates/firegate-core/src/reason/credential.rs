@@ -45,6 +45,8 @@ const SCHEMES: [&str; 26] = [
 pub enum MissingToken {
     /// Nothing that anybody would take for a credential.
     Nothing,
+    /// `Authorization` is there, and empty.
+    Empty,
     /// `Authorization` says `Bearer`, and nothing behind it.
     EmptyBearer,
     /// `Authorization` holds what looks like a token, without `Bearer` in front of it.
@@ -81,6 +83,9 @@ impl MissingToken {
 
     /// What a value is that does not say `Bearer`.
     fn beside(value: &str) -> Self {
+        if value.trim().is_empty() {
+            return Self::Empty;
+        }
         if value.starts_with("eyJ") && value.contains('.') {
             return Self::BareToken;
         }
@@ -93,7 +98,7 @@ impl MissingToken {
     /// What to do next, if it is anything else than the catalogue says.
     pub(super) fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
-            Self::EmptyBearer => {
+            Self::Empty | Self::EmptyBearer => {
                 "put the ID token behind `Bearer `: the variable that was to hold it is empty, or was never set"
             }
             Self::BareToken => "write `Bearer ` in front of it: `Authorization: Bearer <ID token>`",
@@ -133,6 +138,7 @@ impl fmt::Display for MissingToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::Nothing => "the request carries no ID token",
+            Self::Empty => "`Authorization` is empty",
             Self::EmptyBearer => "`Authorization` says `Bearer` with nothing behind it",
             Self::BareToken => {
                 "`Authorization` holds what looks like a token, without `Bearer ` in front of it"
@@ -178,6 +184,14 @@ pub enum MalformedToken {
     JavaScriptObject,
     /// It is what JavaScript or Python writes where there is no value.
     NoValue(&'static str),
+    /// It is a variable that a shell or a template was to fill in.
+    NotFilledIn,
+    /// It is an OAuth access token of Google's.
+    AccessToken,
+    /// It is a refresh token of Firebase's.
+    RefreshToken,
+    /// It is a Google API key.
+    ApiKey,
     /// There are blanks in it.
     Blank,
     /// It holds bytes that are no visible ASCII.
@@ -188,6 +202,9 @@ impl MalformedToken {
     /// What a text with blanks is, behind `Bearer`.
     pub(crate) fn with_blanks(text: &str) -> Self {
         let text = text.trim();
+        if is_not_filled_in(text) {
+            return Self::NotFilledIn;
+        }
         let first = text.split([' ', '\t']).next().unwrap_or_default();
         if first.eq_ignore_ascii_case("bearer") {
             return Self::BearerTwice;
@@ -201,8 +218,15 @@ impl MalformedToken {
         match no_value {
             Some(word) => Self::NoValue(word),
             None if text.starts_with(['"', '\'']) && text.contains("eyJ") => Self::Quoted,
-            None => Self::Jws(error),
+            None if is_not_filled_in(text) => Self::NotFilledIn,
+            None => Self::known(text).unwrap_or(Self::Jws(error)),
         }
+    }
+
+    /// What else of Google's a text is, by how those begin.
+    fn known(text: &str) -> Option<Self> {
+        let beginnings = [("ya29.", Self::AccessToken), ("AMf-", Self::RefreshToken), ("AIza", Self::ApiKey)];
+        beginnings.into_iter().find_map(|(start, known)| text.starts_with(start).then_some(known))
     }
 
     /// What to do next, if it is anything else than the catalogue says.
@@ -220,9 +244,26 @@ impl MalformedToken {
             Self::NoValue(_) => Some(
                 "send the request when somebody is signed in: wait for `auth.authStateReady()`, then for `getIdToken()`",
             ),
+            Self::NotFilledIn => {
+                Some("have it filled in: a shell does so between double quotes, and not between single ones")
+            }
+            Self::AccessToken => Some(
+                "send the result of `getIdToken()`: the access token of a sign-in with Google is for Google's own APIs",
+            ),
+            Self::RefreshToken => Some(
+                "send the result of `getIdToken()`: the refresh token is for Firebase alone, and the SDK keeps it",
+            ),
+            Self::ApiKey => Some(
+                "sign a user in with it and send their `getIdToken()`: a key says which project calls, not who",
+            ),
             Self::Jws(_) | Self::Blank | Self::NotVisible => None,
         }
     }
+}
+
+/// Whether a text is the name of what was meant: `$TOKEN`, `${TOKEN}`, `{{token}}` or `<ID token>`. No token begins so.
+fn is_not_filled_in(text: &str) -> bool {
+    text.starts_with(['$', '<']) || text.starts_with("{{")
 }
 
 impl fmt::Display for MalformedToken {
@@ -237,6 +278,10 @@ impl fmt::Display for MalformedToken {
             Self::JavaScriptObject => {
                 "`[object …]` stands in the token's place: the app sent an object as a text; was `await` forgotten?"
             }
+            Self::NotFilledIn => "the name of a variable stands in the token's place, and not its value",
+            Self::AccessToken => "this is an access token of Google's (`ya29.…`), and no ID token",
+            Self::RefreshToken => "this is a refresh token of Firebase's (`AMf-…`), and no ID token",
+            Self::ApiKey => "this is an API key (`AIza…`), and no token",
             Self::Blank => "there are blanks in the token",
             Self::NotVisible => "the token holds bytes that are no visible ASCII",
         };
@@ -321,5 +366,57 @@ impl fmt::Display for AmbiguousCredential {
             }
             Self::AppCheck => "there is more than one `X-Firebase-AppCheck` header, or one that is no text",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::Reason;
+
+    #[test]
+    fn what_is_sent_in_a_tokens_place_by_mistake_is_told_by_its_name() {
+        let check = |text: &str, expected: MalformedToken| {
+            assert_eq!(MalformedToken::of(text, CompactJwsError::PartCount), expected, "{text}");
+            let told = Reason::TokenMalformed(expected);
+            assert!(!told.to_string().contains(text), "{told}");
+            let fix =
+                Reason::TokenMalformed(MalformedToken::Jws(CompactJwsError::PartCount)).hint().into_owned();
+            assert_eq!(told.hint() == fix, matches!(expected, MalformedToken::Jws(_)), "{text}");
+        };
+        for text in ["$TOKEN", "${TOKEN}", "${idToken}", "{{token}}", "<token>"] {
+            check(text, MalformedToken::NotFilledIn);
+        }
+        check("ya29.a0AfH6SMB", MalformedToken::AccessToken);
+        check("AMf-vBz1abc", MalformedToken::RefreshToken);
+        check("AIzaSyA1234567890", MalformedToken::ApiKey);
+        check("{\"idToken\":\"x\"}", MalformedToken::Jws(CompactJwsError::PartCount));
+        check("4aXeP_kUcJ9LxuHj33JkfUAt3VbXy7kIPn8CQPRyQNk", MalformedToken::Jws(CompactJwsError::PartCount));
+        for text in ["<ID token>", "{{ token }}", "${ token }"] {
+            assert_eq!(MalformedToken::with_blanks(text), MalformedToken::NotFilledIn, "{text}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_nearly_let_in_is_told_what_is_missing() {
+        let refused = |near: &[&str]| Reason::NoInvokerBinding {
+            principal: "ada".to_owned(),
+            near: near.iter().map(|line| (*line).to_owned()).collect(),
+            members: vec!["user:ada@example.com".to_owned()],
+            more: 0,
+        };
+        let hint = refused(&["user:ada@example.com would match, but the user's address is not verified"])
+            .hint()
+            .into_owned();
+        assert!(hint.contains("`sendEmailVerification(user)`") && !hint.contains("add the user"), "{hint}");
+        assert!(refused(&[]).hint().starts_with("add the user to the backend's `allow`"));
+    }
+
+    #[test]
+    fn an_empty_header_is_told_as_one() {
+        for value in ["", " "] {
+            assert_eq!(MissingToken::beside(value), MissingToken::Empty);
+        }
+        assert_eq!(MissingToken::beside("s3cr3t"), MissingToken::UnknownScheme);
     }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
+use catalogue::{NEARLY_LET_IN, OTHER_LOCAL_KEYS};
 pub use credential::{AmbiguousCredential, MalformedToken, MissingToken};
 
 use crate::armor::ArmorDenied;
@@ -323,10 +324,8 @@ impl Reason {
             )),
             Self::TokenMalformed(malformed) => malformed.hint().map(Cow::Borrowed),
             Self::TokenMissing(missing) => missing.hint(),
-            Self::TokenKeyUnknown { is_local: true, .. } => Some(Cow::Borrowed(
-                "sign in again: the identity server on this machine has other keys now, as that of `firegate dev` has after each \
-                 start without `--data DIRECTORY`, which keeps them",
-            )),
+            Self::NoInvokerBinding { near, .. } if !near.is_empty() => Some(NEARLY_LET_IN.into()),
+            Self::TokenKeyUnknown { is_local: true, .. } => Some(OTHER_LOCAL_KEYS.into()),
             _ => None,
         };
         special.unwrap_or(Cow::Borrowed(self.code().entry().fix))

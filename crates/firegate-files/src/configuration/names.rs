@@ -24,6 +24,9 @@ impl NameError {
     }
 }
 
+/// What to do about a variable that a shell or a template was to fill in.
+pub(super) const NO_VARIABLES: &str = "a configuration has no variables: write the value itself, or fill them in before, for example with `envsubst`";
+
 /// Reads an address to listen on.
 ///
 /// # Errors
@@ -120,6 +123,9 @@ impl FromStr for ProjectId {
             && domain.is_none_or(|domain| domain.contains('.') && domain.chars().all(is_host_character));
         if valid {
             return Ok(Self(text.to_owned()));
+        }
+        if text.contains(['$', '{']) {
+            return Err(NameError::new(format!("{} holds a variable", quoted(text)), NO_VARIABLES));
         }
         Err(NameError::new(
             format!("{} is not a project ID", quoted(text)),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::model::Certificate;
 use crate::diagnostic::YamlPath;
+use crate::text::is_contents;
 use crate::yaml::{Document, Scalar, ScalarKind, Value};
 
 /// Where the keys are kept that nobody names.
@@ -79,7 +80,8 @@ impl OpenedFiles {
 /// The file that the text at `path` names.
 fn opened(document: &Document, path: YamlPath) -> Option<OpenedFile> {
     match &document.get(&path)?.value {
-        Value::Scalar(Scalar { text, kind: ScalarKind::Text }) if !text.is_empty() => {
+        // What is a key and no name of one is refused as such, and never told.
+        Value::Scalar(Scalar { text, kind: ScalarKind::Text }) if !text.is_empty() && !is_contents(text) => {
             let file = text.into();
             Some(OpenedFile { path, file })
         }

@@ -40,6 +40,11 @@ impl FromStr for PathPattern {
         if text.len() > ROUTE_PATH_BYTES_MAX {
             return Err(wrong("it is too long", form()));
         }
+        if text.starts_with('^') || text.ends_with('$') || text.contains(".*") {
+            let hint =
+                "routes have no regular expressions: write `/prefix/*`, or a URL map with `regexMatch`";
+            return Err(wrong("it is a regular expression", hint.to_owned()));
+        }
         if !text.starts_with('/') {
             return Err(wrong("it does not begin with `/`", format!("write `/{text}`")));
         }

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use super::{Diagnostic, Diagnostics, Place, Severity};
 use crate::limits::SOURCE_LINE_BYTES_MAX;
-use crate::text::is_obeyed;
+use crate::text::{holds_secret, is_obeyed};
 
 /// Whether the text carries colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ impl Diagnostics {
         }
         if let Some(place) = &diagnostic.place {
             let line = if diagnostic.concealed { None } else { self.line_of(place) };
+            // A finding about its neighbour shows a whole line.
+            let line = line.filter(|(line, _)| !holds_secret(line));
             group = match line {
                 Some((line, span)) => group.element(
                     Snippet::source(shown(line))

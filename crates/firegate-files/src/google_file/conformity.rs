@@ -3,6 +3,7 @@
 use super::message_type::{Field, MessageType, Shape, Treatment};
 use super::{GoogleFile, Located};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, code};
+use crate::export::other_format;
 use crate::suggestion::{alternatives, nearest, quoted};
 use crate::yaml::{Entry, Node, Part, Scalar, ScalarKind, Value};
 
@@ -47,6 +48,15 @@ fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagno
         let found = quoted(kind.text().unwrap_or_default());
         let message = format!("a `{}` has no `kind`: this is a file of the kind {found}", format.name);
         kind.report(diagnostics, Part::Value, Diagnostic::error(code::OTHER_KIND, message));
+        return false;
+    }
+    // Read as what it is not, a file says nothing: as a security policy, that nobody is refused.
+    if let Some(other) = other_format(format, root.node()) {
+        let message =
+            format!("expected a `{}`, and this has the fields of another file: {}", format.name, other.title);
+        let found = Diagnostic::error(code::OTHER_KIND, message)
+            .hint(format!("such a file is named as `{}`; were two names swapped?", other.key));
+        root.report(diagnostics, Part::Value, found);
         return false;
     }
     true

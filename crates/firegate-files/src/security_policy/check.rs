@@ -47,6 +47,15 @@ pub(super) fn policy(
     let stem = || Path::new(&**file.name()).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let named = root.get("name").and_then(|name| name.text()).map(str::to_owned);
     let user_ip_request_headers = checker.user_ip_headers(&root);
+    if root.list("rules").next().is_none() {
+        // Google's policies have a default rule at least, so that one without rules lost them on its way here.
+        let found =
+            Diagnostic::error(code::MISSING_KEY, "the policy has no `rules`, and would refuse nobody").hint(
+                "export it again: gcloud compute security-policies export POLICY --file-name=armor.yaml",
+            );
+        checker.report(&root, found);
+        return None;
+    }
     let elements: Vec<Located<'_>> = root.list("rules").collect();
     if elements.len() > SECURITY_POLICY_RULES_MAX {
         let message =
@@ -262,8 +271,19 @@ impl Checker<'_> {
             "deny(502)" => DenyStatus::BadGateway,
             "deny(429)" => DenyStatus::TooManyRequests,
             _ if text == "deny" || text.starts_with("deny(") || text.starts_with("deny-") => {
-                let message = format!("{} does not say with which status", quoted(text));
-                let hint = "write `deny(403)`, `deny(404)` or `deny(502)`";
+                let message = match text.starts_with("deny-") {
+                    true => {
+                        format!("{} is how gcloud's flags spell an action, and not its files", quoted(text))
+                    }
+                    false => format!("{} does not say with which status", quoted(text)),
+                };
+                let is_action = at.path().to_string().ends_with(".action");
+                let hint = match text.strip_prefix("deny-") {
+                    Some(status @ ("403" | "404" | "502")) => format!("write `deny({status})`"),
+                    Some("429") if !is_action => "write `deny(429)`".to_owned(),
+                    _ if is_action => "write `deny(403)`, `deny(404)` or `deny(502)`".to_owned(),
+                    _ => "write `deny(429)`, or `deny(403)`, `deny(404)` or `deny(502)`".to_owned(),
+                };
                 self.report(at, Diagnostic::error(code::RULE_ACTION, message).hint(hint));
                 return Deny::Refused;
             }

@@ -64,13 +64,6 @@ fn default_rule(checker: &mut Checker<'_>, root: &Located<'_>, rules: &[(Rule, &
                 );
             }
         }
-        // Half a policy, or another file: in the place of one it would let everything pass.
-        None if root.list("rules").next().is_none() => {
-            let message = "this security policy has no `rules`, and refuses nobody";
-            let hint = "export the policy by its name: gcloud compute security-policies export NAME \
-                --file-name=FILE; for no policy at all leave the key out";
-            checker.report_field(root, "rules", Diagnostic::error(code::MISSING_KEY, message).hint(hint));
-        }
         _ => {
             let message = "there is no default rule: requests that no rule matches are allowed";
             let hint = format!(

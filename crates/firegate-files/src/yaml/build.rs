@@ -74,9 +74,10 @@ fn parse_documents(
 ) -> Option<Document> {
     let file: Arc<str> = file.into();
     if text.len() > bounds.bytes_max {
-        // Not even the text is kept: the diagnostic names the file and has no place.
+        // Not even the text is kept: the diagnostic names the file and has no place. How long the file is, nobody knows: of a
+        // long one no more is read than shows that it is too long.
         let message =
-            format!("{} is {} bytes long, the most is {}", quoted(&file), text.len(), bounds.bytes_max);
+            format!("{} has more than {} bytes, which is the most", quoted(&file), bounds.bytes_max);
         diagnostics.push(Diagnostic::error(code::TOO_LARGE, message));
         return None;
     }
@@ -266,7 +267,10 @@ impl<'a> Builder<'a> {
             let Value::Scalar(Scalar { text, .. }) = key.value else {
                 self.node(event, span, &path.key("?"))?;
                 let found = Diagnostic::error(code::YAML_FEATURE, "a key must be text");
-                self.report(key.span, path, found);
+                let is_template = self.text.get(..key.span.start).is_some_and(|before| before.ends_with('{'));
+                let hint =
+                    "`{{ … }}` is a template's: make the file of it first, for example with `helm template`";
+                self.report(key.span, path, found.hint_if(is_template.then_some(hint)));
                 continue;
             };
             let path = path.key(&text);

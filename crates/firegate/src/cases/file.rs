@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use firegate_core::reason::Code;
 use firegate_files::configuration::{self, Configuration, NamedFiles};
 use firegate_files::decision_cases::{self, ConfigurationSource, DecisionCase};
-use firegate_files::diagnostic::Diagnostics;
+use firegate_files::diagnostic::{Diagnostics, code};
 use firegate_files::yaml::{self, Document};
+use firegate_proxy::ReloadError;
 
-use crate::named_files::DiskFiles;
+use crate::failure::Failure;
+use crate::named_files::{DiskFiles, called, read_argument};
 
 /// A file of cases, read and checked.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl CaseFile {
     /// # Errors
     /// If it, or the configuration, cannot be read or does not check.
     pub fn read(path: &Path, configuration: Option<&Path>) -> Result<Self, CaseFileError> {
-        let (name, text) = (path.display().to_string(), read(path)?);
+        let (name, text) = (called(path), read_named(path)?);
         let codes = Code::ALL.iter().map(|code| code.entry().name).collect::<Vec<_>>();
         let file = decision_cases::parse(&name, &text, &codes).map_err(CaseFileError::Check)?;
         let here = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -82,7 +84,7 @@ impl CaseFile {
                 let path = here.join(file);
                 (path.display().to_string(), read(&path)?, PathBuf::new())
             }
-            (None, Some(path)) => (path.display().to_string(), read(path)?, PathBuf::new()),
+            (None, Some(path)) => (called(path), read_named(path)?, PathBuf::new()),
             (None, None) => return Err(CaseFileError::NoConfiguration(name)),
         };
         let files = BroughtFiles { brought: &file.files, directory, disk: DiskFiles::default() };
@@ -91,6 +93,29 @@ impl CaseFile {
         let document = yaml::parse(&source, &text, &mut Diagnostics::new());
         Ok(Self { name, configuration, document, cases: file.cases })
     }
+}
+
+impl CaseFileError {
+    /// The same as findings, as those of a file are.
+    pub fn into_findings(self) -> Diagnostics {
+        let code = match self {
+            Self::Check(found) => return found,
+            Self::Read { .. } => code::FILE_UNREADABLE,
+            Self::NoConfiguration(_) => code::MISSING_KEY,
+        };
+        let mut findings = Diagnostics::new();
+        findings.push(Failure::of(&self.into()).finding(code));
+        findings
+    }
+}
+
+/// The text of a file that the command line names.
+fn read_named(path: &Path) -> Result<String, CaseFileError> {
+    read_argument(path).map_err(|error| match error {
+        ReloadError::Check(found) => CaseFileError::Check(found),
+        ReloadError::Read { source, .. } => CaseFileError::Read { name: called(path), source },
+        other => CaseFileError::Read { name: called(path), source: io::Error::other(other) },
+    })
 }
 
 fn read(path: &Path) -> Result<String, CaseFileError> {

@@ -16,7 +16,7 @@ use firegate_proxy::{
 use super::serve::origin::metadata;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::named_files::{DiskFiles, read_text};
+use crate::named_files::{DiskFiles, called, read_argument};
 use crate::printable::json;
 use crate::standard_output;
 
@@ -30,8 +30,8 @@ const FILE_DEFAULT: &str = "firegate.yaml";
                   cannot be read."
 )]
 pub struct CheckArguments {
-    /// The configuration file, or a file of environment variables with one in FIREGATE_CONFIG. Without it the text in
-    /// FIREGATE_CONFIG, or else firegate.yaml.
+    /// The configuration file, or a file of environment variables with one in FIREGATE_CONFIG; `-` is standard input. Without
+    /// it the text in FIREGATE_CONFIG, or else firegate.yaml.
     #[arg(value_name = "FILE", conflicts_with = "config")]
     pub file: Option<PathBuf>,
     /// The same.
@@ -78,7 +78,7 @@ pub fn run(arguments: CheckArguments, environment: &Environment) -> anyhow::Resu
         None => {
             let file = named.as_deref().unwrap_or(Path::new(FILE_DEFAULT));
             match read(file, named.is_some()) {
-                Ok(text) => (file.display().to_string(), text),
+                Ok(text) => (called(file), text),
                 Err(error) if arguments.output == Output::Json => return unreadable(&error),
                 Err(error) => return Err(error),
             }
@@ -104,22 +104,15 @@ pub fn run(arguments: CheckArguments, environment: &Environment) -> anyhow::Resu
 
 /// That there is nothing to check, for whoever reads JSON.
 fn unreadable(error: &anyhow::Error) -> anyhow::Result<ExitCode> {
-    let failure = Failure::of(error).to_string();
-    let (message, hint) = match failure.split_once("hint: ") {
-        Some((message, hint)) => (message.trim_end(), Some(hint)),
-        None => (failure.as_str(), None),
-    };
-    let found = Diagnostic::error(code::FILE_UNREADABLE, message)
-        .hint_if(hint.map(|hint| hint.replace("\nhint: ", "\n")));
     let mut diagnostics = Diagnostics::new();
-    diagnostics.push(found);
+    diagnostics.push(Failure::of(error).finding(code::FILE_UNREADABLE));
     standard_output::write(&json(&diagnostics)?)?;
     Ok(ExitCode::from(2))
 }
 
 /// The text of a file, or what is wrong with it.
 fn read(file: &Path, is_named: bool) -> anyhow::Result<Result<String, Diagnostics>> {
-    match read_text(file) {
+    match read_argument(file) {
         Ok(text) => Ok(Ok(text)),
         Err(ReloadError::Check(diagnostics)) => Ok(Err(diagnostics)),
         Err(ReloadError::Read { source, .. }) if !is_named => {

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use firegate_core::time::{SharedClock, UnixTime};
+use firegate_files::diagnostic::{Diagnostic, Diagnostics, code};
 use serde::Serialize;
 
 use crate::cases::{CaseFile, CaseFileError, Issuer, Machine, difference};
+use crate::logging::tell_findings;
 use crate::printable::{json, printable};
 use crate::standard_output;
 
@@ -20,7 +21,7 @@ use crate::standard_output;
     after_help = "Exit codes: 0 if every case comes out as expected; 1 if one does not; 2 for bad input."
 )]
 pub struct TestArguments {
-    /// Files of decision cases.
+    /// Files of decision cases; `-` is standard input.
     #[arg(value_name = "FILE", required_unless_present = "expr")]
     pub files: Vec<PathBuf>,
     /// A file of tests of one expression, in the format of Google's own tool for Cloud Armor's rules. May be repeated.
@@ -49,6 +50,8 @@ struct Summary {
     passed: usize,
     failed: usize,
     failures: Vec<Failure>,
+    /// What was found in the files, and why those were not run that could not be.
+    problems: Diagnostics,
 }
 
 /// A case that came out otherwise.
@@ -65,7 +68,7 @@ struct Failure {
 /// Runs the cases.
 ///
 /// # Errors
-/// If a file cannot be read, or there is nowhere to write.
+/// If a key cannot be made, or there is nowhere to write.
 pub fn run(arguments: &TestArguments, clock: &SharedClock) -> anyhow::Result<ExitCode> {
     let issuer = Issuer::generate()?;
     let (mut summary, mut is_bad) = (Summary::default(), false);
@@ -74,17 +77,22 @@ pub fn run(arguments: &TestArguments, clock: &SharedClock) -> anyhow::Result<Exi
             Ok(file) => summary.add(&file, &issuer, clock.now())?,
             Err(CaseFileError::Check(_)) if expressions::is_suite(path) => {
                 let file = path.display();
-                bail!("{file} holds tests of an expression, and no cases\nhint: firegate test --expr {file}");
-            }
-            Err(CaseFileError::Check(found)) => {
-                crate::logging::tell_findings(&found);
+                let message = format!("{file} holds tests of an expression, and no cases");
+                let hint = format!("firegate test --expr {file}");
+                summary.problems.push(Diagnostic::error(code::OTHER_KIND, message).hint(hint));
                 is_bad = true;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                summary.problems.append(error.into_findings());
+                is_bad = true;
+            }
         }
     }
     for path in &arguments.expr {
-        is_bad |= !expressions::run(path, &mut summary)?;
+        is_bad |= !expressions::run(path, &mut summary);
+    }
+    if arguments.output == TestOutput::Text && !summary.problems.is_empty() {
+        tell_findings(&summary.problems);
     }
     standard_output::write(&summary.text(arguments.output)?)?;
     Ok(ExitCode::from(match (is_bad, summary.failed) {
@@ -147,7 +155,7 @@ mod tests {
             difference: acting.to_owned(),
             source: Some(acting.to_owned()),
         };
-        let summary = Summary { passed: 0, failed: 1, failures: vec![failure] };
+        let summary = Summary { failed: 1, failures: vec![failure], ..Summary::default() };
         for output in [TestOutput::Text, TestOutput::Json] {
             let told = summary.text(output).unwrap();
             assert!(told.contains("title"), "{told}");

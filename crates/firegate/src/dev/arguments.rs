@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::bail;
-use firegate_files::configuration::is_loopback;
+use firegate_files::configuration::{NameError, ProjectId, is_loopback};
 use url::Url;
 
 use super::DevContext;
@@ -25,13 +25,13 @@ pub struct DevArguments {
     #[arg(long, value_name = "PORT", default_value_t = 9099)]
     pub identity_port: u16,
     /// The Firebase project's ID.
-    #[arg(long, default_value = "demo-firegate")]
+    #[arg(long, default_value = "demo-firegate", value_parser = project)]
     pub project: String,
     /// Your own backend, which is put behind the local Cloud Run front instead of the sample.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = server)]
     pub service: Option<Url>,
     /// A Firebase Auth emulator that already runs, instead of the identity server.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["identity_port", "token_signing"])]
+    #[arg(long, value_name = "URL", value_parser = server, conflicts_with_all = ["identity_port", "token_signing"])]
     pub identity: Option<Url>,
     /// A real configuration, run against the local parts.
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["project", "service"])]
@@ -60,6 +60,22 @@ pub struct DevArguments {
     /// Write all addresses to this file, as JSON, once everything answers.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+}
+
+/// A project's ID, refused where it is given.
+fn project(text: &str) -> Result<String, String> {
+    let project = text.parse::<ProjectId>();
+    project
+        .map(|project| project.to_string())
+        .map_err(|NameError { message, hint }| format!("{message}; {hint}"))
+}
+
+/// A server's URL. `127.0.0.1:9099`, as the variables of Firebase's emulators have it, is none.
+fn server(text: &str) -> Result<Url, String> {
+    text.parse::<Url>().map_err(|error| match format!("http://{text}").parse::<Url>() {
+        Ok(meant) if is_local_server(&meant) => format!("it has no scheme; did you mean http://{text}?"),
+        _ => format!("{error}; write for example http://localhost:3000"),
+    })
 }
 
 /// How ID tokens are signed.
@@ -279,6 +295,17 @@ mod tests {
             let error = check_local("--identity", &text.parse().unwrap(), "").unwrap_err().to_string();
             assert_eq!(error, format!("--identity {text} has no scheme\nhint: {hint}"));
         }
+    }
+
+    #[test]
+    fn what_is_no_url_is_told_with_the_one_that_was_meant() {
+        let check = |text: &str, expected: &str| assert_eq!(server(text).unwrap_err(), expected, "{text}");
+        check("127.0.0.1:9099", "it has no scheme; did you mean http://127.0.0.1:9099?");
+        check("[::1]:9099", "it has no scheme; did you mean http://[::1]:9099?");
+        check("10.0.0.5:9099", "relative URL without a base; write for example http://localhost:3000");
+        assert_eq!(server("http://127.0.0.1:9099").unwrap().port(), Some(9099));
+        let refused = project("My_Project").unwrap_err();
+        assert!(refused.starts_with("`My_Project` is not a project ID; a project ID has"), "{refused}");
     }
 
     #[test]

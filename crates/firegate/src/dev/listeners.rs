@@ -1,10 +1,10 @@
 //! The sockets of the stack, bound before anything starts, so that every part can be told where the others are.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -58,10 +58,12 @@ impl Binding {
         }
         let flags = self.refused.iter().map(|refused| format!("{} PORT", refused.flag)).collect::<Vec<_>>();
         let them = if flags.len() == 1 { "another port" } else { "other ports" };
-        lines.push(format!(
-            "hint: stop what listens there, perhaps another `firegate dev`, or choose {them} with {}; 0 takes a free one",
-            flags.join(", ")
-        ));
+        let why = match self.refused.iter().all(|refused| refused.why.kind() == ErrorKind::PermissionDenied) {
+            // Nobody listens there.
+            true => "ports below 1024 are the system's:",
+            false => "stop what listens there, perhaps another `firegate dev`, or",
+        };
+        lines.push(format!("hint: {why} choose {them} with {}; 0 takes a free one", flags.join(", ")));
         if let Some(Refused { port, .. }) = self.refused.iter().find(|refused| refused.flag == IDENTITY_FLAG)
         {
             lines.push(format!(
@@ -81,7 +83,10 @@ impl Listeners {
         let mut binding = Binding::default();
         let container = match &arguments.service {
             Some(_) => None,
-            None => Some(TcpListener::bind((local, 0)).await?),
+            None => {
+                let listener = TcpListener::bind((local, 0)).await;
+                Some(listener.context("no port of 127.0.0.1 is free for the sample service")?)
+            }
         };
         let container_url = match (&arguments.service, &container) {
             (Some(url), _) => url.clone(),

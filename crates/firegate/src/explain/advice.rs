@@ -5,6 +5,7 @@ use firegate_core::reason::Code;
 use firegate_core::snapshot::{Backend, Snapshot};
 use firegate_files::configuration::{AcceptedToken, Configuration, Credential};
 use firegate_files::iam_policy::Grant;
+use firegate_files::members::Member;
 
 use super::cloud_run::CloudRunAnswer;
 use super::firegate_door::{DoorVerdict, FiregateAnswer};
@@ -157,10 +158,32 @@ impl Situation<'_> {
             (Some(email), None) => format!("user:{email}"),
             _ => self.snapshot.directory.pool().principal(user),
         };
-        format!(
+        let binding = format!(
             "Add `{member}` to the backend's `allow` for this user, or `allAuthenticatedUsers` for every \
              signed-in user."
+        );
+        if !self.is_named_but_not_verified(user) {
+            return binding;
+        }
+        format!(
+            "Let the user verify their address, by `sendEmailVerification(user)`, and get a token by `getIdToken(true)` \
+             afterwards: a member names it, and counts for verified ones alone. Or: {binding}"
         )
+    }
+
+    /// Whether a member of the backend names the user's address, which is not verified.
+    fn is_named_but_not_verified(&self, user: &User) -> bool {
+        let (Some(email), None, None) = (&user.email, user.verified_email(), &user.tenant) else {
+            return false;
+        };
+        let names = |grant: &Grant| match &grant.member {
+            Member::User(address) => address.eq_ignore_ascii_case(email),
+            Member::Domain(domain) => {
+                email.rsplit_once('@').is_some_and(|(_, own)| own.eq_ignore_ascii_case(domain))
+            }
+            _ => false,
+        };
+        self.backend.is_some_and(|backend| backend.bindings.grants().iter().any(names))
     }
 
     fn is(&self, code: Code) -> bool {

@@ -14,7 +14,7 @@ use firegate_proxy::ReloadError;
 
 use crate::cases::CaseFileError;
 use crate::logging::finding_style;
-use crate::named_files::{DiskFiles, read_text};
+use crate::named_files::{DiskFiles, called, read_text};
 use crate::printable::json;
 
 use super::keys::{self, KeySource};
@@ -222,12 +222,7 @@ fn run_simulation(
     let text = match arguments.output {
         OutputFormat::Text => {
             let configuration = arguments.config.as_deref().unwrap_or(Path::new("the configuration"));
-            render_simulation_text(
-                &simulation,
-                &log.display().to_string(),
-                &configuration.display().to_string(),
-                colours,
-            )
+            render_simulation_text(&simulation, &called(log), &configuration.display().to_string(), colours)
         }
         OutputFormat::Json => json(&simulation)?,
     };
@@ -237,7 +232,7 @@ fn run_simulation(
         bail!(
             "no request could be read from {}\n\nhint: of Firegate's own log the lines of --log-format json are read, and of \
              Google's load balancers the entries that `gcloud logging read --order=asc --format=json` writes",
-            log.display()
+            called(log)
         );
     }
     Ok(if simulation.changed == 0 { ExplainOutcome::Passes } else { ExplainOutcome::Refused })

@@ -28,7 +28,8 @@ fn an_expired_token() {
                      service is open to the world
 
     Advice
-      Call `getIdToken()` for every request instead of keeping the token: the SDK renews it when needed.
+      Call `getIdToken()` for every request instead of keeping the token: the SDK renews it when needed;
+      if fresh tokens are refused too, the clock of the machine that runs Firegate is fast.
     "#);
 }
 

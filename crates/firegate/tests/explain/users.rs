@@ -142,3 +142,25 @@ fn a_user_whom_no_member_names() {
       signed-in user.
     "#);
 }
+
+/// The member is there already; what is missing is that the address is verified.
+#[test]
+fn a_user_whose_address_is_named_and_not_verified() {
+    let token = signed(json!({"email_verified": false}));
+    let advice = |member: &str| {
+        let rendered = outline(&explained(&token, &minimal(&[member])));
+        let words = rendered.split_whitespace().collect::<Vec<_>>().join(" ");
+        words.split_once("Advice ").expect("an advice").1.to_owned()
+    };
+    for member in ["user:ada@example.com", "domain:example.com"] {
+        let advice = advice(member);
+        assert!(
+            advice.starts_with("Let the user verify their address, by `sendEmailVerification(user)`"),
+            "{advice}"
+        );
+    }
+    for member in ["user:eve@example.com", "domain:example.org"] {
+        let advice = advice(member);
+        assert!(advice.starts_with("Add `principal://"), "{advice}");
+    }
+}

@@ -375,3 +375,72 @@ fn of_what_cannot_be_read_it_is_told_what_helps() {
         assert!(found[0]["hint"].as_str().is_some_and(|told| told.contains(hint)), "{found}");
     }
 }
+
+const CASES: &str = "configuration: firegate.yaml\ncases:\n- name: nobody passes without a token\n  request: GET https://api.example.com/\n  \
+                     expect: { refused: TOKEN_MISSING }\n";
+
+/// Whoever reads JSON finds in it too why there is nothing else.
+#[test]
+fn tests_that_cannot_be_run_are_told_in_json_and_keep_no_other_file_from_being_run() {
+    let files = [
+        ("firegate.yaml", SOUND),
+        ("cases.yaml", CASES),
+        ("bad.yaml", "cases: 5\n"),
+        ("lone.yaml", &CASES[29..]),
+    ];
+    let names = ["none.yaml", "bad.yaml", "lone.yaml", "cases.yaml"];
+    let printed = check(&files, &[&["test", "--output", "json"][..], &names].concat(), 2, &[]);
+    let summary: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!((&summary["passed"], &summary["failed"]), (&1.into(), &0.into()), "{printed}");
+    let told = summary["problems"].as_array().expect("a list").iter();
+    let told = told.map(|found| (found["code"].as_str().unwrap(), found["message"].as_str().unwrap()));
+    let told = told.collect::<Vec<_>>();
+    assert!(
+        told.iter().any(|(code, why)| *code == "FG012" && why.contains("none.yaml cannot be read")),
+        "{told:?}"
+    );
+    assert!(told.iter().any(|(code, _)| *code == "FG005"), "{told:?}");
+    assert!(
+        told.iter().any(|(code, why)| *code == "FG008" && why.contains("lone.yaml names no configuration")),
+        "{told:?}"
+    );
+    let printed =
+        check(&files, &[&["test"][..], &names].concat(), 2, &["none.yaml cannot be read", "lone.yaml"]);
+    assert!(printed.contains("1 passed, 0 failed"), "{printed}");
+    let printed = check(&files, &["test", "--output", "json", "cases.yaml"], 0, &[]);
+    let summary: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(summary["problems"], serde_json::json!([]), "{printed}");
+    let printed = check(&files, &["test", "--output", "json", "--expr", "none.yaml"], 2, &[]);
+    assert!(printed.contains("none.yaml cannot be read"), "{printed}");
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("firegate.yaml"), SOUND).expect("a file");
+    let run = |arguments: &[&str], text: &str| {
+        let input = folder.path().join("input");
+        std::fs::write(&input, text).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
+        command.args(arguments).env_clear().current_dir(folder.path());
+        let output = command
+            .stdin(std::fs::File::open(input).expect("it is there"))
+            .output()
+            .expect("the binary runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (output.status.code(), text(output.stdout) + &text(output.stderr))
+    };
+    for arguments in [["check", "-"].as_slice(), &["check", "-c", "-"]] {
+        assert_eq!(
+            run(arguments, SOUND),
+            (Some(0), "standard input: the configuration is sound\n".to_owned())
+        );
+    }
+    let (code, printed) = run(&["check", "-"], &SOUND.replace("allow", "alow"));
+    assert!(code == Some(1) && printed.contains(" --> standard input:3:1"), "{printed}");
+    let (code, printed) = run(&["test", "-"], CASES);
+    assert!(code == Some(0) && printed.contains("1 passed, 0 failed"), "{printed}");
+    let (code, printed) =
+        run(&["test", "-c", "firegate.yaml", "-"], &CASES[29..].replace("MISSING", "EXPIRED"));
+    assert!(code == Some(1) && printed.contains("failed: standard input:2: nobody"), "{printed}");
+}

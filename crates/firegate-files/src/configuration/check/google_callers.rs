@@ -76,10 +76,11 @@ impl Checker<'_> {
         valid
     }
 
-    /// Warns where Google ID tokens would let in whom nobody meant, or nobody at all.
+    /// Warns where Google ID tokens would let in whom nobody meant, or nobody at all: that is known of all backends together.
     pub(super) fn google_callers(
         &mut self,
         backends: Option<&BTreeMap<BackendName, Backend>>,
+        is_whole: bool,
         users: Option<&Users>,
     ) {
         let (Some(backends), Some(users)) = (backends, users) else { return };
@@ -108,7 +109,7 @@ impl Checker<'_> {
                 grants.iter().any(|grant| matches!(grant.member, Member::ServiceAccount(_)))
             }
         };
-        if !backends.values().any(may_name_one) {
+        if is_whole && !backends.values().any(may_name_one) {
             let message = "`google_id_token` is accepted, and no member names a service account: nobody could pass by it";
             let found = Diagnostic::warning(code::GOOGLE_CALLERS, message).hint(
                 "add a member such as `serviceAccount:scheduler@my-project.iam.gserviceaccount.com` to `allow`; \

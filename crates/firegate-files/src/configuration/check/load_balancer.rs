@@ -1,6 +1,6 @@
 //! The parts of a load balancer behind its URL map: backends that are Cloud Run services by what `gcloud` exported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,8 +38,10 @@ pub(super) enum Origins {
 /// The services that requests name by a mask, each as a backend.
 pub(super) type MaskedServices = (UrlMask, Vec<(MaskedService, Backend)>);
 
-/// The backends of a configuration.
+/// The backends of a configuration, as far as they pass.
 pub(super) struct Backends {
+    /// What all of them are called, those too that do not pass.
+    pub(super) names: BTreeSet<String>,
     /// As they are named. One whose requests name their service stands for all of its services.
     pub(super) named: BTreeMap<BackendName, Backend>,
     /// The services of those whose requests name them.
@@ -75,9 +77,14 @@ impl Exports {
 }
 
 impl Backends {
+    /// Whether every backend passes. What is true of all that do may be false of those that do not.
+    pub(super) fn is_whole(&self) -> bool {
+        self.named.len() == self.names.len()
+    }
+
     /// Every backend by itself, and how those are found that requests name.
     pub(super) fn expand(self) -> (BTreeMap<BackendName, Backend>, BTreeMap<BackendName, MaskedBackend>) {
-        let Self { mut named, masked } = self;
+        let Self { mut named, masked, .. } = self;
         let mut found = BTreeMap::new();
         for (name, (mask, services)) in masked {
             named.remove(&name);
@@ -300,7 +307,7 @@ impl Checker<'_> {
     /// URL masks make many backends of one.
     pub(super) fn expanded_backends(&mut self, backends: &Backends) {
         let services: usize = backends.masked.values().map(|(_, services)| services.len()).sum();
-        let count = backends.named.len() + services - backends.masked.len();
+        let count = backends.names.len() + services - backends.masked.len();
         if count > BACKENDS_MAX {
             let message = format!(
                 "with the services of URL masks there are {count} backends, the most is {BACKENDS_MAX}"

@@ -45,6 +45,7 @@ use crate::iam_policy::Roles;
 use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
 use crate::members::Member;
 use crate::suggestion::quoted;
+use crate::text::is_contents;
 use crate::yaml::{Document, Part};
 
 /// The default of `cache.verified_tokens_bytes`.
@@ -136,7 +137,7 @@ impl Checker<'_> {
             self.policies_in_place(backends, judged);
         }
         self.own_accounts(backends);
-        let routing = self.routing(source.routes.take(), source.url_map.take(), backends);
+        let routing = self.routing(source.routes.take(), source.url_map.take(), checked.as_ref());
         self.mirrors_lead_to_one(routing.as_ref(), checked.as_ref());
         let listeners = self.listeners(&source);
         let behind = self.behind(source.behind.take(), &listeners.listen);
@@ -150,8 +151,9 @@ impl Checker<'_> {
         if let Some(backends) = backends {
             self.policies_of_services(&exports, backends, behind.as_ref());
         }
+        let is_whole = checked.as_ref().is_some_and(Backends::is_whole);
         let (backends, masked) = checked.map(Backends::expand).unzip();
-        self.google_callers(backends.as_ref(), users.as_ref());
+        self.google_callers(backends.as_ref(), is_whole, users.as_ref());
         let google = self.google(source.google.take().unwrap_or_default());
         let assertion = self.assertion(source.assertion.take());
         let exchange =
@@ -173,7 +175,7 @@ impl Checker<'_> {
             requests_max: requests_max?,
             behind: behind?,
             data_dir: data_dir?,
-            backends: backends?,
+            backends: backends.filter(|_| is_whole)?,
             masked: masked?,
             routing: routing?,
             users: users?,
@@ -273,6 +275,12 @@ impl Checker<'_> {
     /// The name of a file that must be given.
     fn file_name(&mut self, path: &YamlPath, name: Option<String>) -> Option<PathBuf> {
         match name {
+            Some(text) if is_contents(&text) => {
+                let message = "this is what a file holds, and the name of the file belongs here";
+                let hint = "write it into a file, and the file's name here; if it is a private key that others could read, make a new one";
+                self.report(path, Diagnostic::error(code::FILE_UNREADABLE, message).hint(hint).conceal());
+                None
+            }
             Some(name) if !name.is_empty() => Some(PathBuf::from(name)),
             Some(_) => {
                 self.report(path, Diagnostic::error(code::EMPTY_VALUE, "the name of the file is empty"));

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Checker;
+use super::load_balancer::Backends;
+use super::{Checker, Given};
 use crate::configuration::model::{AppCheck, Backend, Endpoint, PolicyFile, Route, Routing};
 use crate::configuration::names::BackendName;
 use crate::configuration::path_pattern::PathPattern;
@@ -25,12 +26,12 @@ fn backend_of<'a>(path: &str, by_path: &BTreeMap<&PathPattern, &'a BackendName>)
 }
 
 impl Checker<'_> {
-    /// `backends` is absent if one of them is wrong; then the names in routes are not compared.
+    /// Routes name backends that do not pass as well; what they lead to is looked at of those that do.
     pub(super) fn routing(
         &mut self,
         routes: Option<Vec<RouteSource>>,
         url_map: Option<FileSource>,
-        backends: Option<&BTreeMap<BackendName, Backend>>,
+        backends: Option<&Backends>,
     ) -> Option<Routing> {
         let root = YamlPath::root();
         match (routes, url_map) {
@@ -47,7 +48,7 @@ impl Checker<'_> {
             {
                 None
             }
-            (None, None) => self.default_route(backends?),
+            (None, None) => self.default_route(&backends.filter(|backends| backends.is_whole())?.named),
         }
     }
 
@@ -56,11 +57,12 @@ impl Checker<'_> {
         &mut self,
         path: &YamlPath,
         file: FileSource,
-        backends: Option<&BTreeMap<BackendName, Backend>>,
+        backends: Option<&Backends>,
     ) -> Option<Arc<UrlMap>> {
         let PolicyFile { file, text, dialect, .. } = self.policy_file(path, file)?;
-        let known = self.backend_names(backends);
+        let known: Vec<String> = self.backend_names(backends).into_iter().collect();
         let known = (!known.is_empty()).then_some(known.as_slice());
+        let backends = backends.map(|backends| &backends.named);
         let map = url_map::parse(&file.display().to_string(), &text, dialect, known, self.diagnostics)?;
         for name in backends.into_iter().flat_map(BTreeMap::keys) {
             if !map.services().any(|service| service.as_str() == name.as_str()) {
@@ -153,11 +155,7 @@ impl Checker<'_> {
         }
     }
 
-    fn routes(
-        &mut self,
-        routes: Vec<RouteSource>,
-        backends: Option<&BTreeMap<BackendName, Backend>>,
-    ) -> Option<Vec<Route>> {
+    fn routes(&mut self, routes: Vec<RouteSource>, backends: Option<&Backends>) -> Option<Vec<Route>> {
         let path = YamlPath::root().key("routes");
         if routes.is_empty() || routes.len() > ROUTES_MAX {
             let found = match routes.len() {
@@ -173,7 +171,8 @@ impl Checker<'_> {
             return None;
         }
         // Made once: ten thousand routes are compared with a thousand names.
-        let known: BTreeSet<String> = self.backend_names(backends).into_iter().collect();
+        let known = self.backend_names(backends);
+        let backends = backends.map(|backends| &backends.named);
         let mut seen: BTreeMap<PathPattern, usize> = BTreeMap::new();
         let mut named: BTreeSet<String> = BTreeSet::new();
         let mut checked = Some(Vec::with_capacity(routes.len()));
@@ -301,12 +300,14 @@ impl Checker<'_> {
     }
 
     /// The names in the file, even of backends that did not pass.
-    fn backend_names(&self, backends: Option<&BTreeMap<BackendName, Backend>>) -> Vec<String> {
+    fn backend_names(&self, backends: Option<&Backends>) -> BTreeSet<String> {
+        let path = YamlPath::root().key("backends");
         match (backends, &self.given) {
-            (None, _) if self.was_refused(&YamlPath::root().key("backends")) => Vec::new(),
-            (Some(backends), _) => backends.keys().map(BackendName::to_string).collect(),
-            (None, super::Given::File(document)) => document.keys(&YamlPath::root().key("backends")),
-            (None, super::Given::Flags) => Vec::new(),
+            (Some(backends), _) => backends.names.clone(),
+            (None, Given::File(document)) if !self.was_refused(&path) => {
+                document.keys(&path).into_iter().collect()
+            }
+            (None, Given::File(_) | Given::Flags) => BTreeSet::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::Checker;
+use crate::configuration::names::NO_VARIABLES;
 use crate::diagnostic::{Diagnostic, YamlPath};
 use crate::suggestion::quoted;
 
@@ -56,13 +57,7 @@ fn http_url(text: &str) -> Result<Url, (String, Option<String>)> {
     let from_host = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = from_host.split('/').next().unwrap_or(from_host);
     if text.contains(['{', '}']) || host.contains('$') {
-        return Err((
-            format!("{} holds a variable", quoted(text)),
-            Some(
-                "a configuration has no variables: write the URL itself, or fill them in before, for example with `envsubst`"
-                    .to_owned(),
-            ),
-        ));
+        return Err((format!("{} holds a variable", quoted(text)), Some(NO_VARIABLES.to_owned())));
     }
     let has_http_scheme = text.starts_with("http://") || text.starts_with("https://");
     if !has_http_scheme {

@@ -91,7 +91,7 @@ fn a_number_in_the_place_of_the_project_is_no_id_in_quotes_either() {
 
 #[test]
 fn a_url_is_suggested_of_what_looks_like_a_host_alone() {
-    let variable = "a configuration has no variables: write the URL itself, or fill them in before, for example with `envsubst`";
+    let variable = "a configuration has no variables: write the value itself, or fill them in before, for example with `envsubst`";
     for text in [
         "$BACKEND_URL",
         "${BACKEND_URL}",
@@ -203,4 +203,27 @@ fn what_stands_beside_an_iam_policy_is_judged_whether_or_not_the_policy_can_be_r
         &with_policy("missing.yaml"),
         &["FG113 backends.api.iam_policy", "FG012 backends.api.iam_policy"],
     );
+}
+
+#[test]
+fn what_a_shell_or_a_template_was_to_fill_in_is_told_as_such() {
+    let filled = "a configuration has no variables: write the value itself, or fill them in before, for example with `envsubst`";
+    for project in ["${PROJECT}", "$PROJECT", "'{{project}}'"] {
+        let text = MINIMAL.replace("my-project", project);
+        check(&text, &[&format!("`{}` holds a variable; {filled}", project.trim_matches('\''))]);
+    }
+    let text = MINIMAL.replace("my-project", "{{ .Values.project }}");
+    let template = "a key must be text; `{{ … }}` is a template's: make the file of it first, for example with `helm template`";
+    assert!(told(&text).contains(&template.to_owned()), "{:?}", told(&text));
+}
+
+#[test]
+fn a_regular_expression_is_no_path_of_a_route() {
+    for path in ["^/a", "/a.*", "/a$"] {
+        let expected = format!(
+            "`{path}` is not the path of a route: it is a regular expression; routes have no regular expressions: write \
+             `/prefix/*`, or a URL map with `regexMatch`"
+        );
+        check(&with(&format!("routes: [ {{ path: '{path}', backend: api }} ]\n")), &[&expected]);
+    }
 }

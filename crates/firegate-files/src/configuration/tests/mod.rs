@@ -7,6 +7,7 @@ mod listeners;
 mod masks;
 mod named_files;
 mod rate_limits;
+mod refused_parts;
 mod rendering;
 mod rules;
 mod tokens;

@@ -87,14 +87,6 @@ fn fingerprints_of_tls_are_not_counted_by() {
 }
 
 #[test]
-fn a_file_without_rules_is_no_policy_that_allows_everything() {
-    for text in ["name: empty\n", "rules: []\n", "{}\n", "bindings: []\netag: abc\n"] {
-        let found = findings(text, gcloud());
-        assert!(found.contains(&"E FG008 rules".to_owned()), "{text}: {found:?}");
-    }
-}
-
-#[test]
 fn a_policy_without_default_rule_allows() {
     let text = format!("rules:\n{}", net(1, "deny(403)", "192.0.2.0/24"));
     assert_eq!(findings(&text, gcloud()), ["W FG220 rules"]);

@@ -181,3 +181,26 @@ fn a_rule_that_is_wrong_hides_nothing_of_the_others() {
         ],
     );
 }
+
+/// A file that lost its rules, or is another one of Google's, would refuse nobody.
+#[test]
+fn a_file_without_rules_is_no_policy() {
+    assert_eq!(findings("{}", gcloud()), ["E FG008 "]);
+    assert_eq!(findings("name: edge\nrules: []\n", gcloud()), ["E FG008 "]);
+    assert_eq!(findings("name: edge\ntype: CLOUD_ARMOR\n", gcloud()), ["E FG008 "]);
+    let iam =
+        "bindings:\n- {members: ['user:ada@example.com'], role: roles/run.invoker}\netag: x\nversion: 1\n";
+    assert_eq!(findings(iam, gcloud()), ["E FG016 "]);
+    let map = "name: m\ndefaultService: web\nhostRules: []\npathMatchers: []\n";
+    assert_eq!(findings(map, gcloud()), ["E FG016 "]);
+}
+
+#[test]
+fn a_status_in_the_spelling_of_gclouds_flags_is_told_in_that_of_its_files() {
+    let hint = |text: &str| read(&policy(text), gcloud()).1.to_string();
+    assert!(hint(&rule(&format!("action: deny-404\n{NET}"))).contains("write `deny(404)`\n"));
+    let limit = "action: throttle\nrateLimitOptions: {rateLimitThreshold: {count: 1, intervalSec: 60}, conformAction: allow, \
+                 exceedAction: deny-429, enforceOnKey: IP}\n";
+    let shown = hint(&rule(&format!("{limit}{NET}")));
+    assert!(shown.contains("write `deny(429)`\n"), "{shown}");
+}

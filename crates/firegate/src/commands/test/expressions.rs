@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-use firegate_files::diagnostic::Diagnostics;
+use firegate_files::diagnostic::{Diagnostic, Diagnostics, code};
 use firegate_files::expression_suite::{ExpressionSuite, Verdict};
-use firegate_files::text;
+use firegate_proxy::ReloadError;
 
 use super::{Failure, Summary};
-use crate::logging::tell_findings;
-use crate::named_files::read_contents;
+use crate::named_files::{called, read_argument, read_contents};
 
 /// Whether a file is one of tests of an expression.
 pub(super) fn is_suite(path: &Path) -> bool {
@@ -19,22 +17,28 @@ pub(super) fn is_suite(path: &Path) -> bool {
     suite.is_some() && !diagnostics.has_errors()
 }
 
-/// Runs the tests of a file; false if it cannot be used, and then it has been said why.
-pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
-    let file = path.display().to_string();
-    let bytes = read_contents(path).with_context(|| format!("{file} cannot be read"))?;
+/// Runs the tests of a file; false if it cannot be used, and then the problems say why.
+pub(super) fn run(path: &Path, summary: &mut Summary) -> bool {
+    let file = called(path);
     let mut diagnostics = Diagnostics::new();
-    let suite = match text::utf_8(&file, bytes) {
+    let suite = match read_argument(path) {
         Ok(text) => ExpressionSuite::parse(&file, &text, &mut diagnostics),
-        Err(found) => {
+        Err(ReloadError::Check(found)) => {
             diagnostics = found;
             None
         }
+        Err(ReloadError::Read { source, .. }) => {
+            let message = format!("{file} cannot be read: {source}");
+            diagnostics.push(Diagnostic::error(code::FILE_UNREADABLE, message));
+            None
+        }
+        Err(error) => {
+            diagnostics.push(Diagnostic::error(code::FILE_UNREADABLE, error.to_string()));
+            None
+        }
     };
-    if !diagnostics.is_empty() {
-        tell_findings(&diagnostics);
-    }
-    let Some(suite) = suite else { return Ok(false) };
+    summary.problems.append(diagnostics);
+    let Some(suite) = suite else { return false };
     for case in suite.cases() {
         match suite.judge(case) {
             Verdict::Passed => summary.passed += 1,
@@ -51,5 +55,5 @@ pub(super) fn run(path: &Path, summary: &mut Summary) -> anyhow::Result<bool> {
             }
         }
     }
-    Ok(true)
+    true
 }

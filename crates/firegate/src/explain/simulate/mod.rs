@@ -22,6 +22,8 @@ use firegate_files::yaml::Document;
 
 pub use report::{BadLine, Change, Example, Group, PreviewGroup, Simulation, render_simulation_text};
 
+use crate::named_files::is_standard_input;
+
 use super::limits::{LOG_DISORDER_MAX, PROGRESS_INTERVAL};
 use super::request::Places;
 use entries::{Entries, Found};
@@ -40,7 +42,7 @@ pub(super) fn simulate(
     document: Option<&Document>,
     clock: &SharedClock,
 ) -> anyhow::Result<Simulation> {
-    let reader: Box<dyn Read> = if log == Path::new("-") {
+    let reader: Box<dyn Read> = if is_standard_input(log) {
         Box::new(std::io::stdin().lock())
     } else {
         Box::new(File::open(log).with_context(|| format!("the log {} cannot be read", log.display()))?)

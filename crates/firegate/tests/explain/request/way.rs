@@ -227,7 +227,8 @@ fn a_rule_that_is_only_tried_out_and_an_expired_token() {
       401         TOKEN_EXPIRED: the token has expired
       because     expired at 2027-01-15T07:00:00Z, 1 h before 2027-01-15T08:00:00Z
       to change   call `getIdToken()` for every request instead of keeping the token: the SDK renews it
-                  when needed
+                  when needed; if fresh tokens are refused too, the clock of the machine that runs
+                  Firegate is fast
     "#);
 }
 

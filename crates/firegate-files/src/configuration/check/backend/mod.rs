@@ -3,11 +3,11 @@
 
 mod endpoints;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::load_balancer::{Backends, Exports, MaskedServices, Origins};
-use super::{Checker, Whole};
+use super::{Checker, Given, Whole};
 use crate::configuration::model::{
     Access, Backend, Credential, EncodedSlash, Endpoint, Enforce, IdentityHeaders, Plaintext, UserToken,
 };
@@ -40,6 +40,7 @@ enum TopAllow {
 }
 
 impl Checker<'_> {
+    /// The backends that pass, by the names of all; absent if there are none, or far too many.
     pub(super) fn backends(
         &mut self,
         backends: Option<BTreeMap<String, BackendSource>>,
@@ -73,7 +74,12 @@ impl Checker<'_> {
             self.no_allow_anywhere(whole.project);
             top_allow = TopAllow::Reported;
         }
-        let mut checked = Some(Backends { named: BTreeMap::new(), masked: BTreeMap::new() });
+        let mut names: BTreeSet<String> = backends.keys().cloned().collect();
+        if let Given::File(document) = &self.given {
+            // Those too whose value is of the wrong type.
+            names.extend(document.keys(&path));
+        }
+        let mut checked = Backends { names, named: BTreeMap::new(), masked: BTreeMap::new() };
         for (name, source) in backends {
             let path = path.key(&name);
             let service = exports.service(&name);
@@ -92,15 +98,12 @@ impl Checker<'_> {
                 }
             };
             let backend = self.backend(&path, source, &top_allow, (exports, service), whole);
-            match (&mut checked, name, backend) {
-                (Some(backends), Some(name), Some((backend, masked))) => {
-                    backends.masked.extend(masked.map(|masked| (name.clone(), masked)));
-                    backends.named.insert(name, backend);
-                }
-                _ => checked = None,
+            if let (Some(name), Some((backend, masked))) = (name, backend) {
+                checked.masked.extend(masked.map(|masked| (name.clone(), masked)));
+                checked.named.insert(name, backend);
             }
         }
-        checked
+        Some(checked)
     }
 
     fn no_backend(
@@ -128,8 +131,8 @@ impl Checker<'_> {
     fn no_allow_anywhere(&mut self, project: Option<&ProjectId>) {
         let project = project.map_or_else(String::new, |project| format!(" `{project}`"));
         let line = match self.given {
-            super::Given::File(_) => "the line `allow: [allAuthenticatedUsers]`",
-            super::Given::Flags => "`--allow allAuthenticatedUsers`",
+            Given::File(_) => "the line `allow: [allAuthenticatedUsers]`",
+            Given::Flags => "`--allow allAuthenticatedUsers`",
         };
         let found = Diagnostic::error(code::NO_ALLOW, "nobody may call any backend: there is no `allow`").hint(format!(
             "add {line} to let in the signed-in users of the Firebase project{project}; unlike in Google's IAM, the \
