@@ -131,7 +131,7 @@ impl Found<'_> {
     }
 
     /// Whether a server that takes capital letters for small ones would find a rule that says more of the path than this
-    /// one, and leads to another backend: `/ADMIN/users` for `/admin/*`.
+    /// one, and leads to a backend that others may call: `/ADMIN/users` for `/admin/*`.
     fn leads_elsewhere_in_another_case(&self, facts: &RequestFacts<'_>, backend: &Arc<Backend>) -> bool {
         let Some(matcher) = self.matcher else { return false };
         let path = &facts.path;
@@ -140,16 +140,17 @@ impl Found<'_> {
         }
         let others = path.other_readings().iter().chain(path.in_lower_case()).map(String::as_str);
         let mut readings = std::iter::once(path.as_str()).chain(others);
-        let leads_there = |other: Found<'_>| {
+        let is_as_good = |other: Found<'_>| {
             let Target::Services(services) = &other.rule.target else { return false };
             let choice = services.draw(facts.random);
             let destination =
                 choice.and_then(|(_, choice)| choice.destination.backend(facts.host, path.as_str()));
-            destination.is_some_and(|other| Arc::ptr_eq(other, backend))
+            destination
+                .is_some_and(|other| Arc::ptr_eq(other, backend) || other.lets_the_same_callers_pass(backend))
         };
         readings.any(|reading| {
-            let other = matcher.find_in_lower_case(facts, reading);
-            other.is_some_and(|other| matcher.comes_before(other, *self) && !leads_there(other))
+            let others = matcher.find_in_lower_case(facts, reading);
+            others.into_iter().any(|other| matcher.comes_before(other, *self) && !is_as_good(other))
         })
     }
 }
@@ -223,7 +224,7 @@ impl Routes {
         let leads_there = |reading: &String| is_this(self.find(facts, reading)) && is_its(reading);
         if found.leads_elsewhere_in_another_case(facts, backend) {
             return Err(Reason::RequestMalformed {
-                why: "the path would lead to another route if its letters had another case",
+                why: "the path would lead to another route, whose callers are others, if its letters had another case",
             });
         }
         if !facts.path.other_readings().iter().all(leads_there) {
@@ -309,20 +310,26 @@ impl PathMatcher {
         })
     }
 
-    /// The rule with a literal path that a server finds for a path in small letters that takes capital letters for them.
-    fn find_in_lower_case(&self, facts: &RequestFacts<'_>, path: &str) -> Option<Found<'_>> {
-        let fulfilled = |number: u32| {
+    /// The rule with a literal path that a server finds for a path in small letters that takes capital letters for them;
+    /// several, if that is all that tells them apart.
+    fn find_in_lower_case<'a>(&'a self, facts: &RequestFacts<'_>, path: &str) -> Vec<Found<'a>> {
+        let mut fulfilled = Vec::new();
+        self.in_lower_case.first::<()>(path, |number| {
             let candidate = self.candidates.get(number as usize)?;
             let bytes = candidate.pattern.find_in_any_case(path)?;
-            candidate.accepts(facts).then_some((candidate, bytes))
+            if candidate.accepts(facts) {
+                let (rule, matched) = (self.rules.get(candidate.rule)?, Some((&candidate.pattern, bytes)));
+                fulfilled.push(Found { rule, matcher: Some(self), route: candidate.route, matched });
+            }
+            None
+        });
+        let best = match self.order {
+            Order::MostSpecific => fulfilled.iter().max_by_key(|found| found.literal_bytes()),
+            Order::First => fulfilled.iter().min_by_key(|found| found.route),
         };
-        let (candidate, bytes) = match self.order {
-            Order::MostSpecific => fulfilled(self.in_lower_case.most_specific(path)?)?,
-            Order::First => self.in_lower_case.first(path, fulfilled)?.1,
-        };
-        let rule = self.rules.get(candidate.rule)?;
-        let matched = Some((&candidate.pattern, bytes));
-        Some(Found { rule, matcher: Some(self), route: candidate.route, matched })
+        let bytes = best.map(Found::literal_bytes);
+        fulfilled.retain(|found| Some(found.literal_bytes()) == bytes);
+        fulfilled
     }
 
     /// Whether a rule that holds for letters of either case would have been chosen instead of the one that was. One that

@@ -128,6 +128,10 @@ impl Summary {
         if output == TestOutput::Json {
             return Ok(json(self)?);
         }
+        if self.passed + self.failed == 0 && !self.problems.is_empty() {
+            // That nothing failed of nothing would be read as success.
+            return Ok(String::new());
+        }
         let mut out = String::new();
         for failure in &self.failures {
             let Failure { file, line, name, difference, source } = failure;

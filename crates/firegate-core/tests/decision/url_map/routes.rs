@@ -26,44 +26,47 @@ fn path_rules_are_exact_or_the_longest_prefix() {
     map.check("a/video/hd/x", "api /video/hd/x");
     map.check("a/only/", "api /only/");
     map.check("a/only", "web /only");
+    map.check("a/VIDEO/x", "web /VIDEO/x");
     map.check("a/x/../video/x", "video /video/x");
     map.check("a/gr%C3%BCn/x", "api /gr%C3%BCn/x");
     map.check("a/video/x?y=/only/", "video /video/x");
 }
 
-/// Google sends `/VIDEO/x` to the default, where a server that ignores case answers as if `/video/x` had been let through.
+/// Google sends `/SECRET/x` to the default, where a server that ignores case answers as if it were let through as `/secret/x`.
 #[test]
 fn a_path_that_is_anothers_but_for_its_capital_letters_goes_nowhere() {
-    const ELSEWHERE: &str = "REQUEST_MALFORMED";
+    const NOWHERE: &str = "REQUEST_MALFORMED";
     let map = Map::matcher(
-        "pathRules:\n- paths: [/video, /video/*]\n  service: video\n- paths: [/Docs/*]\n  service: api\n- paths: [/docs/*]\n  \
-         service: video\n- paths: [/w/*]\n  service: web\n- paths: [/w/far/*]\n  urlRedirect: {pathRedirect: /, stripQuery: false}\n",
+        "pathRules:\n- paths: [/secret, /secret/*]\n  service: secret\n- paths: [/video/*]\n  service: video\n\
+         - paths: [/Docs/*]\n  service: api\n- paths: [/docs/*]\n  service: secret\n- paths: [/Far/*]\n  \
+         urlRedirect: {pathRedirect: /, stripQuery: false}\n",
     );
-    for path in ["a/VIDEO", "a/Video/x", "a/x/../vIDEO/", "a/DOCS/x", "a/W/FAR/x", "a/;x/Video/"] {
-        map.check(path, ELSEWHERE);
+    for path in ["a/SECRET", "a/Secret/x", "a/x/../sECRET/", "a/DOCS/x", "a/far/x", "a/;x/Secret/"] {
+        map.check(path, NOWHERE);
     }
-    // Said letter by letter, or the same service's.
+    // Said letter by letter.
     map.check("a/Docs/x", "api /Docs/x");
-    map.check("a/docs/x", "video /docs/x");
-    map.check("a/W/x", "web /W/x");
-    map.check("a/videos/X", "web /videos/X");
+    map.check("a/docs/x", "secret /docs/x");
+    map.check("a/Secrets/X", "web /Secrets/X");
+    // As in Google: whoever may call one service may call the other.
+    map.check("a/VIDEO/x", "web /VIDEO/x");
 
     let map = Map::matcher(
         "routeRules:\n\
          - priority: 1\n  service: api\n  matchRules: [{pathTemplateMatch: '/Users/{id}'}]\n\
          - priority: 2\n  service: secret\n  matchRules: [{prefixMatch: /users/}, {fullPathMatch: /Who}, {prefixMatch: /t/, headerMatches: [{headerName: x-kind, exactMatch: a}]}]\n\
          - priority: 3\n  service: video\n  matchRules: [{prefixMatch: /Users/}, {prefixMatch: /t, ignoreCase: true}]\n\
-         - priority: 4\n  service: api\n  matchRules: [{fullPathMatch: /last}]\n",
+         - priority: 4\n  service: secret\n  matchRules: [{fullPathMatch: /last}]\n",
     );
     map.check("a/Users/5", "api /Users/5");
     map.check("a/users/5", "secret /users/5");
-    map.check("a/USERS/5", ELSEWHERE);
+    map.check("a/USERS/5", NOWHERE);
     map.check("a/Users/5/6", "video /Users/5/6");
-    map.check("a/who", ELSEWHERE);
+    map.check("a/who", NOWHERE);
     map.check("a/Who", "secret /Who");
     map.check("a/T/x", "video /T/x");
-    map.check_with("a/T/x", &[("x-kind", "a")], ELSEWHERE);
-    map.check("a/LAST", ELSEWHERE);
+    map.check_with("a/T/x", &[("x-kind", "a")], NOWHERE);
+    map.check("a/LAST", NOWHERE);
 }
 
 #[test]
