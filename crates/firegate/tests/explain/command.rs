@@ -85,8 +85,17 @@ async fn the_command_fetches_keys_and_says_when_it_cannot() {
 async fn the_command_fetches_googles_keys_and_those_of_the_door_itself() {
     let google = json!({"keys": [SIGNER.public_jwk()]}).to_string();
     let own = own_document();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    // Two of them have the port, and one listens: when it is gone nobody else takes the port, and everybody is refused.
+    let socket = |port: u16| {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseport(true).expect("it is shared");
+        socket.bind((std::net::Ipv4Addr::LOCALHOST, port).into()).expect("a port");
+        socket
+    };
+    let listener = socket(0).listen(16).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let _held = socket(address.port());
+    let origin = format!("http://{address}");
     let service = axum::Router::new()
         .route("/google", axum::routing::get(async move || google))
         .route("/.well-known/firegate/jwks.json", axum::routing::get(async move || own));
