@@ -16,13 +16,16 @@ const FAMILIES: [&str; 8] = [
     "X_SERVERLESS_",
     "X_APPENGINE_",
 ];
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 25] = [
     "CF_CONNECTING_IP",
     "CF_CONNECTING_IPV6",
     "CLIENT_IP",
     "FASTLY_CLIENT_IP",
     "FORWARDED",
+    "PATH_INFO",
+    "PROXY",
     "PROXY_AUTHORIZATION",
+    "SCRIPT_NAME",
     "TRUE_CLIENT_IP",
     "VIA",
     "X_CLIENT_IP",
@@ -32,9 +35,13 @@ const NAMES: [&str; 18] = [
     "X_HOST",
     "X_ORIGINAL_FORWARDED_FOR",
     "X_ORIGINAL_HOST",
+    "X_ORIGINAL_METHOD",
+    "X_ORIGINAL_URI",
     "X_ORIGINAL_URL",
     "X_REAL_IP",
     "X_REWRITE_URL",
+    "X_SCHEME",
+    "X_SCRIPT_NAME",
 ];
 const UNMISTAKABLE: [&str; 5] =
     ["AUTHORIZATION", "CONNECTION", "CONTENT_LENGTH", "HOST", "TRANSFER_ENCODING"];

@@ -126,8 +126,8 @@ const MUTATIONS: &[Mutation] = &[
     }),
     ("one_equals_sign", "with one `=`", |text| format!("{text}=")),
     ("plus_first", "with `+` before it", |text| format!("+{text}")),
-    ("plus", "with a `+` in it", |text| format!("{}+{}", &text[..8], &text[9..])),
-    ("slash", "with a `/` in it", |text| format!("{}/{}", &text[..8], &text[9..])),
+    ("plus", "with a `+` in it", |text| with_other_character(text, "+")),
+    ("slash", "with a `/` in it", |text| with_other_character(text, "/")),
     ("space_before", "with a space before it", |text| format!(" {text}")),
     ("space_after", "with a space after it", |text| format!("{text} ")),
     ("space_inside", "with a space in it", |text| format!("{} {}", &text[..8], &text[8..])),
@@ -148,6 +148,14 @@ const MUTATIONS: &[Mutation] = &[
         text[..length].to_owned()
     }),
 ];
+
+/// A text with a character of the other alphabet (RFC 4648, section 4) in the place of one that means something else there: in
+/// the place of `-` a lax decoder would take `+` for it, and signatures have one anywhere.
+fn with_other_character(text: &str, other: &str) -> String {
+    let rest = &text[8..];
+    let at = 8 + rest.find(|letter| !matches!(letter, '-' | '_')).expect("a letter");
+    format!("{}{other}{}", &text[..at], &text[at + 1..])
+}
 
 /// The bits after the last byte are zero in the one canonical form; the others decode to the same bytes.
 fn last_bits(corpus: &mut Corpus) {
