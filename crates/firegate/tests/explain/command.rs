@@ -49,13 +49,22 @@ async fn the_command_reads_keys_from_a_file() {
     assert_eq!(explanation["firegate"]["code"], "NO_INVOKER_BINDING");
 }
 
+/// An origin where everybody is refused, as long as its socket is kept: it has its port and does not listen. A listener that is
+/// closed is not gone while a process that another test starts still has it.
+fn nowhere() -> (tokio::net::TcpSocket, String) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+    let origin = format!("http://{}", socket.local_addr().expect("an address"));
+    (socket, origin)
+}
+
 #[tokio::test]
 async fn the_command_fetches_keys_and_says_when_it_cannot() {
     let document = json!({"keys": [SIGNER.public_jwk()]}).to_string();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let address = listener.local_addr().expect("an address");
     let service = axum::Router::new().route("/keys", axum::routing::get(async move || document));
-    let server = tokio::spawn(axum::serve(listener, service).into_future());
+    tokio::spawn(axum::serve(listener, service).into_future());
     let id_token_keys = Some(format!("http://{address}/keys"));
     let given = ExplainArguments { id_token_keys, ..arguments(&signed(json!({}))) };
     let (outcome, explanation) = ran(given.clone()).await;
@@ -74,9 +83,9 @@ async fn the_command_fetches_keys_and_says_when_it_cannot() {
     );
     assert_eq!(explanation["command"], Value::Null);
 
-    server.abort();
-    assert!(server.await.is_err());
-    let (_, explanation) = ran(given).await;
+    let (_held, nowhere) = nowhere();
+    let nobody = ExplainArguments { id_token_keys: Some(format!("{nowhere}/keys")), ..given };
+    let (_, explanation) = ran(nobody).await;
     let message = explanation["firegate"]["message"].to_string();
     assert!(message.contains("connection refused"), "{message}");
 }
@@ -85,34 +94,30 @@ async fn the_command_fetches_keys_and_says_when_it_cannot() {
 async fn the_command_fetches_googles_keys_and_those_of_the_door_itself() {
     let google = json!({"keys": [SIGNER.public_jwk()]}).to_string();
     let own = own_document();
-    // Two of them have the port, and one listens: when it is gone nobody else takes the port, and everybody is refused.
-    let socket = |port: u16| {
-        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseport(true).expect("it is shared");
-        socket.bind((std::net::Ipv4Addr::LOCALHOST, port).into()).expect("a port");
-        socket
-    };
-    let listener = socket(0).listen(16).expect("a listener");
-    let address = listener.local_addr().expect("an address");
-    let _held = socket(address.port());
-    let origin = format!("http://{address}");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
     let service = axum::Router::new()
         .route("/google", axum::routing::get(async move || google))
         .route("/.well-known/firegate/jwks.json", axum::routing::get(async move || own));
-    let server = tokio::spawn(axum::serve(listener, service).into_future());
+    tokio::spawn(axum::serve(listener, service).into_future());
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("firegate.yaml");
-    let text = format!(
-        "project: my-project\nbackends: {{ api: {SERVICE} }}\n\
-         allow: [allAuthenticatedUsers, 'serviceAccount:caller@my-project.iam.gserviceaccount.com']\n\
-         users: {{ accept: [google_id_token, exchanged_token], google_audiences: ['{SERVICE}'] }}\n\
-         assertion: {{ issuer: '{origin}' }}\ngoogle: {{ google_id_token_keys: '{origin}/google' }}\n"
-    );
-    std::fs::write(&config, text).expect("a file");
+    let configure = |origin: &str| {
+        let text = format!(
+            "project: my-project\nbackends: {{ api: {SERVICE} }}\n\
+             allow: [allAuthenticatedUsers, 'serviceAccount:caller@my-project.iam.gserviceaccount.com']\n\
+             users: {{ accept: [google_id_token, exchanged_token], google_audiences: ['{SERVICE}'] }}\n\
+             assertion: {{ issuer: '{origin}' }}\ngoogle: {{ google_id_token_keys: '{origin}/google' }}\n"
+        );
+        std::fs::write(&config, text).expect("a file");
+    };
+    configure(&origin);
     let given =
         |token: &str| ExplainArguments { config: Some(config.clone()), backend: None, ..arguments(token) };
-    let tokens = [google_token(SERVICE), firegates_own("firegate-exchanged+jwt", json!({"iss": origin}))];
-    for token in &tokens {
+    let tokens = |origin: &str| {
+        [google_token(SERVICE), firegates_own("firegate-exchanged+jwt", json!({"iss": origin}))]
+    };
+    for token in &tokens(&origin) {
         let (outcome, explanation) = ran(given(token)).await;
         assert_eq!(outcome, ExplainOutcome::Passes, "{}", explanation["firegate"]);
         let mut forged = token.clone();
@@ -122,9 +127,9 @@ async fn the_command_fetches_googles_keys_and_those_of_the_door_itself() {
         assert_eq!(explanation["firegate"]["code"], "TOKEN_SIGNATURE_INVALID");
     }
 
-    server.abort();
-    assert!(server.await.is_err());
-    for token in &tokens {
+    let (_held, nowhere) = nowhere();
+    configure(&nowhere);
+    for token in &tokens(&nowhere) {
         let (outcome, explanation) = ran(given(token)).await;
         assert_eq!(
             (outcome, &explanation["firegate"]["verdict"]),
