@@ -44,6 +44,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::iam_policy::Roles;
 use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
 use crate::members::Member;
+use crate::optional;
 use crate::suggestion::quoted;
 use crate::text::is_contents;
 use crate::yaml::{Document, Part};
@@ -424,14 +425,5 @@ fn audience_hint(text: &str) -> String {
         0 => "write one, or remove this".to_owned(),
         1..=AUDIENCE_BYTES_MAX => format!("write {}", crate::suggestion::quoted(&bare)),
         _ => format!("write one of {AUDIENCE_BYTES_MAX} bytes at most"),
-    }
-}
-
-/// `None` if what was given did not pass; else what was given, if anything.
-fn optional<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
-    match checked {
-        None => Some(None),
-        Some(None) => None,
-        Some(Some(value)) => Some(Some(value)),
     }
 }

@@ -24,6 +24,7 @@ use crate::limits::{
 };
 use crate::load_balancer::BackendService;
 use crate::members::Member;
+use crate::optional;
 use crate::security_policy::SecurityPolicy;
 use crate::yaml::Part;
 
@@ -205,9 +206,9 @@ impl Checker<'_> {
             app_check: app_check?,
             identity_headers: identity_headers(source.identity_headers),
             protocol: protocol?,
-            ca_certificates: super::optional(ca_certificates)?,
+            ca_certificates: optional(ca_certificates)?,
             requests_max: requests_max?,
-            health_check: super::optional(health_check)?,
+            health_check: optional(health_check)?,
             plaintext: plaintext(source.plaintext),
             encoded_slash: encoded_slash(source.encoded_slash),
             body_bytes_max: body_bytes_max?,
@@ -245,7 +246,7 @@ impl Checker<'_> {
         };
         let counting = source.rate_limits.take();
         let counting = self.rate_limits(&path.key("rate_limits"), counting, on_failure, policy.is_some());
-        (super::optional(policy), counting)
+        (optional(policy), counting)
     }
 
     /// How large a request's body may be, in bytes, and how many of them have to come in a second.
