@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Checker;
-use super::members::InPlace;
+use super::members::{InPlace, Nobody};
 use crate::configuration::model::{Access, Backend, PolicyFile};
 use crate::configuration::names::BackendName;
 use crate::configuration::source::FileSource;
@@ -164,7 +164,7 @@ impl Checker<'_> {
                             .hint("list its members in the file that `groups` names")
                     }
                     member => {
-                        let Some((why, hint)) = judged.names_nobody(member) else { continue };
+                        let Some(Nobody { why, hint }) = judged.names_nobody(member) else { continue };
                         let message = format!("the rule denies nobody as `{member}`: {why}");
                         Diagnostic::warning(code::DENY_RULE, message).hint(hint)
                     }
@@ -210,9 +210,9 @@ impl Checker<'_> {
         }
     }
 
-    fn grant_in_place(&mut self, grant: &Grant, nobody: Option<(String, String)>) {
+    fn grant_in_place(&mut self, grant: &Grant, nobody: Option<Nobody>) {
         let found = match (&grant.member, nobody) {
-            (_, Some((why, hint))) => {
+            (_, Some(Nobody { why, hint })) => {
                 let message = format!("`{}` matches nobody: {why}", grant.member);
                 Diagnostic::note(code::MEMBER_MATCHES_NOBODY, message).hint(hint)
             }

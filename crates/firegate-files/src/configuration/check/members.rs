@@ -51,7 +51,7 @@ impl Checker<'_> {
         judged: InPlace<'_>,
     ) {
         for (path, member) in std::mem::take(&mut self.listed_members) {
-            if let Some((why, hint)) = judged.matches_nobody(&member) {
+            if let Some(Nobody { why, hint }) = judged.matches_nobody(&member) {
                 let message = format!("this member matches nobody: {why}");
                 self.report(&path, Diagnostic::warning(code::MEMBER_MATCHES_NOBODY, message).hint(hint));
             }
@@ -84,101 +84,103 @@ pub(super) struct InPlace<'a> {
     pub(super) groups: Option<&'a Groups>,
 }
 
+/// Why a member is nobody, and what to do about it.
+pub(super) struct Nobody {
+    pub(super) why: String,
+    pub(super) hint: String,
+}
+
+impl Nobody {
+    fn because(why: impl Into<String>, hint: impl Into<String>) -> Option<Self> {
+        Some(Self { why: why.into(), hint: hint.into() })
+    }
+}
+
 impl InPlace<'_> {
-    /// Why a member can match nobody, if so, and what to do about it.
-    pub(super) fn matches_nobody(&self, member: &Member) -> Option<(String, String)> {
+    /// Why a member can match nobody, if so.
+    pub(super) fn matches_nobody(&self, member: &Member) -> Option<Nobody> {
         if let (Member::Group(address), Some(groups)) = (member, self.groups)
             && !groups.knows(address)
         {
-            return Some((
-                "nothing says who is in the group".to_owned(),
-                "list its members in the file that `groups` names, or name there the `claim` that holds a user's groups"
-                    .to_owned(),
-            ));
+            return Nobody::because(
+                "nothing says who is in the group",
+                "list its members in the file that `groups` names, or name there the `claim` that holds a user's groups",
+            );
         }
-        matches_nobody(member, self.users?, self.project_number)
+        let users = self.users?;
+        if let Some(found) = self.names_nobody(member) {
+            return Some(found);
+        }
+        if let Member::PrincipalSet { attribute, .. } = member
+            && is_profile_claim(attribute)
+        {
+            return Nobody::because(
+                format!("`{attribute}` is what users write of themselves, and lets nobody in"),
+                "let them in by a custom claim of another name, which administrators alone can set",
+            );
+        }
+        shut_out(member, users)
     }
 
-    /// Why a member can be nobody's name, whoever is let in, if so, and what to do about it.
-    pub(super) fn names_nobody(&self, member: &Member) -> Option<(String, String)> {
-        names_nobody(member, self.users?, self.project_number)
-    }
-}
-
-/// Why a member can be nobody's name, whoever is let in: it is of another pool than the users are, or asks for what is no
-/// attribute.
-fn names_nobody(
-    member: &Member,
-    users: &Users,
-    project_number: Option<&ProjectNumber>,
-) -> Option<(String, String)> {
-    let pool = member.pool()?;
-    if pool.name != users.identity_pool {
-        let why = format!(
-            "it names the pool `{}`, and `users.identity_pool` is `{}`",
-            pool.name, users.identity_pool
-        );
-        return Some((why, "name the same pool in both".to_owned()));
-    }
-    if let Some(number) = project_number.filter(|number| number.as_str() != pool.project_number) {
-        let why = format!("it names the project {}, and `project_number` is {number}", pool.project_number);
-        return Some((why, format!("write `projects/{number}` in the member")));
-    }
-    match member {
-        Member::PrincipalSet { attribute, .. } if attribute != "email" && is_registered_claim(attribute) => {
+    /// Why a member can be nobody's name, whoever is let in: it is of another pool than the users are, or asks for what is no
+    /// attribute.
+    pub(super) fn names_nobody(&self, member: &Member) -> Option<Nobody> {
+        let (users, pool) = (self.users?, member.pool()?);
+        if pool.name != users.identity_pool {
+            let why = format!(
+                "it names the pool `{}`, and `users.identity_pool` is `{}`",
+                pool.name, users.identity_pool
+            );
+            return Nobody::because(why, "name the same pool in both");
+        }
+        if let Some(number) = self.project_number.filter(|number| number.as_str() != pool.project_number) {
             let why =
-                format!("`{attribute}` is no attribute: it is a claim of every token, and no custom one");
-            let hint = "attributes are `provider`, `email`, `tenant` and custom claims; a user by their id is \
-                        `principal://…/subject/UID`, and a condition may ask for any claim";
-            Some((why, hint.to_owned()))
+                format!("it names the project {}, and `project_number` is {number}", pool.project_number);
+            return Nobody::because(why, format!("write `projects/{number}` in the member"));
         }
-        _ => None,
+        match member {
+            Member::PrincipalSet { attribute, .. }
+                if attribute != "email" && is_registered_claim(attribute) =>
+            {
+                Nobody::because(
+                    format!("`{attribute}` is no attribute: it is a claim of every token, and no custom one"),
+                    "attributes are `provider`, `email`, `tenant` and custom claims; a user by their id is \
+                     `principal://…/subject/UID`, and a condition may ask for any claim",
+                )
+            }
+            _ => None,
+        }
     }
 }
 
-/// Why a member can match nobody, if so, and what to do about it.
-fn matches_nobody(
-    member: &Member,
-    users: &Users,
-    project_number: Option<&ProjectNumber>,
-) -> Option<(String, String)> {
-    if let Some(found) = names_nobody(member, users, project_number) {
-        return Some(found);
-    }
-    if let Member::PrincipalSet { attribute, .. } = member
-        && is_profile_claim(attribute)
-    {
-        let why = format!("`{attribute}` is what users write of themselves, and lets nobody in");
-        let hint = "let them in by a custom claim of another name, which administrators alone can set";
-        return Some((why, hint.to_owned()));
-    }
+/// Why `users` lets nobody in whom the member could mean, if so.
+fn shut_out(member: &Member, users: &Users) -> Option<Nobody> {
     let google_alone = users.accept.iter().all(|kind| *kind == AcceptedToken::GoogleIdToken);
     match (member, &users.tenants) {
         (Member::AllUsers | Member::ServiceAccount(_), _) if google_alone => None,
-        _ if google_alone => Some((
-            "`users.accept` lets in no users, only `google_id_token`".to_owned(),
-            "add `id_token` to `users.accept`, or remove the member".to_owned(),
-        )),
-        (Member::ServiceAccount(_), _) if !users.accept.contains(&AcceptedToken::GoogleIdToken) => Some((
-            "service accounts do not sign in with Firebase, and `users.accept` has no `google_id_token`"
-                .to_owned(),
-            "add `google_id_token` to `users.accept`, and `users.google_audiences`; or remove the member"
-                .to_owned(),
-        )),
-        (Member::PrincipalSet { attribute, value, .. }, Tenants::None) if attribute == "tenant" => Some((
-            "`users.tenants` is `none`".to_owned(),
-            format!("write `tenants: [{value}]` in `users`, or remove the member"),
-        )),
+        _ if google_alone => Nobody::because(
+            "`users.accept` lets in no users, only `google_id_token`",
+            "add `id_token` to `users.accept`, or remove the member",
+        ),
+        (Member::ServiceAccount(_), _) if !users.accept.contains(&AcceptedToken::GoogleIdToken) => {
+            Nobody::because(
+                "service accounts do not sign in with Firebase, and `users.accept` has no `google_id_token`",
+                "add `google_id_token` to `users.accept`, and `users.google_audiences`; or remove the member",
+            )
+        }
+        (Member::PrincipalSet { attribute, value, .. }, Tenants::None) if attribute == "tenant" => {
+            Nobody::because(
+                "`users.tenants` is `none`",
+                format!("write `tenants: [{value}]` in `users`, or remove the member"),
+            )
+        }
         (Member::PrincipalSet { attribute, value, .. }, Tenants::Listed(tenants))
-            if attribute == "tenant" =>
+            if attribute == "tenant" && !tenants.iter().any(|tenant| tenant.as_str() == value) =>
         {
-            let listed = tenants.iter().any(|tenant| tenant.as_str() == value);
-            (!listed).then(|| {
-                (
-                    format!("`users.tenants` does not list `{value}`"),
-                    format!("add `{value}` to `users.tenants`, or remove the member"),
-                )
-            })
+            Nobody::because(
+                format!("`users.tenants` does not list `{value}`"),
+                format!("add `{value}` to `users.tenants`, or remove the member"),
+            )
         }
         _ => None,
     }
