@@ -65,11 +65,8 @@ async fn capital_letters_lead_past_no_rule_of_a_security_policy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn capital_letters_count_in_no_window_of_their_own() {
-    const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, \
-        rateLimitOptions: { conformAction: allow, exceedAction: deny(429), enforceOnKey: HTTP_PATH, \
-        rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
     let project = Project::open().await;
-    let gate = project.guarded_gate(RULES, "").await;
+    let gate = project.counting_gate().await;
     gate.call("/login").send().await.ok();
     gate.call("/LOGIN").send().await.ok();
     for path in ["/Login", "/login", "/lOGIN;x"] {
@@ -81,11 +78,8 @@ async fn capital_letters_count_in_no_window_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn capital_letters_fulfil_no_condition() {
-    const POLICY: &str = "bindings:\n- role: roles/run.invoker\n  members: [allAuthenticatedUsers]\n  \
-        condition: { title: not there, expression: \"!request.path.startsWith('/admin/')\" }\nversion: 3\n";
     let project = Project::open().await;
-    let text = "backends: { api: { url: 'SERVICE', iam_policy: { file: iam.yaml, dialect: firegate } } }";
-    let gate = project.gate_with_files(text, &[("iam.yaml", POLICY)]).await;
+    let gate = project.conditional_gate().await;
     let token = project.id_token();
     gate.call("/users/VQhSP").bearer(&token).send().await.ok();
     for path in ["/ADMIN/users", "/Admin/", "/;/ADMIN/users"] {
@@ -96,12 +90,8 @@ async fn capital_letters_fulfil_no_condition() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn capital_letters_evade_no_denial() {
-    const DENIALS: &str = "displayName: closed\nrules:\n- denyRule:\n    deniedPrincipals: ['principalSet://goog/public:all']\n    \
-        deniedPermissions: [run.googleapis.com/routes.invoke]\n    \
-        denialCondition: { title: closed, expression: \"request.path.startsWith('/admin/')\" }\n";
     let project = Project::open().await;
-    let text = "backends: { api: 'SERVICE' }\nallow: [allUsers]\ndeny_policies: [ { file: deny.yaml, dialect: firegate } ]";
-    let gate = project.gate_with_files(text, &[("deny.yaml", DENIALS)]).await;
+    let gate = project.denying_gate().await;
     gate.call("/users/VQhSP").send().await.ok();
     for path in ["/ADMIN/users", "/Admin/", "/admin/X"] {
         expect(&gate.call(path).bearer(&project.id_token()).send().await, 403, "DENIED_BY_IAM_POLICY", path);

@@ -87,11 +87,8 @@ async fn parameters_lead_past_no_rule_of_a_security_policy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_count_in_no_window_of_their_own() {
-    const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, \
-        rateLimitOptions: { conformAction: allow, exceedAction: deny(429), enforceOnKey: HTTP_PATH, \
-        rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
     let project = Project::open().await;
-    let gate = project.guarded_gate(RULES, "").await;
+    let gate = project.counting_gate().await;
     gate.call("/login").send().await.ok();
     gate.call("/login;a").send().await.ok();
     for path in ["/login;b", "/;/login", "/login%3Bc", "/login"] {
@@ -103,11 +100,8 @@ async fn parameters_count_in_no_window_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_fulfil_no_condition() {
-    const POLICY: &str = "bindings:\n- role: roles/run.invoker\n  members: [allAuthenticatedUsers]\n  \
-        condition: { title: not there, expression: \"!request.path.startsWith('/admin/')\" }\nversion: 3\n";
     let project = Project::open().await;
-    let text = "backends: { api: { url: 'SERVICE', iam_policy: { file: iam.yaml, dialect: firegate } } }";
-    let gate = project.gate_with_files(text, &[("iam.yaml", POLICY)]).await;
+    let gate = project.conditional_gate().await;
     let token = project.id_token();
     gate.call("/a;x/b").bearer(&token).send().await.ok();
     for path in ["/admin;x/users", "/;/admin/users", "/admin%3Bx/users"] {
@@ -118,12 +112,8 @@ async fn parameters_fulfil_no_condition() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_evade_no_denial() {
-    const DENIALS: &str = "displayName: closed\nrules:\n- denyRule:\n    deniedPrincipals: ['principalSet://goog/public:all']\n    \
-        deniedPermissions: [run.googleapis.com/routes.invoke]\n    \
-        denialCondition: { title: closed, expression: \"request.path.startsWith('/admin/')\" }\n";
     let project = Project::open().await;
-    let text = "backends: { api: 'SERVICE' }\nallow: [allUsers]\ndeny_policies: [ { file: deny.yaml, dialect: firegate } ]";
-    let gate = project.gate_with_files(text, &[("deny.yaml", DENIALS)]).await;
+    let gate = project.denying_gate().await;
     let token = project.id_token();
     gate.call("/a;x/b").bearer(&token).send().await.ok();
     for path in ["/admin;x/users", "/;/admin/users", "/admin%3Bx/users"] {

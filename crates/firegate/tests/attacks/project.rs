@@ -141,6 +141,31 @@ impl Project {
         self.gate_with_files(&text, &[("armor.yaml", &policy)]).await
     }
 
+    /// A front door that lets two requests a minute pass to each path.
+    pub(crate) async fn counting_gate(&self) -> Gate {
+        const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, \
+            rateLimitOptions: { conformAction: allow, exceedAction: deny(429), enforceOnKey: HTTP_PATH, \
+            rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
+        self.guarded_gate(RULES, "").await
+    }
+
+    /// A front door for every signed-in user, whose binding has a condition: not below `/admin/`.
+    pub(crate) async fn conditional_gate(&self) -> Gate {
+        const POLICY: &str = "bindings:\n- role: roles/run.invoker\n  members: [allAuthenticatedUsers]\n  \
+            condition: { title: not there, expression: \"!request.path.startsWith('/admin/')\" }\nversion: 3\n";
+        let text = "backends: { api: { url: 'SERVICE', iam_policy: { file: iam.yaml, dialect: firegate } } }";
+        self.gate_with_files(text, &[("iam.yaml", POLICY)]).await
+    }
+
+    /// A front door for everyone, with a deny policy for all below `/admin/`.
+    pub(crate) async fn denying_gate(&self) -> Gate {
+        const DENIALS: &str = "displayName: closed\nrules:\n- denyRule:\n    deniedPrincipals: ['principalSet://goog/public:all']\n    \
+            deniedPermissions: [run.googleapis.com/routes.invoke]\n    \
+            denialCondition: { title: closed, expression: \"request.path.startsWith('/admin/')\" }\n";
+        let text = "backends: { api: 'SERVICE' }\nallow: [allUsers]\ndeny_policies: [ { file: deny.yaml, dialect: firegate } ]";
+        self.gate_with_files(text, &[("deny.yaml", DENIALS)]).await
+    }
+
     /// A front door with nothing but a backend for every signed-in user.
     pub(crate) async fn plain_gate(&self) -> Gate {
         self.gate("backends: { api: 'SERVICE' }\nallow: [allAuthenticatedUsers]").await
