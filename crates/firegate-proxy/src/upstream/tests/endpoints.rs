@@ -6,7 +6,7 @@ use crate::limits::{UPSTREAM_EJECTION_FAILURES, UPSTREAM_REPEATED_MIN, UPSTREAM_
 
 #[tokio::test]
 async fn where_nothing_listens_is_unreachable() {
-    let site = Site::new(&format!("url: 'http://{}'", nobody().await));
+    let site = Site::new(&format!("url: 'http://{}'", nobody()));
     assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
     let site = Site::new("url: 'http://nowhere.example'");
     assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
@@ -16,7 +16,7 @@ async fn where_nothing_listens_is_unreachable() {
 
 #[tokio::test]
 async fn when_one_is_down_the_other_serves_and_the_first_is_soon_left_alone() {
-    let (down, up) = (nobody().await, Origin::saying("hello").await);
+    let (down, up) = (nobody(), Origin::saying("hello").await);
     let endpoints = format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{}' }} ]", up.url());
     let site = Site::new(&endpoints);
     for _ in 0..50 {
@@ -161,7 +161,7 @@ async fn a_name_that_moves_takes_the_requests_along() {
 #[tokio::test]
 async fn every_address_of_a_name_is_tried() {
     let up = Origin::saying("hello").await;
-    for addresses in [[nobody().await, up.address], [up.address, nobody().await]] {
+    for addresses in [[nobody(), up.address], [up.address, nobody()]] {
         let upstreams = upstreams(Two(addresses), Arc::default(), 1);
         let upstream = open(&upstreams, "url: 'http://service.example'");
         let site = Site { upstreams, upstream, names: Names::default() };
@@ -297,7 +297,7 @@ async fn what_a_reload_does_not_change_goes_on() {
 /// However little there is under way where it failed.
 #[tokio::test]
 async fn what_failed_at_one_endpoint_is_not_sent_there_again_while_there_is_another() {
-    let (down, up) = (nobody().await, Origin::saying("hello").await);
+    let (down, up) = (nobody(), Origin::saying("hello").await);
     let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{}' }} ]", up.url()));
     let _busy = site.send(Method::GET, &[], full("")).await.expect("an answer that is not read");
     for failures in 1..UPSTREAM_EJECTION_FAILURES {

@@ -100,7 +100,7 @@ async fn the_body_is_held_back_at_the_next_endpoint_too() {
         }
     })
     .await;
-    let (down, up) = (nobody().await, origin.url());
+    let (down, up) = (nobody(), origin.url());
     let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{up}' }} ]"));
     for _ in 0..4 {
         let asked = Arc::new(AtomicBool::new(false));

@@ -59,7 +59,7 @@ async fn a_machine_without_local_ports_is_no_failure_of_the_service() {
         return run_alone(in_its_own_network(&this_program()), test);
     }
     let (origin, other) = (Origin::saying("hello").await, Origin::answering(100, echo).await);
-    let nobody = nobody().await;
+    let nobody = nobody();
     leave_ports(1);
     let check = "health_check: { path: /healthz, interval: 1ms }";
     let site = Site::new(&format!("url: '{}'", origin.url()));

@@ -17,7 +17,7 @@ mod unprocessed;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,7 +35,7 @@ use hyper::server::conn;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -307,9 +307,14 @@ async fn say(stream: &mut TcpStream, text: &str) {
     let _ = stream.write_all(answer.as_bytes()).await;
 }
 
-/// An address at which nothing listens.
-async fn nobody() -> SocketAddr {
-    TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address")
+/// An address at which every connection is refused: a socket has it, to the end of the process, and does not listen. A listener
+/// that is closed is not gone while a process that another test starts still has it.
+fn nobody() -> SocketAddr {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    std::mem::forget(socket);
+    address
 }
 
 /// Lets everything that is ready happen, the system's news of sockets included.

@@ -66,7 +66,7 @@ async fn a_refused_stream_is_tried_again_as_often_as_its_route_says() {
 /// There may be another connection in a moment, to the same endpoint too.
 #[tokio::test]
 async fn what_could_not_be_connected_is_tried_again_as_often_as_its_route_says() {
-    let site = Site::new(&format!("url: 'http://{}'", nobody().await));
+    let site = Site::new(&format!("url: 'http://{}'", nobody()));
     for (condition, connects) in
         [(RetryCondition::ConnectFailure, 4), (RetryCondition::Any5xx, 8), (RetryCondition::RefusedStream, 9)]
     {
