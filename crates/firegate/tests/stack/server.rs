@@ -1,11 +1,12 @@
 //! Servers of a test's own: services behind the door, and whatever else it asks.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
 use firegate_core::time::ShiftedClock;
 use firegate_emulator::service::{EchoOptions, EchoService};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use url::Url;
 
 /// A free port of this machine, and the URL of what listens there.
@@ -13,6 +14,17 @@ pub(crate) async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     (listener, url)
+}
+
+/// The URL of a port at which every connection is refused: a socket has it, to the end of the process, and does not listen. A
+/// listener that is closed is not gone while a process that another test starts still has it, and its port may be another
+/// server's a moment later.
+pub(crate) fn nobody() -> String {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+    let url = format!("http://{}", socket.local_addr().expect("an address"));
+    std::mem::forget(socket);
+    url
 }
 
 /// Serves a router until the test ends, and says where.

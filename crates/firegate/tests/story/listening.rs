@@ -14,30 +14,30 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::gate::PATIENCE;
-use crate::metrics::{scrape, serve};
+use crate::metrics::scrape;
 use crate::reloading::reload;
 #[cfg(unix)]
 use crate::stack::binary::Served;
+use crate::stack::server::{listen, serve};
 use crate::stack::{Call, at, clock, close, door, log, options};
 
 /// What a front door needs to let everybody through to a service.
-fn open_to_all(service: SocketAddr, more: &str) -> String {
+fn open_to_all(service: &str, more: &str) -> String {
     format!(
-        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: 'http://{service}' }}\nallow: [allUsers]\n{more}"
+        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: '{service}' }}\nallow: [allUsers]\n{more}"
     )
 }
 
-async fn hello() -> SocketAddr {
+async fn hello() -> String {
     serve(Router::new().fallback(any(|| async { "hello" }))).await
 }
 
 /// A service that switches to WebSocket and keeps what it was sent to itself.
-async fn switching() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
+async fn switching() -> String {
+    let (listener, url) = listen().await;
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -50,7 +50,7 @@ async fn switching() -> SocketAddr {
             });
         }
     });
-    address
+    url
 }
 
 /// How many connections each worker has.
@@ -102,7 +102,7 @@ async fn answered_with(stream: &mut TcpStream, path: &str, expected: &str) -> bo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_address_of_the_list_is_answered_on() {
-    let door = door(&open_to_all(hello().await, "listen: ['127.0.0.1:0', '127.0.0.1:0']\n"), &clock());
+    let door = door(&open_to_all(&hello().await, "listen: ['127.0.0.1:0', '127.0.0.1:0']\n"), &clock());
     let addresses = door.addresses().to_vec();
     assert_eq!(addresses.len(), 2);
     assert_ne!(addresses[0], addresses[1]);
@@ -117,7 +117,7 @@ async fn every_address_of_the_list_is_answered_on() {
 /// A worker keeps a connection to its end, so long ones must not fall together by chance.
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_http2_clients_lie_evenly_on_two_workers() {
-    let door = door(&open_to_all(hello().await, ""), &clock());
+    let door = door(&open_to_all(&hello().await, ""), &clock());
     let mut clients = Vec::new();
     for _ in 0..8 {
         let stream = TcpStream::connect(door.address()).await.expect("a connection");
@@ -141,7 +141,7 @@ async fn eight_http2_clients_lie_evenly_on_two_workers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_web_sockets_lie_evenly_on_two_workers_and_count_until_they_end() {
-    let door = door(&open_to_all(switching().await, ""), &clock());
+    let door = door(&open_to_all(&switching().await, ""), &clock());
     let mut clients = Vec::new();
     for _ in 0..8 {
         let mut stream = TcpStream::connect(door.address()).await.expect("a connection");
@@ -167,7 +167,7 @@ async fn a_connection_beyond_the_limit_is_closed_counted_and_leaves_the_others_a
         ("limits: { connections_max: 3 }\n", "connections_max"),
         ("limits: { connections_per_address_max: 3 }\n", "connections_per_address_max"),
     ] {
-        let door = door(&open_to_all(hello().await, limits), &clock());
+        let door = door(&open_to_all(&hello().await, limits), &clock());
         let mut clients = Vec::new();
         for _ in 0..3 {
             clients.push(keep_open(door.address()).await.expect("there is a place"));
@@ -192,8 +192,7 @@ async fn a_connection_beyond_the_limit_is_closed_counted_and_leaves_the_others_a
 #[tokio::test]
 async fn a_door_that_nothing_leads_to_and_a_socket_that_nobody_has_a_use_for_are_refused() {
     let of = |listen: Vec<SocketAddr>, inherited: InheritedSockets| {
-        let configuration =
-            configuration::parse("firegate.yaml", &open_to_all(([127, 0, 0, 1], 9).into(), ""));
+        let configuration = configuration::parse("firegate.yaml", &open_to_all("http://127.0.0.1:9", ""));
         let options = options(configuration.expect("a configuration"), Arc::new(clock()), None);
         FrontDoor::start(FrontDoorOptions { listen, inherited, ..options })
     };
@@ -208,7 +207,7 @@ async fn a_door_that_nothing_leads_to_and_a_socket_that_nobody_has_a_use_for_are
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_behind_a_trusted_proxy_are_not_counted_by_its_address() {
     let more = "limits: { connections_per_address_max: 1 }\nbehind: { hops: 1, peers: [127.0.0.0/8] }\n";
-    let door = door(&open_to_all(hello().await, more), &clock());
+    let door = door(&open_to_all(&hello().await, more), &clock());
     let mut clients = Vec::new();
     for _ in 0..4 {
         clients.push(keep_open(door.address()).await.expect("there is a place"));
@@ -219,7 +218,7 @@ async fn clients_behind_a_trusted_proxy_are_not_counted_by_its_address() {
 /// Whoever puts a proxy before a door that is open would otherwise shut everybody out but the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_is_trusted_from_the_reload_on_that_names_it_and_no_longer_than_until_the_next() {
-    let limited = open_to_all(hello().await, "limits: { connections_per_address_max: 1 }\n");
+    let limited = open_to_all(&hello().await, "limits: { connections_per_address_max: 1 }\n");
     let behind = format!("{limited}behind: {{ hops: 1, peers: [127.0.0.0/8] }}\n");
     let mut door = door(&limited, &clock());
     let _first = keep_open(door.address()).await.expect("there is a place");
@@ -240,7 +239,7 @@ async fn descriptors_bound_the_connections_that_are_let_in() {
     const DESCRIPTORS: usize = 400;
 
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("firegate.yaml"), open_to_all(hello().await, "")).expect("a file");
+    std::fs::write(folder.path().join("firegate.yaml"), open_to_all(&hello().await, "")).expect("a file");
     let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
     let serve = Served::start_with_descriptors(DESCRIPTORS, folder.path(), &arguments);
     let address = serve.address;
@@ -270,7 +269,7 @@ async fn a_thousand_idle_connections_cost_little_and_those_beyond_the_limit_are_
     const KIB_MAX: u64 = 64;
 
     let text = open_to_all(
-        hello().await,
+        &hello().await,
         &format!("limits: {{ connections_max: {IDLE}, connections_per_address_max: {IDLE} }}\n"),
     );
     let folder = tempfile::tempdir().expect("a folder");
@@ -308,7 +307,7 @@ async fn a_thousand_idle_connections_cost_little_and_those_beyond_the_limit_are_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_private_listeners_are_told_by_urls_that_answer() {
     let more = "health: { listen: 127.0.0.1:0 }\n";
-    let served = Served::start(&open_to_all(hello().await, more), "text", "info");
+    let served = Served::start(&open_to_all(&hello().await, more), "text", "info");
     for (line, name, status) in [
         ("the metrics are told", "url=", StatusCode::OK),
         ("probes are answered", "liveness=", StatusCode::OK),

@@ -2,7 +2,6 @@
 //! shows before it hurts, and that no client can write there.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,33 +14,25 @@ use firegate_files::configuration::parse_with_files;
 use firegate_proxy::FrontDoor;
 use http::Method;
 use serde_json::json;
-use tokio::net::TcpListener;
 use url::Url;
 
+use crate::stack::server::{nobody, serve};
 use crate::stack::{Answer, Call, at, claims, clock, close, door, door_of, stranger};
 use crate::url_map::TheFile;
 
-/// Serves a router until the test ends.
-pub(crate) async fn serve(router: Router) -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    address
-}
-
-async fn service() -> SocketAddr {
+async fn service() -> String {
     serve(Router::new().fallback(get(|| async { "hello" }))).await
 }
 
-async fn keys(document: String) -> SocketAddr {
+async fn keys(document: String) -> String {
     serve(Router::new().fallback(get(move || async move { document.clone() }))).await
 }
 
-fn configuration(service: SocketAddr, keys: SocketAddr) -> String {
+fn configuration(service: &str, keys: &str) -> String {
     format!(
-        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: 'http://{service}' }}\n\
+        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: '{service}' }}\n\
          allow: [allAuthenticatedUsers]\nroutes: [{{ path: '/api/*', backend: api }}]\n\
-         google: {{ id_token_keys: 'http://{keys}/keys' }}\n"
+         google: {{ id_token_keys: '{keys}/keys' }}\n"
     )
 }
 
@@ -72,7 +63,7 @@ fn decisions(outcome: &str, code: &str, backend: &str) -> String {
 async fn requests_are_counted_by_how_they_ended() {
     let (clock, signer) = (clock(), stranger());
     let keys = keys(json!({"keys": [signer.public_jwk()]}).to_string()).await;
-    let door = door(&configuration(service().await, keys), &clock);
+    let door = door(&configuration(&service().await, &keys), &clock);
     door.ready().await;
     let now = clock.now().as_seconds();
     let good = signer.sign(&claims("demo-project", now)).expect("a token");
@@ -144,7 +135,7 @@ async fn requests_are_counted_by_the_route_that_they_took() {
     let keys = keys(json!({"keys": [signer.public_jwk()]}).to_string()).await;
     let service = service().await;
     let configuration = |routes: &str| {
-        let usual = configuration(service, keys);
+        let usual = configuration(&service, &keys);
         let routes =
             format!("routes: [{routes}{{ path: '/api/*', backend: api }}, {{ path: /grüße, backend: api }}]");
         usual.replace("routes: [{ path: '/api/*', backend: api }]", &routes)
@@ -199,7 +190,7 @@ async fn the_routes_of_a_url_map_are_counted_by_the_words_of_the_map() {
     let service = service().await;
     let text = format!(
         "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nallow: [allUsers]\nurl_map: map.yaml\n\
-         backends: {{ web: 'http://{service}', api: {{ url: 'http://{service}', allow: [allAuthenticatedUsers] }} }}\n"
+         backends: {{ web: '{service}', api: {{ url: '{service}', allow: [allAuthenticatedUsers] }} }}\n"
     );
     let configuration = parse_with_files("firegate.yaml", &text, &TheFile(map.to_owned()));
     let configuration = configuration.unwrap_or_else(|found| panic!("{found}"));
@@ -226,8 +217,7 @@ async fn the_routes_of_a_url_map_are_counted_by_the_words_of_the_map() {
 async fn a_service_that_is_gone_counts_as_a_fault_of_its_backend() {
     let (clock, signer) = (clock(), stranger());
     let keys = keys(json!({"keys": [signer.public_jwk()]}).to_string()).await;
-    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address");
-    let door = door(&configuration(nobody, keys), &clock);
+    let door = door(&configuration(&nobody(), &keys), &clock);
     door.ready().await;
     let token = signer.sign(&claims("demo-project", clock.now().as_seconds())).expect("a token");
     assert_eq!(Call::get(&at(&door, "/api/")).bearer(&token).send().await.status.as_u16(), 502);
@@ -249,7 +239,7 @@ async fn an_outage_of_the_keys_shows_before_it_hurts() {
         }
     };
     let keys = serve(Router::new().fallback(get(answer))).await;
-    let door = door(&configuration(service().await, keys), &clock);
+    let door = door(&configuration(&service().await, &keys), &clock);
     door.ready().await;
     let fetched_at = clock.now().as_seconds();
     let of = |metric: &str| format!("firegate_key_set_{metric}{{issuer=\"id_token\"}}");
@@ -284,7 +274,7 @@ async fn nothing_that_a_client_sends_is_in_the_metrics() {
     const MARK: &str = "hostile-7c1f";
     let (clock, signer) = (clock(), stranger());
     let keys = keys(json!({"keys": [signer.public_jwk()]}).to_string()).await;
-    let door = door(&configuration(service().await, keys), &clock);
+    let door = door(&configuration(&service().await, &keys), &clock);
     door.ready().await;
     let before = scrape(&door).await.1;
     let now = clock.now().as_seconds();
@@ -328,7 +318,7 @@ async fn nothing_that_a_client_sends_is_in_the_metrics() {
 async fn the_admin_listener_has_the_metrics_and_nothing_else() {
     let (clock, signer) = (clock(), stranger());
     let keys = keys(json!({"keys": [signer.public_jwk()]}).to_string()).await;
-    let door = door(&configuration(service().await, keys), &clock);
+    let door = door(&configuration(&service().await, &keys), &clock);
     let plain = "text/plain; version=0.0.4; charset=utf-8";
     let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let ask = async |method: Method, path: &str, accept: &str| -> Answer {
@@ -359,7 +349,7 @@ async fn the_admin_listener_has_the_metrics_and_nothing_else() {
 async fn the_admin_listener_refuses_long_heads() {
     let (clock, signer) = (clock(), stranger());
     let keys = keys(json!({"keys": [signer.public_jwk()]}).to_string()).await;
-    let door = door(&configuration(service().await, keys), &clock);
+    let door = door(&configuration(&service().await, &keys), &clock);
     let refused = Call::get(&admin(&door, "/metrics")).header("x-long", &"a".repeat(32 * 1024)).send();
     let refused = tokio::time::timeout(Duration::from_secs(5), refused).await.expect("an answer");
     assert_eq!(refused.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::gate::PATIENCE;
 #[cfg(unix)]
 use crate::stack::binary::Served;
+use crate::stack::server::nobody;
 use crate::stack::{Call, Stack, at, claims, clock, close, door, log, stranger};
 
 /// A server that answers one document at every path, and can be ended and started again at the same address.
@@ -145,13 +146,13 @@ async fn without_the_metadata_server_the_kept_token_serves_and_then_nothing_is_s
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn why_users_cannot_be_looked_up_is_told_once_and_not_with_every_request() {
-    let (signer, nobody) = (stranger(), free_address().await);
+    let (signer, nobody) = (stranger(), nobody());
     let keys = Documents::start(([127, 0, 0, 1], 0).into(), key_document(&signer)).await;
     let served = Served::start(
         &format!(
             "project: demo-project\nallow: [allAuthenticatedUsers]\nusers: {{ revocation: {{ check: required }} }}\n\
              backends: {{ api: {{ url: 'http://127.0.0.1:9', credential: none }} }}\n\
-             google: {{ id_token_keys: 'http://{}/keys', identity_toolkit: 'http://{nobody}', metadata: 'http://{nobody}' }}\n",
+             google: {{ id_token_keys: 'http://{}/keys', identity_toolkit: '{nobody}', metadata: '{nobody}' }}\n",
             keys.address
         ),
         "text",

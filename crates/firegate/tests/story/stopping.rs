@@ -33,10 +33,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::gate::PATIENCE;
-use crate::metrics::serve;
 use crate::stack::authority::Authority;
 #[cfg(unix)]
 use crate::stack::binary::Served;
+use crate::stack::server::serve;
 use crate::stack::{Call, at, claims, clock, close, door, options, stranger};
 use crate::tls::{door_of, encrypted};
 
@@ -175,7 +175,7 @@ async fn a_request_that_still_needs_a_token_gets_it_while_the_door_drains() {
         .route("/keys", get(|| async { keys }))
         .route("/service", any(|| async { "hello" }))
         .fallback(get(metadata));
-    let local = crate::stack::server::serve(router).await;
+    let local = serve(router).await;
     let door = door(
         &format!(
             "project: demo-project\nallow: [allAuthenticatedUsers]\n\
@@ -275,7 +275,7 @@ async fn whoever_waits_to_be_let_in_when_the_stop_comes_is_served() {
     const WAITING: usize = HAND_OVER_QUEUE_MAX + 20;
     let service = serve(Router::new().fallback(any(|| async { "hello" }))).await;
     let text = format!(
-        "project: demo-project\nhealth: {{ listen: 127.0.0.1:0 }}\nallow: [allUsers]\nbackends: {{ api: 'http://{service}' }}\n"
+        "project: demo-project\nhealth: {{ listen: 127.0.0.1:0 }}\nallow: [allUsers]\nbackends: {{ api: '{service}' }}\n"
     );
     let configuration = configuration::parse("firegate.yaml", &text).expect("a configuration");
     let (kept, mut is_kept) = mpsc::unbounded_channel();
@@ -324,7 +324,8 @@ async fn exchange_and_close(address: SocketAddr) -> String {
 
 /// A service whose answers wait until they are let go, and that says when a request has come.
 pub(crate) struct Held {
-    pub(crate) address: SocketAddr,
+    /// Where it is.
+    pub(crate) url: String,
     pub(crate) came: mpsc::UnboundedReceiver<()>,
     pub(crate) let_go: watch::Sender<bool>,
     key_fetches: watch::Receiver<usize>,
@@ -349,8 +350,8 @@ impl Held {
             keys
         };
         let router = Router::new().route("/slow", any(slow)).route("/keys", get(keys));
-        let address = serve(router.fallback(any(|| async { "hello" }))).await;
-        Self { address, came: arrivals, let_go, key_fetches }
+        let url = serve(router.fallback(any(|| async { "hello" }))).await;
+        Self { url, came: arrivals, let_go, key_fetches }
     }
 
     /// Waits until the keys were fetched so often.
@@ -399,9 +400,9 @@ async fn a_stop_is_told_to_probes_and_clients_and_finishes_every_request_under_w
 
     let mut held = Held::start().await;
     let text = format!(
-        "project: demo-project\nhealth: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: 'http://{service}' }}\nallow: [allUsers]\n\
-         google: {{ id_token_keys: 'http://{service}/keys' }}\n",
-        service = held.address
+        "project: demo-project\nhealth: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: '{service}' }}\nallow: [allUsers]\n\
+         google: {{ id_token_keys: '{service}/keys' }}\n",
+        service = held.url
     );
     let door = door(&text, &clock());
     door.ready().await;

@@ -42,10 +42,10 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn new(service: SocketAddr) -> Self {
+    fn new(service: &str) -> Self {
         let configuration = format!(
-            "project: demo-project\nbackends: {{ api: 'http://{service}' }}\nallow: [allUsers]\nlisten: 127.0.0.1:8\n\
-             health: {{ listen: 127.0.0.1:9 }}\ngoogle: {{ id_token_keys: 'http://{service}/keys' }}\n"
+            "project: demo-project\nbackends: {{ api: '{service}' }}\nallow: [allUsers]\nlisten: 127.0.0.1:8\n\
+             health: {{ listen: 127.0.0.1:9 }}\ngoogle: {{ id_token_keys: '{service}/keys' }}\n"
         );
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("firegate.yaml"), configuration).expect("a file");
@@ -75,7 +75,7 @@ async fn stop(process: Served) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_goes_from_one_process_to_the_next_and_no_request_fails() {
-    let sockets = Sockets::new(Held::start().await.address);
+    let sockets = Sockets::new(&Held::start().await.url);
     let address = sockets.address();
     let former = sockets.start();
     assert_eq!(former.address, address, "the socket takes the place of `listen`");
@@ -111,7 +111,7 @@ async fn a_socket_goes_from_one_process_to_the_next_and_no_request_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_are_answered_by_the_next_process_while_the_former_one_finishes() {
     let mut held = Held::start().await;
-    let sockets = Sockets::new(held.address);
+    let sockets = Sockets::new(&held.url);
     let mut former = sockets.start();
     let ready = async { while sockets.probe().await.status.as_u16() != 200 {} };
     tokio::time::timeout(PATIENCE, ready).await.expect("it becomes ready");

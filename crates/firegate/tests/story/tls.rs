@@ -16,8 +16,9 @@ use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::gate::PATIENCE;
-use crate::metrics::{scrape, serve};
+use crate::metrics::scrape;
 use crate::stack::authority::{Authority, VERSIONS, connect};
+use crate::stack::server::serve;
 use crate::stack::{clock, close, door};
 
 /// A front door with the certificates of these names, before a service that says by which scheme it was asked.
@@ -27,7 +28,7 @@ pub(crate) async fn door_of(authority: &Authority, names: &[&str]) -> FrontDoor 
     };
     let service = serve(Router::new().fallback(any(scheme))).await;
     let text = format!(
-        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: 'http://{service}' }}\n\
+        "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: '{service}' }}\n\
          allow: [allUsers]\n{}",
         authority.setting(names)
     );

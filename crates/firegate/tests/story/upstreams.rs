@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::gate::{PATIENCE, Site, expect_echo, metric, open_web_socket};
+use crate::stack::server::nobody;
 use crate::stack::{Answer, Call, at, text};
 
 /// A service that a test writes itself: each request's head is answered by what `answer` makes of it.
@@ -86,12 +87,12 @@ async fn each_endpoint_gets_tokens_for_its_own_audience() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_to_another_endpoint_instead_has_tokens_for_that_one() {
     let site = Site::open().await;
-    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address");
+    let nobody = nobody();
     let well = service(|head| answer("200 OK", "", &audiences(head))).await;
     let door = site
         .door(&format!(
             "allow: [allAuthenticatedUsers]\nbackends: {{ api: {{ credential: metadata, \
-             endpoints: [ {{ url: 'http://{nobody}', audience: first }}, {{ url: '{well}', audience: second }} ] }} }}"
+             endpoints: [ {{ url: '{nobody}', audience: first }}, {{ url: '{well}', audience: second }} ] }} }}"
         ))
         .await;
     let token = site.stack.id_token().await;
@@ -99,8 +100,7 @@ async fn what_goes_to_another_endpoint_instead_has_tokens_for_that_one() {
         let answer = Call::get(&at(&door, "/")).bearer(&token).send().await;
         assert_eq!(answer.body.as_ref(), b"second second");
     }
-    let failures =
-        format!("firegate_upstream_failures_total{{backend=\"api\",endpoint=\"http://{nobody}\"}}");
+    let failures = format!("firegate_upstream_failures_total{{backend=\"api\",endpoint=\"{nobody}\"}}");
     assert!(metric(&door, &failures).await > 0.0, "the other one was tried");
     site.close([door]).await;
 }
@@ -251,13 +251,13 @@ pub(crate) async fn web_sockets_and(status: &'static str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_socket_goes_where_its_handshake_is_heard_and_outlives_its_endpoints_ejection() {
     let site = Site::open().await;
-    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address");
+    let nobody = nobody();
     let (failing, well) = (web_sockets_and("503 No").await, web_sockets_and("200 OK").await);
     let door = |endpoints: [&str; 2]| {
         let endpoints = endpoints.map(|url| format!("{{ url: '{url}' }}")).join(", ");
         format!("allow: [allUsers]\nbackends: {{ api: {{ endpoints: [ {endpoints} ] }} }}")
     };
-    let lonely = site.door(&door([&format!("http://{nobody}"), &well])).await;
+    let lonely = site.door(&door([&nobody, &well])).await;
     let mut open = Vec::new();
     for _ in 0..UPSTREAM_EJECTION_FAILURES * 4 {
         let (stream, answer, _) = open_web_socket(&lonely, "/", &[]).await;
@@ -265,7 +265,7 @@ async fn a_web_socket_goes_where_its_handshake_is_heard_and_outlives_its_endpoin
         open.push(stream);
     }
     let failed = format!(
-        "firegate_upstream_connects_total{{backend=\"api\",endpoint=\"http://{nobody}\",result=\"failure\"}}"
+        "firegate_upstream_connects_total{{backend=\"api\",endpoint=\"{nobody}\",result=\"failure\"}}"
     );
     assert!(metric(&lonely, &failed).await < f64::from(UPSTREAM_EJECTION_FAILURES * 2), "it is left alone");
 
