@@ -24,5 +24,5 @@ mod service;
 mod sign_in;
 mod tokens;
 
-pub use server::{CreateAccountError, IdentityServer, NewAccount, OpenError, Options};
+pub use server::{CreateAccountError, IdentityServer, NewAccount, OpenError, Options, ReadAccountError};
 pub use tokens::TokenSigning;
