@@ -18,9 +18,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use url::{Host, Url};
 
-use super::judge::{Admission, CloudRunService, CredentialHeader, SIGNATURE_REMOVED};
+use super::judge::{CloudRunService, SIGNATURE_REMOVED};
 use super::pages::{self, CLOUD_TRACE_CONTEXT, SERVER};
 use super::trace_context::TraceContext;
+use super::verdict::{Admission, CredentialHeader};
 use crate::limits::{CONTAINER_CONNECT_TIMEOUT, CONTAINER_RESPONSE_TIMEOUT};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

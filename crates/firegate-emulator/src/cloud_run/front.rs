@@ -14,12 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::forward::Forwarder;
-use super::judge::{
-    Admission, Arrival, CloudRunService, DisputedStatuses, Refusal, RefusalCause, Verdict, has_credential,
-    judge,
-};
+use super::judge::{Arrival, CloudRunService, DisputedStatuses, has_credential, judge};
 use super::pages;
 use super::trace_context::TraceContext;
+use super::verdict::{Admission, Refusal, RefusalCause, Verdict};
 use crate::google::GoogleKeys;
 
 /// The path that Google's front end keeps for itself. Others are said to be reserved; this one is seen to be.

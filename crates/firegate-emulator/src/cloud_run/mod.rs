@@ -8,9 +8,8 @@ mod front;
 mod judge;
 mod pages;
 mod trace_context;
+mod verdict;
 
 pub use self::front::{CloudRunFront, CloudRunOptions};
-pub use self::judge::{
-    Admission, Arrival, Caller, CloudRunService, CredentialHeader, DisputedStatuses, Ingress,
-    PublicServiceToken, Refusal, RefusalCause, RefusalStatus, Verdict, judge,
-};
+pub use self::judge::{Arrival, CloudRunService, DisputedStatuses, Ingress, PublicServiceToken, judge};
+pub use self::verdict::{Admission, Caller, CredentialHeader, Refusal, RefusalCause, RefusalStatus, Verdict};

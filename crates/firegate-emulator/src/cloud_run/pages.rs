@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::judge::{RefusalCause, RefusalStatus};
 use super::trace_context::TraceContext;
+use super::verdict::{RefusalCause, RefusalStatus};
 
 pub(super) const SERVER: HeaderValue = HeaderValue::from_static("Google Frontend");
 pub(super) const CLOUD_TRACE_CONTEXT: HeaderName = HeaderName::from_static("x-cloud-trace-context");
