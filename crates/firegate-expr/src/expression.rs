@@ -127,11 +127,6 @@ impl Expression {
         names
     }
 
-    /// Whether something that is not evaluated stands under `!`, or is compared.
-    pub fn has_negated_unknown(&self) -> bool {
-        self.checked.unknown.iter().any(|part| part.negated)
-    }
-
     /// Whether it is the text `true` and nothing else.
     pub fn is_always_true(&self) -> bool {
         matches!(self.tree.kind, syntax::Kind::Literal(syntax::Literal::Bool(true)))

@@ -33,12 +33,14 @@ pub mod iam_policy;
 pub mod limits;
 pub mod load_balancer;
 pub mod members;
+mod optional;
 pub mod security_policy;
 pub mod text;
 pub mod url_map;
 pub mod yaml;
 
 pub(crate) use firegate_expr::suggestion;
+pub(crate) use optional::optional;
 
 pub use configuration::Configuration;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

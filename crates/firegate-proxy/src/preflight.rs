@@ -88,7 +88,6 @@ pub fn preflight(
 ) -> Preflight {
     let mut found = Preflight::default();
     let root = YamlPath::root();
-    let of_no_file = |path: &str, error| PreflightError { path: root.key(path), file: None, error };
     let snapshot = Snapshot::compile(configuration);
     found.errors.extend(failed_tests(configuration, &snapshot));
     if on_cloud_run && configuration.assertion.key.is_none() {
@@ -97,7 +96,7 @@ pub fn preflight(
             Ok(None) => {}
             Err(error) => {
                 let path = root.key("exchange").key("enabled");
-                found.errors.push(PreflightError { path, ..of_no_file("exchange", error) });
+                found.errors.push(PreflightError { path, file: None, error });
             }
         }
     }

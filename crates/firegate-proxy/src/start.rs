@@ -161,8 +161,7 @@ pub struct FrontDoor {
 }
 
 impl FrontDoor {
-    /// Opens a front door. It listens when this returns; it can decide about users once it [is
-    /// ready](Self::is_ready).
+    /// Opens a front door. It listens when this returns; it can decide about users once it is [ready](Self::ready).
     ///
     /// # Errors
     /// If the address is taken, or a key or credential that the configuration names cannot be used.
@@ -252,11 +251,6 @@ impl FrontDoor {
     /// The address that metrics are told on.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
-    }
-
-    /// Whether it can decide about users: it has the keys of their tokens.
-    pub fn is_ready(&self) -> bool {
-        self.shared.is_ready()
     }
 
     /// Waits until it can decide about users.

@@ -97,8 +97,6 @@ pub struct ArmorDenied {
     pub status: DenyStatus,
     /// Why, if the rule did not simply match.
     pub why: Option<String>,
-    /// What it did, in the words of Google's logs.
-    pub configured_action: &'static str,
 }
 
 impl Screened {
@@ -151,7 +149,6 @@ impl ArmorDenied {
             priority: rule.priority,
             status,
             why,
-            configured_action: rule.action.configured_action(),
         }
     }
 }

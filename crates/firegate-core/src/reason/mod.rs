@@ -4,9 +4,9 @@
 
 mod catalogue;
 mod credential;
+mod evidence;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 pub use catalogue::{Action, Code, Entry, Family, catalogue_markdown};
@@ -15,7 +15,7 @@ pub use credential::{AmbiguousCredential, MalformedToken, MissingToken};
 
 use crate::armor::ArmorDenied;
 use crate::limiter::{CountOutcome, Exceeded};
-use crate::time::{UnixTime, span};
+use crate::time::UnixTime;
 
 /// Why the rules refuse a request, with the evidence. The evidence is for the log and for `firegate explain`; of all
 /// this the client gets the code and its sentence.
@@ -66,17 +66,17 @@ pub enum Reason {
     },
     /// See [`Code::CredentialAmbiguous`].
     CredentialAmbiguous(AmbiguousCredential),
-    /// See [`Code::FaultInjected`].
-    FaultInjected {
-        /// The status that the URL map says.
-        status: u16,
-    },
     /// See [`Code::DeniedByIamPolicy`].
     DeniedByIamPolicy {
         /// The user as a member would name them.
         principal: String,
         /// The rule, with its file and line, and why its condition holds.
         rule: String,
+    },
+    /// See [`Code::FaultInjected`].
+    FaultInjected {
+        /// The status that the URL map says.
+        status: u16,
     },
     /// See [`Code::FederationRefused`].
     FederationRefused {
@@ -95,11 +95,6 @@ pub enum Reason {
         /// The methods that are answered, as the field `Allow` has them.
         allowed: &'static str,
     },
-    /// See [`Code::RouteNotFound`]: a path of Firegate's own, which is never routed, where nothing is answered.
-    OwnPathNotServed {
-        /// Whether it is that of the token exchange.
-        is_exchange: bool,
-    },
     /// See [`Code::NoInvokerBinding`].
     NoInvokerBinding {
         /// The user as a member would name them.
@@ -110,6 +105,11 @@ pub enum Reason {
         members: Vec<String>,
         /// How many members there are beside those.
         more: usize,
+    },
+    /// See [`Code::RouteNotFound`]: a path of Firegate's own, which is never routed, where nothing is answered.
+    OwnPathNotServed {
+        /// Whether it is that of the token exchange.
+        is_exchange: bool,
     },
     /// See [`Code::RateLimited`] and, if the key is banned, [`Code::RateLimitBanned`].
     RateLimited(Box<Exceeded>),
@@ -141,13 +141,13 @@ pub enum Reason {
     },
     /// See [`Code::RouteNotFound`].
     RouteNotFound,
-    /// See [`Code::RequestMalformed`]: a client speaks TLS where none is.
-    TlsWherePlain,
     /// See [`Code::TenantNotAccepted`].
     TenantNotAccepted {
         /// The user's tenant.
         tenant: String,
     },
+    /// See [`Code::RequestMalformed`]: a client speaks TLS where none is.
+    TlsWherePlain,
     /// See [`Code::TokenAlgorithmNotAllowed`].
     TokenAlgorithmNotAllowed {
         /// The header's `alg`, empty if it is no string.
@@ -255,6 +255,7 @@ impl Reason {
             Self::CorsOriginNotAllowed { .. } => Code::CorsOriginNotAllowed,
             Self::CredentialAmbiguous(_) => Code::CredentialAmbiguous,
             Self::DeniedByIamPolicy { .. } => Code::DeniedByIamPolicy,
+            Self::FaultInjected { .. } => Code::FaultInjected,
             Self::FederationRefused { .. } => Code::FederationRefused,
             Self::HostNotLocal { .. } => Code::HostNotLocal,
             Self::LeaseOver => Code::LeaseOver,
@@ -265,15 +266,14 @@ impl Reason {
                 CountOutcome::Banned => Code::RateLimitBanned,
                 CountOutcome::Conform | CountOutcome::Exceed => Code::RateLimited,
             },
+            Self::RedirectLoop => Code::RedirectLoop,
             Self::RequestHeadTimedOut { .. } => Code::RequestHeadTimedOut,
             Self::RequestHeadTooLarge { .. } => Code::RequestHeadTooLarge,
             Self::RequestMalformed { .. } => Code::RequestMalformed,
             Self::RequestTargetTooLong { .. } => Code::RequestTargetTooLong,
-            Self::FaultInjected { .. } => Code::FaultInjected,
-            Self::RedirectLoop => Code::RedirectLoop,
             Self::RouteNotFound => Code::RouteNotFound,
-            Self::TlsWherePlain => Code::RequestMalformed,
             Self::TenantNotAccepted { .. } => Code::TenantNotAccepted,
+            Self::TlsWherePlain => Code::RequestMalformed,
             Self::TokenAlgorithmNotAllowed { .. } => Code::TokenAlgorithmNotAllowed,
             Self::TokenClaimInvalid { .. } => Code::TokenClaimInvalid,
             Self::TokenExpired { .. } => Code::TokenExpired,
@@ -335,124 +335,6 @@ impl Reason {
 /// That a credential can be read in more than one way.
 pub(crate) const fn ambiguous<T>(how: AmbiguousCredential) -> Result<T, Reason> {
     Err(Reason::CredentialAmbiguous(how))
-}
-
-/// The evidence in one sentence, for the operator. What a stranger wrote is quoted with `{:?}`, so that it cannot
-/// write lines of its own into a log.
-impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AppCheckAppNotAllowed { app_id } => {
-                write!(formatter, "the app {app_id:?} is not in `app_check.apps`")
-            }
-            Self::AppCheckTokenExpired { expired_at, now } => {
-                let ago = span(now.since(*expired_at));
-                write!(
-                    formatter,
-                    "the App Check token expired at {}, {ago} before {}",
-                    expired_at.date(),
-                    now.date()
-                )
-            }
-            Self::AppCheckTokenInvalid { part, why } => {
-                write!(formatter, "the App Check token's {part} {why}")
-            }
-            Self::ArmorDenied(denied) => denied.fmt(formatter),
-            Self::BodyTooLarge { bytes_max } => {
-                write!(formatter, "the body is longer than {bytes_max} bytes")
-            }
-            Self::CorsOriginNotAllowed { part, value } => {
-                write!(formatter, "`cors` does not allow the request's {part} {value:?}")
-            }
-            Self::CredentialAmbiguous(ambiguous) => ambiguous.fmt(formatter),
-            Self::DeniedByIamPolicy { principal, rule } => write!(formatter, "{rule} denies {principal:?}"),
-            Self::FederationRefused { answer } => {
-                write!(formatter, "the user's token was not exchanged: {answer:?}")
-            }
-            Self::HostNotLocal { host } => write!(
-                formatter,
-                "the host {host:?} is none of this machine's, none that the URL map names in full, and none of `--host`"
-            ),
-            Self::NoInvokerBinding { principal, near, members, more } => {
-                write!(formatter, "no member matches {principal:?}; ")?;
-                for line in near {
-                    write!(formatter, "{line}; ")?;
-                }
-                write!(formatter, "the members are {members:?}")?;
-                if *more > 0 { write!(formatter, " and {more} more") } else { Ok(()) }
-            }
-            Self::OwnPathNotServed { is_exchange: true } => {
-                formatter.write_str("the path is that of the token exchange, which is not switched on")
-            }
-            Self::OwnPathNotServed { is_exchange: false } => {
-                formatter.write_str("nothing is at this path, which is one of Firegate's own")
-            }
-            Self::RateLimited(exceeded) => exceeded.fmt(formatter),
-            Self::RequestHeadTimedOut { after } => {
-                write!(formatter, "the head was not whole after {} s", after.as_secs())
-            }
-            Self::RequestHeadTooLarge { bytes_max, fields_max } => {
-                write!(formatter, "the head has more than {bytes_max} bytes or {fields_max} fields")
-            }
-            Self::RequestMalformed { why } => formatter.write_str(why),
-            Self::RequestTargetTooLong { part, bytes_max } => {
-                write!(formatter, "the request's {part} is longer than {bytes_max} bytes")
-            }
-            Self::TlsWherePlain => {
-                formatter.write_str("the client speaks TLS (`https://`), and this port plain HTTP")
-            }
-            Self::MethodNotAllowed { allowed } => write!(formatter, "the methods there are {allowed}"),
-            Self::TenantNotAccepted { tenant } => write!(formatter, "the user belongs to tenant {tenant:?}"),
-            Self::TokenAlgorithmNotAllowed { found } => {
-                write!(formatter, "expected alg RS256, found {found:?}")
-            }
-            Self::TokenClaimInvalid { claim, why } => write!(formatter, "the claim `{claim}` {why}"),
-            Self::TokenExpired { expired_at, now } => {
-                let ago = span(now.since(*expired_at));
-                write!(formatter, "expired at {}, {ago} before {}", expired_at.date(), now.date())
-            }
-            Self::TokenHeaderNotAllowed { member } => {
-                write!(formatter, "the header's `{member}` is missing or not allowed")
-            }
-            Self::TokenIssuerUnknown { found } => write!(formatter, "the issuer is {found:?}"),
-            Self::TokenKeyUnknown { key_id, .. } => {
-                write!(formatter, "no published key has the id {key_id:?}")
-            }
-            Self::TokenMalformed(malformed) => malformed.fmt(formatter),
-            Self::TokenMissing(missing) => missing.fmt(formatter),
-            Self::TokenNotYetValid { claim, at, now } => {
-                let ahead = span(at.since(*now));
-                write!(formatter, "`{claim}` is {}, {ahead} after {}", at.date(), now.date())
-            }
-            Self::TokenRevoked { auth_time, valid_since } => {
-                write!(formatter, "signed in at {}, revoked up to {}", auth_time.date(), valid_since.date())
-            }
-            Self::TokenWrongAudience { expected, found } => {
-                write!(formatter, "expected one of the audiences {expected:?}, found {found:?}")
-            }
-            Self::TokenWrongProject { expected, found } => {
-                write!(formatter, "expected project {expected:?}, found {found:?}")
-            }
-            Self::AnonymousUserNotAccepted
-            | Self::AppCheckTokenConsumed
-            | Self::AppCheckTokenMissing
-            | Self::BodyTooSlow
-            | Self::CookieOriginNotAllowed
-            | Self::LeaseOver
-            | Self::FaultInjected { .. }
-            | Self::RedirectLoop
-            | Self::RouteNotFound
-            | Self::TokenIsAppCheckToken
-            | Self::TokenIsCustomToken
-            | Self::TokenIsFiregatesOwn
-            | Self::TokenIsGoogleIdToken
-            | Self::TokenIsSessionCookie
-            | Self::TokenSignatureInvalid
-            | Self::TokenUnsigned
-            | Self::UserDisabled
-            | Self::UserNotFound => formatter.write_str(self.code().entry().message),
-        }
-    }
 }
 
 /// Where in the decision a request was refused.

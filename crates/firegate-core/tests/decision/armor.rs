@@ -6,8 +6,8 @@ use std::sync::Arc;
 use firegate_core::armor::{Geography, Location, NoteKind, RuleOutcome};
 use firegate_core::decision::{Answer, Decision, Need, Outcome, Respond, Step};
 use firegate_core::identity::{KeyState, TokenKind};
-use firegate_core::limiter::{CountOutcome, MemoryCounters, SharedCount, SharedCounters};
-use firegate_core::reason::{Code, Reason, Stage};
+use firegate_core::limiter::{CountOutcome, MemoryCounters};
+use firegate_core::reason::{Code, Stage};
 use firegate_core::time::{ShiftedClock, SystemClock};
 use http::Method;
 use serde_json::{Value, json};
@@ -19,12 +19,12 @@ use crate::world::{
 const ALL: &str = "match: {versionedExpr: SRC_IPS_V1, config: {srcIpRanges: ['*']}}";
 
 /// A policy of these rules, of which each is the inside of a YAML mapping, by ascending priority; what none matches is allowed.
-fn policy(rules: &[&str]) -> String {
+pub(crate) fn policy(rules: &[&str]) -> String {
     let rules = (1..).zip(rules).map(|(priority, rule)| format!("- {{priority: {priority}, {rule}}}\n"));
     format!("rules:\n{}- {{priority: 2147483647, action: allow, {ALL}}}\n", rules.collect::<String>())
 }
 
-fn world(backend: &str, dialect: &str, policy: &str) -> Parts {
+pub(crate) fn world(backend: &str, dialect: &str, policy: &str) -> Parts {
     let text = format!(
         "project: demo-project\nproject_number: '42'\ngeo: {{ mmdb: places.mmdb }}\n\
          backends: {{ api: {{ url: 'https://api.example.com', {backend}, security_policy: {{ file: armor.yaml, dialect: {dialect} }} }} }}\n\
@@ -35,42 +35,41 @@ fn world(backend: &str, dialect: &str, policy: &str) -> Parts {
     parts
 }
 
-fn counters() -> (ShiftedClock, MemoryCounters) {
+pub(crate) fn counters() -> (ShiftedClock, MemoryCounters) {
     let clock = ShiftedClock::new(Arc::new(SystemClock));
     (clock.clone(), MemoryCounters::new(Arc::new(clock), [7; 16]))
 }
 
 /// A backend for signed-in users, with rules in dialect `firegate`.
-fn signed_in(rules: &[&str]) -> Parts {
+pub(crate) fn signed_in(rules: &[&str]) -> Parts {
     world("allow: [allAuthenticatedUsers]", "firegate", &policy(rules))
 }
 
 /// A backend for everybody, with rules in dialect `gcloud`.
-fn open(rules: &[&str]) -> Parts {
+pub(crate) fn open(rules: &[&str]) -> Parts {
     world("allow: [allUsers]", "gcloud", &policy(rules))
 }
 
-fn user(uid: &str) -> Request {
+pub(crate) fn user(uid: &str) -> Request {
     Request::bearing(&id_token(&json!({"sub": uid})))
 }
 
-fn expression(action: &str, expression: &str) -> String {
+pub(crate) fn expression(action: &str, expression: &str) -> String {
     format!("action: {action}, match: {{expr: {{expression: \"{expression}\"}}}}")
 }
 
 /// A limit of `count` a minute for everything.
-fn throttle(count: u32, keys: &str) -> String {
+pub(crate) fn throttle(count: u32, keys: &str) -> String {
     format!(
         "action: throttle, {ALL}, rateLimitOptions: {{rateLimitThreshold: {{count: {count}, intervalSec: 60}}, \
          exceedAction: deny(429), enforceOnKeyConfigs: [{keys}]}}"
     )
 }
 
-const BY_IP: &str = "{enforceOnKeyType: IP}";
-const BY_USER: &str = "{enforceOnKeyType: AUTH_UID}";
+pub(crate) const BY_IP: &str = "{enforceOnKeyType: IP}";
 
 #[track_caller]
-fn check(parts: &mut Parts, request: &Request, expected: Result<(), Code>) {
+pub(crate) fn check(parts: &mut Parts, request: &Request, expected: Result<(), Code>) {
     assert_eq!(parts.at_once(request).code(), expected, "{request:?}");
 }
 
@@ -153,7 +152,7 @@ fn a_rule_of_the_verified_user_is_one_of_the_list() {
 }
 
 /// A backend for everybody that reads cookies and looks users up, with rules in dialect `firegate`.
-fn open_to_cookies(backend: &str, rules: &[&str]) -> Parts {
+pub(crate) fn open_to_cookies(backend: &str, rules: &[&str]) -> Parts {
     let text = format!(
         "project: demo-project\nproject_number: '42'\nbackends: {{ api: {{ url: 'https://api.example.com', allow: [allUsers], \
          token_sources: [cookie], {backend} security_policy: {{ file: armor.yaml, dialect: firegate }} }} }}\n\
@@ -206,17 +205,6 @@ fn the_cookie_of_a_refused_user_is_nobodys_to_the_policy_too() {
     }
 }
 
-#[test]
-fn who_is_nobody_is_counted_once_by_rules_that_ask_for_no_user() {
-    let request = Request::new().header("cookie", &format!("__session={}", session_cookie(&json!({}))));
-    let mut parts = open_to_cookies("", &[&throttle(2, BY_IP)]);
-    parts.counters = Box::new(counters().1);
-    for expected in [Ok(()), Ok(()), Err(Code::RateLimited)] {
-        let verdict = parts.decide(&request, |_, _| Answer::Account(Some(disabled())));
-        assert_eq!(verdict.code(), expected);
-    }
-}
-
 fn claims(uid: &str) -> Value {
     json!({
         "iss": "https://securetoken.google.com/demo-project", "aud": "demo-project", "sub": uid, "auth_time": NOW - 60,
@@ -237,70 +225,6 @@ fn keys_that_are_missing_are_fetched_where_the_user_is_needed() {
     parts.keys.id_token = KeyState::Missing;
     let verdict = parts.decide(&user("mallory"), |_, _| Answer::Unavailable);
     assert_eq!(verdict.code(), Err(Code::KeysUnavailable), "an outage is no lost login, and opens nothing");
-}
-
-#[test]
-fn people_behind_one_address_have_their_own_limits_and_an_address_has_its_own() {
-    let mut parts = signed_in(&[&throttle(2, BY_USER)]);
-    for uid in ["ada", "bob", "eve"] {
-        for expected in [Ok(()), Ok(()), Err(Code::RateLimited)] {
-            check(&mut parts, &user(uid), expected);
-        }
-    }
-    // One user with many addresses.
-    check(&mut parts, &user("zoe").from("192.0.2.1"), Ok(()));
-    check(&mut parts, &user("zoe").from("192.0.2.2"), Ok(()));
-    check(&mut parts, &user("zoe").from("192.0.2.3"), Err(Code::RateLimited));
-    let mut by_address = open(&[&throttle(2, BY_IP)]);
-    check(&mut by_address, &Request::new().from("192.0.2.1"), Ok(()));
-    check(&mut by_address, &Request::new().from("192.0.2.1"), Ok(()));
-    check(&mut by_address, &Request::new().from("192.0.2.1"), Err(Code::RateLimited));
-    check(&mut by_address, &Request::new().from("192.0.2.2"), Ok(()));
-}
-
-#[test]
-fn a_flood_without_good_tokens_is_counted_by_address_and_never_together() {
-    let mut parts = signed_in(&[&throttle(2, BY_USER)]);
-    let flood = Request::bearing("forged.token.here").from("203.0.113.1");
-    for expected in [Err(Code::TokenMalformed), Err(Code::TokenMalformed), Err(Code::RateLimited)] {
-        check(&mut parts, &flood, expected);
-    }
-    // Neither others without a token nor signed-in users behind the same address lose anything by it.
-    check(&mut parts, &Request::new().from("203.0.113.2"), Err(Code::TokenMissing));
-    check(&mut parts, &user("ada").from("203.0.113.1"), Ok(()));
-    // A tenant's user of the same id is another user.
-    let tenant =
-        |name: &str| json!({"sub": "ada", "firebase": {"sign_in_provider": "password", "tenant": name}});
-    let of_tenant = Request::bearing(&id_token(&tenant("one"))).from("203.0.113.1");
-    check(&mut parts, &user("ada"), Ok(()));
-    check(&mut parts, &user("ada"), Err(Code::RateLimited));
-    check(&mut parts, &of_tenant, Err(Code::RateLimited));
-}
-
-#[test]
-fn a_limit_by_address_below_a_rule_of_the_user_counts_a_forged_flood() {
-    let mut parts = signed_in(&[&expression("allow", "auth.uid == 'ada'"), &throttle(1, BY_IP)]);
-    check(&mut parts, &Request::bearing("forged"), Err(Code::TokenMalformed));
-    check(&mut parts, &Request::bearing("forged"), Err(Code::RateLimited));
-    for _ in 0..3 {
-        check(&mut parts, &user("ada"), Ok(()));
-    }
-}
-
-#[test]
-fn clients_without_the_header_share_one_count_as_at_google_and_the_log_says_so() {
-    let mut parts = open(&[&throttle(1, "{enforceOnKeyType: HTTP_HEADER, enforceOnKeyName: x-api-key}")]);
-    check(&mut parts, &Request::new().from("192.0.2.1"), Ok(()));
-    let verdict = parts.at_once(&Request::new().from("192.0.2.2"));
-    let Outcome::Denial(denied) = &verdict.outcome else { panic!("{verdict:?}") };
-    let Reason::RateLimited(exceeded) = &denied.reason else { panic!("{denied:?}") };
-    assert_eq!(exceeded.key, "HTTP_HEADER(x-api-key)→ALL");
-    check(&mut parts, &Request::new().header("x-api-key", "a"), Ok(()));
-    check(&mut parts, &Request::new().header("x-api-key", "b"), Ok(()));
-    check(&mut parts, &Request::new().header("x-api-key", "a"), Err(Code::RateLimited));
-    let long = |end: &str| Request::new().header("x-api-key", &format!("{}{end}", "x".repeat(128)));
-    check(&mut parts, &long("1"), Ok(()));
-    check(&mut parts, &long("2"), Err(Code::RateLimited));
 }
 
 #[test]
@@ -396,21 +320,6 @@ fn in_dialect_firegate_a_refusing_rule_that_fails_refuses() {
 }
 
 #[test]
-fn a_ban_outlasts_its_interval() {
-    let ban = throttle(1, BY_IP).replace("action: throttle", "action: rate_based_ban");
-    let ban = ban.replace("exceedAction", "banDurationSec: 600, exceedAction");
-    let mut parts = open(&[&ban]);
-    let (clock, memory) = counters();
-    parts.counters = Box::new(memory);
-    check(&mut parts, &Request::new(), Ok(()));
-    check(&mut parts, &Request::new(), Err(Code::RateLimitBanned));
-    clock.advance(120);
-    check(&mut parts, &Request::new(), Err(Code::RateLimitBanned));
-    clock.advance(601);
-    check(&mut parts, &Request::new(), Ok(()));
-}
-
-#[test]
 fn redirects_and_headers_go_where_the_rule_says() {
     let redirect = expression("redirect", "request.path == '/far'")
         + ", redirectOptions: {type: EXTERNAL_302, target: 'https://example.com/away'}";
@@ -470,45 +379,4 @@ fn where_a_client_is_comes_from_a_database() {
     check(&mut parts, &Request::new().from("203.0.113.1"), Err(Code::ArmorDenied));
     check(&mut parts, &Request::new().from("192.0.2.1"), Ok(()));
     check(&mut parts, &Request::new().from("192.0.2.2"), Err(Code::RateLimited));
-}
-
-#[test]
-fn an_app_has_a_limit_of_its_own() {
-    let by_app = throttle(1, "{enforceOnKeyType: APP_ID}");
-    let mut parts =
-        world("allow: [allAuthenticatedUsers], app_check: required", "firegate", &policy(&[&by_app]));
-    let of_app =
-        |uid: &str| user(uid).header("x-firebase-appcheck", &app_check_token(&json!({}), &json!({})));
-    check(&mut parts, &of_app("ada"), Ok(()));
-    check(&mut parts, &of_app("bob").from("192.0.2.9"), Err(Code::RateLimited));
-    // Without a good token of an app it is the address that counts, and then comes the 401.
-    check(&mut parts, &user("ada"), Err(Code::AppCheckTokenMissing));
-    check(&mut parts, &user("ada"), Err(Code::RateLimited));
-}
-
-#[test]
-fn a_shared_count_is_asked_for_once_and_its_absence_is_judged_here() {
-    let mut parts = signed_in(&[&expression("allow", "auth.uid == 'root'"), &throttle(5, BY_USER)]);
-    let memory = Arc::new(counters().1);
-    parts.counters = Box::new(SharedCounters::new(memory, [3; 32]));
-    let exceeded = SharedCount {
-        outcome: CountOutcome::Exceed,
-        left_ms: 1_000,
-        count: 5,
-        previous: 0,
-        total_left_ms: 0,
-        total: 0,
-    };
-    let verdict = parts.decide(&user("ada"), |_, _| Answer::SharedCount(exceeded));
-    assert_eq!((verdict.code(), verdict.needs.len()), (Err(Code::RateLimited), 1));
-    for answer in [Answer::Unavailable, Answer::Overloaded] {
-        let verdict = parts.decide(&user("bob"), |_, _| answer.clone());
-        assert_eq!(
-            (verdict.code(), verdict.needs.len()),
-            (Ok(()), 1),
-            "the windows of this process take over"
-        );
-    }
-    let verdict = parts.decide(&user("bob"), |_, _| Answer::Keys);
-    assert_eq!(verdict.code(), Err(Code::Internal));
 }

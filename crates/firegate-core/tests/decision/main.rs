@@ -11,6 +11,7 @@ mod mirrors;
 mod observe;
 mod open_backends;
 mod outcome;
+mod rate_limits;
 mod url_map;
 mod waiting;
 mod world;

@@ -252,11 +252,6 @@ impl Key {
 }
 
 impl SecurityPolicy {
-    /// Whether a request that no rule of the file matches is let pass by the missing default rule.
-    pub fn lacks_default_rule(&self) -> bool {
-        self.rules.last().is_none_or(|rule| rule.priority != DEFAULT_RULE_PRIORITY)
-    }
-
     /// Whether any rule asks for the client's country or autonomous system, for which a database is needed.
     pub fn needs_regions(&self) -> bool {
         self.rules.iter().any(|rule| {

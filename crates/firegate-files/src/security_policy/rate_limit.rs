@@ -12,6 +12,7 @@ use crate::limits::{
     GOOGLE_BAN_COUNT_MAX, GOOGLE_RATE_LIMIT_KEYS_MAX, GOOGLE_THROTTLE_COUNT_MAX, RATE_LIMIT_COUNT_MAX,
     RATE_LIMIT_INTERVAL_MAX, RATE_LIMIT_KEYS_MAX,
 };
+use crate::optional;
 use crate::suggestion::{alternatives, nearest, quoted};
 
 /// The intervals that Google takes, in seconds
@@ -55,7 +56,16 @@ pub(super) fn read(
         checker.report_field(rule, "rateLimitOptions", found);
         return None;
     };
-    let threshold = threshold(checker, &options, "rateLimitThreshold", bans);
+    let threshold = match options.get("rateLimitThreshold") {
+        Some(given) => threshold(checker, &given, bans),
+        None => {
+            let message = "the limit has no `rateLimitThreshold`";
+            let hint = "add for example `rateLimitThreshold: {count: 500, intervalSec: 60}`";
+            let found = Diagnostic::error(code::RATE_LIMIT, message).hint(hint);
+            checker.report_field(&options, "rateLimitThreshold", found);
+            None
+        }
+    };
     if let Some(conform) = options.get("conformAction")
         && conform.text().is_some_and(|text| text != "allow")
     {
@@ -68,26 +78,12 @@ pub(super) fn read(
     let exceed = exceed(checker, &options);
     let keys = keys(checker, &options);
     let ban = ban(checker, &options, bans);
-    let limit = RateLimit { threshold: threshold??, exceed: exceed?, keys: keys? };
+    let limit = RateLimit { threshold: threshold?, exceed: exceed?, keys: keys? };
     Some((limit, ban?))
 }
 
-/// Reads a threshold; it must be there if it is that of the limit itself.
-fn threshold(
-    checker: &mut Checker<'_>,
-    options: &Located<'_>,
-    name: &str,
-    bans: bool,
-) -> Option<Option<Threshold>> {
-    let Some(given) = options.get(name) else {
-        if name == "banThreshold" {
-            return Some(None);
-        }
-        let message = format!("the limit has no `{name}`");
-        let hint = format!("add for example `{name}: {{count: 500, intervalSec: 60}}`");
-        checker.report_field(options, name, Diagnostic::error(code::RATE_LIMIT, message).hint(hint));
-        return None;
-    };
+/// Reads a threshold: how many, within how long.
+fn threshold(checker: &mut Checker<'_>, given: &Located<'_>, bans: bool) -> Option<Threshold> {
     let google_max = if bans { GOOGLE_BAN_COUNT_MAX } else { GOOGLE_THROTTLE_COUNT_MAX };
     let count_max = if checker.is_gcloud() { google_max } else { RATE_LIMIT_COUNT_MAX };
     let count = match given.get("count").map(|count| (count.integer(), count)) {
@@ -102,12 +98,12 @@ fn threshold(
         }
         Some((None, _)) => None,
         None => {
-            checker.report_field(&given, "count", Diagnostic::error(code::RATE_LIMIT, "there is no `count`"));
+            checker.report_field(given, "count", Diagnostic::error(code::RATE_LIMIT, "there is no `count`"));
             None
         }
     };
-    let interval = seconds(checker, &given, "intervalSec", &INTERVALS_SECONDS);
-    Some(Some(Threshold { count: count?, interval: interval? }))
+    let interval = seconds(checker, given, "intervalSec", &INTERVALS_SECONDS);
+    Some(Threshold { count: count?, interval: interval? })
 }
 
 /// Seconds that Google takes, or in dialect `firegate` any within reason.
@@ -180,8 +176,8 @@ fn ban(checker: &mut Checker<'_>, options: &Located<'_>, bans: bool) -> Option<O
         return Some(None);
     }
     let duration = seconds(checker, options, "banDurationSec", &BAN_DURATIONS_SECONDS);
-    let threshold = threshold(checker, options, "banThreshold", bans);
-    Some(Some(Ban { duration: duration?, threshold: threshold? }))
+    let threshold = options.get("banThreshold").map(|given| threshold(checker, &given, bans));
+    Some(Some(Ban { duration: duration?, threshold: optional(threshold)? }))
 }
 
 /// What is counted by: `enforceOnKey`, or up to three `enforceOnKeyConfigs`.

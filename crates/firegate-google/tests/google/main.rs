@@ -13,3 +13,4 @@ mod support;
 mod user_status;
 mod user_status_refusals;
 mod user_status_refused_questions;
+mod user_status_stage;

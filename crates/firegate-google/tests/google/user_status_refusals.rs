@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::support::{client, now};
-use crate::user_status::{STALENESS_SECONDS, Stage, account, until};
+use crate::user_status_stage::{STALENESS_SECONDS, Stage, account, until};
 
 #[tokio::test]
 async fn a_refusal_outlives_an_outage_and_a_flood_of_100_000_other_users() {

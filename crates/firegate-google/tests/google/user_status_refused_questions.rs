@@ -7,17 +7,12 @@ use firegate_google::caller::Caller;
 use firegate_google::fault::FaultKind;
 use firegate_google::limits::USER_STATUS_SPLIT_CALLS_MAX;
 use firegate_google::user_status::{UserStatusCache, UserStatusFault, UserStatusOptions, UserStatusSettings};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::support::{Answer, Received, Server, client, clock};
-
-fn asked_for(request: &Received) -> Vec<String> {
-    let body: Value = serde_json::from_str(&request.body).expect("JSON");
-    let uids = body["localId"].as_array().expect("a list").iter();
-    uids.map(|uid| uid.as_str().expect("text").to_owned()).collect()
-}
+use crate::user_status_stage::asked_for;
 
 /// Refuses every question that names a user whose id begins with `bad`, and knows all others.
 fn answer(request: &Received) -> Answer {

@@ -121,7 +121,7 @@ impl Mirrored {
             removal: permit.removal(),
             copies_authorization: permit.copies_authorization(),
             actions: actions.map(|actions| {
-                (actions, header_facts(&self.generation, (&self.client, &self.arrival), self.version))
+                (actions, header_facts(&self.generation, &self.client, &self.arrival, self.version))
             }),
             original_path: None,
             handshake: None,

@@ -140,6 +140,8 @@ pub(crate) struct Door {
 pub(crate) struct RequestContext<'a> {
     pub(crate) door: &'a Door,
     pub(crate) generation: Arc<Generation>,
+    /// The connection that it came by.
+    arrival: Arrival,
     /// By what the streams of its connection are listed.
     pub(crate) streams: &'a ConnectionStreams,
 }
@@ -182,9 +184,9 @@ impl Door {
         let mut record = door.telemetry.begin(&generation, request_id, &parts, arrival, connection);
         let body = ClientBody::new(body, parts.version, || record.request_bytes());
         async move {
-            let context = RequestContext { door: &door, generation, streams: &streams };
+            let context = RequestContext { door: &door, generation, arrival, streams: &streams };
             let (response, watched) =
-                context.answer(&parts, body, upgrade, place.is_some(), arrival, &mut record).await;
+                context.answer(&parts, body, upgrade, place.is_some(), &mut record).await;
             response.map(|body| HeldBody::new(ObservedBody::new(body, record), place, on_connection, watched))
         }
     }
@@ -199,15 +201,13 @@ impl RequestContext<'_> {
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         has_place: bool,
-        arrival: Arrival,
         record: &mut RequestRecord,
     ) -> (Response<Body>, Option<OpenStream>) {
         let Shared { panics, .. } = &*self.door.shared;
         let mut cors_entry = None;
         let served = {
             // Pinned where it stays: it is large, and whatever takes it by value copies it.
-            let serving =
-                pin!(self.serve(parts, body, upgrade, has_place, arrival, (&mut *record, &mut cors_entry)));
+            let serving = pin!(self.serve(parts, body, upgrade, has_place, record, &mut cors_entry));
             panics.catch(serving).await
         };
         let served = served.unwrap_or_else(|panicked| {
@@ -255,10 +255,11 @@ impl RequestContext<'_> {
         body: ClientBody,
         upgrade: Option<hyper::upgrade::OnUpgrade>,
         has_place: bool,
-        arrival: Arrival,
-        (record, cors_entry): (&mut RequestRecord, &mut Option<RouteEntry>),
+        record: &mut RequestRecord,
+        cors_entry: &mut Option<RouteEntry>,
     ) -> Result<Response<Body>, Refused> {
         let Generation { snapshot, forwarded_trust, .. } = &*self.generation;
+        let arrival = self.arrival;
         let client = client(forwarded_trust.as_ref(), arrival.peer.ip(), arrival.scheme(), &parts.headers);
         record.comes_from(client, TraceContext::of(&parts.headers));
         if !has_place {

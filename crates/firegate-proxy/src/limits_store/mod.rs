@@ -249,51 +249,52 @@ impl LimitsStore {
 
     /// Keeps a connection open until `stop`.
     async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut is_there = self.is_there.subscribe();
-        loop {
-            let paused = match self.connection.load_full() {
-                Some(connection) => {
-                    let has_lasted = !self.is_told_away.load(Ordering::Relaxed);
-                    let lost = is_there.wait_for(|is_there| !is_there);
-                    let lost = tokio::time::timeout(LIMITS_STORE_PROBE_INTERVAL, lost);
-                    let Some(lost) = stop.run_until_cancelled(lost).await.map(|lost| lost.is_ok()) else {
-                        return;
-                    };
-                    match lost {
-                        // Whatever it fails by, it passes the probe. Without a pause each request would lose it.
-                        true => !has_lasted,
-                        false => {
-                            match self.probe(&connection).await {
-                                Err(why) => self.lose(&connection, &why),
-                                Ok(()) if !has_lasted => self.tell_there(),
-                                Ok(()) => {}
-                            }
-                            false
-                        }
-                    }
+        let keep = async {
+            let mut is_there = self.is_there.subscribe();
+            loop {
+                let went_well = match self.connection.load_full() {
+                    Some(connection) => self.watch(&connection, &mut is_there).await,
+                    None => self.open().await,
+                };
+                if !went_well {
+                    tokio::time::sleep(LIMITS_STORE_RETRY_PAUSE).await;
                 }
-                None => {
-                    let Some(connected) = stop.run_until_cancelled(self.connect()).await else { return };
-                    match connected {
-                        Ok(connection) => {
-                            // One that was away is told to be there when it has lasted.
-                            if !self.is_told_away.load(Ordering::Relaxed) {
-                                self.tell_there();
-                            }
-                            self.connection.store(Some(Arc::new(connection)));
-                            self.is_there.send_replace(true);
-                            false
-                        }
-                        Err(why) => {
-                            self.tell_away(&why);
-                            true
-                        }
-                    }
+            }
+        };
+        stop.run_until_cancelled(keep).await;
+    }
+
+    /// Waits until the connection is lost, or probes it. False if it was lost before it had lasted: whatever it fails by, it
+    /// passes the probe, and without a pause each request would lose it.
+    async fn watch(&self, connection: &Arc<Connection>, is_there: &mut watch::Receiver<bool>) -> bool {
+        let has_lasted = !self.is_told_away.load(Ordering::Relaxed);
+        let lost = is_there.wait_for(|is_there| !is_there);
+        if tokio::time::timeout(LIMITS_STORE_PROBE_INTERVAL, lost).await.is_ok() {
+            return has_lasted;
+        }
+        match self.probe(connection).await {
+            Err(why) => self.lose(connection, &why),
+            Ok(()) if !has_lasted => self.tell_there(),
+            Ok(()) => {}
+        }
+        true
+    }
+
+    /// Makes a connection. False if it cannot.
+    async fn open(&self) -> bool {
+        match self.connect().await {
+            Ok(connection) => {
+                // One that was away is told to be there when it has lasted.
+                if !self.is_told_away.load(Ordering::Relaxed) {
+                    self.tell_there();
                 }
-            };
-            let pause = tokio::time::sleep(LIMITS_STORE_RETRY_PAUSE);
-            if paused && stop.run_until_cancelled(pause).await.is_none() {
-                return;
+                self.connection.store(Some(Arc::new(connection)));
+                self.is_there.send_replace(true);
+                true
+            }
+            Err(why) => {
+                self.tell_away(&why);
+                false
             }
         }
     }

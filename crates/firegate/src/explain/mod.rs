@@ -28,7 +28,7 @@ use firegate_core::conceal;
 use firegate_core::facts::RequestFacts;
 use firegate_core::iam::IamRequest;
 use firegate_core::identity::{
-    Audiences, Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, User, identify,
+    Audiences, Examined, Identified, KeyRing, KeyState, Obstacle, Principal, TokenKind, identify,
 };
 use firegate_core::jose::{CompactJws, KeySet};
 use firegate_core::path::NormalPath;
@@ -125,14 +125,9 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
 
     let parsed = CompactJws::parse(token);
     let summary = TokenSummary::of(token, &parsed, input.now);
-    let checks = parsed.as_ref().map_or_else(
-        |_| Vec::new(),
-        |jws| {
-            let rules = &snapshot.identity;
-            let examined = Examined::new(jws, rules, audiences, input.keys, input.now);
-            checks::run(&examined, problem)
-        },
-    );
+    let examined =
+        parsed.as_ref().map(|jws| Examined::new(jws, &snapshot.identity, audiences, input.keys, input.now));
+    let checks = examined.map_or_else(|_| Vec::new(), |examined| checks::run(&examined, problem));
     let principal = principal(token, audiences, &snapshot, &believing, &input);
     let (path, firegate) = match &asked_path {
         Err(why) => (told(input.path), FiregateAnswer::malformed_path(why)),
@@ -163,14 +158,11 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         }
         _ => Vec::new(),
     };
-    // Cloud Run's answer goes by Google's keys too, and says no more than that they are missing. Firegate's says why.
-    let is_untold = summary.form == TokenForm::GoogleIdToken && firegate.verdict != DoorVerdict::Depends;
-    let google = is_untold.then(|| input.keys_problem.clone()).flatten();
-    let user = principal.as_deref().and_then(Principal::user);
-    let account = account_note(input.configuration, user, &firegate, input.now);
-    let app_check = app_check_note(input.configuration, backend);
-    let notes =
-        pasted.notes.into_iter().chain(input.assumptions).chain(google).chain(account).chain(app_check);
+    let mut notes = pasted.notes;
+    notes.extend(input.assumptions.iter().cloned());
+    notes.extend(keys_note(&input, summary.form, &firegate));
+    notes.extend(account_note(&input, principal.as_deref(), &firegate));
+    notes.extend(app_check_note(input.configuration, backend));
     Explanation {
         token: summary,
         checks,
@@ -181,7 +173,7 @@ pub fn explain(input: ExplainInput<'_>) -> Explanation {
         cloud_run,
         advice,
         command,
-        notes: notes.collect(),
+        notes,
     }
 }
 
@@ -208,6 +200,13 @@ fn of_a_token_alone(configuration: &Configuration) -> Configuration {
         backend.token_sources = vec![TokenSource::Authorization];
     }
     alone
+}
+
+/// Why Google's keys could not be had: Cloud Run's answer goes by them too, and says no more than that they are missing.
+fn keys_note(input: &ExplainInput<'_>, form: TokenForm, firegate: &FiregateAnswer) -> Option<String> {
+    let is_said_by_firegate = firegate.verdict == DoorVerdict::Depends;
+    let is_untold = form == TokenForm::GoogleIdToken && !is_said_by_firegate;
+    input.keys_problem.clone().filter(|_| is_untold)
 }
 
 /// That the backend asks for more than a user's token.
@@ -244,26 +243,23 @@ fn principal(
 
 /// That a valid token says nothing about whether its user is still there.
 fn account_note(
-    configuration: &Configuration,
-    user: Option<&User>,
+    input: &ExplainInput<'_>,
+    principal: Option<&Principal>,
     firegate: &FiregateAnswer,
-    now: UnixTime,
 ) -> Option<String> {
-    let user = user.filter(|_| firegate.verdict != DoorVerdict::Refused)?;
-    if configuration.users.revocation != Revocation::Off {
+    let user = principal.and_then(Principal::user).filter(|_| firegate.verdict != DoorVerdict::Refused)?;
+    if input.configuration.users.revocation != Revocation::Off {
         return Some("whether the user is disabled or revoked is looked up by `serve`, not here".to_owned());
     }
-    let expires = Instant::new(user.expires_at.as_seconds(), now);
-    if user.kind == TokenKind::ExchangedToken {
-        return Some(format!(
-            "the exchanged token of a user who is deleted or disabled keeps working until it expires ({}), because \
-             `users.revocation.check` is off",
-            expires.relative
-        ));
-    }
-    Some(format!(
-        "the token of a user who is deleted or disabled keeps working until it expires ({}), because \
-         `users.revocation.check` is off; only refreshing it fails at once",
-        expires.relative
-    ))
+    let expires = Instant::new(user.expires_at.as_seconds(), input.now).relative;
+    Some(match user.kind {
+        TokenKind::ExchangedToken => format!(
+            "the exchanged token of a user who is deleted or disabled keeps working until it expires ({expires}), because \
+             `users.revocation.check` is off"
+        ),
+        _ => format!(
+            "the token of a user who is deleted or disabled keeps working until it expires ({expires}), because \
+             `users.revocation.check` is off; only refreshing it fails at once"
+        ),
+    })
 }

@@ -8,7 +8,7 @@ use firegate_core::reason::Code;
 use serde_json::{Value, json};
 
 use crate::project::{EXCHANGE, Gate, Key, Project, edited, exchange_of};
-use crate::site::listen;
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, close};
 
 /// What nobody may read again.
@@ -150,7 +150,6 @@ async fn an_exchange_that_fails_tells_a_reason_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_key_server_says_is_not_repeated() {
     let project = Project::open().await;
-    let (listener, url) = listen().await;
     let router = Router::new().fallback(get(|| async {
         (
             axum::http::StatusCode::INTERNAL_SERVER_ERROR,
@@ -158,8 +157,8 @@ async fn what_a_key_server_says_is_not_repeated() {
             "canary: the key of the database",
         )
     }));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    let door = project.door_with_keys_at(&format!("{url}canary"));
+    let url = serve(router).await;
+    let door = project.door_with_keys_at(&format!("{url}/canary"));
     let token = Key::IdToken.sign(&canary_claims(&project));
     let answer = Call::get(&at(&door, "/a")).bearer(&token).send().await;
     answer.expect_refusal(503, "KEYS_UNAVAILABLE", "RETRY_LATER");

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use tokio::sync::mpsc;
 
 use crate::project::{GOOGLE_AUDIENCE, Key, Project};
-use crate::site::listen;
+use crate::stack::server::serve;
 
 const CONFIGURATION: &str = "\
 url_map: map.yaml
@@ -24,15 +24,13 @@ const MAP: &str =
 /// A service that tells what it got: its target and its headers.
 async fn told() -> (String, mpsc::UnboundedReceiver<(String, HeaderMap)>) {
     let (tell, told) = mpsc::unbounded_channel();
-    let (listener, url) = listen().await;
-    let router = Router::new().fallback(any(move |request: Request| {
+    let service = Router::new().fallback(any(move |request: Request| {
         let tell = tell.clone();
         async move {
             tell.send((request.uri().to_string(), request.headers().clone())).expect("the test listens");
         }
     }));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    (url.to_string(), told)
+    (serve(service).await, told)
 }
 
 #[tokio::test(flavor = "multi_thread")]

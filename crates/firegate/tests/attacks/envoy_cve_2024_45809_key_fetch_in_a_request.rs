@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::project::{Key, Project, expect, shared};
-use crate::site::listen;
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, close};
 
 /// A key server that can be held up, and whose keys can be changed.
@@ -31,16 +31,14 @@ impl KeyServer {
     async fn open(project: &Project) -> (Self, FrontDoor) {
         let document = shared(keys(&[Key::IdToken]));
         let (held, asked) = (watch::Sender::new(false), Arc::new(AtomicUsize::new(0)));
-        let (listener, url) = listen().await;
         let (current, released, count) = (Arc::clone(&document), held.subscribe(), Arc::clone(&asked));
         let answer = move || async move {
             count.fetch_add(1, Ordering::SeqCst);
             released.clone().wait_for(|held| !held).await.expect("it is released");
             current.lock().expect("a lock").clone()
         };
-        let router = Router::new().route("/keys", get(answer));
-        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        let door = project.door_with_keys_at(&format!("{url}keys"));
+        let url = serve(Router::new().route("/keys", get(answer))).await;
+        let door = project.door_with_keys_at(&format!("{url}/keys"));
         door.ready().await;
         (Self { document, held, asked }, door)
     }

@@ -9,7 +9,7 @@ use axum::routing::get;
 use serde_json::json;
 
 use crate::project::{Key, Project, edited, expect, shared};
-use crate::site::listen;
+use crate::stack::server::serve;
 use crate::stack::{Call, at, close};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,12 +63,10 @@ async fn a_key_set_that_nests_without_end_replaces_no_good_one() {
     let project = Project::open().await;
     let good = json!({"keys": [Key::IdToken.signer().public_jwk()]}).to_string();
     let document: Arc<Mutex<String>> = shared(good);
-    let (listener, url) = listen().await;
     let current = Arc::clone(&document);
     let answer = move || async move { current.lock().expect("a lock").clone() };
-    let router = Router::new().route("/keys", get(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    let door = project.door_with_keys_at(&format!("{url}keys"));
+    let url = serve(Router::new().route("/keys", get(answer))).await;
+    let door = project.door_with_keys_at(&format!("{url}/keys"));
     door.ready().await;
     let unknown = Key::SessionCookie.sign(&project.id_claims());
     let deep = "[".repeat(300_000);

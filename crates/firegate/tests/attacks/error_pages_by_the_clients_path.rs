@@ -10,9 +10,8 @@ use axum::routing::any;
 use firegate_files::configuration::{NamedFiles, parse_with_files};
 use firegate_proxy::FrontDoor;
 use http::{StatusCode, Uri};
-use url::Url;
 
-use crate::site::listen;
+use crate::stack::server::serve;
 use crate::stack::{Call, at, clock, close, door_of};
 
 const MAP: &str = "\
@@ -43,7 +42,7 @@ impl NamedFiles for Files {
 }
 
 /// A service that has pages below `/inside/` and `/open/`, and finds nothing else.
-async fn service() -> Url {
+async fn service() -> String {
     let answer = |uri: Uri| async move {
         match uri.path() {
             "/inside/404.html" | "/open/410.html" => (StatusCode::OK, "a page"),
@@ -51,10 +50,7 @@ async fn service() -> Url {
             _ => (StatusCode::NOT_FOUND, "its own word"),
         }
     };
-    let (listener, url) = listen().await;
-    let router = Router::new().fallback(any(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    url
+    serve(Router::new().fallback(any(answer))).await
 }
 
 async fn door(grant: &str, denials: &str, denied: &str) -> FrontDoor {

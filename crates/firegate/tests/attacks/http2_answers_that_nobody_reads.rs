@@ -9,7 +9,8 @@ use firegate_files::configuration::parse_with_files;
 use http::StatusCode;
 
 use crate::frames::{Connection, END_HEADERS, END_STREAM, HEADERS, frame, others_are_served, request};
-use crate::site::{TheMap, listen};
+use crate::site::TheMap;
+use crate::stack::server::serve;
 use crate::stack::{clock, close, door_of};
 use crate::wire::{PATIENCE, Wire};
 
@@ -38,11 +39,9 @@ async fn a_client_that_leaves_answers_untouched_is_cut_off() {
 async fn a_client_that_leaves_the_page_of_an_error_untouched_is_cut_off() {
     const MAP: &str = "name: m\ndefaultService: web\ndefaultCustomErrorResponsePolicy:\n  errorService: web\n  \
         errorResponseRules: [{ matchResponseCodes: ['404'], path: /page }]\n";
-    let (listener, service) = listen().await;
     let router = Router::new().route("/page", any(|| async { "a page" }));
     let router = router.fallback(any(|| async { (StatusCode::NOT_FOUND, "its own word") }));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    let service = service.as_str().trim_end_matches('/');
+    let service = serve(router).await;
     let text = format!(
         "project: demo-project\nallow: [allUsers]\nurl_map: map.yaml\nbackends: {{ web: '{service}' }}\n"
     );

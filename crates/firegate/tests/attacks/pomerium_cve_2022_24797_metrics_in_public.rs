@@ -4,23 +4,20 @@
 
 use axum::Router;
 use axum::routing::get;
-use tokio::net::TcpListener;
 
+use crate::stack::server::serve;
 use crate::stack::{Call, at, clock, close, door};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_never_told_to_the_public() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let service = listener.local_addr().expect("an address");
-    let router = Router::new().fallback(get(|| async { "the service's own" }));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+    let service = serve(Router::new().fallback(get(|| async { "the service's own" }))).await;
     let clock = clock();
     let door = door(
         &format!(
             "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nroutes: [{{ path: '/open/*', backend: open }}, \
              {{ path: '/*', backend: api }}]\n\
-             backends: {{ api: {{ url: 'http://{service}', allow: [allAuthenticatedUsers] }}, \
-             open: {{ url: 'http://{service}', allow: [allUsers] }} }}\n\
+             backends: {{ api: {{ url: '{service}', allow: [allAuthenticatedUsers] }}, \
+             open: {{ url: '{service}', allow: [allUsers] }} }}\n\
              google: {{ id_token_keys: 'http://127.0.0.1:9/keys' }}\n"
         ),
         &clock,

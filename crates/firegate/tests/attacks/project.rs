@@ -22,7 +22,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::site::{echo, listen};
+use crate::stack::server::{echo, serve};
 use crate::stack::{Answer, Call, Stack, at, claims, clock, close, door, door_of, stranger};
 use crate::wire::rest;
 
@@ -67,7 +67,7 @@ static SIGNERS: LazyLock<[RsaSigner; 5]> = LazyLock::new(|| KEYS.map(|_| strange
 pub(crate) struct Project {
     pub(crate) clock: ShiftedClock,
     pub(crate) service: Url,
-    keys: Url,
+    keys: String,
 }
 
 /// Files by their names.
@@ -89,20 +89,18 @@ impl Project {
     pub(crate) async fn open() -> Self {
         let clock = clock();
         let service = echo(&clock).await;
-        let (listener, keys) = listen().await;
         let mut router = Router::new();
         for key in KEYS {
             let document = json!({"keys": [key.signer().public_jwk()]}).to_string();
             router = router.route(&format!("/{key:?}"), get(move || async move { document }));
         }
-        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        Self { clock, service, keys }
+        Self { clock, service, keys: serve(router).await }
     }
 
     /// The text of a configuration in which `SERVICE` stands for the service's URL.
     pub(crate) fn configuration(&self, text: &str) -> String {
         let text = text.replace("SERVICE", self.service.as_str().trim_end_matches('/'));
-        let keys = |key: Key| format!("{}{key:?}", self.keys);
+        let keys = |key: Key| format!("{}/{key:?}", self.keys);
         format!(
             "project: {PROJECT}\nproject_number: '{PROJECT_NUMBER}'\n{text}\ngoogle: {{ id_token_keys: '{}', \
              session_cookie_keys: '{}', google_id_token_keys: '{}', app_check_keys: '{}' }}\n",
@@ -150,11 +148,9 @@ impl Project {
 
     /// The same, but with these published keys for ID tokens.
     pub(crate) async fn gate_with_keys(&self, keys: &Value) -> Gate {
-        let (listener, url) = listen().await;
         let document = keys.to_string();
-        let router = Router::new().route("/keys", get(move || async move { document }));
-        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        let door = self.door_with_keys_at(&format!("{url}keys"));
+        let url = serve(Router::new().route("/keys", get(move || async move { document }))).await;
+        let door = self.door_with_keys_at(&format!("{url}/keys"));
         door.ready().await;
         Gate { door }
     }

@@ -9,13 +9,14 @@ use axum::Router;
 use axum::routing::get;
 use firegate_core::jose::RsaSigner;
 use firegate_core::time::{Clock, ShiftedClock};
-use firegate_emulator::service::{EchoOptions, EchoService};
 use firegate_files::configuration::{NamedFiles, parse_with_files};
 use firegate_proxy::FrontDoor;
 use serde_json::json;
 use tokio::net::TcpListener;
 use url::Url;
 
+pub(crate) use crate::stack::server::echo;
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, claims, clock, close, door, door_of, stranger};
 
 /// A front door before a service that echoes: `/public/*` is for everyone, `/admin/*` for one other user, the rest for
@@ -39,7 +40,7 @@ impl Site {
                  open: {{ url: '{service}', credential: none, allow: [allUsers] }}\n  \
                  admin: {{ url: '{service}', allow: ['user:root@example.com'] }}\n  api: '{service}'\n\
                  routes:\n  - {{ path: /public/*, backend: open }}\n  - {{ path: /admin/*, backend: admin }}\n  \
-                 - {{ path: /*, backend: api }}\ngoogle: {{ id_token_keys: '{keys}keys' }}\n"
+                 - {{ path: /*, backend: api }}\ngoogle: {{ id_token_keys: '{keys}/keys' }}\n"
             ),
             &clock,
         );
@@ -108,27 +109,15 @@ pub(crate) async fn door_with_map(map: &'static str) -> FrontDoor {
 }
 
 pub(crate) async fn listen() -> (TcpListener, Url) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let url = Url::parse(&format!("http://{}", listener.local_addr().expect("an address"))).expect("a URL");
-    (listener, url)
+    let (listener, url) = crate::stack::server::listen().await;
+    (listener, Url::parse(&url).expect("a URL"))
 }
 
-pub(crate) async fn echo(clock: &ShiftedClock) -> Url {
-    let (listener, url) = listen().await;
-    let options =
-        EchoOptions { jwks_url: url.clone(), audiences: Vec::new(), clock: Arc::new(clock.clone()) };
-    tokio::spawn(EchoService::new(options).serve(listener, std::future::pending()));
-    url
-}
-
-async fn keys(signer: &RsaSigner, fetches: &Arc<AtomicUsize>) -> Url {
-    let (listener, url) = listen().await;
+async fn keys(signer: &RsaSigner, fetches: &Arc<AtomicUsize>) -> String {
     let (document, fetches) = (json!({"keys": [signer.public_jwk()]}).to_string(), Arc::clone(fetches));
     let answer = move || async move {
         fetches.fetch_add(1, Ordering::SeqCst);
         document
     };
-    let router = Router::new().route("/keys", get(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    url
+    serve(Router::new().route("/keys", get(answer))).await
 }

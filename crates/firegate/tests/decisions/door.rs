@@ -5,28 +5,27 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use firegate::cases::{Answer, Issuer};
-use firegate_core::time::{Clock as _, ShiftedClock, SystemClock, UnixTime};
-use firegate_emulator::service::{EchoOptions, EchoService};
+use firegate_core::time::{Clock as _, ShiftedClock, UnixTime};
 use firegate_files::Configuration;
 use firegate_files::configuration::{Behind, Credential};
 use firegate_files::decision_cases::{Arrival, DecisionCase};
-use firegate_google::http::Roots;
-use firegate_proxy::limits::{CLIENT_IDLE_TIMEOUT, IDLE_CONNECTION_GRACE};
-use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, LogForm, LogQueue};
+use firegate_proxy::{FrontDoor, FrontDoorOptions, LogForm, LogQueue};
 use http::header::{AUTHORIZATION, HOST, LOCATION};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use url::Url;
+
+use crate::stack::server::{echo, serve};
+use crate::stack::{clock, close, options};
 
 /// What the cases of one file are put before.
 pub(crate) struct Doors<'a> {
@@ -38,10 +37,10 @@ pub(crate) struct Doors<'a> {
 
 impl<'a> Doors<'a> {
     pub(crate) async fn new(issuer: &'a Issuer, configuration: &Configuration) -> Self {
-        let clock = ShiftedClock::new(Arc::new(SystemClock));
-        let (mut configuration, service) = (configuration.clone(), service(&clock).await);
+        let clock = clock();
+        let (mut configuration, service) = (configuration.clone(), echo(&clock).await);
         let hosts = configuration.backends.values().map(|backend| backend.endpoint.url.host_str());
-        let hosts = hosts.collect::<std::collections::BTreeSet<_>>();
+        let hosts = hosts.collect::<BTreeSet<_>>();
         assert_eq!(
             hosts.len(),
             configuration.backends.len(),
@@ -54,7 +53,9 @@ impl<'a> Doors<'a> {
         for backend in configuration.backends.values_mut() {
             backend.credential = Credential::None;
         }
-        configuration.google.id_token_keys = keys(issuer).await;
+        let document = issuer.key_set().to_string();
+        let keys = serve(Router::new().fallback(get(move || async move { document }))).await;
+        configuration.google.id_token_keys = Url::parse(&keys).expect("a URL");
         let loopback = "127.0.0.0/8".parse().expect("a range");
         configuration.behind.get_or_insert(Behind::Hops { count: 1, peers: vec![loopback] });
         let log = LogQueue::start(io::sink(), LogForm::Text { coloured: false }, Arc::new(clock.clone()));
@@ -64,7 +65,7 @@ impl<'a> Doors<'a> {
     /// What a front door, which has served nobody before, makes of a case.
     pub(crate) async fn decide(&self, case: &DecisionCase, now: UnixTime) -> Answer {
         self.set_clock(case.arrival.at_seconds.map_or(now, UnixTime::from_seconds));
-        let door = FrontDoor::start(self.options()).expect("the front door starts");
+        let door = self.open();
         door.ready().await;
         for arrival in &case.before {
             for _ in 0..arrival.repeat {
@@ -75,20 +76,20 @@ impl<'a> Doors<'a> {
         for _ in 1..case.arrival.repeat {
             answer = self.answer(&door, &case.arrival, now).await;
         }
-        tokio::task::spawn_blocking(move || door.stop()).await.expect("the front door stops");
+        close(door).await;
         answer
     }
 
     /// What one front door makes of all the cases, one after the other. None of them may count anything.
     pub(crate) async fn decide_all(&self, cases: &[DecisionCase], now: UnixTime) -> Vec<Answer> {
         self.set_clock(now);
-        let door = FrontDoor::start(self.options()).expect("the front door starts");
+        let door = self.open();
         door.ready().await;
         let mut answers = Vec::with_capacity(cases.len());
         for case in cases {
             answers.push(self.answer(&door, &case.arrival, now).await);
         }
-        tokio::task::spawn_blocking(move || door.stop()).await.expect("the front door stops");
+        close(door).await;
         answers
     }
 
@@ -165,26 +166,10 @@ impl<'a> Doors<'a> {
         }
     }
 
-    fn options(&self) -> FrontDoorOptions {
-        FrontDoorOptions {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-            inherited: InheritedSockets::default(),
-            on_cloud_run: false,
-            application_credentials: None,
-            home: None,
-            lookup_bearer: None,
-            keeps_data: false,
-            log: self.log.clone(),
-            roots: Roots::Given(Vec::new()),
-            is_local: false,
-            local_hosts: BTreeSet::new(),
-            drain_timeout: Duration::from_secs(60),
-            idle_connection_grace: IDLE_CONNECTION_GRACE,
-            client_idle_timeout: CLIENT_IDLE_TIMEOUT,
-            workers: Some(1),
-            clock: Arc::new(self.clock.clone()),
-            configuration: self.configuration.clone(),
-        }
+    fn open(&self) -> FrontDoor {
+        let options = options(self.configuration.clone(), Arc::new(self.clock.clone()), None);
+        let options = FrontDoorOptions { log: self.log.clone(), workers: Some(1), ..options };
+        FrontDoor::start(options).expect("the front door starts")
     }
 }
 
@@ -213,26 +198,4 @@ async fn send_raw(door: SocketAddr, arrival: &Arrival) -> Answer {
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| value.to_str().expect("text").to_owned())
-}
-
-async fn service(clock: &ShiftedClock) -> Url {
-    let (listener, url) = listen().await;
-    let options =
-        EchoOptions { jwks_url: url.clone(), audiences: Vec::new(), clock: Arc::new(clock.clone()) };
-    tokio::spawn(EchoService::new(options).serve(listener, std::future::pending()));
-    url
-}
-
-async fn keys(issuer: &Issuer) -> Url {
-    let (listener, url) = listen().await;
-    let document = issuer.key_set().to_string();
-    let router = Router::new().route("/keys", get(move || async move { document }));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    url.join("keys").expect("a URL")
-}
-
-async fn listen() -> (TcpListener, Url) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let url = Url::parse(&format!("http://{}", listener.local_addr().expect("an address"))).expect("a URL");
-    (listener, url)
 }

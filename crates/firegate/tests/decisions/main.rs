@@ -6,6 +6,8 @@ mod command;
 mod door;
 mod explained;
 mod generated;
+#[path = "../stack/mod.rs"]
+mod stack;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

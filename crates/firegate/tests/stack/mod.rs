@@ -7,6 +7,7 @@ pub(crate) mod authority;
 #[cfg(unix)]
 pub(crate) mod binary;
 pub(crate) mod log;
+pub(crate) mod server;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

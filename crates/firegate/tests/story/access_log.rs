@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::gate::PATIENCE;
 use crate::stack::binary::Served;
+use crate::stack::server::serve;
 use crate::stack::{Call, claims, clock, stranger};
 
 /// A service: `/post` says how much it got, `/endless` begins an answer, and breaks it off when it is told to.
@@ -41,13 +42,6 @@ async fn service(breaks_off: Arc<Notify>) -> String {
         .route("/endless", any(endless))
         .fallback(any(|| async { "hello" }));
     serve(router).await
-}
-
-async fn serve(router: Router) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    format!("http://{address}")
 }
 
 fn open(service: &str, settings: &str) -> String {

@@ -1,19 +1,14 @@
 //! By which Google identity the service is called: the metadata server's, an impersonated one, or one that the user's
 //! own token is exchanged for.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::routing::get;
 use firegate::dev::{DevArguments, Mapping, PROJECT_NUMBER};
-use firegate_emulator::service::{EchoOptions, EchoService};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use url::Url;
 
-use crate::gate::serve;
 use crate::stack::binary::Served;
+use crate::stack::server::{echo, serve};
 use crate::stack::{Call, Stack, at, clock, close, door, door_with_credentials, text};
 
 const SERVICE: &str = "https://api-abc123-uc.a.run.app";
@@ -34,18 +29,9 @@ async fn stack_of(backends: &str, names: &[&str]) -> Stack {
     std::fs::write(&file, text).expect("a file");
     let mut map = Vec::new();
     for name in names {
-        map.push(Mapping { backend: (*name).to_owned(), url: echo().await });
+        map.push(Mapping { backend: (*name).to_owned(), url: echo(&clock()).await });
     }
     Stack::with(DevArguments { config: Some(file), map, ..DevArguments::default() }).await
-}
-
-/// A sample service that ends with the test.
-async fn echo() -> Url {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let url = Url::parse(&format!("http://{}", listener.local_addr().expect("an address"))).expect("a URL");
-    let options = EchoOptions { jwks_url: url.clone(), audiences: Vec::new(), clock: Arc::new(clock()) };
-    tokio::spawn(EchoService::new(options).serve(listener, std::future::pending()));
-    url
 }
 
 async fn check_caller(settings: &str, expected: &str) {

@@ -6,7 +6,8 @@ use http::Method;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::gate::{read_head, serve};
+use crate::gate::read_head;
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, Stack, at, clock, close, door};
 
 const APP: &str = "https://app.example";

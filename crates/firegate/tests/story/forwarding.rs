@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::gate::read_to_end;
+use crate::stack::server::serve;
 use crate::stack::{Call, at, claims, clock, close, door, stranger};
 
 /// How long a stream may go on after its lease, on a busy machine.
@@ -31,15 +32,12 @@ impl Site {
     /// A front door before `service`, with keys of its own.
     async fn open(service: &str, settings: &str) -> Self {
         let (clock, signer) = (clock(), stranger());
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let keys = listener.local_addr().expect("an address");
         let document = json!({"keys": [signer.public_jwk()]}).to_string();
-        let router = Router::new().route("/keys", get(|| async { document }));
-        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        let keys = serve(Router::new().route("/keys", get(|| async { document }))).await;
         let door = door(
             &format!(
                 "project: demo-project\nallow: [allAuthenticatedUsers]\nbackends: {{ api: {{ url: '{service}', {settings} }} }}\n\
-                 google: {{ id_token_keys: 'http://{keys}/keys' }}\n"
+                 google: {{ id_token_keys: '{keys}/keys' }}\n"
             ),
             &clock,
         );
@@ -54,13 +52,6 @@ impl Site {
         claims["exp"] = json!(now + seconds);
         self.signer.sign(&claims).expect("a token")
     }
-}
-
-async fn serve(router: Router) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    format!("http://{address}")
 }
 
 /// A service that answers with the headers it got.

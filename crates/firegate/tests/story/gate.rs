@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::stack::server::{listen, serve};
 use crate::stack::{Call, Stack, door, text};
 
 /// How long something may take that ought to happen at once, on a busy machine.
@@ -120,7 +121,8 @@ pub(crate) struct Line {
 
 impl Line {
     async fn to(target: SocketAddr) -> Self {
-        let (listener, address) = listen().await;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
         let (is_cut, cut) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
@@ -162,19 +164,6 @@ pub(crate) fn key_file(folder: &Path) -> PathBuf {
     path
 }
 
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    (listener, address)
-}
-
-/// Serves it, and says where.
-pub(crate) async fn serve(router: Router) -> String {
-    let (listener, address) = listen().await;
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    format!("http://{address}")
-}
-
 /// A service that tells as JSON what reached it: `path`, and `headers` by name, each with all its values.
 pub(crate) async fn mirror() -> String {
     let answer = |headers: HeaderMap, uri: axum::http::Uri| async move {
@@ -203,7 +192,7 @@ pub(crate) async fn endless() -> String {
 /// A service that switches protocols, tells the head that reached it, and then sends back what it gets. It answers with
 /// the subprotocols that it was offered, as careless ones do.
 pub(crate) async fn web_sockets() -> String {
-    let (listener, address) = listen().await;
+    let (listener, url) = listen().await;
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -221,7 +210,7 @@ pub(crate) async fn web_sockets() -> String {
             });
         }
     });
-    format!("http://{address}")
+    url
 }
 
 /// Reads up to the empty line; what came, if the other side closes before.

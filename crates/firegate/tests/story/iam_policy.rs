@@ -10,7 +10,8 @@ use firegate_core::time::Clock;
 use firegate_files::configuration::{NamedFiles, parse_with_files};
 use serde_json::{Value, json};
 
-use crate::gate::{PATIENCE, mirror, serve};
+use crate::gate::{PATIENCE, mirror};
+use crate::stack::server::serve;
 use crate::stack::{Call, at, claims, clock, close, door_of, stranger};
 
 const POLICY: &str = "\

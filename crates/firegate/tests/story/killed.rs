@@ -12,8 +12,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::gate::{PATIENCE, serve};
+use crate::gate::PATIENCE;
 use crate::stack::binary::Served;
+use crate::stack::server::serve;
 use crate::stack::{Call, claims, stranger};
 
 const KILLS: usize = 6;

@@ -16,8 +16,9 @@ use firegate_files::configuration::{NamedFiles, parse_with_files};
 use firegate_proxy::{FrontDoor, ReloadError};
 use serde_json::json;
 
-use crate::gate::{PATIENCE, metric, mirror, serve};
+use crate::gate::{PATIENCE, metric, mirror};
 use crate::redis_server::RedisServer;
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, claims, clock, close, door_of, stranger};
 
 struct Policy(String);

@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
-use crate::gate::{PATIENCE, Site, expect_echo, metric, open_web_socket, serve};
+use crate::gate::{PATIENCE, Site, expect_echo, metric, open_web_socket};
+use crate::stack::server::serve;
 use crate::stack::{Call, at, clock, close, door_of, text};
 use crate::upstreams::web_sockets_and;
 use crate::url_map::TheFile;

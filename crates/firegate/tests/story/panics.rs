@@ -20,7 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
-use crate::gate::{PATIENCE, metric, serve};
+use crate::gate::{PATIENCE, metric};
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, claims, clock, close, door_of, log, stranger};
 
 /// A clock that panics once on each kind of thread that it is told of.

@@ -26,9 +26,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::gate::{
-    PATIENCE, Site, expect_echo, key_file, metric, mirror, open_web_socket, read_head, read_to_end, serve,
+    PATIENCE, Site, expect_echo, key_file, metric, mirror, open_web_socket, read_head, read_to_end,
     web_sockets,
 };
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, claims, clock, close, door, stranger, text};
 
 /// How many clients send requests, one after the other.

@@ -20,7 +20,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
-use crate::gate::{PATIENCE, Site, serve};
+use crate::gate::{PATIENCE, Site};
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at};
 
 /// A service behind a front that refuses the tokens which it is told to. It tells the token by which a request came.

@@ -11,7 +11,8 @@ use firegate_proxy::ReloadError;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
-use crate::gate::{PATIENCE, mirror, serve};
+use crate::gate::{PATIENCE, mirror};
+use crate::stack::server::serve;
 use crate::stack::{Call, at, clock, close, door};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";

@@ -13,7 +13,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::gate::{PATIENCE, read_head, send_head, serve};
+use crate::gate::{PATIENCE, read_head, send_head};
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, clock, close, door_of};
 use crate::url_map::configuration;
 

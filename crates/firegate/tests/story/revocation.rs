@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::gate::{
-    PATIENCE, Site, endless, expect_echo, metric, open_web_socket, read_to_end, send_head, serve, web_sockets,
+    PATIENCE, Site, endless, expect_echo, metric, open_web_socket, read_to_end, send_head, web_sockets,
 };
 use crate::reloading::reload;
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, log, text};
 
 /// The bound on staleness in these tests, and a second.

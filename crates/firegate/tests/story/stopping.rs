@@ -175,14 +175,12 @@ async fn a_request_that_still_needs_a_token_gets_it_while_the_door_drains() {
         .route("/keys", get(|| async { keys }))
         .route("/service", any(|| async { "hello" }))
         .fallback(get(metadata));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+    let local = crate::stack::server::serve(router).await;
     let door = door(
         &format!(
             "project: demo-project\nallow: [allAuthenticatedUsers]\n\
-             backends: {{ api: {{ url: 'http://{address}', audience: '{audience}', credential: metadata }} }}\n\
-             google: {{ id_token_keys: 'http://{address}/keys', metadata: 'http://{address}' }}\n"
+             backends: {{ api: {{ url: '{local}', audience: '{audience}', credential: metadata }} }}\n\
+             google: {{ id_token_keys: '{local}/keys', metadata: '{local}' }}\n"
         ),
         &clock,
     );

@@ -20,8 +20,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::gate::{PATIENCE, endless, mirror, serve};
+use crate::gate::{PATIENCE, endless, mirror};
 use crate::reminting::over_http2;
+use crate::stack::server::serve;
 use crate::stack::{Answer, Call, at, clock, close, door_of, options};
 
 /// A file that every name leads to.

@@ -11,8 +11,9 @@ use http_body_util::BodyExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
-use crate::site::{Site, empty, in_time, listen, read_head, read_rest};
+use crate::site::{Site, empty, in_time, read_head, read_rest};
 use crate::stack::authority::{Authority, VERSIONS, connect};
+use crate::stack::server::listen;
 use crate::stack::{door, door_draining, log};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -4,7 +4,8 @@ use http::Request;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::site::{Site, empty, in_time, listen, read_head, read_rest};
+use crate::site::{Site, empty, in_time, read_head, read_rest};
+use crate::stack::server::listen;
 
 const ANSWER: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";

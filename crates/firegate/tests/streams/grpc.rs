@@ -27,9 +27,10 @@ use tonic::server::{Grpc as Server, StreamingService, UnaryService};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use crate::site::{Site, in_time, listen};
+use crate::site::{Site, in_time};
 use crate::stack::authority::Authority;
 use crate::stack::door_trusting;
+use crate::stack::server::listen;
 
 /// Messages that are bytes, so that no compiler of protocol buffers is needed.
 #[derive(Clone, Copy, Default)]

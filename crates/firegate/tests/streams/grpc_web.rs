@@ -4,7 +4,8 @@ use http::Request;
 use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
 
-use crate::site::{Site, empty, in_time, listen, read_head, read_rest};
+use crate::site::{Site, empty, in_time, read_head, read_rest};
+use crate::stack::server::listen;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_under_way_is_finished_and_then_comes_the_status() {

@@ -6,8 +6,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::io::AsyncWriteExt;
 
-use crate::site::{Site, empty, in_time, listen, read_head, read_rest};
+use crate::site::{Site, empty, in_time, read_head, read_rest};
 use crate::stack::door;
+use crate::stack::server::listen;
 
 const ORIGIN: &str = "https://app.example";
 

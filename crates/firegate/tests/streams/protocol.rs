@@ -11,7 +11,8 @@ use hyper::body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::site::{Site, in_time, listen, read_head, read_rest};
+use crate::site::{Site, in_time, read_head, read_rest};
+use crate::stack::server::listen;
 
 /// More than the buffers of the two systems' sockets hold on a body's way.
 const BUFFERED_BYTES_MAX: u64 = 24 * 1024 * 1024;

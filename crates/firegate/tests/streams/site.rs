@@ -14,8 +14,9 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
+use crate::stack::server::serve;
 use crate::stack::{claims, clock, close, door, stranger};
 
 /// How long anything may take, on a busy machine.
@@ -43,10 +44,8 @@ impl Site {
         door: impl FnOnce(&str, &ShiftedClock) -> FrontDoor,
     ) -> Self {
         let (clock, signer) = (clock(), stranger());
-        let (listener, keys) = listen().await;
         let document = json!({"keys": [signer.public_jwk()]}).to_string();
-        let router = Router::new().route("/keys", get(|| async { document }));
-        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        let keys = serve(Router::new().route("/keys", get(|| async { document }))).await;
         let door = door(
             &format!(
                 "project: demo-project\nallow: [allAuthenticatedUsers]\nbackends: {{ api: {{ url: '{service}', {settings} }} }}\n\
@@ -108,12 +107,6 @@ impl Site {
 
 pub(crate) fn empty() -> TestBody {
     Empty::new().boxed()
-}
-
-pub(crate) async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    (listener, url)
 }
 
 /// Reads a message's head.

@@ -9,7 +9,8 @@ use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::site::{Site, empty, in_time, listen, read_head};
+use crate::site::{Site, empty, in_time, read_head};
+use crate::stack::server::listen;
 
 /// More than the buffers of the two systems' sockets hold of one answer, and much less than 100 MB.
 const HELD_BYTES_MAX: u64 = 24 * 1024 * 1024;

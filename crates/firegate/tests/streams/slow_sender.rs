@@ -13,7 +13,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::site::{PATIENCE, Site, in_time, listen, read_head, read_rest};
+use crate::site::{PATIENCE, Site, in_time, read_head, read_rest};
+use crate::stack::server::listen;
 
 /// Sends a byte now and then until the other side has had enough of it.
 async fn drip(stream: &mut TcpStream) -> Vec<u8> {

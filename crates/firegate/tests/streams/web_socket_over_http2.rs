@@ -16,8 +16,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::site::{Site, TestBody, empty, in_time, listen, read_head, read_rest};
+use crate::site::{Site, TestBody, empty, in_time, read_head, read_rest};
 use crate::stack::door_closing_after;
+use crate::stack::server::listen;
 use firegate_proxy::limits::UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX;
 
 /// A handshake with a token of so many seconds.

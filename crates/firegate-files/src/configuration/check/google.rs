@@ -9,6 +9,7 @@ use crate::configuration::google::{DEFAULTS, GoogleEndpoints, is_loopback};
 use crate::configuration::model::AssertionSettings;
 use crate::configuration::source::{AssertionSource, GoogleSource, UrlSource};
 use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::optional;
 use crate::suggestion::quoted;
 use crate::yaml::Part;
 
@@ -87,8 +88,8 @@ impl Checker<'_> {
             return None;
         }
         Some(AssertionSettings {
-            issuer: super::optional(issuer)?,
-            key: super::optional(key)?,
+            issuer: optional(issuer)?,
+            key: optional(key)?,
             previous_keys: previous_keys.into_iter().collect::<Option<_>>()?,
         })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::values::{audience_hint, is_audience};
 use super::{Checker, Given};
 use crate::configuration::model::{AcceptedToken, Access, Backend, Users};
 use crate::configuration::names::BackendName;
@@ -61,9 +62,9 @@ impl Checker<'_> {
     fn each_google_audience(&mut self, path: &YamlPath, audiences: &[String]) -> bool {
         let mut valid = true;
         for (index, audience) in audiences.iter().enumerate() {
-            let found = if !super::is_audience(audience) {
+            let found = if !is_audience(audience) {
                 let message = "an audience is a text without white space, for example the public URL of this front door";
-                Diagnostic::error(code::GOOGLE_AUDIENCES, message).hint(super::audience_hint(audience))
+                Diagnostic::error(code::GOOGLE_AUDIENCES, message).hint(audience_hint(audience))
             } else if audiences.iter().take(index).any(|before| before == audience) {
                 Diagnostic::error(code::GOOGLE_AUDIENCES, format!("{} is listed twice", quoted(audience)))
                     .hint("remove one of them")

@@ -1,17 +1,19 @@
 //! From the shape of a configuration to the checked model. Every problem is reported; no check stops another.
 //!
-//! A file for each part of the configuration. Here is the order in which they are checked, for some depend on others, and what
-//! all of them use: names, files, durations, sizes, and how a finding is reported.
+//! A file for each part of the configuration, and one for the [`values`] that many of them have. Here is the order in which the
+//! parts are checked, for some depend on others, and how a finding is reported.
 
 mod app_check;
 mod backend;
+mod behind;
 mod connection;
+mod cors;
 mod credential;
-mod edge;
 mod exchange;
 mod google;
 mod google_callers;
 mod iam;
+mod listeners;
 mod load_balancer;
 mod members;
 mod rate_limits;
@@ -20,32 +22,28 @@ mod security_policy;
 mod tokens;
 mod url;
 mod users;
+mod values;
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use self::load_balancer::Backends;
 use self::members::InPlace;
-use super::model::{AppCheck, Configuration, Dialect, PolicyFile, Trust, Users};
-use super::named_files::{NamedFiles, unreadable_hint};
-use super::names::{NameError, ProjectId, ProjectNumber};
+use super::model::{AccessLogSettings, AppCheck, Configuration, Share, Trust, Users};
+use super::named_files::NamedFiles;
+use super::names::{ProjectId, ProjectNumber};
 use super::opened_files::DATA_DIR_DEFAULT;
 use super::quantity;
 use super::rate_limits::OnStoreFailure;
 use super::source::{
-    AssumeSource, CacheSource, ConfigurationSource, DialectSource, DigitsSource, DurationSource,
-    FileFullSource, FileSource, SizeSource, TrustSource,
+    AccessLogSource, AccessLogWordSource, CacheSource, ConfigurationSource, DigitsSource, TrustSource,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::iam_policy::Roles;
-use crate::limits::{AUDIENCE_BYTES_MAX, CACHE_BYTES_MAX};
+use crate::limits::CACHE_BYTES_MAX;
 use crate::members::Member;
+use crate::optional;
 use crate::suggestion::quoted;
-use crate::text::is_contents;
 use crate::yaml::{Document, Part};
 
 /// The default of `cache.verified_tokens_bytes`.
@@ -232,137 +230,36 @@ impl Checker<'_> {
         self.size(&path, bytes, VERIFIED_TOKENS_BYTES_DEFAULT, 1..=CACHE_BYTES_MAX)
     }
 
+    fn access_log(&mut self, source: Option<AccessLogSource>) -> Option<AccessLogSettings> {
+        let full = match source {
+            None | Some(AccessLogSource::Word(AccessLogWordSource::All)) => {
+                return Some(AccessLogSettings::default());
+            }
+            Some(AccessLogSource::Word(AccessLogWordSource::Refused)) => {
+                return Some(AccessLogSettings { sample: Share::NOTHING, ..AccessLogSettings::default() });
+            }
+            Some(AccessLogSource::Full(full)) => full,
+        };
+        let sample = match full.sample.map(|share| (quantity::share(&share.0), share.0)) {
+            None => Share::ALL,
+            Some((Ok(share), _)) => share,
+            Some((Err(error), text)) => {
+                let found =
+                    Diagnostic::error(code::QUANTITY, format!("{} is not a share: {error}", quoted(&text)))
+                        .hint("write for example `10%` or `0.5%`");
+                self.report(&YamlPath::root().key("access_log").key("sample"), found);
+                return None;
+            }
+        };
+        Some(AccessLogSettings { sample, user_ids: full.user_ids.unwrap_or(false) })
+    }
+
     fn trust(&mut self, trust: Option<TrustSource>) {
         if trust == Some(TrustSource::Emulator) {
             let found = Diagnostic::error(code::TRUST, "a file cannot make Firegate trust an emulator")
                 .hint("emulators sign nothing, so anyone could sign in: only `firegate dev` trusts one; remove the line");
             self.report(&YamlPath::root().key("trust"), found);
         }
-    }
-
-    fn policy_file(&mut self, path: &YamlPath, file: FileSource) -> Option<PolicyFile> {
-        let file = match file {
-            FileSource::Name(name) => FileFullSource { file: Some(name), dialect: None, assume: None },
-            FileSource::Full(full) => full,
-        };
-        let name = self.file_name(&path.key("file"), file.file.map(|name| name.0))?;
-        let text = self.read_file(path, &name)?;
-        Some(PolicyFile {
-            file: name,
-            text,
-            dialect: match file.dialect {
-                None | Some(DialectSource::Gcloud) => Dialect::Gcloud,
-                Some(DialectSource::Firegate) => Dialect::Firegate,
-            },
-            assume_evaluated_upstream: matches!(file.assume, Some(AssumeSource::EvaluatedUpstream)),
-        })
-    }
-
-    /// The text of a file that the value at `path` names.
-    fn read_file(&mut self, path: &YamlPath, name: &Path) -> Option<Arc<str>> {
-        match self.files.read(name) {
-            Ok(text) => Some(text.into()),
-            Err(error) => {
-                let message = format!("{} cannot be read: {error}", quoted(&name.display().to_string()));
-                let found =
-                    Diagnostic::error(code::FILE_UNREADABLE, message).hint_if(unreadable_hint(&error));
-                self.report(path, found);
-                None
-            }
-        }
-    }
-
-    /// The name of a file that must be given.
-    fn file_name(&mut self, path: &YamlPath, name: Option<String>) -> Option<PathBuf> {
-        match name {
-            Some(text) if is_contents(&text) => {
-                let message = "this is what a file holds, and the name of the file belongs here";
-                let hint = "write it into a file, and the file's name here; if it is a private key that others could read, make a new one";
-                self.report(path, Diagnostic::error(code::FILE_UNREADABLE, message).hint(hint).conceal());
-                None
-            }
-            Some(name) if !name.is_empty() => Some(PathBuf::from(name)),
-            Some(_) => {
-                self.report(path, Diagnostic::error(code::EMPTY_VALUE, "the name of the file is empty"));
-                None
-            }
-            None => {
-                let message = format!("`{path}` is not given");
-                self.missing(
-                    path,
-                    Diagnostic::error(code::MISSING_KEY, message).hint("add the name of the file"),
-                );
-                None
-            }
-        }
-    }
-
-    fn name<T: FromStr<Err = NameError>>(
-        &mut self,
-        path: &YamlPath,
-        code: &'static str,
-        text: &str,
-    ) -> Option<T> {
-        match text.parse() {
-            Ok(name) => Some(name),
-            Err(NameError { message, hint }) => {
-                self.report(path, Diagnostic::error(code, message).hint(hint));
-                None
-            }
-        }
-    }
-
-    /// A duration within `range`, or `default`.
-    fn duration(
-        &mut self,
-        path: &YamlPath,
-        text: Option<DurationSource>,
-        default: Duration,
-        range: RangeInclusive<Duration>,
-    ) -> Option<Duration> {
-        let Some(DurationSource(text)) = text else { return Some(default) };
-        let found = match quantity::duration(&text) {
-            Ok(duration) if range.contains(&duration) => return Some(duration),
-            Ok(_) => {
-                let message = format!("{} is out of range", quoted(&text));
-                let (start, end) = (quantity::written(*range.start()), quantity::written(*range.end()));
-                let hint = format!("from {start} to {end}");
-                Diagnostic::error(code::QUANTITY, message).hint(hint)
-            }
-            Err(error) => {
-                Diagnostic::error(code::QUANTITY, format!("{} is not a duration: {error}", quoted(&text)))
-                    .hint("write for example `300ms`, `5s`, `1m` or `1h`")
-            }
-        };
-        self.report(path, found);
-        None
-    }
-
-    /// A size in bytes within `range`, or `default`.
-    fn size(
-        &mut self,
-        path: &YamlPath,
-        size: Option<SizeSource>,
-        default: u64,
-        range: RangeInclusive<u64>,
-    ) -> Option<u64> {
-        let (bytes, text) = match size {
-            None => return Some(default),
-            Some(SizeSource::Bytes(bytes)) => (Ok(bytes), bytes.to_string()),
-            Some(SizeSource::Text(text)) => (quantity::size(&text), text),
-        };
-        let found = match bytes {
-            Ok(bytes) if range.contains(&bytes) => return Some(bytes),
-            Ok(_) => Diagnostic::error(code::QUANTITY, format!("{} is out of range", quoted(&text))).hint(
-                format!("from {} to {} bytes; there is no way to say unlimited", range.start(), range.end()),
-            ),
-            Err(error) => {
-                Diagnostic::error(code::QUANTITY, format!("{} is not a size: {error}", quoted(&text)))
-                    .hint("write for example `512KiB`, `32MiB`, `1GiB`, or a number of bytes")
-            }
-        };
-        self.report(path, found);
-        None
     }
 
     /// Reports something about the value at `path`.
@@ -409,29 +306,12 @@ impl Checker<'_> {
         }
         false
     }
-}
 
-/// Whether a text can be the audience of a token: Google takes any, but what has white space is a mistake.
-fn is_audience(text: &str) -> bool {
-    let unprintable = text.chars().any(|c| c.is_control() || c.is_whitespace());
-    !text.is_empty() && text.len() <= AUDIENCE_BYTES_MAX && !unprintable
-}
-
-/// What to do about a text that is no audience.
-fn audience_hint(text: &str) -> String {
-    let bare: String = text.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
-    match bare.len() {
-        0 => "write one, or remove this".to_owned(),
-        1..=AUDIENCE_BYTES_MAX => format!("write {}", crate::suggestion::quoted(&bare)),
-        _ => format!("write one of {AUDIENCE_BYTES_MAX} bytes at most"),
-    }
-}
-
-/// `None` if what was given did not pass; else what was given, if anything.
-fn optional<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
-    match checked {
-        None => Some(None),
-        Some(None) => None,
-        Some(Some(value)) => Some(Some(value)),
+    /// Whether the file has something at `path`.
+    fn stands_at(&self, path: &YamlPath) -> bool {
+        match &self.given {
+            Given::File(document) => document.get(path).is_some(),
+            Given::Flags => false,
+        }
     }
 }

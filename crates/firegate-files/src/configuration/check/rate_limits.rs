@@ -16,6 +16,7 @@ use crate::configuration::source::{
     RateLimitRuleSource, RateLimitsSource,
 };
 use crate::diagnostic::{Diagnostic, YamlPath, code};
+use crate::optional;
 use crate::suggestion::quoted;
 use crate::yaml::Part;
 
@@ -65,8 +66,8 @@ impl Checker<'_> {
         let file = |checker: &mut Self, key: &str, name: Option<String>| {
             name.map(|name| checker.file_name(&path.key(key), Some(name)))
         };
-        let password_file = super::optional(file(self, "password_file", password_file));
-        let ca_certificates = super::optional(file(self, "ca_certificates", ca_certificates));
+        let password_file = optional(file(self, "password_file", password_file));
+        let ca_certificates = optional(file(self, "ca_certificates", ca_certificates));
         let mut server = server?;
         let mut report = |key: &str, message: &str, hint: &str| {
             let found = Diagnostic::error(code::LIMITS_STORE, message).hint(hint);

@@ -166,7 +166,7 @@ fn an_export_is_read_as_it_is() {
     assert!(matches!(&redirect.action, Action::Redirect(Redirect::External(url)) if url.path() == "/far"));
     assert_eq!(allow.request_headers, [("x-seen".to_owned(), "yes-it-is".to_owned())]);
     assert!(matches!(default.matcher, Matcher::Everything));
-    assert!(policy.needs_regions() && !policy.lacks_default_rule());
+    assert!(policy.needs_regions());
     // What the export has switched off is not missed.
     assert_eq!(findings(&text, gcloud()), [""; 0]);
 }

@@ -12,6 +12,7 @@ use super::{Checker, Fields, place};
 use crate::diagnostic::{Diagnostic, code};
 use crate::google_file::{Located, Part};
 use crate::limits::{TIMEOUT_MAX, URL_MAP_RETRIES_MAX, URL_MAP_WEIGHT_MAX};
+use crate::optional;
 use crate::suggestion::{nearest, quoted};
 
 impl Checker<'_> {
@@ -73,7 +74,7 @@ impl Checker<'_> {
             }
         };
         let error_policy = message.get(errors).map(|policy| self.error_policy(&policy));
-        Some(Action { place, target, error_policy: given(error_policy)? })
+        Some(Action { place, target, error_policy: optional(error_policy)? })
     }
 
     /// A service that requests go to. A backend bucket may have the name of a backend service, and is something else.
@@ -189,11 +190,11 @@ impl Checker<'_> {
         Some(RouteAction {
             services,
             rewrite: rewrite.map_or(Some(UrlRewrite::default()), |rewrite| rewrite)?,
-            timeout: given(timeout)?,
-            max_stream_duration: given(max_stream)?,
-            retry: given(retry)?,
-            mirror: given(mirror)?,
-            cors: given(cors)?,
+            timeout: optional(timeout)?,
+            max_stream_duration: optional(max_stream)?,
+            retry: optional(retry)?,
+            mirror: optional(mirror)?,
+            cors: optional(cors)?,
             fault: fault.map_or(Some(FaultInjection::default()), |fault| fault)?,
         })
     }
@@ -232,7 +233,7 @@ impl Checker<'_> {
             policy.list("retryConditions").filter_map(|word| condition(word.word(&RETRY_CONDITIONS)?));
         Some(RetryPolicy {
             retries: retries?,
-            per_try_timeout: given(per_try_timeout)?,
+            per_try_timeout: optional(per_try_timeout)?,
             conditions: conditions.collect(),
         })
     }
@@ -275,7 +276,7 @@ impl Checker<'_> {
             }
             status.zip(self.share(&abort, "percentage", Share::NONE))
         });
-        Some(FaultInjection { delay: given(delay)?, abort: given(abort)? })
+        Some(FaultInjection { delay: optional(delay)?, abort: optional(abort)? })
     }
 
     fn share(&mut self, message: &Located<'_>, name: &str, default: Share) -> Option<Share> {
@@ -317,7 +318,7 @@ impl Checker<'_> {
             methods: texts("allowMethods"),
             headers: texts("allowHeaders"),
             exposed_headers: texts("exposeHeaders"),
-            max_age_seconds: given(max_age)?,
+            max_age_seconds: optional(max_age)?,
             credentials: is_true(Some(policy), "allowCredentials"),
         };
         let admits_all = cors.origins.iter().any(|origin| origin == "*");
@@ -346,15 +347,6 @@ const BUCKET_HINT: &str =
 
 fn is_bucket(reference: &str) -> bool {
     reference.contains("backendBuckets/")
-}
-
-/// `None` if what was given did not pass; else what was given, if anything.
-pub(super) fn given<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
-    match checked {
-        None => Some(None),
-        Some(None) => None,
-        Some(Some(value)) => Some(Some(value)),
-    }
 }
 
 pub(super) fn is_true(message: Option<&Located<'_>>, name: &str) -> bool {

@@ -4,10 +4,11 @@ use super::super::format::REDIRECT_CODES;
 use super::super::model::{PathRewrite, RedirectPath, UrlRedirect, UrlRewrite};
 use super::super::path_template::{PathTemplate, TemplateRewrite};
 use super::Checker;
-use super::action::{given, is_true};
+use super::action::is_true;
 use crate::diagnostic::{Diagnostic, code};
 use crate::google_file::{Located, Part};
 use crate::limits::URL_MAP_HOST_CHARACTERS_MAX;
+use crate::optional;
 use crate::suggestion::quoted;
 
 impl Checker<'_> {
@@ -33,7 +34,7 @@ impl Checker<'_> {
             }
         };
         let host = rewrite.get("hostRewrite").map(|host| self.host_to_go_to(&host, code::URL_MAP_REWRITE));
-        Some(UrlRewrite { host: given(host)?, path })
+        Some(UrlRewrite { host: optional(host)?, path })
     }
 
     fn prefix_rewrite(&mut self, rule: &Located<'_>, prefix: &Located<'_>) -> Option<PathRewrite> {
@@ -127,7 +128,7 @@ impl Checker<'_> {
         };
         let (https, strip_query) =
             (is_true(Some(redirect), "httpsRedirect"), is_true(Some(redirect), "stripQuery"));
-        let redirected = UrlRedirect { host: given(host)?, path: path?, https, strip_query, status };
+        let redirected = UrlRedirect { host: optional(host)?, path: path?, https, strip_query, status };
         let changes_nothing =
             redirected.host.is_none() && redirected.path == RedirectPath::Kept && !https && !strip_query;
         if changes_nothing {

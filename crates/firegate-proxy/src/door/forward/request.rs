@@ -22,6 +22,7 @@ use crate::connection::Arrival;
 use crate::door::mirror::Mirrored;
 use crate::door::{Refused, RequestContext, denial, fault};
 use crate::generation::Generation;
+use crate::request::RequestHead;
 use crate::respond::{ErrorForm, full};
 use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
@@ -146,14 +147,8 @@ impl Forward<'_> {
     /// What the route does to headers, and what is known for their variables.
     pub(super) fn header_actions(&self) -> Option<(&HeaderActions, HeaderFacts<'_>)> {
         let actions = self.forwarding.route()?.headers()?;
-        Some((
-            actions,
-            header_facts(
-                &self.context.generation,
-                (&self.head.client, &self.head.arrival),
-                self.parts.version,
-            ),
-        ))
+        let RequestHead { client, arrival, .. } = self.head;
+        Some((actions, header_facts(&self.context.generation, client, arrival, self.parts.version)))
     }
 
     /// The path that was asked for, if the service gets another one, with the query as the service gets it.
@@ -168,7 +163,8 @@ impl Forward<'_> {
 /// What is known for the variables in the values of headers.
 pub(in crate::door) fn header_facts<'a>(
     generation: &'a Generation,
-    (client, arrival): (&Client, &Arrival),
+    client: &Client,
+    arrival: &Arrival,
     version: Version,
 ) -> HeaderFacts<'a> {
     // What stands between the client and this door has connections of its own, which say nothing of the client's.

@@ -65,6 +65,13 @@ pub(super) enum WouldKind {
     Undecided(String),
 }
 
+/// What would have to be known to decide, and is not in the log.
+struct Unknown {
+    why: String,
+    /// The line that asks for it.
+    place: Option<FileLine>,
+}
+
 /// The front door of a configuration, to which a log is played.
 #[derive(Debug)]
 pub(super) struct Player<'a> {
@@ -200,7 +207,7 @@ impl<'a> Player<'a> {
         let preview = screened.and_then(preview);
         let routed = routed.ok();
         let open = self.open_question(&facts, routed.as_ref(), screened, is_in_order);
-        if let Some((why, place)) = open {
+        if let Some(Unknown { why, place }) = open {
             return Would { kind: WouldKind::Undecided(why), place, preview };
         }
         let Ok(outcome) = outcome else { return undecided("it carries no token, and keys are asked for") };
@@ -222,7 +229,7 @@ impl<'a> Player<'a> {
         if services.is_empty() || facts.path.as_str().starts_with(RESERVED_PREFIX) {
             return Ok(facts.random);
         }
-        if let Some((why, place)) = self.open_route(facts) {
+        if let Some(Unknown { why, place }) = self.open_route(facts) {
             return Err(Box::new(Would { kind: WouldKind::Undecided(why), place, preview: None }));
         }
         let was = services.iter().find(|service| recorded.backend.as_deref() == Some(**service));
@@ -282,18 +289,16 @@ impl<'a> Player<'a> {
         is_in_order
     }
 
-    /// What has to be known to decide, and is not in the log.
+    /// What leaves open what would become of the request.
     fn open_question(
         &self,
         facts: &RequestFacts<'_>,
         routed: Option<&Routed>,
         screened: Option<&Screened>,
         is_in_order: bool,
-    ) -> Option<(String, Option<FileLine>)> {
-        if let Some(open) = self.open_route(facts) {
-            return Some(open);
-        }
-        if let Some(open) = screened.and_then(|screened| open_rule(screened, facts, is_in_order)) {
+    ) -> Option<Unknown> {
+        let open_rule = || screened.and_then(|screened| open_rule(screened, facts, is_in_order));
+        if let Some(open) = self.open_route(facts).or_else(open_rule) {
             return Some(open);
         }
         let ended_by_policy = screened
@@ -301,15 +306,18 @@ impl<'a> Player<'a> {
             .is_some_and(|enforced| enforced.outcome != RuleOutcome::Accept);
         let may_be_preflight =
             facts.method == Method::OPTIONS && !ended_by_policy && self.snapshot.cors_of(routed).is_some();
-        may_be_preflight
-            .then(|| ("whether it is a preflight, its header Origin says".to_owned(), self.places.of("cors")))
+        may_be_preflight.then(|| Unknown {
+            why: "whether it is a preflight, its header Origin says".to_owned(),
+            place: self.places.of("cors"),
+        })
     }
 
-    /// What has to be known to choose a route.
-    fn open_route(&self, facts: &RequestFacts<'_>) -> Option<(String, Option<FileLine>)> {
+    /// What leaves open which route it takes.
+    fn open_route(&self, facts: &RequestFacts<'_>) -> Option<Unknown> {
         let unknown = |name: &HeaderName| !facts.knows_header(name.as_str());
         let name = self.snapshot.routes.headers_asked(facts).into_iter().find(unknown)?;
-        Some((format!("a route rule asks for the header {name}"), self.place_of_route(facts)))
+        let why = format!("a route rule asks for the header {name}");
+        Some(Unknown { why, place: self.place_of_route(facts) })
     }
 
     fn place_of_route(&self, facts: &RequestFacts<'_>) -> Option<FileLine> {
@@ -410,16 +418,12 @@ const fn is_of_caller(stage: Stage) -> bool {
     matches!(stage, Stage::Identity | Stage::AppCheck | Stage::Iam)
 }
 
-/// The first rule of the policy that would have had to know more, and what.
-fn open_rule(
-    screened: &Screened,
-    facts: &RequestFacts<'_>,
-    is_in_order: bool,
-) -> Option<(String, Option<FileLine>)> {
+/// What leaves open what the policy says: of its first rule that would have to know more.
+fn open_rule(screened: &Screened, facts: &RequestFacts<'_>, is_in_order: bool) -> Option<Unknown> {
     let policy = screened.policy()?;
     let asks = |rule: &PolicyRule, why: &str| {
-        let place = FileLine::parse(&policy.place_of(rule));
-        Some((format!("rule {} of policy {:?} {why}", rule.priority, policy.name), Some(place)))
+        let why = format!("rule {} of policy {:?} {why}", rule.priority, policy.name);
+        Some(Unknown { why, place: Some(FileLine::parse(&policy.place_of(rule))) })
     };
     for note in &screened.notes {
         let Some(rule) = policy.rule(note.position).filter(|rule| !rule.preview) else { continue };

@@ -13,7 +13,6 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -22,6 +21,7 @@ use super::clients::{Asks, Client, PATIENCE, Terms, Tokens, Told};
 use super::services::Life;
 use crate::site::TheMap;
 use crate::stack::authority::{Authority, VERSIONS};
+use crate::stack::server::serve;
 use crate::stack::{claims, clock, close, door_of, stranger};
 
 /// How many users there are, each with connections of their own.
@@ -172,10 +172,7 @@ fn forged(token: &str, other: &str) -> String {
 
 /// Where the keys of a signer are published.
 async fn keys(signer: &RsaSigner) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
     let document = json!({"keys": [signer.public_jwk()]}).to_string();
-    let router = Router::new().route("/keys", get(|| async { document }));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-    url
+    let url = serve(Router::new().route("/keys", get(|| async { document }))).await;
+    format!("{url}/keys")
 }

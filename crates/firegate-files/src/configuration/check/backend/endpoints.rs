@@ -1,6 +1,7 @@
 //! Where a backend is, and what may go there in the clear.
 
-use super::super::{Checker, audience_hint, is_audience};
+use super::super::Checker;
+use super::super::values::{audience_hint, is_audience};
 use crate::configuration::google::is_loopback;
 use crate::configuration::model::{Backend, Credential, Endpoint, IdentityHeaders, Plaintext, UserToken};
 use crate::configuration::names::ProjectId;

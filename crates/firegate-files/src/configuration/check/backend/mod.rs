@@ -22,8 +22,9 @@ use crate::iam_policy::Roles;
 use crate::limits::{
     BACKENDS_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_BYTES_PER_SECOND_MIN_MAX,
 };
-use crate::load_balancer::BackendService;
+use crate::load_balancer::{BackendService, MaskedService};
 use crate::members::Member;
+use crate::optional;
 use crate::security_policy::SecurityPolicy;
 use crate::yaml::Part;
 
@@ -97,7 +98,7 @@ impl Checker<'_> {
                     None
                 }
             };
-            let backend = self.backend(&path, source, &top_allow, (exports, service), whole);
+            let backend = self.backend(&path, source, &top_allow, exports, service, whole);
             if let (Some(name), Some((backend, masked))) = (name, backend) {
                 checked.masked.extend(masked.map(|masked| (name.clone(), masked)));
                 checked.named.insert(name, backend);
@@ -148,7 +149,8 @@ impl Checker<'_> {
         path: &YamlPath,
         mut source: BackendFullSource,
         top_allow: &TopAllow,
-        (exports, service): (&Exports, Option<&BackendService>),
+        exports: &Exports,
+        service: Option<&BackendService>,
         whole: Whole<'_>,
     ) -> Option<(Backend, Option<MaskedServices>)> {
         let says_audience = source.audience.is_some()
@@ -164,7 +166,7 @@ impl Checker<'_> {
         let credential = self.credential(path, &source, endpoints.as_deref(), whole.users);
         let access = self.access(path, &mut source, top_allow, whole.roles);
         let (security_policy, rate_limits) =
-            self.policy_and_counting(path, &mut source, (exports, service), whole.on_store_failure);
+            self.policy_and_counting(path, &mut source, exports, service, whole.on_store_failure);
         let enforce = self.enforce(path, source.enforce, credential.as_ref(), source.user_token);
         let streams_until =
             self.streams(path, source.streams.take().and_then(|streams| streams.until), whole.users);
@@ -176,14 +178,12 @@ impl Checker<'_> {
         let (body_bytes_max, body_bytes_per_second_min) = self.body_limits(path, &mut source);
         let timeouts = self.timeouts(&path.key("timeouts"), source.timeouts.take());
         let protocol = self.protocol(path, source.protocol, endpoints.as_deref());
-        let ca_certificates = source
-            .ca_certificates
-            .take()
-            .map(|file| self.file_name(&path.key("ca_certificates"), Some(file)));
+        let ca_certificates = source.ca_certificates.take();
+        let ca_certificates =
+            ca_certificates.map(|file| self.file_name(&path.key("ca_certificates"), Some(file)));
         let requests_max = self.backend_requests_max(&path.key("requests_max"), source.requests_max);
-        let health_check = source
-            .health_check
-            .take()
+        let health_check = source.health_check.take();
+        let health_check = health_check
             .map(|check| self.health_check(path, check, credential.as_ref(), endpoints.as_deref()));
         if let (Some(endpoints), false) = (&endpoints, says_audience)
             && credential.as_ref().is_some_and(|credential| *credential != Credential::None)
@@ -205,9 +205,9 @@ impl Checker<'_> {
             app_check: app_check?,
             identity_headers: identity_headers(source.identity_headers),
             protocol: protocol?,
-            ca_certificates: super::optional(ca_certificates)?,
+            ca_certificates: optional(ca_certificates)?,
             requests_max: requests_max?,
-            health_check: super::optional(health_check)?,
+            health_check: optional(health_check)?,
             plaintext: plaintext(source.plaintext),
             encoded_slash: encoded_slash(source.encoded_slash),
             body_bytes_max: body_bytes_max?,
@@ -217,15 +217,27 @@ impl Checker<'_> {
             connect_through: None,
         };
         self.in_the_clear(path, &backend)?;
-        let Some((mask, services)) = masked else { return Some((backend, None)) };
-        let services = services.into_iter().map(|(named, endpoints)| {
+        let masked = match masked {
+            None => None,
+            Some((mask, services)) => Some((mask, self.masked_services(path, &backend, services)?)),
+        };
+        Some((backend, masked))
+    }
+
+    /// The services that requests name, each as a backend that is like the one that stands for them.
+    fn masked_services(
+        &mut self,
+        path: &YamlPath,
+        like: &Backend,
+        services: Vec<(MaskedService, Vec<Endpoint>)>,
+    ) -> Option<Vec<(MaskedService, Backend)>> {
+        let backends = services.into_iter().map(|(named, endpoints)| {
             let (endpoint, further_endpoints) = first_and_further(endpoints)?;
-            let own = Backend { endpoint, further_endpoints, ..backend.clone() };
+            let own = Backend { endpoint, further_endpoints, ..like.clone() };
             self.in_the_clear(path, &own)?;
             Some((named, own))
         });
-        let services = services.collect::<Option<Vec<_>>>()?;
-        Some((backend, Some((mask, services))))
+        backends.collect()
     }
 
     /// The security policy, the backend's own or the one that it has at the load balancer, and how its rules count.
@@ -233,7 +245,8 @@ impl Checker<'_> {
         &mut self,
         path: &YamlPath,
         source: &mut BackendFullSource,
-        (exports, service): (&Exports, Option<&BackendService>),
+        exports: &Exports,
+        service: Option<&BackendService>,
         on_failure: OnStoreFailure,
     ) -> (Option<Option<Arc<SecurityPolicy>>>, Option<RateLimits>) {
         let policy = match source.security_policy.take() {
@@ -245,7 +258,7 @@ impl Checker<'_> {
         };
         let counting = source.rate_limits.take();
         let counting = self.rate_limits(&path.key("rate_limits"), counting, on_failure, policy.is_some());
-        (super::optional(policy), counting)
+        (optional(policy), counting)
     }
 
     /// How large a request's body may be, in bytes, and how many of them have to come in a second.
