@@ -89,7 +89,7 @@ macro_rules! catalogue {
 catalogue! {
     RequestMalformed "REQUEST_MALFORMED" Denial 400 None {
         "the request is malformed"
-        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`) or its capital letters, its Host is missing or repeated, a header's value is between blanks, or its framing is ambiguous. Or a rule of a security policy or a URL map would decide otherwise by what a service may take it for: by a header of which there is a look-alike or another copy, or that `Connection` names, by another method that it names beside its own, or by an escaped parameter. Or the client speaks TLS where none is."
+        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`) or in letters of another case, its Host is missing or repeated, a header's value is between blanks, or its framing is ambiguous. Or a rule of a security policy or a URL map would decide otherwise by what a service may take it for: by a header of which there is a look-alike or another copy, or that `Connection` names, by another method that it names beside its own, or by an escaped parameter. Or the client speaks TLS where none is."
         "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
     }
     HostNotLocal "HOST_NOT_LOCAL" Denial 400 None {

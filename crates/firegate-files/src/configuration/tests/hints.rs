@@ -219,10 +219,11 @@ fn what_a_shell_or_a_template_was_to_fill_in_is_told_as_such() {
 
 #[test]
 fn a_regular_expression_is_no_path_of_a_route() {
-    for path in ["^/a", "/a.*", "/a$"] {
+    let of_path = ", or with `fullPathMatch` for a path that does end with `$`";
+    for (path, more) in [("^/a", ""), ("/a.*", ""), ("^/a$", ""), ("/a$", of_path)] {
         let expected = format!(
             "`{path}` is not the path of a route: it is a regular expression; routes have no regular expressions: write \
-             `/prefix/*`, or a URL map with `regexMatch`"
+             `/prefix/*`, or a URL map with `regexMatch`{more}"
         );
         check(&with(&format!("routes: [ {{ path: '{path}', backend: api }} ]\n")), &[&expected]);
     }
