@@ -20,6 +20,8 @@ mod forwarded_headers;
 mod forwarding;
 mod gate;
 mod google_callers;
+#[cfg(unix)]
+mod handed_over;
 mod iam_policy;
 mod kept_data;
 #[cfg(unix)]
@@ -49,6 +51,8 @@ mod revocation;
 mod security_policy;
 mod service_view;
 mod simulated;
+#[cfg(target_os = "linux")]
+mod standard_streams;
 mod stopping;
 #[cfg(unix)]
 mod take_over;
