@@ -34,6 +34,8 @@ mod local_google;
 mod metrics;
 mod mirrors;
 mod observing;
+#[cfg(unix)]
+mod outage_lines;
 mod outages;
 mod panics;
 #[cfg(unix)]
