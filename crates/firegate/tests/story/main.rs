@@ -12,6 +12,8 @@ mod clients_connection;
 mod command_line;
 mod credentials;
 mod cross_origin;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod dev_session;
 mod emulator_trust;
 mod exchange;
