@@ -18,23 +18,26 @@ use crate::stack::binary::Served;
 use crate::stack::{Call, claims, clock, stranger};
 
 const AUDIENCE: &str = "http://service.example";
-const PROJECT_NUMBER: &str = "123456789012";
-const APP: &str = "1:123456789012:web:aaaa";
+pub(crate) const PROJECT_NUMBER: &str = "123456789012";
+pub(crate) const APP: &str = "1:123456789012:web:aaaa";
 
 /// All of Google behind one address, and what of it is out of order.
-struct Google {
+pub(crate) struct Google {
     signer: RsaSigner,
     /// How many calls of what fails there were.
-    calls: AtomicUsize,
+    pub(crate) calls: AtomicUsize,
+    /// How many access tokens were asked for.
+    pub(crate) access_tokens: AtomicUsize,
     /// From which call on it works.
-    works_from: AtomicUsize,
+    pub(crate) works_from: AtomicUsize,
 }
 
 impl Google {
-    async fn start() -> (Arc<Self>, String) {
+    pub(crate) async fn start() -> (Arc<Self>, String) {
         let google = Arc::new(Self {
             signer: stranger(),
             calls: AtomicUsize::new(0),
+            access_tokens: AtomicUsize::new(0),
             works_from: AtomicUsize::new(usize::MAX),
         });
         let answering = Arc::clone(&google);
@@ -49,6 +52,7 @@ impl Google {
     fn answer(&self, request: &Request) -> Response {
         let path = request.uri().path();
         let now = clock().now().as_seconds();
+        self.access_tokens.fetch_add(usize::from(path.ends_with("/token")), Ordering::SeqCst);
         if path == "/keys" || path.ends_with("/token") {
             let keys = json!({"keys": [self.signer.public_jwk()], "access_token": "abc", "expires_in": 3600});
             return ([("metadata-flavor", "Google")], keys.to_string()).into_response();
@@ -80,11 +84,18 @@ impl Google {
         self.signer.sign(claims).expect("a token")
     }
 
-    fn user(&self) -> String {
-        self.sign(&claims("demo-project", clock().now().as_seconds()))
+    pub(crate) fn user(&self) -> String {
+        self.user_named("eve")
     }
 
-    fn app_check(&self, number: usize) -> String {
+    pub(crate) fn user_named(&self, uid: &str) -> String {
+        let mut claims = claims("demo-project", clock().now().as_seconds());
+        claims["sub"] = json!(uid);
+        claims["user_id"] = json!(uid);
+        self.sign(&claims)
+    }
+
+    pub(crate) fn app_check(&self, number: usize) -> String {
         let now = clock().now().as_seconds();
         self.sign(&json!({
             "iss": format!("https://firebaseappcheck.googleapis.com/{PROJECT_NUMBER}"), "sub": APP, "jti": number.to_string(),
