@@ -9,6 +9,7 @@ use firegate::environment::Environment;
 use firegate::explain;
 use firegate::failure::Failure;
 use firegate::logging::{Log, LogFormat};
+use firegate::{standard_error, standard_output};
 use firegate_core::time::{SharedClock, SystemClock};
 use firegate_proxy::{LogForm, StartError, rfc_3339};
 
@@ -44,13 +45,29 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let form = arguments.log_format.form(Environment::is_on_cloud_run());
+    let parsed = Arguments::try_parse();
+    let format = parsed.as_ref().map_or(LogFormat::Auto, |arguments| arguments.log_format);
+    let form = format.form(Environment::is_on_cloud_run());
     let clock: SharedClock = Arc::new(SystemClock);
-    run(arguments, form, Arc::clone(&clock)).unwrap_or_else(|error| {
+    let ended = match parsed {
+        Ok(arguments) => run(arguments, form, Arc::clone(&clock)),
+        Err(told) => tell(&told),
+    };
+    ended.unwrap_or_else(|error| {
         Failure::of(&error).write(form, &rfc_3339(clock.since_epoch()));
         ExitCode::from(2)
     })
+}
+
+/// Tells the help or the version that was asked for, or what is wrong with the command line.
+fn tell(told: &clap::Error) -> anyhow::Result<ExitCode> {
+    let text = told.render().ansi().to_string();
+    if told.use_stderr() {
+        standard_error::tell(&text)
+    } else {
+        standard_output::write(&text)?
+    }
+    Ok(u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn run(arguments: Arguments, form: LogForm, clock: SharedClock) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,6 @@
 //! The command line of `firegate explain`.
 
-use std::io::{ErrorKind, IsTerminal as _, Read as _, Write};
+use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,6 +16,7 @@ use crate::cases::CaseFileError;
 use crate::logging::finding_style;
 use crate::named_files::{DiskFiles, called, read_text};
 use crate::printable::json;
+use crate::{standard_error, standard_output};
 
 use super::keys::{self, KeySource};
 use super::limits::TOKEN_TEXT_BYTES_MAX;
@@ -155,7 +156,7 @@ pub async fn run(
         OutputFormat::Text => render_text(&explanation, colours),
         OutputFormat::Json => json(&explanation)?,
     };
-    write(out, &text)?;
+    standard_output::write_to(out, &text)?;
     Ok(if explanation.passes() { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
 }
 
@@ -198,7 +199,7 @@ fn write_request(
         OutputFormat::Text => render_request_text(explanation, colours),
         OutputFormat::Json => json(explanation)?,
     };
-    write(out, &text)?;
+    standard_output::write_to(out, &text)?;
     Ok(match explanation.answer.verdict {
         DoorVerdict::Passes => ExplainOutcome::Passes,
         DoorVerdict::Depends | DoorVerdict::Refused => ExplainOutcome::Refused,
@@ -226,7 +227,7 @@ fn run_simulation(
         }
         OutputFormat::Json => json(&simulation)?,
     };
-    write(out, &text)?;
+    standard_output::write_to(out, &text)?;
     if simulation.requests == 0 {
         // Nothing that was compared is no proof that nothing changes.
         bail!(
@@ -239,16 +240,8 @@ fn run_simulation(
 }
 
 fn bad_input(diagnostics: &Diagnostics) -> ExplainOutcome {
-    anstream::eprintln!("{}", diagnostics.render(finding_style()));
+    standard_error::tell(&format!("{}\n", diagnostics.render(finding_style())));
     ExplainOutcome::BadInput
-}
-
-fn write(out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads has seen enough, as `head` has.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("the explanation cannot be written"),
-    }
 }
 
 /// The keys that were named. A file that holds none is bad input; of an endpoint, the explanation says that it does not answer.
@@ -269,7 +262,7 @@ fn token(flag: Option<&str>) -> anyhow::Result<String> {
     let stdin = std::io::stdin();
     let mut text = String::new();
     if stdin.is_terminal() {
-        anstream::eprintln!("Paste the token and press Enter:");
+        standard_error::tell("Paste the token and press Enter:\n");
         stdin.read_line(&mut text).context("standard input cannot be read")?;
     } else {
         let bytes_max = TOKEN_TEXT_BYTES_MAX as u64;

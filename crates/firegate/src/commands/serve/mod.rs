@@ -60,6 +60,9 @@ pub fn run(
     log: &LogQueue,
 ) -> anyhow::Result<ExitCode> {
     let origin = Origin::of(&arguments, &environment)?;
+    if let Some(why) = &environment.sockets_left {
+        tracing::warn!("the sockets that LISTEN_FDS tells of are not taken: {why}");
+    }
     let runtime = threads::runtime().map_err(StartError::Thread)?;
     // Whoever reads that it listens may ask it to stop, and whoever starts it to reload.
     let listening = async { io::Result::Ok((StopRequests::listen()?, Hangups::listen()?)) };
