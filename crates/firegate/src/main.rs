@@ -17,32 +17,45 @@ use firegate_proxy::{LogForm, StartError, rfc_3339};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Where a flag of every command stands in its help: behind the command's own, and before `--help`.
+const LAST: usize = 900;
+
 /// The front door that makes Firebase Authentication ID tokens work in front of private Cloud Run services.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// How log lines on stderr look.
-    #[arg(long, value_enum, default_value_t = LogFormat::Auto, global = true)]
+    #[arg(long, value_enum, default_value_t = LogFormat::Auto, global = true, display_order = LAST)]
     log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a configuration and every file that it names, and report all problems at once.
-    Check(check::CheckArguments),
     /// Bring everything up on this machine: identity server, Google parts, a private service, and the front door.
     Dev(dev::DevArguments),
+    /// Run the front door.
+    Serve(serve::ServeArguments),
+    /// Check a configuration and every file that it names, and report all problems at once.
+    Check(check::CheckArguments),
+    /// Run decision cases: requests, users, and what the configuration is expected to make of them.
+    Test(test::TestArguments),
     /// Say why a token or a request is refused, and by which line of which file; and what would change for a log of requests.
     Explain(explain::ExplainArguments),
     /// Write a file of Google's as its import takes it.
     Export(export::ExportArguments),
-    /// Run the front door.
-    Serve(serve::ServeArguments),
-    /// Run decision cases: requests, users, and what the configuration is expected to make of them.
-    Test(test::TestArguments),
 }
+
+/// The first commands of somebody who has none yet.
+const EXAMPLES: &str = "\
+Examples:
+  firegate dev
+  firegate explain --project my-project --backend https://api-abc123-uc.a.run.app    # and paste the token
+  firegate check -c firegate.yaml
+  firegate serve -c firegate.yaml
+
+The documentation is in README.md and docs/ of the repository.";
 
 fn main() -> ExitCode {
     let parsed = Arguments::try_parse();

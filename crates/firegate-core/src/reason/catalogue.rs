@@ -249,8 +249,8 @@ catalogue! {
     }
     TokenSignatureInvalid "TOKEN_SIGNATURE_INVALID" Denial 401 SignIn {
         "the token's signature is not valid"
-        "The token was changed after it was signed, or was signed by someone else."
-        "send the result of `getIdToken()` unchanged"
+        "The token was changed after it was signed, its end was cut off, or it was signed by someone else."
+        "send the whole result of `getIdToken()`, unchanged"
     }
     UserNotFound "USER_NOT_FOUND" Denial 401 SignIn {
         "the user no longer exists"

@@ -31,11 +31,13 @@ const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
 
 /// The arguments of `firegate explain`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
+#[command(after_help = "Examples:\n  \
+                        firegate explain --project my-project --backend https://api-abc123-uc.a.run.app\n  \
+                        firegate explain -c firegate.yaml --url https://api.example.com/orders/7 --token -\n  \
+                        firegate explain -c firegate.yaml --simulate requests.json\n\n\
+                        Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
                         because the signature could not be checked; 2 for bad input. Of a log: 1 if a request would be \
-                        answered otherwise, 2 if it holds none."
-)]
+                        answered otherwise, 2 if it holds none.")]
 pub struct ExplainArguments {
     /// The token. Without it, or with `-`, it is read from standard input and stays out of the shell's history. A whole
     /// request has it in its Authorization, and needs none.

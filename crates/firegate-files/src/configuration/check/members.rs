@@ -165,6 +165,10 @@ fn matches_nobody(
             "add `google_id_token` to `users.accept`, and `users.google_audiences`; or remove the member"
                 .to_owned(),
         )),
+        (Member::User(address), _) if address.ends_with(".gserviceaccount.com") => Some((
+            "the address is a service account's, and those do not sign in with Firebase".to_owned(),
+            format!("write `serviceAccount:{address}`, or remove the member"),
+        )),
         (Member::PrincipalSet { attribute, value, .. }, Tenants::None) if attribute == "tenant" => Some((
             "`users.tenants` is `none`".to_owned(),
             format!("write `tenants: [{value}]` in `users`, or remove the member"),
