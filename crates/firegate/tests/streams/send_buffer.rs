@@ -19,7 +19,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::site::{Site, TestBody, empty, in_time, listen};
+use crate::site::{Site, TestBody, empty, in_time};
+use crate::stack::server::listen;
 
 const PIECE_BYTES: usize = 16 * 1024;
 
