@@ -31,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Longer files have more than one subject.
-const FILE_LINES_MAX: usize = 520;
+const FILE_LINES_MAX: usize = 500;
 
 /// How wide a line of a comment may be. Code is narrower, which rustfmt sees to; it leaves comments alone.
 const COMMENT_WIDTH_MAX: usize = 128;

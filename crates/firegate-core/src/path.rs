@@ -3,9 +3,10 @@
 
 mod readings;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use firegate_expr::{Attribute, Expression};
+use firegate_expr::{Attribute, Expression, PathLetters};
 
 use crate::limits::PATH_BYTES_MAX;
 pub(crate) use readings::in_lower_case;
@@ -19,7 +20,14 @@ pub struct NormalPath {
     text: String,
     has_encoded_separator: bool,
     other_readings: Vec<String>,
-    in_lower_case: Vec<String>,
+}
+
+/// What some server makes of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PathReading<'a> {
+    pub(crate) path: &'a str,
+    /// It takes capital letters for small ones.
+    pub(crate) ignores_case: bool,
 }
 
 impl NormalPath {
@@ -39,7 +47,6 @@ impl NormalPath {
                 text: path.to_owned(),
                 has_encoded_separator: false,
                 other_readings: Vec::new(),
-                in_lower_case: in_lower_case(path).into_iter().collect(),
             });
         }
         Self::parse_thoroughly(path)
@@ -55,9 +62,7 @@ impl NormalPath {
             return Err("the path holds a dot segment beside an encoded slash");
         }
         let other_readings = readings::others(&text, has_encoded_separator);
-        let readings = std::iter::once(&text).chain(&other_readings);
-        let in_lower_case = readings.filter_map(|reading| in_lower_case(reading)).collect();
-        Ok(Self { text, has_encoded_separator, other_readings, in_lower_case })
+        Ok(Self { text, has_encoded_separator, other_readings })
     }
 
     /// The path as it is matched and forwarded.
@@ -84,29 +89,67 @@ impl NormalPath {
     }
 
     /// What servers make of it that decode separators, cut parameters off and take capital letters for small ones.
-    pub(crate) fn most_thorough_reading(&self) -> &str {
+    pub(crate) fn most_thorough_reading(&self) -> Cow<'_, str> {
         let last = self.other_readings.last().map_or(self.text.as_str(), String::as_str);
-        // The last one in small letters is that of this one, if it has capital letters.
-        self.in_lower_case
-            .last()
-            .filter(|lower| lower.eq_ignore_ascii_case(last))
-            .map_or(last, String::as_str)
+        in_lower_case(last).map_or(Cow::Borrowed(last), Cow::Owned)
     }
 
-    /// The readings of which an expression might say something else than of the path as it is matched.
-    pub(crate) fn readings_for(&self, expression: &Expression) -> impl Iterator<Item = &str> {
+    /// The readings of which an expression might say something else than of the path as it is matched. Those of servers that
+    /// take capital letters for small ones, as the routers of many frameworks do, are among them where there are letters to be
+    /// taken for others.
+    pub(crate) fn readings_for(&self, expression: &Expression) -> impl Iterator<Item = PathReading<'_>> {
         let is_asked = expression.reads_attribute(Attribute::RequestPath);
-        let others = self.other_readings.iter().filter(move |_| is_asked);
-        let is_in_lower_case = expression.compares_path_in_lower_case();
-        let in_lower_case = self.in_lower_case.iter().filter(move |_| is_in_lower_case);
-        others.chain(in_lower_case).map(String::as_str)
+        let letters = expression.path_letters();
+        let others = self.other_readings.iter().map(String::as_str);
+        let others = others.filter(move |_| is_asked);
+        let in_any_case = std::iter::once(self.as_str()).chain(others.clone());
+        let in_any_case = in_any_case.filter(move |path| match letters {
+            PathLetters::None => false,
+            PathLetters::Small => has_capital_letters(path),
+            PathLetters::Capital => true,
+        });
+        let reading = |ignores_case| move |path| PathReading { path, ignores_case };
+        others.map(reading(false)).chain(in_any_case.map(reading(true)))
     }
 
-    /// What servers make of it and of its other readings that take capital letters for small ones, as the routers of many
-    /// frameworks do: each of them that has capital letters, without.
-    pub(crate) fn in_lower_case(&self) -> &[String] {
-        &self.in_lower_case
+    /// Whether it has letters that many servers take for small ones.
+    pub(crate) fn has_capital_letters(&self) -> bool {
+        has_capital_letters(&self.text)
     }
+}
+
+/// A query whose escapes of unreserved characters stand for these, as for every server (RFC 3986, section 6.2.2.2); `None` if it
+/// has none. All other bytes stay as they are.
+pub(crate) fn without_needless_escapes(query: &str) -> Option<String> {
+    if !query.contains('%') {
+        return None;
+    }
+    let mut parts = query.split('%');
+    let mut plain = parts.next()?.to_owned();
+    for part in parts {
+        let value = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (value, part.get(2..)) {
+            (Some(value), Some(rest)) if is_unreserved(value) => {
+                plain.push(char::from(value));
+                plain.push_str(rest);
+            }
+            _ => {
+                plain.push('%');
+                plain.push_str(part);
+            }
+        }
+    }
+    (plain != query).then_some(plain)
+}
+
+/// RFC 3986, section 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Whether there is a capital letter, be it a digit of an escape.
+fn has_capital_letters(path: &str) -> bool {
+    path.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// What a slash and a backslash become when they are part of a segment.
@@ -190,8 +233,7 @@ pub(crate) fn normal_escapes(path: &str) -> Result<String, &'static str> {
                 match value {
                     0x00..=0x1f | 0x7f => return Err("the path holds an encoded control character"),
                     _ if is_overlong(value, next) => return Err("the path holds overlong UTF-8"),
-                    b'-' | b'.' | b'_' | b'~' => normal.push(char::from(value)),
-                    _ if value.is_ascii_alphanumeric() => normal.push(char::from(value)),
+                    _ if is_unreserved(value) => normal.push(char::from(value)),
                     // Writing to a String cannot fail.
                     _ => drop(write!(normal, "%{value:02X}")),
                 }
@@ -326,6 +368,22 @@ mod tests {
         let longest = format!("/{}", "a".repeat(PATH_BYTES_MAX - 1));
         check(&longest, Ok(&longest));
         check(&format!("/{}", "a".repeat(PATH_BYTES_MAX)), Err("the path is too long"));
+    }
+
+    #[test]
+    fn a_query_keeps_the_escapes_that_it_needs() {
+        let check = |query: &str, expected: Option<&str>| {
+            assert_eq!(without_needless_escapes(query).as_deref(), expected, "{query}");
+        };
+        check("", None);
+        check("a=1&b=%26%3D%3d%2B", None);
+        check("%61dmin=%31&%2d%7E=%5f%2e", Some("admin=1&-~=_."));
+        // What that makes is no escape once more.
+        check("%25%36%31", Some("%2561"));
+        check("%", None);
+        check("%6", None);
+        check("%+1=%6é", None);
+        check("%é=%61", Some("%é=a"));
     }
 
     #[test]

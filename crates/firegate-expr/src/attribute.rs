@@ -120,6 +120,12 @@ pub trait Attributes {
     /// Any attribute but [`Attribute::RequestHeaders`] and [`Attribute::AuthToken`].
     fn attribute(&self, attribute: Attribute) -> Fact<'_>;
 
+    /// Whether a server is meant that takes capital letters of the path for small ones. Texts that the path is compared with
+    /// stand for every way to write their letters then.
+    fn ignores_case_of_path(&self) -> bool {
+        false
+    }
+
     /// A header's value, all of its lines joined by commas, those of `cookie` by `; `; `name` is in lower case. `None` if
     /// there is none.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use crate::attribute::{Attribute, Attributes, Fact};
 use crate::check::node::{Node, Operation, Test, Transform};
 use crate::functions::{address, decode, time};
+use crate::letter_case;
 use crate::limits::{EVALUATION_BYTES_MAX, EVALUATION_STEPS_MAX};
 use crate::outcome::{ErrorKind, EvaluationError, Outcome, Stop};
 use crate::template::find;
@@ -126,13 +127,16 @@ impl<'a> Evaluation<'a> {
             }
             Operation::HasOnly(list, allowed) => self.has_only(node, list, allowed),
             Operation::Test(test, operands) => {
-                let (text, part) = self.both(operands)?;
+                let (text, part) = self.compared(operands)?;
                 let (text, part) = (as_text(node, text)?, as_text(node, part)?);
                 Ok(Value::Bool(match test {
                     Test::Contains => find(&text, &part).is_some(),
                     Test::StartsWith => text.starts_with(&part),
                     Test::EndsWith => text.ends_with(&part),
                 }))
+            }
+            Operation::Matches(text, pattern) if self.attributes.ignores_case_of_path() => {
+                Ok(pattern.occurs_in_any_case(&self.text(text)?).into())
             }
             Operation::Matches(text, pattern) => Ok(pattern.occurs_in(&self.text(text)?).into()),
             Operation::InIpRange(ip, range) => Ok(range.contains(&self.address(ip)?).into()),
@@ -235,6 +239,15 @@ impl<'a> Evaluation<'a> {
             (Err(left), Err(right)) => Err(left.or(right)),
             (Err(stop), Ok(_)) | (Ok(_), Err(stop)) => Err(stop),
         }
+    }
+
+    /// The same, to be compared as the request's server does.
+    fn compared(&self, operands: &'a [Node; 2]) -> Result<(Value<'a>, Value<'a>), Stop> {
+        let (left, right) = self.both(operands)?;
+        if self.attributes.ignores_case_of_path() && letter_case::is_path_compared(operands) {
+            return Ok((letter_case::in_lower_case(left), letter_case::in_lower_case(right)));
+        }
+        Ok((left, right))
     }
 
     /// `&&` is decided by a `false` and `||` by a `true`, whatever stands beside it.
@@ -343,11 +356,16 @@ impl<'a> Evaluation<'a> {
 
     /// All elements are evaluated, as CEL makes a list before it looks into it: one without a value decides.
     fn in_elements(&self, element: &'a Node, elements: &'a [Node]) -> Evaluated<'a> {
-        let sought = self.value(element);
+        let ignores_case = self.attributes.ignores_case_of_path() && letter_case::is_path(element);
+        let value = |node: &'a Node| {
+            let value = self.value(node);
+            if ignores_case { value.map(letter_case::in_lower_case) } else { value }
+        };
+        let sought = value(element);
         let mut found = false;
         let mut stopped = sought.as_ref().err().copied();
         for element in elements {
-            match (self.value(element), &sought) {
+            match (value(element), &sought) {
                 (Ok(value), Ok(sought)) => found |= value.equals(sought),
                 (Ok(_), Err(_)) => {}
                 (Err(stop), _) => stopped = Some(stopped.map_or(stop, |first| first.or(stop))),

@@ -4,6 +4,7 @@ use crate::attribute::{Attribute, Attributes};
 use crate::check::{self, Checked, UnknownPart};
 use crate::evaluate::Evaluation;
 use crate::language::{Dialect, Language};
+use crate::letter_case::PathLetters;
 use crate::lint;
 use crate::outcome::Outcome;
 use crate::problem::{ExpressionError, Lint};
@@ -18,7 +19,7 @@ pub struct Expression {
     dialect: Dialect,
     tree: Syntax,
     checked: Checked,
-    compares_path_in_lower_case: bool,
+    path_letters: PathLetters,
 }
 
 impl Expression {
@@ -37,8 +38,8 @@ impl Expression {
     pub fn parse(text: &str, language: Language, dialect: Dialect) -> Result<Self, Vec<ExpressionError>> {
         let tree = syntax::parse(text).map_err(|error| vec![error])?;
         let checked = check::check(text, &tree, language, dialect)?;
-        let compares_path_in_lower_case = lint::compares_path_in_lower_case(&tree);
-        Ok(Self { text: text.into(), language, dialect, tree, checked, compares_path_in_lower_case })
+        let path_letters = PathLetters::of(&checked.root);
+        Ok(Self { text: text.into(), language, dialect, tree, checked, path_letters })
     }
 
     /// What it says of a request. Its steps and the bytes that it makes are bounded, see [`crate::limits`].
@@ -103,10 +104,11 @@ impl Expression {
         self.checked.reads.contains(&attribute)
     }
 
-    /// Whether it compares the path with texts in small letters alone, so that it says of a path in small letters what it means
-    /// for a server that takes capital letters for them.
-    pub const fn compares_path_in_lower_case(&self) -> bool {
-        self.compares_path_in_lower_case
+    /// The letters of the texts that it compares the path with. With any, it may say something else to a server that takes
+    /// capital letters for small ones ([`Attributes::ignores_case_of_path`]): if they are small, of a path with capital
+    /// letters alone.
+    pub const fn path_letters(&self) -> PathLetters {
+        self.path_letters
     }
 
     /// The names of the headers that are written down in it, as they are written.

@@ -1,12 +1,10 @@
 //! What is sound and probably not meant: the traps of Google's languages.
 
-mod letter_case;
 mod normal_path;
 mod pattern;
 
 use std::collections::BTreeSet;
 
-pub(crate) use letter_case::compares_path_in_lower_case;
 use normal_path::{Absence, Bounds, absence};
 
 use crate::check::Checked;

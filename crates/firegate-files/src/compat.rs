@@ -69,11 +69,19 @@ const INTRODUCTION: &str = "\
 
 <!-- Made from the code by `cargo xtask generate`. -->
 
-What becomes of every field of the files that Firegate reads. *Evaluated*: it means what Google's documentation says. *Kept*: it
-is for people or for Google alone, and is written back. *Noted*: it has no effect here, and a note says so with its place.
-*Refused*: the file would mean something else without it. *Google's*: Google sets it; it is accepted, and left out when the file
-is written back. Fields that are not listed are kept and noted, unless such a message refuses *any other*; one that is misspelt, or
-indented so that it belongs to another message, is refused if what was meant is evaluated.
+Firegate reads Google's files as gcloud writes them. This page says what becomes of every field:
+
+| word | means |
+|---|---|
+| evaluated | It means what Google's documentation says. |
+| kept | It is for people or for Google alone, and is written back. |
+| noted | It has no effect here, and a note says so with its place. |
+| refused | The file would mean something else without it, so it is not taken. |
+| Google's | Google sets it. It is accepted, and left out when the file is written back. |
+
+Fields that are not listed are kept and noted, unless such a message refuses *any other*. One that is misspelt, or indented so that it
+belongs to another message, is refused if what was meant is evaluated. How a policy or a map is read where Google's documentation leaves
+it open, [configuration.md](configuration.md#a-url-map) says.
 ";
 
 /// What is not in a table.
@@ -91,7 +99,26 @@ pub fn markdown() -> String {
     for Format { title, command, fields, .. } in FORMATS {
         // Writing to a String cannot fail.
         let _ = write!(page, "\n## {title}\n\nWritten by `{command}`.\n\n| field | |\n|---|---|\n");
+        // A message that stands in many places is described where it stands first.
+        let mut described: Vec<(&MessageType, String)> = Vec::new();
+        let mut inside = Vec::new();
         for (path, field) in fields.all_fields() {
+            if inside.iter().any(|message: &String| path.starts_with(message)) {
+                continue;
+            }
+            let message = field.message().filter(|message| message.fields.len() > 1);
+            let is_described = |known: &&(&MessageType, String)| {
+                message.is_some_and(|message| std::ptr::eq(known.0, message))
+            };
+            let like = described
+                .iter()
+                .find(is_described)
+                .map(|(_, first)| format!("; its fields are those of `{first}`"));
+            if like.is_some() {
+                inside.push(format!("{path}."));
+            } else if let Some(message) = message {
+                described.push((message, path.clone()));
+            }
             let becomes = match field.treatment {
                 Treatment::Evaluated => "evaluated".to_owned(),
                 Treatment::Kept => "kept".to_owned(),
@@ -99,7 +126,7 @@ pub fn markdown() -> String {
                 Treatment::OutputOnly => "Google's".to_owned(),
                 Treatment::Refused(why) => format!("refused: {why}"),
             };
-            let _ = writeln!(page, "| `{path}` | {becomes} |");
+            let _ = writeln!(page, "| `{path}` | {becomes}{} |", like.unwrap_or_default());
         }
     }
     page.push_str(EXPRESSIONS);

@@ -13,6 +13,10 @@ use crate::suggestion::{nearest, quoted};
 /// What precedes the pool in every principal identifier.
 const PRINCIPAL_PREFIX: &str = "iam.googleapis.com/projects/";
 
+/// How long a text is that is taken for a user id where a member belongs. Firebase makes ids of 28 characters; older ones have
+/// 20 and more.
+const USER_ID_BYTES_TYPICAL_MIN: usize = 20;
+
 /// The forms a member may have, for messages.
 const FORMS: &str = "`allUsers`, `allAuthenticatedUsers`, `user:EMAIL`, `serviceAccount:EMAIL`, `group:EMAIL`, \
                      `domain:NAME`, `principal://…` or `principalSet://…`";
@@ -131,7 +135,9 @@ impl MemberError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
-            Self::Unknown { meant: None, .. } => format!("a member is {FORMS}"),
+            Self::Unknown { meant: None, written } => {
+                named_as_principal(written).unwrap_or_else(|| format!("a member is {FORMS}"))
+            }
             Self::NotAnEmail { written } => {
                 let kind = written.split(':').next().unwrap_or(written);
                 format!("write the whole address, for example `{kind}:someone@example.com`")
@@ -252,6 +258,27 @@ fn bare_name(written: &str) -> Option<String> {
         return Some(format!("{kind}:{written}"));
     }
     is_domain(written).then(|| format!("domain:{written}"))
+}
+
+/// How a user id, or a claim with its value, is written as a member, if a text looks like one of them. The pool is the one that
+/// `users.identity_pool` has by default.
+fn named_as_principal(written: &str) -> Option<String> {
+    let pool = "iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/workloadIdentityPools/firebase";
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    if let Some((claim, value)) = written.split_once([':', '/', '=']) {
+        let claim = claim.strip_prefix("attribute.").unwrap_or(claim);
+        // What IAM has for a project's owners, editors and viewers is no claim.
+        let is_claim = is_word(claim) && is_word(value) && !claim.starts_with("project");
+        return is_claim.then(|| {
+            format!("a tenant or a custom claim is named `principalSet://{pool}/attribute.{claim}/{value}`")
+        });
+    }
+    let is_user_id = written.len() >= USER_ID_BYTES_TYPICAL_MIN
+        && is_word(written)
+        && written.bytes().any(|byte| byte.is_ascii_digit());
+    is_user_id.then(|| format!("a user is named by the ID as `principal://{pool}/subject/{written}`"))
 }
 
 fn principal(text: &str, rest: &str) -> Result<Member, MemberError> {
@@ -386,6 +413,26 @@ mod tests {
         check("allAuthenticatedUser", "`allAuthenticatedUser` is not a member", "`allAuthenticatedUsers`?");
         check("everyone", "`everyone` is not a member", "a member is `allUsers`");
         check("eve@example.com", "`eve@example.com` is not a member", "did you mean `user:eve@example.com`?");
+        let set = "`principalSet://iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/workloadIdentityPools/firebase/attribute";
+        check("role:admin", "`role:admin` is not a member", &format!("{set}.role/admin`"));
+        check(
+            "tenant:blue-x1y2z",
+            "`tenant:blue-x1y2z` is not a member",
+            &format!("{set}.tenant/blue-x1y2z`"),
+        );
+        check(
+            "attribute.role/admin",
+            "`attribute.role/admin` is not a member",
+            &format!("{set}.role/admin`"),
+        );
+        check(
+            "projectOwner:my-project",
+            "`projectOwner:my-project` is not a member",
+            "a member is `allUsers`",
+        );
+        let uid = "VQhSP0wk16P2lEjYkwBJFu6oERAL";
+        check(uid, &format!("`{uid}` is not a member"), &format!("/subject/{uid}`"));
+        check("authenticated", "`authenticated` is not a member", "a member is `allUsers`");
         check(
             "j@p.iam.gserviceaccount.com",
             "`j@p.iam.gserviceaccount.com` is not a member",

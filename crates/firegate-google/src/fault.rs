@@ -54,7 +54,10 @@ pub enum FaultSource {
     #[error("{0}")]
     Fetch(#[from] FetchError),
     /// It answered with an error: its status, its own code and words, cleaned of anything as long as a token.
-    #[error("it answered {status} {code}{}{description}", if description.is_empty() { "" } else { ": " })]
+    #[error(
+        "it answered {status}{}{code}{}{description}", if code.is_empty() { "" } else { " " },
+        if description.is_empty() { "" } else { ": " }
+    )]
     Answered {
         /// The HTTP status.
         status: u16,
@@ -132,6 +135,23 @@ impl FaultSource {
     pub fn is_internal(&self) -> bool {
         *self == Self::Fetch(FetchError::Internal)
     }
+
+    /// What an operator can do about it, whatever was asked for.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::Answered { status: 429 | 500..=599, .. } => {
+                "it is not for this machine to mend; https://status.cloud.google.com says whether it is known"
+            }
+            Self::Fetch(_) | Self::TimedOut | Self::Overloaded => {
+                "let this process reach the endpoint: the metadata server on machines of Google's, *.googleapis.com elsewhere"
+            }
+            Self::Unusable(_) | Self::NotJwt(_) | Self::NotMetadataServer => {
+                "see what answers at the endpoint's address, and whether this machine's clock is right"
+            }
+            Self::File(_) => "let this process read the file that the credential file names",
+            _ => "see what docs/credentials.md says of the backend's `credential`",
+        }
+    }
 }
 
 impl CredentialFault {
@@ -149,6 +169,17 @@ impl CredentialFault {
                 Step::SecurityTokenService => !matches!(code.as_str(), "invalid_request" | "invalid_target"),
                 _ => matches!(status, 401 | 403),
             }
+    }
+
+    /// What happened, without what to do about it.
+    pub fn what(&self) -> impl fmt::Display {
+        let Self { step, source } = self;
+        format!("{step}: {source}")
+    }
+
+    /// What an operator can do about it.
+    pub fn advice(&self) -> &'static str {
+        self.hint().unwrap_or_else(|| self.source.advice())
     }
 
     /// What an operator can do about a refusal.

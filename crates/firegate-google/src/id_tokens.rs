@@ -5,17 +5,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use firegate_core::time::SharedClock;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::credentials::Credential;
 use crate::fault::{CredentialFault, FaultSource, Step};
 use crate::kept::Kept;
 use crate::limits::{AUDIENCE_BYTES_MAX, AUDIENCES_MAX, WAKE_INTERVAL_MAX};
+use crate::outage::Outage;
 use crate::tokens::{IdToken, MintCounts};
 
 pub use crate::kept::Remint;
 
-type Audiences = HashMap<Box<str>, Arc<Kept<IdToken>>>;
+type Audiences = HashMap<Box<str>, Audience>;
+
+/// What there is for one audience.
+#[derive(Clone, Debug)]
+struct Audience {
+    kept: Arc<Kept<IdToken>>,
+    outage: Arc<Outage>,
+}
+
+/// What is logged while there is none.
+const NO_TOKEN: &str =
+    "no ID token for the service; asking again, and requests get 503 while none is kept that is alive";
 
 /// The ID tokens of one identity, by audience: each judged by its own `exp`, renewed at least five minutes early, and
 /// never handed out with less than half a minute of life.
@@ -40,7 +53,7 @@ impl IdTokenCache {
 
     /// The kept token for `audience`, if it may be sent. Takes no lock and never waits.
     pub fn peek(&self, audience: &str) -> Option<Arc<IdToken>> {
-        self.audiences.load().get(audience)?.peek()
+        self.audiences.load().get(audience)?.kept.peek()
     }
 
     /// The token for `audience`: the kept one, or a new one for which all callers wait together, at most
@@ -49,17 +62,17 @@ impl IdTokenCache {
     /// # Errors
     /// If none may be sent and none can be got in time; for a second after a failure at once.
     pub async fn get(&self, audience: &str) -> Result<Arc<IdToken>, CredentialFault> {
-        let kept = match self.audiences.load().get(audience) {
-            Some(kept) => Arc::clone(kept),
+        let of_audience = match self.audiences.load().get(audience) {
+            Some(known) => known.clone(),
             None => self.add(audience)?,
         };
-        kept.get(self.mint(audience)).await
+        of_audience.kept.get(self.mint(audience, &of_audience.outage)).await
     }
 
     /// Takes note that the service refused `token`: the next [`get`](Self::get) mints another one, at most once for each
     /// audience in half a minute. The refused one serves again if there is no other.
     pub fn invalidate(&self, audience: &str, token: &Arc<IdToken>) -> Remint {
-        self.audiences.load().get(audience).map_or(Remint::Replaced, |kept| kept.doubt(token))
+        self.audiences.load().get(audience).map_or(Remint::Replaced, |known| known.kept.doubt(token))
     }
 
     /// Renews the kept tokens ahead of their expiry until `shutdown`.
@@ -70,8 +83,8 @@ impl IdTokenCache {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(WAKE_INTERVAL_MAX) => {}
             }
-            for (audience, kept) in self.audiences.load().iter().filter(|(_, kept)| kept.is_due()) {
-                kept.renew(self.mint(audience));
+            for (audience, known) in self.audiences.load().iter().filter(|(_, known)| known.kept.is_due()) {
+                known.kept.renew(self.mint(audience, &known.outage));
             }
         }
     }
@@ -79,27 +92,27 @@ impl IdTokenCache {
     fn mint(
         &self,
         audience: &str,
+        outage: &Arc<Outage>,
     ) -> impl FnOnce() -> std::pin::Pin<Box<dyn Future<Output = Result<IdToken, CredentialFault>> + Send>>
     {
         let (credential, mints) = (Arc::clone(&self.credential), Arc::clone(&self.mints));
+        let outage = Arc::clone(outage);
         let audience = audience.to_owned();
         move || {
             Box::pin(async move {
                 let minted = credential.mint_id_token(&audience).await;
                 mints.count(&minted);
-                if let Err(fault) = &minted {
-                    tracing::warn!(audience, %fault, "no ID token for the service; retrying");
-                }
+                tell(&audience, &minted, &outage);
                 minted
             })
         }
     }
 
-    fn add(&self, audience: &str) -> Result<Arc<Kept<IdToken>>, CredentialFault> {
+    fn add(&self, audience: &str) -> Result<Audience, CredentialFault> {
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let audiences = self.audiences.load();
-        if let Some(kept) = audiences.get(audience) {
-            return Ok(Arc::clone(kept));
+        if let Some(known) = audiences.get(audience) {
+            return Ok(known.clone());
         }
         if audience.is_empty() || audience.len() > AUDIENCE_BYTES_MAX || audiences.len() >= AUDIENCES_MAX {
             return Err(CredentialFault { step: Step::GenerateIdToken, source: FaultSource::Audience });
@@ -108,8 +121,25 @@ impl IdTokenCache {
         let clock: SharedClock = Arc::clone(&exchange.clock);
         let kept = Arc::new(Kept::new(clock, exchange.http.runtime().clone()));
         let mut grown = Audiences::clone(&audiences);
-        grown.insert(audience.into(), Arc::clone(&kept));
+        let added = Audience { kept, outage: Arc::default() };
+        grown.insert(audience.into(), added.clone());
         self.audiences.store(Arc::new(grown));
-        Ok(kept)
+        Ok(added)
+    }
+}
+
+/// Logs that tokens for a service are not to be had, and that they are again.
+fn tell(audience: &str, minted: &Result<IdToken, CredentialFault>, outage: &Outage) {
+    match minted {
+        Ok(_) => {
+            if let Some(failures) = outage.is_over() {
+                tracing::info!(audience, failures, "there are ID tokens for the service again");
+            }
+        }
+        Err(fault) => {
+            if let Some(failures) = outage.failed(Instant::now()) {
+                tracing::warn!(audience, fault = %fault.what(), failures, "{NO_TOKEN}; hint: {}", fault.advice());
+            }
+        }
     }
 }

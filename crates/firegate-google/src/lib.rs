@@ -18,6 +18,7 @@ pub mod id_tokens;
 mod kept;
 pub mod key_sets;
 pub mod limits;
+pub mod outage;
 mod single_flight;
 pub mod tokens;
 pub mod user_status;

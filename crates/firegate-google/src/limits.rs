@@ -97,6 +97,9 @@ pub const TOKEN_RETRY_MIN: Duration = Duration::from_secs(1);
 /// The longest pause after a failed renewal.
 pub const TOKEN_RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// How often a line of the log says that an outage goes on.
+pub const OUTAGE_LINE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long after a refused token of one audience no other is minted because of a refusal.
 pub const TOKEN_REMINT_COOL_DOWN: Duration = Duration::from_secs(30);
 

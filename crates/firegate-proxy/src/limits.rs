@@ -141,6 +141,9 @@ pub const HAND_OVER_QUEUE_MAX: usize = 256;
 /// How many connections there may be for each worker, if the configuration does not say and there are descriptors enough.
 pub const CONNECTIONS_PER_WORKER_DEFAULT: usize = 8192;
 
+/// If there are descriptors for fewer connections than these, the log says so at the start.
+pub const CONNECTIONS_FEW: usize = 1024;
+
 /// How many descriptors are for other things than connections of clients and to services.
 pub const DESCRIPTORS_RESERVED: usize = 128;
 

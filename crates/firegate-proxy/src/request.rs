@@ -7,7 +7,7 @@ use firegate_core::headers::is_look_alike;
 use firegate_core::limits::PATH_BYTES_MAX;
 use firegate_core::path::NormalPath;
 use firegate_core::reason::Reason;
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::ext::Protocol;
@@ -99,7 +99,7 @@ impl<'a> DecisiveFields<'a> {
     fn of(headers: &'a HeaderMap) -> Result<Self, &'static str> {
         let mut fields = Self::default();
         for (name, value) in headers {
-            if is_between_blanks(value.as_bytes()) {
+            if is_between_blanks(value.as_bytes()) && !(*name == AUTHORIZATION && is_empty_bearer(value)) {
                 return Err("a header's value begins or ends with a blank");
             }
             if *name == HOST {
@@ -140,6 +140,12 @@ impl<'a> DecisiveFields<'a> {
 fn is_between_blanks(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     is_blank(value.first()) || is_blank(value.last())
+}
+
+/// Whether an Authorization says `Bearer` and holds no token, as `Bearer $TOKEN` does with an empty variable. It is refused
+/// wherever it is sent, and told why.
+fn is_empty_bearer(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii_end().eq_ignore_ascii_case(b"bearer")
 }
 
 /// The method of a WebSocket's handshake (RFC 6455, section 4.1).

@@ -122,9 +122,9 @@ pub enum StartError {
     /// There is no usable credential.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// The only credential is a user's own, which cannot be for a service.
+    /// The only credential has no ID token for a service: a user's own, or a federated one that impersonates nobody.
     #[error("{0}")]
-    UserCredentials(FaultSource),
+    NoIdTokens(FaultSource),
     /// Tokens are to be exchanged, and there is no key that every instance has.
     #[error(
         "`exchange.enabled` needs `assertion.key` on Cloud Run: every instance would sign with a key of its own, which the others \

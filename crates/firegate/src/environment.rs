@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use firegate_google::credentials::Environment as Credentials;
 
 /// The environment variables that mean something to Firegate.
@@ -25,6 +25,8 @@ pub struct Environment {
     pub metadata_host: Option<String>,
     /// `LISTEN_FDS` and its companions: sockets that systemd, or whoever acts as it does, hands over, with their names.
     pub inherited_sockets: Vec<(String, TcpListener)>,
+    /// Why sockets that these variables tell of are not taken: they are another process's, or nobody's.
+    pub sockets_left: Option<String>,
 }
 
 impl Environment {
@@ -41,8 +43,15 @@ impl Environment {
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub fn read() -> anyhow::Result<Self> {
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let port =
-            text("PORT").map(|port| port.parse().with_context(|| format!("PORT is no port: {port:?}")));
+        let port = text("PORT").map(|port| {
+            let why =
+                "hint: set it to the number of the port to listen on, for example PORT=8080, or unset it";
+            port.parse().with_context(|| format!("PORT is no port: {port:?}\n{why}"))
+        });
+        let (inherited_sockets, sockets_left) = match handed_over(text)? {
+            HandedOver::Here(sockets) => (sockets, None),
+            HandedOver::Elsewhere(why) => (Vec::new(), Some(why)),
+        };
         Ok(Self {
             port: port.transpose()?,
             on_cloud_run: Self::is_on_cloud_run(),
@@ -51,7 +60,8 @@ impl Environment {
             application_credentials: text("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
             home: text("HOME").map(PathBuf::from),
             metadata_host: text("GCE_METADATA_HOST"),
-            inherited_sockets: inherited_sockets(text)?,
+            inherited_sockets,
+            sockets_left,
         })
     }
 
@@ -65,28 +75,63 @@ impl Environment {
     }
 }
 
+/// What was handed over, as the variables of sd_listen_fds(3) say it.
+enum HandedOver {
+    /// Sockets for this process, with their names; or none.
+    Here(Vec<(String, TcpListener)>),
+    /// The variables are not for this process, and its descriptors are others. Why that is so.
+    Elsewhere(String),
+}
+
 /// The sockets that were handed over to this process (sd_listen_fds(3)). The variables say which process they are for: one
 /// that only inherited them has the descriptors of another.
 #[cfg(unix)]
-fn inherited_sockets(text: impl Fn(&str) -> Option<String>) -> anyhow::Result<Vec<(String, TcpListener)>> {
-    if text("LISTEN_PID").and_then(|pid| pid.parse().ok()) != Some(std::process::id()) {
-        return Ok(Vec::new());
+fn handed_over(text: impl Fn(&str) -> Option<String>) -> anyhow::Result<HandedOver> {
+    const LEAVE: &str = "whoever hands sockets over sets LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES; unset them if nobody does";
+    let Some(count) = text("LISTEN_FDS") else { return Ok(HandedOver::Here(Vec::new())) };
+    let own = std::process::id();
+    match text("LISTEN_PID").map(|pid| pid.parse::<u32>().map_err(|_| pid)) {
+        Some(Ok(pid)) if pid == own => {}
+        Some(Ok(pid)) => {
+            return Ok(HandedOver::Elsewhere(format!(
+                "LISTEN_PID says that they are for process {pid}, and this is {own}; hint: a shell between systemd and firegate has to \
+                 end with `exec firegate …`, and otherwise unset LISTEN_FDS"
+            )));
+        }
+        Some(Err(pid)) => bail!("LISTEN_PID is no process's number: {pid:?}\nhint: {LEAVE}"),
+        None => {
+            return Ok(HandedOver::Elsewhere(
+                "LISTEN_PID does not say for which process they are; hint: set it to this process's number, or unset LISTEN_FDS"
+                    .to_owned(),
+            ));
+        }
     }
-    let names = text("LISTEN_FDNAMES").unwrap_or_default();
-    let mut names = names.split(':');
+    let count = count
+        .parse::<u16>()
+        .with_context(|| format!("LISTEN_FDS is no number of sockets: {count:?}\nhint: {LEAVE}"))?;
+    let names = text("LISTEN_FDNAMES").map(|names| names.split(':').map(str::to_owned).collect::<Vec<_>>());
+    if let Some(names) = names.as_ref().filter(|names| names.len() != usize::from(count)) {
+        bail!("LISTEN_FDNAMES names {} socket(s), and LISTEN_FDS says {count}\nhint: {LEAVE}", names.len());
+    }
+    let mut names = names.unwrap_or_default().into_iter();
     let mut descriptors = listenfd::ListenFd::from_env();
-    let mut sockets = Vec::with_capacity(descriptors.len());
-    for index in 0..descriptors.len() {
-        let name = names.next().unwrap_or_default().to_owned();
-        let socket = descriptors.take_tcp_listener(index).with_context(|| {
-            format!("the socket {name:?} that LISTEN_FDS hands over is none for TCP connections\nhint: hand over `ListenStream=` sockets with a port")
+    let mut sockets = Vec::new();
+    for index in 0..count {
+        let name = names.next().unwrap_or_default();
+        let socket = descriptors.take_tcp_listener(index.into()).with_context(|| {
+            format!(
+                "socket {} of the {count} that LISTEN_FDS hands over{} is none for TCP connections\nhint: hand over `ListenStream=` \
+                 sockets with a port, as descriptors 3 and up",
+                index + 1,
+                if name.is_empty() { String::new() } else { format!(", {name:?},") },
+            )
         })?;
         sockets.extend(socket.map(|socket| (name, socket)));
     }
-    Ok(sockets)
+    Ok(HandedOver::Here(sockets))
 }
 
 #[cfg(not(unix))]
-fn inherited_sockets(_: impl Fn(&str) -> Option<String>) -> anyhow::Result<Vec<(String, TcpListener)>> {
-    Ok(Vec::new())
+fn handed_over(_: impl Fn(&str) -> Option<String>) -> anyhow::Result<HandedOver> {
+    Ok(HandedOver::Here(Vec::new()))
 }

@@ -10,4 +10,5 @@ pub mod failure;
 pub mod logging;
 pub mod named_files;
 mod printable;
+pub mod standard_error;
 pub mod standard_output;

@@ -17,6 +17,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::standard_error;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -179,7 +181,7 @@ pub fn finding_style() -> Style {
 
 /// Tells findings on stderr, with the lines of their files.
 pub fn tell_findings(diagnostics: &Diagnostics) {
-    anstream::eprint!("{}", diagnostics.render(finding_style()));
+    standard_error::tell(&diagnostics.render(finding_style()));
 }
 
 /// Says what was found in the files before the door listens: with their lines for a person, and else as the log's lines are.

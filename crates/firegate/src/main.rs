@@ -9,6 +9,7 @@ use firegate::environment::Environment;
 use firegate::explain;
 use firegate::failure::Failure;
 use firegate::logging::{Log, LogFormat};
+use firegate::{standard_error, standard_output};
 use firegate_core::time::{SharedClock, SystemClock};
 use firegate_proxy::{LogForm, StartError, rfc_3339};
 
@@ -16,41 +17,70 @@ use firegate_proxy::{LogForm, StartError, rfc_3339};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Where a flag of every command stands in its help: behind the command's own, and before `--help`.
+const LAST: usize = 900;
+
 /// The front door that makes Firebase Authentication ID tokens work in front of private Cloud Run services.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// How log lines on stderr look.
-    #[arg(long, value_enum, default_value_t = LogFormat::Auto, global = true)]
+    #[arg(long, value_enum, default_value_t = LogFormat::Auto, global = true, display_order = LAST)]
     log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a configuration and every file that it names, and report all problems at once.
-    Check(check::CheckArguments),
     /// Bring everything up on this machine: identity server, Google parts, a private service, and the front door.
     Dev(dev::DevArguments),
+    /// Run the front door.
+    Serve(serve::ServeArguments),
+    /// Check a configuration and every file that it names, and report all problems at once.
+    Check(check::CheckArguments),
+    /// Run decision cases: requests, users, and what the configuration is expected to make of them.
+    Test(test::TestArguments),
     /// Say why a token or a request is refused, and by which line of which file; and what would change for a log of requests.
     Explain(explain::ExplainArguments),
     /// Write a file of Google's as its import takes it.
     Export(export::ExportArguments),
-    /// Run the front door.
-    Serve(serve::ServeArguments),
-    /// Run decision cases: requests, users, and what the configuration is expected to make of them.
-    Test(test::TestArguments),
 }
 
+/// The first commands of somebody who has none yet.
+const EXAMPLES: &str = "\
+Examples:
+  firegate dev
+  firegate explain --project my-project --backend https://api-abc123-uc.a.run.app    # and paste the token
+  firegate check -c firegate.yaml
+  firegate serve -c firegate.yaml
+
+The documentation is in README.md and docs/ of the repository.";
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let form = arguments.log_format.form(Environment::is_on_cloud_run());
+    let parsed = Arguments::try_parse();
+    let format = parsed.as_ref().map_or(LogFormat::Auto, |arguments| arguments.log_format);
+    let form = format.form(Environment::is_on_cloud_run());
     let clock: SharedClock = Arc::new(SystemClock);
-    run(arguments, form, Arc::clone(&clock)).unwrap_or_else(|error| {
+    let ended = match parsed {
+        Ok(arguments) => run(arguments, form, Arc::clone(&clock)),
+        Err(told) => tell(&told),
+    };
+    ended.unwrap_or_else(|error| {
         Failure::of(&error).write(form, &rfc_3339(clock.since_epoch()));
         ExitCode::from(2)
     })
+}
+
+/// Tells the help or the version that was asked for, or what is wrong with the command line.
+fn tell(told: &clap::Error) -> anyhow::Result<ExitCode> {
+    let text = told.render().ansi().to_string();
+    if told.use_stderr() {
+        standard_error::tell(&text)
+    } else {
+        standard_output::write(&text)?
+    }
+    Ok(u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn run(arguments: Arguments, form: LogForm, clock: SharedClock) -> anyhow::Result<ExitCode> {

@@ -10,13 +10,16 @@ use anyhow::Context as _;
 /// # Errors
 /// If it cannot be written, for example because the disk is full.
 pub fn write(text: &str) -> anyhow::Result<()> {
-    written(&mut anstream::stdout(), text)
+    write_to(&mut anstream::stdout(), text)
 }
 
-fn written(out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
+/// The same to whatever stands for standard output.
+pub(crate) fn write_to(out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("standard output cannot be written"),
+        written => written.context(
+            "standard output cannot be written\nhint: make room where it leads to, or let it lead elsewhere",
+        ),
     }
 }
 

@@ -57,8 +57,11 @@ impl<'a> FoundPart<'a> {
             // As a server reads it that cuts parameters off, decodes slashes and takes capital letters for small ones: with
             // each of them a client would begin at nothing.
             Key::HttpPath => {
-                let path = subject.facts.path.most_thorough_reading();
-                found(KeyType::HttpPath, cut(Cow::Borrowed(path.as_bytes())))
+                let path = match subject.facts.path.most_thorough_reading() {
+                    Cow::Borrowed(path) => Cow::Borrowed(path.as_bytes()),
+                    Cow::Owned(path) => Cow::Owned(path.into_bytes()),
+                };
+                found(KeyType::HttpPath, cut(path))
             }
             Key::RegionCode => {
                 let region = subject.location().and_then(|location| location.region.as_ref());

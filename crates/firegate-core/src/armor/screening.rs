@@ -9,7 +9,6 @@ use http::{HeaderValue, StatusCode};
 use super::compile::{CompiledLimit, Condition};
 use super::key;
 use super::record::{ArmorDenied, Note, NoteKind, RateLimitRecord, RuleOutcome, RuleRecord, Screened};
-use super::subject::HEADER_OF_SEVERAL_VALUES;
 use super::{Policy, PolicyRule, Subject};
 use crate::limiter::{Count, Counters, Counting, Exceeded, StoreQuestion};
 use crate::limits::ARMOR_NOTES_MAX;
@@ -206,9 +205,7 @@ impl RuleInPlace<'_> {
         }
         // Whom all copies together make refused is refused.
         let refuses = outcome == Outcome::True && matches!(self.rule.action, Action::Deny(_));
-        let by_copies = || !refuses && subject.is_doubtful_by_copies(expression, outcome);
-        let by_copies = || by_copies().then_some(HEADER_OF_SEVERAL_VALUES);
-        subject.doubt_about(expression, outcome).or_else(by_copies)
+        subject.doubt_about(expression, outcome, refuses)
     }
 
     /// What the rule does, which matches.

@@ -13,13 +13,17 @@ use http::{HeaderName, Method};
 use super::{Geography, Location, Policy};
 use crate::facts::{HeaderDoubt, RequestFacts};
 use crate::identity::User;
+use crate::path::{PathReading, without_needless_escapes};
 
 /// `X-Forwarded-For`, of which nobody can say which elements the client wrote itself; what `behind` vouches for is the client's
 /// address already.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Why a path is malformed by which a rule decides.
-const PATH_IN_TWO_READINGS: &str = "a rule of the security policy would decide otherwise if the path's parameters or its end were cut off, its slashes decoded, or its letters small";
+const PATH_IN_TWO_READINGS: &str = "a rule of the security policy would decide otherwise if the path's parameters or its end were cut off, its slashes decoded, or the case of its letters did not count";
+
+/// Why a query is malformed by which a rule decides.
+const QUERY_IN_ESCAPES: &str = "a rule of the security policy would decide otherwise if the query had its letters, digits, `-`, `.`, `_` and `~` without escapes";
 
 /// Why a request is malformed that names another method beside its own, where a rule decides by the method.
 const METHOD_OF_TWO_NAMES: &str = "a rule of the security policy would decide otherwise if the request had the method that its X-HTTP-Method-Override, its like or its _method names";
@@ -35,7 +39,7 @@ const HEADER_OF_THE_CONNECTION: &str =
 const NO_HOST: &str = "the request names no host, by which a rule of the security policy decides";
 
 /// Why a request is malformed that has a header several times by which a rule decides.
-pub(super) const HEADER_OF_SEVERAL_VALUES: &str = "a rule of the security policy would decide otherwise by the first or the last copy alone of a header that the request has several times";
+const HEADER_OF_SEVERAL_VALUES: &str = "a rule of the security policy would decide otherwise by the first or the last copy alone of a header that the request has several times";
 
 /// What of a header counts that a request has several times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,19 @@ enum Copies {
     All,
     First,
     Last,
+}
+
+/// How a request is read.
+#[derive(Clone, Copy, Debug)]
+struct Reading<'a> {
+    path: PathReading<'a>,
+    query: &'a str,
+    /// The method that it is taken for.
+    method: &'a Method,
+    /// Whether nothing is known of a header that the service may get otherwise.
+    doubts_headers: bool,
+    /// What of a header counts that the request has several times.
+    copies: Copies,
 }
 
 /// The verified user and app, as far as there are any.
@@ -59,14 +76,7 @@ pub struct UserFacts<'a> {
 #[derive(Debug)]
 pub struct Subject<'a> {
     pub(super) facts: &'a RequestFacts<'a>,
-    /// The reading of its path that is looked at.
-    path: &'a str,
-    /// The method that it is taken for.
-    method: &'a Method,
-    /// Whether nothing is known of a header that the service may get otherwise.
-    doubts_headers: bool,
-    /// What of a header counts that the request has several times.
-    copies: Copies,
+    reading: Reading<'a>,
     pub(super) user_ip: IpAddr,
     /// Whether the headers are known that may name it.
     knows_user_ip: bool,
@@ -86,52 +96,64 @@ impl<'a> Subject<'a> {
     ) -> Self {
         let user_ip = user_ip(facts, &policy.user_ip_headers);
         let knows_user_ip = facts.recorded_headers.is_none() || policy.user_ip_headers.is_empty();
-        let path = facts.path.as_str();
-        Self {
-            facts,
-            path,
+        let reading = Reading {
+            path: PathReading { path: facts.path.as_str(), ignores_case: false },
+            query: facts.query.unwrap_or_default(),
             method: facts.method,
             doubts_headers: false,
             copies: Copies::All,
-            user_ip,
-            knows_user_ip,
-            geography,
-            location: OnceCell::new(),
-            identified,
-        }
+        };
+        Self { facts, reading, user_ip, knows_user_ip, geography, location: OnceCell::new(), identified }
     }
 
     /// Why nobody knows what an expression says of the request as the service reads it: it says something else of another
-    /// reading of its path, or of another method that the request names too, or it depends on a header that is another one
-    /// there, or none.
-    pub(super) fn doubt_about(&self, expression: &Expression, outcome: Outcome) -> Option<&'static str> {
-        let is_otherwise = |reading: Self| expression.evaluate(&reading) != outcome;
-        let paths = self.facts.path.readings_for(expression).collect::<Vec<_>>();
-        if paths.iter().any(|path| is_otherwise(self.read_as(path, self.method))) {
+    /// reading of its path or its query, or of another method that the request names too; or it depends on a header that is
+    /// another one there, or none; or, unless all copies together make it `refuse`, on one of which the service may go by
+    /// a single copy. All of that may come together.
+    pub(super) fn doubt_about(
+        &self,
+        expression: &Expression,
+        outcome: Outcome,
+        refuses: bool,
+    ) -> Option<&'static str> {
+        let is_otherwise =
+            |reading: Reading<'_>| expression.evaluate(&Subject { reading, ..self.again() }) != outcome;
+        let own = self.reading;
+        let paths = self.facts.path.readings_for(expression);
+        let mut others = paths.map(|path| Reading { path, ..own }).collect::<Vec<_>>();
+        if others.iter().copied().any(is_otherwise) {
             return Some(PATH_IN_TWO_READINGS);
+        }
+        let query = self.facts.query.filter(|_| expression.reads_attribute(Attribute::RequestQuery));
+        let query = query.and_then(without_needless_escapes);
+        if let Some(query) = &query
+            && is_otherwise_beside(own, &mut others, |of| vec![Reading { query, ..of }], is_otherwise)
+        {
+            return Some(QUERY_IN_ESCAPES);
         }
         if expression.reads_attribute(Attribute::RequestMethod) {
             let Some(methods) = self.facts.other_methods() else { return Some(METHOD_OF_TWO_NAMES) };
-            let all_paths = || std::iter::once(self.path).chain(paths.iter().copied());
-            let is_another =
-                |method: &'a Method| all_paths().any(|path| is_otherwise(self.read_as(path, method)));
-            if methods.iter().any(is_another) {
+            let by_methods = |of| methods.iter().map(|method| Reading { method, ..of }).collect::<Vec<_>>();
+            if is_otherwise_beside(own, &mut others, by_methods, is_otherwise) {
                 return Some(METHOD_OF_TWO_NAMES);
             }
         }
-        let why = expression.headers().find_map(|name| self.doubt(name))?;
-        is_otherwise(Self { doubts_headers: true, ..self.read_as(self.path, self.method) }).then_some(why)
-    }
-
-    /// Whether an expression says something else to a service that goes by the first or the last copy alone of a header that
-    /// the request has several times.
-    pub(super) fn is_doubtful_by_copies(&self, expression: &Expression, outcome: Outcome) -> bool {
-        let is_repeated = |name| self.copy(name, Copies::First).is_some();
-        let by = |copies| expression.evaluate(&Self { copies, ..self.read_as(self.path, self.method) });
+        let mut all = std::iter::once(own).chain(others.iter().copied());
+        if let Some(why) = expression.headers().find_map(|name| self.doubt(name))
+            && all.clone().any(|of| is_otherwise(Reading { doubts_headers: true, ..of }))
+        {
+            return Some(why);
+        }
         let headers = self.facts.headers;
-        headers.len() > headers.keys_len()
+        let is_repeated = |name| self.copy(name, Copies::First).is_some();
+        let goes_by_one = |of| {
+            [Copies::First, Copies::Last].into_iter().any(|copies| is_otherwise(Reading { copies, ..of }))
+        };
+        let is_doubtful = !refuses
+            && headers.len() > headers.keys_len()
             && expression.headers().any(is_repeated)
-            && [Copies::First, Copies::Last].into_iter().any(|copies| by(copies) != outcome)
+            && all.any(goes_by_one);
+        is_doubtful.then_some(HEADER_OF_SEVERAL_VALUES)
     }
 
     /// Why nobody knows by what a limit would count the request as the service gets it: with a copy or a look-alike beside a
@@ -172,12 +194,12 @@ impl<'a> Subject<'a> {
     }
 
     fn is_in_doubt(&self, name: &str) -> bool {
-        self.doubts_headers && self.doubt(name).is_some()
+        self.reading.doubts_headers && self.doubt(name).is_some()
     }
 
-    /// The same, by another reading of its path and by another method.
-    fn read_as(&self, path: &'a str, method: &'a Method) -> Self {
-        Self { path, method, location: self.location.clone(), ..*self }
+    /// The same once more, to be read in another way.
+    fn again(&self) -> Self {
+        Self { location: self.location.clone(), ..*self }
     }
 
     /// The client's address.
@@ -198,6 +220,19 @@ impl<'a> Subject<'a> {
         let geography = self.geography?;
         Some(self.location.get_or_init(|| geography.locate(self.facts.client)))
     }
+}
+
+/// Whether any of the readings is otherwise that are made of a request's own and of its others, which they join.
+fn is_otherwise_beside<'a>(
+    own: Reading<'a>,
+    others: &mut Vec<Reading<'a>>,
+    made_of: impl Fn(Reading<'a>) -> Vec<Reading<'a>>,
+    is_otherwise: impl Fn(Reading<'a>) -> bool,
+) -> bool {
+    let made = std::iter::once(own).chain(others.iter().copied()).flat_map(made_of).collect::<Vec<_>>();
+    let is_any = made.iter().copied().any(is_otherwise);
+    others.extend(made);
+    is_any
 }
 
 /// `origin.user_ip`: the first configured header that holds one address and nothing else, if whoever the request came from may
@@ -232,19 +267,23 @@ impl Attributes for Subject<'_> {
                 Some(location) => Fact::Known(Value::Int(location.asn.unwrap_or(0).into())),
             },
             Attribute::OriginTlsJa3Fingerprint | Attribute::OriginTlsJa4Fingerprint => Fact::Unavailable,
-            Attribute::RequestMethod => Fact::Known(Value::text(self.method.as_str())),
-            Attribute::RequestPath => Fact::Known(Value::text(self.path)),
+            Attribute::RequestMethod => Fact::Known(Value::text(self.reading.method.as_str())),
+            Attribute::RequestPath => Fact::Known(Value::text(self.reading.path.path)),
             Attribute::RequestScheme => Fact::Known(Value::text(facts.scheme)),
-            Attribute::RequestQuery => Fact::Known(Value::text(facts.query.unwrap_or_default())),
+            Attribute::RequestQuery => Fact::Known(Value::text(self.reading.query)),
             of_caller if of_caller.is_of_user() && !self.knows_user() => Fact::Unavailable,
             Attribute::AuthAppId => Fact::from(self.app_id().map(Value::text)),
             of_user => self.user().map_or(Fact::Absent, |user| user.fact(of_user)),
         }
     }
 
+    fn ignores_case_of_path(&self) -> bool {
+        self.reading.path.ignores_case
+    }
+
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let whole = || self.facts.whole_header(name).filter(|_| !self.is_in_doubt(name));
-        self.copy(name, self.copies).map_or_else(whole, |copy| Some(Cow::Borrowed(copy)))
+        self.copy(name, self.reading.copies).map_or_else(whole, |copy| Some(Cow::Borrowed(copy)))
     }
 
     fn has_user(&self) -> bool {

@@ -149,10 +149,9 @@ fn only_users_tokens(principal: &Principal) -> Result<(), Obstacle> {
 /// Whether a token was refused for being none of an accepted issuer's, rather than a bad one of theirs.
 pub(super) fn is_foreign(reason: &Reason, text: &str) -> bool {
     match reason {
-        Reason::TokenIsAppCheckToken
-        | Reason::TokenIsCustomToken
-        | Reason::TokenIsGoogleIdToken
-        | Reason::TokenIssuerUnknown { .. } => true,
+        Reason::TokenIsAppCheckToken | Reason::TokenIsCustomToken | Reason::TokenIsGoogleIdToken => true,
+        // A user's token of a kind that is not accepted is one of theirs all the same.
+        Reason::TokenIssuerUnknown { found } => !firebase_hosts().any(|host| found.contains(host)),
         Reason::TokenMalformed(_) => !claims_to_be_firebases(text),
         _ => false,
     }
@@ -162,8 +161,11 @@ pub(super) fn is_foreign(reason: &Reason, text: &str) -> bool {
 fn claims_to_be_firebases(text: &str) -> bool {
     let payload = text.split('.').nth(1).unwrap_or_default();
     let decoded = decode_base64_freely(payload);
-    TokenKind::FIREBASE.iter().filter_map(|kind| kind.firebase_issuer_prefix()).any(|prefix| {
-        let host = prefix.trim_start_matches("https://").trim_end_matches('/').as_bytes();
-        decoded.windows(host.len()).any(|window| window == host)
-    })
+    firebase_hosts().any(|host| decoded.windows(host.len()).any(|window| window == host.as_bytes()))
+}
+
+/// The hosts that name themselves the issuers of users' tokens.
+fn firebase_hosts() -> impl Iterator<Item = &'static str> {
+    let prefixes = TokenKind::FIREBASE.into_iter().filter_map(TokenKind::firebase_issuer_prefix);
+    prefixes.map(|prefix| prefix.trim_start_matches("https://").trim_end_matches('/'))
 }

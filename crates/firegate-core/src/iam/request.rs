@@ -23,6 +23,8 @@ const ONE_READING: &str = "a path that every server reads alike, whether or not 
 #[derive(Clone, Copy, Debug)]
 pub struct IamRequest<'a> {
     path: Option<&'a str>,
+    /// Whether it is read as servers do that take capital letters for small ones.
+    ignores_case_of_path: bool,
     /// The path whose other readings count too.
     whole_path: Option<&'a NormalPath>,
     host: Option<&'a str>,
@@ -42,12 +44,13 @@ impl<'a> IamRequest<'a> {
 
     /// A request for a path that names no host.
     pub fn of_path(path: &'a NormalPath, now: UnixTime) -> Self {
-        Self { path: Some(path.as_str()), whole_path: Some(path), host: Some(""), now }
+        let whole_path = Some(path);
+        Self { path: Some(path.as_str()), ignores_case_of_path: false, whole_path, host: Some(""), now }
     }
 
     /// A token is asked for, and nobody knows yet for which requests: neither path nor host can be told.
     pub fn of_exchange(now: UnixTime) -> Self {
-        Self { path: None, whole_path: None, host: None, now }
+        Self { path: None, ignores_case_of_path: false, whole_path: None, host: None, now }
     }
 
     /// What a condition says of this request, whoever sent it. If it says something else to a service that reads the path in
@@ -58,7 +61,10 @@ impl<'a> IamRequest<'a> {
         let outcome = says(*self);
         let mut readings =
             self.whole_path.into_iter().flat_map(|path| path.readings_for(&condition.expression));
-        let is_judged_otherwise = readings.any(|path| says(self.at(path)) != outcome);
+        let is_judged_otherwise = readings.any(|reading| {
+            let ignores_case_of_path = reading.ignores_case;
+            says(Self { ignores_case_of_path, ..self.at(reading.path) }) != outcome
+        });
         if is_judged_otherwise { Outcome::Unknown(ONE_READING) } else { outcome }
     }
 
@@ -91,6 +97,10 @@ impl Attributes for Asked<'_> {
             // The service's name, access levels, where the request arrives: nothing here knows them.
             _ => Fact::Unavailable,
         }
+    }
+
+    fn ignores_case_of_path(&self) -> bool {
+        self.request.ignores_case_of_path
     }
 
     fn header(&self, _: &str) -> Option<Cow<'_, [u8]>> {

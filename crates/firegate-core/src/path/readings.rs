@@ -89,23 +89,44 @@ fn without_parameters(path: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use firegate_expr::{Dialect, Expression, Language};
+
     use crate::path::NormalPath;
 
     #[test]
-    fn every_reading_with_capital_letters_is_read_in_small_ones() {
-        let check = |path: &str, expected: &[&str], most_thorough: &str| {
+    fn the_most_thorough_reading_is_in_small_letters() {
+        let check = |path: &str, expected: &str| {
             let normal = NormalPath::parse(path).expect("a path");
-            assert_eq!(normal.in_lower_case(), expected, "{path}");
-            assert_eq!(normal.most_thorough_reading(), most_thorough, "{path}");
+            assert_eq!(normal.most_thorough_reading(), expected, "{path}");
         };
-        check("/a/b", &[], "/a/b");
-        check("/Ab/C", &["/ab/c"], "/ab/c");
+        check("/a/b", "/a/b");
+        check("/Ab/C", "/ab/c");
         // The digits of an escape are no letters.
-        check("/%c3%a9/%c3%89", &[], "/%C3%A9/%C3%89");
-        check("/%c3%a9A", &["/%C3%A9a"], "/%C3%A9a");
-        check("/A;X/b", &["/a;x/b", "/a/b"], "/a/b");
-        check("/a;X/b", &["/a;x/b"], "/a/b");
-        check("/a%2FB", &["/a%2Fb", "/a/b"], "/a/b");
+        check("/%c3%a9/%c3%89", "/%C3%A9/%C3%89");
+        check("/%c3%a9A", "/%C3%A9a");
+        check("/A;X/b", "/a/b");
+        check("/a;X/b", "/a/b");
+        check("/a%2FB", "/a/b");
+    }
+
+    #[test]
+    fn every_reading_is_read_in_any_case_where_that_may_matter() {
+        let check = |path: &str, text: &str, expected: &[(&str, bool)]| {
+            let expression = Expression::parse(text, Language::Armor, Dialect::Firegate);
+            let normal = NormalPath::parse(path).expect("a path");
+            let found = expression.as_ref().map(|expression| {
+                let readings = normal.readings_for(expression);
+                readings.map(|found| (found.path, found.ignores_case)).collect::<Vec<_>>()
+            });
+            assert_eq!(found.as_deref(), Ok(expected), "{path} {text}");
+        };
+        check("/a;x", "request.method == 'GET'", &[]);
+        check("/a;x", "request.path.contains('..')", &[("/a", false)]);
+        check("/a/b", "request.path == '/a'", &[]);
+        check("/A/b", "request.path == '/a'", &[("/A/b", true)]);
+        check("/a/b", "request.path == '/A'", &[("/a/b", true)]);
+        check("/a;X", "request.path == '/a'", &[("/a", false), ("/a;X", true)]);
+        check("/a;x", "request.path == '/A'", &[("/a", false), ("/a;x", true), ("/a", true)]);
     }
 
     #[test]

@@ -89,7 +89,7 @@ macro_rules! catalogue {
 catalogue! {
     RequestMalformed "REQUEST_MALFORMED" Denial 400 None {
         "the request is malformed"
-        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`) or its capital letters, its Host is missing or repeated, a header's value is between blanks, or its framing is ambiguous. Or a rule of a security policy or a URL map would decide otherwise by what a service may take it for: by a header of which there is a look-alike or another copy, or that `Connection` names, by another method that it names beside its own, or by an escaped parameter. Or the client speaks TLS where none is."
+        "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`) or in letters of another case, its Host is missing or repeated, a header's value is between blanks, or its framing is ambiguous. Or a rule of a security policy or a URL map would decide otherwise by what a service may take it for: by a header of which there is a look-alike or another copy, or that `Connection` names, by another method that it names beside its own, or by an escaped parameter. Or the client speaks TLS where none is."
         "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
     }
     HostNotLocal "HOST_NOT_LOCAL" Denial 400 None {
@@ -249,8 +249,8 @@ catalogue! {
     }
     TokenSignatureInvalid "TOKEN_SIGNATURE_INVALID" Denial 401 SignIn {
         "the token's signature is not valid"
-        "The token was changed after it was signed, or was signed by someone else."
-        "send the result of `getIdToken()` unchanged"
+        "The token was changed after it was signed, its end was cut off, or it was signed by someone else."
+        "send the whole result of `getIdToken()`, unchanged"
     }
     UserNotFound "USER_NOT_FOUND" Denial 401 SignIn {
         "the user no longer exists"

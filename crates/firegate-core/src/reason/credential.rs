@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::HeaderName;
+
 use crate::cors::CorsPolicy;
 use crate::facts::{Authorization, RequestFacts};
 use crate::jose::CompactJwsError;
@@ -40,6 +42,9 @@ const SCHEMES: [&str; 26] = [
     "vapid",
 ];
 
+/// Where Cloud Run's front looks for a token before it looks into `Authorization`.
+const FOR_CLOUD_RUN: HeaderName = HeaderName::from_static("x-serverless-authorization");
+
 /// What a request has instead of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingToken {
@@ -59,6 +64,8 @@ pub enum MissingToken {
     UnreadBearer,
     /// The query holds an `access_token` and none is read there: the backend looks for none, or the request is an ordinary one.
     UnreadQuery,
+    /// A bearer token stands in the header that Cloud Run's own front reads.
+    ForCloudRun,
     /// The request is a preflight, and nothing says which pages may call.
     Preflight {
         /// The page's origin, as far as it is shown.
@@ -77,6 +84,7 @@ impl MissingToken {
             Ok(Authorization::Bearer(_)) => Self::UnreadBearer,
             Ok(Authorization::Other(value)) => Self::beside(value),
             Ok(Authorization::Absent) if is_in_query(facts) => Self::UnreadQuery,
+            Ok(Authorization::Absent) if facts.header(FOR_CLOUD_RUN).is_some() => Self::ForCloudRun,
             Ok(Authorization::Absent) | Err(_) => Self::Nothing,
         }
     }
@@ -108,6 +116,9 @@ impl MissingToken {
             Self::UnreadQuery => {
                 "send it as `Authorization: Bearer <ID token>`; for a WebSocket or an `EventSource`, which cannot, add `query` to the \
                  backend's `token_sources`"
+            }
+            Self::ForCloudRun => {
+                "send it as `Authorization: Bearer <ID token>`: the other header is what Firegate itself sends to the service"
             }
             Self::Preflight { origin } => return Some(preflight_hint(origin)),
             Self::Nothing | Self::OtherScheme(_) | Self::UnknownScheme => return None,
@@ -159,6 +170,9 @@ impl fmt::Display for MissingToken {
                 "there is an `access_token` in the query, which counts for WebSockets and event streams alone, and where the \
                  backend looks for it (`token_sources`)"
             }
+            Self::ForCloudRun => {
+                "there is a token in `X-Serverless-Authorization`, where Cloud Run's front looks for Google's and Firegate for none"
+            }
             Self::Preflight { origin } => {
                 return write!(
                     formatter,
@@ -178,8 +192,12 @@ pub enum MalformedToken {
     Jws(CompactJwsError),
     /// `Bearer` stands in front of it twice.
     BearerTwice,
-    /// It stands in quotes.
-    Quoted,
+    /// It stands in quotes or brackets.
+    Enclosed,
+    /// Its beginning is there, and not its end.
+    Cut,
+    /// Something stands behind it that belongs to no token.
+    WithMoreBehind,
     /// It is what JavaScript makes of a promise or another object that is used as a text.
     JavaScriptObject,
     /// It is what JavaScript or Python writes where there is no value.
@@ -217,9 +235,29 @@ impl MalformedToken {
         let no_value = ["undefined", "null", "None"].into_iter().find(|word| *word == text);
         match no_value {
             Some(word) => Self::NoValue(word),
-            None if text.starts_with(['"', '\'']) && text.contains("eyJ") => Self::Quoted,
+            None if text.starts_with(['"', '\'', '<', '[', '(', '{']) && text.contains("eyJ") => {
+                Self::Enclosed
+            }
             None if is_not_filled_in(text) => Self::NotFilledIn,
+            None if text.starts_with("eyJ") => Self::spoilt(text).unwrap_or(Self::Jws(error)),
             None => Self::known(text).unwrap_or(Self::Jws(error)),
+        }
+    }
+
+    /// What has become of a text that begins as a token does.
+    fn spoilt(text: &str) -> Option<Self> {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let parts: Vec<&str> = text.split('.').collect();
+        match parts.as_slice() {
+            [_] | [_, _] if text.bytes().all(|byte| is_base64url(byte) || byte == b'.') => Some(Self::Cut),
+            [header, claims, signature]
+                if header.bytes().chain(claims.bytes()).all(is_base64url)
+                    && !signature.is_empty()
+                    && !signature.bytes().all(is_base64url) =>
+            {
+                Some(Self::WithMoreBehind)
+            }
+            _ => None,
         }
     }
 
@@ -235,8 +273,14 @@ impl MalformedToken {
             Self::BearerTwice => Some(
                 "write `Bearer ` once: the code that sets the header and the text it is given both begin with it",
             ),
-            Self::Quoted => Some(
+            Self::Enclosed => Some(
                 "send the token itself: `JSON.stringify(token)`, and the output of `jq` without `-r`, have quotes around it",
+            ),
+            Self::Cut => Some(
+                "send the whole result of `getIdToken()`, of some 1000 characters: a terminal, a log or a field of a database cut it",
+            ),
+            Self::WithMoreBehind => Some(
+                "send the result of `getIdToken()` and nothing behind it: no comma, no quote, no line end that is written as `\\n` or `%0A`",
             ),
             Self::JavaScriptObject => Some(
                 "write `await` before `getIdToken()`: it returns a promise, and the token is what that becomes",
@@ -274,7 +318,11 @@ impl fmt::Display for MalformedToken {
                 return write!(formatter, "`{word}` stands in the token's place: the app had none");
             }
             Self::BearerTwice => "`Bearer` stands in front of the token twice",
-            Self::Quoted => "there are quotes around the token",
+            Self::Enclosed => "there are quotes or brackets around the token",
+            Self::Cut => {
+                "the token has a beginning and no end: of its three parts, separated by dots, one is missing"
+            }
+            Self::WithMoreBehind => "behind the token stands something that is no part of it",
             Self::JavaScriptObject => {
                 "`[object …]` stands in the token's place: the app sent an object as a text; was `await` forgotten?"
             }
@@ -386,6 +434,18 @@ mod tests {
         };
         for text in ["$TOKEN", "${TOKEN}", "${idToken}", "{{token}}", "<token>"] {
             check(text, MalformedToken::NotFilledIn);
+        }
+        for text in ["\"eyJh.eyJi.c\"", "'eyJh.eyJi.c'", "<eyJh.eyJi.c>", "{\"idToken\":\"eyJh.eyJi.c\"}"] {
+            check(text, MalformedToken::Enclosed);
+        }
+        for text in ["eyJhbGciOi", "eyJhbGciOi.eyJpc3Mi"] {
+            check(text, MalformedToken::Cut);
+        }
+        for text in ["eyJh.eyJi.c\\n", "eyJh.eyJi.c%0A", "eyJh.eyJi.c,", "eyJh.eyJi.c\""] {
+            check(text, MalformedToken::WithMoreBehind);
+        }
+        for text in ["eyJh.eyJi.", "eyJh.eyJi.c.d", "eyJh!.eyJi.c", "eyJh.ey i.c"] {
+            check(text, MalformedToken::Jws(CompactJwsError::PartCount));
         }
         check("ya29.a0AfH6SMB", MalformedToken::AccessToken);
         check("AMf-vBz1abc", MalformedToken::RefreshToken);

@@ -92,7 +92,7 @@ impl Candidate {
             url_map::PathMatch::Full { path, ignore_case: false } => Pattern::Full(normal(path)),
             url_map::PathMatch::Full { path, ignore_case: true } => Pattern::FullIgnoringCase(normal(path)),
             url_map::PathMatch::Template(template) => Pattern::Template(template.with_texts(normal)),
-            url_map::PathMatch::Regex(regex) => Pattern::Regex(regex.clone()),
+            url_map::PathMatch::Regex(found) => Pattern::Regex(found.clone()),
         };
         let headers = found.headers.iter().map(HeaderCondition::of).collect();
         Self { pattern, headers, query: found.query.clone(), rule, route }

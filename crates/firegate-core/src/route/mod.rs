@@ -34,6 +34,7 @@ pub use rule::{RouteEntry, Rule, RulePlaceInFile};
 pub use trace::{NearRoute, RouteTrace};
 
 use crate::facts::{RequestFacts, without_whole_names_dot};
+use crate::path::in_lower_case;
 use crate::reason::Reason;
 use crate::snapshot::Backend;
 use conditions::{HeaderCondition, is_query_in_doubt, query_holds};
@@ -135,10 +136,10 @@ impl Found<'_> {
     fn leads_elsewhere_in_another_case(&self, facts: &RequestFacts<'_>, backend: &Arc<Backend>) -> bool {
         let Some(matcher) = self.matcher else { return false };
         let path = &facts.path;
-        if path.in_lower_case().is_empty() && !matcher.has_capital_letters {
+        if !path.has_capital_letters() && !matcher.has_capital_letters {
             return false;
         }
-        let others = path.other_readings().iter().chain(path.in_lower_case()).map(String::as_str);
+        let others = path.other_readings().iter().map(String::as_str);
         let mut readings = std::iter::once(path.as_str()).chain(others);
         let is_as_good = |other: Found<'_>| {
             let Target::Services(services) = &other.rule.target else { return false };
@@ -149,7 +150,7 @@ impl Found<'_> {
                 .is_some_and(|other| Arc::ptr_eq(other, backend) || other.lets_the_same_callers_pass(backend))
         };
         readings.any(|reading| {
-            let others = matcher.find_in_lower_case(facts, reading);
+            let others = matcher.find_in_any_case(facts, reading);
             others.into_iter().any(|other| matcher.comes_before(other, *self) && !is_as_good(other))
         })
     }
@@ -310,11 +311,12 @@ impl PathMatcher {
         })
     }
 
-    /// The rule with a literal path that a server finds for a path in small letters that takes capital letters for them;
-    /// several, if that is all that tells them apart.
-    fn find_in_lower_case<'a>(&'a self, facts: &RequestFacts<'_>, path: &str) -> Vec<Found<'a>> {
+    /// The rule that a server finds for a path that takes capital letters for small ones; several, if that is all that tells
+    /// them apart.
+    fn find_in_any_case<'a>(&'a self, facts: &RequestFacts<'_>, path: &str) -> Vec<Found<'a>> {
         let mut fulfilled = Vec::new();
-        self.in_lower_case.first::<()>(path, |number| {
+        let lower = in_lower_case(path);
+        self.in_lower_case.first::<()>(lower.as_deref().unwrap_or(path), |number| {
             let candidate = self.candidates.get(number as usize)?;
             let bytes = candidate.pattern.find_in_any_case(path)?;
             if candidate.accepts(facts) {

@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use firegate_files::url_map::{PathTemplate, RulePath};
+use firegate_files::url_map::{PathRegex, PathTemplate, RulePath};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
-use regex::bytes::Regex;
 
 use crate::path::{in_lower_case, normal_escapes};
 
@@ -19,7 +18,7 @@ pub(super) enum Pattern {
     FullIgnoringCase(String),
     PrefixIgnoringCase(String),
     Template(PathTemplate),
-    Regex(Regex),
+    Regex(PathRegex),
 }
 
 /// How much of a path a pattern is about, in bytes, for rewriting.
@@ -47,11 +46,11 @@ impl Pattern {
             Self::Prefix(prefix) => path.starts_with(prefix.as_str()).then_some(prefix.len()),
             Self::FullIgnoringCase(_) | Self::PrefixIgnoringCase(_) => self.find_in_any_case(path),
             Self::Template(template) => template.is_match(path).then_some(path.len()),
-            Self::Regex(regex) => regex.is_match(path.as_bytes()).then_some(path.len()),
+            Self::Regex(found) => found.regex.is_match(path.as_bytes()).then_some(path.len()),
         }
     }
 
-    /// The same for a server that takes capital letters for small ones, if it is a literal.
+    /// The same for a server that takes capital letters for small ones. From which letters a class chooses, it means.
     pub(super) fn find_in_any_case(&self, path: &str) -> Option<MatchedBytes> {
         match self {
             Self::Full(full) | Self::FullIgnoringCase(full) => {
@@ -61,18 +60,23 @@ impl Pattern {
                 let start = path.get(..prefix.len())?;
                 start.eq_ignore_ascii_case(prefix).then_some(prefix.len())
             }
-            Self::Template(_) | Self::Regex(_) => None,
+            Self::Template(template) => template.is_match_in_any_case(path).then_some(path.len()),
+            Self::Regex(PathRegex { in_any_case: Some(regex), .. }) => {
+                regex.is_match(path.as_bytes()).then_some(path.len())
+            }
+            Self::Regex(PathRegex { in_any_case: None, .. }) => self.find(path),
         }
     }
 
-    /// How many bytes of a path it says letter by letter.
+    /// How many bytes of a path it says letter by letter, at least.
     pub(super) fn literal_bytes(&self) -> usize {
         match self {
             Self::Full(text)
             | Self::Prefix(text)
             | Self::FullIgnoringCase(text)
             | Self::PrefixIgnoringCase(text) => text.len(),
-            Self::Template(_) | Self::Regex(_) => 0,
+            Self::Template(template) => template.literal_bytes(),
+            Self::Regex(found) => found.characters_min,
         }
     }
 
@@ -80,8 +84,11 @@ impl Pattern {
     pub(super) fn has_capital_letters(&self) -> bool {
         match self {
             Self::Full(text) | Self::Prefix(text) => in_lower_case(text).is_some(),
-            Self::FullIgnoringCase(_) | Self::PrefixIgnoringCase(_) | Self::Template(_) | Self::Regex(_) => {
-                false
+            Self::FullIgnoringCase(_) | Self::PrefixIgnoringCase(_) => false,
+            Self::Template(template) => template.texts().any(|text| in_lower_case(text).is_some()),
+            // Perhaps those of its classes alone; then it is looked at in vain.
+            Self::Regex(found) => {
+                found.in_any_case.is_some() && in_lower_case(found.regex.as_str()).is_some()
             }
         }
     }
@@ -96,7 +103,7 @@ impl fmt::Display for Pattern {
             Self::FullIgnoringCase(path) => write!(formatter, "{path} in any case"),
             Self::PrefixIgnoringCase(prefix) => write!(formatter, "{prefix}* in any case"),
             Self::Template(template) => write!(formatter, "{}… (a template)", template.literal_prefix()),
-            Self::Regex(regex) => write!(formatter, "regex {}", regex.as_str()),
+            Self::Regex(found) => write!(formatter, "regex {}", found.regex.as_str()),
         }
     }
 }
@@ -142,7 +149,8 @@ impl Pattern {
         match self {
             Self::Full(path) | Self::FullIgnoringCase(path) => Place::Exact(lower(path)),
             Self::Prefix(prefix) | Self::PrefixIgnoringCase(prefix) => Place::Prefix(lower(prefix)),
-            Self::Template(_) | Self::Regex(_) => Place::Other,
+            Self::Template(template) => Place::Prefix(lower(template.literal_prefix())),
+            Self::Regex(_) => Place::Other,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::node::{Constant, Node, Operation, Type};
 use crate::code;
 use crate::functions::{address, time};
 use crate::language::{Dialect, Language};
+use crate::letter_case;
 use crate::limits::GOOGLE_ARMOR_WAF_RULES_MAX;
 use crate::problem::ExpressionError;
 use crate::regular_expression::{CapturingGroups, Encoding, RegularExpression};
@@ -242,7 +243,12 @@ impl Checker {
             (Language::Armor, Dialect::Gcloud) => CapturingGroups::Refused,
             _ => CapturingGroups::Taken,
         };
-        match RegularExpression::compile(written, encoding, groups) {
+        let compile = if text.as_ref().is_some_and(letter_case::is_path) {
+            RegularExpression::compile_for_paths
+        } else {
+            RegularExpression::compile
+        };
+        match compile(written, encoding, groups) {
             Ok(compiled) => {
                 self.make(syntax, Type::Bool, Operation::Matches(Box::new(text?), Box::new(compiled)))
             }

@@ -10,7 +10,7 @@ use crate::value::Value;
 
 impl<'a> Evaluation<'a> {
     pub(super) fn compare(&self, node: &Node, operator: Operator, operands: &'a [Node; 2]) -> Evaluated<'a> {
-        let (left, right) = self.both(operands)?;
+        let (left, right) = self.compared(operands)?;
         let equal = || left.equals(&right);
         let ordering = match operator {
             Operator::Equal => return Ok(equal().into()),

@@ -8,10 +8,15 @@
 //! is left of a difference: `(?i)` folds ASCII letters alone there, and RE2 the letters of Latin-1 too.
 
 mod class;
+mod letters;
 mod translate;
 
+pub use letters::WrittenLetters;
 pub(crate) use translate::translate;
 
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::letter_case::PathLetters;
 use crate::limits::{
     REGULAR_EXPRESSION_BYTES_MAX, REGULAR_EXPRESSION_CACHE_BYTES_MAX, REGULAR_EXPRESSION_PROGRAM_BYTES_MAX,
 };
@@ -55,7 +60,10 @@ impl PatternProblem {
 /// A compiled pattern.
 #[derive(Debug)]
 pub(crate) struct RegularExpression {
-    compiled: regex::bytes::Regex,
+    compiled: Regex,
+    /// For a server that takes capital letters for small ones; only of a pattern for paths in which letters are written down.
+    in_any_case: Option<Regex>,
+    path_letters: PathLetters,
 }
 
 impl RegularExpression {
@@ -69,26 +77,57 @@ impl RegularExpression {
             let message = format!("the pattern is longer than {REGULAR_EXPRESSION_BYTES_MAX} bytes");
             return Err(PatternProblem::new(message));
         }
-        let translated = translate(pattern, encoding, groups)?;
-        let compiled = regex::bytes::RegexBuilder::new(&translated)
-            .unicode(encoding == Encoding::Utf8)
-            .size_limit(REGULAR_EXPRESSION_PROGRAM_BYTES_MAX)
-            .dfa_size_limit(REGULAR_EXPRESSION_CACHE_BYTES_MAX)
-            .build();
-        match compiled {
-            Ok(compiled) => Ok(Self { compiled }),
-            Err(regex::Error::CompiledTooBig(_)) => {
-                Err(PatternProblem::new("the pattern becomes too large when it is compiled")
-                    .hint("use smaller repetitions"))
-            }
-            Err(_) => Err(PatternProblem::new("the pattern is no regular expression that RE2 takes")),
-        }
+        let compiled = build(&translate(pattern, encoding, groups)?, encoding)?;
+        Ok(Self { compiled, in_any_case: None, path_letters: PathLetters::None })
+    }
+
+    /// The same for paths, which are read by servers that take capital letters for small ones too.
+    pub(crate) fn compile_for_paths(
+        pattern: &str,
+        encoding: Encoding,
+        groups: CapturingGroups,
+    ) -> Result<Self, PatternProblem> {
+        let compiled = Self::compile(pattern, encoding, groups)?;
+        let letters = WrittenLetters::of(compiled.compiled.as_str()).unwrap_or_default();
+        Ok(match letters.in_any_case {
+            Some(in_any_case) => Self {
+                in_any_case: Some(build(&in_any_case, encoding)?),
+                path_letters: PathLetters::of_text(pattern).max(PathLetters::Small),
+                ..compiled
+            },
+            None => compiled,
+        })
     }
 
     /// Whether it occurs anywhere in `text`.
     pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
         self.compiled.is_match(text)
     }
+
+    /// The same for a server that takes capital letters of paths for small ones.
+    pub(crate) fn occurs_in_any_case(&self, text: &[u8]) -> bool {
+        self.in_any_case.as_ref().unwrap_or(&self.compiled).is_match(text)
+    }
+
+    /// The letters that are written down in it, if it is for paths.
+    pub(crate) const fn path_letters(&self) -> PathLetters {
+        self.path_letters
+    }
+}
+
+fn build(translated: &str, encoding: Encoding) -> Result<Regex, PatternProblem> {
+    let compiled = RegexBuilder::new(translated)
+        .unicode(encoding == Encoding::Utf8)
+        .size_limit(REGULAR_EXPRESSION_PROGRAM_BYTES_MAX)
+        .dfa_size_limit(REGULAR_EXPRESSION_CACHE_BYTES_MAX)
+        .build();
+    compiled.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            PatternProblem::new("the pattern becomes too large when it is compiled")
+                .hint("use smaller repetitions")
+        }
+        _ => PatternProblem::new("the pattern is no regular expression that RE2 takes"),
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::{Request, request, said};
-use crate::{Attribute, Dialect, Expression, Language};
+use crate::{Attribute, Dialect, Expression, Language, PathLetters};
 
 const TRUE: &str = "request.method == 'GET'";
 const FALSE: &str = "request.method == 'POST'";
@@ -111,35 +111,72 @@ fn what_an_evaluation_makes_is_bounded() {
     );
 }
 
-/// Whether an expression is asked for the path in small letters too.
+/// With which letters the path is compared, whose case counts.
 #[test]
-fn what_the_path_is_compared_with_is_in_small_letters_or_means_its_capital_ones() {
-    let check = |text: &str, expected: bool| {
+fn the_letters_that_the_path_is_compared_with_are_known() {
+    let check = |text: &str, expected: PathLetters| {
         let parsed = Expression::parse(text, Language::Armor, Dialect::Firegate).expect("an expression");
-        assert_eq!(parsed.compares_path_in_lower_case(), expected, "{text}");
+        assert_eq!(parsed.path_letters(), expected, "{text}");
     };
     for text in [
         "request.path == '/admin'",
         "'/admin' != request.path",
         "request.path in ['/a', '/b']",
         "request.method == 'POST' && !request.path.startsWith('/admin')",
-        "request.path.contains('%2F') || request.headers['x-a'] == 'B'",
+        "request.path.contains('%2f') || request.headers['x-a'] == 'B'",
         "request.path.urlDecode().endsWith('.php')",
         "request.path.matches('^/intern(al)?/')",
-        "request.path.lower() == '/x' || request.path == '/y'",
+        "request.path.matches('^/a[0-9]+$')",
+        "request.path.lower() == '/X' || request.path == '/y'",
     ] {
-        check(text, true);
+        check(text, PathLetters::Small);
+    }
+    for text in [
+        "request.path == '/Admin'",
+        "request.path in ['/a', '/B']",
+        "request.path.startsWith('/a') || request.path.startsWith('/B')",
+        "request.path.matches('^/a[A-Z]+$')",
+        "request.path.urlDecodeUni().contains('/aB')",
+    ] {
+        check(text, PathLetters::Capital);
     }
     for text in [
         "request.method == 'GET'",
         "request.path.lower() == '/admin'",
-        "request.path == '/Admin'",
-        "request.path in ['/a', '/B']",
-        "request.path.startsWith('/a') || request.path.startsWith('/B')",
-        "request.path.contains('%2Fa%2FB')",
+        "request.path.contains('..')",
         "request.path.matches('^/[a-z]+$')",
-        "request.path.matches('^/\\\\W')",
+        "request.path.lower().matches('^/a')",
+        "request.path == request.headers['x-path']",
     ] {
-        check(text, false);
+        check(text, PathLetters::None);
     }
+}
+
+/// What an expression says to a server that takes capital letters of the path for small ones.
+#[test]
+fn letters_of_the_path_are_compared_in_any_case_where_the_server_does() {
+    let check = |text: &str, path: &str, expected: &str| {
+        let mut request = request();
+        request.attributes.insert("request.path", path.into());
+        request.ignores_case_of_path = true;
+        assert_eq!(said(text, Language::Armor, Dialect::Firegate, &request), expected, "{text} {path}");
+    };
+    for text in [
+        "request.path == '/Admin/x'",
+        "'/admin/X' == request.path",
+        "!(request.path != '/aDMIN/x')",
+        "request.path in ['/b', '/ADMIN/X']",
+        "request.path.startsWith('/Admin')",
+        "request.path.contains('MIN/')",
+        "request.path.urlDecode().endsWith('N/X')",
+        "request.path.matches('^/Admin/[a-zA-Z]$')",
+    ] {
+        check(text, "/ADMIN/x", "true");
+        check(text, "/admin/X", "true");
+        check(text, "/admit/x", "false");
+    }
+    check("request.path.matches('^/a/[a-z]+$')", "/A/b", "true");
+    check("request.path.matches('^/a/[a-z]+$')", "/a/B", "false");
+    check("request.path == request.method.lower()", "GET", "false");
+    check("request.method == 'get' || request.method.matches('get')", "/a", "false");
 }

@@ -23,6 +23,7 @@ pub(crate) struct Request {
     pub(crate) claims: Option<Map<String, Json>>,
     pub(crate) unavailable: Vec<Attribute>,
     pub(crate) time: i64,
+    pub(crate) ignores_case_of_path: bool,
 }
 
 impl Attributes for Request {
@@ -42,6 +43,10 @@ impl Attributes for Request {
             }
             (_, Some(value)) => Fact::Known(value.into()),
         }
+    }
+
+    fn ignores_case_of_path(&self) -> bool {
+        self.ignores_case_of_path
     }
 
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
@@ -109,6 +114,7 @@ pub(crate) fn request() -> Request {
         unavailable: Vec::new(),
         // A Monday, 10:30 UTC.
         time: 1_793_615_400,
+        ignores_case_of_path: false,
     }
 }
 

@@ -95,7 +95,7 @@ pub fn parse_with_files(
         document.report(&mut diagnostics, &root.key(CONFIGURATION_VARIABLE), Part::Key, found);
         return Err(diagnostics);
     }
-    if let Some(found) = googles(&document) {
+    if let Some(found) = other_file(&document) {
         diagnostics.push(Diagnostic { place: Some(document.place_of_first_line()), ..found });
         return Err(diagnostics);
     }
@@ -118,13 +118,27 @@ pub fn parse_with_files(
     finish(configuration, diagnostics)
 }
 
-/// That a file is one of Google's: what is wrong with it as a configuration would be each of its keys.
-fn googles(document: &Document) -> Option<Diagnostic> {
-    let is_ours = ["project", "backends"].iter().any(|key| document.root.get(key).is_some());
-    let format = export::format_of(&document.root).filter(|_| !is_ours)?;
-    let message = format!("this is a file of Google's and no configuration: {}", format.title);
-    let hint = format!("name it in a configuration, as `{}`", format.key);
-    Some(Diagnostic::error(code::OTHER_KIND, message).hint(hint))
+/// That a file is another one: what is wrong with it as a configuration would be each of its keys.
+fn other_file(document: &Document) -> Option<Diagnostic> {
+    let has = |key: &str| document.root.get(key).is_some();
+    if ["project", "backends"].into_iter().any(has) {
+        return None;
+    }
+    let (what, hint) = if has("type") && (has("private_key") || has("client_id") || has("audience")) {
+        let hint = "name it in the environment variable GOOGLE_APPLICATION_CREDENTIALS; a configuration says who may call what";
+        ("this is a credential and no configuration".to_owned(), hint.to_owned())
+    } else if has("terraform_version") {
+        let hint = "write a configuration; for exports of what Terraform made it has keys, such as `url_map`";
+        ("this is Terraform's own record of what it made, and no configuration".to_owned(), hint.to_owned())
+    } else if has("apiVersion") && has("data") {
+        let hint = "give the configuration in it a file of its own, as a container finds it mounted";
+        ("this is a manifest of Kubernetes and no configuration".to_owned(), hint.to_owned())
+    } else {
+        let format = export::format_of(&document.root)?;
+        let what = format!("this is a file of Google's and no configuration: {}", format.title);
+        (what, format!("name it in a configuration, as `{}`", format.key))
+    };
+    Some(Diagnostic::error(code::OTHER_KIND, what).hint(hint))
 }
 
 /// The tree of a text, if it is one; what is wrong with it is told by [`parse_with_files`].

@@ -180,10 +180,11 @@ impl FromStr for ServiceAccountEmail {
         if is_email(text) && plain && text.ends_with(".gserviceaccount.com") {
             return Ok(Self(text.to_owned()));
         }
-        Err(NameError::new(
-            format!("{} is not the e-mail address of a service account", quoted(text)),
-            "write for example `caller@my-project.iam.gserviceaccount.com`",
-        ))
+        let hint = match text.split_once(':') {
+            Some(("serviceAccount", address)) => format!("write the address alone: `{address}`"),
+            _ => "write for example `caller@my-project.iam.gserviceaccount.com`".to_owned(),
+        };
+        Err(NameError::new(format!("{} is not the e-mail address of a service account", quoted(text)), hint))
     }
 }
 

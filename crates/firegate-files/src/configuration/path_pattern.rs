@@ -43,7 +43,11 @@ impl FromStr for PathPattern {
         if text.starts_with('^') || text.ends_with('$') || text.contains(".*") {
             let hint =
                 "routes have no regular expressions: write `/prefix/*`, or a URL map with `regexMatch`";
-            return Err(wrong("it is a regular expression", hint.to_owned()));
+            // As a path it would be found by nobody who means the one without, and by a few who mean it.
+            let is_path = !text.starts_with('^') && !text.contains(".*");
+            let or_path =
+                if is_path { ", or with `fullPathMatch` for a path that does end with `$`" } else { "" };
+            return Err(wrong("it is a regular expression", format!("{hint}{or_path}")));
         }
         if !text.starts_with('/') {
             return Err(wrong("it does not begin with `/`", format!("write `/{text}`")));

@@ -155,6 +155,9 @@ impl<'a> Checker<'a> {
             (Some(word), _) => format!("did you mean `{word}`?"),
             (None, ScalarKind::Boolean(true)) if words.contains(&"on") => "did you mean `on`?".to_owned(),
             (None, ScalarKind::Boolean(false)) if words.contains(&"off") => "did you mean `off`?".to_owned(),
+            (None, _) if path.to_string().ends_with(".credential") && text.ends_with(".json") => {
+                "write `default`, and name the file in the environment variable GOOGLE_APPLICATION_CREDENTIALS".to_owned()
+            }
             (None, _) => format!("write {}", self.expected(schema, branches)),
         };
         self.report(path, Part::Value, Diagnostic::error(code::UNKNOWN_VALUE, message).hint(hint));
@@ -178,6 +181,9 @@ impl<'a> Checker<'a> {
         let place = if path.parent().is_root() { String::new() } else { format!(" in `{}`", path.parent()) };
         let hint = match nearest(key, keys.iter().copied()) {
             _ if key == "<<" => "merge keys are not used here; write the keys out".to_owned(),
+            _ if key.starts_with("//") => {
+                "a comment begins with `#`, in JSON that is read here too".to_owned()
+            }
             Some(meant) => {
                 self.refused.insert(path.parent().key(meant));
                 format!("did you mean `{meant}`?")
@@ -185,7 +191,7 @@ impl<'a> Checker<'a> {
             None => {
                 let holders = self.holders(key);
                 let elsewhere = hint::of_misplaced_key(key, &path.parent(), &holders);
-                elsewhere.unwrap_or_else(|| format!("the keys are {}", alternatives(keys.iter().copied())))
+                elsewhere.unwrap_or_else(|| hint::of_keys(keys.iter().copied()))
             }
         };
         let message = format!("unknown key {}{place}", quoted(key));
@@ -294,7 +300,7 @@ impl<'a> Checker<'a> {
                 phrases.push(phrase);
             }
         }
-        phrases.join(" or ")
+        phrases.join(", or ")
     }
 
     fn report(&mut self, path: &YamlPath, part: Part, diagnostic: Diagnostic) {

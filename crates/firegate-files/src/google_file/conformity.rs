@@ -2,10 +2,11 @@
 
 use super::message_type::{Field, MessageType, Shape, Treatment};
 use super::{GoogleFile, Located};
+use crate::compat::FORMATS;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, code};
 use crate::export::other_format;
 use crate::suggestion::{alternatives, nearest, quoted};
-use crate::yaml::{Entry, Node, Part, Scalar, ScalarKind, Value};
+use crate::yaml::{Entry, Node, Part, Scalar, ScalarKind, Value, of_other_language};
 
 /// Compares a file with its format; `false` if it holds what is no message of it at all.
 pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> bool {
@@ -33,7 +34,15 @@ fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagno
             format.name,
             root.node().value.described()
         );
-        root.report(diagnostics, Part::Value, Diagnostic::error(code::WRONG_TYPE, message));
+        let hint = root.text().and_then(of_other_language);
+        root.report(diagnostics, Part::Value, Diagnostic::error(code::WRONG_TYPE, message).hint_if(hint));
+        return false;
+    }
+    if root.get("terraform_version").is_some() {
+        let message =
+            format!("expected a `{}`, and this is Terraform's own record of what it made", format.name);
+        let found = Diagnostic::error(code::OTHER_KIND, message).hint_if(export_command(format));
+        root.report(diagnostics, Part::Value, found);
         return false;
     }
     if let (Some(kind), Some(given)) = (format.kind, root.get("kind"))
@@ -60,6 +69,12 @@ fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagno
         return false;
     }
     true
+}
+
+/// How a file of a format is made.
+fn export_command(format: &MessageType) -> Option<String> {
+    let known = FORMATS.iter().find(|known| std::ptr::eq(known.fields, format))?;
+    Some(format!("`{}` writes such a file", known.command))
 }
 
 impl Walk<'_> {

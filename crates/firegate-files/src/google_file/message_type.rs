@@ -116,6 +116,18 @@ impl MessageType {
 }
 
 impl Field {
+    /// The message that stands here, alone, in a list or in a mapping.
+    pub fn message(&self) -> Option<&'static MessageType> {
+        let mut shape = &self.shape;
+        loop {
+            shape = match shape {
+                Shape::List(part) | Shape::Map(part) => part,
+                Shape::Message(message) => return Some(message),
+                _ => return None,
+            };
+        }
+    }
+
     /// Whether a file means something else without the field.
     pub const fn has_effect(&self) -> bool {
         matches!(self.treatment, Treatment::Evaluated | Treatment::Refused(_))

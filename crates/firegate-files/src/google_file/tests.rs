@@ -237,3 +237,26 @@ fn the_fields_of_a_format_are_listed_with_their_paths() {
     );
     assert!(paths.contains(&"labels.*".to_owned()), "{paths:?}");
 }
+
+#[test]
+fn what_terraform_writes_is_told_as_it() {
+    let check = |text: &str, message: &str, hint: &str| {
+        let mut diagnostics = Diagnostics::new();
+        let read =
+            GoogleFile::parse("armor.yaml", text, &crate::security_policy::SECURITY_POLICY, &mut diagnostics);
+        let found: Vec<_> = diagnostics.iter().collect();
+        assert!(read.is_none() && found.len() == 1, "{text}: {diagnostics}");
+        assert!(found[0].message.starts_with(message), "{diagnostics}");
+        assert!(found[0].hint.as_ref().is_some_and(|told| told.starts_with(hint)), "{diagnostics}");
+    };
+    check(
+        "resource \"google_compute_security_policy\" \"policy\" {\n  name = \"edge\"\n}\n",
+        "this file is no `SecurityPolicy`: expected a mapping",
+        "this is Terraform's language",
+    );
+    check(
+        "{ version: 4, terraform_version: 1.9.0, resources: [] }\n",
+        "expected a `SecurityPolicy`, and this is Terraform's own record of what it made",
+        "`gcloud compute security-policies export` writes such a file",
+    );
+}

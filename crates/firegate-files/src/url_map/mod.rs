@@ -15,9 +15,9 @@ pub use format::URL_MAP;
 pub use model::{
     Action, AddedHeader, CorsPolicy, ErrorCodes, ErrorPolicy, ErrorRule, FaultInjection, HeaderAction,
     HeaderMatch, HeaderValueTemplate, HeaderVariable, HostPattern, HostRule, MapTest, MirrorPolicy,
-    PathMatch, PathMatcher, PathRewrite, PathRule, QueryMatch, RedirectPath, RetryCondition, RetryPolicy,
-    RouteAction, RouteMatch, RouteRule, RulePath, RulePlace, Rules, Share, Target, UrlMap, UrlRedirect,
-    UrlRewrite, ValueMatch, ValuePart, WeightedService,
+    PathMatch, PathMatcher, PathRegex, PathRewrite, PathRule, QueryMatch, RedirectPath, RetryCondition,
+    RetryPolicy, RouteAction, RouteMatch, RouteRule, RulePath, RulePlace, Rules, Share, Target, UrlMap,
+    UrlRedirect, UrlRewrite, ValueMatch, ValuePart, WeightedService,
 };
 pub use path_template::{PathTemplate, TemplateError, TemplateRewrite};
 pub use service::ServiceName;

@@ -107,26 +107,53 @@ impl PathTemplate {
         }
     }
 
+    /// How many bytes of a path it says letter by letter.
+    pub fn literal_bytes(&self) -> usize {
+        self.texts().map(str::len).sum()
+    }
+
+    /// What it says letter by letter.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => Some(text.as_str()),
+            Piece::Segment | Piece::Rest | Piece::Begin | Piece::End => None,
+        })
+    }
+
     /// Whether a path has this form.
     pub fn is_match(&self, path: &str) -> bool {
-        self.walk(path, |_, _| {}).is_some()
+        self.walk(path, |text, part| text == part, |_, _| {}).is_some()
+    }
+
+    /// The same for a server that takes capital letters for small ones.
+    pub fn is_match_in_any_case(&self, path: &str) -> bool {
+        self.walk(path, str::eq_ignore_ascii_case, |_, _| {}).is_some()
     }
 
     /// The values of the variables, in their order, if a path has this form.
     pub fn captures<'a>(&self, path: &'a str) -> Option<Vec<&'a str>> {
         let mut values = Vec::with_capacity(self.variables.len());
-        self.walk(path, |from, to| values.push(path.get(from..to).unwrap_or_default()))?;
+        self.walk(
+            path,
+            |text, part| text == part,
+            |from, to| values.push(path.get(from..to).unwrap_or_default()),
+        )?;
         Some(values)
     }
 
-    fn walk(&self, path: &str, mut variable: impl FnMut(usize, usize)) -> Option<()> {
+    fn walk(
+        &self,
+        path: &str,
+        is_same: impl Fn(&str, &str) -> bool,
+        mut variable: impl FnMut(usize, usize),
+    ) -> Option<()> {
         let mut at = 0;
         let mut begun = 0;
         for piece in &self.pieces {
             let rest = path.get(at..)?;
             match piece {
                 Piece::Text(text) => {
-                    rest.strip_prefix(text.as_str())?;
+                    rest.get(..text.len()).filter(|part| is_same(text, part))?;
                     at += text.len();
                 }
                 Piece::Segment => {
@@ -307,6 +334,16 @@ mod tests {
         check("/", "/", Some(&[]));
         check("/exact", "/exact", Some(&[]));
         check("/exact", "/exacter", None);
+    }
+
+    #[test]
+    fn letters_may_be_of_any_case() {
+        let template = PathTemplate::parse("/Users/{user}/{post=posts/*}").expect("a template");
+        assert!(template.is_match_in_any_case("/users/Ada/POSTS/1"));
+        assert!(!template.is_match_in_any_case("/users/Ada/POST/1"));
+        assert!(!template.is_match_in_any_case("/users/Ada/posts/"));
+        assert!(!template.is_match("/users/Ada/posts/1"));
+        assert_eq!(template.literal_bytes(), "/Users//posts/".len());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::{Document, Entry, Lines, Node, Scalar, ScalarKind, Value, with_missing_blank};
+use super::{Document, Entry, Lines, Node, Scalar, ScalarKind, Value, of_other_language, with_missing_blank};
 use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
 use crate::limits::{FILE_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX};
 use crate::suggestion::quoted;
@@ -185,10 +185,14 @@ impl<'a> Builder<'a> {
             found = found.hint(format!("a blank is missing behind the colon: `{mended}`"));
             return Stop::new(before, found);
         }
-        if line.trim_start_matches(' ').starts_with('\t') {
+        if let Some(hint) = of_other_language(self.text) {
+            found = found.hint(hint);
+        } else if line.trim_start_matches(' ').starts_with('\t') {
             found = found.hint("indent with spaces: YAML does not take tabs");
         } else if line.contains(": *") || line.contains("[*") {
             found = found.hint("a value that begins with `*` is written in quotes");
+        } else if error.info().contains("did not find expected key") {
+            found = found.hint("begin all keys of one mapping in the same column");
         }
         Stop::new(at..at, found)
     }

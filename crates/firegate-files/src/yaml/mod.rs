@@ -117,6 +117,19 @@ pub(crate) fn with_missing_blank(text: &str) -> Option<String> {
     (is_key && is_value && !text.contains('\n')).then(|| format!("{key}: {value}"))
 }
 
+/// What to do about a text in Terraform's language, which begins with a block. YAML takes many of them for one long text.
+pub(crate) fn of_other_language(text: &str) -> Option<&'static str> {
+    let words =
+        ["resource ", "data ", "module ", "variable ", "provider ", "output ", "locals ", "terraform "];
+    let is_comment = |line: &&str| !line.is_empty() && !line.starts_with(['#', '/', '*']);
+    let first = text.lines().map(str::trim).find(is_comment)?;
+    let begins_block = words.iter().any(|word| first.starts_with(word)) && first.contains('{');
+    begins_block.then_some(
+        "this is Terraform's language, and YAML or JSON is read here; what Terraform has made, `gcloud … export` and \
+         `gcloud … describe` write so",
+    )
+}
+
 impl Document {
     /// The file's name.
     pub fn file(&self) -> &Arc<str> {

@@ -10,11 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncReadExt;
 use url::Url;
 
 use super::file::{AuthorizedUser, ExternalAccount, ServiceAccountKey, SubjectFormat, SubjectSource};
-use super::time_text::parse_utc;
 use super::{CLOUD_PLATFORM_SCOPE, Endpoints, OAUTH2_TOKEN_URL};
 use crate::fault::{CredentialFault, FaultSource, Step, clean};
 use crate::http::{ExchangeBounds, FetchError, HttpClient, extend, uri};
@@ -250,9 +251,9 @@ impl Exchange {
         answer
             .and_then(|answer| parse::<GeneratedAccessToken>(&answer))
             .and_then(|answer| {
-                let expires_at =
-                    parse_utc(&answer.expire_time).ok_or(FaultSource::Unusable("it has no expiry"))?;
-                AccessToken::new(&answer.access_token, expires_at)
+                let expires_at = OffsetDateTime::parse(&answer.expire_time, &Rfc3339)
+                    .map_err(|_| FaultSource::Unusable("its `expireTime` is no time"))?;
+                AccessToken::new(&answer.access_token, UnixTime::from_seconds(expires_at.unix_timestamp()))
             })
             .map_err(at(Step::GenerateAccessToken))
     }

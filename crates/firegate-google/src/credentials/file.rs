@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::discover::ContentError;
 use super::exchange::Impersonation;
+use crate::fault::FaultSource;
 
 /// Where an identity comes from. Two that are equal give the same tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,20 @@ impl CredentialSource {
             return impersonated_service_account(&object).map(Self::ImpersonatedServiceAccount);
         }
         Self::direct(&object)
+    }
+
+    /// Why these credentials have no ID token for a service, if they have none: known before anybody asks for one.
+    pub fn has_no_id_tokens(&self) -> Option<FaultSource> {
+        match self {
+            Self::AuthorizedUser(_) => Some(FaultSource::UserCredentials),
+            Self::ExternalAccount(account) if account.impersonation.is_none() => {
+                Some(FaultSource::FederatedCredentials)
+            }
+            Self::Metadata
+            | Self::ServiceAccountKey(_)
+            | Self::ExternalAccount(_)
+            | Self::ImpersonatedServiceAccount(_) => None,
+        }
     }
 
     /// Reads an identity that impersonates nobody by its own type.

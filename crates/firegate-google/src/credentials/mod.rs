@@ -5,7 +5,6 @@ mod discover;
 mod endpoints;
 pub(crate) mod exchange;
 mod file;
-mod time_text;
 
 use std::fmt;
 use std::pin::Pin;

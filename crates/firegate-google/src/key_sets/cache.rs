@@ -25,6 +25,7 @@ use crate::limits::{
     KEY_RETRY_MIN, KEY_RETRY_MISSING_MAX, KEY_SET_BODY_BYTES_MAX, UNKNOWN_KEY_ID_COOL_DOWN,
     WAKE_INTERVAL_MAX,
 };
+use crate::outage::Outage;
 use crate::single_flight::{NoSeat, Seat, SingleFlight};
 
 /// The keys of one issuer.
@@ -50,6 +51,7 @@ struct Pacing {
     last_end: Option<Instant>,
     pause: Duration,
     failures_in_row: u32,
+    outage: Outage,
     /// When an unknown key id last caused a fetch, by the wall clock: a frozen process has cooled down.
     unknown_key_id_attempt: Option<UnixTime>,
     /// Whether that very fetch is under way.
@@ -70,7 +72,11 @@ impl Pacing {
 
 /// What is logged of a fetch that failed.
 const FETCH_FAILED: &str = "the key set could not be fetched; retrying, and users get 503 while there is none that is usable; hint: \
-    let this process reach the URL";
+    let this process reach the URL, and see what answers there";
+
+/// What is logged of a set that cannot be kept for the next start.
+const NOT_WRITTEN: &str = "the key set could not be written to the data directory, and is fetched anew after a start; hint: let this \
+    process write to `data_dir`, and make room there";
 
 const BOUNDS: ExchangeBounds =
     ExchangeBounds { timeout: KEY_FETCH_TIMEOUT, body_bytes_max: KEY_SET_BODY_BYTES_MAX };
@@ -292,9 +298,6 @@ impl KeySetCache {
     }
 
     fn accept(&self, fetched_at: UnixTime, document: &Bytes, keys: KeySet, lifetime: Duration) {
-        for refused in keys.refused() {
-            tracing::warn!(keys = self.source.name, key_id = ?refused.key_id, why = refused.why, "a published key is refused");
-        }
         let before = self.snapshot.load();
         let digest = sha256(document);
         let fresh_until = fetched_at.plus(lifetime);
@@ -303,15 +306,23 @@ impl KeySetCache {
             Some(held) if pacing.digest == Some(digest) => {
                 HeldKeys { fetched_at, fresh_until, ..held.clone() }
             }
-            _ => HeldKeys {
-                keys: Arc::new(keys),
-                generation: before.generation() + 1,
-                fetched_at,
-                fresh_until,
-            },
+            _ => {
+                for refused in keys.refused() {
+                    let (key_id, why) = (&refused.key_id, refused.why);
+                    tracing::warn!(keys = self.source.name, ?key_id, why, "a published key is refused");
+                }
+                let generation = before.generation() + 1;
+                HeldKeys { keys: Arc::new(keys), generation, fetched_at, fresh_until }
+            }
         };
-        if before.last_error.is_some() || before.held.is_none() {
-            tracing::info!(keys = self.source.name, generation = held.generation, "key set fetched");
+        let failures = pacing.outage.is_over();
+        if failures.is_some() || before.held.is_none() {
+            tracing::info!(
+                keys = self.source.name,
+                generation = held.generation,
+                failures,
+                "key set fetched"
+            );
         }
         self.snapshot.store(Arc::new(KeySnapshot {
             held: Some(held),
@@ -334,8 +345,10 @@ impl KeySetCache {
     fn note_failure(&self, began: UnixTime, fault: KeySetFault) {
         let before = self.snapshot.load();
         let usable = before.usable(self.clock.now()).is_some();
-        if before.last_error.as_ref() != Some(&fault) {
-            tracing::warn!(keys = self.source.name, url = %self.source.url, %fault, usable, "{FETCH_FAILED}");
+        let mut pacing = self.pacing();
+        if let Some(failures) = pacing.outage.failed(Instant::now()) {
+            let (keys, url) = (self.source.name, &self.source.url);
+            tracing::warn!(keys, %url, %fault, usable, failures, "{FETCH_FAILED}");
         }
         let failed = KeySnapshot {
             last_attempt: Some(began),
@@ -346,7 +359,6 @@ impl KeySetCache {
         };
         self.snapshot.store(Arc::new(failed));
         let longest = if usable { KEY_RETRY_MAX } else { KEY_RETRY_MISSING_MAX };
-        let mut pacing = self.pacing();
         pacing.failures_in_row = pacing.failures_in_row.saturating_add(1);
         pacing.looks_for_key_id = false;
         pacing.pause = backoff::pause(pacing.failures_in_row, KEY_RETRY_MIN, longest);
@@ -373,7 +385,7 @@ impl KeySetCache {
         pacing.write = Some(self.http.runtime().spawn_blocking(move || {
             while let Some(stored) = unwritten.take() {
                 if let Err(error) = file.store(&stored) {
-                    tracing::warn!(keys = name, %error, "the key set could not be written to the data directory");
+                    tracing::warn!(keys = name, %error, "{NOT_WRITTEN}");
                 }
             }
         }));

@@ -16,9 +16,14 @@ use crate::limits::{
     ACCOUNTS_PER_LOOKUP_MAX, USER_STATUS_CALLS_PER_TENANT_MAX, USER_STATUS_FAILURE_MEMORY,
     USER_STATUS_REFRESH_PLACES_MIN, USER_STATUS_RETRY_MAX, USER_STATUS_RETRY_MIN, USER_STATUS_WAIT_MAX,
 };
+use crate::outage::Outage;
 
 pub(super) type Tenant = Option<Arc<str>>;
 pub(super) type Answer = Result<KnownAccount, UserStatusFault>;
+
+/// What is logged of an outage.
+const NOT_LOOKED_UP: &str = "users' accounts could not be looked up; retrying; hint: let this process reach the Identity Toolkit \
+    endpoint, and its account have roles/firebaseauth.viewer on the project";
 
 /// The lines of all tenants that have one.
 #[derive(Debug, Default)]
@@ -34,6 +39,7 @@ struct Line {
     workers: usize,
     failure: Option<Failure>,
     failures_in_row: u32,
+    outage: Outage,
     /// When a call brought answers last.
     answered_at: Option<Instant>,
 }
@@ -191,6 +197,13 @@ impl Lines {
         if let Some(line) = self.lock().get_mut(tenant) {
             line.failure = None;
             line.failures_in_row = 0;
+            if let Some(failures) = line.outage.is_over() {
+                tracing::info!(
+                    tenant = tenant.as_deref(),
+                    failures,
+                    "users' accounts can be looked up again"
+                );
+            }
             line.answered_at = Some(Instant::now());
         }
     }
@@ -205,8 +218,8 @@ impl Lines {
         let line = lines.entry(tenant.clone()).or_default();
         line.failures_in_row = line.failures_in_row.saturating_add(1);
         let pause = backoff::pause(line.failures_in_row, USER_STATUS_RETRY_MIN, USER_STATUS_RETRY_MAX);
-        if line.failures_in_row == 1 {
-            tracing::warn!(tenant = tenant.as_deref(), %fault, "users' accounts could not be looked up; retrying");
+        if let Some(failures) = line.outage.failed(Instant::now()) {
+            tracing::warn!(tenant = tenant.as_deref(), %fault, failures, "{NOT_LOOKED_UP}");
         }
         line.failure = Some(Failure { at: Instant::now(), pause, fault: fault.clone() });
         (pause, std::mem::take(&mut line.stale))

@@ -44,6 +44,7 @@ use crate::limits::{
     USER_STATUS_REFUSED_QUESTIONS_MAX, USER_STATUS_TICK_MIN, USER_STATUS_USERS_MAX, USER_STATUS_WAIT_MAX,
     USER_STATUS_WAITERS_MAX, WAKE_INTERVAL_MAX,
 };
+use crate::outage::Outage;
 use crate::single_flight::{NoResult, NoSeat, SingleFlight};
 
 /// How users are looked up, which may change while what is known of them stays known.
@@ -163,6 +164,8 @@ pub struct UserStatusCache {
     lines: Lines,
     schedule: Schedule,
     refused_questions: Cache<UserKey, RefusedQuestion>,
+    /// What the log says of them.
+    refusals_told: Outage,
     calls: Semaphore,
     counters: Counters,
 }
@@ -192,6 +195,7 @@ impl UserStatusCache {
             schedule: Schedule::new(options.settings.max_staleness),
             settings: ArcSwap::from_pointee(options.settings),
             refused_questions: Cache::new(USER_STATUS_REFUSED_QUESTIONS_MAX),
+            refusals_told: Outage::default(),
             calls: Semaphore::new(USER_STATUS_CALLS_MAX),
             counters: Counters::default(),
         })

@@ -78,12 +78,10 @@ impl UserStatusCache {
 
     /// Fails those who were refused, and nobody else of the tenant; those who were alone are remembered.
     fn refuse(&self, tenant: &Tenant, batch: Batch, to_blame: &[Arc<str>], fault: &UserStatusFault) {
-        tracing::warn!(
-            tenant = tenant.as_deref(),
-            users = batch.uids.len(),
-            %fault,
-            "the look-up of some users is refused, and that of others is not"
-        );
+        if let Some(times) = self.refusals_told.failed(Instant::now()) {
+            let (tenant, users) = (tenant.as_deref(), batch.uids.len());
+            tracing::warn!(tenant, users, %fault, times, "the look-up of some users is refused, and that of others is not");
+        }
         for uid in to_blame {
             let key = UserKey { tenant: tenant.clone(), uid: Arc::clone(uid) };
             self.refused_questions.insert(key, RefusedQuestion { at: Instant::now(), fault: fault.clone() });

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use firegate_core::jose::{CompactJws, KeySet};
-use firegate_core::time::ShiftedClock;
+use firegate_core::time::{ShiftedClock, UnixTime};
 use firegate_google::credentials::{
     Credential, CredentialError, CredentialSource, Endpoints, Environment, METADATA_URL, discover,
 };
@@ -203,6 +203,37 @@ async fn any_identity_impersonates_by_its_access_token() {
     let body: Value = serde_json::from_str(&generate.body).expect("JSON");
     assert_eq!(body, json!({"audience": AUDIENCE, "includeEmail": true, "delegates": []}));
     assert_eq!(user.impersonate(ACCOUNT).access_token().await.expect("a token").text(), "ya29.impersonated");
+}
+
+#[tokio::test]
+async fn an_impersonated_access_token_ends_when_google_says() {
+    let clock = clock();
+    let seconds = now(&clock) + 3600;
+    let server = Server::start(google(&clock)).await;
+    let endpoints = Endpoints {
+        iam_credentials: Some(server.url("/")),
+        oauth2_token: Some(server.url("/token")),
+        ..Endpoints::default()
+    };
+    let check = async |expire_time: &str, expected: Option<i64>| {
+        let answer = json!({"accessToken": "ya29.impersonated", "expireTime": expire_time}).to_string();
+        server.respond(move |request| match request.target.as_str() {
+            "/token" => Answer::json(&json!({"access_token": "ya29.key", "expires_in": 3599})),
+            _ => Answer::new(200, "application/json", answer.clone()),
+        });
+        let key = from_json(&key_file("https://oauth2.googleapis.com/token"));
+        let impersonated = credential(key, endpoints.clone(), &clock).impersonate(ACCOUNT);
+        match (impersonated.access_token().await, expected) {
+            (Ok(token), Some(expected)) => assert_eq!(token.expires_at().as_seconds(), expected),
+            (Err(fault), None) => assert!(fault.to_string().contains("`expireTime` is no time"), "{fault}"),
+            (answered, _) => panic!("{expire_time}: {answered:?}"),
+        }
+    };
+    let written = UnixTime::from_seconds(seconds).date().to_string();
+    check(&written, Some(seconds)).await;
+    check(&written.replace('Z', ".999999999Z"), Some(seconds)).await;
+    check("tomorrow", None).await;
+    check("", None).await;
 }
 
 #[tokio::test]

@@ -75,6 +75,15 @@ pub enum AssertionKeyError {
         /// The file.
         path: PathBuf,
     },
+    /// The file holds a key in the form that `openssl ecparam` writes.
+    #[error(
+        "{path} is a private key in SEC 1 form (`EC PRIVATE KEY`), and PKCS #8 is needed\nhint: openssl pkcs8 -topk8 -nocrypt -in {path} \
+         -out assertion.pem"
+    )]
+    Sec1 {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file of the generated keys is there and cannot be used.
     #[error(
         "the generated assertion keys in {path} cannot be used: {why}\nhint: put back a copy of the file, or remove it; then a \

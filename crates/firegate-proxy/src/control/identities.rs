@@ -15,7 +15,7 @@ use firegate_google::credentials::{
     self as google, Credential, CredentialError, CredentialSource, Endpoints, Environment,
     IAM_CREDENTIALS_URL, METADATA_URL, OAUTH2_TOKEN_URL, STS_URL,
 };
-use firegate_google::fault::{CredentialFault, FaultSource};
+use firegate_google::fault::CredentialFault;
 use firegate_google::federation::{FederatedUser, FederationCache, FederationFault, FederationTarget};
 use firegate_google::id_tokens::{IdTokenCache, Remint};
 use http::HeaderValue;
@@ -312,12 +312,11 @@ pub(crate) fn credential_source(
         files::Credential::Metadata => Ok(CredentialSource::Metadata),
         files::Credential::Impersonate { .. } => Ok(discover()?),
         files::Credential::Default | files::Credential::FederateUser { .. } | files::Credential::None => {
-            match discover()? {
-                // Every request would fail, and only the first one's log would say why.
-                CredentialSource::AuthorizedUser(_) => {
-                    Err(StartError::UserCredentials(FaultSource::UserCredentials))
-                }
-                source => Ok(source),
+            let source = discover()?;
+            // Every request would fail, and only the first one's log would say why.
+            match source.has_no_id_tokens() {
+                Some(why) => Err(StartError::NoIdTokens(why)),
+                None => Ok(source),
             }
         }
     }

@@ -26,7 +26,6 @@ use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::snapshot::Backend;
 use firegate_core::time::{SharedClock, UnixTime};
 use firegate_files::configuration::{Configuration, Trust};
-use firegate_google::app_check::{ConsumeFault, Consumed};
 use firegate_google::caller::Caller;
 use firegate_google::fault::CredentialFault;
 use firegate_google::federation::FederationFault;
@@ -283,7 +282,7 @@ impl ControlHandle {
                 self.refresh_keys(kind, unknown_key_id.as_deref(), seen).await
             }
             Need::AccountStatus { tenant, uid } => self.account_status(tenant.as_deref(), &uid).await,
-            Need::AppCheckConsume { token } => self.consume(&token).await,
+            Need::AppCheckConsume { token } => self.inner.app_check.consume(&token).await,
             Need::SharedCount(question) => self.shared_count(&question).await,
         }
     }
@@ -325,22 +324,6 @@ impl ControlHandle {
             Err(fault) => {
                 // Why is told when an outage begins, and of each request by its own line.
                 tracing::debug!(%fault, "an account could not be looked up");
-                if fault.is_internal() { Answer::Failed } else { Answer::Unavailable }
-            }
-        }
-    }
-
-    /// Marks an App Check token as used.
-    async fn consume(&self, app_check_token: &str) -> Answer {
-        match self.inner.app_check.client().consume(app_check_token).await {
-            Ok(consumed) => Answer::AppCheckConsumed { already: consumed == Consumed::Before },
-            Err(ConsumeFault::Overloaded) => Answer::Overloaded,
-            Err(fault) if fault.is_about_token() => {
-                tracing::info!(%fault, "an App Check token could not be consumed");
-                Answer::AppCheckRefused
-            }
-            Err(fault) => {
-                tracing::warn!(%fault, "an App Check token could not be consumed");
                 if fault.is_internal() { Answer::Failed } else { Answer::Unavailable }
             }
         }

@@ -149,7 +149,13 @@ impl Acceptor {
         match full {
             Full::Connections => {
                 if let Some(times) = lines.full.due(Instant::now()) {
-                    tracing::warn!(times, "connections were refused: `limits.connections_max` are open");
+                    let connections_max = self.admission.connections_max();
+                    tracing::warn!(
+                        times,
+                        connections_max,
+                        "connections were refused: as many are open as may be; hint: raise `limits.connections_max`, and the \
+                         process's descriptors if it said at its start that they are too few"
+                    );
                 }
             }
             Full::Client => {

@@ -71,6 +71,11 @@ impl Admission {
         }
     }
 
+    /// How many there may be in all.
+    pub(super) fn connections_max(&self) -> usize {
+        self.connections_max
+    }
+
     /// Gives a place to a connection from this address.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! How many descriptors the process may have: each connection is one, and so is each connection to a service.
 
-use crate::limits::{CONNECTIONS_PER_WORKER_DEFAULT, DESCRIPTORS_RESERVED};
+use crate::limits::{CONNECTIONS_FEW, CONNECTIONS_PER_WORKER_DEFAULT, DESCRIPTORS_RESERVED};
 
 /// How many connections there may be: what the operator wrote, or what is usual for so many workers, and never more than
 /// there are descriptors for.
@@ -9,12 +9,14 @@ pub(super) fn connections_max(configured: Option<u32>, workers: usize) -> usize 
     let wanted =
         configured.map_or(CONNECTIONS_PER_WORKER_DEFAULT.saturating_mul(workers), |number| number as usize);
     let possible = possible(descriptors, configured.is_some());
-    if configured.is_some() && possible < wanted {
+    // What an operator did not ask for is told of if it is so little that clients will notice.
+    if possible < configured.map_or(CONNECTIONS_FEW.min(wanted), |_| wanted) {
         tracing::warn!(
             descriptors,
             connections_max = possible,
-            "the process may not have descriptors for `limits.connections_max`, and takes fewer connections; hint: raise \
-             its limit (`LimitNOFILE=` of systemd, `ulimit -n` of a shell)"
+            wanted,
+            "the process may have too few descriptors, and takes fewer connections than it should; hint: raise its limit \
+             (`LimitNOFILE=` of systemd, `ulimit -n` of a shell)"
         );
     }
     wanted.min(possible)

@@ -199,7 +199,7 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
             Some(waiting) if waiting.is_paced || self.bounds.progress.is_answering() => waiting,
             // The first look, or the first one after an answer whose end lets the pace count again.
             former => {
-                let since = former.map_or_else(Instant::now, |former| former.since);
+                let since = former.map_or_else(|| self.begin_waiting(), |former| former.since);
                 let Some(waiting) = self.wait(since) else { return Poll::Pending };
                 waiting
             }
@@ -234,6 +234,12 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
         let Some(stop) = &self.bounds.stop else { return false };
         let stopped = self.stopped.get_or_insert_with(|| Box::pin((**stop).clone().cancelled_owned()));
         stopped.as_mut().poll(context).is_ready()
+    }
+
+    /// From now on the next piece is missed. What moved before in the other direction gives no more time after it.
+    fn begin_waiting(&self) -> Instant {
+        self.bounds.progress.take_other_moved(self.bounds.side);
+        Instant::now()
     }
 
     fn stop_waiting(&mut self) {

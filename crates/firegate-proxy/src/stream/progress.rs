@@ -1,8 +1,9 @@
 //! How far the two bodies of an exchange are: what each knows of the other, and what is known of both when the exchange fails.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
@@ -47,7 +48,9 @@ pub(crate) struct BodyProgress(Arc<Progress>);
 
 #[derive(Debug, Default)]
 struct Progress {
-    moved: AtomicBool,
+    /// When the request moved on first, and how many nanoseconds after that it did so last.
+    first_moved: OnceLock<Instant>,
+    moved_after: AtomicU64,
     /// Whether the next piece of the request was asked for and has not come: then the client is waited for, and nobody else.
     awaits_client: AtomicBool,
     /// Whether a piece of the request went through since the answer missed one, and the other way round.
@@ -114,9 +117,16 @@ impl BodyProgress {
         self.0.request_body.register(waker);
     }
 
-    /// Whether a piece of the request went through since this was asked last.
-    pub(crate) fn take_moved(&self) -> bool {
-        self.0.moved.swap(false, Ordering::Relaxed)
+    /// When the request moved on last: a piece of it went through, or its client was waited for no longer.
+    pub(crate) fn last_moved(&self) -> Option<Instant> {
+        let first = self.0.first_moved.get()?;
+        Some(*first + Duration::from_nanos(self.0.moved_after.load(Ordering::Relaxed)))
+    }
+
+    fn note_request_moved(&self) {
+        let since_first = self.0.first_moved.get_or_init(Instant::now).elapsed();
+        let nanoseconds = u64::try_from(since_first.as_nanos()).unwrap_or(u64::MAX);
+        self.0.moved_after.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// Whether the client is waited for: the service has taken what came of the request and wants more of it.
@@ -132,7 +142,7 @@ impl BodyProgress {
         }
         self.0.awaits_client.store(awaits, Ordering::Relaxed);
         if !awaits {
-            self.0.moved.store(true, Ordering::Relaxed);
+            self.note_request_moved();
         }
     }
 
@@ -158,7 +168,7 @@ impl BodyProgress {
     pub(super) fn note_moved(&self, side: Side) {
         match side {
             Side::Request => {
-                self.0.moved.store(true, Ordering::Relaxed);
+                self.note_request_moved();
                 self.0.request_moved.store(true, Ordering::Relaxed);
             }
             Side::Answer => self.0.answer_moved.store(true, Ordering::Relaxed),

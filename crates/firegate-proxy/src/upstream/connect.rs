@@ -103,7 +103,7 @@ impl ConnectError {
                 (ConnectErrorKind::OutOfResources, MEMORY_HINT)
             }
             (io::ErrorKind::AddrNotAvailable, _) => (ConnectErrorKind::OutOfPorts, PORTS_HINT),
-            _ => (ConnectErrorKind::Unreachable, ""),
+            _ => (ConnectErrorKind::Unreachable, tls_hint(error)),
         };
         Self::new(kind, format!("{what}: {error}{hint}"))
     }
@@ -117,6 +117,28 @@ const MEMORY_HINT: &str =
 
 const PORTS_HINT: &str =
     "; hint: this machine has no port left for more connections there: widen `net.ipv4.ip_local_port_range`";
+
+/// What to do about a TLS handshake that failed, where that can be told.
+fn tls_hint(error: &io::Error) -> &'static str {
+    use rustls::{CertificateError as Certificate, Error, InvalidMessage};
+    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else { return "" };
+    match error {
+        // Another authority of the same name has another signature.
+        Error::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
+            "; hint: name a file with the authority of this certificate as the backend's `ca_certificates`"
+        }
+        Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => "; hint: write the service's name in the backend's `url` as its certificate does",
+        Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
+            "; hint: renew the service's certificate; if it is valid, set the clock of this machine"
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "; hint: what listens there speaks no TLS: look at the port in the backend's `url`"
+        }
+        _ => "",
+    }
+}
 
 /// Whether this machine has an address from which another one can be reached. The system says the same of one that has none as
 /// of one that has no port left. A datagram socket takes its port from others than a connection, and sends nothing by being

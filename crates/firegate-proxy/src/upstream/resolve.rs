@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use firegate_google::outage::Outage;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -46,6 +47,7 @@ pub(super) struct Addresses {
     epoch: AtomicU64,
     /// Those of them to which no connection could be made lately.
     pub(super) aside: Aside,
+    outage: Outage,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,14 @@ impl Addresses {
             Host::Name(_) => Arc::default(),
         };
         let (found, _) = watch::channel(Found { addresses, attempt: None });
-        Self { host, port, found, epoch: AtomicU64::new(0), aside: Aside::default() }
+        Self {
+            host,
+            port,
+            found,
+            epoch: AtomicU64::new(0),
+            aside: Aside::default(),
+            outage: Outage::default(),
+        }
     }
 
     /// What changes whenever the addresses do.
@@ -118,14 +127,19 @@ impl Addresses {
         }
     }
 
-    /// Logs what went wrong, or that it no longer does: once, and not with every attempt.
+    /// Logs what went wrong, or that it no longer does, and not with every attempt.
     fn tell(&self, host: &str, error: Option<&String>) {
-        let found = self.found.borrow();
-        let before = found.attempt.as_ref().and_then(|(_, result)| result.as_ref().err());
         match error {
-            _ if error == before => {}
-            Some(error) => tracing::warn!(host, error, "{UNRESOLVED}"),
-            None => tracing::info!(host, "a service's host name is resolved again"),
+            Some(error) => {
+                if let Some(failures) = self.outage.failed(Instant::now()) {
+                    tracing::warn!(host, error, failures, "{UNRESOLVED}");
+                }
+            }
+            None => {
+                if let Some(failures) = self.outage.is_over() {
+                    tracing::info!(host, failures, "a service's host name is resolved again");
+                }
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anstream::println;
 use firegate_core::time::SharedClock;
 use firegate_proxy::LogQueue;
 
@@ -10,6 +9,7 @@ use super::stop::StopRequests;
 use crate::dev::{Dev, DevContext, welcome};
 use crate::environment::Environment;
 use crate::logging::log_findings;
+use crate::standard_output;
 
 pub use crate::dev::DevArguments;
 
@@ -40,10 +40,12 @@ pub fn run(
         if !dev.warnings.is_empty() {
             log_findings(&dev.warnings, log);
         }
-        println!("{}", welcome(&dev.places));
-        let failure = tokio::select! {
-            () = requests.next() => None,
-            error = dev.part_failed() => Some(error),
+        let failure = match standard_output::write(&format!("{}\n", welcome(&dev.places))) {
+            Ok(()) => tokio::select! {
+                () = requests.next() => None,
+                error = dev.part_failed() => Some(error),
+            },
+            Err(error) => Some(error),
         };
         tracing::info!("stopping; Ctrl-C again ends everything at once");
         let ended = requests.unless_asked_again(dev.stop()).await;

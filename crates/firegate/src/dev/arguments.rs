@@ -11,6 +11,11 @@ use super::DevContext;
 
 /// The arguments of `firegate dev`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+        firegate dev\n  \
+        firegate dev --service http://localhost:3000\n  \
+        firegate dev -c firegate.yaml --map api=http://localhost:3000\n\n\
+        Exit codes: 0 after Ctrl-C; 2 if a part cannot start, or ends by itself; 130 if it was interrupted twice.")]
 pub struct DevArguments {
     /// The front door's port.
     #[arg(long, value_name = "PORT", default_value_t = 9080)]

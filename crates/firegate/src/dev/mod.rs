@@ -326,7 +326,10 @@ async fn probe_emulator(identity: &Url) -> anyhow::Result<()> {
     let http = HttpClient::new(tokio::runtime::Handle::current(), Roots::Given(Vec::new()))?;
     let bounds = ExchangeBounds { timeout: EMULATOR_PROBE_TIMEOUT, body_bytes_max: EMULATOR_PROBE_BYTES_MAX };
     let answer = http.get(identity, bounds).await;
-    answer.map(drop).with_context(|| format!("no emulator answers at --identity {identity}"))
+    answer.map(drop).with_context(|| {
+        let at = identity.as_str().trim_end_matches('/');
+        format!("no emulator answers at --identity {at}\nhint: start it, or leave --identity out: `dev` brings a server of its own")
+    })
 }
 
 /// Opens the identity server, with the user who is there from the start, and says by which id.

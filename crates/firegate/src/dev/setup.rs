@@ -140,8 +140,10 @@ fn map_backends(
         }
     }
     if !unmapped.is_empty() {
-        let told =
-            unmapped.iter().map(|(name, url)| format!("the backend `{name}` at {url}")).collect::<Vec<_>>();
+        let told = unmapped
+            .iter()
+            .map(|(name, url)| format!("the backend `{name}` at {}", url.as_str().trim_end_matches('/')))
+            .collect::<Vec<_>>();
         let flags = unmapped.iter().map(|(name, _)| format!("--map {name}=http://localhost:3000"));
         let flags = flags.collect::<Vec<_>>().join(" ");
         bail!("nothing here stands for {}\nhint: {flags}", told.join(" and "));

@@ -1,6 +1,6 @@
 //! The command line of `firegate explain`.
 
-use std::io::{ErrorKind, IsTerminal as _, Read as _, Write};
+use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,6 +16,7 @@ use crate::cases::CaseFileError;
 use crate::logging::finding_style;
 use crate::named_files::{DiskFiles, called, read_text};
 use crate::printable::json;
+use crate::{standard_error, standard_output};
 
 use super::keys::{self, KeySource};
 use super::limits::TOKEN_TEXT_BYTES_MAX;
@@ -30,11 +31,13 @@ const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
 
 /// The arguments of `firegate explain`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
+#[command(after_help = "Examples:\n  \
+                        firegate explain --project my-project --backend https://api-abc123-uc.a.run.app\n  \
+                        firegate explain -c firegate.yaml --url https://api.example.com/orders/7 --token -\n  \
+                        firegate explain -c firegate.yaml --simulate requests.json\n\n\
+                        Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
                         because the signature could not be checked; 2 for bad input. Of a log: 1 if a request would be \
-                        answered otherwise, 2 if it holds none."
-)]
+                        answered otherwise, 2 if it holds none.")]
 pub struct ExplainArguments {
     /// The token. Without it, or with `-`, it is read from standard input and stays out of the shell's history. A whole
     /// request has it in its Authorization, and needs none.
@@ -155,7 +158,7 @@ pub async fn run(
         OutputFormat::Text => render_text(&explanation, colours),
         OutputFormat::Json => json(&explanation)?,
     };
-    write(out, &text)?;
+    standard_output::write_to(out, &text)?;
     Ok(if explanation.passes() { ExplainOutcome::Passes } else { ExplainOutcome::Refused })
 }
 
@@ -198,7 +201,7 @@ fn write_request(
         OutputFormat::Text => render_request_text(explanation, colours),
         OutputFormat::Json => json(explanation)?,
     };
-    write(out, &text)?;
+    standard_output::write_to(out, &text)?;
     Ok(match explanation.answer.verdict {
         DoorVerdict::Passes => ExplainOutcome::Passes,
         DoorVerdict::Depends | DoorVerdict::Refused => ExplainOutcome::Refused,
@@ -226,7 +229,7 @@ fn run_simulation(
         }
         OutputFormat::Json => json(&simulation)?,
     };
-    write(out, &text)?;
+    standard_output::write_to(out, &text)?;
     if simulation.requests == 0 {
         // Nothing that was compared is no proof that nothing changes.
         bail!(
@@ -239,16 +242,8 @@ fn run_simulation(
 }
 
 fn bad_input(diagnostics: &Diagnostics) -> ExplainOutcome {
-    anstream::eprintln!("{}", diagnostics.render(finding_style()));
+    standard_error::tell(&format!("{}\n", diagnostics.render(finding_style())));
     ExplainOutcome::BadInput
-}
-
-fn write(out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads has seen enough, as `head` has.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("the explanation cannot be written"),
-    }
 }
 
 /// The keys that were named. A file that holds none is bad input; of an endpoint, the explanation says that it does not answer.
@@ -269,7 +264,7 @@ fn token(flag: Option<&str>) -> anyhow::Result<String> {
     let stdin = std::io::stdin();
     let mut text = String::new();
     if stdin.is_terminal() {
-        anstream::eprintln!("Paste the token and press Enter:");
+        standard_error::tell("Paste the token and press Enter:\n");
         stdin.read_line(&mut text).context("standard input cannot be read")?;
     } else {
         let bytes_max = TOKEN_TEXT_BYTES_MAX as u64;

@@ -5,7 +5,8 @@ use firegate_core::exchange::ID_TOKEN_TYPE;
 use serde_json::json;
 
 use crate::project::{
-    EXCHANGE, GOOGLE_AUDIENCE, Key, Project, claims_of, edited, exchange_of, expect_no_token, stack_with,
+    EXCHANGE, GOOGLE_AUDIENCE, Key, Project, claims_of, edited, exchange_of, expect, expect_no_token,
+    stack_with,
 };
 use crate::stack::{Answer, Call};
 
@@ -58,6 +59,43 @@ async fn nobody_gets_more_than_a_request_would_give_them() {
         "a session cookie as an ID token",
     );
     gate.close().await;
+}
+
+/// An exchange is judged by the backend's security policy as the request that it is, before anybody knows for which paths the
+/// token will be used; and what comes with the token is judged by its own path.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_leads_past_no_rule_about_paths() {
+    const POLICY: &str = "name: edge\nrules:\n\
+        - { priority: 1, action: deny(403), match: { expr: { expression: \"request.path.startsWith('/admin')\" } } }\n\
+        - { priority: 2, action: deny(403), match: { expr: { expression: \"!request.path.startsWith('/a') && NOT_THE_EXCHANGE\" } } }\n\
+        - { priority: 2147483647, action: allow, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } } }\n";
+    let project = Project::open().await;
+    let token = project.id_token();
+    let text = EXCHANGE.replace(
+        "audience: api }",
+        "audience: api, security_policy: { file: armor.yaml, dialect: firegate } }",
+    );
+    let gate = async |condition: &str| {
+        let policy = POLICY.replace("NOT_THE_EXCHANGE", condition);
+        project.gate_with_files(&text, &[("armor.yaml", &policy)]).await
+    };
+    let strict = gate("true").await;
+    strict.exchanges_not(&token, "api", "ARMOR_DENIED").await;
+    drop(strict.exchanged(&token, "files").await);
+    strict.close().await;
+    let open = gate("request.path != '/.well-known/firegate/token'").await;
+    let exchanged = open.exchanged(&token, "api").await;
+    open.call("/a").bearer(&exchanged).send().await.ok();
+    for path in ["/admin", "/administer", "/b", "/a/../b"] {
+        expect(&open.call(path).bearer(&exchanged).send().await, 403, "ARMOR_DENIED", path);
+    }
+    expect(
+        &open.call("/ADMIN").bearer(&exchanged).send().await,
+        400,
+        "REQUEST_MALFORMED",
+        "in capital letters",
+    );
+    open.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //! strangers must not have them all.
 
 use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
-use firegate_proxy::limits::{EXCHANGE_FORM_TIMEOUT, EXCHANGE_FORMS_PER_CLIENT_MAX};
+use firegate_proxy::limits::{EXCHANGE_FORM_TIMEOUT, EXCHANGE_FORMS_PER_CLIENT_MAX, EXCHANGES_MAX};
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::project::{EXCHANGE, Gate, Project, TOKEN_ENDPOINT, exchange_of, form};
 use crate::stack::{Answer, Call, log};
+use crate::wire::PATIENCE;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -64,6 +65,29 @@ async fn forms_that_do_not_end_take_no_places_but_their_clients_own() {
     first.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     exchange(&gate, "2001:db8:0:1:ffff::1", &good).await.ok();
+    gate.close().await;
+}
+
+/// However many strangers there are, their forms take no more than there are places.
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_of_many_clients_are_bounded_in_all() {
+    log::begin();
+    let project = Project::open().await;
+    let gate = project.gate(&format!("{EXCHANGE}\nbehind: {{ hops: 1, peers: [127.0.0.1/32] }}")).await;
+    let good = form(&exchange_of(&project.id_token(), "api"));
+    let began = Instant::now();
+    let client = |number: usize| format!("2001:db8:1:{:x}::1", number / EXCHANGE_FORMS_PER_CLIENT_MAX);
+    let clients = (0..EXCHANGES_MAX).map(client).collect::<Vec<_>>();
+    let begun = futures_util::future::join_all(clients.iter().map(|client| begin(&gate, client))).await;
+    let refused = exchange(&gate, "192.0.2.1", &good).await;
+    // On a machine that is so busy the first ones are over by then.
+    if began.elapsed() < EXCHANGE_FORM_TIMEOUT {
+        assert_eq!(refused.status.as_u16(), 503, "{:?}", refused.body);
+        assert!(line_of(&refused).await.contains("evidence=\"too many exchanges are under way\""));
+    }
+    drop(begun);
+    let admitted = async { while exchange(&gate, "192.0.2.1", &good).await.status.as_u16() != 200 {} };
+    tokio::time::timeout(PATIENCE, admitted).await.expect("there are places again");
     gate.close().await;
 }
 

@@ -171,8 +171,9 @@ impl Connection {
 fn status(block: &[u8]) -> u16 {
     match block.first() {
         Some(indexed @ 0x88..=0x8e) => [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)],
-        // Huffman's digits, of the one other status that is looked for.
+        // Huffman's digits, of the other statuses that are looked for.
         Some(0x48 | 0x08) if block[2..4] == [0x69, 0x90] => 431,
+        Some(0x48 | 0x08) if block[2..4] == [0x68, 0x01] => 401,
         _ => panic!("an unknown status: {block:x?}"),
     }
 }

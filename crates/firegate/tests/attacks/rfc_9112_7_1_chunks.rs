@@ -3,6 +3,7 @@
 
 use tokio::io::AsyncWriteExt;
 
+use crate::stack::log;
 use crate::wire::{SMUGGLED, Wire, post, rest};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,6 +46,22 @@ async fn a_malformed_body_is_never_completed() {
     }
     let body = "5;name=\"value\"\r\nhello\r\n0\r\nX: y\r\n\r\n";
     wire.admits(post("Connection: close\r\nTransfer-Encoding: chunked\r\n", body)).await;
+    wire.close().await;
+}
+
+/// It is the client's fault and not its departure, and the operator who looks for smugglers finds it by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_body_is_not_told_of_as_a_client_that_left() {
+    log::begin();
+    let wire = Wire::open().await;
+    let head = post("Transfer-Encoding: chunked\r\n", "").replace("POST /", "POST /malformed-chunks");
+    let mut stream = wire.connect().await;
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    stream.write_all(b"0x5\r\nhello\r\n0\r\n\r\n").await.expect("it is sent");
+    let answers = rest(&mut stream).await;
+    assert!(answers.starts_with("HTTP/1.1 400 "), "{answers}");
+    let line = log::line(|line| line.contains("/malformed-chunks")).await;
+    assert!(line.contains(" 400 ") && line.contains("evidence=\"the body is malformed\""), "{line}");
     wire.close().await;
 }
 

@@ -24,6 +24,9 @@ async fn no_blank_hides_a_value_from_a_rule() {
         ("x-other", "a ", 400),
         // For the policy it would be no bearer token, and for the service one that nobody has judged.
         ("authorization", " Bearer a.b.c", 400),
+        ("authorization", "Bearer a.b.c ", 400),
+        ("authorization", " Bearer ", 400),
+        ("authorization", "Basic ", 400),
         ("cookie", " __session=a", 400),
     ] {
         let mut connection = Connection::to(&gate.door).await;
@@ -37,5 +40,21 @@ async fn no_blank_hides_a_value_from_a_rule() {
     let refused = gate.raw("/a", b"X-Mode: \t unsafe \t\r\n").await;
     assert!(refused.starts_with("HTTP/1.1 404 "), "{refused}");
     expect(&gate.call("/a").header("x-mode", "unsafe").send().await, 404, "ARMOR_DENIED", "over HTTP/1");
+    gate.close().await;
+}
+
+/// `Authorization: Bearer $TOKEN` with an empty variable: over HTTP/1 nothing of the blank is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bearer_without_a_token_is_told_so_by_every_protocol() {
+    let project = Project::open().await;
+    let gate = project.plain_gate().await;
+    for value in ["Bearer ", "bearer \t ", "Bearer"] {
+        let mut connection = Connection::to(&gate.door).await;
+        let block = request("GET", "/a", &[("authorization", value)]);
+        connection.write(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)).await;
+        assert_eq!(connection.status(1).await, Some(401), "{value:?}");
+    }
+    let over_http1 = gate.raw("/a", b"Authorization: Bearer \r\n").await;
+    assert!(over_http1.starts_with("HTTP/1.1 401 "), "{over_http1}");
     gate.close().await;
 }

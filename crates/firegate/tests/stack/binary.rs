@@ -165,6 +165,12 @@ impl Served {
         assert!(Command::new("kill").args(arguments).status().expect("kill runs").success());
     }
 
+    /// Its process's number.
+    #[allow(dead_code, reason = "not every test asks")]
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> ExitStatus {
         self.process.wait().expect("it ends")

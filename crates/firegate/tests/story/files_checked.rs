@@ -184,6 +184,12 @@ fn check_warns_of_credentials_with_which_a_front_door_would_not_start_here() {
     let (code, printed) = run("HOME", home.path(), &["check", "--strict"]);
     assert_eq!(code, Some(1), "{printed}");
     assert!(printed.contains("impersonate a service account"), "{printed}");
+    let workload = r#"{"type":"external_account","audience":"//iam.googleapis.com/p","subject_token_type":"t",
+        "credential_source":{"file":"token"}}"#;
+    std::fs::write(home.path().join("google.json"), workload).expect("a file");
+    let (code, printed) = run(named, &home.path().join("google.json"), &["check", "--strict"]);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("create-cred-config PROVIDER --service-account=SERVICE_ACCOUNT"), "{printed}");
     let (code, _) = run("GCE_METADATA_HOST", Path::new("no host"), &["check"]);
     assert_eq!(code, Some(2));
     // Those of this machine say nothing of Cloud Run's.

@@ -7,7 +7,6 @@ use axum::Router;
 use axum::routing::any;
 use bytes::Bytes;
 use firegate_files::configuration;
-use firegate_proxy::limits::DESCRIPTORS_RESERVED;
 use firegate_proxy::{FrontDoor, FrontDoorOptions, InheritedSockets, StartError};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -25,13 +24,13 @@ use crate::stack::server::{listen, serve};
 use crate::stack::{Call, at, clock, close, door, log, options};
 
 /// What a front door needs to let everybody through to a service.
-fn open_to_all(service: &str, more: &str) -> String {
+pub(crate) fn open_to_all(service: &str, more: &str) -> String {
     format!(
         "project: demo-project\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{ api: '{service}' }}\nallow: [allUsers]\n{more}"
     )
 }
 
-async fn hello() -> String {
+pub(crate) async fn hello() -> String {
     serve(Router::new().fallback(any(|| async { "hello" }))).await
 }
 
@@ -74,13 +73,13 @@ async fn open_in_all(door: &FrontDoor, expected: i64) -> Vec<i64> {
 }
 
 /// Sends a request on a connection of its own and keeps the connection. `None` if it is closed instead.
-async fn keep_open(address: SocketAddr) -> Option<TcpStream> {
+pub(crate) async fn keep_open(address: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     answered(&mut stream).await.then_some(stream)
 }
 
 /// Whether a request on this connection is answered by the service.
-async fn answered(stream: &mut TcpStream) -> bool {
+pub(crate) async fn answered(stream: &mut TcpStream) -> bool {
     answered_with(stream, "/", "hello").await
 }
 
@@ -227,35 +226,6 @@ async fn a_proxy_is_trusted_from_the_reload_on_that_names_it_and_no_longer_than_
         assert_eq!(keep_open(door.address()).await.is_some(), is_let_in, "{text}");
     }
     close(door).await;
-}
-
-/// There is a descriptor for every connection that is let in, and for as many to services: nobody is let in to be told that
-/// something is missing.
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
-async fn descriptors_bound_the_connections_that_are_let_in() {
-    use crate::stack::binary::Served;
-
-    const DESCRIPTORS: usize = 400;
-
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("firegate.yaml"), open_to_all(&hello().await, "")).expect("a file");
-    let arguments = ["-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
-    let serve = Served::start_with_descriptors(DESCRIPTORS, folder.path(), &arguments);
-    let address = serve.address;
-    let mut clients = Vec::new();
-    while let Some(client) = keep_open(address).await {
-        clients.push(client);
-        assert!(clients.len() < DESCRIPTORS, "there cannot be so many");
-    }
-    let expected = (DESCRIPTORS - DESCRIPTORS_RESERVED) / 2;
-    assert_eq!(clients.len(), expected);
-    for client in &mut clients {
-        assert!(answered(client).await);
-    }
-    clients.clear();
-    let again = async { while keep_open(address).await.is_none() {} };
-    tokio::time::timeout(PATIENCE, again).await.expect("there are places again");
 }
 
 /// What an idle connection costs the process, as the system counts it. A debug build's is larger than a release's, and the

@@ -12,6 +12,8 @@ mod clients_connection;
 mod command_line;
 mod credentials;
 mod cross_origin;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod dev_session;
 mod emulator_trust;
 mod exchange;
@@ -20,6 +22,8 @@ mod forwarded_headers;
 mod forwarding;
 mod gate;
 mod google_callers;
+#[cfg(unix)]
+mod handed_over;
 mod iam_policy;
 mod kept_data;
 #[cfg(unix)]
@@ -32,6 +36,8 @@ mod local_google;
 mod metrics;
 mod mirrors;
 mod observing;
+#[cfg(unix)]
+mod outage_lines;
 mod outages;
 mod panics;
 #[cfg(unix)]
@@ -49,6 +55,8 @@ mod revocation;
 mod security_policy;
 mod service_view;
 mod simulated;
+#[cfg(target_os = "linux")]
+mod standard_streams;
 mod stopping;
 #[cfg(unix)]
 mod take_over;

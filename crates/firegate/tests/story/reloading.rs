@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod binary;
+#[cfg(unix)]
+mod kept;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

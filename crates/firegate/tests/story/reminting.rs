@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
+use firegate_google::limits::TOKEN_REMINT_COOL_DOWN;
 use firegate_proxy::FrontDoor;
 use http::{Method, StatusCode, header};
 
@@ -145,6 +146,29 @@ async fn what_has_no_body_is_sent_again_over_either_version_and_an_upload_is_not
         assert_eq!((third.status.as_u16(), service.requests()), (200, 5), "{protocol} {:?}", third.body);
         site.close([door]).await;
     }
+}
+
+/// What a fresh token does not mend has another cause: the next one is asked for when the pause is over, and none is sent twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_token_that_is_refused_too_is_not_replaced_at_once() {
+    let (site, service, door, user) = opened("http1").await;
+    let get = async || Call::get(&at(&door, "/")).bearer(&user).send().await;
+    let first = get().await;
+    service.revoke(&first.body);
+    site.stack.clock.advance(5);
+    let second = get().await;
+    assert_eq!((second.status.as_u16(), service.requests()), (200, 3), "{:?}", second.body);
+    service.revoke(&second.body);
+    let cool_down = i64::try_from(TOKEN_REMINT_COOL_DOWN.as_secs()).expect("seconds");
+    for (seconds, requests) in [(0, 4), (cool_down - 1, 5)] {
+        site.stack.clock.advance(seconds);
+        get().await.expect_refusal(502, "CLOUD_RUN_REFUSED_FIREGATE", "NONE");
+        assert_eq!(service.requests(), requests, "after {seconds} s");
+    }
+    site.stack.clock.advance(1);
+    let third = get().await;
+    assert_eq!((third.status.as_u16(), service.requests()), (200, 7), "{:?}", third.body);
+    site.close([door]).await;
 }
 
 /// Whom the service's IAM does not know, no other token of the same account helps.

@@ -390,3 +390,37 @@ async fn users_are_looked_up_as_the_door_and_not_as_a_backends_account() {
     answer.expect_refusal(503, "CREDENTIAL_UNAVAILABLE", "RETRY_LATER");
     site.close([door]).await;
 }
+
+/// It is not asked for the next piece, so nothing but the look at its connection can end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_reads_does_not_outlive_its_users_sessions() {
+    const CUT: &str = "firegate_connections_cut_total{reason=\"stream_overdue\"}";
+
+    let site = Site::open().await;
+    let door = site
+        .door(&format!(
+            "backends: {{ big: {{ url: '{}', credential: none, streams: {{ until: revocation }} }} }}\n\
+             allow: [allAuthenticatedUsers]\nusers: {{ {REQUIRED} }}",
+            without_end().await
+        ))
+        .await;
+    let session = site.new_user("reader@example.com").await;
+    let bearer = format!("Bearer {}", id_token(&session));
+    let (_unread, head) = send_head(&door, "/", &[("Authorization", bearer.as_str())]).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    update(&site, "", &session["localId"], json!({"disableUser": true})).await;
+    site.stack.clock.advance(STALE);
+    let cut = async {
+        while metric(&door, CUT).await < 1.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, cut).await.expect("it is cut");
+    site.close([door]).await;
+}
+
+/// A service whose answer has no end and no pause.
+async fn without_end() -> String {
+    let body = || Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(vec![b'x'; 0x4000])));
+    serve(Router::new().fallback(any(move || async move { body() }))).await
+}

@@ -11,6 +11,7 @@ mod grpc;
 mod grpc_web;
 mod head;
 mod protocol;
+mod send_buffer;
 mod site;
 mod slow_reader;
 mod slow_sender;

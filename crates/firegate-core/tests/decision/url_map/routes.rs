@@ -69,6 +69,41 @@ fn a_path_that_is_anothers_but_for_its_capital_letters_goes_nowhere() {
     map.check("a/LAST", NOWHERE);
 }
 
+/// The same for templates, and for what is written down in regular expressions.
+#[test]
+fn a_path_that_is_a_patterns_but_for_its_capital_letters_goes_nowhere() {
+    const NOWHERE: &str = "REQUEST_MALFORMED";
+    let map = Map::whole(
+        &format!(
+            "name: m\ndefaultService: web\n{}",
+            matcher(
+                "routeRules:\n\
+                 - priority: 1\n  service: secret\n  matchRules: [{pathTemplateMatch: '/users/{id}/Posts'}, {regexMatch: '/v[0-9]+/(Key|lock)s'}]\n\
+                 - priority: 2\n  service: video\n  matchRules: [{pathTemplateMatch: '/clips/{id}'}, {regexMatch: '/films/.*'}]\n\
+                 - priority: 3\n  service: api\n  matchRules: [{regexMatch: '/USERS/[0-9]+/posts'}, {pathTemplateMatch: '/V1/{rest=**}'}]\n\
+                 - priority: 4\n  service: secret\n  matchRules: [{pathTemplateMatch: '/{any}/last'}]\n",
+            )
+        ),
+        "firegate",
+    );
+    map.check("a/users/VQhSP/Posts", "secret /users/VQhSP/Posts");
+    map.check("a/users/VQhSP/posts", NOWHERE);
+    map.check("a/USERS/x/Posts", NOWHERE);
+    map.check("a/users/x/POSTS/y", "web /users/x/POSTS/y");
+    map.check("a/v1/locks", "secret /v1/locks");
+    map.check("a/v1/keys", NOWHERE);
+    map.check("a/V2/Keys", NOWHERE);
+    // Who may call one service may call the other.
+    map.check("a/CLIPS/1", "web /CLIPS/1");
+    map.check("a/FILMS/1", "web /FILMS/1");
+    // What was found says as much in these very letters, or less.
+    map.check("a/USERS/5/posts", "api /USERS/5/posts");
+    map.check("a/V1/locks", NOWHERE);
+    map.check("a/V1/other", "api /V1/other");
+    map.check("a/x/LAST", NOWHERE);
+    map.check("a/X/last", "secret /X/last");
+}
+
 #[test]
 fn route_rules_are_tried_by_priority() {
     let map = Map::matcher(

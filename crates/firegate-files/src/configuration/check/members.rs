@@ -168,6 +168,10 @@ fn shut_out(member: &Member, users: &Users) -> Option<Nobody> {
                 "add `google_id_token` to `users.accept`, and `users.google_audiences`; or remove the member",
             )
         }
+        (Member::User(address), _) if address.ends_with(".gserviceaccount.com") => Nobody::because(
+            "the address is a service account's, and those do not sign in with Firebase",
+            format!("write `serviceAccount:{address}`, or remove the member"),
+        ),
         (Member::PrincipalSet { attribute, value, .. }, Tenants::None) if attribute == "tenant" => {
             Nobody::because(
                 "`users.tenants` is `none`",

@@ -259,9 +259,12 @@ impl Checker<'_> {
         Some(pattern)
     }
 
-    /// Many frameworks write parameters in braces, which stand in no URL as they are.
+    /// Many frameworks write parameters in braces, which stand in no URL as they are, or behind a colon.
     fn parameter_in_path(&mut self, path: &YamlPath, text: &str) {
-        let is_parameter = |part: &&str| part.starts_with('{') && part.ends_with('}');
+        let is_name = |name: &str| name.starts_with(|first: char| first.is_ascii_alphabetic());
+        let is_parameter = |part: &&str| {
+            (part.starts_with('{') && part.ends_with('}')) || part.strip_prefix(':').is_some_and(is_name)
+        };
         let Some(parameter) = text.split('/').find(is_parameter) else { return };
         let start = text.split(parameter).next().unwrap_or_default();
         let message = format!("{} in the path of a route stands for itself", quoted(parameter));

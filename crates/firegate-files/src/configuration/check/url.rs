@@ -7,6 +7,9 @@ use crate::configuration::names::NO_VARIABLES;
 use crate::diagnostic::{Diagnostic, YamlPath};
 use crate::suggestion::quoted;
 
+/// Where the URL of a service comes from.
+const PRINT_URL: &str = "`gcloud run services describe SERVICE --format='value(status.url)'` prints it";
+
 impl Checker<'_> {
     /// The URL of an HTTP server, without credentials, query and fragment; what it has more is the caller's to judge.
     pub(super) fn http_url(&mut self, path: &YamlPath, code: &'static str, text: &str) -> Option<Url> {
@@ -72,7 +75,9 @@ fn http_url(text: &str) -> Result<Url, (String, Option<String>)> {
                 let scheme = if local { "http" } else { "https" };
                 let hint = match local || text.contains(['.', ':']) {
                     true => format!("did you mean `{scheme}://{text}`?"),
-                    false => "write for example `https://api-abc123-uc.a.run.app`".to_owned(),
+                    false => format!(
+                        "write the whole URL, for example `https://api-abc123-uc.a.run.app`; {PRINT_URL}"
+                    ),
                 };
                 (format!("{} has no scheme", quoted(text)), hint)
             }
@@ -80,6 +85,13 @@ fn http_url(text: &str) -> Result<Url, (String, Option<String>)> {
         return Err((message, Some(hint)));
     }
     let url = Url::parse(text).map_err(|error| (format!("{} is not a URL: {error}", quoted(text)), None))?;
+    if url
+        .host_str()
+        .is_some_and(|host| ["console.cloud.google.com", "console.firebase.google.com"].contains(&host))
+    {
+        let message = format!("{} is a page about the service, and not the service", quoted(text));
+        return Err((message, Some(format!("write the service's own URL; {PRINT_URL}"))));
+    }
     if url.query().is_some() || url.fragment().is_some() {
         let plain = text.split(['?', '#']).next().unwrap_or(text);
         return Err((format!("{} has a query or fragment", quoted(text)), Some(format!("write `{plain}`"))));

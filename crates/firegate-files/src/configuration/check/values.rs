@@ -1,5 +1,6 @@
 //! The values that many parts of a configuration have: names, files, durations, sizes, audiences.
 
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -45,9 +46,14 @@ impl Checker<'_> {
             Ok(text) => Some(text.into()),
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", quoted(&name.display().to_string()));
-                let found =
-                    Diagnostic::error(code::FILE_UNREADABLE, message).hint_if(unreadable_hint(&error));
-                self.report(path, found);
+                let is_of_google = name.extension().is_none() || name.to_string_lossy().contains("://");
+                let hint = match unreadable_hint(&error) {
+                    Some(hint) if is_of_google && error.kind() == io::ErrorKind::NotFound => Some(format!(
+                        "name a file, as `gcloud … export` writes it of what has this name; {hint}"
+                    )),
+                    hint => hint.map(str::to_owned),
+                };
+                self.report(path, Diagnostic::error(code::FILE_UNREADABLE, message).hint_if(hint));
                 None
             }
         }

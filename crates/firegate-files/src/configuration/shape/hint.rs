@@ -7,8 +7,7 @@ use super::{has_type, words};
 use crate::configuration::names::ProjectId;
 use crate::diagnostic::path::Segment;
 use crate::diagnostic::{Diagnostic, YamlPath, code};
-use crate::suggestion::alternatives;
-use crate::yaml::{Entry, Scalar, ScalarKind, Value, with_missing_blank};
+use crate::yaml::{Entry, Scalar, ScalarKind, Value, of_other_language, with_missing_blank};
 
 /// What to write instead of a value of the wrong type. `items` is what the elements of a list may be, where one may stand.
 pub(super) fn of_value(
@@ -37,7 +36,7 @@ pub(super) fn of_value(
             return text(scalar, branches);
         }
     }
-    mapping(path, scalar, branches)
+    of_collection(path, value, takes("string")).or_else(|| mapping(path, scalar, branches))
 }
 
 /// Where people write the obvious and mean something else.
@@ -52,6 +51,9 @@ fn of_scalar_at(path: &str, scalar: &Scalar) -> Option<String> {
         // What is no text is no project's ID in quotes either.
         ("project", kind) if path == "project" && kind != ScalarKind::Text => {
             text.parse::<ProjectId>().err().map(|error| error.hint)
+        }
+        ("revocation", ScalarKind::Text) if ["off", "required"].contains(&text.as_str()) => {
+            Some(format!("write `{{ check: {text} }}`"))
         }
         ("allow", ScalarKind::Boolean(_)) => Some(
             "name who may call: `[allAuthenticatedUsers]` are the signed-in users of the Firebase project, `[allUsers]` is \
@@ -76,8 +78,12 @@ fn list(scalar: &Scalar, items: &[&Json]) -> Option<String> {
     let takes_text = items.iter().any(|item| has_type(item, "string") && words(item).is_empty());
     let takes_word = items.iter().any(|item| words(item).contains(&scalar.text.as_str()));
     let fits = scalar.kind == ScalarKind::Text && (takes_text || takes_word);
-    let is_plain =
-        !scalar.text.contains([',', '[', ']', '{', '}', '#', '"', '\'']) && !scalar.text.contains(": ");
+    if scalar.text.starts_with('[') && scalar.text.ends_with(']') {
+        return Some(format!("write it without quotes: `{}`", scalar.text));
+    }
+    let is_plain = scalar.text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/')
+        && !scalar.text.contains([',', '[', ']', '{', '}', '#', '"', '\''])
+        && !scalar.text.contains(": ");
     let text = if is_plain { scalar.text.clone() } else { Json::from(scalar.text.as_str()).to_string() };
     fits.then(|| format!("write a list: `[{text}]`"))
 }
@@ -107,6 +113,9 @@ fn mapping(path: &YamlPath, scalar: Option<&Scalar>, branches: &[&Json]) -> Opti
     if let Some(mended) = scalar.and_then(|scalar| with_missing_blank(&scalar.text)) {
         return Some(format!("a blank is missing behind the colon: `{mended}`"));
     }
+    if let Some(hint) = scalar.and_then(|scalar| of_other_language(&scalar.text)) {
+        return Some(hint.to_owned());
+    }
     if path.is_root() {
         return Some("every setting is a key with its value, for example `project: my-project`".to_owned());
     }
@@ -115,7 +124,26 @@ fn mapping(path: &YamlPath, scalar: Option<&Scalar>, branches: &[&Json]) -> Opti
         return Some(format!("give the backend a name: `backends: {{ api: {url} }}`"));
     }
     let keys = object.get("properties").and_then(Json::as_object)?;
-    Some(format!("the keys are {}", alternatives(keys.keys().map(String::as_str))))
+    Some(of_keys(keys.keys().map(String::as_str)))
+}
+
+/// Which keys a mapping has.
+pub(super) fn of_keys<'a>(keys: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let are = if keys.len() == 1 { "only key is" } else { "keys are" };
+    format!("the {are} {}", all(keys))
+}
+
+/// A list or a mapping where something else belongs, if it is what people write by mistake.
+fn of_collection(path: &YamlPath, value: &Value, takes_text: bool) -> Option<String> {
+    let Value::Mapping(entries) = value else { return None };
+    if path.to_string() == "routes" {
+        return Some(
+            "write a list with an element for each route: `[ { path: /*, backend: api } ]`".to_owned(),
+        );
+    }
+    let [Entry { key, value: node, .. }] = entries.as_slice() else { return None };
+    let Value::Scalar(scalar) = &node.value else { return None };
+    takes_text.then(|| format!("write it without the blank behind the colon: `\"{key}:{}\"`", scalar.text))
 }
 
 /// A backend whose settings stand where its name belongs. `named` is what a backend may be. A backend may have the name of a

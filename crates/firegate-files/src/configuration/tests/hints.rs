@@ -54,12 +54,12 @@ fn a_misplaced_key_is_told_of_the_mappings_that_one_may_have_meant() {
         &with("url_map: { path: map.yaml }\n"),
         &[
             "`url_map.file` is not given; add the name of the file",
-            "unknown key `path` in `url_map`; the keys are `file`, `dialect` or `assume`",
+            "unknown key `path` in `url_map`; the keys are `file`, `dialect` and `assume`",
         ],
     );
     check(
         &with("health: { listen: 127.0.0.1:1, credentials: key.json }\n"),
-        &["unknown key `credentials` in `health`; the keys are `listen`"],
+        &["unknown key `credentials` in `health`; the only key is `listen`"],
     );
     let of_users = "clock_skew: 5s";
     check(
@@ -105,7 +105,8 @@ fn a_url_is_suggested_of_what_looks_like_a_host_alone() {
             &[&format!("`{quoted}` holds a variable; {variable}")],
         );
     }
-    let example = "write for example `https://api-abc123-uc.a.run.app`";
+    let example = "write the whole URL, for example `https://api-abc123-uc.a.run.app`; `gcloud run services describe SERVICE \
+        --format='value(status.url)'` prints it";
     check(&backends("  api: forward"), &[&format!("`forward` has no scheme; {example}")]);
     check(&backends("  api: a.run.app"), &["`a.run.app` has no scheme; did you mean `https://a.run.app`?"]);
     check(&backends("  api: localhost"), &["`localhost` has no scheme; did you mean `http://localhost`?"]);
@@ -179,7 +180,14 @@ fn a_parameter_in_the_path_of_a_route_stands_for_itself() {
            templates",
         ],
     );
-    for path in ["/users/*", "/users/:id", "/users/a{id}"] {
+    check(
+        &routes("/users/:id"),
+        &[
+            "`:id` in the path of a route stands for itself; routes have no parameters: write `/users/*`, or a URL map with path \
+           templates",
+        ],
+    );
+    for path in ["/users/*", "/users/1:2", "/users/::", "/users/a{id}", "/batches:cancel"] {
         accepted(&routes(path));
     }
 }
@@ -219,11 +227,147 @@ fn what_a_shell_or_a_template_was_to_fill_in_is_told_as_such() {
 
 #[test]
 fn a_regular_expression_is_no_path_of_a_route() {
-    for path in ["^/a", "/a.*", "/a$"] {
+    let of_path = ", or with `fullPathMatch` for a path that does end with `$`";
+    for (path, more) in [("^/a", ""), ("/a.*", ""), ("^/a$", ""), ("/a$", of_path)] {
         let expected = format!(
             "`{path}` is not the path of a route: it is a regular expression; routes have no regular expressions: write \
-             `/prefix/*`, or a URL map with `regexMatch`"
+             `/prefix/*`, or a URL map with `regexMatch`{more}"
         );
         check(&with(&format!("routes: [ {{ path: '{path}', backend: api }} ]\n")), &[&expected]);
     }
+}
+
+#[test]
+fn another_file_is_told_as_what_it_is() {
+    let check_file = |text: &str, expected: &str| {
+        let told = told(text);
+        assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
+        assert!(!told[0].contains("SECRET"), "{told:?}");
+    };
+    let key = "{ type: service_account, project_id: my-project, private_key: SECRET, client_email: a@p.iam.gserviceaccount.com }";
+    check_file(key, "this is a credential and no configuration; name it in the environment variable");
+    check_file(
+        "{ type: authorized_user, client_id: a, refresh_token: SECRET }",
+        "this is a credential and no configuration; name it",
+    );
+    check_file(
+        "{ version: 4, terraform_version: 1.9.0, resources: [] }",
+        "this is Terraform's own record of",
+    );
+    check_file(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: firegate }\ndata: { firegate.yaml: 'project: my-project' }",
+        "this is a manifest of Kubernetes and no configuration; give the configuration in it a file of its own",
+    );
+}
+
+#[test]
+fn terraforms_language_is_told_as_it_whether_yaml_can_read_it_or_not() {
+    for text in [
+        "resource \"google_cloud_run_v2_service\" \"api\" {\n  name = \"api\"\n}\n",
+        "# the service\n\nmodule \"api\" {\n  source: [\n}\n",
+    ] {
+        let told = told(text);
+        assert!(told.len() == 1 && told[0].contains("this is Terraform's language"), "{told:?}");
+    }
+    let found = told("data : { api }\n");
+    assert!(!found[0].contains("Terraform"), "{found:?}");
+}
+
+#[test]
+fn what_is_written_in_the_place_of_a_url_is_told_with_where_the_url_is_found() {
+    let console = "https://console.cloud.google.com/run/detail/us-central1/api/metrics?project=my-project";
+    let found = told(&backends(&format!("  api: {console}")));
+    let expected = "is a page about the service, and not the service; write the service's own URL; `gcloud run services describe";
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    check(
+        &backends("  api: https://api-abc123-uc.a.run.app:8080"),
+        &[
+            "Cloud Run does not answer at the port 8080 of `api-abc123-uc.a.run.app`; write `https://api-abc123-uc.a.run.app`: the port \
+           that the container listens on is Cloud Run's own affair",
+        ],
+    );
+    check(&backends("  api: https://api-abc123-uc.a.run.app:443"), &[]);
+    check(
+        &backend("url: https://api-abc123-uc.a.run.app\naudience: http://api-abc123-uc.a.run.app"),
+        &[
+            "the audience `http://api-abc123-uc.a.run.app` begins with `http`; Cloud Run compares exactly, and its URLs are https: \
+           write `https://api-abc123-uc.a.run.app`",
+        ],
+    );
+}
+
+#[test]
+fn a_hint_can_be_followed_to_the_letter() {
+    let allow = |value: &str| MINIMAL.replace("[allAuthenticatedUsers]", value);
+    check(
+        &allow("'[allAuthenticatedUsers]'"),
+        &[
+            "expected a list, found the text `[allAuthenticatedUsers]`; write it without quotes: `[allAuthenticatedUsers]`",
+        ],
+    );
+    check(
+        &allow("[domain: example.com]"),
+        &[
+            "expected text, found a mapping; write it without the blank behind the colon: `\"domain:example.com\"`",
+        ],
+    );
+    check(
+        &with("cors: { origins: '*' }\n"),
+        &["expected a list, found the text `*`; write a list: `[\"*\"]`"],
+    );
+    check(
+        &with("routes:\n  /*: api\n"),
+        &[
+            "expected a list, found a mapping; write a list with an element for each route: `[ { path: /*, backend: api } ]`",
+        ],
+    );
+    check(
+        &with("users: { revocation: required }\n"),
+        &["expected a mapping, found the text `required`; write `{ check: required }`"],
+    );
+    check(
+        &backend("url: https://a.run.app\ncredential: key.json"),
+        &["`key.json` cannot stand here; write `default`, and name the file in the environment variable \
+           GOOGLE_APPLICATION_CREDENTIALS"],
+    );
+    check(
+        &backend(
+            "url: https://a.run.app\ncredential: impersonate\nservice_account: serviceAccount:a@p.iam.gserviceaccount.com",
+        ),
+        &[
+            "`serviceAccount:a@p.iam.gserviceaccount.com` is not the e-mail address of a service account; write the address alone: \
+           `a@p.iam.gserviceaccount.com`",
+        ],
+    );
+    check(
+        &allow("['user:a@p.iam.gserviceaccount.com']"),
+        &[
+            "this member matches nobody: the address is a service account's, and those do not sign in with Firebase; write \
+           `serviceAccount:a@p.iam.gserviceaccount.com`, or remove the member",
+        ],
+    );
+    let found = told("{\n  // the project\n  \"project\": \"my-project\"\n}\n");
+    assert!(
+        found.iter().any(|line| line.ends_with("a comment begins with `#`, in JSON that is read here too")),
+        "{found:?}"
+    );
+    let found =
+        told("project: my-project\nbackends:\n  api:\n    url: https://a.run.app\n   user_token: forward\n");
+    assert!(found[0].ends_with("; begin all keys of one mapping in the same column"), "{found:?}");
+}
+
+#[test]
+fn a_resources_name_in_the_place_of_a_files_is_told_with_how_to_export_it() {
+    let policy = |file: &str| backend(&format!("url: https://a.run.app\nsecurity_policy: {file}"));
+    let hint = |file: &str| {
+        let found = parse_with_files("firegate.yaml", &policy(file), &Unreadable(io::ErrorKind::NotFound))
+            .unwrap_err();
+        found.iter().find_map(|found| found.hint.clone()).unwrap_or_default()
+    };
+    let export = "name a file, as `gcloud … export` writes it of what has this name";
+    assert!(
+        hint("edge").starts_with(export)
+            && hint("https://www.googleapis.com/securityPolicies/edge.v1").starts_with(export)
+    );
+    assert!(hint("edge.yaml").starts_with("a relative name counts from"));
 }

@@ -1,6 +1,8 @@
 //! The conditions of route rules.
 
-use super::super::model::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
+use firegate_expr::WrittenLetters;
+
+use super::super::model::{HeaderMatch, PathMatch, PathRegex, QueryMatch, RouteMatch, ValueMatch};
 use super::super::path_template::PathTemplate;
 use super::Checker;
 use crate::diagnostic::{Diagnostic, code};
@@ -93,8 +95,19 @@ impl Checker<'_> {
                     None
                 }
             },
-            _ => self.whole_regex(path).map(PathMatch::Regex),
+            _ => self.path_regex(path).map(PathMatch::Regex),
         }
+    }
+
+    fn path_regex(&mut self, path: &Located<'_>) -> Option<PathRegex> {
+        let regex = self.whole_regex(path)?;
+        let WrittenLetters { in_any_case, characters_min } =
+            WrittenLetters::of(regex.as_str()).unwrap_or_default();
+        let in_any_case = match in_any_case {
+            Some(pattern) => Some(self.compiled(path, &pattern)?),
+            None => None,
+        };
+        Some(PathRegex { regex, in_any_case, characters_min })
     }
 
     /// What holds for every path that is no regular expression.

@@ -151,7 +151,7 @@ fn path_matches(found: &PathMatch, path: &str) -> bool {
         PathMatch::Prefix { prefix, .. } => path.starts_with(prefix.as_str()),
         PathMatch::Full { path: full, .. } => full == path,
         PathMatch::Template(template) => template.is_match(path),
-        PathMatch::Regex(regex) => regex.is_match(path.as_bytes()),
+        PathMatch::Regex(found) => found.regex.is_match(path.as_bytes()),
     }
 }
 

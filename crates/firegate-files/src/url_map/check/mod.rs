@@ -174,6 +174,10 @@ impl Checker<'_> {
             );
             return None;
         }
+        self.compiled(located, pattern)
+    }
+
+    fn compiled(&mut self, located: &Located<'_>, pattern: &str) -> Option<Regex> {
         let built = RegexBuilder::new(pattern).unicode(false).size_limit(URL_MAP_REGEX_BYTES_MAX).build();
         match built {
             Ok(regex) => Some(regex),

@@ -35,7 +35,18 @@ pub enum PathMatch {
     /// It has this form.
     Template(PathTemplate),
     /// The whole of it matches this.
-    Regex(Regex),
+    Regex(PathRegex),
+}
+
+/// A regular expression for whole paths.
+#[derive(Clone, Debug)]
+pub struct PathRegex {
+    /// As it is written.
+    pub regex: Regex,
+    /// As a server reads it that takes capital letters for small ones; `None` if no letter is written down in it.
+    pub in_any_case: Option<Regex>,
+    /// How many characters at least a path that matches has as they are written.
+    pub characters_min: usize,
 }
 
 /// What a header must be like.

@@ -15,7 +15,7 @@ pub use self::action::{
 };
 pub use self::error_policy::{ErrorCodes, ErrorPolicy, ErrorRule};
 pub use self::header_action::{AddedHeader, HeaderAction, HeaderValueTemplate, HeaderVariable, ValuePart};
-pub use self::matching::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
+pub use self::matching::{HeaderMatch, PathMatch, PathRegex, QueryMatch, RouteMatch, ValueMatch};
 use super::service::ServiceName;
 
 /// A checked URL map.

@@ -230,6 +230,21 @@ async fn a_silent_direction_is_idle_when_the_other_one_is() {
     }
 }
 
+/// As a request that came at once is no reason to wait twice as long for its answer.
+#[tokio::test(start_paused = true)]
+async fn what_moved_before_a_piece_is_missed_gives_it_no_more_time() {
+    const IDLE: Duration = Duration::from_secs(60);
+    for side in [Side::Request, Side::Answer] {
+        let progress = BodyProgress::default();
+        progress.note_moved(if side == Side::Request { Side::Answer } else { Side::Request });
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, hyper::Error>>());
+        let bounds = Bounds { idle: Some(IDLE), side, progress, ..Bounds::default() };
+        let (passed, error) = end_of(BoundedBody::new(silent, bounds).boxed_unsync()).await;
+        assert!(matches!(error, Some(BodyError::Idle)), "{error:?}");
+        assert_eq!(passed, IDLE, "{side:?}");
+    }
+}
+
 /// The end of the process waits for no rest of a request that is answered, and for what is not answered yet.
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_what_nobody_misses() {
@@ -253,17 +268,24 @@ async fn a_stop_ends_what_nobody_misses() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_is_waited_for_only_while_somebody_asks_for_more() {
+    const MOMENT: Duration = Duration::from_millis(1);
     let progress = BodyProgress::default();
     let (say, mut body) = said(Bounds { progress: progress.clone(), ..Bounds::default() });
     assert!(body.frame().now_or_never().is_none() && progress.awaits_client());
-    say.send("a").expect("it is read");
-    body.frame().await.expect("a piece").expect("no error");
-    assert!(!progress.awaits_client() && progress.take_moved());
+    assert_eq!(progress.last_moved(), None);
+    for _ in 0..2 {
+        tokio::time::advance(MOMENT).await;
+        say.send("a").expect("it is read");
+        body.frame().await.expect("a piece").expect("no error");
+        assert!(!progress.awaits_client() && progress.last_moved() == Some(Instant::now()));
+    }
     assert!(body.frame().now_or_never().is_none() && progress.awaits_client());
+    tokio::time::advance(MOMENT).await;
     drop(body);
-    assert!(!progress.awaits_client() && progress.take_moved());
+    assert!(!progress.awaits_client() && progress.last_moved() == Some(Instant::now()));
+    tokio::time::advance(MOMENT).await;
     progress.note_awaits_client(false);
-    assert!(!progress.take_moved(), "nobody was waited for");
+    assert!(progress.last_moved() < Some(Instant::now()), "nobody was waited for");
 }

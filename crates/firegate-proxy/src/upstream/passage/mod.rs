@@ -281,16 +281,16 @@ impl Passage {
         mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>>,
         progress: &BodyProgress,
     ) -> Result<Response<Incoming>, Unanswered> {
+        let mut since = Instant::now();
         loop {
-            let now = Instant::now();
-            let end = now + self.limits.whole.unwrap_or(self.upstream.response_headers_timeout);
-            let end = self.limits.per_try.map_or(end, |per_try| end.min(now + per_try));
+            let end = since + self.limits.whole.unwrap_or(self.upstream.response_headers_timeout);
+            let end = self.limits.per_try.map_or(end, |per_try| end.min(since + per_try));
             let end = self.deadline.map_or(end, |deadline| deadline.min(end));
             match timeout_at(end, answer.as_mut()).await {
                 Ok(Ok(response)) => {
                     if let Some(whole) = self.limits.whole {
                         // What is left of it is for the answer's body, and for whatever is sent once more.
-                        self.end_by(now + whole);
+                        self.end_by(progress.last_moved().map_or(since, |moved| moved.max(since)) + whole);
                     }
                     return Ok(response);
                 }
@@ -304,9 +304,11 @@ impl Passage {
                     let is_unfinished = progress.awaits_client();
                     return Err(if is_unfinished { Unanswered::Unfinished } else { Unanswered::TimedOut });
                 }
-                // Both are looked at: what moved before the client was waited for gives the service no more time after it.
-                Err(_) if progress.take_moved() | progress.awaits_client() => {}
-                Err(_) => return Err(Unanswered::TimedOut),
+                Err(_) if progress.awaits_client() => since = Instant::now(),
+                Err(_) => match progress.last_moved().filter(|moved| *moved > since) {
+                    Some(moved) => since = moved,
+                    None => return Err(Unanswered::TimedOut),
+                },
             }
         }
     }

@@ -15,6 +15,9 @@ const PATIENT: &str = "timeouts: { response_headers: 1s }";
 /// Much longer, and shorter than the time between two pings.
 const LONG: Duration = Duration::from_secs(8);
 
+/// By what steps time passes.
+const STEP: Duration = Duration::from_millis(100);
+
 /// How many streams the services allow, which is more than any test has.
 const STREAMS_MAX: u32 = 100;
 
@@ -89,8 +92,8 @@ async fn send_for(
             outcome = &mut sent => return (outcome, passed),
             () = settle() => {}
         }
-        tokio::time::advance(Duration::from_millis(500)).await;
-        passed += Duration::from_millis(500);
+        tokio::time::advance(STEP).await;
+        passed += STEP;
     }
     panic!("there is no outcome after {passed:?}");
 }
@@ -138,6 +141,64 @@ async fn a_service_has_its_time_from_the_end_of_the_request() {
             assert_eq!(Answer::read(response).await.body, "hello", "{protocol} {half_seconds}");
             assert_eq!(failures(&site), 0, "{protocol} {half_seconds}");
         }
+    }
+}
+
+/// And no longer, whether the request came at once or late.
+#[tokio::test(start_paused = true)]
+async fn a_service_has_no_more_than_its_time_from_the_end_of_the_request() {
+    const TIME: Duration = Duration::from_secs(1);
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = Origin::answering(STREAMS_MAX, |request| async move {
+            request.into_body().collect().await.expect("a whole body");
+            std::future::pending().await
+        })
+        .await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}, {PATIENT}", origin.url()));
+        for ends_after in [Duration::ZERO, TIME / 10, TIME, LONG] {
+            let late = async move {
+                sleep(ends_after).await;
+                None
+            };
+            let body = client_body(after_a_piece(late), Bounds::default());
+            let (outcome, passed) = send_for(&site, body, LONG * 2).await;
+            assert_eq!(unanswered(outcome), Code::UpstreamTimedOut, "{protocol}");
+            let lasts = ends_after + TIME;
+            assert!((lasts..=lasts + STEP).contains(&passed), "{protocol} {ends_after:?} {passed:?}");
+        }
+    }
+}
+
+/// What a route says of the whole is counted from there, too.
+#[tokio::test(start_paused = true)]
+async fn an_answer_has_the_time_of_its_route_from_the_end_of_the_request() {
+    const WHOLE: Duration = Duration::from_secs(10);
+    let _still = Still::stand();
+    for protocol in PROTOCOLS {
+        let origin = reader().await;
+        let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
+        let ends_at = Instant::now() + LONG;
+        let late = async move {
+            tokio::time::sleep_until(ends_at).await;
+            None
+        };
+        let (body, progress) = client_body(after_a_piece(late), Bounds::default());
+        let limits = TimeLimits { whole: Some(WHOLE), ..TimeLimits::default() };
+        let passage = site.upstream.enter(0, limits).expect("a place");
+        let sending = Sending { progress, ..sending() };
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        let mut sent = std::pin::pin!(passage.send(request, &sending));
+        let response = loop {
+            tokio::select! {
+                biased;
+                sent = &mut sent => break sent.expect("an answer"),
+                () = settle() => tokio::time::advance(STEP).await,
+            }
+        };
+        let deadline = response.body().deadline().expect("it has one");
+        assert!(deadline >= ends_at + WHOLE, "{protocol} {:?}", deadline - ends_at);
     }
 }
 

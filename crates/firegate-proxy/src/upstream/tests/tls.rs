@@ -15,12 +15,18 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new(alpn: &[&[u8]]) -> Self {
+        Self::ending_in(alpn, 4096)
+    }
+
+    /// The same, with a certificate that is valid until the beginning of that year.
+    fn ending_in(alpn: &[&[u8]], year: i32) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority =
             CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &authority).expect("a certificate");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -125,8 +131,33 @@ async fn requests_to_a_service_that_agreed_to_http1_have_a_connection_each() {
 async fn only_the_named_authorities_are_believed() {
     let (ours, theirs) = (Authority::new(&[]), Authority::new(&[]));
     let origin = theirs.serve().await;
-    assert_eq!(code(ours.site(origin.address, "").get().await), Code::UpstreamUnreachable);
+    expect_unreachable(&ours.site(origin.address, ""), "`ca_certificates`").await;
     assert!(theirs.site(origin.address, "").get().await.is_ok());
+}
+
+/// That a service cannot be reached, with a hint that has this in it.
+async fn expect_unreachable(site: &Site, hint: &str) {
+    let Refused::Fault(fault) = site.get().await.expect_err("no answer") else { panic!("a fault") };
+    let (_, told) = fault.detail.split_once("; hint: ").unwrap_or_else(|| panic!("{fault:?}"));
+    assert_eq!((fault.code, told.contains(hint)), (Code::UpstreamUnreachable, true), "{told}");
+}
+
+#[tokio::test]
+async fn what_speaks_no_tls_is_told_as_such() {
+    let origin = Origin::start(|mut stream, _| async move {
+        let _ = stream.read_u8().await;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        stream.shutdown().await.expect("it is sent");
+    })
+    .await;
+    expect_unreachable(&Authority::new(&[]).site(origin.address, ""), "speaks no TLS").await;
+}
+
+#[tokio::test]
+async fn a_certificate_has_its_time() {
+    let authority = Authority::ending_in(&[], 2001);
+    let origin = authority.serve().await;
+    expect_unreachable(&authority.site(origin.address, ""), "renew").await;
 }
 
 #[tokio::test]
@@ -139,7 +170,7 @@ async fn the_certificate_has_to_be_for_the_host() {
         authority.file.path().display()
     ));
     site.names.set("other.example", origin.address);
-    assert_eq!(code(site.get().await), Code::UpstreamUnreachable);
+    expect_unreachable(&site, "as its certificate does").await;
 }
 
 #[tokio::test]

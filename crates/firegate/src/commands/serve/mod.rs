@@ -28,9 +28,10 @@ const PORT_DEFAULT: u16 = 8080;
 
 /// The arguments of `firegate serve`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 after a stop that was asked for; 2 if it cannot start; 130 if it was interrupted twice."
-)]
+#[command(after_help = "Examples:\n  \
+        firegate serve --project my-project --backend https://api-abc123-uc.a.run.app --allow allAuthenticatedUsers\n  \
+        firegate serve -c firegate.yaml --listen 127.0.0.1:8080\n\n\
+        Exit codes: 0 after a stop that was asked for; 2 if it cannot start; 130 if it was interrupted twice.")]
 pub struct ServeArguments {
     /// The configuration file. On Cloud Run the text may come in FIREGATE_CONFIG instead.
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["project", "backend", "allow"])]
@@ -60,6 +61,9 @@ pub fn run(
     log: &LogQueue,
 ) -> anyhow::Result<ExitCode> {
     let origin = Origin::of(&arguments, &environment)?;
+    if let Some(why) = &environment.sockets_left {
+        tracing::warn!("the sockets that LISTEN_FDS tells of are not taken: {why}");
+    }
     let runtime = threads::runtime().map_err(StartError::Thread)?;
     // Whoever reads that it listens may ask it to stop, and whoever starts it to reload.
     let listening = async { io::Result::Ok((StopRequests::listen()?, Hangups::listen()?)) };

@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::cases::{CaseFile, CaseFileError, Issuer};
 use crate::named_files::read_text;
+use crate::standard_error;
 
 use super::super::keys::{self, FetchedKeys, KeySource};
 use super::super::limits::REQUEST_BYTES_MAX;
@@ -223,7 +224,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes_max = REQUEST_BYTES_MAX as u64;
     if file == Path::new("-") {
         if std::io::stdin().is_terminal() {
-            anstream::eprintln!("Paste the head of the request, and end it with Ctrl-D:");
+            standard_error::tell("Paste the head of the request, and end it with Ctrl-D:\n");
         }
         std::io::stdin()
             .lock()

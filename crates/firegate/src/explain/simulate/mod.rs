@@ -23,6 +23,7 @@ use firegate_files::yaml::Document;
 pub use report::{BadLine, Change, Example, Group, PreviewGroup, Simulation, render_simulation_text};
 
 use crate::named_files::is_standard_input;
+use crate::standard_error;
 
 use super::limits::{LOG_DISORDER_MAX, PROGRESS_INTERVAL};
 use super::request::Places;
@@ -113,7 +114,7 @@ impl<'a> Progress<'a> {
 
     fn tell(&mut self, requests: u64) {
         if self.is_told && self.clock.steady() >= self.next {
-            anstream::eprint!("\r{requests} requests");
+            standard_error::tell(&format!("\r{requests} requests"));
             self.is_open = true;
             self.next = self.clock.steady() + PROGRESS_INTERVAL;
         }
@@ -121,7 +122,7 @@ impl<'a> Progress<'a> {
 
     fn end(&self) {
         if self.is_open {
-            anstream::eprintln!();
+            standard_error::tell("\n");
         }
     }
 }

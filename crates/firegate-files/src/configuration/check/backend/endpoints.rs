@@ -105,6 +105,14 @@ impl Checker<'_> {
         audience: Option<String>,
         project: Option<&ProjectId>,
     ) -> Option<Endpoint> {
+        let host = url.host_str().filter(|host| host.ends_with(".run.app")).map(str::to_owned);
+        if let (Some(host), Some(port)) = (&host, url.port()) {
+            let message = format!("Cloud Run does not answer at the port {port} of {}", quoted(host));
+            let hint = format!(
+                "write `https://{host}`: the port that the container listens on is Cloud Run's own affair"
+            );
+            self.report(&path.parent().key("url"), Diagnostic::warning(code::URL, message).hint(hint));
+        }
         let Some(audience) = audience else {
             let audience = url.origin().ascii_serialization();
             return Some(Endpoint { url, audience });
@@ -117,6 +125,10 @@ impl Checker<'_> {
         if let Some(bare) = audience.strip_suffix('/').filter(|bare| bare.contains("://")) {
             let message = format!("the audience {} ends with a slash", quoted(&audience));
             let hint = format!("Cloud Run compares exactly, and its URLs have none: write `{bare}`");
+            self.report(path, Diagnostic::warning(code::AUDIENCE, message).hint(hint));
+        } else if let (Some(_), Some(bare)) = (&host, audience.strip_prefix("http://")) {
+            let message = format!("the audience {} begins with `http`", quoted(&audience));
+            let hint = format!("Cloud Run compares exactly, and its URLs are https: write `https://{bare}`");
             self.report(path, Diagnostic::warning(code::AUDIENCE, message).hint(hint));
         } else if project.is_some_and(|project| project.as_str() == audience) {
             let message = format!("the audience {} is the project ID", quoted(&audience));
