@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::hosts::port;
 use crate::facts::RequestFacts;
 use crate::headers::is_protected;
+use crate::parameter::may_be_read_as;
 
 /// A condition on a header.
 #[derive(Debug)]
@@ -127,14 +128,11 @@ pub(super) fn query_holds(condition: &QueryMatch, query: Option<&str>) -> bool {
     found.is_some_and(|value| is_like(&condition.value, value.as_bytes()))
 }
 
-/// Whether a service may read something else in the query than the condition: a parameter of this name that is written in
-/// escapes or stands behind a `;`. Of several that are written alike the first counts, as in Google's.
+/// Whether a service may read something else in the query than the condition: a parameter of this name that is written
+/// otherwise, in escapes or in another case of letters, or stands behind a `;`. Of several that are written alike the first counts, as in Google's.
 pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> bool {
     let query = query.unwrap_or_default();
-    if !query.contains(['%', '+', ';']) {
-        return false;
-    }
-    let (holds, name) = (query_holds(condition, Some(query)), decoded(&condition.name));
+    let holds = query_holds(condition, Some(query));
     let fits = |value: &str| {
         let of_service = decoded(value);
         let is_exactly = match &condition.value {
@@ -145,7 +143,7 @@ pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> 
     };
     let is_otherwise = |parameter: &str| {
         let (found, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        decoded(found) == name && fits(value) != holds
+        may_be_read_as(found, &condition.name) && fits(value) != holds
     };
     let is_named = |parameter: &str| parameter.split('=').next() == Some(condition.name.as_str());
     let parameters = || query.split('&');
@@ -262,7 +260,17 @@ mod tests {
         ] {
             check(&one, certain, false);
         }
-        for doubtful in ["a+b=1+x", "%61%20b=1 x", "a b=%31%20x", "a b=2&a+b=1 x", "a b=1 x;y", "c;a+b=1+x"] {
+        for doubtful in [
+            "A b=1 x",
+            "a.b=1 x",
+            "a_b[]=1 x",
+            "a+b=1+x",
+            "%61%20b=1 x",
+            "a b=%31%20x",
+            "a b=2&a+b=1 x",
+            "a b=1 x;y",
+            "c;a+b=1+x",
+        ] {
             check(&one, doubtful, true);
         }
         check(&ValueMatch::Present, "a b", false);
