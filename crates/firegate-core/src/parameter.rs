@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// Whether some service takes a parameter for the one of this name, both as they are written in a query: escapes are decoded
-/// everywhere, letters have no case in ASP.NET Core, and in PHP blanks before a name are none of it, `.`, blanks and a `[` that is
-/// not closed count as `_`, and one that is closed makes a list.
+/// everywhere, letters have no case in ASP.NET Core, and in PHP blanks before a name are none of it, `.`, blanks and a `[`
+/// that is not closed count as `_`, and one that is closed makes a list.
 pub(crate) fn may_be_read_as(found: &str, name: &str) -> bool {
     let (found, name) = (decoded(found), decoded(name));
     let (found, name) = (found.trim(), name.trim());

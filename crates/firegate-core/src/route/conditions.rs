@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use firegate_files::url_map::{HeaderMatch, QueryMatch, ValueMatch};
-use http::{HeaderName, Method};
+use http::header::COOKIE;
+use http::{HeaderName, HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
 use super::hosts::port;
@@ -24,8 +25,9 @@ pub(super) struct HeaderCondition {
 #[derive(Debug)]
 enum Subject {
     Header(HeaderName),
-    /// `:authority`, `host` and `x-forwarded-host`: the one host of the request.
-    Host,
+    /// `:authority`, `host` and `x-forwarded-host`: the one host of the request, as the client writes it or as services read
+    /// it; then it has to be like this.
+    Host(ValueMatch),
     /// `:method`.
     Method,
     /// `port`: that of the host.
@@ -39,7 +41,7 @@ enum Subject {
 impl HeaderCondition {
     pub(super) fn of(found: &HeaderMatch) -> Self {
         let subject = match found.name.as_str() {
-            ":authority" | "host" | "x-forwarded-host" => Subject::Host,
+            ":authority" | "host" | "x-forwarded-host" => Subject::Host(in_lower_case(&found.value)),
             ":method" => Subject::Method,
             ":scheme" | "x-forwarded-proto" => Subject::Scheme,
             "port" => Subject::Port,
@@ -59,23 +61,37 @@ impl HeaderCondition {
         }
     }
 
-    /// Whether nobody knows if it holds for the request as the service gets it: another header, or none, or by another method
-    /// that the request names beside its own.
+    /// Whether nobody knows if it holds for the request as the service gets it: another header, or none, or the first or the
+    /// last of several alone, or by another method that the request names beside its own.
     pub(super) fn is_in_doubt(&self, facts: &RequestFacts<'_>) -> bool {
         let is_like = |method: &Method| is_like(&self.value, method.as_str().as_bytes());
         match &self.subject {
-            Subject::Header(name) => facts.doubt_about_header(name.as_str()).is_some(),
+            Subject::Header(name) => {
+                facts.doubt_about_header(name.as_str()).is_some() || self.depends_on_copies(name, facts)
+            }
             Subject::Method => facts
                 .other_methods()
                 .is_none_or(|methods| methods.iter().any(|method| is_like(method) != is_like(facts.method))),
-            Subject::Host | Subject::Port | Subject::Scheme | Subject::Nothing => false,
+            Subject::Host(_) | Subject::Port | Subject::Scheme | Subject::Nothing => false,
         }
+    }
+
+    /// Whether it matters if the first or the last of several headers alone counts, or all of them as a list. Pieces of
+    /// cookies are no copies.
+    fn depends_on_copies(&self, name: &HeaderName, facts: &RequestFacts<'_>) -> bool {
+        let mut copies = facts.headers.get_all(name).iter();
+        let (Some(first), Some(last)) = (copies.next(), copies.next_back()) else { return false };
+        let whole = facts.whole_header(name.as_str());
+        let is_like_whole = whole.is_some_and(|whole| is_like(&self.value, &whole));
+        let is_otherwise = |copy: &HeaderValue| is_like(&self.value, copy.as_bytes()) != is_like_whole;
+        *name != COOKIE && [first, last].into_iter().any(is_otherwise)
     }
 
     pub(super) fn holds(&self, facts: &RequestFacts<'_>) -> bool {
         let value = match &self.subject {
             Subject::Header(name) => facts.whole_header(name.as_str()),
-            Subject::Host => Some(Cow::Borrowed(facts.host.as_bytes())),
+            Subject::Host(value) if is_like(value, facts.normal_host().as_bytes()) => return !self.invert,
+            Subject::Host(_) => Some(Cow::Borrowed(facts.host.as_bytes())),
             Subject::Method => Some(Cow::Borrowed(facts.method.as_str().as_bytes())),
             Subject::Port => port(facts.host).map(|port| Cow::Borrowed(port.as_bytes())),
             Subject::Scheme => Some(Cow::Borrowed(facts.scheme.as_bytes())),
@@ -91,7 +107,7 @@ impl fmt::Display for HeaderCondition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.subject {
             Subject::Header(name) => name.as_str(),
-            Subject::Host => ":authority",
+            Subject::Host(_) => ":authority",
             Subject::Method => ":method",
             Subject::Port => "port",
             Subject::Scheme => ":scheme",
@@ -129,7 +145,8 @@ pub(super) fn query_holds(condition: &QueryMatch, query: Option<&str>) -> bool {
 }
 
 /// Whether a service may read something else in the query than the condition: a parameter of this name that is written
-/// otherwise, in escapes or in another case of letters, or stands behind a `;`. Of several that are written alike the first counts, as in Google's.
+/// otherwise, in escapes or in another case of letters, or stands behind a `;`. Of several that are written alike the first
+/// counts, as in Google's.
 pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> bool {
     let query = query.unwrap_or_default();
     let holds = query_holds(condition, Some(query));
@@ -157,6 +174,16 @@ pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> 
 fn decoded(text: &str) -> Vec<u8> {
     let text = text.replace('+', " ");
     percent_decode_str(&text).collect()
+}
+
+/// What a host in small letters has to be like.
+fn in_lower_case(expected: &ValueMatch) -> ValueMatch {
+    match expected {
+        ValueMatch::Exact(text) => ValueMatch::Exact(text.to_ascii_lowercase()),
+        ValueMatch::Prefix(text) => ValueMatch::Prefix(text.to_ascii_lowercase()),
+        ValueMatch::Suffix(text) => ValueMatch::Suffix(text.to_ascii_lowercase()),
+        other => other.clone(),
+    }
 }
 
 fn is_like(expected: &ValueMatch, value: &[u8]) -> bool {
