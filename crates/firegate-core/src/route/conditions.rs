@@ -145,8 +145,8 @@ pub(super) fn query_holds(condition: &QueryMatch, query: Option<&str>) -> bool {
 }
 
 /// Whether a service may read something else in the query than the condition: a parameter of this name that is written
-/// otherwise, in escapes or in another case of letters, or stands behind a `;`. Of several that are written alike the first
-/// counts, as in Google's.
+/// otherwise, in escapes or in another case of letters, or stands behind a `;`, or one of several, of which the first counts
+/// in Google's and the last in PHP and Rails.
 pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> bool {
     let query = query.unwrap_or_default();
     let holds = query_holds(condition, Some(query));
@@ -162,12 +162,8 @@ pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> 
         let (found, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         may_be_read_as(found, &condition.name) && fits(value) != holds
     };
-    let is_named = |parameter: &str| parameter.split('=').next() == Some(condition.name.as_str());
-    let parameters = || query.split('&');
-    let others = || parameters().filter(|parameter| !is_named(parameter));
-    let pieces = || parameters().filter(|parameter| parameter.contains(';')).flat_map(|all| all.split(';'));
-    let first = parameters().find(|parameter| is_named(parameter));
-    first.into_iter().chain(others()).chain(pieces()).any(is_otherwise)
+    let pieces = query.split('&').filter(|parameter| parameter.contains(';')).flat_map(|all| all.split(';'));
+    query.split('&').chain(pieces).any(is_otherwise)
 }
 
 /// A name or a value as services read it.
@@ -282,12 +278,14 @@ mod tests {
             "a b=2",
             "a+b=2&a%20b=3",
             "c=1;a+b=2",
-            "a b=2&a b=1 x",
-            "a b=1 x&a b=2",
+            "a b=2&a b=3",
+            "a b=1 x&a b=1 x",
         ] {
             check(&one, certain, false);
         }
         for doubtful in [
+            "a b=2&a b=1 x",
+            "a b=1 x&a b=2",
             "A b=1 x",
             "a.b=1 x",
             "a_b[]=1 x",

@@ -137,6 +137,10 @@ pathMatchers:
         (Method::GET, "/a?admin=%31", &[], 400),
         (Method::GET, "/a?admin=0&%61dmin=1", &[], 400),
         (Method::GET, "/a?x;admin=1", &[], 400),
+        // PHP, Rails and others take the last, Express all of them.
+        (Method::GET, "/a?admin=0&admin=1", &[], 400),
+        (Method::GET, "/a?admin=1&admin=0", &[], 400),
+        (Method::GET, "/a?admin=0&admin=2", &[], 200),
         // ASP.NET Core and PHP.
         (Method::GET, "/a?ADMIN=1", &[], 400),
         (Method::GET, "/a?as.admin=", &[], 400),
