@@ -163,7 +163,7 @@ impl<'a> RequestFacts<'a> {
 
     /// The host in its normal form (RFC 3986, section 6.2), as rules compare it: in small letters, without the dot by which a
     /// name is a whole one, and without the port that is the scheme's own. Services take every spelling for the same host.
-    fn normal_host(&self) -> Cow<'a, str> {
+    pub(crate) fn normal_host(&self) -> Cow<'a, str> {
         let host = self.host_without_default_port();
         let host = without_whole_names_dot(host).unwrap_or(Cow::Borrowed(host));
         if host.bytes().any(|byte| byte.is_ascii_uppercase()) {

@@ -21,6 +21,7 @@ pub mod limiter;
 pub mod limits;
 mod method_override;
 pub mod observed;
+mod parameter;
 pub mod path;
 pub mod permit;
 pub mod reason;

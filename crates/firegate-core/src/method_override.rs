@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
 
 use crate::limits::OTHER_METHODS_MAX;
+use crate::parameter::may_be_read_as;
 
 /// The headers that Express, Rails, Laravel, Symfony, Spring, ASP.NET Core, gRPC's and Google's gateways look at.
 const HEADERS: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
@@ -24,7 +25,7 @@ pub(crate) fn other_methods(own: &Method, headers: &HeaderMap, query: Option<&st
     }
     for parameter in query.unwrap_or_default().split(['&', ';']) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        if percent_decode_str(name).map(|byte| byte.to_ascii_lowercase()).eq(PARAMETER.bytes()) {
+        if may_be_read_as(name, PARAMETER) {
             let value = value.replace('+', " ");
             note(&mut found, own, &percent_decode_str(&value).collect::<Vec<_>>())?;
         }
@@ -85,6 +86,8 @@ mod tests {
         check(&[], Some("a=1&_method=delete"), Some(&["DELETE"]));
         check(&[], Some("a=1;_METHOD=put"), Some(&["PUT"]));
         check(&[], Some("%5f%6Dethod=%64elete+"), Some(&["DELETE"]));
+        // PHP.
+        check(&[], Some(".method=put&[method=delete"), Some(&["PUT", "DELETE"]));
     }
 
     #[test]

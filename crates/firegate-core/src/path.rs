@@ -118,8 +118,8 @@ impl NormalPath {
     }
 }
 
-/// A query whose escapes of unreserved characters stand for these, as for every server (RFC 3986, section 6.2.2.2); `None` if it
-/// has none. All other bytes stay as they are.
+/// A query whose escapes of unreserved characters stand for these, as for every server (RFC 3986, section 6.2.2.2); `None`
+/// if it has none. All other bytes stay as they are.
 pub(crate) fn without_needless_escapes(query: &str) -> Option<String> {
     if !query.contains('%') {
         return None;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use firegate_files::configuration::{AppCheck, Credential, TokenSource};
+use firegate_files::configuration::{AppCheck, Credential, EncodedSlash, TokenSource};
 
 use super::account::AccountRule;
 use super::{Admitted, Asked, Identity, Purpose, Stop, World};
@@ -47,7 +47,8 @@ pub(super) fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admi
 }
 
 /// Leave to send a copy of the request to the service that its route mirrors it to. That is a backend of its own: its own
-/// bindings have to admit the caller, and if it asks for anything else that was not judged here, it gets nothing.
+/// bindings have to admit the caller, and if it asks for anything else that was not judged here, or would refuse the request or
+/// take it for somebody else's, it gets nothing.
 fn mirror(
     asked: &Asked<'_>,
     request: &IamRequest<'_>,
@@ -55,7 +56,19 @@ fn mirror(
     token: Option<&PresentedToken<'_>>,
 ) -> Option<Permit> {
     let backend = asked.route.as_ref()?.mirror()?;
+    let takes_path =
+        backend.settings.encoded_slash == EncodedSlash::Forward || !asked.facts.path.has_encoded_separator();
     let judged_alike = *backend.app_check() == AppCheck::Off && backend.settings.security_policy.is_none();
+    let found = presented_token(asked.facts, backend.token_sources()).ok()?;
+    let is_judged = |found: &PresentedToken<'_>| token.is_some_and(|token| token.text == found.text);
+    if !takes_path || !found.as_ref().is_none_or(is_judged) {
+        return None;
+    }
+    let supersedes_cookie = found.is_some_and(|found| found.supersedes_cookie);
+    let token = token.map(|token| PresentedToken {
+        supersedes_cookie: token.supersedes_cookie || supersedes_cookie,
+        ..*token
+    });
     // A token for one audience says nothing to the services of another.
     let is_for_all = principal.is_none_or(|principal| {
         principal
@@ -65,7 +78,7 @@ fn mirror(
     if !judged_alike || !is_for_all {
         return None;
     }
-    let permit = iam::authorize(backend, request, principal.cloned(), token).ok()?;
+    let permit = iam::authorize(backend, request, principal.cloned(), token.as_ref()).ok()?;
     Some(match asked.backend.app_check() {
         AppCheck::Off => permit,
         AppCheck::Required { .. } => permit.without_app_check_token(),

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use firegate_files::url_map::{HeaderMatch, QueryMatch, ValueMatch};
-use http::{HeaderName, Method};
+use http::header::COOKIE;
+use http::{HeaderName, HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
 use super::hosts::port;
 use crate::facts::RequestFacts;
 use crate::headers::is_protected;
+use crate::parameter::may_be_read_as;
 
 /// A condition on a header.
 #[derive(Debug)]
@@ -23,8 +25,9 @@ pub(super) struct HeaderCondition {
 #[derive(Debug)]
 enum Subject {
     Header(HeaderName),
-    /// `:authority`, `host` and `x-forwarded-host`: the one host of the request.
-    Host,
+    /// `:authority`, `host` and `x-forwarded-host`: the one host of the request, as the client writes it or as services read
+    /// it; then it has to be like this.
+    Host(ValueMatch),
     /// `:method`.
     Method,
     /// `port`: that of the host.
@@ -38,7 +41,7 @@ enum Subject {
 impl HeaderCondition {
     pub(super) fn of(found: &HeaderMatch) -> Self {
         let subject = match found.name.as_str() {
-            ":authority" | "host" | "x-forwarded-host" => Subject::Host,
+            ":authority" | "host" | "x-forwarded-host" => Subject::Host(in_lower_case(&found.value)),
             ":method" => Subject::Method,
             ":scheme" | "x-forwarded-proto" => Subject::Scheme,
             "port" => Subject::Port,
@@ -58,23 +61,37 @@ impl HeaderCondition {
         }
     }
 
-    /// Whether nobody knows if it holds for the request as the service gets it: another header, or none, or by another method
-    /// that the request names beside its own.
+    /// Whether nobody knows if it holds for the request as the service gets it: another header, or none, or the first or the
+    /// last of several alone, or by another method that the request names beside its own.
     pub(super) fn is_in_doubt(&self, facts: &RequestFacts<'_>) -> bool {
         let is_like = |method: &Method| is_like(&self.value, method.as_str().as_bytes());
         match &self.subject {
-            Subject::Header(name) => facts.doubt_about_header(name.as_str()).is_some(),
+            Subject::Header(name) => {
+                facts.doubt_about_header(name.as_str()).is_some() || self.depends_on_copies(name, facts)
+            }
             Subject::Method => facts
                 .other_methods()
                 .is_none_or(|methods| methods.iter().any(|method| is_like(method) != is_like(facts.method))),
-            Subject::Host | Subject::Port | Subject::Scheme | Subject::Nothing => false,
+            Subject::Host(_) | Subject::Port | Subject::Scheme | Subject::Nothing => false,
         }
+    }
+
+    /// Whether it matters if the first or the last of several headers alone counts, or all of them as a list. Pieces of
+    /// cookies are no copies.
+    fn depends_on_copies(&self, name: &HeaderName, facts: &RequestFacts<'_>) -> bool {
+        let mut copies = facts.headers.get_all(name).iter();
+        let (Some(first), Some(last)) = (copies.next(), copies.next_back()) else { return false };
+        let whole = facts.whole_header(name.as_str());
+        let is_like_whole = whole.is_some_and(|whole| is_like(&self.value, &whole));
+        let is_otherwise = |copy: &HeaderValue| is_like(&self.value, copy.as_bytes()) != is_like_whole;
+        *name != COOKIE && [first, last].into_iter().any(is_otherwise)
     }
 
     pub(super) fn holds(&self, facts: &RequestFacts<'_>) -> bool {
         let value = match &self.subject {
             Subject::Header(name) => facts.whole_header(name.as_str()),
-            Subject::Host => Some(Cow::Borrowed(facts.host.as_bytes())),
+            Subject::Host(value) if is_like(value, facts.normal_host().as_bytes()) => return !self.invert,
+            Subject::Host(_) => Some(Cow::Borrowed(facts.host.as_bytes())),
             Subject::Method => Some(Cow::Borrowed(facts.method.as_str().as_bytes())),
             Subject::Port => port(facts.host).map(|port| Cow::Borrowed(port.as_bytes())),
             Subject::Scheme => Some(Cow::Borrowed(facts.scheme.as_bytes())),
@@ -90,7 +107,7 @@ impl fmt::Display for HeaderCondition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.subject {
             Subject::Header(name) => name.as_str(),
-            Subject::Host => ":authority",
+            Subject::Host(_) => ":authority",
             Subject::Method => ":method",
             Subject::Port => "port",
             Subject::Scheme => ":scheme",
@@ -127,14 +144,12 @@ pub(super) fn query_holds(condition: &QueryMatch, query: Option<&str>) -> bool {
     found.is_some_and(|value| is_like(&condition.value, value.as_bytes()))
 }
 
-/// Whether a service may read something else in the query than the condition: a parameter of this name that is written in
-/// escapes or stands behind a `;`. Of several that are written alike the first counts, as in Google's.
+/// Whether a service may read something else in the query than the condition: a parameter of this name that is written
+/// otherwise, in escapes or in another case of letters, or stands behind a `;`, or one of several, of which the first counts
+/// in Google's and the last in PHP and Rails.
 pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> bool {
     let query = query.unwrap_or_default();
-    if !query.contains(['%', '+', ';']) {
-        return false;
-    }
-    let (holds, name) = (query_holds(condition, Some(query)), decoded(&condition.name));
+    let holds = query_holds(condition, Some(query));
     let fits = |value: &str| {
         let of_service = decoded(value);
         let is_exactly = match &condition.value {
@@ -145,20 +160,26 @@ pub(super) fn is_query_in_doubt(condition: &QueryMatch, query: Option<&str>) -> 
     };
     let is_otherwise = |parameter: &str| {
         let (found, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        decoded(found) == name && fits(value) != holds
+        may_be_read_as(found, &condition.name) && fits(value) != holds
     };
-    let is_named = |parameter: &str| parameter.split('=').next() == Some(condition.name.as_str());
-    let parameters = || query.split('&');
-    let others = || parameters().filter(|parameter| !is_named(parameter));
-    let pieces = || parameters().filter(|parameter| parameter.contains(';')).flat_map(|all| all.split(';'));
-    let first = parameters().find(|parameter| is_named(parameter));
-    first.into_iter().chain(others()).chain(pieces()).any(is_otherwise)
+    let pieces = query.split('&').filter(|parameter| parameter.contains(';')).flat_map(|all| all.split(';'));
+    query.split('&').chain(pieces).any(is_otherwise)
 }
 
 /// A name or a value as services read it.
 fn decoded(text: &str) -> Vec<u8> {
     let text = text.replace('+', " ");
     percent_decode_str(&text).collect()
+}
+
+/// What a host in small letters has to be like.
+fn in_lower_case(expected: &ValueMatch) -> ValueMatch {
+    match expected {
+        ValueMatch::Exact(text) => ValueMatch::Exact(text.to_ascii_lowercase()),
+        ValueMatch::Prefix(text) => ValueMatch::Prefix(text.to_ascii_lowercase()),
+        ValueMatch::Suffix(text) => ValueMatch::Suffix(text.to_ascii_lowercase()),
+        other => other.clone(),
+    }
 }
 
 fn is_like(expected: &ValueMatch, value: &[u8]) -> bool {
@@ -257,12 +278,24 @@ mod tests {
             "a b=2",
             "a+b=2&a%20b=3",
             "c=1;a+b=2",
-            "a b=2&a b=1 x",
-            "a b=1 x&a b=2",
+            "a b=2&a b=3",
+            "a b=1 x&a b=1 x",
         ] {
             check(&one, certain, false);
         }
-        for doubtful in ["a+b=1+x", "%61%20b=1 x", "a b=%31%20x", "a b=2&a+b=1 x", "a b=1 x;y", "c;a+b=1+x"] {
+        for doubtful in [
+            "a b=2&a b=1 x",
+            "a b=1 x&a b=2",
+            "A b=1 x",
+            "a.b=1 x",
+            "a_b[]=1 x",
+            "a+b=1+x",
+            "%61%20b=1 x",
+            "a b=%31%20x",
+            "a b=2&a+b=1 x",
+            "a b=1 x;y",
+            "c;a+b=1+x",
+        ] {
             check(&one, doubtful, true);
         }
         check(&ValueMatch::Present, "a b", false);

@@ -243,7 +243,11 @@ impl Routes {
                 return Err(Reason::RequestMalformed { why });
             }
         }
-        if found.matcher.is_some_and(|matcher| matcher.is_in_doubt(facts, found.rule)) {
+        let others = facts.path.other_readings().iter().map(String::as_str);
+        let mut readings = std::iter::once(facts.path.as_str()).chain(others);
+        let is_in_doubt =
+            |matcher: &PathMatcher| readings.any(|reading| matcher.is_in_doubt(facts, reading, found.rule));
+        if found.matcher.is_some_and(is_in_doubt) {
             let why = "the request would take another route by a header or a parameter that the service may read otherwise, or by the method that it names beside its own";
             return Err(Reason::RequestMalformed { why });
         }
@@ -278,12 +282,11 @@ impl PathMatcher {
         Some(Found { rule, matcher: Some(self), route: candidate.route, matched })
     }
 
-    /// Whether another rule than the one that was found may be for the request as the service gets it.
-    fn is_in_doubt(&self, facts: &RequestFacts<'_>, found: &Arc<Rule>) -> bool {
+    /// Whether another rule than the one that was found may be for the request as the service gets it, and reads its path.
+    fn is_in_doubt(&self, facts: &RequestFacts<'_>, path: &str, found: &Arc<Rule>) -> bool {
         if matches!(self.order, Order::MostSpecific) || !self.has_conditions {
             return false;
         }
-        let path = facts.path.as_str();
         let mut doubtful = Vec::new();
         let certain = self.index.first(path, |number| {
             let is_in_doubt = self.candidates.get(number as usize)?.is_in_doubt(facts);
@@ -302,36 +305,35 @@ impl PathMatcher {
 
     /// Whether a candidate would decide, if all of its conditions that are in doubt held.
     fn may_be_fulfilled(&self, number: u32, facts: &RequestFacts<'_>, path: &str) -> bool {
-        self.candidates.get(number as usize).is_some_and(|candidate| {
-            candidate.pattern.find(path).is_some()
-                && candidate.headers.iter().all(|found| found.is_in_doubt(facts) || found.holds(facts))
-                && candidate.query.iter().all(|condition| {
-                    is_query_in_doubt(condition, facts.query) || query_holds(condition, facts.query)
-                })
-        })
+        self.candidates
+            .get(number as usize)
+            .is_some_and(|candidate| candidate.pattern.find(path).is_some() && candidate.may_accept(facts))
     }
 
     /// The rule that a server finds for a path that takes capital letters for small ones; several, if that is all that tells
-    /// them apart.
+    /// them apart, and those before it of which nobody knows whether they are for the request.
     fn find_in_any_case<'a>(&'a self, facts: &RequestFacts<'_>, path: &str) -> Vec<Found<'a>> {
-        let mut fulfilled = Vec::new();
+        let (mut certain, mut doubtful) = (Vec::new(), Vec::new());
         let lower = in_lower_case(path);
         self.in_lower_case.first::<()>(lower.as_deref().unwrap_or(path), |number| {
             let candidate = self.candidates.get(number as usize)?;
             let bytes = candidate.pattern.find_in_any_case(path)?;
-            if candidate.accepts(facts) {
+            if candidate.may_accept(facts) {
                 let (rule, matched) = (self.rules.get(candidate.rule)?, Some((&candidate.pattern, bytes)));
-                fulfilled.push(Found { rule, matcher: Some(self), route: candidate.route, matched });
+                let found = Found { rule, matcher: Some(self), route: candidate.route, matched };
+                if candidate.is_in_doubt(facts) { &mut doubtful } else { &mut certain }.push(found);
             }
             None
         });
         let best = match self.order {
-            Order::MostSpecific => fulfilled.iter().max_by_key(|found| found.literal_bytes()),
-            Order::First => fulfilled.iter().min_by_key(|found| found.route),
+            Order::MostSpecific => certain.iter().max_by_key(|found| found.literal_bytes()),
+            Order::First => certain.iter().min_by_key(|found| found.route),
         };
-        let bytes = best.map(Found::literal_bytes);
-        fulfilled.retain(|found| Some(found.literal_bytes()) == bytes);
-        fulfilled
+        let best = best.copied();
+        certain.retain(|found| best.is_some_and(|best| found.literal_bytes() == best.literal_bytes()));
+        doubtful.retain(|found| best.is_none_or(|best| found.route < best.route));
+        certain.append(&mut doubtful);
+        certain
     }
 
     /// Whether a rule that holds for letters of either case would have been chosen instead of the one that was. One that
@@ -356,6 +358,14 @@ impl Candidate {
     fn accepts(&self, facts: &RequestFacts<'_>) -> bool {
         self.headers.iter().all(|condition| condition.holds(facts))
             && self.query.iter().all(|condition| query_holds(condition, facts.query))
+    }
+
+    /// The same, if all of its conditions that are in doubt held.
+    fn may_accept(&self, facts: &RequestFacts<'_>) -> bool {
+        self.headers.iter().all(|condition| condition.is_in_doubt(facts) || condition.holds(facts))
+            && self.query.iter().all(|condition| {
+                is_query_in_doubt(condition, facts.query) || query_holds(condition, facts.query)
+            })
     }
 
     /// Whether nobody knows if it is for the request as the service gets it.

@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::parameter::may_be_read_as;
 use crate::reason::{AmbiguousCredential, Reason, ambiguous};
 
 /// The parameter's name, and that of the subprotocol before a token.
@@ -28,13 +29,9 @@ fn is_access_token(parameter: &str) -> bool {
     percent_decode_str(name_of(parameter)).eq(ACCESS_TOKEN.bytes())
 }
 
-/// Whether a parameter has the name for services that read queries more freely, where `.`, blanks and `[` count as `_` (PHP),
-/// or where letters have no case (ASP.NET Core).
+/// Whether a parameter has the name for services that read queries more freely.
 fn is_look_alike(parameter: &str) -> bool {
-    let decoded = percent_decode_str(name_of(parameter)).decode_utf8_lossy().replace('+', " ");
-    let name = decoded.trim();
-    let folded = name.split('[').next().unwrap_or_default().replace(['.', ' '], "_");
-    folded.eq_ignore_ascii_case(ACCESS_TOKEN) && decoded != ACCESS_TOKEN
+    may_be_read_as(name_of(parameter), ACCESS_TOKEN) && !is_access_token(parameter)
 }
 
 fn name_of(parameter: &str) -> &str {

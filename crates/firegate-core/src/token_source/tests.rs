@@ -47,8 +47,14 @@ fn one_token_is_found_where_it_may_stand() {
     // The query and the subprotocol count for what cannot send a header alone.
     check(&[], Some("access_token=q"), false, Ok(None));
     // Where it does not count it is no second one either: the service would see it beside the other one's user.
-    for query in ["access_token=q", "a=1&%61ccess_token=q", "access_token=q&access_token=r", "Access_Token=q"]
-    {
+    let queries = [
+        "access_token=q",
+        "a=1&%61ccess_token=q",
+        "access_token=q&access_token=r",
+        "Access_Token=q",
+        "access[token=q",
+    ];
+    for query in queries {
         check(&[authorization], Some(query), false, Err(()));
         check(&[cookie], Some(query), false, Err(()));
         check(&[], Some(query), false, Ok(None));

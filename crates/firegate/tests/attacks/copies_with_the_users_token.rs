@@ -126,3 +126,32 @@ pathMatchers:
     }
     gate.close().await;
 }
+
+/// A request that the mirror's backend would refuse or take for somebody else's, whose own backend looks for tokens in other
+/// places, or takes other paths.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_goes_where_the_request_itself_would_be_another_one() {
+    const CONFIGURATION: &str = "\
+url_map: map.yaml
+backends:
+  api: { url: 'SERVICE', encoded_slash: forward, allow: [allUsers] }
+  copy: { url: 'MIRROR', token_sources: [authorization, cookie, query], allow: [allUsers] }
+users: { accept: [id_token, session_cookie] }";
+    let project = Project::open().await;
+    let (mirror, mut copies) = told().await;
+    let text = CONFIGURATION.replace("MIRROR", mirror.trim_end_matches('/'));
+    let gate = project.gate_with_files(&text, &[("map.yaml", MAP)]).await;
+    let (token, cookie) = (project.id_token(), format!("__session={}; a=b", project.session_cookie()));
+    // A path that it does not take; a user whom nobody has judged; two users at once.
+    gate.call("/files%2Fsecret").bearer(&token).send().await.ok();
+    gate.call("/cookie").header("cookie", &cookie).send().await.ok();
+    gate.call("/query?access_token=a.b.c").bearer(&token).send().await.ok();
+    // What it would let go no further.
+    gate.call("/beside").bearer(&token).header("cookie", &cookie).send().await.ok();
+    let (target, headers) = copies.recv().await.expect("a copy");
+    assert_eq!((&*target, &headers["x-firegate-user-id"]), ("/beside", &"eve".parse().expect("a value")));
+    assert_eq!((headers.get("authorization"), &headers["cookie"]), (None, &"a=b".parse().expect("a value")));
+    gate.call("/last").send().await.ok();
+    assert_eq!(copies.recv().await.expect("a copy").0, "/last");
+    gate.close().await;
+}

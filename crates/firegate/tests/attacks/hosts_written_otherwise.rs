@@ -11,11 +11,42 @@ const RULES: &str = "name: edge\nrules:\n\
 const MAP: &str = "name: m\ndefaultService: api\nhostRules: [ { hosts: [mapped.example], pathMatcher: m } ]\n\
     pathMatchers: [ { name: m, defaultService: closed } ]\n";
 
+/// As above, by what the requests of all hosts say of theirs.
+const MAP_OF_HEADERS: &str = "name: m\ndefaultService: api\nhostRules: [ { hosts: ['*'], pathMatcher: m } ]\n\
+    pathMatchers:\n- name: m\n  defaultService: api\n  routeRules:\n  \
+    - { priority: 1, service: closed, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: Host, exactMatch: closed.example } ] } ] }\n  \
+    - { priority: 2, service: closed, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: ':authority', suffixMatch: '.Closed.example' } ] } ] }\n  \
+    - { priority: 3, service: api, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: Host, exactMatch: 'open.example', invertMatch: true } ] } ] }\n  \
+    - { priority: 4, service: closed, matchRules: [ { prefixMatch: / } ] }\n";
+
 async fn over_http2(gate: &Gate, authority: &str) -> Option<u16> {
     let mut connection = Connection::to(&gate.door).await;
     let pseudo = [(":method", "GET"), (":scheme", "http"), (":authority", authority), (":path", "/a")];
     connection.write(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&pseudo))).await;
     connection.status(1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_of_a_host_hides_it_from_a_condition_of_a_route() {
+    let project = Project::open().await;
+    let text = "backends: { api: { url: 'SERVICE', allow: [allUsers] }, closed: { url: 'SERVICE', allow: ['user:nobody@example.com'] } }\n\
+        url_map: map.yaml\n";
+    let gate = project.gate_with_files(text, &[("map.yaml", MAP_OF_HEADERS)]).await;
+    let both = async |host: &str, expected: u16| {
+        let answer = gate.call("/a").header("host", host).send().await;
+        assert_eq!(answer.status.as_u16(), expected, "{host}: {:?}", answer.body);
+        assert_eq!(over_http2(&gate, host).await, Some(expected), "{host}");
+    };
+    for name in ["closed.example", "a.closed.example", "A.CLOSED.example", "Open.example"] {
+        for spelling in [name.to_owned(), format!("{name}."), format!("{name}:80"), format!("{name}.:80")] {
+            both(&spelling, 401).await;
+            both(&spelling.to_uppercase(), 401).await;
+        }
+    }
+    for host in ["other.example", "Other.example.:80", "closed.example:8080", "notclosed.example"] {
+        both(host, 200).await;
+    }
+    gate.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

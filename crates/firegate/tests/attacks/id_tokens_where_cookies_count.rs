@@ -1,5 +1,5 @@
-//! A backend that everybody may call, of a project that accepts session cookies alone. An ID token there is no webhook's secret,
-//! which is the service's own affair: whoever reads it without a look at the signature would see a user.
+//! A backend that everybody may call, of a project that accepts session cookies alone. An ID token there is no webhook's
+//! secret, which is the service's own affair: whoever reads it without a look at the signature would see a user.
 
 use serde_json::json;
 

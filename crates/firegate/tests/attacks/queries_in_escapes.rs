@@ -1,5 +1,5 @@
-//! A query whose letters are written in escapes. A rule of a security policy sees the query as it came, as in Cloud Armor, and the
-//! service decodes it: `?%61dmin=1` is `?admin=1` for every server (RFC 3986, section 6.2.2.2).
+//! A query whose letters are written in escapes. A rule of a security policy sees the query as it came, as in Cloud Armor,
+//! and the service decodes it: `?%61dmin=1` is `?admin=1` for every server (RFC 3986, section 6.2.2.2).
 
 use crate::project::{Project, expect};
 

@@ -95,6 +95,8 @@ pathMatchers:
   - { priority: 5, service: strict, matchRules: [ { prefixMatch: /safe } ] }
   - { priority: 7, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-One, presentMatch: true }, { headerName: X-Two, presentMatch: true } ] } ] }
   - { priority: 6, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: admin, exactMatch: '1' } ] } ] }
+  - { priority: 8, service: strict, matchRules: [ { prefixMatch: /both/, headerMatches: [ { headerName: X-Kind, exactMatch: 'a' } ] } ] }
+  - { priority: 9, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: as_admin, presentMatch: true } ] } ] }
 ";
     let project = Project::open().await;
     let text = "backends: { open: { url: 'SERVICE', allow: [allUsers] }, strict: { url: 'SERVICE', allow: ['user:nobody@example.com'] } }\n\
@@ -112,6 +114,9 @@ pathMatchers:
         (Method::GET, "/a", &[("X_Admin", "1")], 400),
         (Method::GET, "/a", &[("X-Admin", "0"), ("x.admin", "1")], 400),
         (Method::GET, "/a", &[("X_Other", "1")], 200),
+        (Method::GET, "/a", &[("X-Admin", "0"), ("X-Admin", "1")], 400),
+        (Method::GET, "/a", &[("X-Admin", "1"), ("X-Admin", "0")], 400),
+        (Method::GET, "/a", &[("X-Admin", "0"), ("X-Admin", "2")], 200),
         (Method::DELETE, "/a", &[], 401),
         (Method::POST, "/a", &[], 200),
         (Method::POST, "/a", &[("X-HTTP-Method-Override", "DELETE")], 400),
@@ -132,6 +137,23 @@ pathMatchers:
         (Method::GET, "/a?admin=%31", &[], 400),
         (Method::GET, "/a?admin=0&%61dmin=1", &[], 400),
         (Method::GET, "/a?x;admin=1", &[], 400),
+        // PHP, Rails and others take the last, Express all of them.
+        (Method::GET, "/a?admin=0&admin=1", &[], 400),
+        (Method::GET, "/a?admin=1&admin=0", &[], 400),
+        (Method::GET, "/a?admin=0&admin=2", &[], 200),
+        // ASP.NET Core and PHP.
+        (Method::GET, "/a?ADMIN=1", &[], 400),
+        (Method::GET, "/a?as.admin=", &[], 400),
+        (Method::GET, "/a?as[admin", &[], 400),
+        (Method::GET, "/a?as-admin", &[], 200),
+        (Method::POST, "/a?.method=DELETE", &[], 400),
+        // By two readings at once, of which neither alone leads elsewhere.
+        (Method::GET, "/both/", &[("X-Kind", "a")], 401),
+        (Method::GET, "/BOTH/", &[("X-Kind", "a")], 400),
+        (Method::GET, "/BOTH/", &[("X-Kind", "b")], 200),
+        (Method::GET, "/BOTH/", &[("X_Kind", "a")], 400),
+        (Method::GET, "/;x/both/", &[("X-Kind", "b"), ("x.kind", "a")], 400),
+        (Method::GET, "/other/", &[("X_Kind", "a")], 200),
         (Method::GET, "/a", &[("X_One", "1"), ("X-Two", "1")], 400),
         (Method::GET, "/a", &[("X_One", "1")], 200),
     ] {

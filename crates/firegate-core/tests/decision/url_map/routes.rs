@@ -119,7 +119,9 @@ fn route_rules_are_tried_by_priority() {
     map.check_with("a/v1/x", &[("x-kind", "video")], "video /v1/x");
     map.check_with("a/v1/x", &[("x-kind", "other")], "web /v1/x");
     map.check("a/x?kind=video", "video /x");
-    map.check("a/x?kind=other&kind=video", "web /x");
+    map.check("a/x?kind=other&kind=audio", "web /x");
+    map.check("a/x?kind=video&kind=video", "video /x");
+    map.check("a/x?kind=other&kind=video", "REQUEST_MALFORMED");
 }
 
 /// What is near, each as `pattern: why`, and by which patterns of host and path the request goes.
