@@ -3,27 +3,38 @@
 use super::message_type::{Field, MessageType, Shape, Treatment};
 use super::{GoogleFile, Located};
 use crate::compat::FORMATS;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, code};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, YamlPath, code};
 use crate::export::other_format;
 use crate::suggestion::{alternatives, nearest, quoted};
 use crate::yaml::{Entry, Node, Part, Scalar, ScalarKind, Value, of_other_language};
 
-/// Compares a file with its format; `false` if it holds what is no message of it at all.
-pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> bool {
+/// A field by another name than the format's, as Terraform writes it for example; it was reported as an error.
+#[derive(Debug)]
+pub(super) struct Slip {
+    pub(super) path: YamlPath,
+    /// The name that was meant.
+    pub(super) meant: &'static str,
+}
+
+/// Compares a file with its format, and returns the slips in it, the outer ones first; none if it holds what is no message of
+/// the format at all.
+pub(super) fn check(file: &GoogleFile, diagnostics: &mut Diagnostics) -> Option<Vec<Slip>> {
     let mut all = true;
     for root in file.messages() {
         all &= is_message(file.format, &root, diagnostics);
     }
-    if all {
-        let mut walk = Walk { fields: file.format.all_fields(), diagnostics };
-        file.messages().for_each(|root| walk.message(file.format, &root));
+    if !all {
+        return None;
     }
-    all
+    let mut walk = Walk { fields: file.format.all_fields(), slips: Vec::new(), diagnostics };
+    file.messages().for_each(|root| walk.message(file.format, &root));
+    Some(walk.slips)
 }
 
 struct Walk<'a> {
     /// Every field that a file of the format may have, with its path.
     fields: Vec<(String, &'static Field)>,
+    slips: Vec<Slip>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -141,7 +152,14 @@ impl Walk<'_> {
             None => "it is kept and has no effect",
         };
         let message = format!("`{}` has no field {}: {consequence}", format.name, quoted(name));
-        let finding = match (is_missed || format.others_refused().is_some(), meant) {
+        let refused = is_missed || format.others_refused().is_some();
+        let slip = meant.filter(|meant| {
+            refused
+                && elsewhere.is_none()
+                && meant.treatment == Treatment::Evaluated
+                && located.fits(&meant.shape)
+        });
+        let finding = match (refused, meant) {
             (true, _) => Diagnostic::error(code::UNKNOWN_FIELD, message),
             (false, Some(_)) => Diagnostic::warning(code::UNKNOWN_FIELD, message),
             (false, None) => Diagnostic::note(code::UNKNOWN_FIELD, message),
@@ -152,6 +170,10 @@ impl Walk<'_> {
             (None, None) => None,
         };
         located.report(self.diagnostics, Part::Key, finding.hint_if(hint));
+        if let Some(meant) = slip {
+            self.slips.push(Slip { path: located.path().clone(), meant: meant.name });
+            self.field(meant, located);
+        }
     }
 
     /// Where an evaluated field of this name belongs.

@@ -77,8 +77,7 @@ impl GoogleFile {
             Value::Sequence(nodes) if nodes.len() == 1 => YamlPath::root().index(0),
             _ => YamlPath::root(),
         };
-        let file = Self { document, format, roots: vec![root] };
-        conformity::check(&file, diagnostics).then_some(file)
+        Self { document, format, roots: vec![root] }.checked(diagnostics)
     }
 
     /// The same for a file that may hold any number of messages: one, as `describe` and `export` print it, or those of a
@@ -94,8 +93,16 @@ impl GoogleFile {
             Value::Sequence(nodes) => (0..nodes.len()).map(|number| YamlPath::root().index(number)).collect(),
             _ => vec![YamlPath::root()],
         };
-        let file = Self { document, format, roots };
-        conformity::check(&file, diagnostics).then_some(file)
+        Self { document, format, roots }.checked(diagnostics)
+    }
+
+    /// Compares the file with its format. Fields by a slightly other name are errors, by which the file is refused; they are read
+    /// as what was meant all the same, so that what is in them is checked too, and nothing is said to be missing that is there.
+    fn checked(mut self, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let slips = conformity::check(&self, diagnostics)?;
+        // The inner ones first, for their paths go through the outer ones.
+        slips.iter().rev().for_each(|slip| self.document.rename(&slip.path, slip.meant));
+        Some(self)
     }
 
     /// The message that the file holds, the first of several.

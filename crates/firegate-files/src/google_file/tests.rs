@@ -260,3 +260,27 @@ fn what_terraform_writes_is_told_as_it() {
         "`gcloud compute security-policies export` writes such a file",
     );
 }
+
+/// As Terraform spells fields. Each is one finding, and what is in it is looked at too.
+#[test]
+fn a_field_by_a_slightly_other_name_is_read_as_what_was_meant() {
+    use Severity::Error;
+
+    let text = "action:\n- service: [a]\n  match: { prefix: x }\n- time_out: { seconds: x }\n";
+    let expected = [
+        (Error, code::UNKNOWN_FIELD, "action"),
+        (Error, code::UNKNOWN_FIELD, "action[0].service"),
+        (Error, code::UNKNOWN_FIELD, "action[1].time_out"),
+        (Error, code::QUANTITY, "action[1].time_out"),
+    ];
+    check(text, &expected);
+    let (file, _) = read(text);
+    let actions = file.as_ref().expect("a file").root().list("actions").collect::<Vec<_>>();
+    let service = actions[0].list("services").next().expect("a service");
+    assert_eq!((service.resource_name(), service.place().map(|place| place.line)), (Some("a"), Some(2)));
+    // Where both are, the right one counts; and what has another shape is something else.
+    let (file, _) = read("actions: []\naction: [{}]\n");
+    assert_eq!(file.expect("a file").root().list("actions").count(), 0);
+    let (file, _) = read("action: 7\n");
+    assert!(file.expect("a file").root().get("actions").is_none());
+}

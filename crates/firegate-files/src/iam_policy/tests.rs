@@ -314,7 +314,7 @@ fn a_deny_policy_that_lost_what_it_denies_is_an_error() {
     check("rules: []\n", &["FG008"]);
     let (denied, invoke) =
         ("deniedPrincipals: ['principalSet://goog/public:all']", "[run.googleapis.com/routes.invoke]");
-    check(&format!("rules: [{{denyRule: {{{denied}, deniedPermission: {invoke}}}}}]\n"), &["FG013", "FG008"]);
+    check(&format!("rules: [{{denyRule: {{{denied}, deniedPermission: {invoke}}}}}]\n"), &["FG013"]);
     check(
         &format!("rules: [{{denyRule: {{denied: [a], deniedPermissions: {invoke}}}}}]\n"),
         &["FG013", "FG008"],

@@ -154,6 +154,18 @@ impl Document {
         }
     }
 
+    /// Gives the key at `path` another name, unless its mapping has that already.
+    pub(crate) fn rename(&mut self, path: &YamlPath, name: &str) {
+        let Some((Segment::Key(key), parents)) = path.segments().split_last() else { return };
+        let parent = parents.iter().try_fold(&mut self.root, Node::step_mut);
+        let Some(Node { value: Value::Mapping(entries), .. }) = parent else { return };
+        if entries.iter().all(|entry| entry.key != name)
+            && let Some(entry) = entries.iter_mut().find(|entry| *entry.key == **key)
+        {
+            entry.key = name.to_owned();
+        }
+    }
+
     /// Where `part` of what is at `path` stands, if there is anything. The root itself has no place.
     pub fn place(&self, path: &YamlPath, part: Part) -> Option<Place> {
         let mut node = &self.root;
@@ -237,6 +249,16 @@ impl Node {
                 .find(|entry| *entry.key == **key)
                 .map(|entry| (Some(&entry.key_span), &entry.value)),
             (Value::Sequence(nodes), Segment::Index(index)) => nodes.get(*index).map(|node| (None, node)),
+            _ => None,
+        }
+    }
+
+    fn step_mut(&mut self, segment: &Segment) -> Option<&mut Self> {
+        match (&mut self.value, segment) {
+            (Value::Mapping(entries), Segment::Key(key)) => {
+                entries.iter_mut().find(|entry| *entry.key == **key).map(|entry| &mut entry.value)
+            }
+            (Value::Sequence(nodes), Segment::Index(index)) => nodes.get_mut(*index),
             _ => None,
         }
     }

@@ -366,6 +366,7 @@ async fn http2_connection(
     epoch: u64,
 ) -> hyper::Result<SharedConnection> {
     let look_again = io.inner().look_again().clone();
+    look_again.find_reader();
     let (dispatch, mut connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(UPSTREAM_STREAM_WINDOW_BYTES)

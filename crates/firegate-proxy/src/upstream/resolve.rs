@@ -210,6 +210,9 @@ pub(super) fn in_turn(addresses: &[SocketAddr], turn: usize) -> Vec<SocketAddr> 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Duration;
+
+    use firegate_google::limits::OUTAGE_LINE_INTERVAL;
 
     use super::*;
 
@@ -267,27 +270,31 @@ mod tests {
         fn exit(&self, _: &tracing::span::Id) {}
     }
 
-    /// It is tried every other second, all night.
+    /// It is tried every other second, all night, and the resolver may find new words each time.
     #[tokio::test(start_paused = true)]
-    async fn what_goes_wrong_is_told_once_and_when_it_is_over() {
+    async fn what_goes_wrong_is_told_seldom_and_when_it_is_over() {
         let failure = |why: &str| Err(io::Error::other(why.to_owned()));
         let found = || Ok(vec![address("192.0.2.1:80")]);
-        let script: Vec<(io::Result<_>, u64)> = vec![
-            (found(), 0),
-            (failure("no such name"), 1),
-            (failure("no such name"), 1),
-            (failure("no answer"), 2),
-            (found(), 3),
-            (found(), 3),
+        let (soon, later) = (Duration::ZERO, OUTAGE_LINE_INTERVAL);
+        let script: Vec<(io::Result<_>, (Duration, u64))> = vec![
+            (found(), (soon, 0)),
+            (failure("no such name"), (soon, 1)),
+            (failure("no answer"), (soon, 1)),
+            (failure("no such name"), (later, 2)),
+            (found(), (soon, 3)),
+            (found(), (soon, 3)),
+            (failure("no such name"), (soon, 3)),
+            (found(), (soon, 3)),
         ];
-        let (answers, told): (Vec<_>, Vec<_>) = script.into_iter().unzip();
+        let (answers, expected): (Vec<_>, Vec<_>) = script.into_iter().unzip();
         let resolver = Answers(Mutex::new(answers));
         let addresses = Addresses::of(&"http://service.example".parse().expect("a URL"));
         let lines = Arc::<AtomicU64>::default();
         let _log = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
-        for expected in told {
+        for (after, told) in expected {
+            tokio::time::advance(after).await;
             addresses.refresh(&resolver).await;
-            assert_eq!(lines.load(Ordering::Relaxed), expected);
+            assert_eq!(lines.load(Ordering::Relaxed), told);
         }
     }
 

@@ -10,8 +10,8 @@
 use std::io::{self, IoSlice, Read as _};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::task::AtomicWaker;
@@ -38,8 +38,8 @@ pub(super) struct LookAgain(Arc<Look>);
 struct Look {
     /// What the next read asks the system: [`NOTHING`](Self::NOTHING) or one of the others.
     asked: AtomicU8,
-    /// Who reads.
-    reader: AtomicWaker,
+    /// Who reads, where that is to be woken.
+    reader: OnceLock<AtomicWaker>,
 }
 
 impl Look {
@@ -56,10 +56,18 @@ impl LookAgain {
         self.0.asked.store(Look::WHETHER, Ordering::Relaxed);
     }
 
+    /// From now on whoever reads can be made to [read now](Self::read_now). Over HTTP/1 nobody has to be: the next request wakes
+    /// its connection.
+    pub(super) fn find_reader(&self) {
+        self.0.reader.get_or_init(AtomicWaker::new);
+    }
+
     /// Whoever reads does so now, and reads all that has come.
     pub(super) fn read_now(&self) {
         self.0.asked.store(Look::WHAT, Ordering::Relaxed);
-        self.0.reader.wake();
+        if let Some(reader) = self.0.reader.get() {
+            reader.wake();
+        }
     }
 
     fn asked(&self) -> u8 {
@@ -71,7 +79,9 @@ impl LookAgain {
     }
 
     fn is_read_by(&self, waker: &Waker) {
-        self.0.reader.register(waker);
+        if let Some(reader) = self.0.reader.get() {
+            reader.register(waker);
+        }
     }
 }
 

@@ -450,3 +450,33 @@ fn a_dash_is_standard_input() {
         run(&["test", "-c", "firegate.yaml", "-"], &CASES[29..].replace("MISSING", "EXPIRED"));
     assert!(code == Some(1) && printed.contains("failed: standard input:2: nobody"), "{printed}");
 }
+
+/// Terraform has other names for what Google's files have, and each is one finding however deep it stands.
+#[test]
+fn names_as_terraform_writes_them_are_told_once_each() {
+    let service = "https://www.googleapis.com/compute/v1/projects/p/global/backendServices/api";
+    let map = format!(
+        "name: m\ndefault_service: {service}\nhost_rule: [{{ hosts: ['*'], path_matcher: all }}]\npath_matcher:\n- name: all\n  \
+         default_service: {service}\n  path_rule: [{{ paths: [/x], service: {service} }}]\n"
+    );
+    let armor = "name: a\nrule:\n- action: allow\n  priority: 2147483647\n  match:\n    versioned_expr: SRC_IPS_V1\n    \
+                 config: { src_ip_ranges: ['*'] }\n";
+    let text = "project: my-project\nurl_map: map.yaml\nallow: [allAuthenticatedUsers]\nbackends: { api: { url: 'https://api-abc123-uc.a.run.app', \
+                security_policy: armor.yaml } }\n";
+    let files = [("map.yaml", &*map), ("armor.yaml", armor), ("firegate.yaml", text)];
+    let meant = [
+        "defaultService",
+        "hostRules",
+        "pathMatcher",
+        "pathMatchers",
+        "defaultService",
+        "pathRules",
+        "rules",
+        "versionedExpr",
+        "srcIpRanges",
+    ];
+    let printed = check(&files, &["check"], 1, &["9 error(s), 0 warning(s)"]);
+    for name in meant {
+        assert!(printed.contains(&format!("did you mean `{name}`?")), "{name}:\n{printed}");
+    }
+}

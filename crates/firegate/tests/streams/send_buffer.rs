@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::site::{Site, TestBody, empty, in_time};
 use crate::stack::server::listen;
@@ -114,15 +115,14 @@ impl AsyncWrite for Deaf {
 }
 
 /// A client that sends requests and reads nothing, however much it said that may be sent.
-async fn deaf(site: &Site) -> SendRequest<TestBody> {
+async fn deaf(site: &Site) -> (SendRequest<TestBody>, JoinHandle<hyper::Result<()>>) {
     let is_deaf = Arc::new(AtomicBool::new(false));
     let stream = Deaf { stream: site.connect().await, is_deaf: Arc::clone(&is_deaf) };
     let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     builder.initial_stream_window_size(CLIENT_WINDOW_BYTES).initial_connection_window_size(1 << 30);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.expect("HTTP/2");
-    tokio::spawn(connection);
     is_deaf.store(true, Ordering::SeqCst);
-    sender
+    (sender, tokio::spawn(connection))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +134,7 @@ async fn what_a_client_does_not_take_stays_with_the_service() {
         let request = request.header("authorization", format!("Bearer {}", site.token(3000)));
         request.body(empty()).expect("a request")
     };
-    let mut deaf = deaf(&site).await;
+    let (mut deaf, connection) = deaf(&site).await;
     let unread =
         (0..ANSWERS).map(|_| tokio::spawn(deaf.send_request(request("/endless")))).collect::<Vec<_>>();
     let mut other = site.http2(CLIENT_WINDOW_BYTES).await;
@@ -148,6 +148,7 @@ async fn what_a_client_does_not_take_stays_with_the_service() {
         assert!(now <= ANSWERS * AHEAD_BYTES_MAX + SYSTEM_BYTES_MAX, "{now}");
     }
     assert!(before > ANSWERS * PIECE_BYTES, "all have begun: {before}");
-    unread.iter().for_each(tokio::task::JoinHandle::abort);
+    unread.iter().for_each(JoinHandle::abort);
+    connection.abort();
     site.close().await;
 }
