@@ -320,7 +320,7 @@ impl fmt::Display for MalformedToken {
             Self::BearerTwice => "`Bearer` stands in front of the token twice",
             Self::Enclosed => "there are quotes or brackets around the token",
             Self::Cut => {
-                "the token has a beginning and no end: of its three parts, separated by dots, one is missing"
+                "the token has a beginning and no end: not all of its three parts, separated by dots, are there"
             }
             Self::WithMoreBehind => "behind the token stands something that is no part of it",
             Self::JavaScriptObject => {
