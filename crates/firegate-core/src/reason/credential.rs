@@ -252,7 +252,6 @@ impl MalformedToken {
             [_] | [_, _] if text.bytes().all(|byte| is_base64url(byte) || byte == b'.') => Some(Self::Cut),
             [header, claims, signature]
                 if header.bytes().chain(claims.bytes()).all(is_base64url)
-                    && !signature.is_empty()
                     && !signature.bytes().all(is_base64url) =>
             {
                 Some(Self::WithMoreBehind)

@@ -267,8 +267,10 @@ fn terraforms_language_is_told_as_it_whether_yaml_can_read_it_or_not() {
         let told = told(text);
         assert!(told.len() == 1 && told[0].contains("this is Terraform's language"), "{told:?}");
     }
-    let found = told("data : { api }\n");
-    assert!(!found[0].contains("Terraform"), "{found:?}");
+    for text in ["data : { api }\n", "data about the services\n", "module of ours\nnext: [\n"] {
+        let found = told(text);
+        assert!(!found[0].contains("Terraform"), "{found:?}");
+    }
 }
 
 #[test]
