@@ -80,8 +80,8 @@ codes! {
 
     /// A backend has no usable name, or there is none.
     BACKEND = "FG120";
-    /// A backend's URL is not the origin of an HTTP server, stands twice among its `endpoints`, or has a port at which Cloud Run
-    /// does not answer.
+    /// A backend's URL is not the origin of an HTTP server, stands twice among its `endpoints`, or has a port at which Cloud
+    /// Run does not answer.
     URL = "FG121";
     /// Tokens would go over plain HTTP to an address that is not loopback.
     PLAINTEXT = "FG122";
