@@ -210,7 +210,10 @@ impl Linter {
                 // Where there is no user at all, a rule that asks for one passes over.
                 let lacks = if key.starts_with("auth.") { "the user has" } else { "there is" };
                 let message = format!("if {lacks} no `{key}`, the expression is an error");
-                self.add(syntax, code::HAS_MISSING, message, format!("write `has({key}) && …` before it"));
+                // A header in capital letters is never there: what is written with the hint has to match.
+                let is_header = key.starts_with("request.headers[");
+                let there = if is_header { key.to_ascii_lowercase() } else { key };
+                self.add(syntax, code::HAS_MISSING, message, format!("write `has({there}) && …` before it"));
             }
             // What lies inside of it is guarded or not with it.
             return;

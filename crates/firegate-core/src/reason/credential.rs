@@ -252,7 +252,6 @@ impl MalformedToken {
             [_] | [_, _] if text.bytes().all(|byte| is_base64url(byte) || byte == b'.') => Some(Self::Cut),
             [header, claims, signature]
                 if header.bytes().chain(claims.bytes()).all(is_base64url)
-                    && !signature.is_empty()
                     && !signature.bytes().all(is_base64url) =>
             {
                 Some(Self::WithMoreBehind)
@@ -320,7 +319,7 @@ impl fmt::Display for MalformedToken {
             Self::BearerTwice => "`Bearer` stands in front of the token twice",
             Self::Enclosed => "there are quotes or brackets around the token",
             Self::Cut => {
-                "the token has a beginning and no end: of its three parts, separated by dots, one is missing"
+                "the token has a beginning and no end: not all of its three parts, separated by dots, are there"
             }
             Self::WithMoreBehind => "behind the token stands something that is no part of it",
             Self::JavaScriptObject => {

@@ -208,14 +208,25 @@ fn one_broken_authorization_is_told_as_what_it_is_and_refused_everywhere() {
 }
 
 #[test]
-fn quotes_around_a_token_are_told() {
+fn quotes_and_brackets_around_a_token_are_told() {
     let good = token(json!({}));
-    for value in [format!("Bearer \"{good}\""), format!("Bearer '{good}'")] {
+    for value in [format!("Bearer \"{good}\""), format!("Bearer '{good}'"), format!("Bearer <{good}>")] {
         let (code, told, advice) =
             told(&allowing("allAuthenticatedUsers"), Method::GET, &[("authorization", &value)]);
-        assert_eq!((code, told.as_str()), (Code::TokenMalformed, "there are quotes around the token"));
+        let expected = "there are quotes or brackets around the token";
+        assert_eq!((code, told.as_str()), (Code::TokenMalformed, expected));
         assert!(advice.contains("JSON.stringify"), "{advice}");
     }
+}
+
+#[test]
+fn a_token_where_cloud_runs_front_looks_for_one_is_told_and_counts_for_nothing() {
+    let good = format!("Bearer {}", token(json!({})));
+    let headers = [("x-serverless-authorization", good.as_str())];
+    let (code, told, advice) = told(&allowing("allAuthenticatedUsers"), Method::GET, &headers);
+    assert_eq!(code, Code::TokenMissing);
+    assert!(told.starts_with("there is a token in `X-Serverless-Authorization`"), "{told}");
+    assert!(advice.starts_with("send it as `Authorization: Bearer <ID token>`"), "{advice}");
 }
 
 #[test]

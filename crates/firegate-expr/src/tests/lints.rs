@@ -143,6 +143,11 @@ fn traps_are_found() {
     let has = code::HAS_MISSING;
     check("has(request.headers['Referer'])", &[(header, "request.headers['referer']")]);
     check("request.headers['x-a'] == 'b'", &[(has, "has(request.headers['x-a'])")]);
+    check(
+        "request.headers['X-A'] == 'b'",
+        &[(header, "['x-a']"), (has, "write `has(request.headers['x-a'])")],
+    );
+    check("auth.token.Role == 'b'", &[(has, "write `has(auth.token.Role)")]);
     check("request.headers['x-a'] == 'b' || has(request.headers['x-a'])", &[(has, "x-a")]);
     check("has(request.headers['x-b']) && request.headers['x-a'] == 'b'", &[(has, "x-a")]);
     check("auth.token.role == 'admin'", &[(has, "has(auth.token.role)")]);

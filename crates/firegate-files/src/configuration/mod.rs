@@ -138,7 +138,8 @@ fn other_file(document: &Document) -> Option<Diagnostic> {
         let what = format!("this is a file of Google's and no configuration: {}", format.title);
         (what, format!("name it in a configuration, as `{}`", format.key))
     };
-    Some(Diagnostic::error(code::OTHER_KIND, what).hint(hint))
+    // Credentials and Terraform's records are secrets; none of these files helps by its first line.
+    Some(Diagnostic::error(code::OTHER_KIND, what).hint(hint).conceal())
 }
 
 /// The tree of a text, if it is one; what is wrong with it is told by [`parse_with_files`].

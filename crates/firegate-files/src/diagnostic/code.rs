@@ -42,7 +42,8 @@ codes! {
     FIELD_WITHOUT_EFFECT = "FG014";
     /// A field of Google's format without which the file would mean something else, and which Firegate does not have.
     FIELD_REFUSED = "FG015";
-    /// The file is one of Google's, of another kind than is expected here.
+    /// The file is another one than is expected here: one of Google's of another kind, a credential, one of Terraform's or of
+    /// Kubernetes'.
     OTHER_KIND = "FG016";
     /// The file is not UTF-8.
     NOT_UTF_8 = "FG017";
@@ -79,7 +80,8 @@ codes! {
 
     /// A backend has no usable name, or there is none.
     BACKEND = "FG120";
-    /// A backend's URL is not the origin of an HTTP server, or stands twice among its `endpoints`.
+    /// A backend's URL is not the origin of an HTTP server, stands twice among its `endpoints`, or has a port at which Cloud
+    /// Run does not answer.
     URL = "FG121";
     /// Tokens would go over plain HTTP to an address that is not loopback.
     PLAINTEXT = "FG122";

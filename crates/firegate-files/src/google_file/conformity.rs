@@ -52,7 +52,8 @@ fn is_message(format: &MessageType, root: &Located<'_>, diagnostics: &mut Diagno
     if root.get("terraform_version").is_some() {
         let message =
             format!("expected a `{}`, and this is Terraform's own record of what it made", format.name);
-        let found = Diagnostic::error(code::OTHER_KIND, message).hint_if(export_command(format));
+        // Such a record holds secrets of whatever was made.
+        let found = Diagnostic::error(code::OTHER_KIND, message).hint_if(export_command(format)).conceal();
         root.report(diagnostics, Part::Value, found);
         return false;
     }

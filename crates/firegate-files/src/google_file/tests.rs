@@ -246,6 +246,7 @@ fn what_terraform_writes_is_told_as_it() {
             GoogleFile::parse("armor.yaml", text, &crate::security_policy::SECURITY_POLICY, &mut diagnostics);
         let found: Vec<_> = diagnostics.iter().collect();
         assert!(read.is_none() && found.len() == 1, "{text}: {diagnostics}");
+        assert!(!diagnostics.to_string().contains("SECRET"), "{diagnostics}");
         assert!(found[0].message.starts_with(message), "{diagnostics}");
         assert!(found[0].hint.as_ref().is_some_and(|told| told.starts_with(hint)), "{diagnostics}");
     };
@@ -255,7 +256,7 @@ fn what_terraform_writes_is_told_as_it() {
         "this is Terraform's language",
     );
     check(
-        "{ version: 4, terraform_version: 1.9.0, resources: [] }\n",
+        "{ version: 4, terraform_version: 1.9.0, outputs: { password: SECRET }, resources: [] }\n",
         "expected a `SecurityPolicy`, and this is Terraform's own record of what it made",
         "`gcloud compute security-policies export` writes such a file",
     );
