@@ -121,8 +121,9 @@ pub const HTTP2_HEADER_TABLE_BYTES_MAX: u32 = 4 * 1024;
 /// How many bytes of a request's body an HTTP/2 client may send ahead of being read.
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// The same for all streams of a connection together.
-pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// The same for all streams of a connection together: as much as its streams, so that uploads to a service that does not read
+/// hold up no other. It is how many requests may be under way that bounds what they hold in all.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = HTTP2_STREAM_WINDOW_BYTES * HTTP2_STREAMS_MAX;
 
 /// How many bytes of an answer are kept for a client that reads slowly, for each HTTP/2 stream.
 pub const HTTP2_SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;

@@ -7,8 +7,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Response, StatusCode, Version};
+use http_body::Body;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -111,14 +112,24 @@ where
                 if let Some(signals) = awaiting {
                     signals.answer(is_switched);
                 }
-                if drain.has_begun() && !is_switched {
+                let is_last = drain.has_begun() || breaking.ends_with_answer() && has_no_length(&answered);
+                if is_last && !is_switched {
                     answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    if breaking.ends_with_answer() {
+                        // To one of HTTP/1.1 hyper adds `keep-alive`, for a client of HTTP/1.0 that asked for it.
+                        *answered.version_mut() = Version::HTTP_10;
+                    }
                 }
                 Ok::<_, Infallible>(answered.map(|body| http1::WrittenOut::new(body, breaking)))
             }
         })
     };
     http1::serve(bytes, stream, service, watch, drain).await
+}
+
+/// Whether an answer has no length that its head could say. For HTTP/1.0 the end of the connection is its end then.
+fn has_no_length(answer: &Response<impl Body>) -> bool {
+    answer.body().size_hint().exact().is_none() && !answer.headers().contains_key(CONTENT_LENGTH)
 }
 
 async fn serve_http2<S>(

@@ -22,6 +22,7 @@ use super::overdue::OpenStream;
 use super::pace::Pace;
 use super::progress::{Answering, BodyFailure, BodyProgress, Side};
 use crate::limits::STREAM_ENDING_GRACE;
+use crate::respond::{FIREGATE_REASON, FIREGATE_REQUEST_ID};
 
 /// A body that is streamed.
 pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -360,14 +361,17 @@ impl<B> Drop for BoundedBody<B> {
 }
 
 /// Fields that decide about a message, and so come before it (RFC 9110, section 6.5.1), whatever holds a token among them: what
-/// is taken out of a request's head does not reach the service behind its body. And those of a connection, for which HTTP/2
-/// resets the stream: the whole would end like a part.
-const NO_TRAILERS: [HeaderName; 15] = [
+/// is taken out of a request's head does not reach the service behind its body. Those of a connection, for which HTTP/2
+/// resets the stream: the whole would end like a part. And what is the door's to say of an answer: for gRPC's clients trailers
+/// are headers.
+const NO_TRAILERS: [HeaderName; 17] = [
     http::header::AUTHORIZATION,
     http::header::CONNECTION,
     http::header::CONTENT_LENGTH,
     http::header::COOKIE,
     http::header::EXPECT,
+    FIREGATE_REASON,
+    FIREGATE_REQUEST_ID,
     http::header::HOST,
     HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),

@@ -70,6 +70,7 @@ mod http2_bounds;
 mod http2_clients_that_only_answer_pings;
 mod http2_header_flood;
 mod http2_host_and_authority;
+mod http2_uploads_that_nobody_takes;
 mod iam_conditions_that_fail;
 mod id_tokens_where_cookies_count;
 mod jsonwebtoken_cve_2026_25537_ill_typed_times;

@@ -72,6 +72,25 @@ async fn a_whole_answer_ends_with_its_connection_and_nothing_of_it_is_lost() {
     assert_eq!((read.len(), end), (body.len(), Ok(())));
 }
 
+/// Who is told to keep the connection takes an answer without a length for an empty one, as `ab -k` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_ends_with_its_answer_is_not_said_to_be_kept() {
+    for (body, expected) in [
+        ("Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "close"),
+        ("Content-Length: 2\r\n\r\nok", "keep-alive"),
+        ("Content-Length: 0\r\n\r\n", "keep-alive"),
+    ] {
+        let (url, leave) = service(format!("HTTP/1.1 200 OK\r\n{body}")).await;
+        let site = Site::open(&url, "user_token: drop").await;
+        let mut client = site.send_by("HTTP/1.0", "GET /a", "Connection: keep-alive\r\n", 3000).await;
+        let head = read_head(&mut client).await;
+        assert!(head.contains(&format!("\r\nconnection: {expected}\r\n")), "{body} {head}");
+        leave.send(()).expect("the service waits");
+        drop(client);
+        site.close().await;
+    }
+}
+
 /// Not every client minds that TLS was not ended in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_by_tls_is_reset_too() {

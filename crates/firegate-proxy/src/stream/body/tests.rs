@@ -289,3 +289,13 @@ async fn a_client_is_waited_for_only_while_somebody_asks_for_more() {
     progress.note_awaits_client(false);
     assert!(progress.last_moved() < Some(Instant::now()), "nobody was waited for");
 }
+
+#[tokio::test]
+async fn no_trailer_of_an_answer_says_what_is_the_doors_to_say() {
+    let names = [FIREGATE_REASON, FIREGATE_REQUEST_ID, HeaderName::from_static("grpc-status")];
+    let said = names.map(|name| (name, http::HeaderValue::from_static("0"))).into_iter().collect();
+    let frames = stream::iter([Ok::<_, hyper::Error>(Frame::trailers(said))]);
+    let mut body = BoundedBody::new(StreamBody::new(frames), Bounds::default());
+    let trailers = body.frame().await.expect("trailers").expect("no error").into_trailers();
+    assert_eq!(trailers.expect("trailers").keys().collect::<Vec<_>>(), ["grpc-status"]);
+}
