@@ -96,8 +96,9 @@ impl GoogleFile {
         Self { document, format, roots }.checked(diagnostics)
     }
 
-    /// Compares the file with its format. Fields by a slightly other name are errors, by which the file is refused; they are read
-    /// as what was meant all the same, so that what is in them is checked too, and nothing is said to be missing that is there.
+    /// Compares the file with its format. Fields by a slightly other name are errors, by which the file is refused; they
+    /// are read as what was meant all the same, so that what is in them is checked too, and nothing is said to be missing
+    /// that is there.
     fn checked(mut self, diagnostics: &mut Diagnostics) -> Option<Self> {
         let slips = conformity::check(&self, diagnostics)?;
         // The inner ones first, for their paths go through the outer ones.

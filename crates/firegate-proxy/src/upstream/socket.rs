@@ -56,8 +56,8 @@ impl LookAgain {
         self.0.asked.store(Look::WHETHER, Ordering::Relaxed);
     }
 
-    /// From now on whoever reads can be made to [read now](Self::read_now). Over HTTP/1 nobody has to be: the next request wakes
-    /// its connection.
+    /// From now on whoever reads can be made to [read now](Self::read_now). Over HTTP/1 nobody has to be: the next request
+    /// wakes its connection.
     pub(super) fn find_reader(&self) {
         self.0.reader.get_or_init(AtomicWaker::new);
     }

@@ -148,7 +148,8 @@ async fn what_has_no_body_is_sent_again_over_either_version_and_an_upload_is_not
     }
 }
 
-/// What a fresh token does not mend has another cause: the next one is asked for when the pause is over, and none is sent twice.
+/// What a fresh token does not mend has another cause: the next one is asked for when the pause is over, and none is sent
+/// twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_token_that_is_refused_too_is_not_replaced_at_once() {
     let (site, service, door, user) = opened("http1").await;
