@@ -132,7 +132,7 @@ impl IdTokenCache {
 fn tell(audience: &str, minted: &Result<IdToken, CredentialFault>, outage: &Outage) {
     match minted {
         Ok(_) => {
-            if let Some(failures) = outage.is_over() {
+            if let Some(failures) = outage.worked() {
                 tracing::info!(audience, failures, "there are ID tokens for the service again");
             }
         }

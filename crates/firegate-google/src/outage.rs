@@ -33,8 +33,8 @@ impl Outage {
         Some(std::mem::take(&mut telling.untold))
     }
 
-    /// Takes note that it works. If a line is due, because one has said that it does not: how many failures there were since.
-    pub fn is_over(&self) -> Option<u64> {
+    /// Takes note that it worked. If a line is due, because one has said that it does not: how many failures there were since.
+    pub fn worked(&self) -> Option<u64> {
         let mut telling = self.telling();
         std::mem::take(&mut telling.is_told).then(|| std::mem::take(&mut telling.untold))
     }
@@ -51,22 +51,22 @@ mod tests {
     #[test]
     fn an_outage_is_told_at_once_then_seldom_and_when_it_is_over() {
         let (outage, start) = (Outage::default(), Instant::now());
-        assert_eq!(outage.is_over(), None, "it never failed");
+        assert_eq!(outage.worked(), None, "it never failed");
         assert_eq!(outage.failed(start), Some(1));
         assert_eq!(outage.failed(start), None);
         assert_eq!(outage.failed(start + OUTAGE_LINE_INTERVAL), Some(2));
         assert_eq!(outage.failed(start + OUTAGE_LINE_INTERVAL), None);
-        assert_eq!(outage.is_over(), Some(1));
-        assert_eq!(outage.is_over(), None, "that was told");
+        assert_eq!(outage.worked(), Some(1));
+        assert_eq!(outage.worked(), None, "that was told");
     }
 
     #[test]
     fn what_fails_and_works_by_turns_is_told_as_seldom() {
         let (outage, start) = (Outage::default(), Instant::now());
-        assert_eq!((outage.failed(start), outage.is_over()), (Some(1), Some(0)));
+        assert_eq!((outage.failed(start), outage.worked()), (Some(1), Some(0)));
         for _ in 0..1000 {
-            assert_eq!((outage.failed(start), outage.is_over()), (None, None));
+            assert_eq!((outage.failed(start), outage.worked()), (None, None));
         }
-        assert_eq!((outage.failed(start + OUTAGE_LINE_INTERVAL), outage.is_over()), (Some(1001), Some(0)));
+        assert_eq!((outage.failed(start + OUTAGE_LINE_INTERVAL), outage.worked()), (Some(1001), Some(0)));
     }
 }

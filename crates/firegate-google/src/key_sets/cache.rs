@@ -315,7 +315,7 @@ impl KeySetCache {
                 HeldKeys { keys: Arc::new(keys), generation, fetched_at, fresh_until }
             }
         };
-        let failures = pacing.outage.is_over();
+        let failures = pacing.outage.worked();
         if failures.is_some() || before.held.is_none() {
             tracing::info!(
                 keys = self.source.name,

@@ -197,7 +197,7 @@ impl Lines {
         if let Some(line) = self.lock().get_mut(tenant) {
             line.failure = None;
             line.failures_in_row = 0;
-            if let Some(failures) = line.outage.is_over() {
+            if let Some(failures) = line.outage.worked() {
                 tracing::info!(
                     tenant = tenant.as_deref(),
                     failures,

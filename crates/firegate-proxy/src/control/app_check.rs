@@ -67,7 +67,7 @@ impl AppCheck {
             Ok(consumed) => {
                 // A replay is known without a call.
                 if consumed == Consumed::Now
-                    && let Some(failures) = outage.is_over()
+                    && let Some(failures) = outage.worked()
                 {
                     tracing::info!(failures, "App Check tokens can be consumed again");
                 }

@@ -136,7 +136,7 @@ impl Addresses {
                 }
             }
             None => {
-                if let Some(failures) = self.outage.is_over() {
+                if let Some(failures) = self.outage.worked() {
                     tracing::info!(host, failures, "a service's host name is resolved again");
                 }
             }
