@@ -141,17 +141,9 @@ impl Found<'_> {
         }
         let others = path.other_readings().iter().map(String::as_str);
         let mut readings = std::iter::once(path.as_str()).chain(others);
-        let is_as_good = |other: Found<'_>| {
-            let Target::Services(services) = &other.rule.target else { return false };
-            let choice = services.draw(facts.random);
-            let destination =
-                choice.and_then(|(_, choice)| choice.destination.backend(facts.host, path.as_str()));
-            destination
-                .is_some_and(|other| Arc::ptr_eq(other, backend) || other.lets_the_same_callers_pass(backend))
-        };
         readings.any(|reading| {
-            let others = matcher.find_in_any_case(facts, reading);
-            others.into_iter().any(|other| matcher.comes_before(other, *self) && !is_as_good(other))
+            let mut others = matcher.find_in_any_case(facts, reading).into_iter();
+            others.any(|other| matcher.comes_before(other, *self) && !other.rule.is_as_good(facts, backend))
         })
     }
 }
@@ -245,10 +237,12 @@ impl Routes {
         }
         let others = facts.path.other_readings().iter().map(String::as_str);
         let mut readings = std::iter::once(facts.path.as_str()).chain(others);
-        let is_in_doubt =
-            |matcher: &PathMatcher| readings.any(|reading| matcher.is_in_doubt(facts, reading, found.rule));
-        if found.matcher.is_some_and(is_in_doubt) {
-            let why = "the request would take another route by a header or a parameter that the service may read otherwise, or by the method that it names beside its own";
+        let mut leads_elsewhere = |matcher: &PathMatcher| {
+            let mut others = readings.by_ref().flat_map(|reading| matcher.find_in_doubt(facts, reading));
+            others.any(|rule| !Arc::ptr_eq(rule, found.rule) && !rule.is_as_good(facts, backend))
+        };
+        if found.matcher.is_some_and(&mut leads_elsewhere) {
+            let why = "the request would take another route, whose callers are others, by a header or a parameter that the service may read otherwise, or by the method that it names beside its own";
             return Err(Reason::RequestMalformed { why });
         }
         Ok(())
@@ -282,10 +276,11 @@ impl PathMatcher {
         Some(Found { rule, matcher: Some(self), route: candidate.route, matched })
     }
 
-    /// Whether another rule than the one that was found may be for the request as the service gets it, and reads its path.
-    fn is_in_doubt(&self, facts: &RequestFacts<'_>, path: &str, found: &Arc<Rule>) -> bool {
+    /// The rules that may be for the request as the service gets it, and reads its path; none where nothing of that can differ
+    /// from what is read here.
+    fn find_in_doubt(&self, facts: &RequestFacts<'_>, path: &str) -> Vec<&Arc<Rule>> {
         if matches!(self.order, Order::MostSpecific) || !self.has_conditions {
-            return false;
+            return Vec::new();
         }
         let mut doubtful = Vec::new();
         let certain = self.index.first(path, |number| {
@@ -299,8 +294,7 @@ impl PathMatcher {
         let before = doubtful.into_iter().filter(|number| certain.is_none_or(|certain| *number < certain));
         let rule = |number: u32| self.rules.get(self.candidates.get(number as usize)?.rule);
         let last = certain.map_or_else(|| self.default.as_ref().map(|default| &default.rule), rule);
-        let mut possible = before.map(rule).chain([last]).flatten();
-        possible.any(|rule| !Arc::ptr_eq(rule, found))
+        before.map(rule).chain([last]).flatten().collect()
     }
 
     /// Whether a candidate would decide, if all of its conditions that are in doubt held.

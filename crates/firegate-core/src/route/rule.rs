@@ -14,6 +14,7 @@ use super::names::RouteNumber;
 use super::redirect::Redirect;
 use super::rewrite::PathRewrite;
 use crate::cors::CorsPolicy;
+use crate::facts::RequestFacts;
 use crate::path::NormalPath;
 use crate::snapshot::Backend;
 
@@ -23,6 +24,19 @@ pub struct Rule {
     /// Where it stands.
     pub place: RulePlaceInFile,
     pub(super) target: Target,
+}
+
+impl Rule {
+    /// Whether a request that took it would come to this backend too, or to one that the same callers may call, so that nobody
+    /// gains by having it taken.
+    pub(super) fn is_as_good(&self, facts: &RequestFacts<'_>, backend: &Arc<Backend>) -> bool {
+        let Target::Services(services) = &self.target else { return false };
+        let choice = services.draw(facts.random);
+        let destination =
+            choice.and_then(|(_, choice)| choice.destination.backend(facts.host, facts.path.as_str()));
+        destination
+            .is_some_and(|other| Arc::ptr_eq(other, backend) || other.lets_the_same_callers_pass(backend))
+    }
 }
 
 /// The file and the place in it where a rule stands.

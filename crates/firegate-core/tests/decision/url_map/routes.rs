@@ -110,6 +110,7 @@ fn route_rules_are_tried_by_priority() {
         "routeRules:\n\
          - priority: 30\n  service: video\n  matchRules:\n  - prefixMatch: /\n    headerMatches: [{headerName: x-kind, exactMatch: video}]\n  - prefixMatch: /\n    queryParameterMatches: [{name: kind, exactMatch: video}]\n\
          - priority: 10\n  service: api\n  matchRules: [{fullPathMatch: /API, ignoreCase: true}, {pathTemplateMatch: '/v1/{thing}/**'}]\n\
+         - priority: 25\n  service: secret\n  matchRules: [{prefixMatch: /, queryParameterMatches: [{name: level, exactMatch: high}]}]\n\
          - priority: 20\n  service: secret\n  matchRules: [{prefixMatch: /v1/, headerMatches: [{headerName: x-kind, presentMatch: true, invertMatch: true}]}]\n",
     );
     map.check("a/api", "api /api");
@@ -121,7 +122,11 @@ fn route_rules_are_tried_by_priority() {
     map.check("a/x?kind=video", "video /x");
     map.check("a/x?kind=other&kind=audio", "web /x");
     map.check("a/x?kind=video&kind=video", "video /x");
-    map.check("a/x?kind=other&kind=video", "REQUEST_MALFORMED");
+    // The first counts. Services may take the last, which matters where others may call.
+    map.check("a/x?kind=other&kind=video", "web /x");
+    map.check("a/x?level=high", "secret /x");
+    map.check("a/x?level=low&level=high", "REQUEST_MALFORMED");
+    map.check("a/x?level=high&level=low", "REQUEST_MALFORMED");
 }
 
 /// What is near, each as `pattern: why`, and by which patterns of host and path the request goes.
