@@ -118,8 +118,8 @@ pub const HTTP2_WINDOW_UPDATES_EARNED_MAX: u32 = 64 * 1024;
 /// How large the table may be by which an HTTP/2 peer refers to earlier headers (HPACK), in bytes.
 pub const HTTP2_HEADER_TABLE_BYTES_MAX: u32 = 4 * 1024;
 
-/// How many bytes of a request's body an HTTP/2 client may send ahead of being read: 10 Mbit/s where an answer takes 100 ms, and
-/// no more than 256 MiB for the 2,048 requests that a backend may have under way.
+/// How many bytes of a request's body an HTTP/2 client may send ahead of being read: 10 Mbit/s where an answer takes 100 ms,
+/// and no more than 256 MiB for the 2,048 requests that a backend may have under way.
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 
 /// The same for all streams of a connection together: as much as its streams, so that uploads to a service that does not read

@@ -8,6 +8,7 @@ mod armor;
 mod callers;
 mod iam_files;
 mod mirrors;
+mod misplaced_tokens;
 mod observe;
 mod open_backends;
 mod outcome;
