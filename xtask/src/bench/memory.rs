@@ -9,7 +9,7 @@ use super::load::{CONNECTIONS, Wrk};
 use super::running::{Place, Running};
 use super::site::{Party, Site};
 use super::statistics::Goal;
-use super::tokens::FEW_USERS;
+use super::tokens::{FEW_USERS, USERS};
 use crate::process::progress;
 
 /// How many connections are idle at once.
@@ -106,26 +106,45 @@ fn idle_kib(site: &Site) -> Result<Idle> {
     Ok(Idle { at_once, at_rest, served: connections.len() })
 }
 
-/// A signature's verdict alone, and with the assertion that is signed for its user. Whoever comes a second time is read from
+/// A signature's verdict alone, and with the assertion that is signed for its user. Verdicts are so small that all users' are
+/// counted, for what eight thousand take finds room that the load before has left. Whoever comes a second time is read from
 /// memory as well, which is bounded for all of them together and no part of either.
 fn remembered_bytes(site: &Site) -> Result<Remembered> {
-    let running = warm(site, 1)?;
-    let tokens = std::fs::read_to_string(site.folder.join("few.txt")).context("no tokens")?;
-    let mut connection = Connection::open(site.proxy())?;
-    let mut before = running.memory_mib()?;
-    let mut grown_mib = |path: &str| -> Result<f64> {
+    let each = |mib: f64, users: usize| mib * 1024.0 * 1024.0 / users as f64;
+    progress(&format!("{USERS} users"));
+    let verdict = each(Growing::new(site)?.by("/unsigned/orders/42", "cold.txt")?, USERS);
+    let mut growing = Growing::new(site)?;
+    growing.by("/unsigned/orders/42", "few.txt")?;
+    let read_tokens_mib = growing.by("/unsigned/orders/42", "few.txt")?;
+    let with_assertion = verdict + each(growing.by("/v1/orders/42", "few.txt")?, FEW_USERS);
+    Ok(Remembered { verdict, read_tokens_mib, with_assertion })
+}
+
+/// A Firegate whose memory grows.
+struct Growing<'a> {
+    site: &'a Site,
+    running: Running,
+    connection: Connection,
+    memory_mib: f64,
+}
+
+impl<'a> Growing<'a> {
+    fn new(site: &'a Site) -> Result<Self> {
+        let running = warm(site, 1)?;
+        let connection = Connection::open(site.proxy())?;
+        Ok(Self { site, memory_mib: running.memory_mib()?, running, connection })
+    }
+
+    /// By how many MiB, when each user has come once.
+    fn by(&mut self, path: &str, tokens: &str) -> Result<f64> {
+        let tokens = std::fs::read_to_string(self.site.folder.join(tokens)).context("no tokens")?;
         for token in tokens.lines() {
-            connection.get(path, Some(token))?;
+            self.connection.get(path, Some(token))?;
         }
         std::thread::sleep(REST);
-        let former = std::mem::replace(&mut before, running.memory_mib()?);
-        Ok(before - former)
-    };
-    let each = |mib: f64| mib * 1024.0 * 1024.0 / FEW_USERS as f64;
-    let verdict = each(grown_mib("/unsigned/orders/42")?);
-    let read_tokens_mib = grown_mib("/unsigned/orders/42")?;
-    let with_assertion = verdict + each(grown_mib("/v1/orders/42")?);
-    Ok(Remembered { verdict, read_tokens_mib, with_assertion })
+        let former = std::mem::replace(&mut self.memory_mib, self.running.memory_mib()?);
+        Ok(self.memory_mib - former)
+    }
 }
 
 /// Firegate after a load and at rest: what it allocates once is there already.
