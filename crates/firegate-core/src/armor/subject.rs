@@ -134,7 +134,8 @@ impl<'a> Subject<'a> {
         if expression.reads_attribute(Attribute::RequestMethod) {
             let Some(methods) = self.facts.other_methods() else { return Some(METHOD_OF_TWO_NAMES) };
             let by_methods = |of| methods.iter().map(|method| Reading { method, ..of }).collect::<Vec<_>>();
-            if is_otherwise_beside(own, &mut others, by_methods, is_otherwise) {
+            // Nearly every request names no other.
+            if !methods.is_empty() && is_otherwise_beside(own, &mut others, by_methods, is_otherwise) {
                 return Some(METHOD_OF_TWO_NAMES);
             }
         }
