@@ -29,10 +29,23 @@ use super::{DoorVerdict, ExplainInput, explain, pasted, render_text};
 /// Whom flags without `--allow` let in, for the sake of the explanation.
 const MEMBER_ASSUMED: &str = "allAuthenticatedUsers";
 
+/// Which service a token alone is explained for, if nobody says.
+const BACKEND_ASSUMED: &str = "https://your-service-abc123-uc.a.run.app";
+
+/// Which project a token is explained for that names none. No such token is one of a project's users.
+const PROJECT_ASSUMED: &str = "your-project";
+
+/// How the IDs of projects begin that are those of emulators (<https://firebase.google.com/docs/emulator-suite/connect_auth>).
+const LOCAL_PROJECT_PREFIX: &str = "demo-";
+
+/// Where `firegate dev` publishes its keys, unless another port is chosen.
+const LOCAL_KEYS: &str =
+    "http://127.0.0.1:9099/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
+
 /// The arguments of `firegate explain`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-                        firegate explain --project my-project --backend https://api-abc123-uc.a.run.app\n  \
+                        firegate explain    # and paste the token\n  \
                         firegate explain -c firegate.yaml --url https://api.example.com/orders/7 --token -\n  \
                         firegate explain -c firegate.yaml --simulate requests.json\n\n\
                         Exit codes: 0 if Firegate lets the request pass; 1 if it does not, or if that cannot be said \
@@ -47,13 +60,13 @@ pub struct ExplainArguments {
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["project", "backend", "allow"])]
     pub config: Option<PathBuf>,
     /// The Firebase project's ID. Without it, the one that the token names.
-    #[arg(long, requires = "backend")]
+    #[arg(long)]
     pub project: Option<String>,
     /// The service's URL, for example https://api-abc123-uc.a.run.app.
     #[arg(long, value_name = "URL")]
     pub backend: Option<String>,
     /// Who may call it; may be repeated. Without it, every signed-in user of the project.
-    #[arg(long, value_name = "MEMBER", requires = "backend")]
+    #[arg(long, value_name = "MEMBER")]
     pub allow: Vec<String>,
     /// The path that is asked for.
     #[arg(long, default_value = "/")]
@@ -142,6 +155,12 @@ pub async fn run(
         Err(diagnostics) => return Ok(bad_input(&diagnostics)),
     };
     let source = named_keys(arguments.id_token_keys.as_deref())?;
+    if source.is_none() && configuration.project.as_str().starts_with(LOCAL_PROJECT_PREFIX) {
+        assumptions.push(format!(
+            "a project whose ID begins with `{LOCAL_PROJECT_PREFIX}` is a local one: for a token of `firegate dev` add \
+             --id-token-keys {LOCAL_KEYS}"
+        ));
+    }
     let fetched = keys::obtain(&token, &configuration, source).await;
     let file = arguments.config.as_ref().map(|file| file.display().to_string());
     let explanation = explain(ExplainInput {
@@ -287,23 +306,30 @@ fn load(
             Err(error) => Err(error.into()),
         };
     }
-    let Some(backend) = &arguments.backend else {
-        bail!(
-            "there is no configuration\n\nhint: firegate explain --backend https://api-abc123-uc.a.run.app, and paste \
-             the token\nhint: or firegate explain -c firegate.yaml"
-        );
-    };
-    let project = match &arguments.project {
-        Some(project) => project.clone(),
+    let backend = match &arguments.backend {
+        Some(backend) => backend,
+        None if arguments.request.are_given() => bail!(
+            "there is no configuration, which says where a request goes\n\nhint: firegate explain -c firegate.yaml --url \
+             https://api.example.com/orders\nhint: or name one service: --backend https://api-abc123-uc.a.run.app"
+        ),
         None => {
-            let project = project_of(token).context(
-                "no --project was given, and the token names none: only Firebase ID tokens and session cookies do\n\n\
-                 hint: add --project and the Firebase project's ID",
-            )?;
+            assumptions.push(format!("no --backend was given: {BACKEND_ASSUMED} stands for your service"));
+            BACKEND_ASSUMED
+        }
+    };
+    let project = match (&arguments.project, project_of(token)) {
+        (Some(project), _) => project.clone(),
+        (None, Some(project)) => {
             assumptions.push(format!(
                 "no --project was given: {project:?} is taken from the token, so that the project is not really checked"
             ));
             project
+        }
+        (None, None) => {
+            assumptions.push(format!(
+                "no --project was given, and this text names none: {PROJECT_ASSUMED:?} stands for yours"
+            ));
+            PROJECT_ASSUMED.to_owned()
         }
     };
     let mut allow = arguments.allow.clone();

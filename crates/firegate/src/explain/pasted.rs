@@ -27,6 +27,14 @@ pub(super) fn unwrap(text: &str) -> Pasted {
             notes.push(note.to_owned());
         }
     }
+    if !token.chars().all(|character| is_of_a_token(character) || character.is_whitespace())
+        && let Some(inner) = within(&token)
+    {
+        notes.push(
+            "the token was taken out of the text around it; an app that sends that too is refused with TOKEN_MALFORMED".to_owned(),
+        );
+        token = inner;
+    }
     // What JavaScript makes of an object is told as such, and only with its blank.
     if token.contains(char::is_whitespace) && !token.starts_with("[object ") {
         token.retain(|character| !character.is_whitespace());
@@ -60,6 +68,36 @@ fn unwrap_once(text: &str) -> Option<(String, &'static str)> {
             "quotes around the token were left out; an app that sends them is refused with TOKEN_MALFORMED";
         (bare.trim().to_owned(), note)
     })
+}
+
+/// The token in a text that holds more: a command line, a cookie, a URL, JSON. Of several it is the one behind `Bearer`.
+fn within(text: &str) -> Option<String> {
+    let (mut tokens, mut rest) = (Vec::new(), text);
+    while let Some(start) = rest.find(TOKEN_START) {
+        let (before, from) = rest.split_at(start);
+        let (token, after) =
+            from.split_at(from.find(|character| !is_of_a_token(character)).unwrap_or(from.len()));
+        let is_whole = token.split('.').count() == 3 && token.split('.').all(|part| !part.is_empty());
+        if is_whole && !before.ends_with(is_of_a_token) {
+            let is_bearer = before.trim_end().to_ascii_lowercase().ends_with("bearer");
+            tokens.push((token, is_bearer));
+        }
+        rest = after;
+    }
+    if tokens.len() > 1 {
+        tokens.retain(|(_, is_bearer)| *is_bearer);
+    }
+    match tokens.as_slice() {
+        [(token, _)] => Some((*token).to_owned()),
+        _ => None,
+    }
+}
+
+/// How the header of a token begins: `{"` in base64url.
+const TOKEN_START: &str = "eyJ";
+
+fn is_of_a_token(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
 }
 
 fn from_answer(text: &str) -> Option<String> {
@@ -102,6 +140,30 @@ mod tests {
         check("", "", 0);
         check("é", "é", 0);
         check("bearer é", "é", 1);
+    }
+
+    #[test]
+    fn a_token_is_found_in_whatever_was_pasted_with_it() {
+        let check_found = |text: &str| {
+            let pasted = unwrap(text);
+            assert_eq!(pasted.token, "eyJ0.eyJ1.c2ln", "{text}");
+            assert!(pasted.notes.iter().any(|note| note.contains("out of the text around it")), "{text}");
+        };
+        check_found(r#"{"access_token": "eyJ0.eyJ1.c2ln"}"#);
+        check_found(r#""{\"token\":\"eyJ0.eyJ1.c2ln\"}""#);
+        check_found("'Authorization': `Bearer eyJ0.eyJ1.c2ln`,");
+        check_found("curl -H 'Authorization: Bearer eyJ0.eyJ1.c2ln' https://api.example.com/a.b.c");
+        check_found(
+            "curl -H 'X-Firebase-AppCheck: eyJ0.eyJ2.c2ln' -H 'authorization: bearer eyJ0.eyJ1.c2ln'",
+        );
+        check_found("Cookie: a=b; __session=eyJ0.eyJ1.c2ln; c=d");
+        check_found("https://api.example.com/x?access_token=eyJ0.eyJ1.c2ln&b=1");
+        check_found("GET / HTTP/1.1\nHost: a\nAuthorization: Bearer eyJ0.eyJ1.c2ln\n");
+        check_found("eyJ0.eyJ1.c2ln%0A");
+        // Which of two it is nobody can say, and what is broken in itself is not mended.
+        check("a=eyJ0.eyJ1.c2ln&b=eyJ0.eyJ2.c2ln", "a=eyJ0.eyJ1.c2ln&b=eyJ0.eyJ2.c2ln", 0);
+        check("eyJ0.eyJ1.c2ln.", "eyJ0.eyJ1.c2ln.", 0);
+        check("a=eyJ0.eyJ1", "a=eyJ0.eyJ1", 0);
     }
 
     #[test]

@@ -143,6 +143,40 @@ async fn the_command_fetches_googles_keys_and_those_of_the_door_itself() {
     }
 }
 
+/// Scenario: somebody with a 401 has a token, and nothing else yet.
+#[tokio::test]
+async fn a_token_is_explained_though_nothing_else_is_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, json!({"keys": [SIGNER.public_jwk()]}).to_string()).expect("a file");
+    let alone = |token: &str| ExplainArguments {
+        backend: None,
+        id_token_keys: Some(file.display().to_string()),
+        ..arguments(token)
+    };
+    let (outcome, explanation) = ran(alone(&signed(json!({})))).await;
+    assert_eq!(outcome, ExplainOutcome::Passes);
+    assert_eq!(explanation["cloud_run"]["cause"], "FIREBASE_TOKEN");
+    let notes = explanation["notes"].to_string();
+    assert!(notes.contains("no --backend was given") && notes.contains("stands for your service"), "{notes}");
+
+    for (text, code) in [
+        ("a.b.c", "TOKEN_MALFORMED"),
+        ("[object Promise]", "TOKEN_MALFORMED"),
+        ("ya29.a0AfH6SMB", "TOKEN_MALFORMED"),
+        (&google_token(SERVICE), "TOKEN_IS_GOOGLE_ID_TOKEN"),
+    ] {
+        let (outcome, explanation) = ran(alone(text)).await;
+        assert_eq!(
+            (outcome, &explanation["firegate"]["code"]),
+            (ExplainOutcome::Refused, &json!(code)),
+            "{text}"
+        );
+        let notes = explanation["notes"].to_string();
+        assert!(notes.contains("this text names none"), "{notes}");
+    }
+}
+
 #[tokio::test]
 async fn bad_input_is_told_from_a_refusal() {
     let (outcome, _) =
@@ -154,8 +188,9 @@ async fn bad_input_is_told_from_a_refusal() {
         let error = result.expect_err("an error").to_string();
         assert!(error.contains(words), "{error}");
     };
-    check(ExplainArguments { backend: None, ..arguments("a.b.c") }, "there is no configuration").await;
-    check(arguments("a.b.c"), "the token names none").await;
+    let url = RequestArguments { url: Some("/orders".to_owned()), ..RequestArguments::default() };
+    let asked = ExplainArguments { backend: None, request: url, ..arguments("a.b.c") };
+    check(asked, "there is no configuration").await;
     check(arguments("  "), "there is no token").await;
     let named = |file: &str| ExplainArguments {
         id_token_keys: Some(file.to_owned()),
