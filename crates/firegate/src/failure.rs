@@ -6,6 +6,8 @@ use firegate_files::diagnostic::Diagnostic;
 use firegate_proxy::LogForm;
 use serde_json::{Map, Value, json};
 
+use crate::printable::without_tokens;
+
 /// Before what an operator can do, in the texts of errors.
 const HINT: &str = "\nhint: ";
 
@@ -22,13 +24,13 @@ impl Failure {
     /// Takes an error apart. Some errors say in their own text what the system said, others leave it to their source; here each
     /// is said once, and the advice comes last.
     pub fn of(error: &anyhow::Error) -> Self {
-        let text = error.to_string();
+        let text = without_tokens(&error.to_string());
         let (message, advice) = text.find(HINT).map_or((&*text, ""), |at| text.split_at(at));
         let blank = message.len() - message.trim_end_matches('\n').len();
         let mut failure =
             Self { message: message.trim_end_matches('\n').to_owned(), advice: "\n".repeat(blank) + advice };
         for cause in error.chain().skip(1) {
-            let cause = cause.to_string();
+            let cause = without_tokens(&cause.to_string());
             let (cause, advice) = cause.find(HINT).map_or((&*cause, ""), |at| cause.split_at(at));
             if !failure.message.contains(cause.trim_end()) {
                 failure.message.push_str(": ");
@@ -98,6 +100,15 @@ mod tests {
     #[track_caller]
     fn check(error: &anyhow::Error, expected: &str) {
         assert_eq!(Failure::of(error).to_string(), expected);
+    }
+
+    /// Scenario: `firegate check "$TOKEN"`.
+    #[test]
+    fn a_token_that_was_given_for_a_file_is_not_told() {
+        let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJldmUifQ.c2lnbmF0dXJl";
+        let cause = io::Error::other(format!("no file {token}"));
+        let error = Err::<(), _>(cause).context(format!("{token} cannot be read"));
+        check(&error.expect_err("it was one"), "[concealed] cannot be read: no file [concealed]");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use firegate::commands::{check, dev, export, serve, test};
 use firegate::environment::Environment;
@@ -51,7 +52,7 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   firegate dev
-  firegate explain --project my-project --backend https://api-abc123-uc.a.run.app    # and paste the token
+  firegate explain                      # and paste the token
   firegate check -c firegate.yaml
   firegate serve -c firegate.yaml
 
@@ -74,13 +75,37 @@ fn main() -> ExitCode {
 
 /// Tells the help or the version that was asked for, or what is wrong with the command line.
 fn tell(told: &clap::Error) -> anyhow::Result<ExitCode> {
-    let text = told.render().ansi().to_string();
+    let mut text = told.render().ansi().to_string();
     if told.use_stderr() {
+        if let Some(hint) = misplaced(told, &mut text) {
+            text += &format!("\nhint: {hint}\n");
+        }
         standard_error::tell(&text)
     } else {
         standard_output::write(&text)?
     }
     Ok(u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// What to write instead of an argument without a flag, where none is taken. At `explain` it may be a secret of any form, and is
+/// not shown.
+fn misplaced(told: &clap::Error, text: &mut String) -> Option<&'static str> {
+    let Some(ContextValue::String(given)) = told.get(ContextKind::InvalidArg) else { return None };
+    if told.kind() != ErrorKind::UnknownArgument || given.starts_with('-') {
+        return None;
+    }
+    match std::env::args().nth(1)?.as_str() {
+        "explain" => {
+            *text = text.replace(given.as_str(), "…");
+            Some(
+                "paste the token when `firegate explain` asks for it, or give it with --token; a configuration is -c FILE, a request \
+                 --url URL",
+            )
+        }
+        "serve" => Some("firegate serve -c FILE"),
+        "dev" => Some("firegate dev -c FILE; a backend of your own is --service URL"),
+        _ => None,
+    }
 }
 
 fn run(arguments: Arguments, form: LogForm, clock: SharedClock) -> anyhow::Result<ExitCode> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use firegate_core::conceal;
 use firegate_files::text::is_obeyed;
 use serde::Serialize;
 
@@ -16,6 +17,11 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     printable
+}
+
+/// The text without what looks like a signed token.
+pub(crate) fn without_tokens(text: &str) -> String {
+    String::from_utf8_lossy(&conceal::tokens(text.as_bytes())).into_owned()
 }
 
 /// A value as JSON in lines, and a line feed. JSON escapes fewer control characters than act on a terminal (RFC 8259, section

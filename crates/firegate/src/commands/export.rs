@@ -14,10 +14,10 @@ use crate::standard_output;
 
 /// The arguments of `firegate export`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Fields that Firegate does not know are kept; what Google sets by itself is left out.\n\nExit codes: 0 if the file is \
-                  written; 1 if it is none of Google's, or not sound; 2 if it cannot be read."
-)]
+#[command(after_help = "Examples:\n  \
+                  firegate export url-map.yaml > for-import.yaml\n\n\
+                  Fields that Firegate does not know are kept; what Google sets by itself is left out.\n\nExit codes: 0 if the file is \
+                  written; 1 if it is none of Google's, or not sound; 2 if it cannot be read.")]
 pub struct ExportArguments {
     /// The file: a URL map, a security policy, an IAM policy … as gcloud writes it.
     #[arg(value_name = "FILE")]

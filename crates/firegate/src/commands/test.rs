@@ -17,9 +17,10 @@ use crate::standard_output;
 
 /// The arguments of `firegate test`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 if every case comes out as expected; 1 if one does not; 2 for bad input."
-)]
+#[command(after_help = "Examples:\n  \
+                  firegate test cases.yaml\n  \
+                  firegate test --expr admin.yaml\n\n\
+                  Exit codes: 0 if every case comes out as expected; 1 if one does not; 2 for bad input.")]
 pub struct TestArguments {
     /// Files of decision cases; `-` is standard input.
     #[arg(value_name = "FILE", required_unless_present = "expr")]

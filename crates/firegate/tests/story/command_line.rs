@@ -35,6 +35,32 @@ fn serve_refuses_to_start_without_an_allow_and_says_what_to_add() {
     check(&["serve", "-c", "does-not-exist.yaml"], 2, &["does-not-exist.yaml cannot be read"]);
 }
 
+/// Scenario: the token is given where no argument is taken, and the terminal's log is kept.
+#[test]
+fn a_token_in_the_wrong_place_is_not_shown_and_the_right_one_is_told() {
+    let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJldmUifQ.c2lnbmF0dXJl";
+    for (arguments, expected) in [
+        (&["explain", token][..], "give it with --token"),
+        (&["explain", "Bearer", token], "give it with --token"),
+        (&["explain", "ya29.a0AfH6SMB-eyJ-c2lnbmF0dXJl"], "give it with --token"),
+        (&["explain", "--tokn", token], "--token"),
+        (&["explain", "--url", token], "[concealed]"),
+        (&["explain", "-c", token, "--token", "a.b.c"], "[concealed]"),
+        (&[token], "[concealed]"),
+        (&["serve", token], "hint: firegate serve -c FILE"),
+        (&["serve", "firegate.yaml"], "hint: firegate serve -c FILE"),
+        (&["dev", token], "hint: firegate dev -c FILE"),
+        (&["check", token], "[concealed]"),
+        (&["test", token], "[concealed]"),
+        (&["export", token], "[concealed]"),
+    ] {
+        let output = firegate(arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.contains(expected) && !told.contains("c2lnbmF0dXJl"), "{arguments:?}: {told}");
+    }
+}
+
 /// `check` and `serve` are not the only ones that are given a file of another encoding.
 #[test]
 fn a_file_that_is_not_utf_8_is_told_with_its_line() {
@@ -331,8 +357,9 @@ fn a_filter_of_the_log_that_is_not_understood_is_told_in_the_logs_own_form() {
         let json = told_by(&[("FIREGATE_LOG", filter)], &["--log-format", "json"]);
         let line: serde_json::Value =
             serde_json::from_str(&json).unwrap_or_else(|_| panic!("{filter}: {json:?}"));
-        let message = line["message"].as_str().expect("a message");
-        assert!(message.contains("FIREGATE_LOG") && message.contains("hint: "), "{message}");
+        let member = |name: &str| line[name].as_str().expect("a text").to_owned();
+        assert!(member("message").contains("FIREGATE_LOG") && !member("message").contains("hint"), "{line}");
+        assert!(member("hint").starts_with("write a level"), "{line}");
         assert_eq!((&line["severity"], &line["filter"]), (&"ERROR".into(), &filter.into()));
         let text = told_by(&[("FIREGATE_LOG", filter)], &[]);
         assert!(

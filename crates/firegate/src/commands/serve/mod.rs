@@ -29,7 +29,8 @@ const PORT_DEFAULT: u16 = 8080;
 /// The arguments of `firegate serve`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-        firegate serve --project my-project --backend https://api-abc123-uc.a.run.app --allow allAuthenticatedUsers\n  \
+        firegate serve --project my-project --backend https://api-abc123-uc.a.run.app \\\n    \
+          --allow allAuthenticatedUsers\n  \
         firegate serve -c firegate.yaml --listen 127.0.0.1:8080\n\n\
         Exit codes: 0 after a stop that was asked for; 2 if it cannot start; 130 if it was interrupted twice.")]
 pub struct ServeArguments {
