@@ -54,9 +54,19 @@ pub fn is_obeyed(character: char) -> bool {
         )
 }
 
-/// Whether a line holds what a log must not: a key in the form of PEM, or a URL with a password.
+/// Whether a line holds what a log must not: a key in the form of PEM, a URL with a password, or a password.
 pub(crate) fn holds_secret(line: &str) -> bool {
-    line.contains(PEM_START) || line.split("//").skip(1).any(begins_with_password)
+    line.contains(PEM_START)
+        || line.split("//").skip(1).any(begins_with_password)
+        || line.split(PASSWORD).skip(1).any(gives_password)
+}
+
+/// Whether what follows a key's name gives it a value that may be a password. The absolute name of a file is none.
+fn gives_password(rest: &str) -> bool {
+    let is_quote = |character: char| matches!(character, '"' | '\'');
+    let rest = rest.strip_prefix("_file").unwrap_or(rest).trim_start_matches(is_quote).trim_start();
+    let value = rest.strip_prefix(':').map(|value| value.trim_start().trim_start_matches(is_quote));
+    value.is_some_and(|value| !value.is_empty() && !value.starts_with('/'))
 }
 
 /// Whether what follows the `//` of a URL has something before an `@` in its authority.
@@ -67,8 +77,20 @@ fn begins_with_password(rest: &str) -> bool {
 
 /// Whether a text is what a file holds, written where the file's name belongs.
 pub(crate) fn is_contents(name: &str) -> bool {
-    name.contains('\n') || name.starts_with(PEM_START)
+    name.contains('\n') || name.starts_with(PEM_START) || is_key(name)
 }
+
+/// Whether a text is a key or a certificate without the lines around it: DER in base64, which begins with a sequence.
+fn is_key(name: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    name.len() >= KEY_TEXT_BYTES_MIN && name.starts_with('M') && name.bytes().all(is_base64)
+}
+
+/// How short the shortest key is, one on P-256 without its public half, in base64.
+const KEY_TEXT_BYTES_MIN: usize = 64;
+
+/// The end of a key's name whose value is a password, or the name of a file with one.
+const PASSWORD: &str = "password";
 
 /// How keys and certificates begin in PEM (RFC 7468).
 const PEM_START: &str = "-----BEGIN";
@@ -85,6 +107,8 @@ mod tests {
             r#"{ key: "-----BEGIN EC PRIVATE KEY-----\nMHc", cert: c.pem }"#,
             "limits_store: redis://:hunter2@10.0.0.3:6379",
             "  - { url: 'https://a.example.com/', other: \"rediss://u:p@b\" }",
+            "limits_store: { password_file: hunter2, username: eve }",
+            "  \"password\": 'hunter2'",
         ] {
             assert!(holds_secret(line), "{line}");
         }
@@ -92,6 +116,9 @@ mod tests {
             "allow: ['user:ada@example.com', 'principal://goog/subject/ada@example.com']",
             "api: https://api.example.com/@me # ada@example.com",
             "cert: /etc/BEGIN.pem",
+            "limits_store: { password_file: '/secrets/limits' }",
+            "  password_file:",
+            "# passwords: none",
         ] {
             assert!(!holds_secret(line), "{line}");
         }

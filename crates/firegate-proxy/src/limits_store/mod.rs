@@ -236,7 +236,7 @@ impl LimitsStore {
         }
         tracing::warn!(
             %server, %why,
-            "the store of rate limits is away: each process counts by itself, unless `on_failure` says otherwise\nhint: check \
+            "the store of rate limits is away: each process counts by itself, unless `on_failure` says otherwise; hint: check \
              that the server of `limits_store` runs, is near, takes the password, and lets scripts write (no replica, memory left, \
              `cluster: true` for one of a cluster)"
         );
@@ -350,29 +350,39 @@ fn secret(project: &str, password: Option<&Password>) -> [u8; 32] {
 /// # Errors
 /// If it cannot be read or is no text.
 pub(crate) fn read_password(path: &std::path::Path) -> Result<Password, LimitsStoreError> {
-    let text = String::from_utf8(read_file(path)?).map_err(|_| {
-        let name = path.display();
+    let (name, hint) = match path.is_absolute() {
+        true => (format!("{} of `limits_store`", path.display()), MOUNT),
+        // Where the file's name belongs, the password itself may stand.
+        false => (
+            "the `password_file` of `limits_store`".to_owned(),
+            "name a file that holds the password; this is not the place of the password itself",
+        ),
+    };
+    let text = String::from_utf8(read_called(path, &name, hint)?).map_err(|_| {
         LimitsStoreError::File(format!(
-            "{name} of `limits_store` is no text\nhint: `password_file` names a file with the password, as UTF-8"
+            "{name} is no text\nhint: `password_file` names a file with the password, as UTF-8"
         ))
     })?;
     Ok(Password::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Reads a file of the store's.
+/// Reads the certificates of the store's.
 ///
 /// # Errors
-/// If it cannot be read or is too large.
+/// If they cannot be read or are too large.
 pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LimitsStoreError> {
+    read_called(path, &format!("{} of `limits_store`", path.display()), MOUNT)
+}
+
+/// What to do about a file that is not there.
+const MOUNT: &str = "mount it, or correct its name";
+
+fn read_called(path: &std::path::Path, name: &str, hint: &str) -> Result<Vec<u8>, LimitsStoreError> {
     read_bounded(path, LIMITS_STORE_FILE_BYTES_MAX).map_err(|error| match error.kind() {
         std::io::ErrorKind::FileTooLarge => LimitsStoreError::File(format!(
-            "{} of `limits_store` is too large\nhint: name a file of {LIMITS_STORE_FILE_BYTES_MAX} bytes at most",
-            path.display()
+            "{name} is too large\nhint: name a file of {LIMITS_STORE_FILE_BYTES_MAX} bytes at most"
         )),
-        _ => LimitsStoreError::File(format!(
-            "{} of `limits_store` cannot be read: {error}\nhint: mount it, or correct its name",
-            path.display()
-        )),
+        _ => LimitsStoreError::File(format!("{name} cannot be read: {error}\nhint: {hint}")),
     })
 }
 

@@ -25,10 +25,11 @@ const FILE_DEFAULT: &str = "firegate.yaml";
 
 /// The arguments of `firegate check`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 if the configuration is sound; 1 if it is not, or with --strict if there are warnings; 2 if it \
-                  cannot be read."
-)]
+#[command(after_help = "Examples:\n  \
+                  firegate check -c firegate.yaml\n  \
+                  firegate check -c firegate.yaml --on-cloud-run --strict\n\n\
+                  Exit codes: 0 if the configuration is sound; 1 if it is not, or with --strict if there are warnings; 2 if it \
+                  cannot be read.")]
 pub struct CheckArguments {
     /// The configuration file, or a file of environment variables with one in FIREGATE_CONFIG; `-` is standard input. Without
     /// it the text in FIREGATE_CONFIG, or else firegate.yaml.
@@ -169,11 +170,14 @@ impl Machine {
     /// What keeps a front door from opening, as a finding.
     fn told(&self, found: &PreflightError) -> Diagnostic {
         let PreflightError { path, file, error } = found;
+        let is_password = *path == YamlPath::root().key("limits_store").key("password_file");
         let is_missing =
             |file: &PathBuf| std::fs::metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
         match file {
             // A secret is mounted there, and nobody wants a copy of it on the machine that the configuration is written on.
-            Some(file) if self.credentials.is_none() && is_missing(file) => {
+            Some(file)
+                if self.credentials.is_none() && is_missing(file) && (!is_password || file.is_absolute()) =>
+            {
                 let name = file.display();
                 let hint = match error {
                     StartError::Geography(_) => "put it into the image, or mount a volume with it".to_owned(),
@@ -190,6 +194,10 @@ impl Machine {
             Some(file) if *path == YamlPath::root().key("data_dir") && is_missing(file) => {
                 let message = format!("on this machine a front door would not start: {error}");
                 told(Severity::Warning, code_of(error), &message)
+            }
+            // What stands there may be the password itself.
+            Some(file) if is_password && file.is_relative() => {
+                told(Severity::Error, code_of(error), &error.to_string()).conceal()
             }
             _ => told(Severity::Error, code_of(error), &error.to_string()),
         }
