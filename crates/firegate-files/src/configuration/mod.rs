@@ -133,6 +133,9 @@ fn other_file(document: &Document) -> Option<Diagnostic> {
     } else if has("apiVersion") && has("data") {
         let hint = "give the configuration in it a file of its own, as a container finds it mounted";
         ("this is a manifest of Kubernetes and no configuration".to_owned(), hint.to_owned())
+    } else if has("cases") {
+        let hint = "firegate test FILE";
+        ("these are decision cases and no configuration".to_owned(), hint.to_owned())
     } else {
         let format = export::format_of(&document.root)?;
         let what = format!("this is a file of Google's and no configuration: {}", format.title);

@@ -23,8 +23,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::configuration::{schema, shape};
-use crate::diagnostic::Diagnostics;
-use crate::yaml;
+use crate::diagnostic::{Diagnostic, Diagnostics, YamlPath, code};
+use crate::yaml::{self, Part};
 
 use source::DecisionCasesSource;
 
@@ -183,6 +183,13 @@ pub fn parse(file_name: &str, text: &str, codes: &[&str]) -> Result<DecisionCase
     let Some(document) = yaml::parse(file_name, text, &mut diagnostics) else {
         return Err(diagnostics);
     };
+    if document.root.get("backends").is_some() {
+        let found = Diagnostic::error(code::OTHER_KIND, "this is a configuration and holds no cases");
+        let hint =
+            format!("firegate test -c {file_name} cases.yaml; to check it: firegate check {file_name}");
+        document.report(&mut diagnostics, &YamlPath::root(), Part::Value, found.hint(hint).conceal());
+        return Err(diagnostics);
+    }
     let schema = json_schema();
     let shaped = shape::check(&schema, &document, &mut diagnostics);
     // The schema is made from the same types: what it lets pass is one of them.

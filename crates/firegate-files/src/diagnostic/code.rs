@@ -42,8 +42,8 @@ codes! {
     FIELD_WITHOUT_EFFECT = "FG014";
     /// A field of Google's format without which the file would mean something else, and which Firegate does not have.
     FIELD_REFUSED = "FG015";
-    /// The file is another one than is expected here: one of Google's of another kind, a credential, one of Terraform's or of
-    /// Kubernetes'.
+    /// The file is another one than is expected here: one of Google's of another kind, a credential, decision cases, one of
+    /// Terraform's or of Kubernetes'.
     OTHER_KIND = "FG016";
     /// The file is not UTF-8.
     NOT_UTF_8 = "FG017";

@@ -374,6 +374,14 @@ fn tests_of_an_expression_run_as_in_googles_tool() {
     check(&[("t.yaml", SUITE)], &["test", "t.yaml"], 2, &expected);
     let broken = check(&[("t.yaml", &broken)], &["test", "t.yaml"], 2, &["t.yaml:1", "FG004"]);
     assert!(!broken.contains("--expr"), "{broken}");
+    // A file of the one in the place of the other.
+    let expected =
+        ["FG016", "this is a configuration and holds no cases", "firegate test -c firegate.yaml cases.yaml"];
+    check(&[("firegate.yaml", SOUND)], &["test", "firegate.yaml"], 2, &expected);
+    let cases =
+        "cases: [{ name: a, request: GET https://a.example.com/, expect: { refused: TOKEN_MISSING } }]\n";
+    let expected = ["FG016", "these are decision cases and no configuration", "firegate test FILE"];
+    check(&[("firegate.yaml", cases)], &["check"], 1, &expected);
 }
 
 #[test]
