@@ -213,7 +213,7 @@ fn assertions(
 }
 
 /// What no assertion is sent for, and how to change that.
-const KEY_ADVICE: &str = "no assertion about the user is sent: every instance would sign with a key of its own\nhint: openssl \
+const KEY_ADVICE: &str = "no assertion about the user is sent: every instance would sign with a key of its own; hint: openssl \
     genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out assertion.pem; gcloud secrets create firegate-assertion \
     --data-file=assertion.pem; mount it, and set `assertion: { key: /secrets/assertion.pem }`";
 

@@ -165,6 +165,7 @@ where
             ("time".to_owned(), json!(time)),
         ]));
         event.record(&mut fields);
+        fields.take_hint();
         writeln!(writer, "{}", Value::Object(fields.0))
     }
 }
@@ -222,6 +223,22 @@ fn finding_lines(diagnostics: &Diagnostics, clock: &SharedClock) -> Vec<u8> {
 }
 
 struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// What to do is a member of its own in every line, as in those about requests.
+    fn take_hint(&mut self) {
+        let Some(Value::String(message)) = self.0.get("message") else { return };
+        let parts = HINTS.into_iter().find_map(|mark| message.split_once(mark));
+        let Some((message, hint)) = parts.map(|(message, hint)| (json!(message), json!(hint))) else {
+            return;
+        };
+        self.0.insert("message".to_owned(), message);
+        self.0.insert("hint".to_owned(), hint);
+    }
+}
+
+/// Before what an operator can do: in a line of text, and in the texts of errors.
+const HINTS: [&str; 2] = ["; hint: ", "\nhint: "];
 
 impl Visit for Fields {
     fn record_bool(&mut self, field: &Field, value: bool) {

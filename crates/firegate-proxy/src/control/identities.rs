@@ -39,8 +39,8 @@ pub(super) struct Identities {
 
 /// Elsewhere than on Google's machines there is no metadata server, and only the first request would say so.
 const METADATA_ADVICE: &str = "no credential file was found, and the metadata server, which is asked for tokens then, gives none; \
-    Google's own machines alone have one\nhint: elsewhere impersonate a service account:\n  gcloud auth \
-    application-default login --impersonate-service-account=SERVICE_ACCOUNT\n  gcloud iam service-accounts add-iam-policy-binding \
+    Google's own machines alone have one; hint: elsewhere impersonate a service account: gcloud auth \
+    application-default login --impersonate-service-account=SERVICE_ACCOUNT; gcloud iam service-accounts add-iam-policy-binding \
     SERVICE_ACCOUNT --member=user:YOU --role=roles/iam.serviceAccountTokenCreator";
 
 /// Everything that the tokens of an identity depend on.

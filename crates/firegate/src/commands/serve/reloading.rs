@@ -81,7 +81,7 @@ impl Reloading {
             tokio::spawn(door.reload_certificates());
             if self.origin.file().is_none() {
                 tracing::warn!(
-                    "SIGHUP: there is nothing to reload, because the configuration is no file\nhint: restart, or use firegate serve -c \
+                    "SIGHUP: there is nothing to reload, because the configuration is no file; hint: restart, or use firegate serve -c \
                      firegate.yaml"
                 );
                 self.reason().await;
