@@ -90,7 +90,7 @@ catalogue! {
     RequestMalformed "REQUEST_MALFORMED" Denial 400 None {
         "the request is malformed"
         "The request can be read in more than one way: its path holds an encoded slash, backslash, control character or double-encoded dot segment, or leads elsewhere without its parameters (`;`) or in letters of another case, its Host is missing or repeated, a header's value is between blanks, or its framing is ambiguous. Or a rule of a security policy or a URL map would decide otherwise by what a service may take it for: by a header of which there is a look-alike or another copy, or that `Connection` names, by another method that it names beside its own, or by an escaped parameter. Or the client speaks TLS where none is."
-        "send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was refused"
+        "send the request as RFC 9110 and RFC 3986 describe it"
     }
     HostNotLocal "HOST_NOT_LOCAL" Denial 400 None {
         "this host is not answered here; `firegate dev --host NAME` adds one"
@@ -140,17 +140,17 @@ catalogue! {
     ArmorDenied "ARMOR_DENIED" Denial 403 None {
         "the request is not allowed"
         "A rule of the backend's security policy refuses the request, whoever the user is. The status is that of the rule: 403, 404, 429 or 502."
-        "the log names the policy, the rule's priority, and the file and line in which it begins; `firegate explain` shows which part of it matched"
+        "change the rule, or try it out with `preview: true`; `firegate explain -c FILE --url URL` shows which part of it matched"
     }
     RateLimited "RATE_LIMITED" Denial 429 RetryLater {
         "too many requests"
         "A `throttle` rule of the backend's security policy, or a `rate_based_ban` rule before it bans, counts more requests than it allows in its interval. The status is that of the rule's `exceedAction`."
-        "wait as long as `Retry-After` says; the log names the rule and by what it counts, and `rateLimitThreshold` is what it allows"
+        "wait as long as `Retry-After` says, or raise the rule's `rateLimitThreshold`"
     }
     RateLimitBanned "RATE_LIMIT_BANNED" Denial 429 RetryLater {
         "too many requests; wait before the next one"
         "A `rate_based_ban` rule of the backend's security policy counted more requests than it allows, and refuses all of them for as long as it says. The status is that of the rule's `exceedAction`."
-        "wait as long as `Retry-After` says; the log names the rule and by what it counts, and `banDurationSec` is how long it bans"
+        "wait as long as `Retry-After` says, or shorten the rule's `banDurationSec`"
     }
     CredentialAmbiguous "CREDENTIAL_AMBIGUOUS" Denial 400 None {
         "the request carries more than one credential, or one that can be read in two ways"
@@ -305,12 +305,12 @@ catalogue! {
     DeniedByIamPolicy "DENIED_BY_IAM_POLICY" Denial 403 None {
         "the user is not allowed to call this service"
         "A rule of an IAM deny policy names the user, and not as an exception. Deny policies come before every binding."
-        "the log names the rule with its file and line; add the user to its `exceptionPrincipals`, or change the rule"
+        "change the rule, or add the user to its `exceptionPrincipals`"
     }
     NoInvokerBinding "NO_INVOKER_BINDING" Denial 403 None {
         "the user is not allowed to call this service"
         "The user is signed in, and no member of the backend's `allow` matches them."
-        "add the user to the backend's `allow`, for example `allAuthenticatedUsers` for every signed-in user; `firegate explain` shows what each member would need"
+        "add the user to the backend's `allow`: `user:ada@example.com` for one with this verified address, `allAuthenticatedUsers` for every signed-in one; `firegate explain -c FILE` shows what each member would need"
     }
     FederationRefused "FEDERATION_REFUSED" Denial 403 None {
         "the user is not allowed to act as the service's caller"
@@ -335,22 +335,22 @@ catalogue! {
     KeysUnavailable "KEYS_UNAVAILABLE" Fault 503 RetryLater {
         "the token cannot be checked at the moment; the user is still signed in"
         "The issuer's public keys could not be fetched and no kept set is young enough. Nothing is known against the token."
-        "check that Firegate can reach the key endpoint (egress, proxy, DNS); the log names it and its last error"
+        "let Firegate reach the key endpoint (egress, proxy, DNS); a warning in the log names it and its last error"
     }
     UserStatusUnavailable "USER_STATUS_UNAVAILABLE" Fault 503 RetryLater {
         "the user's status cannot be checked at the moment; the user is still signed in"
         "The look-up of the user at Identity Platform failed."
-        "check that Firegate can reach the Identity Toolkit endpoint, and that its account has `roles/firebaseauth.viewer` on the project; the log has the answer"
+        "let Firegate reach the Identity Toolkit endpoint, and grant its account `roles/firebaseauth.viewer` on the project"
     }
     AppCheckUnavailable "APP_CHECK_UNAVAILABLE" Fault 503 RetryLater {
         "the App Check token cannot be checked at the moment; the user is still signed in"
         "Firebase App Check could not be asked whether the token was used before, or its keys could not be fetched."
-        "check that Firegate can reach the App Check endpoint, and that its account has `roles/firebaseappcheck.tokenVerifier` on the project"
+        "let Firegate reach the App Check endpoint, and grant its account `roles/firebaseappcheck.tokenVerifier` on the project"
     }
     CredentialUnavailable "CREDENTIAL_UNAVAILABLE" Fault 503 RetryLater {
         "the service cannot be called at the moment; the user is still signed in"
         "Firegate could not get a Google ID token for the service, and kept none that is still valid. It never calls without one."
-        "check the metadata server or the configured credential; the log names the endpoint and its answer"
+        "check the metadata server or the backend's `credential`"
     }
     CloudRunRefusedFiregate "CLOUD_RUN_REFUSED_FIREGATE" Fault 502 None {
         "the service does not accept Firegate's own credential; the user is still signed in"
@@ -360,7 +360,7 @@ catalogue! {
     UpstreamUnreachable "UPSTREAM_UNREACHABLE" Fault 502 RetryLater {
         "the service cannot be reached"
         "No connection to the service could be made: its name has no address, nothing listens there, or TLS failed."
-        "check that the service runs and that the backend's `url` is right; the log names the address and what it answered"
+        "check that the service runs and that the backend's `url` is right"
     }
     UpstreamConnectTimedOut "UPSTREAM_CONNECT_TIMED_OUT" Fault 504 RetryLater {
         "the service cannot be reached in time"
@@ -395,12 +395,12 @@ catalogue! {
     LimitsStoreUnavailable "LIMITS_STORE_UNAVAILABLE" Fault 503 RetryLater {
         "requests cannot be counted at the moment; the user is still signed in"
         "The store in which all instances count requests cannot be asked, and `limits_store.on_failure` is `closed` for this rule: nothing passes that is not counted."
-        "check that the Redis or Valkey server of `limits_store` runs and answers in time; the log names what failed"
+        "check that the Redis or Valkey server of `limits_store` runs and answers in time; a warning in the log names what failed"
     }
     Overloaded "OVERLOADED" Fault 503 RetryLater {
         "too many requests are waiting"
         "A named limit on waiting requests is reached, so that the others are still served; or this machine had no descriptor, port or memory left for a connection to the service."
-        "add replicas, or look for what the requests wait for; the log says which, and what the machine lacks"
+        "add replicas, or look for what the requests wait for"
     }
     FiregateOverloaded "FIREGATE_OVERLOADED" Fault 503 RetryLater {
         "too many requests are being served"
@@ -438,7 +438,9 @@ impl fmt::Display for Code {
 pub fn catalogue_markdown() -> String {
     let mut text = String::from(
         "# Reasons\n\nEvery refusal carries one of these codes: as `error.details[0].reason` in the answer, in the log, and in\n\
-         `firegate explain`. `action` is what the app should do. This page is generated by `cargo xtask generate`.\n",
+         `firegate explain`. `action` is what the app should do. Beside the code the log has the `evidence`, which says more of\n\
+         this one request: the part that was refused, the rule with its file and line, the endpoint and what it answered. This\n\
+         page is generated by `cargo xtask generate`.\n",
     );
     for (family, title, about) in [
         (

@@ -15,6 +15,7 @@ pub use credential::{AmbiguousCredential, MalformedToken, MissingToken};
 
 use crate::armor::ArmorDenied;
 use crate::limiter::{CountOutcome, Exceeded};
+use crate::route::ENCODED_SLASH;
 use crate::time::UnixTime;
 
 /// Why the rules refuse a request, with the evidence. The evidence is for the log and for `firegate explain`; of all
@@ -318,6 +319,9 @@ impl Reason {
             Self::OwnPathNotServed { is_exchange: false } => Some(Cow::Borrowed(
                 "ask for `jwks.json`, `ready` or, with `exchange`, `token`: nothing else is there, and no route leads to a service \
                  from there",
+            )),
+            Self::RequestMalformed { why: ENCODED_SLASH } => Some(Cow::Borrowed(
+                "write `/` itself; or set `encoded_slash: forward` for the backend, if its own paths hold `%2F`",
             )),
             Self::TlsWherePlain => Some(Cow::Borrowed(
                 "call it by `http://`, or let it speak TLS: `tls: { certificates: [ { cert: cert.pem, key: key.pem } ] }`",

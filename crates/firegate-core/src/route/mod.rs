@@ -44,6 +44,9 @@ use names::Names;
 use paths::{Index, MatchedBytes, Pattern};
 use rule::{Choice, Target};
 
+/// Why a path is refused that no backend of its route takes.
+pub(crate) const ENCODED_SLASH: &str = "the path holds an encoded slash or backslash";
+
 /// The routes of a configuration.
 #[derive(Debug, Default)]
 pub struct Routes {
@@ -207,7 +210,7 @@ impl Routes {
         backend: &Arc<Backend>,
     ) -> Result<(), Reason> {
         if facts.path.has_encoded_separator() && backend.settings.encoded_slash == EncodedSlash::Refuse {
-            return Err(Reason::RequestMalformed { why: "the path holds an encoded slash or backslash" });
+            return Err(Reason::RequestMalformed { why: ENCODED_SLASH });
         }
         let is_this =
             |other: Option<Found<'_>>| other.is_some_and(|other| Arc::ptr_eq(other.rule, found.rule));

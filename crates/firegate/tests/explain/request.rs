@@ -148,8 +148,7 @@ fn a_head_from_a_file_that_the_door_would_not_read() {
     Answer
       400         REQUEST_MALFORMED: the request is malformed
       because     there is more than one Content-Length
-      to change   send the request as RFC 9110 and RFC 3986 describe it; the log names the part that was
-                  refused
+      to change   send the request as RFC 9110 and RFC 3986 describe it
     "#);
 }
 
