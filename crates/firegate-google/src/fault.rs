@@ -7,6 +7,12 @@ use firegate_core::jose::{CompactJwsError, SignError};
 use crate::http::FetchError;
 use crate::limits::{ERROR_TEXT_CHARACTERS_MAX, ERROR_WORD_CHARACTERS_MAX};
 
+/// Google's reason where an API is not enabled in a project.
+const SERVICE_DISABLED: &str = "SERVICE_DISABLED";
+
+/// Google's reason where the caller's token is not for this API, as that of a virtual machine with the default scopes.
+const SCOPE_INSUFFICIENT: &str = "ACCESS_TOKEN_SCOPE_INSUFFICIENT";
+
 /// Whether trying again helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
@@ -61,7 +67,7 @@ pub enum FaultSource {
     Answered {
         /// The HTTP status.
         status: u16,
-        /// The `error` of OAuth 2.0 (RFC 6749, section 5.2) or the `status` of Google's errors (AIP-193).
+        /// The `error` of OAuth 2.0 (RFC 6749, section 5.2), or of Google's errors (AIP-193) the `reason`, else the `status`.
         code: String,
         /// The words that came with it.
         description: String,
@@ -165,6 +171,7 @@ impl CredentialFault {
     pub(crate) fn is_about_the_user(&self) -> bool {
         let FaultSource::Answered { status, code, .. } = &self.source else { return false };
         self.kind() == FaultKind::Refused
+            && code != SERVICE_DISABLED
             && match self.step {
                 Step::SecurityTokenService => !matches!(code.as_str(), "invalid_request" | "invalid_target"),
                 _ => matches!(status, 401 | 403),
@@ -186,6 +193,14 @@ impl CredentialFault {
     pub fn hint(&self) -> Option<&'static str> {
         let FaultSource::Answered { status, code, .. } = &self.source else { return None };
         Some(match (self.step, status) {
+            (_, 403) if code == SERVICE_DISABLED => {
+                "run: gcloud services enable sts.googleapis.com iamcredentials.googleapis.com (in the project that is named; it takes \
+                 minutes)"
+            }
+            (_, 403) if code == SCOPE_INSUFFICIENT => {
+                "give this machine the access scope https://www.googleapis.com/auth/cloud-platform: its tokens can do no more than its \
+                 scopes, whatever roles its account has"
+            }
             (Step::MetadataServer, 404) => "give the workload a service account",
             (Step::GenerateIdToken | Step::GenerateAccessToken, 403) => {
                 "grant the calling identity roles/iam.serviceAccountTokenCreator on the service account (a new binding takes minutes)"

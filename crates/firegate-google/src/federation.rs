@@ -18,9 +18,10 @@ use crate::fault::{CredentialFault, FaultKind};
 use crate::http::HttpClient;
 use crate::kept::waiting;
 use crate::limits::{
-    FEDERATED_TOKENS_BYTES_MAX, FEDERATED_TOKENS_MAX, FEDERATION_REFUSAL_MEMORY, FEDERATION_REFUSALS_MAX,
-    FEDERATIONS_UNDER_WAY_MAX, TOKEN_REMAINING_MIN, TOKEN_WAIT_MAX, TOKEN_WAITERS_MAX,
+    FEDERATED_TOKENS_BYTES_MAX, FEDERATED_TOKENS_MAX, FEDERATION_FAILURES_MAX, FEDERATION_REFUSAL_MEMORY,
+    FEDERATIONS_UNDER_WAY_MAX, TOKEN_FAILURE_MEMORY, TOKEN_REMAINING_MIN, TOKEN_WAIT_MAX, TOKEN_WAITERS_MAX,
 };
+use crate::outage::Outage;
 use crate::single_flight::{NoResult, NoSeat, SingleFlight};
 use crate::tokens::{IdToken, MintCounts};
 
@@ -71,18 +72,22 @@ pub struct FederationCache {
     exchange: Exchange,
     mints: Arc<MintCounts>,
     tokens: Cache<Key, Arc<FederatedToken>, TokenWeight>,
-    refusals: Cache<Key, Arc<Refusal>>,
+    failures: Cache<Key, Arc<Failure>>,
+    outage: Outage,
     flights: Arc<SingleFlight<Key, Result<Arc<IdToken>, CredentialFault>>>,
 }
 
 type Key = [u8; 32];
+
+/// What is logged while nobody's token is exchanged.
+const NOT_EXCHANGED: &str = "users' tokens could not be exchanged, and their requests get 503";
 
 struct FederatedToken {
     token: Arc<IdToken>,
     serve_until: UnixTime,
 }
 
-struct Refusal {
+struct Failure {
     at: Instant,
     fault: CredentialFault,
 }
@@ -110,7 +115,8 @@ impl FederationCache {
             exchange: Exchange { endpoints, http, clock },
             mints,
             tokens: Cache::with_weighter(FEDERATED_TOKENS_MAX, FEDERATED_TOKENS_BYTES_MAX, TokenWeight),
-            refusals: Cache::new(FEDERATION_REFUSALS_MAX),
+            failures: Cache::new(FEDERATION_FAILURES_MAX),
+            outage: Outage::default(),
             flights: Arc::new(SingleFlight::new(FEDERATIONS_UNDER_WAY_MAX, TOKEN_WAITERS_MAX)),
         })
     }
@@ -149,7 +155,7 @@ impl FederationCache {
             return Ok(token);
         }
         let joined = self.flights.join(self.exchange.http.runtime(), key, || {
-            match (self.kept(&key), self.refusal(&key)) {
+            match (self.kept(&key), self.recent_failure(&key)) {
                 (Some(token), _) => Err(Ok(token)),
                 (None, Some(fault)) => Err(Err(fault)),
                 (None, None) => Ok(Arc::clone(self).federate(key, Owned::new(user, target))),
@@ -168,6 +174,7 @@ impl FederationCache {
     async fn federate(self: Arc<Self>, key: Key, owned: Owned) -> Result<Arc<IdToken>, CredentialFault> {
         let exchanged = self.exchange_user(&owned).await;
         self.mints.count(&exchanged);
+        self.tell(&owned, &exchanged);
         match exchanged {
             Ok(token) => {
                 let token = Arc::new(token);
@@ -176,9 +183,7 @@ impl FederationCache {
                 Ok(token)
             }
             Err(fault) => {
-                if fault.kind() == FaultKind::Refused {
-                    self.refusals.insert(key, Arc::new(Refusal { at: Instant::now(), fault: fault.clone() }));
-                }
+                self.failures.insert(key, Arc::new(Failure { at: Instant::now(), fault: fault.clone() }));
                 Err(fault)
             }
         }
@@ -199,13 +204,38 @@ impl FederationCache {
         None
     }
 
-    fn refusal(&self, key: &Key) -> Option<CredentialFault> {
-        let refusal = self.refusals.get(key)?;
-        if refusal.at.elapsed() < FEDERATION_REFUSAL_MEMORY {
-            return Some(refusal.fault.clone());
+    fn recent_failure(&self, key: &Key) -> Option<CredentialFault> {
+        let failure = self.failures.get(key)?;
+        let memory = match failure.fault.kind() {
+            FaultKind::Refused => FEDERATION_REFUSAL_MEMORY,
+            FaultKind::Unavailable => TOKEN_FAILURE_MEMORY,
+        };
+        if failure.at.elapsed() < memory {
+            return Some(failure.fault.clone());
         }
-        self.refusals.remove(key);
+        self.failures.remove(key);
         None
+    }
+
+    /// Logs that users' tokens cannot be exchanged, and that they can be again. What is refused to one user is told by that
+    /// request's own line.
+    fn tell(&self, owned: &Owned, exchanged: &Result<IdToken, CredentialFault>) {
+        match exchanged {
+            Ok(_) => {
+                if let Some(failures) = self.outage.worked() {
+                    tracing::info!(failures, "users' tokens can be exchanged again");
+                }
+            }
+            Err(fault) if fault.is_about_the_user() => {}
+            Err(fault) => {
+                if let Some(failures) = self.outage.failed(Instant::now()) {
+                    let service_account = &*owned.impersonation.service_account;
+                    tracing::warn!(
+                        service_account, fault = %fault.what(), failures, "{NOT_EXCHANGED}; hint: {}", fault.advice()
+                    );
+                }
+            }
+        }
     }
 }
 

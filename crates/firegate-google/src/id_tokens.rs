@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::credentials::Credential;
 use crate::fault::{CredentialFault, FaultSource, Step};
 use crate::kept::Kept;
-use crate::limits::{AUDIENCE_BYTES_MAX, AUDIENCES_MAX, WAKE_INTERVAL_MAX};
+use crate::limits::{AUDIENCE_BYTES_MAX, AUDIENCES_MAX, TOKEN_WAIT_MAX, WAKE_INTERVAL_MAX};
 use crate::outage::Outage;
 use crate::tokens::{IdToken, MintCounts};
 
@@ -57,7 +57,7 @@ impl IdTokenCache {
     }
 
     /// The token for `audience`: the kept one, or a new one for which all callers wait together, at most
-    /// [`TOKEN_WAIT_MAX`](crate::limits::TOKEN_WAIT_MAX).
+    /// [`TOKEN_WAIT_MAX`].
     ///
     /// # Errors
     /// If none may be sent and none can be got in time; for a second after a failure at once.
@@ -66,7 +66,7 @@ impl IdTokenCache {
             Some(known) => known.clone(),
             None => self.add(audience)?,
         };
-        of_audience.kept.get(self.mint(audience, &of_audience.outage)).await
+        of_audience.kept.get(TOKEN_WAIT_MAX, self.mint(audience, &of_audience.outage)).await
     }
 
     /// Takes note that the service refused `token`: the next [`get`](Self::get) mints another one, at most once for each

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use firegate_core::time::{SharedClock, UnixTime};
@@ -15,8 +16,7 @@ use crate::http::FetchError;
 use crate::key_sets::apart;
 use crate::limits::{
     TOKEN_FAILURE_MEMORY, TOKEN_REMAINING_MIN, TOKEN_REMINT_COOL_DOWN, TOKEN_RENEWAL_INTERVAL_MIN,
-    TOKEN_RENEWAL_JITTER, TOKEN_RENEWAL_LEAD, TOKEN_RETRY_MAX, TOKEN_RETRY_MIN, TOKEN_WAIT_MAX,
-    TOKEN_WAITERS_MAX,
+    TOKEN_RENEWAL_JITTER, TOKEN_RENEWAL_LEAD, TOKEN_RETRY_MAX, TOKEN_RETRY_MIN, TOKEN_WAITERS_MAX,
 };
 use crate::single_flight::{NoResult, NoSeat, Seat, SingleFlight};
 use crate::tokens::Expiring;
@@ -95,9 +95,9 @@ impl<T: Expiring + Send + Sync + 'static> Kept<T> {
         let _ = self.join(|| Ok::<_, ()>(mint()));
     }
 
-    /// The token, minted if there is none; whoever comes meanwhile waits for the same call. While a kept token is alive,
-    /// a failure to mint another one is not the caller's.
-    pub(crate) async fn get<F>(self: &Arc<Self>, mint: impl FnOnce() -> F) -> Minted<T>
+    /// The token, minted if there is none; whoever comes meanwhile waits for the same call, each as long as they have
+    /// `patience`. While a kept token is alive, a failure to mint another one is not the caller's.
+    pub(crate) async fn get<F>(self: &Arc<Self>, patience: Duration, mint: impl FnOnce() -> F) -> Minted<T>
     where
         F: Future<Output = Result<T, CredentialFault>> + Send + 'static,
     {
@@ -113,9 +113,7 @@ impl<T: Expiring + Send + Sync + 'static> Kept<T> {
             (None, None) => Ok(mint()),
         });
         let minted = match joined {
-            Ok(seat) => {
-                self.flight.wait(seat, TOKEN_WAIT_MAX).await.unwrap_or_else(|none| Err(waiting(none)))
-            }
+            Ok(seat) => self.flight.wait(seat, patience).await.unwrap_or_else(|none| Err(waiting(none))),
             Err(NoSeat::Declined(decided)) => decided,
             Err(NoSeat::Full) => Err(waiting(NoResult::Full)),
         };

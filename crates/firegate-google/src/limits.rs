@@ -85,6 +85,10 @@ pub const TOKEN_RENEWAL_INTERVAL_MIN: Duration = Duration::from_secs(30);
 /// How long a caller waits for a token.
 pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(3);
 
+/// How long a call that needs a token of another identity waits for it: whoever waits for the whole has their own bound, and is
+/// told by the log at which step it hangs.
+pub const TOKEN_CHAIN_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// How many callers may wait for one token; the next one is told at once that it is unavailable.
 pub const TOKEN_WAITERS_MAX: usize = 4096;
 
@@ -118,8 +122,8 @@ pub const FEDERATED_TOKENS_MAX: usize = 20_000;
 /// How many federated users may be exchanged for at once.
 pub const FEDERATIONS_UNDER_WAY_MAX: usize = 256;
 
-/// How many refusals of federated users are remembered.
-pub const FEDERATION_REFUSALS_MAX: usize = 1024;
+/// How many failures to exchange a user's token are remembered.
+pub const FEDERATION_FAILURES_MAX: usize = 1024;
 
 /// How long a refusal of a federated user is remembered.
 pub const FEDERATION_REFUSAL_MEMORY: Duration = Duration::from_secs(10);

@@ -99,6 +99,9 @@ impl RequestContext<'_> {
         if let Some(screened) = head.facts.screened.get() {
             record.screened(screened);
         }
+        if let Outcome::Permit(permit) = &outcome {
+            self.note_unchecked(permit, record);
+        }
         let mut refuse = |refused: Refused| refuse(&refused, record);
         let permit = match outcome {
             Outcome::Permit(permit) => permit,
@@ -109,7 +112,6 @@ impl RequestContext<'_> {
                 return Err(refuse(fault(Code::Internal, Stage::Exchange, detail)));
             }
         };
-        self.note_unchecked(&permit);
         let issued = match asked.requested {
             RequestedToken::Firegate => self.own_token(&permit, &asked.audience),
             RequestedToken::GoogleIdToken => self.federated_token(&permit, head, &asked).await,

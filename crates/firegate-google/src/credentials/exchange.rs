@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncReadExt;
@@ -308,22 +308,35 @@ pub(crate) fn succeeded(answer: Response<Bytes>) -> Result<Response<Bytes>, Faul
         return Ok(answer);
     }
     let status = answer.status().as_u16();
-    if !is_json(answer.headers()) {
-        return Err(FaultSource::Answered { status, code: String::new(), description: String::new() });
-    }
-    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     let text = |value: &Value| value.as_str().map(clean).unwrap_or_default();
-    // `{"error": {"status", "message"}}` of AIP-193, or `{"error", "error_description"}` of RFC 6749.
-    let (code, description) = match &body["error"] {
-        Value::Object(_) => (text(&body["error"]["status"]), text(&body["error"]["message"])),
-        code => (text(code), text(&body["error_description"])),
+    let (code, description) = match media_type(answer.headers()) {
+        "application/json" => {
+            let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+            // `{"error": {"status", "message"}}` of AIP-193, or `{"error", "error_description"}` of RFC 6749.
+            match &body["error"] {
+                Value::Object(error) => {
+                    (text(reason(error).unwrap_or(&body["error"]["status"])), text(&body["error"]["message"]))
+                }
+                code => (text(code), text(&body["error_description"])),
+            }
+        }
+        // So the metadata server says why; a page of HTML is a proxy's.
+        "text/plain" => (String::new(), std::str::from_utf8(answer.body()).map(clean).unwrap_or_default()),
+        _ => (String::new(), String::new()),
     };
     Err(FaultSource::Answered { status, code, description })
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|content_type| content_type.trim_start().starts_with("application/json"))
+/// The `reason` of Google's `ErrorInfo` (AIP-193), which says more than the `status` does.
+fn reason(error: &Map<String, Value>) -> Option<&Value> {
+    let mut details = error.get("details")?.as_array()?.iter();
+    let info = details.find(|detail| detail["@type"] == "type.googleapis.com/google.rpc.ErrorInfo")?;
+    info.get("reason").filter(|reason| reason.is_string())
+}
+
+fn media_type(headers: &HeaderMap) -> &str {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 fn parse<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, FaultSource> {

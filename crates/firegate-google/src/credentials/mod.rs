@@ -9,6 +9,7 @@ mod file;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use firegate_core::time::SharedClock;
 
@@ -24,6 +25,7 @@ pub use file::{
 use crate::fault::{CredentialFault, FaultSource, Step};
 use crate::http::HttpClient;
 use crate::kept::Kept;
+use crate::limits::{TOKEN_CHAIN_WAIT_MAX, TOKEN_WAIT_MAX};
 use crate::tokens::{AccessToken, IdToken};
 use exchange::{Exchange, Impersonation};
 
@@ -108,12 +110,18 @@ impl Credential {
     /// # Errors
     /// If there is none that is alive and none can be got in time.
     pub async fn access_token(self: &Arc<Self>) -> Result<Arc<AccessToken>, CredentialFault> {
-        self.access_token
-            .get(|| {
-                let credential = Arc::clone(self);
-                async move { credential.mint_access_token().await }
-            })
-            .await
+        self.access_token_within(TOKEN_WAIT_MAX).await
+    }
+
+    async fn access_token_within(
+        self: &Arc<Self>,
+        patience: Duration,
+    ) -> Result<Arc<AccessToken>, CredentialFault> {
+        let mint = || {
+            let credential = Arc::clone(self);
+            async move { credential.mint_access_token().await }
+        };
+        self.access_token.get(patience, mint).await
     }
 
     /// A new ID token for `audience`. Nothing is kept.
@@ -133,7 +141,7 @@ impl Credential {
                 source: FaultSource::FederatedCredentials,
             }),
             Flow::Impersonation { base, impersonation } => {
-                let caller = base.access_token().await?;
+                let caller = base.access_token_within(TOKEN_CHAIN_WAIT_MAX).await?;
                 exchange.generate_id_token(impersonation, audience, &caller).await
             }
         }
@@ -151,7 +159,7 @@ impl Credential {
                 Flow::AuthorizedUser(user) => exchange.refresh(user).await,
                 Flow::ExternalAccount(account) => exchange.federate_workload(account).await,
                 Flow::Impersonation { base, impersonation } => {
-                    let caller = base.access_token().await?;
+                    let caller = base.access_token_within(TOKEN_CHAIN_WAIT_MAX).await?;
                     exchange.generate_access_token(impersonation, &caller).await
                 }
             }

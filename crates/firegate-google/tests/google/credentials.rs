@@ -14,23 +14,27 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Received, SIGNERS, Server, client, clock, id_token, jwk_set, now};
 
-const AUDIENCE: &str = "https://api-abc123-uc.a.run.app";
-const ACCOUNT: &str = "caller@my-project.iam.gserviceaccount.com";
+pub(crate) const AUDIENCE: &str = "https://api-abc123-uc.a.run.app";
+pub(crate) const ACCOUNT: &str = "caller@my-project.iam.gserviceaccount.com";
 
-fn credential(source: CredentialSource, endpoints: Endpoints, clock: &ShiftedClock) -> Arc<Credential> {
+pub(crate) fn credential(
+    source: CredentialSource,
+    endpoints: Endpoints,
+    clock: &ShiftedClock,
+) -> Arc<Credential> {
     Credential::new(source, endpoints, client(), Arc::new(clock.clone()))
 }
 
-fn from_json(file: &Value) -> CredentialSource {
+pub(crate) fn from_json(file: &Value) -> CredentialSource {
     CredentialSource::from_json(file.to_string().as_bytes()).expect("a credential file")
 }
 
-fn metadata(server: &Server) -> Endpoints {
+pub(crate) fn metadata(server: &Server) -> Endpoints {
     Endpoints { metadata: Some(server.url("/")), ..Endpoints::default() }
 }
 
 /// The file of a service account's key, as the console makes it.
-fn key_file(token_uri: &str) -> Value {
+pub(crate) fn key_file(token_uri: &str) -> Value {
     let signer = &SIGNERS[0];
     let pair =
         KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(signer.pkcs8()), &PKCS_RSA_SHA256);
@@ -42,7 +46,7 @@ fn key_file(token_uri: &str) -> Value {
 }
 
 /// All of Google's token endpoints as one server.
-fn google(clock: &ShiftedClock) -> impl Fn(&Received) -> Answer + Send + Sync + 'static {
+pub(crate) fn google(clock: &ShiftedClock) -> impl Fn(&Received) -> Answer + Send + Sync + 'static {
     let clock = clock.clone();
     move |request| {
         let expires_at = now(&clock) + 3600;
@@ -277,40 +281,6 @@ async fn a_workload_is_federated_and_impersonates() {
     assert_eq!((gone.step, gone.kind()), (Step::SubjectToken, FaultKind::Unavailable));
 }
 
-#[tokio::test]
-async fn errors_of_google_are_told_apart_and_hold_no_secret() {
-    let clock = clock();
-    let server = Server::start(|_| Answer::new(500, "text/plain", "")).await;
-    let credential =
-        credential(from_json(&key_file(server.url("/token").as_str())), Endpoints::default(), &clock);
-    let token = id_token(AUDIENCE, 0, 0);
-    let cases = [
-        (
-            400,
-            json!({"error": "invalid_grant", "error_description": format!("Invalid JWT {token}")}),
-            FaultKind::Refused,
-            "400 invalid_grant: Invalid JWT […]",
-        ),
-        (
-            403,
-            json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "Denied\r\n."}}),
-            FaultKind::Refused,
-            "403 PERMISSION_DENIED: Denied .",
-        ),
-        (429, json!({}), FaultKind::Unavailable, "429"),
-        (500, json!({"error": "internal"}), FaultKind::Unavailable, "500 internal"),
-        (200, json!({"id_token": "x"}), FaultKind::Unavailable, "no JWT"),
-        (200, json!({"access_token": token}), FaultKind::Unavailable, "not the documented JSON"),
-    ];
-    for (status, body, kind, words) in cases {
-        server.respond(move |_| Answer::new(status, "application/json", body.to_string()));
-        let fault = credential.mint_id_token(AUDIENCE).await.expect_err("an error");
-        let text = format!("{fault} {fault:?}");
-        assert_eq!(fault.kind(), kind, "{text}");
-        assert!(text.contains(words) && !text.contains(&token), "{text}");
-    }
-}
-
 #[test]
 fn credentials_are_found_in_googles_order() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -407,54 +377,4 @@ fn credential_files_are_refused_with_the_member_that_is_wrong() {
         }
     }
     assert!(CredentialSource::from_json(b"not JSON").is_err());
-}
-
-#[test]
-fn faults_are_refused_or_unavailable_and_say_what_to_do() {
-    let answered = |status, code: &str| FaultSource::Answered {
-        status,
-        code: code.to_owned(),
-        description: String::new(),
-    };
-    let cases = [
-        (Step::MetadataServer, answered(404, ""), FaultKind::Refused, "give the workload a service account"),
-        (
-            Step::GenerateIdToken,
-            answered(403, "PERMISSION_DENIED"),
-            FaultKind::Refused,
-            "roles/iam.serviceAccountTokenCreator",
-        ),
-        (
-            Step::RefreshToken,
-            answered(400, "invalid_grant"),
-            FaultKind::Refused,
-            "gcloud auth application-default login",
-        ),
-        (
-            Step::SecurityTokenService,
-            answered(400, "unauthorized_client"),
-            FaultKind::Refused,
-            "attribute condition",
-        ),
-        (Step::SecurityTokenService, answered(503, ""), FaultKind::Unavailable, ""),
-        (
-            Step::MetadataServer,
-            FaultSource::Fetch(FetchError::TimedOut),
-            FaultKind::Unavailable,
-            "took too long",
-        ),
-    ];
-    for (step, source, kind, words) in cases {
-        let fault = CredentialFault { step, source };
-        assert_eq!(fault.kind(), kind, "{fault}");
-        assert!(fault.to_string().contains(words), "{fault}");
-    }
-    let endpoints = Endpoints::default().or_metadata_host("10.0.0.1:8080").expect("a host");
-    assert_eq!(endpoints.metadata.as_ref().map(url::Url::as_str), Some("http://10.0.0.1:8080/"));
-    let endpoints = endpoints.or_metadata_host("other").expect("a host");
-    assert_eq!(
-        endpoints.metadata.as_ref().map(url::Url::as_str),
-        Some("http://10.0.0.1:8080/"),
-        "explicit wins over {METADATA_URL}"
-    );
 }

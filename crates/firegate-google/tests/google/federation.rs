@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use firegate_core::identity::TokenKind;
 use firegate_core::time::{Clock, ShiftedClock, UnixTime};
@@ -163,8 +164,8 @@ async fn a_refusal_is_told_from_an_outage_and_remembered_for_a_while() {
     server.respond(|_| Answer::new(503, "text/html", "<html>"));
     assert_eq!(cache.get(bob, TARGET).await.expect_err("down").kind(), FaultKind::Unavailable);
     server.respond(google(&clock, 0));
-    cache.get(bob, TARGET).await.expect("an outage is not remembered");
-    assert_eq!((mints.successes(), mints.failures()), (1, 2));
+    until_exchanged(&cache, bob).await;
+    assert_eq!((mints.successes(), mints.failures()), (1, 2), "an outage is not remembered for long");
 
     let carol = user("c.user.token", &clock);
     let well = google(&clock, 0);
@@ -184,11 +185,39 @@ async fn a_refusal_is_told_from_an_outage_and_remembered_for_a_while() {
     }
 }
 
+/// Asks until there is a token.
+async fn until_exchanged(cache: &Arc<FederationCache>, user: FederatedUser<'_>) {
+    let exchanged = async { while cache.get(user, TARGET).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(20), exchanged).await.expect("it recovers");
+}
+
+#[tokio::test]
+async fn nobody_asks_again_with_every_request_while_google_is_away() {
+    let (clock, server, cache) = start().await;
+    let alice = user("a.user.token", &clock);
+    let well = google(&clock, 0);
+    server.respond(move |request| match request.target.as_str() {
+        "/v1/token" => well(request),
+        _ => Answer::new(500, "text/plain", ""),
+    });
+    let began = Instant::now();
+    for _ in 0..100 {
+        let fault = cache.get(alice, TARGET).await.expect_err("it is away");
+        assert_eq!(fault.kind(), FaultKind::Unavailable);
+    }
+    let (calls, seconds) = (server.count() as u64, began.elapsed().as_secs());
+    assert!(calls <= 2 * (seconds + 1), "{calls} calls in {seconds} s");
+    server.respond(google(&clock, 0));
+    until_exchanged(&cache, alice).await;
+}
+
 /// What the configuration names wrongly refuses everybody, and nobody in particular.
 #[tokio::test]
 async fn a_refusal_of_the_user_is_told_from_one_of_the_question() {
     let (clock, server, cache) = start().await;
     let (oauth, iam) = (|code: &str| json!({"error": code}), |code: &str| json!({"error": {"status": code}}));
+    let info = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED"});
+    let disabled = json!({"error": {"status": "PERMISSION_DENIED", "details": [{"links": []}, info]}});
     for (number, (path, status, body, is_about_the_user)) in [
         ("/v1/token", 400, oauth("invalid_target"), false),
         ("/v1/token", 400, oauth("invalid_request"), false),
@@ -199,6 +228,8 @@ async fn a_refusal_of_the_user_is_told_from_one_of_the_question() {
         ("/v1/token", 503, oauth("invalid_grant"), false),
         ("generate", 401, iam("UNAUTHENTICATED"), true),
         ("generate", 403, iam("PERMISSION_DENIED"), true),
+        ("/v1/token", 403, disabled.clone(), false),
+        ("generate", 403, disabled, false),
         ("generate", 400, iam("INVALID_ARGUMENT"), false),
         ("generate", 404, iam("NOT_FOUND"), false),
         ("generate", 500, iam("INTERNAL"), false),

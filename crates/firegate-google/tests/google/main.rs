@@ -3,6 +3,7 @@
 
 mod accounts;
 mod app_check;
+mod credential_faults;
 mod credentials;
 mod federation;
 mod http;

@@ -9,8 +9,8 @@ mod script;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -19,7 +19,9 @@ use firegate_core::decision::Answer;
 use firegate_core::limiter::{Counters, LimiterFigures, MemoryCounters, SharedCounters, StoreQuestion};
 use firegate_files::configuration::{LimitsStore as StoreSetting, Password, RedisServer};
 use firegate_google::http::Roots;
+use firegate_google::limits::OUTAGE_LINE_INTERVAL;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::{Address, Connection};
@@ -52,6 +54,7 @@ pub(crate) struct LimitsStore {
     losses: AtomicU64,
     /// The log has said that it is away, and not yet that it is there again.
     is_told_away: AtomicBool,
+    told_away_at: Mutex<Option<Instant>>,
 }
 
 /// What became of a question.
@@ -173,6 +176,7 @@ impl LimitsStore {
             questions: Default::default(),
             losses: AtomicU64::new(0),
             is_told_away: AtomicBool::new(false),
+            told_away_at: Mutex::default(),
         })
     }
 
@@ -227,10 +231,10 @@ impl LimitsStore {
         }
     }
 
-    /// Says so, unless it was said already.
+    /// Says so, unless it was said a short while ago. How it was lost may not be why it stays away.
     fn tell_away(&self, why: &dyn fmt::Display) {
         let server = self.address.server();
-        if self.is_told_away.swap(true, Ordering::Relaxed) {
+        if !self.note_away() {
             tracing::debug!(%server, %why, "the store of rate limits is still away");
             return;
         }
@@ -240,6 +244,18 @@ impl LimitsStore {
              that the server of `limits_store` runs, is near, takes the password, and lets scripts write (no replica, memory left, \
              `cluster: true` for one of a cluster)"
         );
+    }
+
+    /// Takes note that it is away, and says whether that is to be told.
+    fn note_away(&self) -> bool {
+        let is_new = !self.is_told_away.swap(true, Ordering::Relaxed);
+        let mut told_at = self.told_away_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_due = is_new || told_at.is_none_or(|told_at| now >= told_at + OUTAGE_LINE_INTERVAL);
+        if is_due {
+            *told_at = Some(now);
+        }
+        is_due
     }
 
     fn tell_there(&self) {

@@ -65,6 +65,8 @@ pub(crate) struct RequestRecord {
     backend: Option<Arc<Backend>>,
     route: Route,
     user_id: Option<String>,
+    /// The user was let in without a look at their account.
+    is_unchecked: bool,
     request_bytes: Option<Arc<AtomicU64>>,
     sent: Option<Sent>,
     /// Who tells how a WebSocket went on.
@@ -159,6 +161,7 @@ impl Telemetry {
             backend: None,
             route: Route::NONE,
             user_id: None,
+            is_unchecked: false,
             request_bytes: None,
             sent: None,
             tunnel: None,
@@ -211,6 +214,13 @@ impl RequestRecord {
         if self.policy.tells_user_ids {
             self.user_id = Some(user_id.to_owned());
         }
+    }
+
+    /// The request is that of a user who was let in without a look at their account. Such a user is named in any case: whoever
+    /// looks for those who had no right to come in has nothing else to find them by.
+    pub(crate) fn is_of_unchecked_user(&mut self, user_id: &str) {
+        self.is_unchecked = true;
+        self.user_id = Some(user_id.to_owned());
     }
 
     /// The request is about to be sent to an endpoint of its service, perhaps once more.
@@ -353,6 +363,7 @@ impl RequestRecord {
             refusal: self.refusal.as_ref(),
             screened: self.screened.as_ref(),
             user_id: self.user_id.as_deref(),
+            is_unchecked: self.is_unchecked,
             cut: self.cut.as_deref(),
         };
         self.telemetry.access_log.append(&self.policy, &line);

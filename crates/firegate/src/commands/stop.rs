@@ -4,7 +4,7 @@ use std::process::ExitCode;
 /// What a shell sees of a process that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// The requests to stop: Ctrl-C, or SIGTERM as Cloud Run sends it. Listened for from the beginning, so that none is lost
+/// The requests to stop: Ctrl-C, SIGTERM as Cloud Run sends it, or SIGQUIT, by which images of nginx are stopped. Listened for from the beginning, so that none is lost
 /// between the first one and the wait for a second.
 #[derive(Debug)]
 pub(crate) struct StopRequests {
@@ -12,6 +12,8 @@ pub(crate) struct StopRequests {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    quit: tokio::signal::unix::Signal,
 }
 
 impl StopRequests {
@@ -27,6 +29,8 @@ impl StopRequests {
             interrupt: signal(SignalKind::interrupt())?,
             #[cfg(unix)]
             terminate: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            quit: signal(SignalKind::quit())?,
         })
     }
 
@@ -36,6 +40,7 @@ impl StopRequests {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.quit.recv() => {}
         }
     }
 

@@ -71,6 +71,10 @@ impl Google {
                 let token = json!({"iss": "https://accounts.google.com", "aud": AUDIENCE, "sub": "1", "iat": now, "exp": now + 3600});
                 self.signer.sign(&token).expect("a token")
             }
+            path if path.ends_with(":generateIdToken") => {
+                let token = json!({"iss": "https://accounts.google.com", "aud": AUDIENCE, "sub": "1", "iat": now, "exp": now + 3600});
+                json!({"token": self.signer.sign(&token).expect("a token")}).to_string()
+            }
             path if path.ends_with(":lookup") => {
                 let users = json!([{"localId": "eve", "validSince": "0"}]);
                 json!({"kind": "identitytoolkit#GetAccountInfoResponse", "users": users}).to_string()
@@ -182,4 +186,18 @@ async fn why_users_cannot_be_looked_up_is_told_once() {
     };
     let (why, over) = ("users' accounts could not be looked up", "users' accounts can be looked up again");
     check(settings, "USER_STATUS_UNAVAILABLE", why, over).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_users_tokens_cannot_be_exchanged_is_told_once() {
+    let settings = |url: &str| {
+        let backend = format!(
+            "audience: '{AUDIENCE}', credential: federate_user, service_account: users@demo-project.iam.gserviceaccount.com, \
+             workload_identity_provider: //iam.googleapis.com/projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/firebase/providers/users"
+        );
+        let google = format!("id_token_keys: '{url}/keys', sts: '{url}', iam_credentials: '{url}'");
+        configuration("", &backend, &google)
+    };
+    let (why, over) = ("users' tokens could not be exchanged", "users' tokens can be exchanged again");
+    check(settings, "CREDENTIAL_UNAVAILABLE", why, over).await;
 }

@@ -217,7 +217,7 @@ async fn an_outage_of_the_identity_server_is_no_lost_login_and_forgets_no_refusa
     let site = Site::open().await;
     let denying = door(&site, &format!("anonymous: allow, {REQUIRED}")).await;
     let allow = "anonymous: allow, revocation: { check: required, max_staleness: 60s, on_failure: allow }";
-    let allowing = door(&site, allow).await;
+    let allowing = site.door(&format!("{}\naccess_log: refused", configuration(&site, allow))).await;
     let (good, bad) = (site.new_user("good@example.com").await, site.new_user("bad@example.com").await);
     let (good, bad_token, bad) = (id_token(&good), id_token(&bad), &bad["localId"]);
     update(&site, "", bad, json!({"disableUser": true})).await;
@@ -248,7 +248,7 @@ async fn an_outage_of_the_identity_server_is_no_lost_login_and_forgets_no_refusa
     assert_eq!(metric(&denying, unchecked).await, 0.0);
     let unchecked = |line: &str| line.contains("let in without a look-up") && line.contains(&stranger_uid);
     let line = log::line(unchecked).await;
-    assert!(line.contains("WARN") && line.contains("backend=\"api\""), "{line:?}");
+    assert!(line.contains("WARN") && line.contains("user_status=unchecked"), "{line:?}");
 
     site.lookups.mend();
     let recovered = async {

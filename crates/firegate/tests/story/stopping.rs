@@ -453,3 +453,35 @@ async fn a_stop_is_told_to_probes_and_clients_and_finishes_every_request_under_w
     }
     stopping.await.expect("it stops");
 }
+
+/// Service managers and images stop a process by one of these, and whoever stops nginx gracefully by the last.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn each_signal_that_asks_for_a_stop_lets_requests_end() {
+    for signal in ["INT", "TERM", "QUIT"] {
+        let (arrived, mut arrivals) = mpsc::unbounded_channel();
+        let (release, released) = watch::channel(false);
+        let answer = move || {
+            let (arrived, mut released) = (arrived.clone(), released.clone());
+            async move {
+                arrived.send(()).expect("the test waits");
+                released.wait_for(|released| *released).await.expect("the test lives");
+                "answered"
+            }
+        };
+        let service = serve(Router::new().fallback(any(answer))).await;
+        let configuration = format!(
+            "project: demo-project\nbackends: {{ api: {{ url: '{service}', credential: none }} }}\nallow: [allUsers]\n"
+        );
+        let served = Served::start(&configuration, "text", "info");
+        let url = served.url.clone();
+        let request = tokio::spawn(async move { Call::get(&url).send().await });
+        tokio::time::timeout(PATIENCE, arrivals.recv()).await.expect("in time").expect("it is sent");
+        served.signal(signal);
+        served.line(|line| line.contains("stopping: requests under way are finished")).await;
+        release.send_replace(true);
+        let answer = request.await.expect("it is answered");
+        assert_eq!((answer.status.as_u16(), &*answer.body), (200, b"answered".as_slice()), "{signal}");
+        assert_eq!(served.end().code(), Some(0), "{signal}");
+    }
+}

@@ -196,19 +196,14 @@ impl RequestContext<'_> {
         if let Some(user) = permit.user() {
             record.is_of_user(&user.uid);
         }
-        self.note_unchecked(permit);
+        self.note_unchecked(permit, record);
     }
 
     /// A user who could not be looked up and is let in all the same is counted and named.
-    pub(crate) fn note_unchecked(&self, permit: &Permit) {
+    pub(crate) fn note_unchecked(&self, permit: &Permit, record: &mut RequestRecord) {
         if let Some(user) = permit.user().filter(|_| permit.is_unchecked()) {
             self.generation.decisions.count_allowed_on_failure();
-            let (backend, uid) = (&permit.backend().name, &user.uid);
-            tracing::warn!(
-                backend,
-                ?uid,
-                "let in without a look-up, because `revocation.on_failure` is `allow`"
-            );
+            record.is_of_unchecked_user(&user.uid);
         }
     }
 

@@ -197,3 +197,15 @@ async fn a_store_that_fails_again_as_soon_as_it_is_there_is_left_alone_for_a_mom
     };
     tokio::time::timeout(PATIENCE, lasts).await.expect("it is told once it has lasted");
 }
+
+/// What broke the connection may be over, and a password that was changed keep it away: that is told a minute later.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_again_once_a_minute_and_the_next_one_at_once() {
+    let store = store("redis://127.0.0.1:9", PATIENCE, &Roots::Platform).expect("a store");
+    assert!(store.note_away());
+    assert!(!store.note_away());
+    tokio::time::advance(OUTAGE_LINE_INTERVAL).await;
+    assert_eq!([store.note_away(), store.note_away()], [true, false]);
+    store.tell_there();
+    assert_eq!([store.note_away(), store.note_away()], [true, false]);
+}

@@ -47,6 +47,7 @@ pub(super) fn write(line: &AccessLine<'_>, to: &mut Vec<u8>) {
         security_policy::write(screened, to);
     }
     optional(",\"user_id\":", line.user_id.map(str::as_bytes), to);
+    optional(",\"user_status\":", line.user_status().map(str::as_bytes), to);
     if line.attempts > 0 {
         to.extend_from_slice(b",\"attempts\":");
         write_number(line.attempts.into(), to);

@@ -66,6 +66,8 @@ pub(crate) struct AccessLine<'a> {
     /// What the backend's security policy did.
     pub(crate) screened: Option<&'a Screened>,
     pub(crate) user_id: Option<&'a str>,
+    /// The user was let in without a look at their account: `revocation.on_failure: allow`.
+    pub(crate) is_unchecked: bool,
     /// Why the answer did not reach its end.
     pub(crate) cut: Option<&'a str>,
 }
@@ -139,7 +141,12 @@ fn hint_without_tokens(hint: Cow<'static, str>) -> Cow<'static, str> {
 impl AccessLine<'_> {
     pub(crate) fn severity(&self) -> Severity {
         let failed = self.refusal.is_some_and(|refusal| refusal.is_fault);
-        if failed || self.cut.is_some() { Severity::Warning } else { Severity::Info }
+        if failed || self.cut.is_some() || self.is_unchecked { Severity::Warning } else { Severity::Info }
+    }
+
+    /// What is known of the user's account, where it ought to be known and is not.
+    fn user_status(&self) -> Option<&'static str> {
+        self.is_unchecked.then_some("unchecked")
     }
 
     /// The word that stands before a line that somebody ought to read.
@@ -148,7 +155,7 @@ impl AccessLine<'_> {
             (Some(refusal), _) if refusal.is_observed => Some("would be refused"),
             (Some(refusal), _) => Some(if refusal.is_fault { "failed" } else { "refused" }),
             (None, Some(_)) => Some("cut short"),
-            (None, None) => None,
+            (None, None) => self.is_unchecked.then_some("let in without a look-up"),
         }
     }
 }

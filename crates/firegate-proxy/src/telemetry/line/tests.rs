@@ -51,6 +51,7 @@ fn well() -> AccessLine<'static> {
         refusal: None,
         screened: None,
         user_id: None,
+        is_unchecked: false,
         cut: None,
     }
 }
@@ -62,6 +63,20 @@ fn written(form: LogForm, line: &AccessLine<'_>) -> String {
     let one = text.strip_suffix('\n').expect("a line feed at the end");
     assert!(!one.contains(is_obeyed), "one line, in which nothing is obeyed: {one:?}");
     one.to_owned()
+}
+
+#[test]
+fn who_was_let_in_without_a_look_up_is_told() {
+    let line = AccessLine { user_id: Some("eve"), is_unchecked: true, ..well() };
+    let found: Value = serde_json::from_str(&written(JSON, &line)).expect("JSON");
+    let expected = ["WARNING", "let in without a look-up", "eve", "unchecked"];
+    assert_eq!(
+        ["severity", "message", "user_id", "user_status"].map(|name| found[name].as_str()),
+        expected.map(Some)
+    );
+    let text = written(TEXT, &line);
+    assert!(text.contains(" WARN let in without a look-up 200 GET "), "{text}");
+    assert!(text.contains(" user_id=\"eve\" user_status=unchecked "), "{text}");
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub(super) fn write(line: &AccessLine<'_>, coloured: bool, to: &mut Vec<u8>) {
     if let Some(user_id) = line.user_id {
         quoted("user_id=", user_id, to);
     }
+    if let Some(status) = line.user_status() {
+        word("user_status=", status, to);
+    }
     if line.attempts > 1 {
         let _ = write!(to, " attempts={}", line.attempts);
         word("endpoint=", line.endpoint.unwrap_or_default(), to);
