@@ -139,7 +139,7 @@ pub(super) fn identity<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Ident
     };
     if token.source == TokenSource::Cookie {
         only_users_tokens(&identified.principal)?;
-        check_cookie_origin(facts, &world.snapshot.cookie_origins).map_err(Obstacle::Denied)?;
+        check_cookie_origin(facts, asked.cors(world)).map_err(Obstacle::Denied)?;
     }
     if matches!(backend.credential(), Credential::FederateUser { .. }) {
         // The provider trusts Firebase, and takes no other issuer's word.
