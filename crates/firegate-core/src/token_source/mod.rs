@@ -15,6 +15,7 @@ use firegate_files::configuration::TokenSource;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+pub(crate) use cookie::values as cookies_named;
 pub use cookie::{SESSION_COOKIE, without_session_cookie};
 pub(crate) use origin::check_cookie_origin;
 pub use query::{ACCESS_TOKEN, query_without_access_token};
