@@ -167,13 +167,25 @@ impl CorsPolicy {
         headers.append(VARY, HeaderValue::from_static("origin"));
     }
 
+    /// Whether pages of this origin may have done what they ask with the user's cookies. Those that `*` or the developer's own
+    /// machine stand for may not: whoever makes a page is one of them.
+    pub(crate) fn admits_cookies_of(&self, origin: &str) -> bool {
+        self.credentials && origin != "null" && self.names(origin)
+    }
+
+    /// Whether this very origin is listed, or matches a pattern.
+    fn names(&self, origin: &str) -> bool {
+        self.origins.iter().any(|allowed| allowed == origin)
+            || self.origin_patterns.iter().any(|pattern| pattern.is_match(origin.as_bytes()))
+    }
+
     fn admits(&self, origin: &str) -> bool {
         // A sandboxed frame or a local file says "null"; anyone can make a page that does.
         if origin == "null" {
             return false;
         }
-        self.origins.iter().any(|allowed| allowed == origin || allowed == "*")
-            || self.origin_patterns.iter().any(|pattern| pattern.is_match(origin.as_bytes()))
+        self.names(origin)
+            || self.origins.iter().any(|allowed| allowed == "*")
             || (self.local_network_origins && is_local_network(origin))
     }
 }

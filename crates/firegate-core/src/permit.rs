@@ -38,13 +38,13 @@ impl Permit {
         principal: Option<Arc<Principal>>,
         token: Option<&PresentedToken<'_>>,
     ) -> Self {
-        // A token that names nobody here is the client's own affair, on a backend that everyone may call.
-        let read = token.filter(|_| principal.is_some());
+        // A token that names nobody, here or elsewhere, is the client's own affair, on a backend that everyone may call.
+        let read = token.filter(|token| principal.is_some() || token.is_good_elsewhere);
         let forwards = backend.forwards_user_token();
         let supersedes_cookie = token.is_some_and(|token| token.supersedes_cookie);
         let removal = TokenRemoval::of(read, forwards);
         Self {
-            token_source: read.map(|token| token.source),
+            token_source: token.filter(|_| principal.is_some()).map(|token| token.source),
             removal: TokenRemoval {
                 cookie: removal.cookie || supersedes_cookie,
                 app_check: *backend.app_check() != AppCheck::Off && !forwards,

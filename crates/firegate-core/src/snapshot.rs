@@ -39,8 +39,6 @@ pub struct Snapshot {
     pub security_policies: Vec<Arc<Policy>>,
     /// Which pages of other origins may call; `None`: cross-origin requests are the services' own affair.
     pub cors: Option<CorsPolicy>,
-    /// The pages of other origins that may use a user's cookie: `cors.origins` with `cors.credentials`.
-    pub cookie_origins: Vec<String>,
     /// What the names in members mean.
     pub directory: Arc<Directory>,
     /// Whether the token exchange answers.
@@ -120,7 +118,6 @@ impl Snapshot {
                 issuer: issuer(configuration),
                 has_local_keys: is_loopback(&configuration.google.id_token_keys),
             }),
-            cookie_origins: configuration.cors.as_ref().map(cookie_origins).unwrap_or_default(),
             exchanges_tokens: configuration.exchange,
             routes,
             backends,
@@ -160,15 +157,6 @@ impl Snapshot {
 fn issuer(configuration: &Configuration) -> String {
     let configured = configuration.assertion.issuer.clone();
     configured.unwrap_or_else(|| format!("urn:firegate:{}", configuration.project))
-}
-
-fn cookie_origins(cors: &configuration::Cors) -> Vec<String> {
-    match &cors.origins {
-        AllowedOrigins::Listed(origins) if cors.credentials => {
-            origins.iter().map(ToString::to_string).collect()
-        }
-        AllowedOrigins::Listed(_) | AllowedOrigins::Any => Vec::new(),
-    }
 }
 
 fn cors_policy(cors: &configuration::Cors) -> CorsPolicy {

@@ -51,6 +51,8 @@ codes! {
     NOT_NORMAL = "FG528";
     /// An encoded slash is looked for in paths, and the backend gets none with one.
     ENCODED_SLASH = "FG529";
+    /// What users write of themselves decides: their name or picture.
+    SELF_WRITTEN = "FG530";
 }
 
 #[cfg(test)]

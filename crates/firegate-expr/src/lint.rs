@@ -40,6 +40,7 @@ pub(crate) fn lints(tree: &Syntax, language: Language, checked: &Checked) -> Vec
         }
     }
     linter.email(tree, tree);
+    linter.profile(tree);
     linter.lints.sort_by_key(|lint| lint.span.start);
     linter.lints
 }
@@ -250,6 +251,28 @@ impl Linter {
             return;
         }
         syntax.children().into_iter().for_each(|child| self.email(child, root));
+    }
+
+    /// The user's name or picture decides. One finding is enough.
+    fn profile(&mut self, syntax: &Syntax) -> bool {
+        let claim = match &syntax.kind {
+            Kind::Index { object, key } => key.text().map(|name| (object, name)),
+            Kind::Member { object, name } => Some((object, &**name)),
+            _ => None,
+        };
+        let is_of_token = |object: &Syntax| {
+            let path = object.path().map(|path| path.join("."));
+            matches!(path.as_deref(), Some("auth.token" | "request.auth.token"))
+        };
+        if let Some((object, name @ ("name" | "picture"))) = claim
+            && is_of_token(object)
+        {
+            let message = format!("`{name}` is what users write of themselves: everybody can have any");
+            let hint = "ask for a custom claim of another name, which administrators alone can set";
+            self.add(syntax, code::SELF_WRITTEN, message, hint);
+            return true;
+        }
+        syntax.children().into_iter().any(|child| self.profile(child))
     }
 }
 

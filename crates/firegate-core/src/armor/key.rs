@@ -6,12 +6,12 @@ use std::net::IpAddr;
 
 use firegate_expr::Attributes as _;
 use firegate_files::security_policy::Key;
-use http::header::COOKIE;
 
 use super::Subject;
 use crate::forwarded::network;
 use crate::limiter::{KeyPart, KeyType};
 use crate::limits::{RATE_LIMIT_KEY_BYTES_MAX, RATE_LIMIT_KEY_LOGGED_BYTES_MAX};
+use crate::token_source::cookies_named;
 
 /// A part of a key, as it was found.
 #[derive(Debug)]
@@ -151,12 +151,9 @@ fn cut(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
-/// The first cookie with this name (RFC 6265, section 5.4).
+/// The first cookie with this name (RFC 6265, section 5.4). Of several with other values, or of a look-alike, a rule that is
+/// more than tried out refuses the request before.
 fn cookie<'a>(subject: &'a Subject<'_>, name: &str) -> Option<Cow<'a, [u8]>> {
-    let lines = subject.facts.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
-    let mut pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
-    pairs.find_map(|pair| {
-        let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        Some(Cow::Borrowed(value))
-    })
+    let values = cookies_named(subject.facts.headers, name)?;
+    values.first().copied().map(Cow::Borrowed)
 }

@@ -14,6 +14,7 @@ use super::{Geography, Location, Policy};
 use crate::facts::{HeaderDoubt, RequestFacts};
 use crate::identity::User;
 use crate::path::{PathReading, without_needless_escapes};
+use crate::token_source::cookies_named;
 
 /// `X-Forwarded-For`, of which nobody can say which elements the client wrote itself; what `behind` vouches for is the client's
 /// address already.
@@ -40,6 +41,10 @@ const NO_HOST: &str = "the request names no host, by which a rule of the securit
 
 /// Why a request is malformed that has a header several times by which a rule decides.
 const HEADER_OF_SEVERAL_VALUES: &str = "a rule of the security policy would decide otherwise by the first or the last copy alone of a header that the request has several times";
+
+/// Why a request is malformed that has a cookie several times, or one of a name that servers may take for its own, where a limit
+/// counts by it.
+const COOKIE_OF_SEVERAL_VALUES: &str = "a limit of the security policy counts by a cookie that the request has several times, or under several names";
 
 /// What of a header counts that a request has several times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,11 +163,17 @@ impl<'a> Subject<'a> {
     }
 
     /// Why nobody knows by what a limit would count the request as the service gets it: with a copy or a look-alike beside a
-    /// header a client would begin at nothing each time.
+    /// header or a cookie a client would begin at nothing each time.
     pub(super) fn doubt_about_keys(&self, keys: &[Key]) -> Option<&'static str> {
         keys.iter().find_map(|key| match key {
             Key::HttpHeader(name) if name != HOST.as_str() => {
                 self.doubt(name).or_else(|| self.copy(name, Copies::First).map(|_| HEADER_OF_SEVERAL_VALUES))
+            }
+            Key::HttpCookie(name) => {
+                let values = cookies_named(self.facts.headers, name);
+                let is_one =
+                    values.is_some_and(|values| values.iter().all(|value| values.first() == Some(value)));
+                (!is_one).then_some(COOKIE_OF_SEVERAL_VALUES)
             }
             _ => None,
         })

@@ -123,7 +123,7 @@ pub(super) fn identity<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Ident
                 && asked.admits_everyone(world.now)
                 && !backend.bindings.name_account(&asked.iam_request(world.now), &principal) =>
         {
-            return Ok(Identity::nobody(Some(token)));
+            return Ok(Identity::nobody(Some(PresentedToken { is_good_elsewhere: true, ..token })));
         }
         Ok(identified) => identified,
         // A webhook's own bearer token is none of Firegate's business where everyone may pass.
@@ -139,7 +139,7 @@ pub(super) fn identity<'a>(asked: &Asked<'a>, world: &World<'_>) -> Result<Ident
     };
     if token.source == TokenSource::Cookie {
         only_users_tokens(&identified.principal)?;
-        check_cookie_origin(facts, &world.snapshot.cookie_origins).map_err(Obstacle::Denied)?;
+        check_cookie_origin(facts, asked.cors(world)).map_err(Obstacle::Denied)?;
     }
     if matches!(backend.credential(), Credential::FederateUser { .. }) {
         // The provider trusts Firebase, and takes no other issuer's word.

@@ -1,11 +1,9 @@
 //! Who calls, as the decision finds it: for those who explain a decision, beside the one that was made.
 
-use std::sync::Arc;
-
 use super::{Asked, Identity, Obstacle, Principal, Purpose, World, app, identity};
 use crate::armor::UserFacts;
 use crate::facts::RequestFacts;
-use crate::snapshot::Backend;
+use crate::route::RouteEntry;
 
 /// Who calls, whatever the stages before would have said.
 #[derive(Debug)]
@@ -17,9 +15,10 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Finds out who sends a request to a backend.
-    pub fn find(facts: &'a RequestFacts<'a>, backend: &Arc<Backend>, world: &World<'_>) -> Self {
-        let asked = Asked::new(facts, backend, Purpose::Forward);
+    /// Finds out who sends a request that goes to a backend by this route.
+    pub fn find(facts: &'a RequestFacts<'a>, route: &RouteEntry, world: &World<'_>) -> Self {
+        let asked =
+            Asked { route: Some(route.clone()), ..Asked::new(facts, route.backend(), Purpose::Forward) };
         let app = app(&asked, world).map(|app| app.map(|app| app.app_id));
         Self { identity: identity(&asked, world), app }
     }

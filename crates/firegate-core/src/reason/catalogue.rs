@@ -160,7 +160,7 @@ catalogue! {
     CookieOriginNotAllowed "COOKIE_ORIGIN_NOT_ALLOWED" Denial 403 None {
         "a page of this origin may not use the user's session cookie"
         "The user's token came in the `__session` cookie, which browsers send with every page's requests, and the request changes something or opens a WebSocket without an `Origin` that is the door's own or is configured."
-        "send the token as `Authorization: Bearer`, or list the page's origin in `cors.origins` and set `cors.credentials`; behind a proxy that ends TLS, set `behind`, so that the door knows its own scheme"
+        "send the token as `Authorization: Bearer`, or list the page's origin in `cors.origins` and set `cors.credentials`, or in the `corsPolicy` of a route that has one, with `allowCredentials`; behind a proxy that ends TLS, set `behind`, so that the door knows its own scheme"
     }
     TokenMissing "TOKEN_MISSING" Denial 401 SignIn {
         "the request carries no ID token"

@@ -15,6 +15,7 @@ use firegate_files::configuration::TokenSource;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+pub(crate) use cookie::values as cookies_named;
 pub use cookie::{SESSION_COOKIE, without_session_cookie};
 pub(crate) use origin::check_cookie_origin;
 pub use query::{ACCESS_TOKEN, query_without_access_token};
@@ -34,6 +35,9 @@ pub struct PresentedToken<'a> {
     pub source: TokenSource,
     /// The request also has a `__session` cookie, which lost against this token.
     pub supersedes_cookie: bool,
+    /// It is a good one, of a Google account that is nobody here: other backends may let the account in by it, so that it goes no
+    /// further than a user's.
+    pub is_good_elsewhere: bool,
 }
 
 impl fmt::Debug for PresentedToken<'_> {
@@ -74,14 +78,18 @@ pub fn presented_token<'a>(
         (Some(_), Some(_)) => ambiguous(AmbiguousCredential::SeveralPlaces),
         // A sibling's page can plant cookies; they must not get in the way of a token that was sent on purpose.
         (Some((text, source)), None) if looks_in(source) => {
-            Ok(Some(PresentedToken { text, source, supersedes_cookie }))
+            Ok(Some(PresentedToken { text, source, supersedes_cookie, is_good_elsewhere: false }))
         }
         // A Bearer token where none is read. With a cookie beside it there would be two users in one request.
         (Some(_), None) if supersedes_cookie => ambiguous(AmbiguousCredential::CookieBesideBearer),
         (None, _) if looks_in(TokenSource::Cookie) => {
             let cookie = cookie::session_cookie(facts.headers)?;
-            let presented =
-                |text| PresentedToken { text, source: TokenSource::Cookie, supersedes_cookie: false };
+            let presented = |text| PresentedToken {
+                text,
+                source: TokenSource::Cookie,
+                supersedes_cookie: false,
+                is_good_elsewhere: false,
+            };
             Ok(cookie.map(presented))
         }
         (Some(_), None) | (None, _) => Ok(None),

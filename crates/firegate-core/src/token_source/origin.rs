@@ -5,17 +5,18 @@
 use http::header::{HeaderName, ORIGIN};
 use http::{HeaderMap, Method};
 
+use crate::cors::CorsPolicy;
 use crate::facts::RequestFacts;
 use crate::reason::Reason;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a request may be served for the user whom its cookie names.
-/// `allowed` are the origins of other pages that may send it: `cors.origins` with `cors.credentials`.
+/// Whether a request may be served for the user whom its cookie names. `cors` says which pages of other origins may make it:
+/// with cookies too, or not.
 ///
 /// # Errors
 /// If it is not safe (RFC 9110, section 9.2.1) or opens a WebSocket, and comes from a page that may not send it.
-pub(crate) fn check_cookie_origin(facts: &RequestFacts<'_>, allowed: &[String]) -> Result<(), Reason> {
+pub(crate) fn check_cookie_origin(facts: &RequestFacts<'_>, cors: Option<&CorsPolicy>) -> Result<(), Reason> {
     let is_safe = |method: &Method| [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
     // A link can name the method that a service is to take it for.
     let is_safe_anyhow = || facts.other_methods().is_some_and(|others| others.iter().all(is_safe));
@@ -23,7 +24,9 @@ pub(crate) fn check_cookie_origin(facts: &RequestFacts<'_>, allowed: &[String]) 
         return Ok(());
     }
     let is_allowed = match the_one(facts.headers, &ORIGIN) {
-        Field::One(origin) => is_own(facts, origin) || allowed.iter().any(|allowed| allowed == origin),
+        Field::One(origin) => {
+            is_own(facts, origin) || cors.is_some_and(|cors| cors.admits_cookies_of(origin))
+        }
         // Browsers leave `Origin` out of some same-origin requests, and no page can write this header.
         Field::None => the_one(facts.headers, &SEC_FETCH_SITE) == Field::One("same-origin"),
         Field::Ambiguous => false,

@@ -2,6 +2,7 @@ use http::header::{COOKIE, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderValue, Method};
 
 use super::*;
+use crate::cors::CorsPolicy;
 use crate::path::NormalPath;
 use crate::reason::Code;
 
@@ -223,8 +224,13 @@ fn a_cookie_counts_only_for_pages_that_may_send_it() {
             is_web_socket,
             ..RequestFacts::of(method, path, &headers)
         };
-        let allowed = ["https://other.example.com".to_owned()];
-        assert_eq!(check_cookie_origin(&facts, &allowed).is_ok(), expected, "{method} {fields:?}");
+        let cors = CorsPolicy {
+            origins: vec!["https://other.example.com".to_owned()],
+            credentials: true,
+            local_network_origins: true,
+            ..CorsPolicy::default()
+        };
+        assert_eq!(check_cookie_origin(&facts, Some(&cors)).is_ok(), expected, "{method} {fields:?}");
     };
     let origin = |value| [(ORIGIN.as_str(), value)];
     for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
@@ -240,6 +246,7 @@ fn a_cookie_counts_only_for_pages_that_may_send_it() {
             "https://app.example.com.evil.example",
             "https://app.example.com:8443",
             "https://evil.example",
+            "http://localhost:3000",
             "https://",
             "null",
             "",

@@ -82,11 +82,16 @@ fn a_failing_cookie_is_nobodys_and_goes_no_further() {
 
 #[test]
 fn google_accounts_that_no_member_names_are_nobody() {
-    let none = TokenRemoval::default();
-    check(&Request::bearing(&google_id_token(&json!({}))), Ok(None), none);
-    let mut parts = open();
-    let permit = parts.at_once(&Request::bearing(&google_id_token(&json!({})))).permit();
+    // Another backend may let the account in: its token is not this service's to see.
+    let gone = TokenRemoval { authorization: true, ..TokenRemoval::default() };
+    let bearing = Request::bearing(&google_id_token(&json!({})));
+    check(&bearing, Ok(None), gone);
+    let permit = open().at_once(&bearing).permit();
+    assert!(permit.principal().is_none() && permit.token_source().is_none());
+    let mut forwarding = Parts::new("allow: [allUsers], user_token: forward", "anonymous: deny");
+    let permit = forwarding.at_once(&bearing).permit();
     assert!(permit.principal().is_none());
+    assert_eq!(permit.removal(), TokenRemoval::default());
 }
 
 #[test]

@@ -174,6 +174,15 @@ fn traps_are_found() {
         &[(code::FORWARDED_FOR, "origin.user_ip")],
     );
     check("auth.email.endsWith('@example.com')", &[(code::EMAIL_UNVERIFIED, "auth.email_verified")]);
+    let own = [(code::SELF_WRITTEN, "a custom claim of another name")];
+    check("has(auth.token.name) && auth.token.name == 'Boss'", &own);
+    check("'picture' in auth.token && auth.token['picture'].startsWith('https://a.b/')", &own);
+    check_in(
+        Language::IamCondition,
+        "has(request.auth.token.name) && request.auth.token.name == 'Boss'",
+        &own,
+    );
+    check("has(auth.token.org) && has(auth.token.org.name) && auth.token.org.name == 'a'", &[]);
     check("evaluatePreconfiguredWaf('x')", &[(code::NOT_EVALUATED, "evaluatePreconfiguredWaf")]);
     check(
         "!evaluatePreconfiguredWaf('x')",

@@ -12,6 +12,7 @@ use crate::limits::{
     GOOGLE_BAN_COUNT_MAX, GOOGLE_RATE_LIMIT_KEYS_MAX, GOOGLE_THROTTLE_COUNT_MAX, RATE_LIMIT_COUNT_MAX,
     RATE_LIMIT_INTERVAL_MAX, RATE_LIMIT_KEYS_MAX,
 };
+use crate::members::{is_profile_claim, is_registered_claim};
 use crate::optional;
 use crate::suggestion::{alternatives, nearest, quoted};
 
@@ -298,7 +299,30 @@ fn named(
         checker.report(&config.get("enforceOnKeyName")?, found);
         return None;
     }
-    firegate_only(checker, given, key)
+    let key = firegate_only(checker, given, key)?;
+    if let Key::AuthClaim(claim) = &key
+        && let Some((why, hint)) = counts_by_no_claim(claim)
+    {
+        let found = Diagnostic::error(code::RATE_LIMIT_KEY, format!("{} {why}", quoted(claim))).hint(hint);
+        checker.report(&config.get("enforceOnKeyName")?, found);
+        return None;
+    }
+    Some(key)
+}
+
+/// Why nothing can be counted by a claim, and what to do about it.
+fn counts_by_no_claim(claim: &str) -> Option<(&'static str, &'static str)> {
+    if is_registered_claim(claim) {
+        let why =
+            "is a claim of every token, and no custom one: each request would be counted by its address";
+        return Some((
+            why,
+            "count by the user, `AUTH_UID`, by the tenant, `AUTH_TENANT`, or by a custom claim",
+        ));
+    }
+    let why = "is what users write of themselves: whoever changes it would begin a new count";
+    is_profile_claim(claim)
+        .then_some((why, "count by the user, `AUTH_UID`, or by a custom claim of another name"))
 }
 
 /// Refuses in dialect `gcloud` what Google cannot know: it runs before anybody is identified.

@@ -1,5 +1,6 @@
 //! A request's body, and the copy of it for the service that the request is mirrored to. The request never waits for its copy:
-//! one that falls behind is broken off, and so is that of a body that did not reach its end.
+//! one that falls behind is broken off, and so is one that is larger than its service takes, or that of a body that did not reach
+//! its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ enum Piece {
 /// A body that is passed on, and copied on its way.
 struct CopyingBody {
     inner: Body,
-    /// Until the end, or until the copy has fallen behind.
+    /// Until the end, or until the copy is broken off.
     copy: Option<Copy>,
 }
 
@@ -33,6 +34,8 @@ struct CopyingBody {
 struct Copy {
     pieces: mpsc::UnboundedSender<Piece>,
     queued_bytes: Arc<AtomicUsize>,
+    /// How many more it may have.
+    bytes_left: u64,
 }
 
 /// The copy.
@@ -43,12 +46,12 @@ struct CopiedBody {
     is_over: bool,
 }
 
-/// A body as it was, and its copy, whose exchange has this progress.
-pub(crate) fn copied(inner: Body, progress: BodyProgress) -> (Body, Body) {
+/// A body as it was, and its copy, which has so many bytes at most, and whose exchange has this progress.
+pub(crate) fn copied(inner: Body, bytes_max: u64, progress: BodyProgress) -> (Body, Body) {
     // Bounded in bytes, of which each piece counts for more than it has.
     let (sender, pieces) = mpsc::unbounded_channel();
     let queued_bytes = Arc::new(AtomicUsize::new(0));
-    let copy = Copy { pieces: sender, queued_bytes: Arc::clone(&queued_bytes) };
+    let copy = Copy { pieces: sender, queued_bytes: Arc::clone(&queued_bytes), bytes_left: bytes_max };
     let copied = CopiedBody { pieces, queued_bytes, progress, is_over: false };
     (CopyingBody { inner, copy: Some(copy) }.boxed_unsync(), copied.boxed_unsync())
 }
@@ -59,10 +62,11 @@ fn queued_bytes(data: &Bytes) -> usize {
 }
 
 impl Copy {
-    /// Hands a piece on; `None` if the copy has fallen behind, or is gone.
-    fn pass(self, frame: &Frame<Bytes>) -> Option<Self> {
+    /// Hands a piece on; `None` if the copy has fallen behind, would be too large, or is gone.
+    fn pass(mut self, frame: &Frame<Bytes>) -> Option<Self> {
         let piece = match (frame.data_ref(), frame.trailers_ref()) {
             (Some(data), _) => {
+                self.bytes_left = self.bytes_left.checked_sub(u64::try_from(data.len()).ok()?)?;
                 let bytes = queued_bytes(data);
                 let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
                 if queued.saturating_add(bytes) > MIRRORED_BODY_BYTES_MAX {
@@ -179,7 +183,7 @@ mod tests {
         let trailers = HeaderMap::from_iter([(http::header::ETAG, "1".parse().expect("a value"))]);
         let frames = ["a", "", "bc"].map(|text| Ok(Frame::data(Bytes::from(text))));
         let frames = frames.into_iter().chain([Ok(Frame::trailers(trailers.clone()))]).collect();
-        let (original, copy) = copied(body(frames), BodyProgress::default());
+        let (original, copy) = copied(body(frames), u64::MAX, BodyProgress::default());
         for body in [original, copy] {
             let whole = body.collect().await.expect("a whole body");
             assert_eq!(whole.trailers(), Some(&trailers));
@@ -190,10 +194,11 @@ mod tests {
     #[tokio::test]
     async fn the_copy_of_a_body_without_an_end_has_none_either() {
         let frames = vec![Ok(Frame::data(Bytes::from("a"))), Err(BodyError::Idle)];
-        let (original, copy) = copied(body(frames), BodyProgress::default());
+        let (original, copy) = copied(body(frames), u64::MAX, BodyProgress::default());
         assert!(original.collect().await.is_err());
         assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)));
-        let (original, copy) = copied(body(vec![Ok(Frame::data(Bytes::from("a")))]), BodyProgress::default());
+        let (original, copy) =
+            copied(body(vec![Ok(Frame::data(Bytes::from("a")))]), u64::MAX, BodyProgress::default());
         drop(original);
         assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)));
     }
@@ -204,7 +209,7 @@ mod tests {
         const PIECES: usize = 8;
         let piece = Bytes::from(vec![b'x'; MIRRORED_BODY_BYTES_MAX / 2]);
         let frames = (0..PIECES).map(|_| Ok(Frame::data(piece.clone()))).collect();
-        let (mut original, mut copy) = copied(body(frames), BodyProgress::default());
+        let (mut original, mut copy) = copied(body(frames), u64::MAX, BodyProgress::default());
         for number in 0..PIECES {
             for body in [&mut original, &mut copy] {
                 let frame = body.frame().await.expect("a piece");
@@ -218,6 +223,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_copy_is_no_larger_than_its_service_takes() {
+        for (bytes_max, is_whole) in [(3, true), (2, false), (0, false)] {
+            let frames = ["a", "", "bc"].map(|text| Ok(Frame::data(Bytes::from(text)))).into_iter().collect();
+            let (original, copy) = copied(body(frames), bytes_max, BodyProgress::default());
+            assert_eq!(original.collect().await.expect("a whole body").to_bytes(), "abc");
+            assert_eq!(copy.collect().await.is_ok(), is_whole, "{bytes_max}");
+        }
+    }
+
+    #[tokio::test]
     async fn nobody_waits_for_a_copy_that_falls_behind() {
         // Few large pieces, and many small ones.
         for (bytes, pieces) in
@@ -225,7 +240,7 @@ mod tests {
         {
             let piece = Bytes::from(vec![b'x'; bytes]);
             let frames = (0..pieces).map(|_| Ok(Frame::data(piece.clone()))).collect();
-            let (original, copy) = copied(body(frames), BodyProgress::default());
+            let (original, copy) = copied(body(frames), u64::MAX, BodyProgress::default());
             assert_eq!(original.collect().await.expect("a whole body").to_bytes().len(), bytes * pieces);
             assert!(matches!(copy.collect().await, Err(BodyError::CopyBroken)), "{pieces} of {bytes}");
         }
@@ -234,7 +249,8 @@ mod tests {
     /// Nobody asks a body for more that says that it is over.
     #[tokio::test]
     async fn a_copy_ends_with_the_last_piece_of_a_body_that_says_so() {
-        let (mut original, mut copy) = copied(crate::respond::full("body"), BodyProgress::default());
+        let (mut original, mut copy) =
+            copied(crate::respond::full("body"), u64::MAX, BodyProgress::default());
         original.frame().await.expect("a piece").expect("no error");
         assert!(original.is_end_stream());
         drop(original);
@@ -251,7 +267,7 @@ mod tests {
         let most = MIRRORED_BODY_BYTES_MAX - MIRRORED_PIECE_BYTES;
         for (bytes, is_whole) in [(most, true), (most + 1, false)] {
             let frames = vec![Ok(Frame::data(Bytes::from(vec![b'x'; bytes])))];
-            let (original, mut copy) = copied(body(frames), BodyProgress::default());
+            let (original, mut copy) = copied(body(frames), u64::MAX, BodyProgress::default());
             original.collect().await.expect("a whole body");
             assert_eq!(copy.frame().await.expect("a piece, or an error").is_ok(), is_whole, "{bytes}");
             assert!(copy.frame().await.is_none());
@@ -264,7 +280,8 @@ mod tests {
         let progress = BodyProgress::default();
         let (say, mut said) = mpsc::unbounded_channel();
         let frames = stream::poll_fn(move |context| said.poll_recv(context));
-        let (mut original, mut copy) = copied(StreamBody::new(frames).boxed_unsync(), progress.clone());
+        let (mut original, mut copy) =
+            copied(StreamBody::new(frames).boxed_unsync(), u64::MAX, progress.clone());
         assert!(copy.frame().now_or_never().is_none() && progress.awaits_client());
         say.send(Ok(Frame::data(Bytes::from("a")))).expect("it is read");
         original.frame().await.expect("a piece").expect("no error");

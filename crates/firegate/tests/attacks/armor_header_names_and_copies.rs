@@ -106,3 +106,33 @@ async fn no_copy_and_no_look_alike_begins_a_new_count() {
     send(&[("x-key", "new")]).await.ok();
     gate.close().await;
 }
+
+/// A limit by a cookie, and a client that sends a new one beside the one that the service reads: Express and PHP read the first,
+/// Django and Python the last.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_and_no_look_alike_of_a_cookie_begins_a_new_count() {
+    const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, rateLimitOptions: { conformAction: allow, \
+        exceedAction: deny(429), enforceOnKey: HTTP_COOKIE, enforceOnKeyName: connect.sid, rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
+    let project = Project::open().await;
+    let gate = project.guarded_gate(RULES, "").await;
+    let send = async |lines: &[&str]| {
+        lines.iter().fold(gate.call("/a"), |call, line| call.header("cookie", line)).send().await
+    };
+    send(&["theme=dark; connect.sid=ours"]).await.ok();
+    send(&["connect.sid=ours", "connect.sid=ours"]).await.ok();
+    expect(&send(&["connect.sid=ours"]).await, 429, "RATE_LIMITED", "the third time");
+    for lines in [
+        &["connect.sid=new; connect.sid=ours"][..],
+        &["connect.sid=ours; connect.sid=new"],
+        &["connect.sid=new", "connect.sid=ours"],
+        &["connect.sid=; connect.sid=ours"],
+        &["connect.sid=new; Connect.Sid=ours"],
+        &["connect.sid=new; connect%2Esid=ours"],
+        &["connect_sid=ours"],
+        &["connect.sid=new; a=\"b,connect.sid=ours"],
+    ] {
+        expect(&send(lines).await, 400, "REQUEST_MALFORMED", &format!("{lines:?}"));
+    }
+    send(&["connect.sid=new; sid=other; connect.sid2=x"]).await.ok();
+    gate.close().await;
+}

@@ -93,6 +93,47 @@ async fn without_credentials_in_the_configuration_no_other_origin_counts() {
     gate.close().await;
 }
 
+/// A route whose `corsPolicy` says itself which pages may call, with cookies or without.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_routes_own_word_on_foreign_pages_is_the_one_that_counts() {
+    const MAP: &str = "\
+name: m
+defaultService: web
+hostRules: [ { hosts: ['*'], pathMatcher: m } ]
+pathMatchers:
+- name: m
+  defaultService: web
+  pathRules:
+  - { paths: [/partner], service: web, routeAction: { corsPolicy: { allowOrigins: ['https://partner.example'], allowCredentials: true } } }
+  - { paths: [/open], service: web, routeAction: { corsPolicy: { allowOrigins: ['https://app.example.com'] } } }
+  - { paths: [/closed], service: web, routeAction: { corsPolicy: { disabled: true } } }
+";
+    let project = Project::open().await;
+    let gate =
+        project.gate_with_files(&format!("url_map: map.yaml\n{CONFIGURATION}"), &[("map.yaml", MAP)]).await;
+    let cookie = format!("__session={}", project.session_cookie());
+    let (app, partner) = ("https://app.example.com", "https://partner.example");
+    let own = gate.url("/").origin().ascii_serialization();
+    for (path, may, may_not) in [
+        ("/other", &[app][..], &[partner][..]),
+        ("/partner", &[partner], &[app]),
+        ("/open", &[], &[app, partner]),
+        ("/closed", &[], &[app, partner]),
+    ] {
+        let send = async |origin: &str| {
+            let call = Call::new(Method::POST, &gate.url(path)).header("cookie", &cookie);
+            call.header("origin", origin).send().await
+        };
+        for origin in may.iter().copied().chain([own.as_str()]) {
+            assert_eq!(send(origin).await.status.as_u16(), 200, "{path} {origin}");
+        }
+        for origin in may_not {
+            expect(&send(origin).await, 403, "COOKIE_ORIGIN_NOT_ALLOWED", &format!("{path} {origin}"));
+        }
+    }
+    gate.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_on_purpose_wins_and_the_cookie_goes_no_further() {
     let project = Project::open().await;

@@ -5,10 +5,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
 use http::HeaderMap;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::project::{GOOGLE_AUDIENCE, Key, Project};
 use crate::stack::server::serve;
+use crate::wire::rest;
 
 const CONFIGURATION: &str = "\
 url_map: map.yaml
@@ -153,5 +156,51 @@ users: { accept: [id_token, session_cookie] }";
     assert_eq!((headers.get("authorization"), &headers["cookie"]), (None, &"a=b".parse().expect("a value")));
     gate.call("/last").send().await.ok();
     assert_eq!(copies.recv().await.expect("a copy").0, "/last");
+    gate.close().await;
+}
+
+/// A service whose backend takes bodies of so many bytes gets no more with a copy, whether or not the length is announced.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_is_larger_than_what_its_service_takes() {
+    const CONFIGURATION: &str = "\
+url_map: map.yaml
+backends:
+  api: { url: 'SERVICE' }
+  copy: { url: 'MIRROR', body_bytes_max: 8 }
+allow: [allAuthenticatedUsers]";
+    let project = Project::open().await;
+    let (tell, mut copies) = mpsc::unbounded_channel();
+    let mirror = Router::new().fallback(any(async move |request: Request| {
+        let path = request.uri().to_string();
+        let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+        tell.send((path, body.map(|body| body.len()).ok())).expect("the test listens");
+    }));
+    let mirror = serve(mirror).await;
+    let text = CONFIGURATION.replace("MIRROR", mirror.trim_end_matches('/'));
+    let gate = project.gate_with_files(&text, &[("map.yaml", MAP)]).await;
+    let token = project.id_token();
+    let send = async |path: &str, body: &str, is_announced: bool| {
+        let framing = match is_announced {
+            true => format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+            false => format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
+        };
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
+        );
+        let mut stream = TcpStream::connect(gate.door.address()).await.expect("a connection");
+        stream.write_all(format!("{head}{framing}").as_bytes()).await.expect("it is sent");
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    };
+    send("/announced", "nine more", true).await;
+    send("/in-chunks", "nine more", false).await;
+    send("/last", "eight ok", true).await;
+    // What is broken off may have begun.
+    let mut told = Vec::new();
+    while told.last().is_none_or(|(path, _)| path != "/last") {
+        told.push(copies.recv().await.expect("a copy"));
+    }
+    told.retain(|copy| *copy != ("/in-chunks".to_owned(), None));
+    assert_eq!(told, [("/last".to_owned(), Some(8))]);
     gate.close().await;
 }

@@ -72,6 +72,21 @@ async fn a_google_account_passes_by_its_own_name_or_not_at_all() {
     gate.close().await;
 }
 
+/// An account that some backend lets in also calls one for everyone, whose service could be the account elsewhere by its token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_for_everyone_cannot_be_the_account_that_calls_it() {
+    let project = Project::open().await;
+    let gate = project.gate(CONFIGURATION).await;
+    let job = Key::Google.sign(&project.google_claims("job@ours.iam.gserviceaccount.com", GOOGLE_AUDIENCE));
+    gate.call("/jobs").bearer(&job).send().await.ok();
+    let open = gate.call("/open").bearer(&job).send().await.ok();
+    assert_eq!((seen(&open, "authorization"), seen(&open, "x-firegate-caller")), (None, None), "{open}");
+    // What is no token of the door's is the service's own affair.
+    let open = gate.call("/open").bearer("a-webhooks-secret").send().await.ok();
+    assert_eq!(seen(&open, "authorization"), Some("Bearer a-webhooks-secret"));
+    gate.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_google_id_token_in_accept_no_google_account_is_anybody() {
     let project = Project::open().await;

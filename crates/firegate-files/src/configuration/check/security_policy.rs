@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Checker;
-use crate::configuration::model::{Backend, Behind, PolicyFile, Routing};
+use crate::configuration::model::{AppCheck, Backend, Behind, PolicyFile, Routing};
 use crate::configuration::names::BackendName;
 use crate::configuration::source::FileSource;
 use crate::diagnostic::{Diagnostic, YamlPath, code};
@@ -42,6 +42,11 @@ impl Checker<'_> {
                 let message = "the policy asks where clients are, and nothing says so";
                 let hint = "name a database: `geo: { mmdb: country.mmdb }`; GeoLite2, IPinfo Lite and DB-IP Lite have the format";
                 self.report(&path, Diagnostic::error(code::REGIONS_MISSING, message).hint(hint));
+            }
+            if backend.app_check == AppCheck::Off && policy.rules.iter().any(counts_by_app) {
+                let message = "the policy counts by `APP_ID`, and no app is asked for: each request is counted by its address";
+                let hint = "ask for it, `app_check: required`, or count by another key, such as `AUTH_UID`";
+                self.report(&path, Diagnostic::warning(code::RATE_LIMIT_KEY, message).hint(hint));
             }
             if behind.is_some_and(|behind| *behind == Some(Behind::GoogleLoadBalancer)) {
                 self.counted_upstream(&path, policy);
@@ -96,6 +101,10 @@ impl Checker<'_> {
             others there";
         self.report(path, Diagnostic::note(code::COUNTED_UPSTREAM, message).hint(hint));
     }
+}
+
+fn counts_by_app(rule: &Rule) -> bool {
+    rule.action.rate_limit().is_some_and(|limit| limit.keys.contains(&Key::AppId))
 }
 
 /// Whether a rule limits by nothing that Google does not know.

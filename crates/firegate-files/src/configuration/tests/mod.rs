@@ -47,6 +47,7 @@ impl NamedFiles for EmptyFiles {
             "armor.yaml" | "api-armor.yaml" => expression("deny(403)", "request.path == '/closed'"),
             "regions.yaml" => expression("deny(403)", "origin.region_code == 'AQ'"),
             "limits.yaml" => expression(limit, "request.path == '/sign-in'"),
+            "apps.yaml" => expression(&limit.replace(": IP", ": APP_ID"), "request.path == '/sign-in'"),
             "users.yaml" => expression("deny(403)", "auth.uid == 'mallory'"),
             _ => String::new(),
         })

@@ -85,3 +85,13 @@ fn limits_that_each_instance_counts_for_itself_are_told() {
     let none = backend("url: https://example.run.app\nsecurity_policy: armor.yaml");
     check(&format!("{none}behind: cloud-run\n"), &[]);
 }
+
+#[test]
+fn a_limit_by_the_app_needs_one() {
+    const POLICY: &str = "url: https://a.run.app\nsecurity_policy: { file: apps.yaml, dialect: firegate }";
+    let own =
+        |app_check: &str| backend(&format!("{POLICY}\napp_check: {app_check}")) + "project_number: 12\n";
+    check(&backend(POLICY), &["FG208 backends.api.security_policy"]);
+    check(&own("off"), &["FG208 backends.api.security_policy"]);
+    check(&own("required"), &[]);
+}

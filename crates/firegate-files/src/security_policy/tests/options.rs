@@ -109,6 +109,13 @@ fn keys_are_googles_and_firegates() {
         ),
         [Key::AuthUid, Key::AuthClaim("plan".to_owned())]
     );
+    // Of these `auth.*` has some, and no custom claim; the others users write themselves.
+    for claim in ["email", "sub", "user_id", "firebase", "name", "picture"] {
+        let key = format!("[{{enforceOnKeyType: AUTH_CLAIM, enforceOnKeyName: {claim}}}]");
+        let text = limit("throttle", &[("enforceOnKey", ""), ("enforceOnKeyConfigs", &key)]);
+        let at = "rules[0].rateLimitOptions.enforceOnKeyConfigs[0].enforceOnKeyName";
+        check_firegate(&text, &[&format!("E FG208 {at}")]);
+    }
     let check_key = |text: &str, expected: &[&str]| {
         check_throttle(&[("enforceOnKey", ""), ("enforceOnKeyConfigs", text)], expected);
     };

@@ -45,9 +45,7 @@ impl RequestContext<'_> {
         }
         let backend = forwarding.backend();
         let bytes_max = backend.settings.body_bytes_max;
-        let announced = asked.headers.get(CONTENT_LENGTH);
-        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > bytes_max) {
+        if announces_more(asked, bytes_max) {
             return Err(denial(Reason::BodyTooLarge { bytes_max }, Stage::Upstream));
         }
         // Messages of gRPC come when there is something to say.
@@ -116,9 +114,11 @@ impl Forward<'_> {
         let target = service_target(head, forwarding.route(), permit.removal(), &parts.uri);
         let Ok(target) = target else { return body };
         let progress = BodyProgress::default();
+        let bytes_max = permit.backend().settings.body_bytes_max;
         let (body, copy) = match body.is_end_stream() {
             true => (body, full("")),
-            false => copied(body, progress.clone()),
+            false if announces_more(parts, bytes_max) => return body,
+            false => copied(body, bytes_max, progress.clone()),
         };
         let mut headers = parts.headers.clone();
         // The client is told to go on by its service, and sends its body then.
@@ -158,6 +158,13 @@ impl Forward<'_> {
         let target = target(self.head, self.forwarding.removal(), asked, &self.parts.uri).ok()?;
         HeaderValue::from_str(target.as_str()).ok()
     }
+}
+
+/// Whether a request says that its body is larger than this.
+fn announces_more(asked: &Parts, bytes_max: u64) -> bool {
+    let announced = asked.headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    announced.is_some_and(|bytes| bytes > bytes_max)
 }
 
 /// What is known for the variables in the values of headers.

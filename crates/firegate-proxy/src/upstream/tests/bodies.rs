@@ -276,7 +276,7 @@ async fn a_copy_that_is_broken_off_is_no_failure_of_the_service() {
         let site = Site::new(&format!("url: '{}', protocol: {protocol}", origin.url()));
         let (body, _) = client_body(after_a_piece(broken_off()), Bounds::default());
         let progress = BodyProgress::default();
-        let (body, copy) = copied(body, progress.clone());
+        let (body, copy) = copied(body, u64::MAX, progress.clone());
         let sent = site.send_watched(Method::POST, &[], copy, progress);
         let (outcome, original) = tokio::join!(sent, body.collect());
         assert!(original.is_err());

@@ -227,8 +227,9 @@ pub fn explain_request(input: RequestInput<'_>) -> RequestExplanation {
         is_believed: decided.is_believed(),
         keys_problem: input.keys_problem.as_deref(),
     };
-    way.backend = way.routed.as_ref().and_then(Routed::entry).map(|entry| Arc::clone(entry.backend()));
-    way.caller = way.backend.as_ref().map(|backend| Caller::find(way.facts, backend, &way.world));
+    let entry = way.routed.as_ref().and_then(Routed::entry);
+    way.backend = entry.map(|entry| Arc::clone(entry.backend()));
+    way.caller = entry.map(|entry| Caller::find(way.facts, entry, &way.world));
     notes.extend(way.notes());
     RequestExplanation {
         method: way.facts.method.to_string(),
