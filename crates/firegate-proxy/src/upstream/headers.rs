@@ -145,8 +145,9 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Leaves one statement of how long an answer over HTTP/1 is, the one that it was read by: a client might go by the other. A
-/// coding that the service was not asked for is not handed on as if there were none (RFC 9112, section 6.1).
+/// Leaves one statement of how long an answer over HTTP/1 is, the one that it was read by: a client might go by the other. What
+/// is no length, or two of them, where nothing was read by it, is left out. A coding that the service was not asked for is not
+/// handed on as if there were none (RFC 9112, section 6.1).
 ///
 /// # Errors
 /// If there is another coding than `chunked`.
@@ -159,16 +160,25 @@ pub(crate) fn leave_one_length(headers: &mut HeaderMap) -> Result<(), &'static s
         }
         _ => return Err("the service's answer has a transfer coding that nobody asked for"),
     }
-    // It was read, so several say the same.
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let first = lengths.next().and_then(|length| length.as_bytes().split(|byte| *byte == b',').next());
-    if let Some(first) = first
-        && (lengths.next().is_some()
-            || headers.get(CONTENT_LENGTH).is_some_and(|all| all.len() > first.len()))
-    {
-        let one = HeaderValue::from_bytes(first.trim_ascii());
-        headers
-            .insert(CONTENT_LENGTH, one.map_err(|_| "the service's answer has no length that can be read")?);
+    let lists = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths =
+        lists.flat_map(|list| list.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let Some(first) = lengths.next() else { return Ok(()) };
+    let (mut is_alone, mut is_length) = (true, !first.is_empty() && first.iter().all(u8::is_ascii_digit));
+    for other in lengths {
+        is_alone = false;
+        is_length &= other == first;
+    }
+    let one = HeaderValue::from_bytes(first).ok().filter(|_| is_length);
+    match one {
+        Some(_) if is_alone => {}
+        Some(one) => {
+            headers.insert(CONTENT_LENGTH, one);
+        }
+        // Of an answer to HEAD, or a 304, nothing was read by it, so it may be anything. An HTTP/2 client would give up.
+        None => {
+            headers.remove(CONTENT_LENGTH);
+        }
     }
     Ok(())
 }

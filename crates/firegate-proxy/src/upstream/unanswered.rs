@@ -29,6 +29,7 @@ impl Unanswered {
     pub(super) fn code(&self) -> Code {
         match self {
             Self::Broken(error) if is_not_http(error) => Code::UpstreamProtocol,
+            Self::Unsent(_, error) | Self::Broken(error) if is_not_http2(error) => Code::UpstreamProtocol,
             Self::Unsent(..) | Self::Broken(_) => Code::UpstreamBrokeOff,
             Self::TimedOut | Self::Unfinished => Code::UpstreamTimedOut,
         }
@@ -87,6 +88,12 @@ impl fmt::Display for Unanswered {
 
 fn is_not_http(error: &hyper::Error) -> bool {
     error.is_parse() || error.is_parse_too_large()
+}
+
+/// Whether what came by the connection is no HTTP/2, as this side has found. Every request on it ends so, and not the one alone
+/// that was answered with nonsense.
+fn is_not_http2(error: &hyper::Error) -> bool {
+    causes(error).filter_map(|error| error.downcast_ref::<h2::Error>()).any(h2::Error::is_library)
 }
 
 /// An error and what lies behind it.

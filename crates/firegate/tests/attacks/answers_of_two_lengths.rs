@@ -14,6 +14,10 @@ use crate::wire::rest;
 
 /// What a client gets of this answer.
 async fn answer(of_service: &str) -> String {
+    answer_to("GET", of_service).await
+}
+
+async fn answer_to(method: &str, of_service: &str) -> String {
     let of_service = of_service.to_owned();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -29,8 +33,8 @@ async fn answer(of_service: &str) -> String {
     let text = format!("project: demo-project\nbackends: {{ api: 'http://{address}' }}\nallow: [allUsers]\n");
     let door = door(&text, &clock());
     let mut stream = tokio::net::TcpStream::connect(door.address()).await.expect("a connection");
-    let request = b"GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await.expect("it is sent");
+    let request = format!("{method} / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
     let answer = rest(&mut stream).await;
     close(door).await;
     answer
@@ -79,6 +83,24 @@ async fn a_head_that_is_none_is_no_answer() {
         let answer = answer(&service).await;
         assert!(answer.starts_with("HTTP/1.1 502 "), "{service:?}: {answer}");
         assert!(answer.contains("x-firegate-reason: UPSTREAM_PROTOCOL\r\n"), "{service:?}: {answer}");
+    }
+}
+
+/// An HTTP/2 client ends the stream for it, and has no answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_read_by_a_length_none_is_handed_on_that_is_none() {
+    for (fields, expected) in [
+        ("Content-Length: 5\r\n", Some("content-length: 5\r\n")),
+        ("Content-Length: 5, 5\r\nContent-Length: 5\r\n", Some("content-length: 5\r\n")),
+        ("Content-Length: 5\r\nContent-Length: 6\r\n", None),
+        ("Content-Length: 5, 6\r\n", None),
+        ("Content-Length: +5\r\n", None),
+        ("Content-Length:\r\n", None),
+    ] {
+        let answer = answer_to("HEAD", &format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{fields:?}: {answer}");
+        assert_eq!(answer.matches("content-length").count(), expected.iter().count(), "{fields:?}: {answer}");
+        assert!(expected.is_none_or(|field| answer.contains(field)), "{fields:?}: {answer}");
     }
 }
 

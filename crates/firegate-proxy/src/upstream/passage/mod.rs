@@ -332,6 +332,8 @@ impl Passage {
             _ => self.endpoint().succeeded(),
         }
         let version = response.version();
+        // hyper would send the next request by HTTP/1.0 as well, and leave out a body whose length it does not know.
+        let connection = connection.filter(|_| version != Version::HTTP_10);
         response.map(|body| {
             let body = ReceivedBody::new(body, version);
             ServiceBody::new(body, connection, self, expectation, request)

@@ -53,6 +53,25 @@ async fn an_answer_has_no_more_headers_than_are_allowed() {
     }
 }
 
+/// HTTP/1.0 has no chunks: of a body without a length nothing would be sent, and the service would take that for the whole.
+#[tokio::test]
+async fn a_connection_that_turned_out_to_speak_http_1_0_carries_no_second_request() {
+    let origin = Origin::start(|mut stream, _| async move {
+        while let Some(head) = head(&mut stream).await {
+            let text = if head.contains("chunked") { "a body" } else { "none" };
+            let fields = format!("Connection: keep-alive\r\nContent-Length: {}", text.len());
+            let _ = stream.write_all(format!("HTTP/1.0 200 OK\r\n{fields}\r\n\r\n{text}").as_bytes()).await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("url: '{}'", origin.url()));
+    for expected in ["none", "a body", "a body"] {
+        let body = if expected == "none" { full("") } else { streamed([Bytes::from_static(b"in chunks")]) };
+        assert_eq!(site.post(body).await.expect("an answer").body, expected);
+    }
+    assert_eq!((origin.connections(), site.endpoint(0).idle_connections()), (3, 0));
+}
+
 /// The service ends each connection after one answer and without saying so before.
 #[tokio::test]
 async fn a_connection_that_was_closed_while_idle_fails_nobody() {

@@ -336,26 +336,30 @@ async fn a_stream_that_was_reset_may_have_been_begun() {
     }
 }
 
-/// That what a service says is no HTTP is found out by this side, and says nothing of what the service did before.
+/// That what a service says is no HTTP/2 is found out by this side, and says nothing of what the service did before. Whoever
+/// configured it so is told where to look, and of no crash.
 #[tokio::test]
 async fn what_is_answered_with_nonsense_is_not_sent_twice() {
-    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
     /// DATA belongs to a stream, and this does not.
-    const NONSENSE: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let origin = Origin::start(|mut stream, _| async move {
-        stream.write_all(&SETTINGS).await.expect("it is sent");
-        let (mut read, mut buffer) = (Vec::new(), [0; 1024]);
-        // HEADERS of the first stream, with which its request ends.
-        while !read.windows(6).any(|header| header == [1, 5, 0, 0, 0, 1]) {
-            let count = stream.read(&mut buffer).await.expect("a request");
-            read.extend_from_slice(&buffer[..count]);
-        }
-        stream.write_all(&NONSENSE).await.expect("it is sent");
-        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
-    })
-    .await;
-    let site = site(&origin);
-    let answer = tokio::time::timeout(PATIENCE, site.post(full(""))).await.expect("it ends");
-    assert!(answer.is_err());
-    assert_eq!(origin.connections(), 1);
+    const NONSENSE: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const HTTP_1: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    for (first, then) in [(SETTINGS, NONSENSE), (b"", HTTP_1)] {
+        let origin = Origin::start(move |mut stream, _| async move {
+            stream.write_all(first).await.expect("it is sent");
+            let (mut read, mut buffer) = (Vec::new(), [0; 1024]);
+            // HEADERS of the first stream, with which its request ends.
+            while !read.windows(6).any(|header| header == [1, 5, 0, 0, 0, 1]) {
+                let count = stream.read(&mut buffer).await.expect("a request");
+                read.extend_from_slice(&buffer[..count]);
+            }
+            stream.write_all(then).await.expect("it is sent");
+            while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+        })
+        .await;
+        let site = site(&origin);
+        let answer = tokio::time::timeout(PATIENCE, site.post(full(""))).await.expect("it ends");
+        assert_eq!(code(answer), Code::UpstreamProtocol);
+        assert_eq!(origin.connections(), 1);
+    }
 }
