@@ -9,7 +9,7 @@ use firegate_google::credentials::{
 use firegate_google::fault::{CredentialFault, FaultKind, FaultSource, Step};
 use firegate_google::http::FetchError;
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
-use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Received, SIGNERS, Server, client, clock, id_token, jwk_set, now};
