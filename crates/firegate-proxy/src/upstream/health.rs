@@ -10,8 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connect::Opened;
 use super::endpoint::Endpoint;
-use crate::respond::full;
-use crate::stream::Body;
+use crate::stream::{Body, full};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("firegate-health/", env!("CARGO_PKG_VERSION")));
 

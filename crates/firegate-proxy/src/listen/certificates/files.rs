@@ -14,8 +14,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, InconsistentKeys};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::files::read_bounded;
 use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
-use crate::reload::read_bounded;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]

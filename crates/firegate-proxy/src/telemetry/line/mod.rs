@@ -18,7 +18,7 @@ use firegate_core::trace::TraceContext;
 use http::Version;
 
 use super::log_queue::LogForm;
-use crate::door::Refused;
+use crate::refused::Refused;
 
 /// How bad it is that something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,8 +27,8 @@ use super::recoverable_body::BodyRecovery;
 use super::service_body::ServiceBody;
 use super::service_host::ServiceHost;
 use super::unanswered::Unanswered;
-use crate::door::Refused;
 use crate::limits::UPSTREAM_STALE_CONNECTIONS_MAX;
+use crate::refused::Refused;
 use crate::stream::{Body, BodyProgress, ReceivedBody};
 use failure::{Failure, Sent};
 

@@ -45,8 +45,8 @@ use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
 use crate::door::Refused;
 use crate::metrics::EndpointFigures;
 use crate::panics::Panics;
-use crate::respond::full;
-use crate::stream::{Body, BodyError, BodyProgress};
+use crate::refused::Refused;
+use crate::stream::{Body, BodyError, BodyProgress, full};
 
 /// How long something may take that ought to happen at once, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
