@@ -3,7 +3,7 @@
 //! time, only for what is not there yet.
 
 mod app_check;
-mod figures;
+pub(crate) mod figures;
 mod identities;
 mod keys;
 mod read_tokens;

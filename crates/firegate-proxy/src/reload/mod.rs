@@ -12,7 +12,6 @@ use firegate_files::diagnostic::{Diagnostics, Style};
 
 use crate::files::{FileReadError, Hang};
 use crate::generation::Generation;
-use crate::metrics::ConfigurationFigures;
 use crate::start::{FrontDoor, StartError};
 
 /// Why a configuration is not put in force.
@@ -59,6 +58,19 @@ pub(crate) struct Reloads {
     is_failed: AtomicBool,
     /// When the one in force was put in force, in seconds.
     in_force_since: AtomicI64,
+}
+
+/// What became of the configurations that were read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConfigurationFigures {
+    /// How many were put in force after the first one.
+    pub(crate) successes: u64,
+    /// How many could not be used.
+    pub(crate) failures: u64,
+    /// Whether the last one could not.
+    pub(crate) is_failed: bool,
+    /// Since when the one in force is.
+    pub(crate) in_force_since: UnixTime,
 }
 
 impl Reloads {

@@ -40,10 +40,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::endpoint::Endpoint;
+use super::figures::EndpointFigures;
 use super::resolve::{Resolve, Resolving};
 use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
-use crate::door::Refused;
-use crate::metrics::EndpointFigures;
 use crate::panics::Panics;
 use crate::refused::Refused;
 use crate::stream::{Body, BodyError, BodyProgress, full};
