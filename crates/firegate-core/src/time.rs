@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use firegate_expr::Timestamp;
+
+pub use firegate_expr::calendar::CivilTime;
+
 /// Seconds since 1970-01-01T00:00:00Z, ignoring leap seconds: the `NumericDate` of RFC 7519, section 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(i64);
@@ -20,6 +24,11 @@ impl UnixTime {
     /// Seconds since the epoch.
     pub const fn as_seconds(self) -> i64 {
         self.0
+    }
+
+    /// Reads an instant as RFC 3339 has it: `2027-01-31T23:59:59Z`. A part of a second is dropped.
+    pub fn parse(text: &str) -> Option<Self> {
+        Timestamp::parse(text).map(|time| Self(time.seconds()))
     }
 
     /// This instant as RFC 3339 has it, in UTC; what lies outside its four digits of years, or before 1970, in seconds.
@@ -62,35 +71,20 @@ pub struct Date(UnixTime);
 
 impl fmt::Display for Date {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(seconds) = u64::try_from(self.0.0).ok().filter(|seconds| *seconds < YEAR_10000) else {
+        if !(0..YEAR_10000).contains(&self.0.0) {
             return self.0.fmt(formatter);
-        };
-        let ((year, month, day), second) = (civil_date(seconds / DAY), seconds % DAY);
-        let (hour, minute, second) = (second / HOUR, second % HOUR / MINUTE, second % MINUTE);
+        }
+        let CivilTime { year, month, day, hour, minute, second } = CivilTime::of(self.0.0);
         write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 }
 
+/// 10000-01-01T00:00:00Z.
+const YEAR_10000: i64 = 253_402_300_800;
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-
-/// 10000-01-01T00:00:00Z.
-const YEAR_10000: u64 = 253_402_300_800;
-
-/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar
-/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
-pub const fn civil_date(days: u64) -> (u64, u64, u64) {
-    // Years begin in March here, so that a leap day is a year's last.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    (era * 400 + year_of_era + (month <= 2) as u64, month, day)
-}
 
 /// A duration as a person says it: the largest unit and the one below it.
 pub fn span(duration: Duration) -> String {
@@ -210,6 +204,16 @@ mod tests {
         check(-1, "-1");
         check(i64::MAX, "9223372036854775807");
         check(i64::MIN, "-9223372036854775808");
+    }
+
+    #[test]
+    fn times_are_read_as_they_are_told() {
+        for told in ["1970-01-01T00:00:00Z", "2000-02-29T12:34:56Z", "9999-12-31T23:59:59Z"] {
+            assert_eq!(UnixTime::parse(told).map(|time| time.date().to_string()).as_deref(), Some(told));
+        }
+        let parts = UnixTime::parse("2027-01-15T09:00:00.999+01:00");
+        assert_eq!(parts, Some(UnixTime::from_seconds(1_800_000_000)));
+        assert_eq!(UnixTime::parse("1800000000"), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub enum Language {
     IamCondition,
 }
 
-/// Who has to understand an expression.
+/// Who has to understand an expression, or a whole file in one of Google's formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Google: what Google refuses is an error here too.

@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod attribute;
+pub mod calendar;
 mod check;
 pub mod code;
 mod evaluate;

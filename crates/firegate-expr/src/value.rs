@@ -167,7 +167,7 @@ impl Timestamp {
     }
 
     /// Nanoseconds since 1970-01-01T00:00:00Z.
-    pub(crate) const fn nanoseconds(self) -> i128 {
+    pub const fn nanoseconds(self) -> i128 {
         self.0
     }
 

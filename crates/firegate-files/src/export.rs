@@ -1,7 +1,8 @@
 //! Writing a file of Google's back, so that Google's import takes it: which format it is, is found out.
 
+use firegate_expr::Dialect;
+
 use crate::compat::{FORMATS, Format, LISTED};
-use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{Form, GoogleFile, MessageType};
 use crate::iam_policy::{IamPolicy, POLICY, Roles};

@@ -19,11 +19,11 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::door::{Refused, RequestContext, fault};
+use crate::door::RequestContext;
 use crate::limits::{EXCHANGE_FORM_TIMEOUT, RETRY_AFTER_SECONDS};
+use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
-use crate::respond::full;
-use crate::stream::{Body, ClientBody};
+use crate::stream::{Body, ClientBody, full};
 use crate::telemetry::RequestRecord;
 
 /// Where tokens are exchanged, below the paths that are never routed.

@@ -148,9 +148,14 @@ impl Generation {
     }
 
     /// The figures of this moment.
-    pub(crate) fn figures(&self, own: ProcessFigures, upstreams: &Upstreams) -> Figures {
+    pub(crate) fn figures(&self, process: ProcessFigures, upstreams: &Upstreams) -> Figures {
         let in_force = self.upstreams.values().map(|upstream| &**upstream).collect::<Vec<_>>();
-        self.control.figures(own, &self.snapshot.backends, upstreams, &in_force)
+        Figures {
+            process,
+            control: self.control.figures(&self.snapshot.backends),
+            endpoints: upstreams.endpoint_figures(&in_force),
+            backends: upstreams.backend_figures(),
+        }
     }
 }
 

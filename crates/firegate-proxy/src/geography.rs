@@ -10,8 +10,8 @@ use firegate_core::armor::{Geography, Location};
 use firegate_files::configuration::Configuration;
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 
+use crate::files::read_bounded;
 use crate::limits::GEOGRAPHY_FILE_BYTES_MAX;
-use crate::reload::read_bounded;
 
 /// An open database, wholly in memory.
 pub(crate) struct Database(Reader<Vec<u8>>);

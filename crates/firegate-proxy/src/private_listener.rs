@@ -23,8 +23,7 @@ use crate::limits::{
 };
 use crate::listen::{Listener, bind};
 use crate::panics::Panics;
-use crate::respond::full;
-use crate::stream::Body;
+use crate::stream::{Body, full};
 
 /// A listener that is bound, before any thread runs.
 #[derive(Debug)]

@@ -6,16 +6,14 @@ mod limit;
 
 use std::sync::LazyLock;
 
-use bytes::Bytes;
 use firegate_core::limiter::Count;
 use firegate_core::reason::{Action, Code, Entry};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::BodyExt;
 
-use crate::door::Refused;
 use crate::limits::RETRY_AFTER_SECONDS;
-use crate::stream::Body;
+use crate::refused::Refused;
+use crate::stream::{Body, full};
 
 /// The code on its own, readable for clients that do not parse JSON and in gRPC. No service's answer has it: it says that it
 /// was the door that refused.
@@ -201,20 +199,16 @@ fn challenge(code: Code, entry: Entry) -> Option<HeaderValue> {
     HeaderValue::try_from(parts.concat()).ok()
 }
 
-/// A body that is already there.
-pub(crate) fn full(text: impl Into<Bytes>) -> Body {
-    http_body_util::Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use firegate_core::limiter::{CountOutcome, Exceeded, RuleLabel};
     use firegate_core::reason::{Reason, Stage};
+    use http_body_util::BodyExt as _;
 
     use super::*;
-    use crate::door::{denial, fault};
+    use crate::refused::{denial, fault};
 
     #[test]
     fn grpc_clients_are_known_by_their_content_type() {

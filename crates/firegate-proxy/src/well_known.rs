@@ -5,8 +5,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts};
 
 use crate::assertions::SigningKeys;
 use crate::limits::JWK_SET_MAX_AGE;
-use crate::respond::full;
-use crate::stream::Body;
+use crate::stream::{Body, full};
 
 /// The JWK set (RFC 7517, section 5) that assertions and exchanged tokens are verified with.
 pub(crate) fn jwk_set(parts: &Parts, keys: &SigningKeys) -> Response<Body> {

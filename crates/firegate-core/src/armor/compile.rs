@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use firegate_expr::{Attribute, Expression};
-use firegate_files::configuration::{Dialect, RateLimitSettings, RateLimits};
+use firegate_expr::{Attribute, Dialect, Expression};
+use firegate_files::configuration::{RateLimitSettings, RateLimits};
 use firegate_files::header_names;
 use firegate_files::security_policy::{
     self, Action, Exceed, Key, Matcher, RateLimit as LimitSource, Redirect, SecurityPolicy,

@@ -12,7 +12,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use firegate_core::jose::SignError;
-use firegate_core::time::UnixTime;
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -174,7 +173,7 @@ impl<'a> Call<'a> {
         let principal = Principal::ServiceAccount(account.email().to_owned());
         let (access_token, expires_at) =
             self.state.access_tokens.issue(principal, &request.scope, lifetime)?;
-        Ok(json!({ "accessToken": access_token, "expireTime": rfc3339(expires_at) }))
+        Ok(json!({ "accessToken": access_token, "expireTime": expires_at.date().to_string() }))
     }
 
     async fn sign_blob(&self, request: &SignBlob) -> Result<Value, ApiError> {
@@ -196,30 +195,4 @@ fn sign(pkcs8: &[u8], blob: &[u8]) -> Result<Vec<u8>, SignError> {
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), blob, &mut signature)
         .map_err(|_| SignError::Operation)?;
     Ok(signature)
-}
-
-fn rfc3339(moment: UnixTime) -> String {
-    let moment = time::OffsetDateTime::from_unix_timestamp(moment.as_seconds())
-        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    let (date, clock) = (moment.date(), moment.time());
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        clock.hour(),
-        clock.minute(),
-        clock.second()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_rfc_3339() {
-        assert_eq!(rfc3339(UnixTime::from_seconds(0)), "1970-01-01T00:00:00Z");
-        assert_eq!(rfc3339(UnixTime::from_seconds(1_709_210_096)), "2024-02-29T12:34:56Z");
-    }
 }

@@ -1,11 +1,10 @@
-//! Times, lengths of time and the calendar.
+//! Times and lengths of time as expressions write them, and what of a time is asked for.
 
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
+use crate::calendar::CivilTime;
 use crate::check::node::Calendar;
 use crate::value::{Duration, Timestamp};
-
-const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Reads a time as RFC 3339 has it, in capital letters: `2027-01-31T23:59:59.5+01:00`.
 pub(crate) fn timestamp(text: &[u8]) -> Option<Timestamp> {
@@ -13,7 +12,7 @@ pub(crate) fn timestamp(text: &[u8]) -> Option<Timestamp> {
     let (date, rest) = text.split_once('T')?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let (clock, rest) = rest.split_at_checked(8)?;
-    let [hours, minutes, seconds] = numbers(clock, ':', [2, 2, 2])?;
+    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
     let (fraction, zone) = match rest.strip_prefix('.') {
         Some(after) => {
             let length = after.bytes().take_while(u8::is_ascii_digit).count();
@@ -30,17 +29,8 @@ pub(crate) fn timestamp(text: &[u8]) -> Option<Timestamp> {
                 .or_else(|| zone.strip_prefix('-').map(|zone| (-1, zone)))?,
         )?,
     };
-    let in_range = (1..=12).contains(&month)
-        && (1..=days_in(year, month)).contains(&day)
-        && year > 0
-        && hours < 24
-        && minutes < 60
-        && seconds < 60;
-    if !in_range {
-        return None;
-    }
-    let days = days_from_civil(year, month, day);
-    let seconds = days * SECONDS_PER_DAY + hours * 3600 + minutes * 60 + seconds - offset;
+    let civil = CivilTime { year, month, day, hour, minute, second };
+    let seconds = civil.seconds().filter(|_| year > 0)? - offset;
     Timestamp::from_nanoseconds(i128::from(seconds) * 1_000_000_000 + i128::from(fraction))
 }
 
@@ -111,18 +101,17 @@ pub(crate) fn field(time: Timestamp, field: Calendar, zone: &TimeZone) -> Option
     let seconds = time.seconds().clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
     let offset = zone.to_offset(jiff::Timestamp::from_second(seconds).ok()?).seconds();
     let local = time.seconds() + i64::from(offset);
-    let (days, second) = (local.div_euclid(SECONDS_PER_DAY), local.rem_euclid(SECONDS_PER_DAY));
-    let (year, month, day) = civil_from_days(days);
+    let civil = CivilTime::of(local);
     Some(match field {
-        Calendar::FullYear => year,
-        Calendar::Month => month - 1,
-        Calendar::Date => day,
-        Calendar::DayOfMonth => day - 1,
-        Calendar::DayOfWeek => (days + 4).rem_euclid(7),
-        Calendar::DayOfYear => days - days_from_civil(year, 1, 1),
-        Calendar::Hours => second / 3600,
-        Calendar::Minutes => second / 60 % 60,
-        Calendar::Seconds => second % 60,
+        Calendar::FullYear => civil.year,
+        Calendar::Month => civil.month - 1,
+        Calendar::Date => civil.day,
+        Calendar::DayOfMonth => civil.day - 1,
+        Calendar::DayOfWeek => civil.day_of_week(),
+        Calendar::DayOfYear => civil.day_of_year(),
+        Calendar::Hours => civil.hour,
+        Calendar::Minutes => civil.minute,
+        Calendar::Seconds => civil.second,
         Calendar::Milliseconds => {
             i64::try_from(time.nanoseconds().rem_euclid(1_000_000_000) / 1_000_000).ok()?
         }
@@ -163,40 +152,6 @@ fn nanoseconds(digits: &str) -> Option<i64> {
 fn offset_seconds((sign, text): (i64, &str)) -> Option<i64> {
     let [hours, minutes, _] = numbers(&format!("{text}:00"), ':', [2, 2, 2])?;
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
-}
-
-const fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-const fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar, by eras of 400 years that begin in March.
-const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// The contrary of [`days_from_civil`].
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
 #[cfg(test)]
@@ -279,14 +234,5 @@ mod tests {
         check("9999-12-31T23:59:59Z", "UTC", Calendar::Hours, 23);
         check("9999-12-31T23:59:59Z", "+01:00", Calendar::FullYear, 10_000);
         assert!(zone("Europe/Atlantis").is_none() && zone("25:00").is_none() && zone("+1:00").is_none());
-    }
-
-    #[test]
-    fn days_and_dates_are_each_others_contrary() {
-        for days in (-719_000..2_900_000).step_by(37) {
-            let (year, month, day) = civil_from_days(days);
-            assert_eq!(days_from_civil(year, month, day), days);
-            assert!((1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day));
-        }
     }
 }

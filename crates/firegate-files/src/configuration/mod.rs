@@ -26,10 +26,9 @@ pub use development::{ConnectThroughError, EmulatorTrustError};
 pub use google::{GoogleEndpoints, is_loopback, join};
 pub use model::{
     AcceptedToken, Access, AccessLogSettings, AllowedOrigins, Anonymous, AppCheck, AssertionSettings,
-    Backend, Behind, Certificate, Configuration, ConnectionLimits, Cors, Credential, Dialect, EncodedSlash,
-    Endpoint, Enforce, HealthCheck, IdentityHeaders, MaskedBackend, Plaintext, PolicyFile, Protocol,
-    Revocation, Route, Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken,
-    Users,
+    Backend, Behind, Certificate, Configuration, ConnectionLimits, Cors, Credential, EncodedSlash, Endpoint,
+    Enforce, HealthCheck, IdentityHeaders, MaskedBackend, Plaintext, PolicyFile, Protocol, Revocation, Route,
+    Routing, Share, StreamsUntil, Tenants, Timeouts, Tls, TokenSource, Trust, UserToken, Users,
 };
 pub use named_files::{NamedFiles, NoFiles, unreadable_hint};
 pub use names::{

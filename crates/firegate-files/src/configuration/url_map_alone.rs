@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::model::{Configuration, Dialect, EncodedSlash, Routing};
+use firegate_expr::Dialect;
+
+use super::model::{Configuration, EncodedSlash, Routing};
 use super::named_files::NamedFiles;
 use crate::diagnostic::{Diagnostics, YamlPath};
 use crate::url_map;

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use firegate_expr::Timestamp;
 
 use super::source::{
     ArrivalSource, CaseSource, DecisionCasesSource, ExpectSource, FieldSource, RequestFullSource,
@@ -268,9 +267,9 @@ impl Checker<'_> {
 
     fn time(&mut self, path: &YamlPath, text: Option<String>) -> Option<i64> {
         let text = text?;
-        match OffsetDateTime::parse(&text, &Rfc3339) {
-            Ok(time) => Some(time.unix_timestamp()),
-            Err(_) => {
+        match Timestamp::parse(&text) {
+            Some(time) => Some(time.seconds()),
+            None => {
                 let message = format!("{} is no time", quoted(&text));
                 self.report(
                     path,

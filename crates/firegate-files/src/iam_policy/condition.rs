@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use firegate_expr::{Expression, ExpressionError, Language};
+use firegate_expr::{Dialect, Expression, ExpressionError, Language};
 
-use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, code};
 use crate::google_file::{Located, Part};
 
@@ -41,11 +40,7 @@ impl Condition {
                 .hint("Google documents one as required: name what the condition is for");
             located.report_field("title", diagnostics, found);
         }
-        let expr_dialect = match dialect {
-            Dialect::Gcloud => firegate_expr::Dialect::Gcloud,
-            Dialect::Firegate => firegate_expr::Dialect::Firegate,
-        };
-        match Expression::parse(text, Language::IamCondition, expr_dialect) {
+        match Expression::parse(text, Language::IamCondition, dialect) {
             Ok(expression) => {
                 for lint in expression.lints() {
                     let message = match lint.code {

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use firegate_expr::Dialect;
+
 use super::condition::{Condition, condition_of};
 use super::format::CONDITION;
-use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, code};
 use crate::google_file::{Field, GoogleFile, Located, MessageType, Part, Shape};
 use crate::members::Member;

@@ -12,11 +12,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use firegate_expr::Dialect;
+
 pub use condition::Condition;
 pub use deny::{DENY_POLICY, DeniedPrincipal, DenyPolicy, DenyRule};
 pub use format::POLICY;
 
-use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, code};
 use crate::google_file::{Form, GoogleFile, Located, Part};
 use crate::limits::{POLICY_CONDITIONS_OF_ONE_GRANT_MAX, POLICY_GROUPS_MAX, POLICY_PRINCIPALS_MAX};

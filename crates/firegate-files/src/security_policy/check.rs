@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use firegate_expr::Dialect;
 use url::Url;
 
 use super::format::TYPES;
 use super::model::{Action, DEFAULT_RULE_PRIORITY, DenyStatus, Matcher, Redirect, Rule, SecurityPolicy};
 use super::{lint, matcher, rate_limit};
-use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{GoogleFile, Located, Part};
 use crate::header_names::is_reserved;

@@ -7,7 +7,6 @@ use ipnet::IpNet;
 
 use super::check::Checker;
 use super::model::{Action, Matcher, Redirect};
-use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, code};
 use crate::google_file::Located;
 use crate::limits::GOOGLE_SOURCE_RANGES_MAX;
@@ -135,11 +134,7 @@ fn expression(checker: &mut Checker<'_>, expr: &Located<'_>, action: Option<&Act
         checker.report_field(expr, "expression", Diagnostic::error(code::RULE_MATCH, message));
         return None;
     };
-    let dialect = match checker.attachment.dialect {
-        Dialect::Gcloud => firegate_expr::Dialect::Gcloud,
-        Dialect::Firegate => firegate_expr::Dialect::Firegate,
-    };
-    let expression = match Expression::parse(given.text()?, Language::Armor, dialect) {
+    let expression = match Expression::parse(given.text()?, Language::Armor, checker.attachment.dialect) {
         Ok(expression) => expression,
         Err(errors) => {
             for ExpressionError { span, code, message, hint } in errors {

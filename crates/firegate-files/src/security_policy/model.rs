@@ -4,11 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firegate_expr::Expression;
+use firegate_expr::{Dialect, Expression};
 use ipnet::IpNet;
 use url::Url;
-
-use crate::configuration::Dialect;
 
 /// The priority of the default rule, which every policy of Google's has.
 pub const DEFAULT_RULE_PRIORITY: u32 = 2_147_483_647;

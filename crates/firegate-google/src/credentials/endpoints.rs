@@ -1,4 +1,4 @@
-use url::{ParseError, Url};
+use url::Url;
 
 /// The metadata server: the base below which `/computeMetadata/v1` lies.
 pub const METADATA_URL: &str = "http://metadata.google.internal";
@@ -30,17 +30,6 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Takes the environment's `GCE_METADATA_HOST` (`HOST` or `HOST:PORT`), unless a metadata server is given already.
-    ///
-    /// # Errors
-    /// If it is no host.
-    pub fn or_metadata_host(mut self, host: &str) -> Result<Self, ParseError> {
-        if self.metadata.is_none() {
-            self.metadata = Some(Url::parse(&format!("http://{host}"))?);
-        }
-        Ok(self)
-    }
-
     pub(crate) fn metadata(&self) -> &str {
         self.metadata.as_ref().map_or(METADATA_URL, Url::as_str)
     }

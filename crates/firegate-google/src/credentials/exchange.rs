@@ -10,8 +10,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncReadExt;
 use url::Url;
 
@@ -251,9 +249,9 @@ impl Exchange {
         answer
             .and_then(|answer| parse::<GeneratedAccessToken>(&answer))
             .and_then(|answer| {
-                let expires_at = OffsetDateTime::parse(&answer.expire_time, &Rfc3339)
-                    .map_err(|_| FaultSource::Unusable("its `expireTime` is no time"))?;
-                AccessToken::new(&answer.access_token, UnixTime::from_seconds(expires_at.unix_timestamp()))
+                let expires_at = UnixTime::parse(&answer.expire_time)
+                    .ok_or(FaultSource::Unusable("its `expireTime` is no time"))?;
+                AccessToken::new(&answer.access_token, expires_at)
             })
             .map_err(at(Step::GenerateAccessToken))
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use firegate_core::jose::{RsaSigner, strict_json};
-use rustls_pki_types::PrivatePkcs8KeyDer;
-use rustls_pki_types::pem::PemObject;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value};
 use url::{Host, Url};
 

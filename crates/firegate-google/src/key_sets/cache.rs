@@ -15,9 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::disk::{KeySetFile, StoredDocument, Unwritten};
 use super::freshness::lifetime;
 use super::missing::MissingKeyIds;
-use super::{
-    HeldKeys, KeySetFault, KeySetSource, KeySetStatistics, KeySnapshot, RefreshOutcome, RefreshReason, apart,
-};
+use super::{HeldKeys, KeySetFault, KeySetSource, KeySnapshot, RefreshOutcome, RefreshReason, apart};
 use crate::backoff;
 use crate::http::{ExchangeBounds, HttpClient};
 use crate::limits::{
@@ -113,25 +111,6 @@ impl KeySetCache {
     /// What is known now. Takes no lock and never waits.
     pub fn current(&self) -> Arc<KeySnapshot> {
         self.snapshot.load_full()
-    }
-
-    /// Numbers for metrics. Takes no lock.
-    pub fn statistics(&self) -> KeySetStatistics {
-        let now = self.clock.now();
-        let snapshot = self.snapshot.load();
-        KeySetStatistics {
-            name: self.source.name,
-            generation: snapshot.generation(),
-            keys: snapshot.held.as_ref().map_or(0, |held| held.keys.key_ids().count()),
-            is_usable: snapshot.usable(now).is_some(),
-            is_fresh: snapshot.is_fresh(now),
-            last_success: snapshot.fetched_at(),
-            age: snapshot.fetched_at().map(|fetched_at| now.since(fetched_at)),
-            last_attempt: snapshot.last_attempt,
-            attempts: snapshot.attempts,
-            failures: snapshot.failures,
-            last_error: snapshot.last_error.clone(),
-        }
     }
 
     /// The number of attempts that have ended, to wait for the next one's end.
@@ -284,7 +263,7 @@ impl KeySetCache {
         let succeeded = fetched.is_ok();
         match fetched {
             Ok((document, keys, lifetime)) => self.accept(began, &document, keys, lifetime),
-            Err(fault) => self.note_failure(began, fault),
+            Err(fault) => self.note_failure(fault),
         }
         self.attempts.send_modify(|attempts| *attempts += 1);
         succeeded
@@ -326,7 +305,6 @@ impl KeySetCache {
         }
         self.snapshot.store(Arc::new(KeySnapshot {
             held: Some(held),
-            last_attempt: Some(fetched_at),
             last_error: None,
             attempts: before.attempts + 1,
             failures: before.failures,
@@ -342,7 +320,7 @@ impl KeySetCache {
         self.write(&mut pacing, fetched_at, fresh_until, document);
     }
 
-    fn note_failure(&self, began: UnixTime, fault: KeySetFault) {
+    fn note_failure(&self, fault: KeySetFault) {
         let before = self.snapshot.load();
         let usable = before.usable(self.clock.now()).is_some();
         let mut pacing = self.pacing();
@@ -351,7 +329,6 @@ impl KeySetCache {
             tracing::warn!(keys, %url, %fault, usable, failures, "{FETCH_FAILED}");
         }
         let failed = KeySnapshot {
-            last_attempt: Some(began),
             last_error: Some(fault),
             attempts: before.attempts + 1,
             failures: before.failures + 1,

@@ -36,8 +36,6 @@ pub struct KeySetSource {
 pub struct KeySnapshot {
     /// The last good set, however old.
     pub held: Option<HeldKeys>,
-    /// When the last attempt to fetch began.
-    pub last_attempt: Option<UnixTime>,
     /// Why the last attempt failed; none if it succeeded.
     pub last_error: Option<KeySetFault>,
     /// How many attempts were made.
@@ -91,33 +89,6 @@ pub enum RefreshOutcome {
     CoolingDown,
     /// The keys could not be fetched within the time that a caller waits.
     Unavailable,
-}
-
-/// Numbers of one key set, for metrics.
-#[derive(Clone, Debug)]
-pub struct KeySetStatistics {
-    /// Whose keys: [`KeySetSource::name`].
-    pub name: &'static str,
-    /// Which ones, 0 if there never were any.
-    pub generation: u64,
-    /// How many keys are held.
-    pub keys: usize,
-    /// Whether they may be used.
-    pub is_usable: bool,
-    /// Whether they are as fresh as their issuer wants them.
-    pub is_fresh: bool,
-    /// When the last fetch that succeeded began; none if none ever did.
-    pub last_success: Option<UnixTime>,
-    /// How long ago that was.
-    pub age: Option<Duration>,
-    /// When the last attempt began.
-    pub last_attempt: Option<UnixTime>,
-    /// How many attempts were made.
-    pub attempts: u64,
-    /// How many of them failed.
-    pub failures: u64,
-    /// Why the last attempt failed; none if it succeeded.
-    pub last_error: Option<KeySetFault>,
 }
 
 impl KeySnapshot {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use firegate_core::time::{Clock, ShiftedClock, SystemClock};
 use firegate_google::http::FetchError;
-use firegate_google::key_sets::{KeySetCache, KeySetFault, KeySetSource, RefreshOutcome, RefreshReason};
+use firegate_google::key_sets::{
+    KeySetCache, KeySetFault, KeySetSource, KeySnapshot, RefreshOutcome, RefreshReason,
+};
 use firegate_google::limits::KEY_REFRESH_WAITERS_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -32,6 +34,10 @@ fn cache_of(url: Url, clock: &ShiftedClock) -> Arc<KeySetCache> {
 
 fn has(cache: &KeySetCache, clock: &ShiftedClock, key: usize) -> bool {
     cache.current().usable(clock.now()).is_some_and(|keys| keys.find(SIGNERS[key].key_id()).is_some())
+}
+
+fn keys_held(known: &KeySnapshot) -> usize {
+    known.held.as_ref().map_or(0, |held| held.keys.key_ids().count())
 }
 
 fn run(cache: &Arc<KeySetCache>) -> (CancellationToken, JoinHandle<()>) {
@@ -132,24 +138,25 @@ async fn scenario_2_keys_are_down_for_half_an_hour_and_then_for_a_day() {
     let cache = cache_of(server.url("/keys"), &clock);
     let running = run(&cache);
     until(&cache, || has(&cache, &clock, 0)).await;
-    let fetched = cache.statistics().last_success;
+    let fetched = cache.current().fetched_at();
     server.respond(|_| Answer::new(500, "text/plain", ""));
     clock.advance(60);
-    until(&cache, || cache.statistics().failures >= 1).await;
+    until(&cache, || cache.current().failures >= 1).await;
     for _ in 0..29 {
         clock.advance(60);
         assert!(has(&cache, &clock, 0), "a known key verifies throughout");
     }
-    let statistics = cache.statistics();
-    eprintln!("scenario 2: after half an hour {statistics:?}");
-    assert!(statistics.is_usable && !statistics.is_fresh && statistics.last_error.is_some());
-    assert_eq!((statistics.last_success, statistics.keys), (fetched, 1));
-    assert!(statistics.age.expect("an age").as_secs() >= 1800);
+    let (known, now) = (cache.current(), clock.now());
+    eprintln!("scenario 2: after half an hour {known:?}");
+    assert!(known.usable(now).is_some() && !known.is_fresh(now) && known.last_error.is_some());
+    assert_eq!((known.fetched_at(), keys_held(&known)), (fetched, 1));
+    assert!(now.since(fetched.expect("a fetch")).as_secs() >= 1800);
     clock.advance(24 * 3600 - 1860);
     assert!(has(&cache, &clock, 0));
     clock.advance(120);
-    let statistics = cache.statistics();
-    assert!(!has(&cache, &clock, 0) && !statistics.is_usable && statistics.keys == 1, "closed, but held");
+    let known = cache.current();
+    let is_usable = has(&cache, &clock, 0) || known.usable(clock.now()).is_some();
+    assert!(!is_usable && keys_held(&known) == 1, "closed, but held");
     stop(running).await;
 }
 
@@ -388,9 +395,9 @@ async fn scenario_21_the_wall_clock_steps() {
         clock.advance(step);
         assert!(has(&cache, &clock, 0), "{step}: the keys serve meanwhile");
         until(&cache, || cache.current().attempts > attempts && cache.current().is_fresh(clock.now())).await;
-        let statistics = cache.statistics();
+        let fetched = cache.current().fetched_at().expect("a fetch");
         eprintln!("scenario 21: after {step} s fresh again within {:?}", began.elapsed());
-        assert!(statistics.age.expect("an age") <= Duration::from_secs(5), "{step}: {statistics:?}");
+        assert!(clock.now().since(fetched) <= Duration::from_secs(5), "{step}: {fetched}");
         assert!(has(&cache, &clock, 0));
     }
     assert!(server.count() <= 8, "no storm of fetches: {}", server.count());

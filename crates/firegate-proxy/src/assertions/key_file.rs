@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::AssertionKeyError;
 use super::rotation::{KeyChain, KeyUse, RotatingKey};
+use crate::files::read_bounded;
 use crate::limits::{ASSERTION_KEY_FILE_BYTES_MAX, ASSERTION_KEYS_MAX};
-use crate::reload::read_bounded;
 
 /// The file's name in the data directory.
 pub(super) const KEY_FILE: &str = "assertion-keys.json";

@@ -8,8 +8,8 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, PrivateSec1KeyDer, SubjectPublicKeyI
 use serde_json::Value;
 
 use super::AssertionKeyError;
+use crate::files::read_bounded;
 use crate::limits::ASSERTION_KEY_FILE_BYTES_MAX;
-use crate::reload::read_bounded;
 
 /// Reads a key from a PEM file.
 ///

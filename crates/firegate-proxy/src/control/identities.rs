@@ -22,8 +22,8 @@ use http::HeaderValue;
 use url::Url;
 
 use super::{ControlOptions, ControlRuntime, Mints, Tended};
+use crate::files::while_reading;
 use crate::generation::ProcessOptions;
-use crate::reload::while_reading;
 use crate::start::StartError;
 
 /// The identities, by backend.

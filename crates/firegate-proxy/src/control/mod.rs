@@ -3,7 +3,7 @@
 //! time, only for what is not there yet.
 
 mod app_check;
-mod figures;
+pub(crate) mod figures;
 mod identities;
 mod keys;
 mod read_tokens;
@@ -49,11 +49,11 @@ use self::users::UserStatus;
 pub(crate) use self::users::Watch;
 use self::verified::VerifiedTokens;
 use crate::assertions::SharedAssertions;
-use crate::door::{Refused, denial, fault};
 use crate::generation::ProcessOptions;
 use crate::limits::{RUNTIME_SHUTDOWN_TIMEOUT, TASK_RESTART_PAUSE};
 use crate::limits_store::RateLimits;
 use crate::panics::Panics;
+use crate::refused::{Refused, denial, fault};
 use crate::start::StartError;
 use crate::threads;
 

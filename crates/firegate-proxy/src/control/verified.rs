@@ -8,8 +8,8 @@ use firegate_core::time::{SharedClock, UnixTime};
 use quick_cache::sync::Cache;
 use tokio_util::sync::CancellationToken;
 
+use super::figures::VerifiedTokenFigures;
 use super::sweep::sweep;
-use crate::metrics::VerifiedTokenFigures;
 
 /// What one entry takes: its digest twice over, in the table and in the order of eviction.
 const ENTRY_BYTES: u64 = 128;

@@ -15,11 +15,12 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use super::{Refused, RequestContext, fault};
+use super::RequestContext;
 use crate::limits::{ERROR_PAGE_BYTES_MAX, ERROR_PAGE_TIMEOUT};
+use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
-use crate::respond::{ErrorForm, full};
-use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease};
+use crate::respond::ErrorForm;
+use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease, full};
 use crate::upstream::{RequestHeaders, Sending, TimeLimits, leave_one_length};
 
 /// What speaks of the body that is replaced.

@@ -15,12 +15,13 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use tokio::sync::Semaphore;
 
+use super::Shared;
 use super::forward::{header_facts, identity_headers};
-use super::{Refused, Shared, fault};
 use crate::connection::Arrival;
 use crate::generation::Generation;
 use crate::limits::{MIRRORED_REQUEST_TIMEOUT, MIRRORED_REQUESTS_MAX};
 use crate::panics::Panics;
+use crate::refused::{Refused, fault};
 use crate::stream::{Body, BodyProgress};
 use crate::upstream::{RequestHeaders, Sending, TimeLimits};
 

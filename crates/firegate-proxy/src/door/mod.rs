@@ -6,7 +6,6 @@ mod forward;
 mod hints;
 mod mirror;
 mod own_paths;
-mod refused;
 
 use std::ops::Deref;
 use std::pin::pin;
@@ -37,19 +36,19 @@ use crate::limits::{EXCHANGE_FORMS_PER_CLIENT_MAX, EXCHANGES_MAX, OWN_ANSWER_TIM
 use crate::listen::Entrance;
 use crate::metrics::Ending;
 use crate::panics::Panics;
+use crate::refused::{Refused, denial, fault};
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
 use crate::request_id::RequestIds;
 use crate::requests::{HeldBody, RequestsUnderWay};
-use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, full, refusal};
-use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Lease, OpenStream, Tunnels};
+use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
+use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Lease, OpenStream, Tunnels, full};
 use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 
 pub(crate) use hints::Hints;
 use mirror::Mirrors;
 pub use own_paths::{OwnAnswer, OwnPath};
 use own_paths::{PreflightMarker, preflight, redirect};
-pub(crate) use refused::{Refused, denial, fault};
 
 /// What every worker shares.
 #[derive(Debug)]

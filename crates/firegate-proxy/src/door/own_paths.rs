@@ -12,8 +12,7 @@ use http::{Response, StatusCode, request::Parts};
 use super::RequestContext;
 use crate::exchange::{self, METADATA_PATH, TOKEN_ENDPOINT};
 use crate::request::RequestHead;
-use crate::respond::full;
-use crate::stream::{Body, ClientBody};
+use crate::stream::{Body, ClientBody, full};
 use crate::telemetry::RequestRecord;
 use crate::well_known;
 

@@ -26,11 +26,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::connection::{Address, Connection};
 use crate::control::{ControlRuntime, Tended};
+use crate::files::read_bounded;
 use crate::limits::{
     LIMITS_STORE_ANSWER_TIMEOUT, LIMITS_STORE_CONNECT_TIMEOUT, LIMITS_STORE_FILE_BYTES_MAX,
     LIMITS_STORE_PROBE_INTERVAL, LIMITS_STORE_RETRY_PAUSE, LIMITS_STORE_WAITERS_MAX,
 };
-use crate::reload::read_bounded;
 
 /// What requests are counted by, under one configuration.
 #[derive(Debug)]

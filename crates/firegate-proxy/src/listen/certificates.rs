@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::files::CertificateError;
 use self::files::{Contents, Fingerprint, Pair};
-use crate::reload::{FileReads, FileWatch, Hang};
+use crate::files::{FileReads, FileWatch, Hang};
 
 /// The certificates in use, and the files that they come from.
 #[derive(Debug)]

@@ -24,8 +24,10 @@ use super::descriptions::{
 };
 use super::histogram::HistogramFigures;
 use super::traffic::TrafficFigures;
-use super::{BackendFigures, Decisions, EndpointFigures, Figures, Format, ProcessFigures};
+use super::{Decisions, Figures, Format, ProcessFigures};
+use crate::control::figures::ControlFigures;
 use crate::listen::EntranceFigures;
+use crate::upstream::{BackendFigures, EndpointFigures};
 
 /// Whoever owns the figures.
 pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
@@ -79,7 +81,7 @@ impl Collector for Scrape {
         let (figures, decisions) = (self.0.figures(), self.0.decisions());
         let mut families = Families(encoder);
         families.one(&BUILD, [env!("CARGO_PKG_VERSION")], Value::Info)?;
-        families.one(&READY, [], Value::Gauge(figures.is_ready.into()))?;
+        families.one(&READY, [], Value::Gauge(figures.is_ready().into()))?;
         families.one(&PANICS, [], Value::Counter(figures.process.panics))?;
         let configuration = figures.process.configuration;
         families.one(&RELOAD_FAILED, [], Value::Gauge(configuration.is_failed.into()))?;
@@ -98,24 +100,24 @@ impl Collector for Scrape {
         families.one(&LOG_LINES_DROPPED, [], Value::Counter(figures.process.log_lines_dropped))?;
         families.one(&MIRRORS_DROPPED, [], Value::Counter(figures.process.mirrors_dropped))?;
         families.one(&ALLOWED_ON_FAILURE, [], Value::Counter(decisions.allowed_on_failure()))?;
-        let verified = figures.verified_tokens;
+        let verified = figures.control.verified_tokens;
         families.one(&TOKEN_CACHE_HITS, [], Value::Counter(verified.hits))?;
         families.one(&TOKEN_CACHE_MISSES, [], Value::Counter(verified.misses))?;
         families.one(&TOKEN_CACHE_ENTRIES, [], Value::Gauge(gauge(verified.entries)))?;
-        families.key_sets(&figures)?;
-        families.user_status(&figures)?;
-        let mints = figures.id_token_mints.0.iter();
+        families.key_sets(&figures.control)?;
+        families.user_status(&figures.control)?;
+        let mints = figures.control.id_token_mints.0.iter();
         let mints = mints.flat_map(|(credential, successes, failures)| {
             [([*credential, "success"], *successes), ([*credential, "failure"], *failures)]
         });
         families.all(&GOOGLE_ID_TOKEN_MINTS, mints, Value::Counter)?;
-        let tokens = figures.google_id_tokens.iter();
+        let tokens = figures.control.google_id_tokens.iter();
         let tokens = tokens.map(|token| ([token.backend.as_str()], timestamp(token.expires_at)));
         families.all(&GOOGLE_ID_TOKEN_EXPIRY, tokens, Value::Gauge)?;
         families.endpoints(&figures.endpoints)?;
         families.backends(&figures.backends)?;
         families.rule_matches(&decisions)?;
-        families.rate_limits(&figures.limiter, figures.limits_store.as_ref())
+        families.rate_limits(&figures.control.limiter, figures.control.limits_store.as_ref())
     }
 }
 
@@ -166,8 +168,8 @@ impl Families<'_> {
         self.all(&CUT, of(|figures| Value::Counter(figures.cut)), |value| value)
     }
 
-    fn key_sets(&mut self, figures: &Figures) -> fmt::Result {
-        let sets = &figures.key_sets;
+    fn key_sets(&mut self, control: &ControlFigures) -> fmt::Result {
+        let sets = &control.key_sets;
         let usable = sets.iter().map(|set| ([set.issuer], set.is_usable.into()));
         self.all(&KEY_SET_USABLE, usable, Value::Gauge)?;
         self.all(&KEY_SET_KEYS, sets.iter().map(|set| ([set.issuer], gauge(set.keys))), Value::Gauge)?;
@@ -181,8 +183,8 @@ impl Families<'_> {
         self.all(&KEY_SET_FETCHES, fetches, Value::Counter)
     }
 
-    fn user_status(&mut self, figures: &Figures) -> fmt::Result {
-        let Some(status) = &figures.user_status else { return Ok(()) };
+    fn user_status(&mut self, control: &ControlFigures) -> fmt::Result {
+        let Some(status) = &control.user_status else { return Ok(()) };
         self.one(&USER_STATUS_ENTRIES, [], Value::Gauge(gauge(status.entries)))?;
         self.one(&USER_STATUS_REFUSALS_KEPT, [], Value::Gauge(gauge(status.refusals_kept)))?;
         let is_forgotten = status.has_forgotten_refusals.into();

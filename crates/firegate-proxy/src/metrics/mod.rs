@@ -17,7 +17,4 @@ mod traffic;
 pub(crate) use accept::Format;
 pub(crate) use decisions::{Decisions, Ending, Route};
 pub(crate) use exposition::{Exposition, Source};
-pub(crate) use figures::{
-    BackendFigures, ConfigurationFigures, EndpointFigures, Figures, GoogleIdTokenFigures, IdTokenMintFigures,
-    KeySetFigures, ProcessFigures, UserStatusFigures, VerifiedTokenFigures,
-};
+pub(crate) use figures::{Figures, ProcessFigures};

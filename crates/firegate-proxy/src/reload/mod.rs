@@ -1,9 +1,5 @@
 //! Putting another configuration in force while the door is open. One that cannot be used changes nothing: what is in force
-//! stays, and that it was refused is logged and counted. [`watch`] notices that there is reason to, and [`reads`] reads files
-//! that may hang.
-
-mod reads;
-mod watch;
+//! stays, and that it was refused is logged and counted.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,13 +10,9 @@ use firegate_core::time::UnixTime;
 use firegate_files::configuration::{Configuration, unreadable_hint};
 use firegate_files::diagnostic::{Diagnostics, Style};
 
+use crate::files::{FileReadError, Hang};
 use crate::generation::Generation;
-use crate::metrics::ConfigurationFigures;
 use crate::start::{FrontDoor, StartError};
-
-pub use reads::{FileReadError, read_at_start, read_start};
-pub(crate) use reads::{FileReads, Hang, read_bounded, while_reading};
-pub use watch::FileWatch;
 
 /// Why a configuration is not put in force.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +58,19 @@ pub(crate) struct Reloads {
     is_failed: AtomicBool,
     /// When the one in force was put in force, in seconds.
     in_force_since: AtomicI64,
+}
+
+/// What became of the configurations that were read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConfigurationFigures {
+    /// How many were put in force after the first one.
+    pub(crate) successes: u64,
+    /// How many could not be used.
+    pub(crate) failures: u64,
+    /// Whether the last one could not.
+    pub(crate) is_failed: bool,
+    /// Since when the one in force is.
+    pub(crate) in_force_since: UnixTime,
 }
 
 impl Reloads {

@@ -12,6 +12,7 @@ use firegate_core::headers::{is_look_alike, is_protected};
 use firegate_core::observed::DecidedHeaders;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -26,6 +27,11 @@ use crate::respond::{FIREGATE_REASON, FIREGATE_REQUEST_ID};
 
 /// A body that is streamed.
 pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A body that is already there.
+pub(crate) fn full(text: impl Into<Bytes>) -> Body {
+    http_body_util::Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
+}
 
 /// Why a body ended before its end. The connection is then broken off, so that nobody takes it for the whole.
 #[derive(Debug, thiserror::Error)]

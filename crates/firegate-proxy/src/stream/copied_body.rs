@@ -173,6 +173,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
+    use crate::stream::full;
 
     fn body(frames: Vec<Result<Frame<Bytes>, BodyError>>) -> Body {
         StreamBody::new(stream::iter(frames)).boxed_unsync()
@@ -249,8 +250,7 @@ mod tests {
     /// Nobody asks a body for more that says that it is over.
     #[tokio::test]
     async fn a_copy_ends_with_the_last_piece_of_a_body_that_says_so() {
-        let (mut original, mut copy) =
-            copied(crate::respond::full("body"), u64::MAX, BodyProgress::default());
+        let (mut original, mut copy) = copied(full("body"), u64::MAX, BodyProgress::default());
         original.frame().await.expect("a piece").expect("no error");
         assert!(original.is_end_stream());
         drop(original);

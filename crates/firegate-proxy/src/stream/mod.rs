@@ -20,7 +20,7 @@ mod received_body;
 mod tunnel;
 mod web_socket;
 
-pub(crate) use body::{Body, BodyError, BoundedBody, Bounds};
+pub(crate) use body::{Body, BodyError, BoundedBody, Bounds, full};
 pub(crate) use client_body::ClientBody;
 pub(crate) use contained_body::ContainedBody;
 pub(crate) use copied_body::copied;

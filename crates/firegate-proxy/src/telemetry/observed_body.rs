@@ -9,8 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::record::{RequestRecord, Telemetry};
-use crate::respond::full;
-use crate::stream::{Body, BodyError};
+use crate::stream::{Body, BodyError, full};
 
 /// A body that tells its request's record how many bytes went through, and whether all did. A panic in it is counted, and
 /// breaks the answer off as any other fault does: no client takes it for the whole.

@@ -23,10 +23,10 @@ use super::access_log::{AccessLog, AccessLogPolicy};
 use super::line::{AccessLine, Refusal};
 use crate::connection::Arrival;
 use crate::connection::framing::Violation;
-use crate::door::Refused;
 use crate::generation::{Generation, ProcessOptions};
 use crate::metrics::{Decisions, Ending, Route};
 use crate::panics::Panics;
+use crate::refused::Refused;
 use crate::stream::{BodyProgress, CutNotice};
 
 /// The status of a request whose client left before the answer: what nginx writes, and Google's for `CANCELLED`

@@ -19,8 +19,8 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::aside::Aside;
-use super::connections::{Dispatch, SharedConnection, Streams};
-use super::resolve::{Addresses, in_turn};
+use super::connections::{Http1Connection, SharedConnection, Streams};
+use super::resolve::{Addresses, ResolvedAddress, in_turn};
 use super::socket::Socket;
 use super::transport::Transport;
 use crate::limits::{
@@ -193,7 +193,7 @@ pub(super) struct Connector {
 
 /// A connection that was just made.
 pub(super) enum Opened {
-    Http1 { dispatch: Dispatch, address: SocketAddr, epoch: u64 },
+    Http1(Http1Connection),
     Http2(SharedConnection),
 }
 
@@ -242,7 +242,7 @@ impl Connector {
             .map_err(|_| late("no connection could be made"))??;
         // A socket that refuses is slower, not wrong.
         let _ = stream.set_nodelay(true);
-        let opened = self.open(stream, (address, epoch), deadline).await;
+        let opened = self.open(stream, ResolvedAddress { address, epoch }, deadline).await;
         if opened.is_err() {
             // Another one of the host's may be well.
             aside.put(address);
@@ -254,10 +254,10 @@ impl Connector {
     async fn open(
         &self,
         stream: TcpStream,
-        (address, epoch): (SocketAddr, u64),
+        address: ResolvedAddress,
         deadline: Instant,
     ) -> Result<Opened, ConnectError> {
-        let secured = timeout_at(deadline, self.secure(stream, address)).await;
+        let secured = timeout_at(deadline, self.secure(stream, address.address)).await;
         let transport = secured.map_err(|_| late("the TLS handshake did not end"))??;
         let is_http2 = match self.versions {
             Versions::Http1 => false,
@@ -267,16 +267,16 @@ impl Connector {
         let io = TokioIo::new(transport);
         let handshake = async {
             if is_http2 {
-                http2_connection(io, address, epoch).await.map(Opened::Http2)
+                http2_connection(io, address).await.map(Opened::Http2)
             } else {
-                http1_connection(io).await.map(|dispatch| Opened::Http1 { dispatch, address, epoch })
+                http1_connection(io, address).await.map(Opened::Http1)
             }
         };
         let opened = timeout_at(deadline, handshake).await.map_err(|_| late("HTTP did not begin"))?;
         opened.map_err(|error| {
             ConnectError::new(
                 ConnectErrorKind::Unreachable,
-                format!("{address}: HTTP did not begin: {error}"),
+                format!("{}: HTTP did not begin: {error}", address.address),
             )
         })
     }
@@ -348,7 +348,10 @@ async fn dial(addresses: &[SocketAddr], aside: &Aside) -> Result<(TcpStream, Soc
     }
 }
 
-async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<Dispatch> {
+async fn http1_connection(
+    io: TokioIo<Transport>,
+    address: ResolvedAddress,
+) -> hyper::Result<Http1Connection> {
     let look_again = io.inner().look_again().clone();
     let (sender, connection) =
         http1::Builder::new().max_buf_size(UPSTREAM_BUFFER_BYTES_MAX).handshake(io).await?;
@@ -357,13 +360,12 @@ async fn http1_connection(io: TokioIo<Transport>) -> hyper::Result<Dispatch> {
             tracing::debug!(%error, "a connection to a service ended early");
         }
     });
-    Ok(Dispatch::new(sender, look_again))
+    Ok(Http1Connection::new(sender, look_again, address))
 }
 
 async fn http2_connection(
     io: TokioIo<Transport>,
-    address: SocketAddr,
-    epoch: u64,
+    address: ResolvedAddress,
 ) -> hyper::Result<SharedConnection> {
     let look_again = io.inner().look_again().clone();
     look_again.find_reader();
@@ -390,7 +392,7 @@ async fn http2_connection(
             tracing::debug!(%error, "an HTTP/2 connection to a service ended early");
         }
     });
-    Ok(SharedConnection::new((dispatch, look_again), streams, address, epoch))
+    Ok(SharedConnection::new(dispatch, look_again, streams, address))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! but while the control runtime sweeps.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -16,7 +15,7 @@ use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{ConnectError, ConnectErrorKind};
-use super::resolve::Addresses;
+use super::resolve::{Addresses, ResolvedAddress};
 use super::socket::LookAgain;
 use crate::limits::{
     UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX,
@@ -25,11 +24,12 @@ use crate::limits::{
 };
 use crate::stream::Body;
 
-/// What an HTTP/1 connection is sent requests by, one after the other.
+/// An HTTP/1 connection, which is sent requests one after the other.
 #[derive(Debug)]
-pub(super) struct Dispatch {
+pub(super) struct Http1Connection {
     sender: http1::SendRequest<Body>,
     look_again: LookAgain,
+    address: ResolvedAddress,
     is_used: bool,
 }
 
@@ -74,9 +74,7 @@ pub(super) type Flight = watch::Receiver<Option<Result<(), ConnectError>>>;
 
 #[derive(Debug)]
 struct Idle {
-    dispatch: Dispatch,
-    address: SocketAddr,
-    epoch: u64,
+    connection: Http1Connection,
     since: Instant,
 }
 
@@ -86,8 +84,7 @@ pub(super) struct SharedConnection {
     dispatch: http2::SendRequest<Body>,
     look_again: LookAgain,
     streams: Arc<Streams>,
-    address: SocketAddr,
-    epoch: u64,
+    address: ResolvedAddress,
     /// When it was first seen without a request.
     idle_since: Option<Instant>,
 }
@@ -107,7 +104,7 @@ pub(super) struct Streams {
 /// A connection that a request is sent by.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Http1 { dispatch: Dispatch, address: SocketAddr, epoch: u64 },
+    Http1(Http1Connection),
     Http2 { dispatch: http2::SendRequest<Body>, place: StreamPlace },
 }
 
@@ -115,9 +112,13 @@ pub(super) enum Connection {
 #[derive(Debug)]
 pub(super) struct StreamPlace(Arc<Streams>);
 
-impl Dispatch {
-    pub(super) fn new(sender: http1::SendRequest<Body>, look_again: LookAgain) -> Self {
-        Self { sender, look_again, is_used: false }
+impl Http1Connection {
+    pub(super) fn new(
+        sender: http1::SendRequest<Body>,
+        look_again: LookAgain,
+        address: ResolvedAddress,
+    ) -> Self {
+        Self { sender, look_again, address, is_used: false }
     }
 
     /// Sends a request.
@@ -151,7 +152,7 @@ impl Connection {
         request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
         match self {
-            Self::Http1 { dispatch, .. } => Either::Left(dispatch.send(request)),
+            Self::Http1(connection) => Either::Left(connection.send(request)),
             Self::Http2 { dispatch, .. } => Either::Right(dispatch.try_send_request(request)),
         }
     }
@@ -219,7 +220,7 @@ impl Connection {
     /// Whether a WebSocket can be opened on it.
     pub(super) async fn takes_web_sockets(&self) -> bool {
         match self {
-            Self::Http1 { .. } => true,
+            Self::Http1(_) => true,
             Self::Http2 { place, .. } => place.0.takes_extended_connect().await,
         }
     }
@@ -227,7 +228,7 @@ impl Connection {
     /// Whether more places are taken on it than there are: the service may allow fewer than was thought before it said so.
     pub(super) fn is_overbooked(&self) -> bool {
         match self {
-            Self::Http1 { .. } => false,
+            Self::Http1(_) => false,
             Self::Http2 { place, .. } => place.0.open() > place.0.max.load(Ordering::Relaxed),
         }
     }
@@ -235,12 +236,12 @@ impl Connection {
 
 impl SharedConnection {
     pub(super) fn new(
-        (dispatch, look_again): (http2::SendRequest<Body>, LookAgain),
+        dispatch: http2::SendRequest<Body>,
+        look_again: LookAgain,
         streams: Arc<Streams>,
-        address: SocketAddr,
-        epoch: u64,
+        address: ResolvedAddress,
     ) -> Self {
-        Self { dispatch, look_again, streams, address, epoch, idle_since: None }
+        Self { dispatch, look_again, streams, address, idle_since: None }
     }
 
     /// For one request alone.
@@ -265,18 +266,6 @@ impl SharedConnection {
         }
         now.duration_since(*self.idle_since.get_or_insert(now)) >= UPSTREAM_IDLE_TIMEOUT
     }
-}
-
-/// Whether a connection goes to an address that the host still has. The addresses are compared once after each change.
-fn is_current(epoch: &mut u64, address: SocketAddr, addresses: &Addresses) -> bool {
-    let current = addresses.epoch();
-    if *epoch != current {
-        if !addresses.contains(address) {
-            return false;
-        }
-        *epoch = current;
-    }
-    true
 }
 
 impl Connections {
@@ -318,8 +307,8 @@ impl Connections {
     }
 
     /// Keeps an HTTP/1 connection whose answer has ended for the next request.
-    pub(super) fn give_back(&self, dispatch: Dispatch, address: SocketAddr, epoch: u64) {
-        if dispatch.is_closed() {
+    pub(super) fn give_back(&self, connection: Http1Connection) {
+        if connection.is_closed() {
             return;
         }
         let since = Instant::now();
@@ -327,7 +316,7 @@ impl Connections {
         if open.idle.len() >= UPSTREAM_IDLE_CONNECTIONS_MAX {
             open.idle.pop_front();
         }
-        open.idle.push_back(Idle { dispatch, address, epoch, since });
+        open.idle.push_back(Idle { connection, since });
     }
 
     /// How many HTTP/2 connections are open.
@@ -373,8 +362,8 @@ impl Connections {
         let mut open = self.open();
         open.idle.retain_mut(|idle| {
             !idle.is_over(now)
-                && !idle.dispatch.is_closed()
-                && is_current(&mut idle.epoch, idle.address, addresses)
+                && !idle.connection.is_closed()
+                && idle.connection.address.is_current(addresses)
         });
         open.requests.sweep(addresses, now);
         open.tunnels.sweep(addresses, now);
@@ -408,9 +397,7 @@ impl SharedConnections {
 
     /// Whoever still waits for an answer on a connection that is left out here gets it all the same.
     fn retain_open(&mut self, addresses: &Addresses) {
-        self.open.retain_mut(|shared| {
-            !shared.dispatch.is_closed() && is_current(&mut shared.epoch, shared.address, addresses)
-        });
+        self.open.retain_mut(|shared| !shared.dispatch.is_closed() && shared.address.is_current(addresses));
     }
 }
 
@@ -430,11 +417,10 @@ impl Open {
                 self.idle.drain(..=position);
                 return None;
             }
-            if idle.dispatch.is_closed() || !is_current(&mut idle.epoch, idle.address, addresses) {
+            if idle.connection.is_closed() || !idle.connection.address.is_current(addresses) {
                 self.idle.remove(position);
-            } else if idle.dispatch.is_ready_again() {
-                let Idle { dispatch, address, epoch, .. } = self.idle.remove(position)?;
-                return Some(Connection::Http1 { dispatch, address, epoch });
+            } else if idle.connection.is_ready_again() {
+                return self.idle.remove(position).map(|idle| Connection::Http1(idle.connection));
             } else {
                 // The service answered before it had the whole request, the rest of which is still on its way.
                 busy += 1;

@@ -242,9 +242,8 @@ impl Endpoint {
         loop {
             if self.speaks_http1() {
                 return match self.connect().await? {
-                    Opened::Http1 { dispatch, address, epoch } => {
-                        let connection = Connection::Http1 { dispatch, address, epoch };
-                        Ok(Obtained { connection, is_reused: false })
+                    Opened::Http1(own) => {
+                        Ok(Obtained { connection: Connection::Http1(own), is_reused: false })
                     }
                     Opened::Http2(shared) => Ok(self.shared(worker, shared)),
                 };
@@ -271,10 +270,7 @@ impl Endpoint {
             return self.obtain_for_tunnel(worker, reuse).await;
         }
         match self.connect_by(&self.upgrades).await? {
-            Opened::Http1 { dispatch, address, epoch } => {
-                let connection = Connection::Http1 { dispatch, address, epoch };
-                Ok(Obtained { connection, is_reused: false })
-            }
+            Opened::Http1(own) => Ok(Obtained { connection: Connection::Http1(own), is_reused: false }),
             Opened::Http2(_) => Err(ConnectError::new(ConnectErrorKind::Protocol, "HTTP/2 has no upgrades")),
         }
     }
@@ -363,9 +359,9 @@ impl Endpoint {
     /// Makes a connection, and leaves it where a worker finds it.
     async fn connect_shared(&self, worker: usize, by: SharedBy) -> Result<(), ConnectError> {
         match self.connect().await? {
-            Opened::Http1 { dispatch, address, epoch } => {
+            Opened::Http1(own) => {
                 self.negotiated.set(Negotiated::HTTP1);
-                self.connections(worker).give_back(dispatch, address, epoch);
+                self.connections(worker).give_back(own);
             }
             Opened::Http2(shared) => {
                 self.negotiated.set(Negotiated::HTTP2);

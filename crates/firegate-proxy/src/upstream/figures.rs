@@ -7,7 +7,44 @@ use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::{Upstream, Upstreams};
-use crate::metrics::{BackendFigures, EndpointFigures};
+
+/// An endpoint of a backend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EndpointFigures {
+    /// The backend's name.
+    pub(crate) backend: String,
+    /// Its origin.
+    pub(crate) endpoint: String,
+    /// How many requests are under way.
+    pub(crate) requests: usize,
+    /// How many connections are open and carry no request.
+    pub(crate) idle_connections: usize,
+    /// Whether its active health checks succeed, or it has none.
+    pub(crate) is_healthy: bool,
+    /// Whether it is left alone because it failed several times in a row.
+    pub(crate) is_ejected: bool,
+    /// How often that happened.
+    pub(crate) ejections: u64,
+    /// How many connections were made.
+    pub(crate) connects: u64,
+    /// How many could not be made.
+    pub(crate) failed_connects: u64,
+    /// How many requests got no answer, or 502, 503 or 504.
+    pub(crate) failures: u64,
+}
+
+/// What is under way to a backend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BackendFigures {
+    /// The backend's name.
+    pub(crate) backend: String,
+    /// How many requests were refused because too many were under way.
+    pub(crate) refused: u64,
+    /// How many were sent once more.
+    pub(crate) repeats: u64,
+    /// How many might have been, and were not for want of budget.
+    pub(crate) unaffordable_repeats: u64,
+}
 
 impl Upstreams {
     /// One for each endpoint that is in use. After a reload that changed the settings of one, what began before still uses the

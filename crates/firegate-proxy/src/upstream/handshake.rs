@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use hyper::ext::Protocol;
 
 use super::strip_hop_by_hop;
-use crate::door::{Refused, fault};
+use crate::refused::{Refused, fault};
 
 /// RFC 6455, section 1.3.
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -10,8 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connect::Opened;
 use super::endpoint::Endpoint;
-use crate::respond::full;
-use crate::stream::Body;
+use crate::stream::{Body, full};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("firegate-health/", env!("CARGO_PKG_VERSION")));
 
@@ -45,10 +44,10 @@ async fn ask_by(opened: Opened, endpoint: &Endpoint, path: &str) -> Result<(), S
     };
     let uncallable = |error: http::Error| error.to_string();
     let answer = match opened {
-        Opened::Http1 { mut dispatch, .. } => {
+        Opened::Http1(mut own) => {
             let mut request = request(Uri::builder().path_and_query(path).build().map_err(uncallable)?);
             request.headers_mut().insert(HOST, endpoint.host.clone());
-            dispatch.send(request).await.map_err(TrySendError::into_error)
+            own.send(request).await.map_err(TrySendError::into_error)
         }
         Opened::Http2(shared) => {
             let uri = Uri::builder().scheme(endpoint.scheme.clone()).authority(endpoint.authority.clone());

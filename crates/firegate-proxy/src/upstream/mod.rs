@@ -30,6 +30,7 @@ mod socket;
 mod transport;
 mod unanswered;
 
+pub(crate) use figures::{BackendFigures, EndpointFigures};
 pub(crate) use handshake::{Handshake, is_switched};
 pub(crate) use headers::{RequestHeaders, leave_one_length, strip_hop_by_hop};
 pub(crate) use passage::{Passage, Sending, TimeLimits, Upstream};

@@ -136,7 +136,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
-    use crate::respond::full;
+    use crate::stream::full;
 
     /// Each in a piece of its own.
     fn pieces(texts: &[&'static str]) -> Body {

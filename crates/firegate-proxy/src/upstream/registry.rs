@@ -17,9 +17,9 @@ use super::health;
 use super::load::Load;
 use super::passage::{Member, Upstream};
 use super::resolve::Resolve;
+use crate::files::read_bounded;
 use crate::limits::{CERTIFICATE_FILE_BYTES_MAX, UPSTREAM_TEND_INTERVAL};
 use crate::panics::Panics;
-use crate::reload::read_bounded;
 
 /// Why a backend cannot be called at all.
 #[derive(Debug, thiserror::Error)]

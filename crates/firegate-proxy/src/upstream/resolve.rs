@@ -37,6 +37,28 @@ impl Resolve for SystemResolver {
     }
 }
 
+/// An address to which a connection was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ResolvedAddress {
+    pub(super) address: SocketAddr,
+    /// As of which change of the host's addresses it is known to be one of them.
+    pub(super) epoch: u64,
+}
+
+impl ResolvedAddress {
+    /// Whether the host still has it. The addresses are compared once after each change.
+    pub(super) fn is_current(&mut self, addresses: &Addresses) -> bool {
+        let current = addresses.epoch();
+        if self.epoch != current {
+            if !addresses.contains(self.address) {
+                return false;
+            }
+            self.epoch = current;
+        }
+        true
+    }
+}
+
 /// The addresses of one host, as they were found last. A failure leaves those that were found before.
 #[derive(Debug)]
 pub(super) struct Addresses {
@@ -94,7 +116,7 @@ impl Addresses {
     }
 
     /// Whether an address is still one of the host's.
-    pub(super) fn contains(&self, address: SocketAddr) -> bool {
+    fn contains(&self, address: SocketAddr) -> bool {
         self.found.borrow().addresses.contains(&address)
     }
 

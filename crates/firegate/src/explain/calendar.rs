@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use firegate_core::time::{UnixTime, span};
+use firegate_core::time::{CivilTime, UnixTime, span};
 use serde::Serialize;
-use time::OffsetDateTime;
 
 /// An instant of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,10 +23,9 @@ impl Instant {
 }
 
 fn utc(seconds: i64) -> Option<String> {
-    let date = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
-    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
-    let (hour, minute, second) = (date.hour(), date.minute(), date.second());
-    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"))
+    let CivilTime { year, month, day, hour, minute, second } = CivilTime::of(seconds);
+    let date = || format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC");
+    (1..=9999).contains(&year).then(date)
 }
 
 fn relative(at: UnixTime, now: UnixTime) -> String {
@@ -55,6 +53,7 @@ mod tests {
         check(1_800_003_601, Some("2027-01-15 09:00:01 UTC"), "in 1 h");
         check(1_800_000_000 + 14 * 86_400 + 3600, Some("2027-01-29 09:00:00 UTC"), "in 14 d 1 h");
         check(0, Some("1970-01-01 00:00:00 UTC"), "20833 d 8 h ago");
+        check(-1, Some("1969-12-31 23:59:59 UTC"), "20833 d 8 h ago");
         check(i64::MAX, None, "in 106751991146467 d 7 h");
     }
 }

@@ -44,24 +44,15 @@ async fn capital_letters_lead_past_no_route() {
 /// One service behind two backends, of which the strict one has what templates and regular expressions name.
 #[tokio::test(flavor = "multi_thread")]
 async fn capital_letters_lead_past_no_template_and_no_regular_expression() {
-    const MAP: &str = "\
-name: m
-defaultService: open
-hostRules: [ { hosts: ['*'], pathMatcher: m } ]
-pathMatchers:
-- name: m
-  defaultService: open
-  routeRules:
-  - { priority: 1, service: strict, matchRules: [ { pathTemplateMatch: '/users/{id}' } ] }
-  - { priority: 2, service: strict, matchRules: [ { pathTemplateMatch: '/Old/{rest=**}' } ] }
-  - { priority: 3, service: strict, matchRules: [ { regexMatch: '/teams/[a-z]+/keys' } ] }
-  - { priority: 4, service: strict, matchRules: [ { regexMatch: '/(reports|Bills)/[0-9]+(\\.pdf)?' } ] }
-  - { priority: 5, service: open, matchRules: [ { regexMatch: '/USERS/[0-9]+' } ] }
+    const RULES: &str = "\
+- { priority: 1, service: strict, matchRules: [ { pathTemplateMatch: '/users/{id}' } ] }
+- { priority: 2, service: strict, matchRules: [ { pathTemplateMatch: '/Old/{rest=**}' } ] }
+- { priority: 3, service: strict, matchRules: [ { regexMatch: '/teams/[a-z]+/keys' } ] }
+- { priority: 4, service: strict, matchRules: [ { regexMatch: '/(reports|Bills)/[0-9]+(\\.pdf)?' } ] }
+- { priority: 5, service: open, matchRules: [ { regexMatch: '/USERS/[0-9]+' } ] }
 ";
     let project = Project::open().await;
-    let text = "backends: { open: { url: 'SERVICE', allow: [allUsers] }, strict: { url: 'SERVICE', allow: ['user:nobody@example.com'] } }\n\
-                url_map: { file: map.yaml, dialect: firegate }\n";
-    let gate = project.gate_with_files(text, &[("map.yaml", MAP)]).await;
+    let gate = project.forked_gate("firegate", RULES).await;
     for path in [
         "/Users/5",
         "/USERS/VQhSP",

@@ -141,6 +141,21 @@ impl Project {
         self.gate_with_files(&text, &[("armor.yaml", &policy)]).await
     }
 
+    /// A front door before one service that stands behind two backends: `open`, which everyone may call, and `strict`, which
+    /// nobody may. A URL map in this dialect leads to `open`, but for these route rules.
+    pub(crate) async fn forked_gate(&self, dialect: &str, route_rules: &str) -> Gate {
+        let route_rules = route_rules.lines().map(|rule| format!("  {rule}\n")).collect::<String>();
+        let map = format!(
+            "name: m\ndefaultService: open\nhostRules: [ {{ hosts: ['*'], pathMatcher: m }} ]\npathMatchers:\n- name: m\n  \
+             defaultService: open\n  routeRules:\n{route_rules}"
+        );
+        let text = format!(
+            "backends: {{ open: {{ url: 'SERVICE', allow: [allUsers] }}, strict: {{ url: 'SERVICE', \
+             allow: ['user:nobody@example.com'] }} }}\nurl_map: {{ file: map.yaml, dialect: {dialect} }}\n"
+        );
+        self.gate_with_files(&text, &[("map.yaml", &map)]).await
+    }
+
     /// A front door that lets two requests a minute pass to each path.
     pub(crate) async fn counting_gate(&self) -> Gate {
         const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, \

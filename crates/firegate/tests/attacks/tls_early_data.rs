@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rustls::HandshakeKind;
-use rustls_pki_types::ServerName;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stack::authority::{Authority, VERSIONS, connect};

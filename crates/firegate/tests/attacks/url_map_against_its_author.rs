@@ -80,28 +80,19 @@ async fn header_actions_bring_back_nothing_that_was_deleted() {
 /// are the same service, which reads headers and method in its own way.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_otherwise_past_a_route() {
-    const MAP: &str = "\
-name: m
-defaultService: open
-hostRules: [ { hosts: ['*'], pathMatcher: m } ]
-pathMatchers:
-- name: m
-  defaultService: open
-  routeRules:
-  - { priority: 1, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-Admin, exactMatch: '1' } ] } ] }
-  - { priority: 2, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: ':method', exactMatch: DELETE } ] } ] }
-  - { priority: 3, service: strict, matchRules: [ { prefixMatch: /needs, headerMatches: [ { headerName: X-Needed, presentMatch: true, invertMatch: true } ] } ] }
-  - { priority: 4, service: open, matchRules: [ { prefixMatch: /safe, headerMatches: [ { headerName: X-Safe, presentMatch: true } ] } ] }
-  - { priority: 5, service: strict, matchRules: [ { prefixMatch: /safe } ] }
-  - { priority: 7, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-One, presentMatch: true }, { headerName: X-Two, presentMatch: true } ] } ] }
-  - { priority: 6, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: admin, exactMatch: '1' } ] } ] }
-  - { priority: 8, service: strict, matchRules: [ { prefixMatch: /both/, headerMatches: [ { headerName: X-Kind, exactMatch: 'a' } ] } ] }
-  - { priority: 9, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: as_admin, presentMatch: true } ] } ] }
+    const RULES: &str = "\
+- { priority: 1, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-Admin, exactMatch: '1' } ] } ] }
+- { priority: 2, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: ':method', exactMatch: DELETE } ] } ] }
+- { priority: 3, service: strict, matchRules: [ { prefixMatch: /needs, headerMatches: [ { headerName: X-Needed, presentMatch: true, invertMatch: true } ] } ] }
+- { priority: 4, service: open, matchRules: [ { prefixMatch: /safe, headerMatches: [ { headerName: X-Safe, presentMatch: true } ] } ] }
+- { priority: 5, service: strict, matchRules: [ { prefixMatch: /safe } ] }
+- { priority: 7, service: strict, matchRules: [ { prefixMatch: /, headerMatches: [ { headerName: X-One, presentMatch: true }, { headerName: X-Two, presentMatch: true } ] } ] }
+- { priority: 6, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: admin, exactMatch: '1' } ] } ] }
+- { priority: 8, service: strict, matchRules: [ { prefixMatch: /both/, headerMatches: [ { headerName: X-Kind, exactMatch: 'a' } ] } ] }
+- { priority: 9, service: strict, matchRules: [ { prefixMatch: /, queryParameterMatches: [ { name: as_admin, presentMatch: true } ] } ] }
 ";
     let project = Project::open().await;
-    let text = "backends: { open: { url: 'SERVICE', allow: [allUsers] }, strict: { url: 'SERVICE', allow: ['user:nobody@example.com'] } }\n\
-                url_map: map.yaml\n";
-    let gate = project.gate_with_files(text, &[("map.yaml", MAP)]).await;
+    let gate = project.forked_gate("gcloud", RULES).await;
     let send = async |method: Method, path: &str, headers: &[(&str, &str)]| {
         let call = Call::new(method, &gate.url(path));
         let answer = headers.iter().fold(call, |call, (name, value)| call.header(name, value)).send().await;

@@ -15,7 +15,8 @@ mod simulation;
 mod tokens;
 mod users;
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -193,16 +194,31 @@ fn outline(explanation: &Explanation) -> String {
     text + &rendered[answers..]
 }
 
-/// What the binary says of a folder with these files, and the code that it ends with.
-fn in_folder(files: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+/// A folder with these files.
+fn folder_with(files: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::new().expect("a folder");
     for (name, text) in files {
         std::fs::write(folder.path().join(name), text).expect("a file");
     }
+    folder
+}
+
+/// What the binary explains in a folder by the `firegate.yaml` there.
+fn run_in(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
-    command.args(["explain", "-c", "firegate.yaml"]).args(arguments).current_dir(folder.path()).env_clear();
-    let output = command.output().expect("the binary runs");
+    command.args(["explain", "-c", "firegate.yaml"]).args(arguments).current_dir(folder).env_clear();
+    command.output().expect("the binary runs")
+}
+
+/// What it says, if it complains of nothing.
+fn text(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.is_empty(), "{errors}");
-    (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// What the binary says of a folder with these files, and the code that it ends with.
+fn in_folder(files: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let output = run_in(folder_with(files).path(), arguments);
+    (output.status.code(), text(&output))
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{SIGNER, signed};
+use crate::{SIGNER, folder_with, run_in, signed, text};
 
 /// The time of [`crate::NOW`].
 const AT: &str = "2027-01-15T08:00:00Z";
@@ -92,31 +92,18 @@ version: 3
 
 /// A folder with the files of a configuration, and the issuer's keys.
 fn folder() -> TempDir {
-    let folder = TempDir::new().expect("a folder");
     let keys = json!({"keys": [SIGNER.public_jwk()]}).to_string();
-    let files = [
+    folder_with(&[
         ("firegate.yaml", CONFIGURATION),
         ("map.yaml", URL_MAP),
         ("edge.yaml", POLICY),
         ("iam.yaml", IAM),
         ("keys.json", &keys),
-    ];
-    for (name, text) in files {
-        std::fs::write(folder.path().join(name), text).expect("a file");
-    }
-    folder
+    ])
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
-    command.args(["explain", "-c", "firegate.yaml", "--at", AT, "--address", "203.0.113.9"]);
-    command.args(arguments).current_dir(folder).env_clear().output().expect("the binary runs")
-}
-
-fn text(output: &Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.is_empty(), "{errors}");
-    String::from_utf8(output.stdout.clone()).expect("text")
+    run_in(folder, &[&["--at", AT, "--address", "203.0.113.9"], arguments].concat())
 }
 
 /// What is said of a request, and the code that the command ends with.

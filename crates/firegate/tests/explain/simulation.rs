@@ -1,10 +1,12 @@
 //! A log of requests, played to another configuration by the real binary.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::{folder_with, run_in, text};
 
 pub(crate) const CONFIGURATION: &str = "\
 project: my-project
@@ -137,29 +139,16 @@ fn log() -> Vec<Value> {
 }
 
 pub(crate) fn folder(log: &str) -> TempDir {
-    let folder = TempDir::new().expect("a folder");
-    let files = [
+    folder_with(&[
         ("firegate.yaml", CONFIGURATION),
         ("map.yaml", URL_MAP),
         ("edge.yaml", POLICY),
         ("requests.json", log),
-    ];
-    for (name, text) in files {
-        std::fs::write(folder.path().join(name), text).expect("a file");
-    }
-    folder
+    ])
 }
 
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_firegate"));
-    command.args(["explain", "-c", "firegate.yaml", "--simulate", "requests.json"]);
-    command.args(arguments).current_dir(folder).env_clear().output().expect("the binary runs")
-}
-
-fn text(output: &Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.is_empty(), "{errors}");
-    String::from_utf8(output.stdout.clone()).expect("text")
+    run_in(folder, &[&["--simulate", "requests.json"], arguments].concat())
 }
 
 pub(crate) fn as_json(output: &Output) -> Value {

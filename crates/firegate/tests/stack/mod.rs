@@ -175,7 +175,7 @@ pub(crate) fn door_of(
 pub(crate) fn door_trusting(
     text: &str,
     clock: &ShiftedClock,
-    authority: rustls_pki_types::CertificateDer<'static>,
+    authority: rustls::pki_types::CertificateDer<'static>,
 ) -> FrontDoor {
     let configuration = configuration::parse("firegate.yaml", text).expect("a configuration");
     let options = options(configuration, Arc::new(clock.clone()), None);

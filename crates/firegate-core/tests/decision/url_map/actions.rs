@@ -23,10 +23,7 @@ fn paths_are_rewritten_and_checked_again() {
 
 #[test]
 fn redirects_are_answered_by_their_own_rules() {
-    let map = Map::whole(
-        &format!("name: m\ndefaultUrlRedirect: {{httpsRedirect: true}}\nhostRules: []\n{}", ""),
-        "gcloud",
-    );
+    let map = Map::whole("name: m\ndefaultUrlRedirect: {httpsRedirect: true}\nhostRules: []\n", "gcloud");
     map.check("http://a.example/x?y=1", "301 https://a.example/x?y=1");
     map.check("https://a.example/x", "REDIRECT_LOOP");
     let map = Map::matcher(
@@ -81,23 +78,14 @@ fn a_rules_own_cross_origin_policy_answers_preflights() {
             ("access-control-request-method", method),
             ("access-control-request-headers", "x-custom"),
         ];
-        Asked { method: Method::OPTIONS, ..Asked::get(path) }.headers(&headers).with_facts(|facts| {
-            let keys = KeyRing::default();
-            let world = World {
-                snapshot: &map.0,
-                keys: &keys,
-                accounts: &NoKnownAccounts,
-                counters: &NoCounters,
-                now: UnixTime::from_seconds(0),
-            };
-            match Decision::start(facts, &world) {
-                Step::Done(Outcome::Respond(Respond::Preflight(answer))) => {
-                    Ok(answer.headers["access-control-max-age"].to_str().expect("text").to_owned())
-                }
-                Step::Done(Outcome::Denial(denial)) => Err(denial.reason.code().to_string()),
-                Step::Done(Outcome::Permit(_)) => Err("forwarded".to_owned()),
-                step => panic!("{step:?}"),
+        let preflight = Asked { method: Method::OPTIONS, ..Asked::get(path) }.headers(&headers);
+        map.decide(&preflight, |step| match step {
+            Step::Done(Outcome::Respond(Respond::Preflight(answer))) => {
+                Ok(answer.headers["access-control-max-age"].to_str().expect("text").to_owned())
             }
+            Step::Done(Outcome::Denial(denial)) => Err(denial.reason.code().to_string()),
+            Step::Done(Outcome::Permit(_)) => Err("forwarded".to_owned()),
+            step => panic!("{step:?}"),
         })
     };
     assert_eq!(decide("a/api/x", "https://app.example", "PUT"), Ok("60".to_owned()));
@@ -113,23 +101,12 @@ fn a_copy_goes_where_the_mirrors_own_bindings_let_it_and_nowhere_else() {
         let map = Map::of(&format!(
             "defaultRouteAction: {{requestMirrorPolicy: {{backendService: {service}, mirrorPercent: {percent}}}}}\n"
         ));
-        Asked::get("a/x").with_facts(|facts| {
-            let keys = KeyRing::default();
-            let now = UnixTime::from_seconds(0);
-            let world = World {
-                snapshot: &map.0,
-                keys: &keys,
-                accounts: &NoKnownAccounts,
-                counters: &NoCounters,
-                now,
-            };
-            match Decision::start(facts, &world) {
-                Step::Done(Outcome::Permit(permit)) => permit.mirror().map(|mirror| {
-                    assert!(mirror.route().is_none() && mirror.mirror().is_none());
-                    mirror.backend().endpoint().audience.clone()
-                }),
-                step => panic!("{step:?}"),
-            }
+        map.decide(&Asked::get("a/x"), |step| match step {
+            Step::Done(Outcome::Permit(permit)) => permit.mirror().map(|mirror| {
+                assert!(mirror.route().is_none() && mirror.mirror().is_none());
+                mirror.backend().endpoint().audience.clone()
+            }),
+            step => panic!("{step:?}"),
         })
     };
     assert_eq!(mirrored("api", 100).as_deref(), Some("https://api.example.com"));

@@ -51,7 +51,26 @@ impl Map {
 
     /// With one path matcher for all hosts.
     fn matcher(lines: &str) -> Self {
-        Self::of(&matcher(lines))
+        Self::matcher_in("gcloud", lines)
+    }
+
+    fn matcher_in(dialect: &str, lines: &str) -> Self {
+        Self::whole(&format!("name: m\ndefaultService: web\n{}", matcher(lines)), dialect)
+    }
+
+    /// What is decided of a request without a user.
+    fn decide<T>(&self, request: &Asked, judge: impl FnOnce(Step<'_>) -> T) -> T {
+        request.with_facts(|facts| {
+            let keys = KeyRing::default();
+            let world = World {
+                snapshot: &self.0,
+                keys: &keys,
+                accounts: &NoKnownAccounts,
+                counters: &NoCounters,
+                now: UnixTime::from_seconds(0),
+            };
+            judge(Decision::start(facts, &world))
+        })
     }
 
     /// Where a request goes: `backend path`, or `status location`; or how it is refused.

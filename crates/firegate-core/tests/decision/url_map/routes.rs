@@ -73,18 +73,13 @@ fn a_path_that_is_anothers_but_for_its_capital_letters_goes_nowhere() {
 #[test]
 fn a_path_that_is_a_patterns_but_for_its_capital_letters_goes_nowhere() {
     const NOWHERE: &str = "REQUEST_MALFORMED";
-    let map = Map::whole(
-        &format!(
-            "name: m\ndefaultService: web\n{}",
-            matcher(
-                "routeRules:\n\
+    let map = Map::matcher_in(
+        "firegate",
+        "routeRules:\n\
                  - priority: 1\n  service: secret\n  matchRules: [{pathTemplateMatch: '/users/{id}/Posts'}, {regexMatch: '/v[0-9]+/(Key|lock)s'}]\n\
                  - priority: 2\n  service: video\n  matchRules: [{pathTemplateMatch: '/clips/{id}'}, {regexMatch: '/films/.*'}]\n\
                  - priority: 3\n  service: api\n  matchRules: [{regexMatch: '/USERS/[0-9]+/posts'}, {pathTemplateMatch: '/V1/{rest=**}'}]\n\
                  - priority: 4\n  service: secret\n  matchRules: [{pathTemplateMatch: '/{any}/last'}]\n",
-            )
-        ),
-        "firegate",
     );
     map.check("a/users/VQhSP/Posts", "secret /users/VQhSP/Posts");
     map.check("a/users/VQhSP/posts", NOWHERE);
@@ -177,14 +172,9 @@ fn what_is_near_is_told_and_what_stands_behind_is_not() {
 
 #[test]
 fn regular_expressions_match_whole_paths() {
-    let map = Map::whole(
-        &format!(
-            "name: m\ndefaultService: web\n{}",
-            matcher(
-                "routeRules:\n- priority: 1\n  service: api\n  matchRules: [{regexMatch: '/v[0-9]+/(a|b)'}]\n  routeAction: {urlRewrite: {regexRewrite: {pathPattern: '^/v([0-9]+)/', pathSubstitution: '/version/\\1/'}}}\n",
-            )
-        ),
+    let map = Map::matcher_in(
         "firegate",
+        "routeRules:\n- priority: 1\n  service: api\n  matchRules: [{regexMatch: '/v[0-9]+/(a|b)'}]\n  routeAction: {urlRewrite: {regexRewrite: {pathPattern: '^/v([0-9]+)/', pathSubstitution: '/version/\\1/'}}}\n",
     );
     map.check("x/v12/a", "api /version/12/a");
     map.check("x/v12/ab", "web /v12/ab");
@@ -251,23 +241,13 @@ fn the_host_chooses_a_route_and_never_what_is_allowed() {
         "hostRules:\n- hosts: [open.example.com]\n  pathMatcher: open\npathMatchers:\n- name: open\n  defaultService: api\n  pathRules:\n  - {paths: [/secret/*], service: secret}\n",
     );
     let decide = |url: &str| {
-        Asked::get(url).with_facts(|facts| {
-            let keys = KeyRing::default();
-            let world = World {
-                snapshot: &map.0,
-                keys: &keys,
-                accounts: &NoKnownAccounts,
-                counters: &NoCounters,
-                now: UnixTime::from_seconds(0),
-            };
-            match Decision::start(facts, &world) {
-                Step::Done(Outcome::Permit(permit)) => {
-                    let place = permit.route().expect("a route").place().to_string();
-                    Ok((permit.backend().name.clone(), permit.backend().endpoint().audience.clone(), place))
-                }
-                Step::Done(Outcome::Denial(denial)) => Err(denial.reason.code()),
-                step => panic!("{step:?}"),
+        map.decide(&Asked::get(url), |step| match step {
+            Step::Done(Outcome::Permit(permit)) => {
+                let place = permit.route().expect("a route").place().to_string();
+                Ok((permit.backend().name.clone(), permit.backend().endpoint().audience.clone(), place))
             }
+            Step::Done(Outcome::Denial(denial)) => Err(denial.reason.code()),
+            step => panic!("{step:?}"),
         })
     };
     for host in ["open.example.com", "web.example.com", "secret.example.com", "anything"] {

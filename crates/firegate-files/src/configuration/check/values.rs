@@ -7,8 +7,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use firegate_expr::Dialect;
+
 use super::Checker;
-use crate::configuration::model::{Dialect, PolicyFile};
+use crate::configuration::model::PolicyFile;
 use crate::configuration::named_files::unreadable_hint;
 use crate::configuration::names::NameError;
 use crate::configuration::quantity;

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use firegate_expr::Dialect;
 use ipnet::IpNet;
 
 pub use self::backend::{
@@ -135,15 +136,6 @@ pub struct PolicyFile {
     pub dialect: Dialect,
     /// Whether rules that cannot be evaluated here count as evaluated by the load balancer before.
     pub assume_evaluated_upstream: bool,
-}
-
-/// How a file in one of Google's formats is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// As Google reads it.
-    Gcloud,
-    /// With Firegate's extensions.
-    Firegate,
 }
 
 /// Which paths go to which backend.

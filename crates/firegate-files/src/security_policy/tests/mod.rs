@@ -3,8 +3,9 @@ mod lints;
 mod options;
 mod rules;
 
+use firegate_expr::Dialect;
+
 use super::*;
-use crate::configuration::Dialect;
 use crate::diagnostic::Severity;
 use crate::google_file::Form;
 

@@ -16,12 +16,12 @@ pub(crate) use header::header_value;
 
 use std::collections::BTreeSet;
 
+use firegate_expr::Dialect;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::format::URL_MAP;
 use super::model::{PathMatcher, RulePlace, UrlMap};
 use super::service::ServiceName;
-use crate::configuration::Dialect;
 use crate::diagnostic::{Diagnostic, Diagnostics, code};
 use crate::google_file::{GoogleFile, Located, Part};
 use crate::limits::{

@@ -55,7 +55,7 @@ fn a_host_stands_in_one_rule_and_leads_to_a_path_matcher() {
         &["FG301 hostRules[0].hosts", "FG302 hostRules[1].pathMatcher"],
     );
     let twice = "pathMatchers:\n- name: pm\n  defaultService: web\n- name: pm\n  defaultService: web\n- defaultService: web\n";
-    let found = findings(&map(twice), crate::configuration::Dialect::Gcloud);
+    let found = findings(&map(twice), firegate_expr::Dialect::Gcloud);
     assert!(found.contains(&"FG302 pathMatchers[1].name".to_owned()), "{found:?}");
     assert!(found.contains(&"FG302 pathMatchers[2].name".to_owned()), "{found:?}");
 }
@@ -89,10 +89,8 @@ fn a_path_matcher_has_path_rules_or_route_rules() {
         &["FG303 pathMatchers[0].routeRules[1].priority"],
     );
     for priority in ["-1", "2147483648", "x"] {
-        let found = findings(
-            &matcher(&format!("routeRules:\n{}", rule(priority))),
-            crate::configuration::Dialect::Gcloud,
-        );
+        let found =
+            findings(&matcher(&format!("routeRules:\n{}", rule(priority))), firegate_expr::Dialect::Gcloud);
         assert!(found.iter().any(|found| found.contains("routeRules[0].priority")), "{priority}: {found:?}");
     }
     check(

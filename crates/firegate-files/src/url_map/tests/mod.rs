@@ -4,7 +4,8 @@ mod exports;
 mod matching;
 mod whole;
 
-use crate::configuration::Dialect;
+use firegate_expr::Dialect;
+
 use crate::diagnostic::{Diagnostics, Severity};
 
 use super::*;

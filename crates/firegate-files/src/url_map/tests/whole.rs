@@ -82,7 +82,7 @@ fn services_are_backends() {
     let mut diagnostics = Diagnostics::new();
     let backends = ["web".to_owned(), "api".to_owned()];
     let text = map("tests: [{host: a, path: /, service: apl}]\nhostRules: []\n");
-    let dialect = crate::configuration::Dialect::Gcloud;
+    let dialect = firegate_expr::Dialect::Gcloud;
     assert!(parse("map.yaml", &text, dialect, Some(&backends), &mut diagnostics).is_none());
     let text = diagnostics.to_string();
     assert!(text.contains("there is no backend `apl`") && text.contains("did you mean `api`?"), "{text}");

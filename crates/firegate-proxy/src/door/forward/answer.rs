@@ -12,10 +12,10 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
 use super::{Forward, RefusedByFront};
-use crate::door::{Refused, fault};
+use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
-use crate::respond::{FIREGATE_REASON, full};
-use crate::stream::{Body, BoundedBody, Bounds, Ending, TunnelClient};
+use crate::respond::FIREGATE_REASON;
+use crate::stream::{Body, BoundedBody, Bounds, Ending, TunnelClient, full};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{FrontRefusal, ServiceBody, peek, strip_hop_by_hop};
 

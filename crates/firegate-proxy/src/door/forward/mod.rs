@@ -18,11 +18,11 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
 
+use super::RequestContext;
 use super::error_page::error_page;
-use super::{Refused, RequestContext, denial, fault};
+use crate::refused::{Refused, denial, fault};
 use crate::request::RequestHead;
-use crate::respond::full;
-use crate::stream::{Body, BodyProgress, ClientBody, Lease};
+use crate::stream::{Body, BodyProgress, ClientBody, Lease, full};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
     FrontRefusal, Handshake, Passage, Retries, Sending, ServiceBody, ServiceHost, TimeLimits, is_switched,

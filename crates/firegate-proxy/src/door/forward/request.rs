@@ -19,13 +19,15 @@ use tokio::time::Instant;
 use super::Forward;
 use super::target::{service_target, target};
 use crate::connection::Arrival;
+use crate::door::RequestContext;
 use crate::door::mirror::Mirrored;
-use crate::door::{Refused, RequestContext, denial, fault};
 use crate::generation::Generation;
+use crate::refused::{Refused, denial, fault};
 use crate::request::RequestHead;
-use crate::respond::{ErrorForm, full};
+use crate::respond::ErrorForm;
 use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
+    full,
 };
 use crate::upstream::{Passage, RequestHeaders};
 

@@ -7,7 +7,7 @@ use firegate_core::token_source::{TokenRemoval, query_without_access_token};
 use http::Uri;
 use http::uri::PathAndQuery;
 
-use crate::door::{Refused, denial};
+use crate::refused::{Refused, denial};
 use crate::request::RequestHead;
 
 /// The path and query as they are forwarded: the path that was matched, or what the route makes of it, and the query without

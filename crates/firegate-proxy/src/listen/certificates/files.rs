@@ -8,14 +8,14 @@ use aws_lc_rs::digest::{Context, SHA256};
 use firegate_core::time::UnixTime;
 use firegate_files::configuration::Certificate;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, InconsistentKeys};
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::files::read_bounded;
 use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
-use crate::reload::read_bounded;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -16,13 +16,14 @@ use firegate_files::configuration::{self, NamedFiles};
 use prometheus_client::metrics::MetricType;
 
 use super::super::descriptions::ALL;
-use super::super::{
-    ConfigurationFigures, Ending, GoogleIdTokenFigures, IdTokenMintFigures, KeySetFigures, ProcessFigures,
-    Route, UserStatusFigures, VerifiedTokenFigures,
-};
+use super::super::{Ending, Route};
 use super::*;
+use crate::control::figures::{
+    GoogleIdTokenFigures, IdTokenMintFigures, KeySetFigures, UserStatusFigures, VerifiedTokenFigures,
+};
 use crate::limits_store::{LimitsStoreFigures, Question};
 use crate::listen::{CertificateFigures, ConnectionFigures, TlsFigures};
+use crate::reload::ConfigurationFigures;
 use crate::stream::CutFigures;
 
 #[derive(Debug)]
@@ -54,7 +55,6 @@ fn figures() -> Figures {
         expires_at: expires_at.map(UnixTime::from_seconds),
     };
     Figures {
-        is_ready: true,
         process: ProcessFigures {
             requests_in_flight: 1,
             log_lines_dropped: 31,
@@ -86,18 +86,32 @@ fn figures() -> Figures {
             panics: 11,
             cut_connections: CutFigures { stream_overdue: 36, write_stalled: 37 },
         },
-        key_sets: vec![held, missing],
-        user_status: Some(UserStatusFigures {
-            entries: 9,
-            refusals_kept: 2,
-            has_forgotten_refusals: false,
-            staleness_max_seconds: 41,
-            successes: 8,
-            failures: 6,
-        }),
-        verified_tokens: VerifiedTokenFigures { hits: 7, misses: 5, entries: 4 },
-        id_token_mints: IdTokenMintFigures([("own", 39, 40), ("federate_user", 41, 42)]),
-        google_id_tokens: vec![token("api", Some(1_790_003_600)), token("video", None)],
+        control: ControlFigures {
+            is_ready: true,
+            key_sets: vec![held, missing],
+            user_status: Some(UserStatusFigures {
+                entries: 9,
+                refusals_kept: 2,
+                has_forgotten_refusals: false,
+                staleness_max_seconds: 41,
+                successes: 8,
+                failures: 6,
+            }),
+            verified_tokens: VerifiedTokenFigures { hits: 7, misses: 5, entries: 4 },
+            id_token_mints: IdTokenMintFigures([("own", 39, 40), ("federate_user", 41, 42)]),
+            google_id_tokens: vec![token("api", Some(1_790_003_600)), token("video", None)],
+            limiter: limiter(),
+            limits_store: Some(LimitsStoreFigures {
+                is_there: true,
+                losses: 30,
+                questions: [
+                    (Question::Answered, 31),
+                    (Question::Failed, 32),
+                    (Question::Away, 33),
+                    (Question::Overloaded, 34),
+                ],
+            }),
+        },
         endpoints: vec![EndpointFigures {
             backend: "api".to_owned(),
             endpoint: "https://api.example".to_owned(),
@@ -116,17 +130,6 @@ fn figures() -> Figures {
             repeats: 28,
             unaffordable_repeats: 29,
         }],
-        limiter: limiter(),
-        limits_store: Some(LimitsStoreFigures {
-            is_there: true,
-            losses: 30,
-            questions: [
-                (Question::Answered, 31),
-                (Question::Failed, 32),
-                (Question::Away, 33),
-                (Question::Overloaded, 34),
-            ],
-        }),
     }
 }
 

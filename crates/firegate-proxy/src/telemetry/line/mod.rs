@@ -13,12 +13,12 @@ use firegate_core::armor::Screened;
 use firegate_core::conceal;
 use firegate_core::observed;
 use firegate_core::reason::{Code, Denial, Fault, Stage};
-use firegate_core::time::civil_date;
+use firegate_core::time::CivilTime;
 use firegate_core::trace::TraceContext;
 use http::Version;
 
 use super::log_queue::LogForm;
-use crate::door::Refused;
+use crate::refused::Refused;
 
 /// How bad it is that something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,25 +195,23 @@ pub fn rfc_3339(at: Duration) -> String {
 
 /// Appends a moment as RFC 3339 has it, in UTC and to the microsecond.
 fn write_time(at: Duration, to: &mut Vec<u8>) {
-    let (year, month, day) = civil_date(at.as_secs() / SECONDS_PER_DAY);
-    let second = at.as_secs() % SECONDS_PER_DAY;
+    let CivilTime { year, month, day, hour, minute, second } =
+        CivilTime::of(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     // Each number with where its last digit stands.
     for (number, end) in [
         (year.min(9999), 4),
         (month, 7),
         (day, 10),
-        (second / 3600, 13),
-        (second / 60 % 60, 16),
-        (second % 60, 19),
+        (hour, 13),
+        (minute, 16),
+        (second, 19),
         (at.subsec_micros().into(), 26),
     ] {
-        put_digits(number, text.get_mut(..end).unwrap_or_default());
+        put_digits(number.unsigned_abs(), text.get_mut(..end).unwrap_or_default());
     }
     to.extend_from_slice(&text);
 }
-
-const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// Appends seconds to the microsecond, as Cloud Logging writes durations.
 fn write_seconds(duration: Duration, to: &mut Vec<u8>) {

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::door::{denial, fault};
 use crate::limits::LOG_FIELD_BYTES_MAX;
+use crate::refused::{denial, fault};
 
 const JSON: LogForm = LogForm::Json;
 const TEXT: LogForm = LogForm::Text { coloured: false };

@@ -4,10 +4,9 @@ use firegate_core::reason::{Code, Denial, Reason, Stage};
 use http_body::Body as _;
 
 use super::{Passage, Sending, fault};
-use crate::door::Refused;
 use crate::limits::UPSTREAM_ATTEMPTS_MAX;
-use crate::respond::full;
-use crate::stream::{Body, BodyFailure};
+use crate::refused::Refused;
+use crate::stream::{Body, BodyFailure, full};
 use crate::upstream::connect::{ConnectError, ConnectErrorKind};
 use crate::upstream::recoverable_body::BodyRecovery;
 use crate::upstream::retries::{Miss, Retries};

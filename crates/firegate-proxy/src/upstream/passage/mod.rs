@@ -27,8 +27,8 @@ use super::recoverable_body::BodyRecovery;
 use super::service_body::ServiceBody;
 use super::service_host::ServiceHost;
 use super::unanswered::Unanswered;
-use crate::door::Refused;
 use crate::limits::UPSTREAM_STALE_CONNECTIONS_MAX;
+use crate::refused::Refused;
 use crate::stream::{Body, BodyProgress, ReceivedBody};
 use failure::{Failure, Sent};
 
@@ -230,7 +230,7 @@ impl Passage {
                     Ok(response) => {
                         // An HTTP/1 connection on which an upgrade was asked for carries nothing else, whatever came of it.
                         let connection = match connection {
-                            Connection::Http1 { .. } if sending.wants_upgrade => None,
+                            Connection::Http1(_) if sending.wants_upgrade => None,
                             connection @ Connection::Http2 { .. } if sending.wants_upgrade => {
                                 self.tunnel = Some(connection);
                                 None
@@ -342,8 +342,8 @@ impl Passage {
 
     /// Lets go of a connection whose answer has ended, so that the next request may use it.
     pub(super) fn give_back(&self, connection: Connection) {
-        if let Connection::Http1 { dispatch, address, epoch } = connection {
-            self.endpoint().connections(self.worker).give_back(dispatch, address, epoch);
+        if let Connection::Http1(own) = connection {
+            self.endpoint().connections(self.worker).give_back(own);
         }
     }
 
@@ -416,7 +416,7 @@ fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endp
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(sending.target.clone());
     match connection {
-        Connection::Http1 { .. } => {
+        Connection::Http1(_) => {
             let host = sending.host.as_ref().map_or(&endpoint.host, |host| &host.header);
             request.headers_mut().insert(header::HOST, host.clone());
             // hyper takes a GET without a length for one without a body, and would leave the body out.

@@ -40,13 +40,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::endpoint::Endpoint;
+use super::figures::EndpointFigures;
 use super::resolve::{Resolve, Resolving};
 use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
-use crate::door::Refused;
-use crate::metrics::EndpointFigures;
 use crate::panics::Panics;
-use crate::respond::full;
-use crate::stream::{Body, BodyError, BodyProgress};
+use crate::refused::Refused;
+use crate::stream::{Body, BodyError, BodyProgress, full};
 
 /// How long something may take that ought to happen at once, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

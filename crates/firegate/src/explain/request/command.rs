@@ -11,8 +11,6 @@ use firegate_files::configuration::Configuration;
 use firegate_files::decision_cases::DecisionCase;
 use firegate_files::diagnostic::Diagnostics;
 use firegate_files::yaml::{self, Document};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::cases::{CaseFile, CaseFileError, Issuer};
 use crate::named_files::read_text;
@@ -57,9 +55,7 @@ pub struct RequestArguments {
 }
 
 fn time(text: &str) -> Result<UnixTime, String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339);
-    let time = time.map_err(|_| "write for example 2027-01-15T08:00:00Z".to_owned())?;
-    Ok(UnixTime::from_seconds(time.unix_timestamp()))
+    UnixTime::parse(text).ok_or_else(|| "write for example 2027-01-15T08:00:00Z".to_owned())
 }
 
 impl RequestArguments {

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use firegate_core::expressions::Timestamp;
 use firegate_core::reason::{Code, MissingToken, Reason};
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// What a log says of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +94,7 @@ impl Recorded {
 }
 
 fn since_1970(text: &str) -> Option<Duration> {
-    let nanoseconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
-    Some(Duration::from_nanos(u64::try_from(nanoseconds).ok()?))
+    Some(Duration::from_nanos(u64::try_from(Timestamp::parse(text)?.nanoseconds()).ok()?))
 }
 
 impl Was {

@@ -10,8 +10,8 @@ use firegate_files::configuration::{Configuration, parse_with_files};
 use firegate_proxy::ReloadError;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls_pki_types::PrivateKeyDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -88,7 +88,7 @@ impl Scene {
     pub(super) fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
         let certificate = self.authority.file("service.pem");
         let certificate =
-            rustls_pki_types::CertificateDer::from_pem_file(certificate).expect("a certificate");
+            rustls::pki_types::CertificateDer::from_pem_file(certificate).expect("a certificate");
         let key = PrivateKeyDer::from_pem_file(self.authority.file("service-key.pem")).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
         let config = config.with_protocol_versions(VERSIONS).expect("the versions").with_no_client_auth();
