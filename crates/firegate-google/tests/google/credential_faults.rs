@@ -1,6 +1,6 @@
 //! Why there are no tokens: at which step, in whose words, and what to do about it.
 
-use firegate_google::credentials::{CredentialSource, Endpoints, METADATA_URL};
+use firegate_google::credentials::{CredentialSource, Endpoints};
 use firegate_google::fault::{CredentialFault, FaultKind, FaultSource, Step};
 use firegate_google::http::FetchError;
 use serde_json::json;
@@ -139,12 +139,4 @@ fn faults_are_refused_or_unavailable_and_say_what_to_do() {
         assert_eq!(fault.kind(), kind, "{fault}");
         assert!(fault.to_string().contains(words), "{fault}");
     }
-    let endpoints = Endpoints::default().or_metadata_host("10.0.0.1:8080").expect("a host");
-    assert_eq!(endpoints.metadata.as_ref().map(url::Url::as_str), Some("http://10.0.0.1:8080/"));
-    let endpoints = endpoints.or_metadata_host("other").expect("a host");
-    assert_eq!(
-        endpoints.metadata.as_ref().map(url::Url::as_str),
-        Some("http://10.0.0.1:8080/"),
-        "explicit wins over {METADATA_URL}"
-    );
 }
