@@ -157,15 +157,15 @@ fn cut(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
-/// The first cookie with this name (RFC 6265, section 5.4). Of several with other values, or of a look-alike, a rule that is
-/// more than tried out refuses the request before.
+/// The first cookie with this name (RFC 6265, section 5.4). With several of other values, or a look-alike, a rule that is more
+/// than tried out has refused the request before.
 fn cookie<'a>(subject: &'a Subject<'_>, name: &str) -> Option<Cow<'a, [u8]>> {
     let values = cookies_named(subject.facts.headers, name)?;
     values.first().copied().map(read)
 }
 
-/// A cookie's value as servers read it that undo its escapes and take off its quotation marks: with each spelling a client would
-/// begin at nothing.
+/// A cookie's value as servers read it that undo its escapes and take off its quotation marks: with each spelling a client
+/// would begin at nothing.
 fn read(value: &[u8]) -> Cow<'_, [u8]> {
     if !value.iter().any(|byte| matches!(byte, b'%' | b'+' | b'"')) {
         return Cow::Borrowed(value);

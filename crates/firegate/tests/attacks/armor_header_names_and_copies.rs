@@ -107,8 +107,8 @@ async fn no_copy_and_no_look_alike_begins_a_new_count() {
     gate.close().await;
 }
 
-/// A limit by a cookie, and a client that sends a new one beside the one that the service reads: Express and PHP read the first,
-/// Django and Python the last.
+/// A limit by a cookie, and a client that sends a new one beside the one that the service reads: Express and PHP read the
+/// first, Django and Python the last.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_copy_and_no_look_alike_of_a_cookie_begins_a_new_count() {
     const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, rateLimitOptions: { conformAction: allow, \
