@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use firegate_expr::Attributes as _;
 use firegate_files::security_policy::Key;
+use http::header::AUTHORIZATION;
+use percent_encoding::percent_decode;
 
 use super::Subject;
 use crate::forwarded::network;
@@ -52,7 +54,11 @@ impl<'a> FoundPart<'a> {
                 found(KeyType::UserIp, address(subject.user_ip))
             }
             Key::UserIp => or_ip(KeyType::Ip, None),
-            Key::HttpHeader(name) => or_all(KeyType::HttpHeader, subject.header(name).map(cut)),
+            Key::HttpHeader(name) => {
+                let value = subject.header(name);
+                let value = if name == AUTHORIZATION.as_str() { value.map(credential) } else { value };
+                or_all(KeyType::HttpHeader, value.map(cut))
+            }
             Key::HttpCookie(name) => or_all(KeyType::HttpCookie, cookie(subject, name).map(cut)),
             // As a server reads it that cuts parameters off, decodes slashes and takes capital letters for small ones: with
             // each of them a client would begin at nothing.
@@ -151,9 +157,26 @@ fn cut(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
-/// The first cookie with this name (RFC 6265, section 5.4). Of several with other values, or of a look-alike, a rule that is
-/// more than tried out refuses the request before.
+/// The first cookie with this name (RFC 6265, section 5.4). With several of other values, or a look-alike, a rule that is more
+/// than tried out has refused the request before.
 fn cookie<'a>(subject: &'a Subject<'_>, name: &str) -> Option<Cow<'a, [u8]>> {
     let values = cookies_named(subject.facts.headers, name)?;
-    values.first().copied().map(Cow::Borrowed)
+    values.first().copied().map(read)
+}
+
+/// A cookie's value as servers read it that undo its escapes and take off its quotation marks: with each spelling a client
+/// would begin at nothing.
+fn read(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.iter().any(|byte| matches!(byte, b'%' | b'+' | b'"')) {
+        return Cow::Borrowed(value);
+    }
+    let inner = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+    percent_decode(inner).map(|byte| if byte == b'+' { b' ' } else { byte }).collect()
+}
+
+/// A credential as everybody reads it, whatever the case of its scheme and the blanks behind that (RFC 9110, section 11.4).
+fn credential(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    Cow::Owned([&scheme.to_ascii_lowercase(), rest.trim_ascii()].join(&b' '))
 }

@@ -42,8 +42,8 @@ const NO_HOST: &str = "the request names no host, by which a rule of the securit
 /// Why a request is malformed that has a header several times by which a rule decides.
 const HEADER_OF_SEVERAL_VALUES: &str = "a rule of the security policy would decide otherwise by the first or the last copy alone of a header that the request has several times";
 
-/// Why a request is malformed that has a cookie several times, or one of a name that servers may take for its own, where a limit
-/// counts by it.
+/// Why a request is malformed that has a cookie several times, or one of a name that servers may take for its own, where a
+/// limit counts by it.
 const COOKIE_OF_SEVERAL_VALUES: &str = "a limit of the security policy counts by a cookie that the request has several times, or under several names";
 
 /// What of a header counts that a request has several times.

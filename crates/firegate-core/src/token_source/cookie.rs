@@ -89,8 +89,8 @@ fn folded(name: &str) -> String {
     name.chars().map(fold).collect()
 }
 
-/// Whether a cookie of the name stands inside another one's value, behind a blank, a comma or a quotation mark: there are parsers
-/// that begin a new cookie there.
+/// Whether a cookie of the name stands inside another one's value, behind a blank, a comma or a quotation mark: there are
+/// parsers that begin a new cookie there.
 fn holds_another(pair: &[u8], wanted: &str) -> bool {
     let name = wanted.as_bytes();
     pair.windows(name.len() + 1).enumerate().any(|(index, window)| {

@@ -35,8 +35,8 @@ pub struct PresentedToken<'a> {
     pub source: TokenSource,
     /// The request also has a `__session` cookie, which lost against this token.
     pub supersedes_cookie: bool,
-    /// It is a good one, of a Google account that is nobody here: other backends may let the account in by it, so that it goes no
-    /// further than a user's.
+    /// It is a good one, of a Google account that is nobody here: other backends may let the account in by it, so that it goes
+    /// no further than a user's.
     pub is_good_elsewhere: bool,
 }
 

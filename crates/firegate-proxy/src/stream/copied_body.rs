@@ -1,6 +1,6 @@
 //! A request's body, and the copy of it for the service that the request is mirrored to. The request never waits for its copy:
-//! one that falls behind is broken off, and so is one that is larger than its service takes, or that of a body that did not reach
-//! its end.
+//! one that falls behind is broken off, and so is one that is larger than its service takes, or that of a body that did not
+//! reach its end.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -107,8 +107,8 @@ async fn no_copy_and_no_look_alike_begins_a_new_count() {
     gate.close().await;
 }
 
-/// A limit by a cookie, and a client that sends a new one beside the one that the service reads: Express and PHP read the first,
-/// Django and Python the last.
+/// A limit by a cookie, and a client that sends a new one beside the one that the service reads: Express and PHP read the
+/// first, Django and Python the last.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_copy_and_no_look_alike_of_a_cookie_begins_a_new_count() {
     const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, rateLimitOptions: { conformAction: allow, \
@@ -133,6 +133,28 @@ async fn no_copy_and_no_look_alike_of_a_cookie_begins_a_new_count() {
     ] {
         expect(&send(lines).await, 400, "REQUEST_MALFORMED", &format!("{lines:?}"));
     }
+    // Many services undo escapes and take off quotation marks.
+    for written_otherwise in ["connect.sid=%6Furs", "connect.sid=\"ours\"", "connect.sid=o%75%72s"] {
+        expect(&send(&[written_otherwise]).await, 429, "RATE_LIMITED", written_otherwise);
+    }
     send(&["connect.sid=new; sid=other; connect.sid2=x"]).await.ok();
+    gate.close().await;
+}
+
+/// A limit by the credential, whose scheme everybody may write as they like, with as many blanks behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_of_a_credential_begins_a_new_count() {
+    const RULES: &str = "- { priority: 1, action: throttle, match: { versionedExpr: SRC_IPS_V1, config: { srcIpRanges: ['*'] } }, rateLimitOptions: { conformAction: allow, \
+        exceedAction: deny(429), enforceOnKey: HTTP_HEADER, enforceOnKeyName: Authorization, rateLimitThreshold: { count: 2, intervalSec: 60 } } }\n";
+    let project = Project::open().await;
+    let gate = project.guarded_gate(RULES, "").await;
+    let send = async |credential: &str| gate.call("/a").header("authorization", credential).send().await;
+    send("Bearer ours").await.ok();
+    send("Bearer ours").await.ok();
+    for written_otherwise in ["Bearer ours", "bearer ours", "BEARER ours", "Bearer   ours"] {
+        expect(&send(written_otherwise).await, 429, "RATE_LIMITED", written_otherwise);
+    }
+    send("Bearer Ours").await.ok();
+    send("Basic ours").await.ok();
     gate.close().await;
 }
