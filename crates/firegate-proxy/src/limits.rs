@@ -12,8 +12,7 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a stopping runtime waits for work that cannot be cancelled, such as a name look-up.
 pub const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a stream may go on after its user's lease, and one of gRPC after its time, to come to the end of the message that
-/// is under way.
+/// How long a stream may go on after its user's lease, and one of gRPC after its time, to end the message that is under way.
 pub const STREAM_ENDING_GRACE: Duration = Duration::from_secs(5);
 
 /// How long the answer to a WebSocket's Close frame is waited for.
@@ -83,8 +82,7 @@ pub const CLIENT_REST_DELAY: Duration = Duration::from_secs(2);
 pub const CLIENT_WAKING_BYTES_MAX: usize = 4 * 1024;
 
 /// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer
-/// keeps its own for ten minutes, and wants backends to wait longer, lest it sends into a connection that is just being
-/// closed.
+/// keeps its own for ten minutes, and wants backends to wait longer, lest it sends into one that is just closed.
 pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
 
 /// How many streams one HTTP/2 connection may have open.
@@ -97,7 +95,8 @@ pub const HTTP2_PENDING_RESETS_MAX: usize = 32;
 /// (MadeYouReset, CVE-2025-8671). A load balancer's serves many clients.
 pub const HTTP2_LOCAL_RESETS_MAX: usize = 256;
 
-/// How many frames that do nothing an HTTP/2 client may send at once: SETTINGS, PING, PRIORITY, RST_STREAM, empty DATA.
+/// How many frames that do nothing an HTTP/2 client may send at once: SETTINGS, PRIORITY, RST_STREAM, empty DATA,
+/// and PING beyond one for each frame of DATA that it was sent: Go's gRPC measures the way by them.
 pub const HTTP2_IDLE_FRAMES_BURST: u32 = 1000;
 
 /// How many of them in a second, in the long run.
@@ -112,7 +111,10 @@ pub const HTTP2_WINDOW_UPDATES_PER_SECOND: u32 = 100;
 /// For so many bytes that it was sent an HTTP/2 client may send one more of them. Go's sends two for 4 KiB.
 pub const HTTP2_WINDOW_UPDATE_BYTES_MIN: u32 = 512;
 
-/// How many of those it may have left over.
+/// For each frame of DATA that it was sent, how many more: one for the stream and one for the connection.
+pub const HTTP2_WINDOW_UPDATES_PER_DATA_FRAME: u32 = 2;
+
+/// How many of those it may have left over, and how many pings.
 pub const HTTP2_WINDOW_UPDATES_EARNED_MAX: u32 = 64 * 1024;
 
 /// How large the table may be by which an HTTP/2 peer refers to earlier headers (HPACK), in bytes.
@@ -193,15 +195,13 @@ pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;
 /// How long an idle connection to an endpoint is kept.
 pub const UPSTREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// How many idle connections that are still busy with the rest of a request are passed over in the search for one that is
-/// not.
+/// How many idle connections that are still busy with the rest of a request are passed over in search of another.
 pub const UPSTREAM_IDLE_BUSY_MAX: usize = 4;
 
 /// How many connections that turned out to be closed a request tries before it makes one of its own.
 pub const UPSTREAM_STALE_CONNECTIONS_MAX: usize = 2;
 
-/// How many HTTP/2 connections each worker has open to an endpoint; another one is made when all have as many streams as
-/// they may.
+/// How many HTTP/2 connections each worker has open to an endpoint; another one is made when all are full.
 pub const UPSTREAM_HTTP2_CONNECTIONS_MAX: usize = 16;
 
 /// How many HTTP/2 connections each worker has open to an endpoint for WebSockets. They have connections of their own, each
@@ -223,13 +223,11 @@ pub const UPSTREAM_SETTINGS_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How much of an answer an HTTP/2 endpoint may send ahead of the client's reading, in bytes.
 pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 
-/// The same for all answers of a connection together: as much as its streams, so that clients that do not read hold up
-/// nobody else's answer.
+/// The same for all answers of a connection together, as much as its streams: who does not read holds up nobody else.
 pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 =
     UPSTREAM_STREAM_WINDOW_BYTES * UPSTREAM_HTTP2_STREAMS_MAX as u32;
 
-/// How much of a message an HTTP/1 connection to an endpoint holds in each direction, in bytes. An answer's head has to
-/// fit.
+/// How much of a message an HTTP/1 connection to an endpoint holds each way, in bytes. An answer's head has to fit.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// How large the first piece of a request's body may be, in bytes, to be kept until the answer begins, so that the request can
@@ -242,10 +240,14 @@ pub const UPSTREAM_RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// How many header fields an answer over HTTP/1 may have. It is hyper's own bound, for which it has room on the stack.
 pub const UPSTREAM_HEADERS_MAX: usize = 100;
 
-/// How often an HTTP/2 endpoint is asked whether it is still there, while requests are under way.
-pub const UPSTREAM_PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How often an HTTP/2 endpoint that says nothing is asked whether it is still there, while requests are under way. Servers of
+/// gRPC close a connection that is asked more than once in five minutes.
+pub const UPSTREAM_PING_INTERVAL: Duration = Duration::from_secs(330);
 
-/// How long its answer may take.
+/// How long an endpoint, whichever HTTP it speaks, says nothing until the system asks the system there (TCP keep-alive).
+pub const UPSTREAM_KEEPALIVE_TIME: Duration = Duration::from_secs(10);
+
+/// How long the answer to either may take.
 pub const UPSTREAM_PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long one address is tried before the next one is too: the Connection Attempt Delay of RFC 8305.
@@ -376,8 +378,7 @@ pub const LIMITS_STORE_RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often the store of rate limits is asked whether it is there.
 pub const LIMITS_STORE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many requests may wait for the store of rate limits; others are counted by this process, or refused where
-/// `on_failure` is `closed`.
+/// How many requests may wait for the store of rate limits; others this process counts, or refuses (`on_failure: closed`).
 pub const LIMITS_STORE_WAITERS_MAX: usize = 4096;
 
 /// How large the file with its password, or with the roots of its certificate, may be, in bytes.
@@ -385,8 +386,7 @@ pub const LIMITS_STORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 // The configuration in force.
 
-/// How often the files of the configuration and of certificates are looked at. A change is read when two looks have found the
-/// same.
+/// How often the files of the configuration and of certificates are looked at. A change is read when two looks find the same.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much of a watched file is compared, in bytes. Of a larger one its length and times are, too.

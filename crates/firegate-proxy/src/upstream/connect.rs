@@ -13,6 +13,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -25,7 +26,7 @@ use super::socket::Socket;
 use super::transport::Transport;
 use crate::limits::{
     UPSTREAM_ATTEMPT_STAGGER, UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_CONNECTION_WINDOW_BYTES,
-    UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
+    UPSTREAM_KEEPALIVE_TIME, UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
     UPSTREAM_STREAM_WINDOW_BYTES,
 };
 
@@ -242,6 +243,9 @@ impl Connector {
             .map_err(|_| late("no connection could be made"))??;
         // A socket that refuses is slower, not wrong.
         let _ = stream.set_nodelay(true);
+        let probes =
+            TcpKeepalive::new().with_time(UPSTREAM_KEEPALIVE_TIME).with_interval(UPSTREAM_PING_TIMEOUT);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&probes);
         let opened = self.open(stream, ResolvedAddress { address, epoch }, deadline).await;
         if opened.is_err() {
             // Another one of the host's may be well.

@@ -4,7 +4,8 @@ use tokio::time::Instant;
 
 use crate::limits::{
     HTTP2_IDLE_FRAMES_BURST, HTTP2_IDLE_FRAMES_PER_SECOND, HTTP2_WINDOW_UPDATE_BYTES_MIN,
-    HTTP2_WINDOW_UPDATES_BURST, HTTP2_WINDOW_UPDATES_EARNED_MAX, HTTP2_WINDOW_UPDATES_PER_SECOND,
+    HTTP2_WINDOW_UPDATES_BURST, HTTP2_WINDOW_UPDATES_EARNED_MAX, HTTP2_WINDOW_UPDATES_PER_DATA_FRAME,
+    HTTP2_WINDOW_UPDATES_PER_SECOND,
 };
 
 /// How long the client's preface is, which comes before the first frame.
@@ -17,6 +18,7 @@ const HEADER_BYTES: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
@@ -33,14 +35,54 @@ pub(super) enum Offence {
     WindowUpdates,
 }
 
-/// Counts the frames of one connection.
+/// Where the frames of one direction begin and end.
 #[derive(Debug)]
-pub(super) struct Meter {
+struct Frames {
     header: [u8; HEADER_BYTES],
     /// How much of the next frame's header was read.
     header_bytes: usize,
     /// How much of the frame, or of the preface, is still to come.
     payload_bytes: usize,
+}
+
+impl Frames {
+    /// Begins so many bytes before the first frame.
+    fn behind(bytes: usize) -> Self {
+        Self { header: [0; HEADER_BYTES], header_bytes: 0, payload_bytes: bytes }
+    }
+
+    /// Goes on to the end of the frame that is under way. `false` if there has to be more of it.
+    fn end(&mut self, bytes: &mut &[u8]) -> bool {
+        let payload = self.payload_bytes.min(bytes.len());
+        *bytes = bytes.get(payload..).unwrap_or_default();
+        self.payload_bytes -= payload;
+        self.payload_bytes == 0
+    }
+
+    /// Goes on to the end of the next frame's header, and says its type and its flags. `None` if there has to be more of it.
+    fn begin(&mut self, bytes: &mut &[u8]) -> Option<(u8, u8)> {
+        let missing = self.header.get_mut(self.header_bytes..)?;
+        let count = missing.len().min(bytes.len());
+        for (place, byte) in missing.iter_mut().zip(*bytes) {
+            *place = *byte;
+        }
+        *bytes = bytes.get(count..).unwrap_or_default();
+        self.header_bytes += count;
+        if self.header_bytes < HEADER_BYTES {
+            return None;
+        }
+        let [high, middle, low, kind, flags, ..] = self.header;
+        self.header_bytes = 0;
+        self.payload_bytes = u32::from_be_bytes([0, high, middle, low]) as usize;
+        Some((kind, flags))
+    }
+}
+
+/// Counts the frames of one connection.
+#[derive(Debug)]
+pub(super) struct Meter {
+    incoming: Frames,
+    outgoing: Frames,
     has_settings: bool,
     /// What was found in the frame that is under way.
     offence: Option<Offence>,
@@ -48,20 +90,22 @@ pub(super) struct Meter {
     window_updates: Allowance,
     /// Bytes that were sent to the client and not counted for it yet.
     sent_bytes: u32,
+    /// Pings that it may send for the frames of DATA that it was sent.
+    earned_pings: u32,
 }
 
 impl Meter {
     /// Begins before the preface.
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            header: [0; HEADER_BYTES],
-            header_bytes: 0,
-            payload_bytes: PREFACE_BYTES,
+            incoming: Frames::behind(PREFACE_BYTES),
+            outgoing: Frames::behind(0),
             has_settings: false,
             offence: None,
             idle_frames: Allowance::new(HTTP2_IDLE_FRAMES_BURST, HTTP2_IDLE_FRAMES_PER_SECOND, now),
             window_updates: Allowance::new(HTTP2_WINDOW_UPDATES_BURST, HTTP2_WINDOW_UPDATES_PER_SECOND, now),
             sent_bytes: 0,
+            earned_pings: 0,
         }
     }
 
@@ -70,11 +114,19 @@ impl Meter {
         self.has_settings
     }
 
-    /// So many bytes were sent to the client, which it may now tell to have read.
-    pub(super) fn earn(&mut self, bytes: usize) {
-        let sent = self.sent_bytes.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        self.window_updates.earn(sent / HTTP2_WINDOW_UPDATE_BYTES_MIN);
-        self.sent_bytes = sent % HTTP2_WINDOW_UPDATE_BYTES_MIN;
+    /// These bytes were sent to the client, which may now tell to have read them. Small messages make small frames, and some
+    /// clients tell of each.
+    pub(super) fn sent(&mut self, mut bytes: &[u8]) {
+        let count = self.sent_bytes.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.window_updates.earn(count / HTTP2_WINDOW_UPDATE_BYTES_MIN);
+        self.sent_bytes = count % HTTP2_WINDOW_UPDATE_BYTES_MIN;
+        while self.outgoing.end(&mut bytes) {
+            let Some((kind, _)) = self.outgoing.begin(&mut bytes) else { return };
+            if kind == DATA && self.outgoing.payload_bytes > 0 {
+                self.window_updates.earn(HTTP2_WINDOW_UPDATES_PER_DATA_FRAME);
+                self.earned_pings = (self.earned_pings + 1).min(HTTP2_WINDOW_UPDATES_EARNED_MAX);
+            }
+        }
     }
 
     /// Counts the frames of what was read. After an offence the connection has to end.
@@ -82,37 +134,19 @@ impl Meter {
     /// # Errors
     /// How many bytes there are up to the end of the frame that is one too many, and what that is.
     pub(super) fn read(&mut self, bytes: &[u8], now: Instant) -> Result<(), (usize, Offence)> {
-        let mut at = 0;
-        loop {
-            let payload = self.payload_bytes.min(bytes.len() - at);
-            at += payload;
-            self.payload_bytes -= payload;
-            if self.payload_bytes > 0 {
-                return Ok(());
-            }
+        let mut rest = bytes;
+        while self.incoming.end(&mut rest) {
             // The frame goes on as a whole: h2 has to be told at the border between two.
             if let Some(offence) = self.offence {
-                return Err((at, offence));
+                return Err((bytes.len() - rest.len(), offence));
             }
-            let Some(missing) = self.header.get_mut(self.header_bytes..) else { return Ok(()) };
-            let rest = bytes.get(at..).unwrap_or_default();
-            let count = missing.len().min(rest.len());
-            for (place, byte) in missing.iter_mut().zip(rest) {
-                *place = *byte;
-            }
-            at += count;
-            self.header_bytes += count;
-            if self.header_bytes < HEADER_BYTES {
-                return Ok(());
-            }
-            self.begin_frame(now);
+            let Some((kind, flags)) = self.incoming.begin(&mut rest) else { break };
+            self.count(kind, flags, now);
         }
+        Ok(())
     }
 
-    fn begin_frame(&mut self, now: Instant) {
-        let [high, middle, low, kind, flags, ..] = self.header;
-        self.header_bytes = 0;
-        self.payload_bytes = u32::from_be_bytes([0, high, middle, low]) as usize;
+    fn count(&mut self, kind: u8, flags: u8, now: Instant) {
         let is_affordable = match kind {
             _ if !self.has_settings && kind != SETTINGS => {
                 self.offence = Some(Offence::NoSettings);
@@ -120,8 +154,12 @@ impl Meter {
             }
             // Streams are bounded by h2, and so are the blocks of their headers.
             HEADERS | CONTINUATION => return,
-            DATA if self.payload_bytes > 0 || flags & END_STREAM != 0 => return,
+            DATA if self.incoming.payload_bytes > 0 || flags & END_STREAM != 0 => return,
             WINDOW_UPDATE => self.window_updates.spend(now).ok_or(Offence::WindowUpdates),
+            PING if self.earned_pings > 0 => {
+                self.earned_pings -= 1;
+                return;
+            }
             // SETTINGS and PING, which have to be answered; RST_STREAM, PRIORITY, empty DATA, and types that nobody knows.
             _ => self.idle_frames.spend(now).ok_or(Offence::IdleFrames),
         };
@@ -170,7 +208,6 @@ mod tests {
 
     use super::*;
 
-    const PING: u8 = 6;
     const RST_STREAM: u8 = 3;
 
     fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
@@ -236,10 +273,29 @@ mod tests {
         let within = [begin(), update.repeat(HTTP2_WINDOW_UPDATES_BURST as usize)].concat();
         assert_eq!(meter.read(&within, now), Ok(()));
         for _ in 0..10 {
-            meter.earn(HTTP2_WINDOW_UPDATE_BYTES_MIN as usize / 2);
+            meter.sent(&[0xff; HTTP2_WINDOW_UPDATE_BYTES_MIN as usize / 2]);
         }
         assert_eq!(meter.read(&update.repeat(5), now), Ok(()));
         assert_eq!(meter.read(&update, now), Err((update.len(), Offence::WindowUpdates)));
+    }
+
+    /// Go's gRPC answers each message that comes by itself with a ping, and with an update of the connection's window before it.
+    #[test]
+    fn whoever_is_sent_small_messages_may_answer_each() {
+        let (now, message, ping) = (Instant::now(), frame(DATA, 0, 15), frame(PING, 0, 8));
+        let answer = [frame(WINDOW_UPDATE, 0, 4), frame(WINDOW_UPDATE, 0, 4), ping.clone()].concat();
+        for size in [1, 9, 10, 1000] {
+            let mut meter = Meter::new(now);
+            assert_eq!(meter.read(&begin(), now), Ok(()));
+            for _ in 0..3 * HTTP2_WINDOW_UPDATES_BURST {
+                message.chunks(size).for_each(|piece| meter.sent(piece));
+                assert_eq!(meter.read(&answer, now), Ok(()), "in pieces of {size}");
+            }
+            // What it is sent otherwise, as the answers to its pings, earns none.
+            frame(PING, 1, 8).chunks(size).for_each(|piece| meter.sent(piece));
+            assert_eq!(meter.read(&ping.repeat(HTTP2_IDLE_FRAMES_BURST as usize - 1), now), Ok(()));
+            assert_eq!(meter.read(&ping, now), Err((ping.len(), Offence::IdleFrames)));
+        }
     }
 
     #[test]
@@ -247,9 +303,8 @@ mod tests {
         let (now, update) = (Instant::now(), frame(WINDOW_UPDATE, 0, 4));
         let mut meter = Meter::new(now);
         assert_eq!(meter.read(&begin(), now), Ok(()));
-        (0..3).for_each(|_| {
-            meter.earn((HTTP2_WINDOW_UPDATES_EARNED_MAX * HTTP2_WINDOW_UPDATE_BYTES_MIN) as usize);
-        });
+        let answers = vec![0xff; (HTTP2_WINDOW_UPDATES_EARNED_MAX * HTTP2_WINDOW_UPDATE_BYTES_MIN) as usize];
+        (0..3).for_each(|_| meter.sent(&answers));
         let most = update.repeat(HTTP2_WINDOW_UPDATES_EARNED_MAX as usize);
         assert_eq!(meter.read(&most, now), Ok(()));
         assert_eq!(meter.read(&update, now), Err((update.len(), Offence::WindowUpdates)));

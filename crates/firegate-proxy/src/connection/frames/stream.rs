@@ -100,7 +100,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.meter.earn(count);
+        self.meter.sent(bytes.get(..count).unwrap_or_default());
         Poll::Ready(Ok(count))
     }
 
@@ -118,7 +118,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredStream<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
-        self.meter.earn(count);
+        let mut left = count;
+        for slice in slices {
+            let sent = slice.get(..left.min(slice.len())).unwrap_or_default();
+            self.meter.sent(sent);
+            left -= sent.len();
+        }
         Poll::Ready(Ok(count))
     }
 

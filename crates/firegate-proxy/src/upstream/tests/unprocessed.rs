@@ -17,9 +17,11 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
 const END_STREAM: u8 = 1;
+const ACKNOWLEDGEMENT: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 const NO_ERROR: u32 = 0;
@@ -434,4 +436,39 @@ async fn a_service_that_closes_what_is_idle_is_not_blamed_for_it() {
         // In TLS it says that it closes, in a record: the end is not the next thing to be read.
         closes_what_is_idle(is_heard, Some(Authority::new(&[b"h2"]))).await;
     }
+}
+
+/// gRPC's servers take more than one ping in five minutes for abuse while they have nothing to say: they close the connection,
+/// and with it all that is under way.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_silent_for_long_is_seldom_asked_whether_it_is_there() {
+    const ALLOWED: Duration = Duration::from_secs(5 * 60);
+    const SECOND: Duration = Duration::from_secs(1);
+    let _still = Still::stand();
+    let pings = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&pings);
+    let origin = Origin::start(move |stream, _| {
+        let count = Arc::clone(&count);
+        async move {
+            let mut frames = Frames::begin(stream, &[]).await;
+            let request = frames.request().await.expect("a request");
+            frames.say(HEADERS, END_HEADERS, request.stream, &OK).await;
+            while let Some(frame) = frames.next().await {
+                if frame.kind == PING && frame.flags & ACKNOWLEDGEMENT == 0 {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    frames.say(PING, ACKNOWLEDGEMENT, 0, &frame.bytes).await;
+                }
+            }
+        }
+    })
+    .await;
+    let answer = site(&origin).send(Method::GET, &[], full("")).await.expect("an answer");
+    for (period, expected) in [(ALLOWED, 0), (ALLOWED / 2, 1), (ALLOWED / 2, 1)] {
+        for _ in 0..period.as_secs() {
+            tokio::time::advance(SECOND).await;
+            settle().await;
+        }
+        assert_eq!(pings.load(Ordering::Relaxed), expected);
+    }
+    drop(answer);
 }
