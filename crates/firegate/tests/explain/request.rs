@@ -207,6 +207,9 @@ fn what_describes_no_request_is_bad_input() {
     check(&["--url", "api.example.com"], "neither a URL nor a path");
     check(&["--url", "https://api.example.com/", "--header", "nothing"], "no colon");
     check(&["--request", "nowhere.txt"], "nowhere.txt cannot be read");
+    let command = "curl -H 'Authorization: Bearer x' https://api.example.com/orders";
+    std::fs::write(folder.path().join("command.txt"), command).expect("a file");
+    check(&["--request", "command.txt"], "hint: run it as `curl -v`");
     check(&["--method", "POST"], "--url");
     check(&["--on-cloud-run"], "--url");
     let both =
@@ -266,6 +269,15 @@ fn firegates_own_paths_are_answered_and_never_routed() {
 }
 
 /// Who reads the answer on the wire finds another status there.
+#[test]
+fn an_encoded_slash_is_refused_with_the_key_that_lets_it_pass() {
+    let told = explained(1, None, &["--url", "https://api.example.com/orders/a%2Fb"]);
+    assert!(
+        told.contains("REQUEST_MALFORMED") && told.contains("`encoded_slash: forward` for the backend"),
+        "{told}"
+    );
+}
+
 #[test]
 fn of_grpc_both_statuses_are_told() {
     let grpc = ["--url", "https://api.example.com/orders/7", "--method", "POST", "--header"];

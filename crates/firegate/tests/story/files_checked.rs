@@ -134,8 +134,14 @@ fn check_opens_every_file_that_a_front_door_opens() {
 #[test]
 fn a_secret_in_the_place_of_a_files_name_is_told_by_nobody() {
     let serve = ["serve", "-c", "firegate.yaml", "--listen", "127.0.0.1:0"];
-    for password in ["hunter2", "'S3cret/with+base64=='", "\"hunter2\", database: 1"] {
-        let store = format!("limits_store: {{ url: 'redis://127.0.0.1:1', password_file: {password} }}\n");
+    let url = "url: 'redis://127.0.0.1:1'";
+    for store in [
+        format!("limits_store: {{ {url}, password_file: hunter2 }}\n"),
+        format!("limits_store: {{ {url}, password_file: 'S3cret/with+base64==' }}\n"),
+        format!("limits_store: {{ {url}, password_file: \"hunter2\", database: 1 }}\n"),
+        format!("limits_store:\n  {url}\n  password_file:\n    hunter2\n"),
+        format!("limits_store: {{ {url}, password: hunter2 }}\n"),
+    ] {
         for (arguments, code) in [(&["check"][..], 1), (&["check", "--on-cloud-run"], 1), (&serve, 2)] {
             let files = [("firegate.yaml", &*format!("{SOUND}{store}"))];
             let told = check(&files, arguments, code, &[]);

@@ -13,7 +13,7 @@ use firegate_files::diagnostic::Diagnostics;
 use firegate_files::yaml::{self, Document};
 
 use crate::cases::{CaseFile, CaseFileError, Issuer};
-use crate::named_files::read_text;
+use crate::named_files::{called, read_text};
 use crate::standard_error;
 
 use super::super::keys::{self, FetchedKeys, KeySource};
@@ -78,6 +78,13 @@ impl RequestArguments {
                     bail!(
                         "the request {} is empty\n\nhint: it holds the request's head, as it travels or as `curl -v` shows it",
                         file.display()
+                    );
+                }
+                if text.trim_ascii_start().starts_with(b"curl ") {
+                    bail!(
+                        "{} holds a command and no request\n\nhint: run it as `curl -v`, and give what that shows; or write --url URL \
+                         --header 'Name: value'",
+                        called(file)
                     );
                 }
                 GivenRequest::from_text(&text)
