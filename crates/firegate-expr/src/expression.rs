@@ -73,16 +73,6 @@ impl Expression {
         &self.text
     }
 
-    /// The language it is written in.
-    pub const fn language(&self) -> Language {
-        self.language
-    }
-
-    /// The dialect it was read in.
-    pub const fn dialect(&self) -> Dialect {
-        self.dialect
-    }
-
     /// Whether it asks for the verified user or app, so that a request has to be identified before it is evaluated.
     pub fn uses_user(&self) -> bool {
         self.checked.reads.iter().any(|attribute| attribute.is_of_user())

@@ -14,7 +14,6 @@ use crate::credentials::exchange::{post_json, succeeded};
 use crate::fault::{FaultKind, FaultSource};
 use crate::http::{ExchangeBounds, FetchError, HttpClient, extend};
 use crate::limits::{ACCOUNTS_BODY_BYTES_MAX, ACCOUNTS_LOOKUP_TIMEOUT, ACCOUNTS_PER_LOOKUP_MAX};
-use crate::tokens::bearer;
 
 /// The bearer token by which a Firebase Auth emulator knows an administrator.
 pub const EMULATOR_BEARER: &str = "owner";
@@ -85,22 +84,11 @@ impl AccountsClient {
     }
 
     /// The state of up to [`ACCOUNTS_PER_LOOKUP_MAX`] users of a project, or of one of its tenants. A user who is missing in
-    /// the answer does not exist.
+    /// the answer does not exist. `bearer` is the value of `Authorization`.
     ///
     /// # Errors
     /// If the call is refused or fails, or the answer is not about the users who were asked for.
     pub async fn lookup(
-        &self,
-        project: &str,
-        tenant: Option<&str>,
-        uids: &[&str],
-        bearer_token: &str,
-    ) -> Result<Vec<AccountStatus>, AccountsFault> {
-        self.lookup_with(project, tenant, uids, &bearer(bearer_token)?).await
-    }
-
-    /// The same, with the header's value at hand.
-    pub(crate) async fn lookup_with(
         &self,
         project: &str,
         tenant: Option<&str>,

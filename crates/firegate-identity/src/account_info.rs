@@ -115,7 +115,7 @@ impl Service {
         let (token, before) = self.user_of(body, signer)?;
         let change = self.read_own_change(body)?;
         let now = self.now();
-        let account = self.store.modify(&token.directory, &token.local_id, &mut |account| {
+        let account = self.store.modify(&token.directory, &token.local_id, |account| {
             change.apply(account, &token.sign_in_provider, now)
         })?;
         let mut response = updated(&account, &change);
@@ -213,7 +213,7 @@ impl Service {
         let now = self.now();
         let account = self
             .store
-            .modify(directory, &local_id, &mut |account| change.apply(account, PROVIDER_PASSWORD, now))?;
+            .modify(directory, &local_id, |account| change.apply(account, PROVIDER_PASSWORD, now))?;
         Ok(updated(&account, &change))
     }
 

@@ -223,7 +223,7 @@ impl From<StoreError> for ApiError {
             StoreError::Full => Self::QuotaExceeded,
             StoreError::NotFound => Self::UserNotFound,
             StoreError::Refused(refusal) => *refusal,
-            StoreError::Database(_) => Self::internal(error),
+            StoreError::File(..) | StoreError::Version(_) | StoreError::Database(_) => Self::internal(error),
         }
     }
 }

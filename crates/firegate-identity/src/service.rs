@@ -18,7 +18,7 @@ pub(crate) struct Service {
     pub(crate) project_number: String,
     pub(crate) custom_token_keys: Option<KeySet>,
     pub(crate) clock: SharedClock,
-    pub(crate) store: Box<dyn AccountStore>,
+    pub(crate) store: AccountStore,
     pub(crate) passwords: PasswordHashing,
 }
 

@@ -70,7 +70,7 @@ impl Service {
             return Err(ApiError::EmailExists);
         }
         let (now, hash) = (self.now(), self.passwords.hash(&password)?);
-        let mut change = |account: &mut Account| {
+        let change = |account: &mut Account| {
             account.email = Some(email.clone());
             account.email_verified = false;
             account.display_name = display_name.clone().or(account.display_name.take());
@@ -79,7 +79,7 @@ impl Service {
             account.set_password_hash(hash.clone(), now)
         };
         let account = if let Some(local_id) = own_id {
-            self.store.modify(&directory, local_id, &mut change)?
+            self.store.modify(&directory, local_id, change)?
         } else {
             let mut account = Account::new(None, now)?;
             change(&mut account)?;
@@ -136,7 +136,7 @@ impl Service {
             Err(StoreError::DuplicateLocalId) => false,
             result => result.map(|()| true)?,
         };
-        let account = self.store.modify(&directory, &token.local_id, &mut |account| {
+        let account = self.store.modify(&directory, &token.local_id, |account| {
             account.custom_auth = true;
             log_in(account, now)
         })?;
@@ -164,7 +164,7 @@ impl Service {
             .filter(|record| record.directory.project == self.project)
             .ok_or(ApiError::InvalidRefreshToken)?;
         let now = self.now();
-        let account = self.store.modify(&record.directory, &record.local_id, &mut |account| {
+        let account = self.store.modify(&record.directory, &record.local_id, |account| {
             if account.disabled {
                 return Err(ApiError::UserDisabled);
             }
@@ -198,7 +198,7 @@ impl Service {
 
     fn record_login(&self, directory: &Directory, local_id: &str) -> Result<Account, ApiError> {
         let now = self.now();
-        Ok(self.store.modify(directory, local_id, &mut |account| log_in(account, now))?)
+        Ok(self.store.modify(directory, local_id, |account| log_in(account, now))?)
     }
 
     /// Makes an ID token and a refresh token and adds them to `response`.

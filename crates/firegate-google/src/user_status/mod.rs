@@ -393,7 +393,7 @@ impl UserStatusCache {
         let uids: Vec<&str> = batch.uids.iter().map(|uid| &**uid).collect();
         let settings = self.settings.load_full();
         let bearer = settings.caller.bearer().await?;
-        let found = settings.accounts.lookup_with(&self.project, tenant.as_deref(), &uids, &bearer).await?;
+        let found = settings.accounts.lookup(&self.project, tenant.as_deref(), &uids, &bearer).await?;
         let status = |found: crate::accounts::AccountStatus| {
             let status = AccountStatus { disabled: found.disabled, valid_since: found.valid_since };
             (found.local_id, status)

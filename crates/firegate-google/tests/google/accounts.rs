@@ -1,10 +1,14 @@
 use firegate_core::time::UnixTime;
-use firegate_google::accounts::{AccountStatus, AccountsClient, AccountsFault, EMULATOR_BEARER};
+use firegate_google::accounts::{AccountStatus, AccountsClient, AccountsFault};
 use firegate_google::fault::FaultKind;
+use http::HeaderValue;
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::support::{Answer, Server, client};
+
+/// How an emulator knows an administrator.
+const OWNER: HeaderValue = HeaderValue::from_static("Bearer owner");
 
 fn account(local_id: &str, disabled: bool, valid_since: i64, tenant: Option<&str>) -> AccountStatus {
     AccountStatus {
@@ -25,7 +29,7 @@ async fn accounts_are_looked_up_by_project_and_tenant() {
     })
     .await;
     let accounts = AccountsClient::new(client(), Some(server.url("/identitytoolkit.googleapis.com")));
-    let found = accounts.lookup("demo", None, &["alice", "bob", "gone"], EMULATOR_BEARER).await;
+    let found = accounts.lookup("demo", None, &["alice", "bob", "gone"], &OWNER).await;
     assert_eq!(found, Ok(vec![account("alice", false, 1_795_467_600, None), account("bob", true, 0, None)]));
     let request = server.last();
     assert_eq!(
@@ -38,12 +42,12 @@ async fn accounts_are_looked_up_by_project_and_tenant() {
     );
 
     server.respond(|_| Answer::json(&json!({"users": [{"localId": "alice", "tenantId": "t/1"}]})));
-    let found = accounts.lookup("demo", Some("t/1"), &["alice"], "ya29.x").await;
+    let found = accounts.lookup("demo", Some("t/1"), &["alice"], &OWNER).await;
     assert_eq!(found, Ok(vec![account("alice", false, 0, Some("t/1"))]));
     assert!(server.last().target.ends_with("/v1/projects/demo/tenants/t%2F1/accounts:lookup"));
 
     server.respond(|_| Answer::json(&json!({"kind": "identitytoolkit#GetAccountInfoResponse"})));
-    assert_eq!(accounts.lookup("demo", None, &["gone"], "ya29.x").await, Ok(vec![]));
+    assert_eq!(accounts.lookup("demo", None, &["gone"], &OWNER).await, Ok(vec![]));
 }
 
 #[tokio::test]
@@ -62,7 +66,7 @@ async fn answers_that_are_not_about_the_users_asked_for_are_no_answers() {
     ];
     for (what, answer, expected) in cases {
         server.respond(move |_| answer.clone());
-        let fault = accounts.lookup("demo", None, &["alice"], "ya29.x").await.expect_err(what);
+        let fault = accounts.lookup("demo", None, &["alice"], &OWNER).await.expect_err(what);
         assert_eq!(fault.kind(), expected, "{what}: {fault}");
     }
 }
@@ -77,6 +81,6 @@ async fn questions_are_bounded_before_any_call() {
         ("", None, vec!["u"]),
         ("demo", Some(""), vec!["u"]),
     ] {
-        assert_eq!(accounts.lookup(project, tenant, &uids, "x").await, Err(AccountsFault::Question));
+        assert_eq!(accounts.lookup(project, tenant, &uids, &OWNER).await, Err(AccountsFault::Question));
     }
 }

@@ -2,10 +2,8 @@
 
 mod account;
 pub(crate) mod checked;
-mod sqlite;
 mod store;
 
 pub(crate) use account::{Account, Directory, is_directory_id, random_bytes};
 pub(crate) use checked::REFUSED_CLAIMS;
-pub(crate) use sqlite::SqliteStore;
 pub(crate) use store::{AccountSelector, AccountStore, RefreshTokenRecord, StoreError};

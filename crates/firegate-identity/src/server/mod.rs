@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 pub use options::{CreateAccountError, NewAccount, OpenError, Options, ReadAccountError};
 
 use crate::accounts::{
-    Account, AccountSelector, Directory, SqliteStore, StoreError, checked, is_directory_id,
+    Account, AccountSelector, AccountStore, Directory, StoreError, checked, is_directory_id,
 };
 use crate::error::ApiError;
 use crate::keys::KeySlot;
@@ -87,7 +87,7 @@ impl IdentityServer {
             project_number: options.project_number,
             custom_token_keys: options.custom_token_keys,
             clock: options.clock,
-            store: Box::new(store),
+            store,
             passwords: PasswordHashing::new().map_err(|error| OpenError::System(error.to_string()))?,
         };
         Ok(Self {
@@ -186,13 +186,13 @@ impl IdentityServer {
     }
 }
 
-fn open_store(data_dir: Option<&Path>) -> Result<SqliteStore, OpenError> {
+fn open_store(data_dir: Option<&Path>) -> Result<AccountStore, OpenError> {
     if let Some(directory) = data_dir {
         make_private_directory(directory)
             .map_err(|error| OpenError::DataDirectory(directory.to_owned(), error))?;
     }
     let file = data_dir.map(|directory| directory.join(ACCOUNTS_FILE));
-    SqliteStore::open(file.as_deref()).map_err(|error| {
+    AccountStore::open(file.as_deref()).map_err(|error| {
         OpenError::Accounts(file.unwrap_or_else(|| PathBuf::from(":memory:")), error.to_string())
     })
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::error::ApiError;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
@@ -29,7 +28,7 @@ fn only_the_owner_may_read_the_files() {
     use std::os::unix::fs::PermissionsExt;
 
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(Some(&directory.path().join("accounts"))).unwrap();
+    let store = AccountStore::open(Some(&directory.path().join("accounts"))).unwrap();
     store.insert(&Directory::of_project("p"), &account("alice", "alice@example.com")).unwrap();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap) {
@@ -43,7 +42,7 @@ fn only_the_owner_may_read_the_files() {
 
 #[test]
 fn ids_and_addresses_are_unique_within_a_directory_and_free_in_others() {
-    let store = SqliteStore::open(None).unwrap();
+    let store = AccountStore::open(None).unwrap();
     let project = Directory::of_project("p");
     let tenant = Directory::of_tenant("p", Some("t".to_owned())).unwrap();
     let alice = account("alice", "alice@example.com");
@@ -61,20 +60,20 @@ fn ids_and_addresses_are_unique_within_a_directory_and_free_in_others() {
 
 #[test]
 fn a_refused_change_writes_nothing() {
-    let store = SqliteStore::open(None).unwrap();
+    let store = AccountStore::open(None).unwrap();
     let project = Directory::of_project("p");
     store.insert(&project, &account("alice", "alice@example.com")).unwrap();
     store.insert(&project, &account("bob", "bob@example.com")).unwrap();
-    let mut refuse = |account: &mut Account| {
+    let refuse = |account: &mut Account| {
         account.display_name = Some("Mallory".to_owned());
         Err(ApiError::UserDisabled)
     };
-    assert!(matches!(store.modify(&project, "alice", &mut refuse), Err(StoreError::Refused(_))));
-    let mut collide = |account: &mut Account| {
+    assert!(matches!(store.modify(&project, "alice", refuse), Err(StoreError::Refused(_))));
+    let collide = |account: &mut Account| {
         account.email = Some("bob@example.com".to_owned());
         Ok(())
     };
-    assert!(matches!(store.modify(&project, "alice", &mut collide), Err(StoreError::DuplicateEmail)));
+    assert!(matches!(store.modify(&project, "alice", collide), Err(StoreError::DuplicateEmail)));
     let unchanged = store.find(&project, AccountSelector::LocalId("alice")).unwrap().unwrap();
     assert_eq!((unchanged.display_name, unchanged.email.as_deref()), (None, Some("alice@example.com")));
 }
@@ -86,11 +85,11 @@ fn a_file_keeps_accounts_and_refresh_tokens() {
     let project = Directory::of_project("p");
     let alice = account("alice", "alice@example.com");
     {
-        let store = SqliteStore::open(Some(&file)).unwrap();
+        let store = AccountStore::open(Some(&file)).unwrap();
         store.insert(&project, &alice).unwrap();
         store.insert_refresh_token(&record(1)).unwrap();
     }
-    let store = SqliteStore::open(Some(&file)).unwrap();
+    let store = AccountStore::open(Some(&file)).unwrap();
     assert_eq!(store.page(&project, "", 10).unwrap(), [alice]);
     assert_eq!(store.find_refresh_token(&record(1).token_sha256).unwrap(), Some(record(1)));
     store.delete_all(&project).unwrap();
@@ -99,7 +98,7 @@ fn a_file_keeps_accounts_and_refresh_tokens() {
 
 #[test]
 fn an_account_keeps_a_bounded_number_of_refresh_tokens() {
-    let store = SqliteStore::open(None).unwrap();
+    let store = AccountStore::open(None).unwrap();
     let count = u16::try_from(REFRESH_TOKENS_PER_ACCOUNT_MAX).unwrap() + 1;
     for number in 1..=count {
         store.insert_refresh_token(&record(number)).unwrap();
@@ -116,19 +115,19 @@ fn accounts_and_refresh_tokens_are_bounded_in_all() {
     let file = folder.path().join("accounts");
     let project = Directory::of_project("p");
     let named = |name: &str| account(name, &format!("{name}@example.com"));
-    let store = SqliteStore::open_within(Some(&file), bounds).unwrap();
+    let store = AccountStore::open_within(Some(&file), bounds).unwrap();
     store.insert(&project, &named("alice")).unwrap();
     store.insert(&Directory::of_project("q"), &named("alice")).unwrap();
-    let is_full = |store: &SqliteStore, name: &str| {
+    let is_full = |store: &AccountStore, name: &str| {
         matches!(store.insert(&project, &named(name)), Err(StoreError::Full))
     };
     assert!(is_full(&store, "bob"));
     // Whoever is there already can still be told so, and be changed.
     assert!(matches!(store.insert(&project, &named("alice")), Err(StoreError::DuplicateLocalId)));
-    store.modify(&project, "alice", &mut |_| Ok(())).unwrap();
+    store.modify(&project, "alice", |_| Ok(())).unwrap();
     // A start counts anew.
     drop(store);
-    let store = SqliteStore::open_within(Some(&file), bounds).unwrap();
+    let store = AccountStore::open_within(Some(&file), bounds).unwrap();
     assert!(is_full(&store, "bob"));
     store.delete(&project, "alice").unwrap();
     assert!(!is_full(&store, "bob") && is_full(&store, "carol"));
