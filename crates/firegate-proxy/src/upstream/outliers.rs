@@ -69,8 +69,8 @@ impl Outliers {
         true
     }
 
-    /// Whether it is left alone at the moment. One that has answered since, because it was asked when the others did no better, is
-    /// not: else one that is down would get as many requests as one that came back. A single failure ends that.
+    /// Whether it is left alone at the moment. One that has answered since, because it was asked when the others did no better,
+    /// is not: else one that is down would get as many requests as one that came back. A single failure ends that.
     pub(super) fn is_ejected(&self, now: impl FnOnce() -> Instant) -> bool {
         let until = self.until.load(Ordering::Relaxed);
         // Most endpoints never fail, and the clock need not be read for them.
