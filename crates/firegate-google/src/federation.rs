@@ -305,3 +305,39 @@ impl fmt::Debug for FederationCache {
         formatter.debug_struct("FederationCache").field("tokens", &self.tokens.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firegate_core::time::SystemClock;
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::fault::{FaultSource, Step};
+    use crate::http::Roots;
+
+    #[tokio::test]
+    async fn a_refusal_of_one_user_is_no_outage() {
+        let http = HttpClient::new(Handle::current(), Roots::Given(Vec::new())).expect("a client");
+        let cache = FederationCache::new(Endpoints::default(), http, Arc::new(SystemClock), Arc::default());
+        let user = FederatedUser {
+            token: "a.user.token",
+            kind: TokenKind::IdToken,
+            uid: "alice",
+            expires_at: UnixTime::from_seconds(0),
+        };
+        let target = FederationTarget {
+            workload_identity_provider: "//iam.googleapis.com/provider",
+            service_account: "caller@my-project.iam.gserviceaccount.com",
+            audience: "https://api.example.com",
+        };
+        let answered = |status, code: &str| {
+            let source = FaultSource::Answered { status, code: code.to_owned(), description: String::new() };
+            Err(CredentialFault { step: Step::SecurityTokenService, source })
+        };
+        let owned = Owned::new(user, target);
+        cache.tell(&owned, &answered(400, "unauthorized_client"));
+        assert_eq!(cache.outage.worked(), None);
+        cache.tell(&owned, &answered(503, ""));
+        assert_eq!(cache.outage.worked(), Some(0));
+    }
+}

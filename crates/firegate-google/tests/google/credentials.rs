@@ -6,8 +6,7 @@ use firegate_core::time::{ShiftedClock, UnixTime};
 use firegate_google::credentials::{
     Credential, CredentialError, CredentialSource, Endpoints, Environment, discover,
 };
-use firegate_google::fault::{CredentialFault, FaultKind, FaultSource, Step};
-use firegate_google::http::FetchError;
+use firegate_google::fault::{FaultKind, FaultSource, Step};
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};

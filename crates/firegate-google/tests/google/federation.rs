@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use firegate_core::identity::TokenKind;
 use firegate_core::time::{Clock, ShiftedClock, UnixTime};
@@ -9,6 +9,7 @@ use firegate_google::federation::{FederatedUser, FederationCache, FederationFaul
 use firegate_google::limits::{FEDERATED_TOKENS_BYTES_MAX, FEDERATED_TOKENS_MAX};
 use firegate_google::tokens::MintCounts;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::{Answer, Received, Server, client, clock, id_token, now};
 

@@ -35,8 +35,8 @@ impl AccessLogPolicy {
         }
     }
 
-    /// Whether a request has a line. Those that were refused, failed or cut short always have one, and those of users who were let
-    /// in without a look at their account.
+    /// Whether a request has a line. Those that were refused, failed or cut short always have one, and those of users who were
+    /// let in without a look at their account.
     fn has_line(&self, line: &AccessLine<'_>) -> bool {
         self.bound == u64::MAX
             || line.refusal.is_some()

@@ -69,11 +69,12 @@ impl Outliers {
         true
     }
 
-    /// Whether it is left alone at the moment.
+    /// Whether it is left alone at the moment. One that has answered since, because it was asked when the others did no better,
+    /// is not: else one that is down would get as many requests as one that came back. A single failure ends that.
     pub(super) fn is_ejected(&self, now: impl FnOnce() -> Instant) -> bool {
         let until = self.until.load(Ordering::Relaxed);
         // Most endpoints never fail, and the clock need not be read for them.
-        until != 0 && self.milliseconds(now()) < until
+        until != 0 && self.failures.load(Ordering::Relaxed) != 0 && self.milliseconds(now()) < until
     }
 
     /// How often it was ejected in all.
@@ -110,6 +111,12 @@ mod tests {
         let end = start + UPSTREAM_EJECTION_TIME;
         assert!(is_ejected(start) && !is_ejected(end));
         assert!(!outliers.failure(start), "it is ejected already");
+        outliers.success();
+        assert!(!is_ejected(start), "it has answered");
+        assert!(!outliers.failure(start) && is_ejected(start), "and does not again");
+        for _ in 0..UPSTREAM_EJECTION_FAILURES {
+            assert!(!outliers.failure(start), "that is the same ejection");
+        }
         // Back again, and the first failure is enough, also a moment later.
         let end = end + Duration::from_secs(1);
         assert!(outliers.failure(end));

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 /// What a shell sees of a process that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// The requests to stop: Ctrl-C, SIGTERM as Cloud Run sends it, or SIGQUIT, by which images of nginx are stopped. Listened for from the beginning, so that none is lost
-/// between the first one and the wait for a second.
+/// The requests to stop: Ctrl-C, SIGTERM as Cloud Run sends it, or SIGQUIT, by which images of nginx are stopped. Listened
+/// for from the beginning, so that none is lost between the first one and the wait for a second.
 #[derive(Debug)]
 pub(crate) struct StopRequests {
     #[cfg(unix)]

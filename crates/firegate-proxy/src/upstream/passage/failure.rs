@@ -71,7 +71,13 @@ impl Passage {
     }
 
     /// There was a connection, and no answer.
-    pub(super) fn unanswered(self, unanswered: Unanswered, sending: &Sending, sent: Sent) -> Box<Failure> {
+    pub(super) fn unanswered(
+        mut self,
+        unanswered: Unanswered,
+        sending: &Sending,
+        sent: Sent,
+    ) -> Box<Failure> {
+        self.avoids_open = true;
         if let Some(failure) = sending.progress.failure() {
             let refused = self.broken_off(failure);
             return self.failure(refused, None, Miss::Clients, false);

@@ -63,6 +63,8 @@ pub(crate) struct Passage {
     member: usize,
     tried: Tried,
     attempts: usize,
+    /// It got no answer by some connection. Others that are open may be as dead, and are not used for it.
+    avoids_open: bool,
     /// Whether it has a place among the requests that are sent once more.
     is_repeat: bool,
     limits: TimeLimits,
@@ -127,6 +129,7 @@ impl Upstream {
             member: 0,
             tried: Tried::default(),
             attempts: 0,
+            avoids_open: false,
             is_repeat: false,
             limits,
             deadline: self
@@ -206,7 +209,7 @@ impl Passage {
         let mut stale = 0;
         async move {
             loop {
-                let reuse = if self.attempts == 0 && stale < UPSTREAM_STALE_CONNECTIONS_MAX {
+                let reuse = if !self.avoids_open && stale < UPSTREAM_STALE_CONNECTIONS_MAX {
                     Reuse::Allowed
                 } else {
                     Reuse::Avoided

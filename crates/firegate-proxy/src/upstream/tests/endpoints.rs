@@ -31,6 +31,42 @@ async fn when_one_is_down_the_other_serves_and_the_first_is_soon_left_alone() {
     assert!(figures[0].is_ejected && figures[0].ejections == 1 && !figures[1].is_ejected);
 }
 
+/// A handshake for each of them would be one more burden on those that are left.
+#[tokio::test]
+async fn what_goes_elsewhere_goes_by_a_connection_that_is_open_there() {
+    let (down, up) = (nobody(), Origin::saying("hello").await);
+    let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{}' }} ]", up.url()));
+    for _ in 0..50 {
+        assert_eq!(site.get().await.expect("an answer").body, "hello");
+    }
+    let figures = site.figures();
+    assert_eq!(figures[0].failed_connects, u64::from(UPSTREAM_EJECTION_FAILURES));
+    assert_eq!((figures[1].connects, up.connections()), (1, 1));
+}
+
+/// While all are left alone, each is asked; who answers then is not left alone any longer, and who is down is.
+#[tokio::test]
+async fn whoever_comes_back_first_serves_alone() {
+    let down = nobody();
+    let back = Origin::start(|mut stream, number| async move {
+        while number >= UPSTREAM_EJECTION_FAILURES as usize
+            && let Some(_head) = head(&mut stream).await
+        {
+            say(&mut stream, "hello").await;
+        }
+    })
+    .await;
+    let site = Site::new(&format!("endpoints: [ {{ url: 'http://{down}' }}, {{ url: '{}' }} ]", back.url()));
+    let failed = || site.figures()[0].failed_connects;
+    while site.get().await.is_err() {}
+    assert_eq!(site.figures().iter().map(|figures| figures.ejections).collect::<Vec<_>>(), [1, 1]);
+    let before = failed();
+    for _ in 0..50 {
+        assert_eq!(site.get().await.expect("an answer").body, "hello");
+    }
+    assert_eq!(failed(), before, "nobody else is sent to the one that is down");
+}
+
 #[tokio::test]
 async fn answers_that_say_there_is_none_eject_too_and_others_do_not() {
     const REQUESTS: u32 = 50;
