@@ -87,8 +87,8 @@ fn tell(told: &clap::Error) -> anyhow::Result<ExitCode> {
     Ok(u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// What to write instead of an argument without a flag, where none is taken. At `explain` it may be a secret of any form, and is
-/// not shown.
+/// What to write instead of an argument without a flag, where none is taken. At `explain` it may be a secret of any form, and
+/// is not shown.
 fn misplaced(told: &clap::Error, text: &mut String) -> Option<&'static str> {
     let Some(ContextValue::String(given)) = told.get(ContextKind::InvalidArg) else { return None };
     if told.kind() != ErrorKind::UnknownArgument || given.starts_with('-') {
