@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(meter.read(&update, now), Err((update.len(), Offence::WindowUpdates)));
     }
 
-    /// Go's gRPC answers each message that comes by itself with a ping, and with an update of the connection's window before it.
+    /// Go's gRPC answers each message that comes by itself by an update of the connection's window and a ping.
     #[test]
     fn whoever_is_sent_small_messages_may_answer_each() {
         let (now, message, ping) = (Instant::now(), frame(DATA, 0, 15), frame(PING, 0, 8));
