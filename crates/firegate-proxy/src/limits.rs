@@ -95,8 +95,8 @@ pub const HTTP2_PENDING_RESETS_MAX: usize = 32;
 /// (MadeYouReset, CVE-2025-8671). A load balancer's serves many clients.
 pub const HTTP2_LOCAL_RESETS_MAX: usize = 256;
 
-/// How many frames that do nothing an HTTP/2 client may send at once: SETTINGS, PRIORITY, RST_STREAM, empty DATA,
-/// and PING beyond one for each frame of DATA that it was sent: Go's gRPC measures the way by them.
+/// How many frames that do nothing an HTTP/2 client may send at once: SETTINGS, PRIORITY, empty DATA, PING
+/// beyond one for each frame of DATA that it was sent (Go's gRPC does so), RST_STREAM beyond one for each answer.
 pub const HTTP2_IDLE_FRAMES_BURST: u32 = 1000;
 
 /// How many of them in a second, in the long run.

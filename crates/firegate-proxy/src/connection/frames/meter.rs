@@ -17,6 +17,7 @@ const HEADER_BYTES: usize = 9;
 /// Types of frames (RFC 9113, section 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
@@ -92,6 +93,9 @@ pub(super) struct Meter {
     sent_bytes: u32,
     /// Pings that it may send for the frames of DATA that it was sent.
     earned_pings: u32,
+    /// Streams that it may reset for the answers that it was sent: those of a load balancer are many users', of whom some leave
+    /// before theirs.
+    earned_resets: u32,
 }
 
 impl Meter {
@@ -106,6 +110,7 @@ impl Meter {
             window_updates: Allowance::new(HTTP2_WINDOW_UPDATES_BURST, HTTP2_WINDOW_UPDATES_PER_SECOND, now),
             sent_bytes: 0,
             earned_pings: 0,
+            earned_resets: 0,
         }
     }
 
@@ -122,9 +127,13 @@ impl Meter {
         self.sent_bytes = count % HTTP2_WINDOW_UPDATE_BYTES_MIN;
         while self.outgoing.end(&mut bytes) {
             let Some((kind, _)) = self.outgoing.begin(&mut bytes) else { return };
-            if kind == DATA && self.outgoing.payload_bytes > 0 {
-                self.window_updates.earn(HTTP2_WINDOW_UPDATES_PER_DATA_FRAME);
-                self.earned_pings = (self.earned_pings + 1).min(HTTP2_WINDOW_UPDATES_EARNED_MAX);
+            match kind {
+                DATA if self.outgoing.payload_bytes > 0 => {
+                    self.window_updates.earn(HTTP2_WINDOW_UPDATES_PER_DATA_FRAME);
+                    self.earned_pings = (self.earned_pings + 1).min(HTTP2_WINDOW_UPDATES_EARNED_MAX);
+                }
+                HEADERS => self.earned_resets = (self.earned_resets + 1).min(HTTP2_IDLE_FRAMES_BURST),
+                _ => {}
             }
         }
     }
@@ -158,6 +167,10 @@ impl Meter {
             WINDOW_UPDATE => self.window_updates.spend(now).ok_or(Offence::WindowUpdates),
             PING if self.earned_pings > 0 => {
                 self.earned_pings -= 1;
+                return;
+            }
+            RST_STREAM if self.earned_resets > 0 => {
+                self.earned_resets -= 1;
                 return;
             }
             // SETTINGS and PING, which have to be answered; RST_STREAM, PRIORITY, empty DATA, and types that nobody knows.
@@ -207,8 +220,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    const RST_STREAM: u8 = 3;
 
     fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
         let length = u32::try_from(payload).expect("a length").to_be_bytes();
@@ -296,6 +307,23 @@ mod tests {
             assert_eq!(meter.read(&ping.repeat(HTTP2_IDLE_FRAMES_BURST as usize - 1), now), Ok(()));
             assert_eq!(meter.read(&ping, now), Err((ping.len(), Offence::IdleFrames)));
         }
+    }
+
+    /// A load balancer's connection carries many users, and some of them always leave before their answer.
+    #[test]
+    fn whoever_is_answered_may_reset_as_many_streams_and_no_more() {
+        let (now, answer, reset) = (Instant::now(), frame(HEADERS, 4, 20), frame(RST_STREAM, 0, 4));
+        let burst = HTTP2_IDLE_FRAMES_BURST as usize;
+        let mut meter = Meter::new(now);
+        assert_eq!(meter.read(&begin(), now), Ok(()));
+        for _ in 0..3 * burst {
+            meter.sent(&answer);
+            assert_eq!(meter.read(&reset, now), Ok(()));
+        }
+        // A rapid reset is none the faster for what was answered long ago.
+        (0..3 * burst).for_each(|_| meter.sent(&answer));
+        assert_eq!(meter.read(&reset.repeat(2 * burst - 1), now), Ok(()));
+        assert_eq!(meter.read(&reset, now), Err((reset.len(), Offence::IdleFrames)));
     }
 
     #[test]
