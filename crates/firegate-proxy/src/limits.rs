@@ -247,7 +247,7 @@ pub const UPSTREAM_PING_INTERVAL: Duration = Duration::from_secs(330);
 /// How long an endpoint, whichever HTTP it speaks, says nothing until the system asks the system there (TCP keep-alive).
 pub const UPSTREAM_KEEPALIVE_TIME: Duration = Duration::from_secs(10);
 
-/// How long the answer to either may take.
+/// How long the answer to a PING may take, and how long TCP waits between its questions; the system says how many it asks.
 pub const UPSTREAM_PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long one address is tried before the next one is too: the Connection Attempt Delay of RFC 8305.

@@ -93,8 +93,8 @@ pub(super) struct Meter {
     sent_bytes: u32,
     /// Pings that it may send for the frames of DATA that it was sent.
     earned_pings: u32,
-    /// Streams that it may reset for the answers that it was sent: those of a load balancer are many users', of whom some leave
-    /// before theirs.
+    /// Streams that it may reset for the heads of answers, and trailers, that it was sent: a load balancer's streams are many
+    /// users', of whom some leave before their answer.
     earned_resets: u32,
 }
 
