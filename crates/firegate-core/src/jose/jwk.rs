@@ -4,14 +4,13 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{Digest, SHA256, digest};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use serde_json::{Map, Value};
 
 use super::base64url::decode_base64url;
 use super::compact::CompactJws;
 use super::roca::is_roca_modulus;
+use super::rs256::Rs256Key;
 use super::sha256;
 use super::strict_json;
 use crate::limits::{KEY_SET_KEYS_MAX, RSA_MODULUS_BITS_MIN};
@@ -20,7 +19,14 @@ use crate::limits::{KEY_SET_KEYS_MAX, RSA_MODULUS_BITS_MIN};
 #[derive(Clone)]
 pub struct PublicKey {
     key_id: Box<str>,
-    key: ParsedPublicKey,
+    key: Key,
+}
+
+/// Both algorithms sign a SHA-256.
+#[derive(Clone)]
+enum Key {
+    Rs256(Rs256Key),
+    Es256(ParsedPublicKey),
 }
 
 /// The public keys of one issuer, all of one algorithm.
@@ -160,9 +166,11 @@ impl PublicKey {
         self.verifies_digest(&digest(&SHA256, signed), signature)
     }
 
-    /// Both algorithms that a key may have here, RS256 and ES256, sign a SHA-256.
     fn verifies_digest(&self, signed: &Digest, signature: &[u8]) -> bool {
-        self.key.verify_digest_sig(signed, signature).is_ok()
+        match &self.key {
+            Key::Rs256(key) => key.verifies(signed, signature),
+            Key::Es256(key) => key.verify_digest_sig(signed, signature).is_ok(),
+        }
     }
 
     fn rs256_from_jwk(key_id: &str, jwk: &Map<String, Value>) -> Result<Self, &'static str> {
@@ -210,11 +218,8 @@ impl PublicKey {
         if is_roca_modulus(modulus) {
             return Err("its private key can be computed (CVE-2017-15361)");
         }
-        let components = RsaPublicKeyComponents { n: modulus, e: exponent };
-        let key = components
-            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
-            .map_err(|_| "the cryptographic library refuses it")?;
-        Ok(Self { key_id: key_id.into(), key })
+        let key = Rs256Key::new(modulus, exponent).ok_or("the cryptographic library refuses it")?;
+        Ok(Self { key_id: key_id.into(), key: Key::Rs256(key) })
     }
 
     fn es256_from_jwk(key_id: &str, jwk: &Map<String, Value>) -> Result<Self, &'static str> {
@@ -233,7 +238,7 @@ impl PublicKey {
         }
         let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point)
             .map_err(|_| "the cryptographic library refuses it")?;
-        Ok(Self { key_id: key_id.into(), key })
+        Ok(Self { key_id: key_id.into(), key: Key::Es256(key) })
     }
 }
 

@@ -8,6 +8,7 @@ mod base64url;
 mod compact;
 mod jwk;
 mod roca;
+mod rs256;
 mod self_test;
 mod sign;
 pub mod strict_json;
