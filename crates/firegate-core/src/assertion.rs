@@ -81,7 +81,7 @@ impl AssertionForm {
 pub fn exchanged_token_claims(user: &User, issuer: &str, audience: &str, now: UnixTime) -> Value {
     let mut claims = firegate_claims(user, issuer);
     claims.insert("auth_time".to_owned(), json!(user.auth_time.as_seconds()));
-    claims.insert("firebase".to_owned(), Value::Object(user.firebase.clone()));
+    claims.insert("firebase".to_owned(), Value::Object(user.claims.firebase().clone()));
     let expires_at = now.plus(EXCHANGED_TOKEN_LIFETIME_MAX).min(user.expires_at);
     insert_bounds(&mut claims, audience, now, expires_at);
     // A user may have signed in by a clock that is a little ahead, and no token is issued before its user signed in.
@@ -130,19 +130,19 @@ fn firegate_claims(user: &User, issuer: &str) -> Map<String, Value> {
     }
     claims.insert("sign_in_provider".to_owned(), json!(user.sign_in_provider));
     // Nested, so that no custom claim can pass for one of Firegate's.
-    claims.insert("claims".to_owned(), Value::Object(user.claims.clone()));
+    claims.insert("claims".to_owned(), Value::Object(user.claims.own().clone()));
     claims
 }
 
 /// As Identity-Aware Proxy writes it for external identities: the namespaced subject, and Firebase's claims as `gcip`.
 fn iap_claims(user: &User) -> Map<String, Value> {
-    let mut gcip = user.claims.clone();
+    let mut gcip = user.claims.own().clone();
     gcip.insert("auth_time".to_owned(), json!(user.auth_time.as_seconds()));
     if let Some(email) = &user.email {
         gcip.insert("email".to_owned(), json!(email));
         gcip.insert("email_verified".to_owned(), json!(user.email_verified));
     }
-    gcip.insert("firebase".to_owned(), Value::Object(user.firebase.clone()));
+    gcip.insert("firebase".to_owned(), Value::Object(user.claims.firebase().clone()));
     gcip.insert("sub".to_owned(), json!(user.uid));
     gcip.insert("user_id".to_owned(), json!(user.uid));
     let mut claims = Map::new();

@@ -93,8 +93,10 @@ impl<'a> FoundPart<'a> {
             }
             Key::AuthClaim(name) => {
                 // As JSON, so that the text "1" is not the number 1.
-                let claim =
-                    subject.user().and_then(|user| user.claims.get(name)).filter(|claim| !claim.is_null());
+                let claim = subject
+                    .user()
+                    .and_then(|user| user.claims.own().get(name))
+                    .filter(|claim| !claim.is_null());
                 or_ip(KeyType::AuthClaim, claim.map(|claim| Cow::Owned(claim.to_string().into_bytes())))
             }
             Key::AppId => or_ip(KeyType::AppId, subject.app_id().map(|app| Cow::Borrowed(app.as_bytes()))),

@@ -108,7 +108,7 @@ impl Directory {
         reading: Reading,
     ) -> impl Iterator<Item = &'a str> + use<'a> {
         let user = principal.user().filter(|user| user.tenant.is_none() || reading == Reading::Wide);
-        let claim = self.claim.as_deref().and_then(|claim| user?.claims.get(claim));
+        let claim = self.claim.as_deref().and_then(|claim| user?.claims.own().get(claim));
         let elements = match claim {
             Some(Value::Array(elements)) => elements.as_slice(),
             Some(element) => std::slice::from_ref(element),

@@ -79,7 +79,7 @@ pub(super) fn each_value(user: &User, attribute: &str, found: &mut dyn FnMut(&st
     match attribute {
         "tenant" => user.tenant.as_deref().into_iter().for_each(found),
         "provider" => found(&user.sign_in_provider),
-        claim => match user.claims.get(claim) {
+        claim => match user.claims.own().get(claim) {
             Some(Value::Array(elements)) => elements.iter().for_each(|element| each_scalar(element, found)),
             Some(element) => each_scalar(element, found),
             None => {}

@@ -41,13 +41,12 @@ pub(super) fn user(differences: &Value) -> Principal {
         email: text("email", Some("Ada@Example.com")),
         email_verified: differences.get("email_verified") != Some(&json!(false)),
         sign_in_provider: text("provider", Some("password")).expect("a provider"),
-        claims: differences.get("claims").and_then(Value::as_object).cloned().unwrap_or_default(),
+        claims: differences.get("claims").and_then(Value::as_object).cloned().unwrap_or_default().into(),
         kind: TokenKind::IdToken,
         auth_time: UnixTime::from_seconds(0),
         expires_at: UnixTime::from_seconds(3600),
         payload_segment: String::new(),
         token_digest: [0; 32],
-        firebase: Map::new(),
     }))
 }
 

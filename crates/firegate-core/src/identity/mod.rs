@@ -8,6 +8,7 @@
 mod accounts;
 mod audiences;
 mod check;
+mod claims;
 mod keys;
 mod principal;
 mod read_token;
@@ -23,6 +24,7 @@ pub use audiences::Audiences;
 use check::DependsOn;
 pub(crate) use check::forbidden_header_member;
 pub use check::{CHECKS, Check, Examined, Obstacle};
+pub use claims::Claims;
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
 pub use principal::{GoogleAccount, Principal};
 pub use read_token::{ReadToken, ReadTokens};

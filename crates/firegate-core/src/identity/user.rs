@@ -1,7 +1,4 @@
-use firegate_files::members::is_registered_claim;
-use serde_json::{Map, Value};
-
-use super::{Obstacle, TokenKind};
+use super::{Claims, Obstacle, TokenKind};
 use crate::jose::{CompactJws, JsonValue};
 use crate::reason::Reason;
 use crate::time::UnixTime;
@@ -22,8 +19,8 @@ pub struct User {
     pub email_verified: bool,
     /// How the user signed in: `password`, `google.com`, `custom`, `anonymous`, …
     pub sign_in_provider: String,
-    /// The custom claims and the profile's `name`, `picture` and `phone_number`.
-    pub claims: Map<String, Value>,
+    /// What else the token says of the user.
+    pub claims: Claims,
     /// The kind of token.
     pub kind: TokenKind,
     /// When the user last really signed in.
@@ -34,8 +31,6 @@ pub struct User {
     pub payload_segment: String,
     /// The SHA-256 that names the whole token: what may be kept for this user is kept under it.
     pub token_digest: [u8; 32],
-    /// The `firebase` claim.
-    pub firebase: Map<String, Value>,
 }
 
 impl User {
@@ -59,7 +54,6 @@ impl User {
         let payload_segment = jws.payload_segment().to_owned();
         let (mut uid, mut email, mut email_verified) = (None, None, false);
         let (mut auth_time, mut expires_at, mut firebase) = (None, None, None);
-        let mut claims = Map::new();
         for (name, value) in jws.payload().iter() {
             match (name, value) {
                 ("sub", JsonValue::String(text)) => uid = Some(text.to_owned()),
@@ -68,12 +62,7 @@ impl User {
                 ("auth_time", value) => auth_time = value.as_i64().map(UnixTime::from_seconds),
                 ("exp", value) => expires_at = value.as_i64().map(UnixTime::from_seconds),
                 ("firebase", JsonValue::Object(members)) => firebase = Some(members),
-                // An exchanged token has the user's own nested.
-                ("claims", JsonValue::Object(nested)) if kind == TokenKind::ExchangedToken => {
-                    claims = nested.into();
-                }
-                (name, _) if kind == TokenKind::ExchangedToken || is_registered_claim(name) => {}
-                (_, value) => drop(claims.insert(name.to_owned(), value.into())),
+                _ => {}
             }
         }
         let firebase = firebase.ok_or(invalid("firebase", "is not an object"))?;
@@ -85,13 +74,12 @@ impl User {
             email,
             email_verified,
             sign_in_provider: text("sign_in_provider").unwrap_or_default(),
-            claims,
+            claims: Claims::new(kind, jws.into_payload_document()),
             kind,
             auth_time: auth_time.ok_or(invalid("auth_time", "is missing"))?,
             expires_at: expires_at.ok_or(invalid("exp", "is missing"))?,
             payload_segment,
             token_digest,
-            firebase: firebase.into(),
         })
     }
 }

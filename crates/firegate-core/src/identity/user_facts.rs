@@ -24,10 +24,10 @@ impl User {
             "sub" | "user_id" => Fact::Known(Value::text(&self.uid)),
             "email" => Fact::from(self.email.as_ref().map(Value::text)),
             "email_verified" => Fact::Known(Value::Bool(self.email_verified)),
-            "firebase" => Fact::Known(Value::Object(&self.firebase)),
+            "firebase" => Fact::Known(Value::Object(self.claims.firebase())),
             "auth_time" => Fact::Known(Value::Int(self.auth_time.as_seconds())),
             "exp" => Fact::Known(Value::Int(self.expires_at.as_seconds())),
-            custom => Fact::from(self.claims.get(custom).map(Value::from)),
+            custom => Fact::from(self.claims.own().get(custom).map(Value::from)),
         }
     }
 }

@@ -104,7 +104,12 @@ impl<'a> CompactJws<'a> {
         self.payload.object()
     }
 
-    /// The payload, leaving the rest.
+    /// The payload as it was read, leaving the rest.
+    pub(crate) fn into_payload_document(self) -> JsonDocument {
+        self.payload
+    }
+
+    /// The payload as a tree, leaving the rest.
     pub fn into_payload(self) -> Map<String, Value> {
         self.payload().into()
     }

@@ -165,7 +165,7 @@ fn attribute_found(user: &User, attribute: &str) -> String {
         "tenant" => user.tenant.clone().map(Value::String),
         "provider" => Some(Value::String(user.sign_in_provider.clone())),
         "email" => return address_of(user),
-        claim => user.claims.get(claim).cloned(),
+        claim => user.claims.own().get(claim).cloned(),
     };
     match found {
         Some(value) => format!("the user's `{attribute}` is {value}"),

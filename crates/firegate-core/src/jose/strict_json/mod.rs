@@ -146,4 +146,12 @@ impl Node {
 }
 
 #[cfg(test)]
+impl From<&Map<String, Value>> for JsonDocument {
+    fn from(members: &Map<String, Value>) -> Self {
+        let text = serde_json::to_vec(members).expect("a tree has a text");
+        Self::read(text, JSON_VALUES_MAX, JSON_VALUES_MAX).expect("it is an object")
+    }
+}
+
+#[cfg(test)]
 mod tests;
