@@ -268,9 +268,10 @@ impl<'a> Examined<'a> {
 
     fn time(&self, claim: &'static str) -> Result<UnixTime, Obstacle> {
         match self.jws.payload().get(claim) {
-            Some(value) => value.as_i64().map(UnixTime::from_seconds).ok_or(Obstacle::Denied(
-                Reason::TokenClaimInvalid { claim, why: "is not a whole number of seconds" },
-            )),
+            Some(value) => match value.as_i64() {
+                Some(seconds) => Ok(UnixTime::from_seconds(seconds)),
+                None => invalid(claim, "is not a whole number of seconds"),
+            },
             None => invalid(claim, "is missing"),
         }
     }

@@ -9,7 +9,7 @@ mod montgomery;
 #[cfg(target_arch = "x86_64")]
 mod vectors;
 
-use aws_lc_rs::digest::Digest;
+use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 
 use self::montgomery::{Modulus, NUMBER_BYTES, Number};
@@ -70,6 +70,8 @@ fn is_encoding_of(power: &Power, signed: &Digest, signature: &[u8]) -> bool {
 
 /// What is signed for a hash (RFC 8017, section 9.2); `None` if it is no SHA-256.
 fn encoded(digest: &Digest) -> Option<Number> {
+    // Others are as long.
+    let digest = Some(digest).filter(|digest| digest.algorithm() == &SHA256)?;
     let digest = <&[u8; DIGEST_BYTES]>::try_from(digest.as_ref()).ok()?;
     let mut bytes = [0xff; NUMBER_BYTES];
     let (padding, rest) = bytes.split_at_mut(NUMBER_BYTES - DIGEST_INFO.len() - DIGEST_BYTES);

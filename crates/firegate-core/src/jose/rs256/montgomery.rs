@@ -68,12 +68,10 @@ impl Number {
     }
 }
 
-/// A modulus, and what is computed of it once.
+/// A modulus, and what is computed of it.
 #[derive(Clone, Debug)]
 pub(super) struct Modulus {
     pub(super) number: Number,
-    /// R², where R is the power of two that a [`Number`] has no room for any more: by it a number becomes a residue.
-    pub(super) r_squared: Number,
     /// What the lowest limb is multiplied with to become -1, as far as a limb goes.
     pub(super) negated_inverse: u64,
 }
@@ -83,20 +81,18 @@ impl Modulus {
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
         let bytes = <&[u8; NUMBER_BYTES]>::try_from(bytes).ok().filter(|bytes| bytes[0] >= 0x80)?;
         let number = Number::of(bytes);
-        Some(Self {
-            number,
-            r_squared: r_squared(&number),
-            negated_inverse: inverse(number.0[0]).wrapping_neg() & LIMB_MASK,
-        })
+        Some(Self { number, negated_inverse: inverse(number.0[0]).wrapping_neg() & LIMB_MASK })
     }
-}
 
-/// R² modulo a number of 2048 bits, by doubling the greatest power of two that is less than that.
-fn r_squared(modulus: &Number) -> Number {
-    let bits = NUMBER_BYTES * 8 - 1;
-    let mut power = Number::ZERO;
-    power.0[bits / LIMB_BITS as usize] = 1 << (bits % LIMB_BITS as usize);
-    (bits..2 * LIMBS * LIMB_BITS as usize).fold(power, |power, _| power.doubled().reduced_once(modulus))
+    /// What is left of R, the power of two that a [`Number`] has no room for any more, when it is doubled so many times.
+    pub(super) fn r_doubled(&self, doublings: usize) -> Number {
+        // The greatest power of two that is less than every modulus.
+        let bits = NUMBER_BYTES * 8 - 1;
+        let mut power = Number::ZERO;
+        power.0[bits / LIMB_BITS as usize] = 1 << (bits % LIMB_BITS as usize);
+        let all = LIMBS * LIMB_BITS as usize + doublings;
+        (bits..all).fold(power, |power, _| power.doubled().reduced_once(&self.number))
+    }
 }
 
 /// The inverse of an odd number modulo 2⁶⁴, after Newton: each step doubles the bits that are right, of which there are three.

@@ -1,4 +1,4 @@
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA512_256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -69,6 +69,14 @@ fn the_encoding_is_the_rfcs() {
     let expected = format!("0001{}003031300d060960864801650304020105000420{hash}", "ff".repeat(202));
     let number = encoded.0.iter().rev().fold(BigUint::default(), |number, limb| (number << 52) + limb);
     assert_eq!(number.to_str_radix(16), expected.trim_start_matches('0'));
+}
+
+/// Whose hash that would be says the encoding, and no signature was made over it.
+#[test]
+fn a_hash_of_the_same_length_is_no_sha_256() {
+    assert!(encoded(&digest(&SHA512_256, b"abc")).is_none());
+    let (key, _, signature) = key_and_signature(KeySize::Rsa2048);
+    assert!(!key.verifies(&digest(&SHA512_256, SIGNED), &signature));
 }
 
 #[test]

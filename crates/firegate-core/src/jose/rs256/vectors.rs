@@ -26,12 +26,16 @@ const SQUARINGS: usize = 16;
 pub(super) struct Power {
     processor: Avx512,
     modulus: Modulus,
+    /// R², where R is the power of two that a [`Number`] has no room for any more: by it a number becomes a residue.
+    r_squared: Number,
 }
 
 impl Power {
     /// `None` if this processor has no such instructions.
     pub(super) fn new(modulus: Modulus) -> Option<Self> {
-        Some(Self { processor: Level::new().as_avx512()?, modulus })
+        let processor = Level::new().as_avx512()?;
+        let r_squared = r_squared(processor, &modulus);
+        Some(Self { processor, modulus, r_squared })
     }
 
     pub(super) fn modulus(&self) -> &Number {
@@ -40,17 +44,32 @@ impl Power {
 
     /// The power of a number that is less than the modulus.
     pub(super) fn of(&self, base: &Number) -> Number {
-        power(self.processor, &self.modulus, base).reduced_once(&self.modulus.number)
+        power(self.processor, &self.modulus, &self.r_squared, base).reduced_once(&self.modulus.number)
     }
 }
 
 fearless_simd::kernel!(
+    /// R², or that and the modulus. Each product of R·2ᵏ with itself is R·2²ᵏ, until that is R times R.
+    fn r_squared(processor: Avx512, modulus: &Modulus) -> Number {
+        let (number, inverse) =
+            (vectors(processor, &modulus.number), _mm512_set1_epi64(modulus.negated_inverse as i64));
+        let bits = LIMBS * LIMB_BITS as usize;
+        let squarings = bits.trailing_zeros();
+        let mut residue = modulus.r_doubled(bits >> squarings);
+        for _ in 0..squarings {
+            residue = product(processor, &residue, &residue, number, inverse);
+        }
+        residue
+    }
+);
+
+fearless_simd::kernel!(
     /// The power of `base`, or that and the modulus.
-    fn power(processor: Avx512, modulus: &Modulus, base: &Number) -> Number {
+    fn power(processor: Avx512, modulus: &Modulus, r_squared: &Number, base: &Number) -> Number {
         let number = vectors(processor, &modulus.number);
         let inverse = _mm512_set1_epi64(modulus.negated_inverse as i64);
         let multiply = |left: &Number, right: &Number| product(processor, left, right, number, inverse);
-        let mut residue = multiply(base, &modulus.r_squared);
+        let mut residue = multiply(base, r_squared);
         for _ in 0..SQUARINGS {
             residue = multiply(&residue, &residue);
         }
@@ -63,9 +82,9 @@ fearless_simd::kernel!(
     /// Montgomery's product, `left · right / R` modulo the modulus, limb by limb of `right`. Of factors below twice the modulus it
     /// is below twice the modulus too, for R is more than four times that.
     ///
-    /// A lane takes four products of less than 2⁵² for each of forty limbs at most, and has room for 2⁶⁴. The lowest vector, on
-    /// which each step waits for the one before, is added up aside: `own` are the products of the factors, and `multiple` that of
-    /// the modulus, with what is carried.
+    /// A lane takes four products of less than 2⁵² for each of forty limbs at most, and has room for 2⁶⁴. Each step waits for the
+    /// lowest vector of the one before, so what it does not wait for is added up aside: the upper halves of products in `upper`,
+    /// and that of the modulus and the lowest vector, with what is carried, in `lowest`.
     #[inline]
     fn product(
         processor: Avx512,
@@ -77,32 +96,37 @@ fearless_simd::kernel!(
         let zero = _mm512_setzero_si512();
         let left = vectors(processor, left);
         let mut sum = [zero; VECTORS];
-        let (mut own, mut multiple) = (zero, zero);
+        let (mut upper, mut lowest) = ([zero; VECTORS], zero);
+        let mask = _mm512_set1_epi64(LIMB_MASK as i64);
         for limb in right.0 {
             let limb = _mm512_set1_epi64(limb as i64);
-            own = _mm512_madd52lo_epu64(own, left[0], limb);
-            sum[0] = _mm512_add_epi64(sum[0], _mm512_add_epi64(own, multiple));
-            // With so many times the modulus the lowest limb becomes zero.
+            for ((sum, left), upper) in sum.iter_mut().zip(left).zip(upper) {
+                *sum = _mm512_add_epi64(*sum, _mm512_madd52lo_epu64(upper, left, limb));
+            }
+            sum[0] = _mm512_add_epi64(sum[0], lowest);
+            // With so many times the modulus the lowest limb becomes zero, and so it is known already what it carries.
+            let carry = _mm512_maskz_srli_epi64::<LIMB_BITS>(1, _mm512_add_epi64(sum[0], mask));
             let times = _mm512_madd52lo_epu64(zero, sum[0], inverse);
             let times = _mm512_broadcastq_epi64(_mm512_castsi512_si128(times));
-            for (sum, left) in sum.iter_mut().zip(left).skip(1) {
-                *sum = _mm512_madd52lo_epu64(*sum, left, limb);
-            }
             for (sum, modulus) in sum.iter_mut().zip(modulus) {
                 *sum = _mm512_madd52lo_epu64(*sum, modulus, times);
             }
-            let carry = _mm512_maskz_srli_epi64::<LIMB_BITS>(1, sum[0]);
             let mut above = zero;
             for sum in sum.iter_mut().rev() {
                 (*sum, above) = (_mm512_alignr_epi64::<1>(above, *sum), *sum);
             }
-            multiple = _mm512_madd52hi_epu64(carry, modulus[0], times);
-            own = _mm512_madd52hi_epu64(zero, left[0], limb);
-            for ((sum, left), modulus) in sum.iter_mut().zip(left).zip(modulus).skip(1) {
-                *sum = _mm512_madd52hi_epu64(_mm512_madd52hi_epu64(*sum, left, limb), modulus, times);
+            for (upper, left) in upper.iter_mut().zip(left) {
+                *upper = _mm512_madd52hi_epu64(zero, left, limb);
+            }
+            lowest = _mm512_madd52hi_epu64(carry, modulus[0], times);
+            for (upper, modulus) in upper.iter_mut().zip(modulus).skip(1) {
+                *upper = _mm512_madd52hi_epu64(*upper, modulus, times);
             }
         }
-        sum[0] = _mm512_add_epi64(sum[0], _mm512_add_epi64(own, multiple));
+        sum[0] = _mm512_add_epi64(sum[0], lowest);
+        for (sum, upper) in sum.iter_mut().zip(upper) {
+            *sum = _mm512_add_epi64(*sum, upper);
+        }
         carried(processor, sum)
     }
 );
@@ -125,6 +149,9 @@ fearless_simd::kernel!(
             *lanes = _mm512_add_epi64(_mm512_and_si512(*lanes, mask), from_below);
             too_many |= u64::from(_mm512_cmpgt_epu64_mask(*lanes, mask)) << (LANES * index);
             full |= u64::from(_mm512_cmpeq_epu64_mask(*lanes, mask)) << (LANES * index);
+        }
+        if too_many == 0 {
+            return number(processor, lanes);
         }
         let given = (full + (too_many << 1)) ^ full;
         for (index, lanes) in lanes.iter_mut().enumerate() {
