@@ -118,7 +118,9 @@ impl HttpBody for ServiceBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
-            Source::Http1(body) => ready!(body.poll_frame(context)).map(|frame| frame.map_err(BodyError::from)),
+            Source::Http1(body) => {
+                ready!(body.poll_frame(context)).map(|frame| frame.map_err(BodyError::from))
+            }
             Source::Conversation(body) => {
                 ready!(body.poll_frame(context)).map(|frame| frame.map_err(BodyError::from))
             }

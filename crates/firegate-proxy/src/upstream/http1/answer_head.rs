@@ -54,7 +54,8 @@ impl AnswerHead {
         headers.reserve(count);
         let (mut is_close, mut is_keep_alive) = (false, version == Version::HTTP_11);
         for [name, name_end, value, value_end] in places.into_iter().take(count) {
-            let (name, value) = head.get(name..name_end).zip(head.get(value..value_end)).ok_or(Malformed::Header)?;
+            let (name, value) =
+                head.get(name..name_end).zip(head.get(value..value_end)).ok_or(Malformed::Header)?;
             let name = HeaderName::from_bytes(name).map_err(|_| Malformed::Header)?;
             let value = HeaderValue::from_maybe_shared(head.slice_ref(value));
             let value = value.map_err(|_| Malformed::Header)?;

@@ -53,8 +53,7 @@ impl ConversationBody {
         let (sender, pieces) = mpsc::channel(PIECES_MAX);
         let (size, is_over) = (answer.size_hint(), answer.is_end_stream());
         let reader = sender.clone();
-        let conversation =
-            Conversation { answer, outgoing: Some(rest.0), pieces: PollSender::new(sender) };
+        let conversation = Conversation { answer, outgoing: Some(rest.0), pieces: PollSender::new(sender) };
         tokio::spawn(async move {
             if let Some(connection) = conversation.run(reader).await {
                 keep(connection);

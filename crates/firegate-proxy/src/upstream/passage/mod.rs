@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use firegate_core::reason::{Code, Fault, Stage};
 use firegate_core::snapshot::Backend;
-use http::uri::PathAndQuery;
 use futures_util::TryFutureExt as _;
 use futures_util::future::Either;
+use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
@@ -238,14 +238,18 @@ impl Passage {
                     Connection::Http1(own) => {
                         let host = sending.host.as_ref().map_or(&self.endpoint().host, |host| &host.header);
                         let target = RequestTarget { target: &sending.target, host };
-                        Either::Left(own.exchange(request, &target, word).map_ok(|answer| answer.map(Answer::Http1)))
+                        Either::Left(
+                            own.exchange(request, &target, word).map_ok(|answer| answer.map(Answer::Http1)),
+                        )
                     }
                     Connection::Http2(mut stream) => {
                         address(&mut request, self.endpoint(), sending);
                         word.into_iter().for_each(|word| word.listen(&mut request));
                         recovery = has_body.then(|| BodyRecovery::prepare(&mut request));
                         let answer = stream.send(request);
-                        Either::Right(answer.map_ok(|answer| answer.map(|body| Answer::Http2(body, Some(stream)))))
+                        Either::Right(
+                            answer.map_ok(|answer| answer.map(|body| Answer::Http2(body, Some(stream)))),
+                        )
                     }
                 };
                 let unanswered = match self.exchange(pin!(answer), &sending.progress).await {
