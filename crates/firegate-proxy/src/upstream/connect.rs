@@ -195,7 +195,7 @@ pub(super) struct Connector {
 
 /// A connection that was just made.
 pub(super) enum Opened {
-    Http1(Http1Connection),
+    Http1(Box<Http1Connection>),
     Http2(SharedConnection),
 }
 

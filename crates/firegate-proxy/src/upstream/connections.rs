@@ -67,7 +67,7 @@ pub(super) type Flight = watch::Receiver<Option<Result<(), ConnectError>>>;
 
 #[derive(Debug)]
 struct Idle {
-    connection: Http1Connection,
+    connection: Box<Http1Connection>,
     since: Instant,
 }
 
@@ -97,7 +97,7 @@ pub(super) struct Streams {
 /// A connection that a request is sent by.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Http1(Http1Connection),
+    Http1(Box<Http1Connection>),
     Http2(SharedStream),
 }
 
@@ -274,7 +274,7 @@ impl Connections {
     }
 
     /// Keeps an HTTP/1 connection whose answer has ended for the next request.
-    pub(super) fn give_back(&self, connection: Http1Connection) {
+    pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
         let since = Instant::now();
         let mut open = self.open();
         if open.idle.len() >= UPSTREAM_IDLE_CONNECTIONS_MAX {

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
@@ -19,15 +19,35 @@ pub(super) struct AnswerHead {
     pub(super) headers: HeaderMap,
     /// What the service calls the status, if not by its usual name.
     pub(super) reason: Option<ReasonPhrase>,
+    length: Length,
+    coding: Coding,
     /// Whether the connection is said to be kept.
     says_it_is_kept: bool,
+}
+
+/// What a message says of its length: once or more than once, and the same each time, or nothing that can be gone by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Length {
+    #[default]
+    Unsaid,
+    Known(u64),
+    Malformed,
+}
+
+/// What an answer says of its transfer coding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Coding {
+    #[default]
+    None,
+    Chunked,
+    Other,
 }
 
 /// Where a header's name and value stand in the head: where each begins, and where it ends.
 type Place = [usize; 4];
 
 impl AnswerHead {
-    /// Takes the head out of what has come, if it is whole. Its headers are put into `headers`, which is taken then.
+    /// Takes the head out of what has come, if it is whole. What `headers` has room for is taken for its headers then.
     ///
     /// # Errors
     /// If it is none, or larger than may be.
@@ -44,29 +64,38 @@ impl AnswerHead {
         let version = if answer.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
         let reason = answer.reason.filter(|reason| Some(*reason) != status.canonical_reason());
         let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
-        let mut places = [Place::default(); UPSTREAM_HEADERS_MAX];
-        let count = answer.headers.len();
-        for (place, header) in places.iter_mut().zip(answer.headers.iter()) {
-            *place = place_in(buffer, header);
-        }
-        let head = buffer.split_to(length).freeze();
+        let places = answer.headers.iter().map(|header| place_in(buffer, header)).collect::<Vec<_>>();
         let mut headers = std::mem::take(headers);
-        headers.reserve(count);
-        let (mut is_close, mut is_keep_alive) = (false, version == Version::HTTP_11);
-        for [name, name_end, value, value_end] in places.into_iter().take(count) {
-            let (name, value) =
-                head.get(name..name_end).zip(head.get(value..value_end)).ok_or(Malformed::Header)?;
+        headers.clear();
+        let (length_said, coding) = (Length::default(), Coding::default());
+        let mut head =
+            Self { status, version, headers, reason, length: length_said, coding, says_it_is_kept: false };
+        head.add_fields(&buffer.split_to(length).freeze(), &places)?;
+        Ok(Some(head))
+    }
+
+    fn add_fields(&mut self, text: &Bytes, places: &[Place]) -> Result<(), Malformed> {
+        self.headers.reserve(places.len());
+        let (mut is_close, mut is_keep_alive) = (false, self.version == Version::HTTP_11);
+        for [name, name_end, value, value_end] in places {
+            let (name, value) = (text.get(*name..*name_end), text.get(*value..*value_end));
+            let (name, value) = name.zip(value).ok_or(Malformed::Header)?;
             let name = HeaderName::from_bytes(name).map_err(|_| Malformed::Header)?;
-            let value = HeaderValue::from_maybe_shared(head.slice_ref(value));
+            let value = HeaderValue::from_maybe_shared(text.slice_ref(value));
             let value = value.map_err(|_| Malformed::Header)?;
-            if name == CONNECTION {
-                is_close |= has_option(&value, b"close");
-                is_keep_alive |= has_option(&value, b"keep-alive");
+            match name {
+                CONNECTION => {
+                    is_close |= has_option(&value, b"close");
+                    is_keep_alive |= has_option(&value, b"keep-alive");
+                }
+                CONTENT_LENGTH => self.length = self.length.and(&value),
+                TRANSFER_ENCODING => self.coding = self.coding.and(&value),
+                _ => {}
             }
-            headers.append(name, value);
+            self.headers.append(name, value);
         }
-        let says_it_is_kept = is_keep_alive && !is_close;
-        Ok(Some(Self { status, version, headers, reason, says_it_is_kept }))
+        self.says_it_is_kept = is_keep_alive && !is_close;
+        Ok(())
     }
 
     /// Whether another answer follows, which is the one that counts.
@@ -85,32 +114,46 @@ impl AnswerHead {
             _ if is_of_head => return Ok(Framing::Ended),
             _ => {}
         }
-        let mut codings = self.headers.get_all(TRANSFER_ENCODING).iter();
-        if let Some(coding) = codings.next() {
-            // What is left of another coding nobody could read, and a second one may be read in two ways.
-            let is_chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-            if self.version == Version::HTTP_10 {
-                return Err(Malformed::TransferEncodingInHttp10);
+        match (self.coding, self.length) {
+            (Coding::Chunked | Coding::Other, _) if self.version == Version::HTTP_10 => {
+                Err(Malformed::TransferEncodingInHttp10)
             }
-            if !is_chunked || codings.next().is_some() {
-                return Err(Malformed::TransferEncoding);
-            }
-            return Ok(Framing::Chunked(Box::default()));
+            (Coding::Other, _) => Err(Malformed::TransferEncoding),
+            (Coding::Chunked, _) => Ok(Framing::Chunked(Box::default())),
+            (Coding::None, Length::Malformed) => Err(Malformed::ContentLength),
+            (Coding::None, Length::Known(0)) => Ok(Framing::Ended),
+            (Coding::None, Length::Known(length)) => Ok(Framing::Length(length)),
+            (Coding::None, Length::Unsaid) => Ok(Framing::UntilClosed),
         }
-        Ok(match content_length(&self.headers)? {
-            Some(0) => Framing::Ended,
-            Some(length) => Framing::Length(length),
-            None => Framing::UntilClosed,
-        })
     }
 
     /// Whether the connection may be used again when the answer has ended. An old service would be sent the next request by
     /// its own version, without a body whose length nobody knows. And of one that says two things of an answer's length
     /// something else may read the other (RFC 9112, section 6.3).
     pub(super) fn keeps_connection(&self) -> bool {
-        let has_both =
-            || self.headers.contains_key(TRANSFER_ENCODING) && self.headers.contains_key(CONTENT_LENGTH);
-        self.says_it_is_kept && self.version == Version::HTTP_11 && !has_both()
+        let has_both = self.coding != Coding::None && self.length != Length::Unsaid;
+        self.says_it_is_kept && self.version == Version::HTTP_11 && !has_both
+    }
+}
+
+impl Length {
+    /// With what one more field says.
+    pub(super) fn and(self, value: &HeaderValue) -> Self {
+        value.as_bytes().split(|octet| *octet == b',').fold(self, |known, text| {
+            match (known, number(text.trim_ascii())) {
+                (Self::Unsaid, Some(said)) => Self::Known(said),
+                (Self::Known(known), Some(said)) if known == said => Self::Known(said),
+                _ => Self::Malformed,
+            }
+        })
+    }
+}
+
+impl Coding {
+    /// With what one more field says. What is left of another coding nobody could read, and two may be read in two ways.
+    fn and(self, value: &HeaderValue) -> Self {
+        let is_chunked = value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        if is_chunked && self == Self::None { Self::Chunked } else { Self::Other }
     }
 }
 
@@ -122,24 +165,6 @@ fn place_in(buffer: &[u8], header: &httparse::Header<'_>) -> Place {
 
 fn has_option(value: &HeaderValue, option: &[u8]) -> bool {
     value.as_bytes().split(|octet| *octet == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(option))
-}
-
-/// What a message says of its length, if it does; it may say it more than once.
-///
-/// # Errors
-/// If it is no number, or more than one.
-pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for text in value.as_bytes().split(|octet| *octet == b',') {
-            let said = number(text.trim_ascii()).ok_or(Malformed::ContentLength)?;
-            if length.is_some_and(|length| length != said) {
-                return Err(Malformed::ContentLength);
-            }
-            length = Some(said);
-        }
-    }
-    Ok(length)
 }
 
 /// A number of digits alone.

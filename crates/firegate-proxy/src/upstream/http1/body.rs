@@ -29,13 +29,13 @@ pub(super) enum Framing {
 pub(in crate::upstream) struct Http1Body {
     framing: Framing,
     /// Until the body has ended, or broken off.
-    connection: Option<Http1Connection>,
+    connection: Option<Box<Http1Connection>>,
     /// Whether the connection may be used again when the body has ended.
     is_kept: bool,
 }
 
 impl Http1Body {
-    pub(super) fn new(framing: Framing, connection: Http1Connection, is_kept: bool) -> Self {
+    pub(super) fn new(framing: Framing, connection: Box<Http1Connection>, is_kept: bool) -> Self {
         Self { framing, connection: Some(connection), is_kept }
     }
 
@@ -69,7 +69,7 @@ impl Http1Body {
     }
 
     /// The connection of a body that has ended, for the next request, if there may be one. It is closed if there may not.
-    pub(in crate::upstream) fn take_connection(&mut self) -> Option<Http1Connection> {
+    pub(in crate::upstream) fn take_connection(&mut self) -> Option<Box<Http1Connection>> {
         let connection = self.connection.take_if(|_| matches!(self.framing, Framing::Ended))?;
         if self.is_kept { connection.rested() } else { None }
     }
@@ -82,7 +82,7 @@ impl Http1Body {
 
     /// The connection while the body comes by it.
     pub(super) fn connection(&mut self) -> Option<&mut Http1Connection> {
-        self.connection.as_mut()
+        self.connection.as_deref_mut()
     }
 
     /// Closes the connection before the end, which therefore does not come.

@@ -24,7 +24,7 @@ const ROOM_BYTES: usize = 8 * 1024;
 /// With less room than this in what is left of a buffer there is a new one.
 const ROOM_BYTES_MIN: usize = 1024;
 
-/// A connection, which is sent requests one after the other. Dropping it closes it.
+/// A connection, which is sent requests one after the other. Dropping it closes it. It goes from hand to hand, and is in a box.
 #[derive(Debug)]
 pub(in crate::upstream) struct Http1Connection {
     pub(super) transport: Transport,
@@ -37,13 +37,13 @@ pub(in crate::upstream) struct Http1Connection {
 
 impl Http1Connection {
     /// A connection that was just made.
-    pub(in crate::upstream) fn new(transport: Transport, address: ResolvedAddress) -> Self {
-        Self { transport, buffer: BytesMut::new(), room: ROOM_BYTES, address, is_used: false }
+    pub(in crate::upstream) fn new(transport: Transport, address: ResolvedAddress) -> Box<Self> {
+        Box::new(Self { transport, buffer: BytesMut::new(), room: ROOM_BYTES, address, is_used: false })
     }
 
     /// Sends a request, and waits for the head of its answer. The service's word that it wants the body goes to `word`.
     pub(in crate::upstream) fn exchange(
-        mut self,
+        mut self: Box<Self>,
         request: Request<Body>,
         target: &RequestTarget<'_>,
         word: Option<ContinueWord>,
@@ -69,7 +69,7 @@ impl Http1Connection {
     }
 
     /// The same connection, for the next request, unless something came behind the last answer.
-    pub(super) fn rested(mut self) -> Option<Self> {
+    pub(super) fn rested(mut self: Box<Self>) -> Option<Box<Self>> {
         if !self.buffer.is_empty() {
             return None;
         }
@@ -78,7 +78,7 @@ impl Http1Connection {
     }
 
     /// The same connection, on which HTTP is over.
-    pub(super) fn switched(self) -> SwitchedConnection {
+    pub(super) fn switched(self: Box<Self>) -> SwitchedConnection {
         SwitchedConnection::new(self.transport, self.buffer)
     }
 

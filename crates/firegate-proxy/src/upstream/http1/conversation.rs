@@ -48,7 +48,7 @@ impl ConversationBody {
     pub(in crate::upstream) fn begin(
         answer: Http1Body,
         rest: RestOfRequest,
-        keep: impl FnOnce(Http1Connection) + Send + 'static,
+        keep: impl FnOnce(Box<Http1Connection>) + Send + 'static,
     ) -> Self {
         let (sender, pieces) = mpsc::channel(PIECES_MAX);
         let (size, is_over) = (answer.size_hint(), answer.is_end_stream());
@@ -88,7 +88,7 @@ impl ConversationBody {
 
 impl Conversation {
     /// The connection, if both bodies have ended and it may be used again.
-    async fn run(mut self, reader: mpsc::Sender<Piece>) -> Option<Http1Connection> {
+    async fn run(mut self, reader: mpsc::Sender<Piece>) -> Option<Box<Http1Connection>> {
         if !self.answer.is_end_stream() {
             let has_ended = tokio::select! {
                 has_ended = poll_fn(|context| self.poll_answer(context)) => has_ended,

@@ -28,7 +28,7 @@ pub(in crate::upstream) struct Exchange {
 
 #[derive(Debug)]
 struct UnderWay {
-    connection: Http1Connection,
+    connection: Box<Http1Connection>,
     outgoing: Outgoing,
     sending: Sending,
 }
@@ -55,7 +55,7 @@ pub(in crate::upstream) struct RestOfRequest(pub(super) Box<Outgoing>);
 
 impl Exchange {
     pub(super) fn new(
-        connection: Http1Connection,
+        connection: Box<Http1Connection>,
         request: Request<Body>,
         target: &RequestTarget<'_>,
         word: Option<ContinueWord>,
@@ -84,13 +84,14 @@ impl Exchange {
         if matches!(sending, Sending::BrokenOff(_)) && outgoing.is_unsent() {
             return Poll::Ready(Err(Http1Error::Ended));
         }
-        let mut headers = match sending {
-            Sending::Over if !connection.buffer.is_empty() => outgoing.take_emptied_headers(),
-            _ => HeaderMap::new(),
+        let mut unsaid = HeaderMap::new();
+        let headers = match sending {
+            Sending::Over => outgoing.headers_mut(),
+            Sending::UnderWay | Sending::BrokenOff(_) => &mut unsaid,
         };
         loop {
             while !connection.buffer.is_empty()
-                && let Some(head) = AnswerHead::read(&mut connection.buffer, &mut headers)?
+                && let Some(head) = AnswerHead::read(&mut connection.buffer, headers)?
             {
                 if !head.is_interim() {
                     return Poll::Ready(Ok(head));

@@ -15,7 +15,7 @@ use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncWrite as _;
 
-use super::answer_head::content_length;
+use super::answer_head::Length;
 use crate::stream::{Body, BodyError};
 use crate::upstream::refusal::PeekedBody;
 use crate::upstream::transport::Transport;
@@ -77,15 +77,8 @@ impl Outgoing {
     /// A request of which nothing is written.
     pub(super) fn new(request: Request<Body>, target: &RequestTarget<'_>) -> Self {
         let is_over = request.body().is_end_stream();
-        let framing = match content_length(request.headers()) {
-            _ if is_over => Framing::Length(0),
-            Ok(Some(length)) => Framing::Length(length),
-            // What is no length is not said to the service.
-            Ok(None) | Err(_) => Framing::Chunked,
-        };
-        let front = encode_head(&request, target, framing, is_over);
+        let Head { front, framing, is_last } = Head::of(&request, target, is_over);
         let unwritten = Unwritten { front, written: 0, data: Bytes::new(), back: b"" };
-        let is_last = request.headers().contains_key(CONNECTION);
         Self { request, framing, unwritten, is_over, is_last, taken: Some(None) }
     }
 
@@ -109,11 +102,9 @@ impl Outgoing {
         self.request
     }
 
-    /// The headers of a request that is written, without their contents: the answer's have room there.
-    pub(super) fn take_emptied_headers(&mut self) -> HeaderMap {
-        let mut headers = std::mem::take(self.request.headers_mut());
-        headers.clear();
-        headers
+    /// The headers of a request that is written: those of the answer have room there.
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.request.headers_mut()
     }
 
     /// Writes on, as far as the service takes it and there is something to be written.
@@ -258,38 +249,51 @@ impl Unwritten {
     }
 }
 
-fn encode_head(
-    request: &Request<Body>,
-    target: &RequestTarget<'_>,
+/// A request's head.
+struct Head {
+    front: Vec<u8>,
     framing: Framing,
-    is_over: bool,
-) -> Vec<u8> {
-    let mut head = Vec::with_capacity(HEAD_BYTES);
-    head.extend_from_slice(request.method().as_str().as_bytes());
-    head.push(b' ');
-    head.extend_from_slice(target.target.as_str().as_bytes());
-    head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-    head.extend_from_slice(target.host.as_bytes());
-    head.extend_from_slice(b"\r\n");
-    let mut has_length = false;
-    for (name, value) in request.headers() {
-        match *name {
-            HOST | TRANSFER_ENCODING => {}
-            // It is said once, and as it is.
-            CONTENT_LENGTH => has_length = true,
-            _ => extend_with_field(&mut head, name, value),
+    is_last: bool,
+}
+
+impl Head {
+    fn of(request: &Request<Body>, target: &RequestTarget<'_>, is_over: bool) -> Self {
+        let mut front = Vec::with_capacity(HEAD_BYTES);
+        front.extend_from_slice(request.method().as_str().as_bytes());
+        front.push(b' ');
+        front.extend_from_slice(target.target.as_str().as_bytes());
+        front.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+        front.extend_from_slice(target.host.as_bytes());
+        front.extend_from_slice(b"\r\n");
+        let (mut length, mut is_last) = (Length::default(), false);
+        for (name, value) in request.headers() {
+            match *name {
+                // They are said once, and as they are.
+                HOST | TRANSFER_ENCODING => continue,
+                CONTENT_LENGTH => {
+                    length = length.and(value);
+                    continue;
+                }
+                CONNECTION => is_last = true,
+                _ => {}
+            }
+            extend_with_field(&mut front, name, value);
         }
-    }
-    match framing {
-        Framing::Length(length) if has_length => {
-            extend_with_field(&mut head, &CONTENT_LENGTH, &HeaderValue::from(length));
+        let framing = match length {
+            _ if is_over => Framing::Length(0),
+            Length::Known(length) => Framing::Length(length),
+            Length::Unsaid | Length::Malformed => Framing::Chunked,
+        };
+        match framing {
+            Framing::Length(said) if length != Length::Unsaid => {
+                front.extend_from_slice(format!("content-length: {said}\r\n").as_bytes());
+            }
+            Framing::Length(_) => {}
+            Framing::Chunked => front.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
-        Framing::Length(_) => {}
-        Framing::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        front.extend_from_slice(b"\r\n");
+        Self { front, framing, is_last }
     }
-    debug_assert!(!is_over || matches!(framing, Framing::Length(0)), "what is over has no more");
-    head.extend_from_slice(b"\r\n");
-    head
 }
 
 fn extend_with_field(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {

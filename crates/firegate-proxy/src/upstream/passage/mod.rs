@@ -351,7 +351,7 @@ impl Passage {
     }
 
     /// Lets go of a connection whose answer has ended, so that the next request may use it.
-    pub(super) fn give_back(&self, connection: Http1Connection) {
+    pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
         self.endpoint().connections(self.worker).give_back(connection);
     }
 
@@ -417,7 +417,7 @@ impl Passage {
 }
 
 impl WayBack {
-    pub(super) fn give_back(&self, connection: Http1Connection) {
+    pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
         self.endpoint.connections(self.worker).give_back(connection);
     }
 }
