@@ -1,7 +1,7 @@
 //! HTTP/1 towards a service. A [connection](connection) belongs to whoever uses it: to nobody while it is idle, then to a
-//! [request](exchange), and then to the [body](body) of its answer, with whose end it is free again. It has no task, no lock and
-//! no channel, and whoever lets go of it before has closed it. Only a service that answers before it has the whole request has
-//! the two bodies driven by a [task](conversation), because nobody knows which of them ends first.
+//! [request](exchange), and then to the [body](body) of its answer, with whose end it is free again. It has no task, no lock
+//! and no channel, and whoever lets go of it before has closed it. Only a service that answers before it has the whole request
+//! has the two bodies driven by a [task](conversation), because nobody knows which of them ends first.
 
 mod answer_head;
 mod body;
