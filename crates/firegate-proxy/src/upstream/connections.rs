@@ -15,6 +15,7 @@ use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{ConnectError, ConnectErrorKind};
+use super::headers::leave_one_length;
 use super::http1::Http1Connection;
 use super::resolve::{Addresses, ResolvedAddress};
 use super::socket::LookAgain;
@@ -118,7 +119,11 @@ impl SharedStream {
         &mut self,
         request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
-        self.dispatch.try_send_request(request).map_err(|mut error| match error.take_message() {
+        let answer = self.dispatch.try_send_request(request).map_ok(|mut answer| {
+            leave_one_length(answer.headers_mut());
+            answer
+        });
+        answer.map_err(|mut error| match error.take_message() {
             Some(unsent) => Unanswered::Unsent(Box::new(unsent), Cause::Http2(error.into_error())),
             None => Unanswered::Broken(Cause::Http2(error.into_error())),
         })

@@ -7,7 +7,7 @@
 //! above it knows. Over HTTP/2 a service may say something at any time, that it goes away for example: it is read as it always
 //! is, only before the next request is written and not after it.
 
-use std::io::{self, IoSlice, Read as _};
+use std::io::{self, IoSlice, Read as _, Write};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -80,6 +80,11 @@ impl Socket {
         self.look_again.get_or_insert_default().clone()
     }
 
+    /// What writes without waiting.
+    pub(super) fn writer(&self) -> impl Write {
+        TakenNow(SockRef::from(&self.stream))
+    }
+
     /// What the system has that nobody has read, whether or not the runtime has seen it.
     pub(super) fn look(&self) -> Look {
         if self.records.as_ref().is_some_and(Records::has_part) {
@@ -122,6 +127,19 @@ impl Socket {
             asked.reader.register(context.waker());
         }
         polled
+    }
+}
+
+/// A socket that takes what it has room for.
+struct TakenNow<'a>(SockRef<'a>);
+
+impl Write for TakenNow<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -170,8 +188,6 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::io::Write as _;
-
     use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 

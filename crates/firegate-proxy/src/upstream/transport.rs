@@ -55,6 +55,20 @@ impl Transport {
     }
 }
 
+impl Drop for Transport {
+    /// Says that this is the end, if the system takes it now and nothing else is still to be written.
+    fn drop(&mut self) {
+        if let Self::Tls(stream) = self {
+            let (socket, session) = stream.get_mut();
+            if !session.wants_write() {
+                session.send_close_notify();
+                // Whoever does not hear of it hears of the end of the connection.
+                let _ = session.write_tls(&mut socket.writer());
+            }
+        }
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(
         self: Pin<&mut Self>,

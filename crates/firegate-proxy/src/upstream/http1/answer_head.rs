@@ -10,6 +10,7 @@ use hyper::ext::ReasonPhrase;
 use super::body::Framing;
 use super::error::Malformed;
 use crate::limits::{UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_HEADERS_MAX};
+use crate::upstream::headers::leave_one_length;
 
 /// A head, interim or not.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ enum Coding {
 type Place = [usize; 4];
 
 impl AnswerHead {
-    /// Takes the head out of what has come, if it is whole. What `headers` has room for is taken for its headers then.
+    /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. What `headers` has room for is taken for its headers then.
     ///
     /// # Errors
     /// If it is none, or larger than may be.
@@ -77,6 +78,7 @@ impl AnswerHead {
     fn add_fields(&mut self, text: &Bytes, places: &[Place]) -> Result<(), Malformed> {
         self.headers.reserve(places.len());
         let (mut is_close, mut is_keep_alive) = (false, self.version == Version::HTTP_11);
+        let mut lengths = 0;
         for [name, name_end, value, value_end] in places {
             let (name, value) = (text.get(*name..*name_end), text.get(*value..*value_end));
             let (name, value) = name.zip(value).ok_or(Malformed::Header)?;
@@ -88,13 +90,21 @@ impl AnswerHead {
                     is_close |= has_option(&value, b"close");
                     is_keep_alive |= has_option(&value, b"keep-alive");
                 }
-                CONTENT_LENGTH => self.length = self.length.and(&value),
+                CONTENT_LENGTH => {
+                    self.length = self.length.and(&value);
+                    lengths += value.as_bytes().split(|octet| *octet == b',').count();
+                }
                 TRANSFER_ENCODING => self.coding = self.coding.and(&value),
                 _ => {}
             }
             self.headers.append(name, value);
         }
         self.says_it_is_kept = is_keep_alive && !is_close;
+        if self.coding != Coding::None {
+            self.headers.remove(CONTENT_LENGTH);
+        } else if lengths > 1 || self.length == Length::Malformed {
+            leave_one_length(&mut self.headers);
+        }
         Ok(())
     }
 
@@ -109,6 +119,8 @@ impl AnswerHead {
     /// If it is said in two ways, or in none that can be read.
     pub(super) fn framing(&self, is_of_head: bool) -> Result<Framing, Malformed> {
         match self.status {
+            // It is not handed on as if there were none, not even where there is no body (RFC 9112, section 6.1).
+            _ if self.coding == Coding::Other => return Err(Malformed::TransferEncoding),
             StatusCode::SWITCHING_PROTOCOLS => return Ok(Framing::Switched),
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => return Ok(Framing::Ended),
             _ if is_of_head => return Ok(Framing::Ended),

@@ -85,7 +85,11 @@ impl Http1Connection {
     /// Reads more into the buffer, and says how much; nothing is the end.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
-            self.buffer.reserve(self.room);
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::with_capacity(self.room);
+            } else {
+                self.buffer.reserve(self.room);
+            }
         }
         let count = ready!(poll_read_buf(Pin::new(&mut self.transport), context, &mut self.buffer))?;
         if self.buffer.len() == self.buffer.capacity() {
