@@ -61,6 +61,9 @@ impl AnswerHead {
             let is_too_large = buffer.len() >= UPSTREAM_BUFFER_BYTES_MAX;
             return if is_too_large { Err(Malformed::HeadTooLarge) } else { Ok(None) };
         };
+        if length > UPSTREAM_BUFFER_BYTES_MAX {
+            return Err(Malformed::HeadTooLarge);
+        }
         let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::Status)?;
         let version = if answer.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
         let reason = answer.reason.filter(|reason| Some(*reason) != status.canonical_reason());

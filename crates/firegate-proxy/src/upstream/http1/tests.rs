@@ -1,16 +1,25 @@
 //! What is read of an answer: the same however its bytes are cut, and of what is none nothing.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Version};
+use http::{HeaderMap, HeaderValue, Request, Version};
+use http_body_util::BodyExt as _;
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::answer_head::AnswerHead;
 use super::body::Framing;
 use super::chunks::Chunks;
+use super::connection::Http1Connection;
 use super::error::Malformed;
+use super::outgoing::RequestTarget;
 use crate::limits::{
     CHUNK_EXTENSIONS_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, UPSTREAM_BUFFER_BYTES_MAX,
 };
+use crate::stream::full;
+use crate::upstream::resolve::ResolvedAddress;
+use crate::upstream::socket::Socket;
+use crate::upstream::transport::Transport;
+use crate::upstream::unanswered::Unanswered;
 
 /// What a chunked body comes to: its content, its trailers, whether it is over, and how much is behind it.
 type Read = Result<(Vec<u8>, Option<HeaderMap>, bool, usize), Malformed>;
@@ -211,6 +220,37 @@ fn a_head_has_its_bound() {
         let read = AnswerHead::read(&mut buffer, &mut HeaderMap::new());
         assert_eq!(read.err().map(|error| assert_eq!(error, Malformed::HeadTooLarge)), expected, "{bytes}");
     }
+    let whole = |length: usize| {
+        let start = "HTTP/1.1 200 OK\r\nX: ";
+        head(&format!("{start}{}\r\n\r\n", "x".repeat(length - start.len() - 4))).map(drop)
+    };
+    assert_eq!(whole(UPSTREAM_BUFFER_BYTES_MAX), Ok(()));
+    assert_eq!(whole(UPSTREAM_BUFFER_BYTES_MAX + 1), Err(Malformed::HeadTooLarge));
+}
+
+/// A connection to somebody who has reset it.
+async fn reset() -> Box<Http1Connection> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let (other, _) = listener.accept().await.expect("a connection");
+    other.set_zero_linger().expect("a socket");
+    drop(other);
+    Http1Connection::new(Transport::Plain(Socket::plain(stream)), ResolvedAddress { address, epoch: 0 })
+}
+
+/// By another connection it is sent for the first time.
+#[tokio::test]
+async fn a_request_of_which_nothing_was_written_is_had_back_whole() {
+    let (target, host) = ("/a".parse().expect("a target"), HeaderValue::from_static("a.example"));
+    let target = RequestTarget { target: &target, host: &host };
+    let mut request = Request::new(full("a body"));
+    request.headers_mut().insert("x-a", HeaderValue::from_static("b"));
+    let answer = reset().await.exchange(request, &target, None).await;
+    let Err(Unanswered::Unsent(request, _)) = answer else { panic!("{answer:?}") };
+    assert_eq!(request.headers()["x-a"], "b");
+    let body = request.into_body().collect().await.expect("a whole body");
+    assert_eq!(body.to_bytes(), "a body");
 }
 
 /// What the service calls its status goes on as it does, and the values are parts of what was read.
