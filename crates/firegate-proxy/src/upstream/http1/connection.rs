@@ -78,7 +78,7 @@ impl Http1Connection {
     }
 
     /// The same connection, on which HTTP is over.
-    pub(super) fn switched(self: Box<Self>) -> SwitchedConnection {
+    pub(super) fn switched(self) -> SwitchedConnection {
         SwitchedConnection::new(self.transport, self.buffer)
     }
 

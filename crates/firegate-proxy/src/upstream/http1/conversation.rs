@@ -82,7 +82,7 @@ impl ConversationBody {
     }
 
     pub(in crate::upstream) fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }
 
