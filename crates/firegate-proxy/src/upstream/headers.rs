@@ -145,8 +145,8 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Leaves one statement of how long an answer is, the one that it was read by: a client might go by the other. What is no length,
-/// or two of them, where nothing was read by it, is left out.
+/// Leaves one statement of how long an answer is, the one that it was read by: a client might go by the other. What is no
+/// length, or two of them, where nothing was read by it, is left out.
 pub(super) fn leave_one_length(headers: &mut HeaderMap) {
     let lists = headers.get_all(CONTENT_LENGTH).iter();
     let mut lengths =

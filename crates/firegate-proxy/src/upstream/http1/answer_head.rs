@@ -48,7 +48,8 @@ enum Coding {
 type Place = [usize; 4];
 
 impl AnswerHead {
-    /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. What `headers` has room for is taken for its headers then.
+    /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. What `headers` has
+    /// room for is taken for its headers then.
     ///
     /// # Errors
     /// If it is none, or larger than may be.
