@@ -195,8 +195,8 @@ pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 128;
 /// How long an idle connection to an endpoint is kept.
 pub const UPSTREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// How many idle connections that are still busy with the rest of a request are passed over in search of another.
-pub const UPSTREAM_IDLE_BUSY_MAX: usize = 4;
+/// How many interim answers (1xx) a service may send by HTTP/1 before the one that counts.
+pub const UPSTREAM_INTERIM_ANSWERS_MAX: usize = 100;
 
 /// How many connections that turned out to be closed a request tries before it makes one of its own.
 pub const UPSTREAM_STALE_CONNECTIONS_MAX: usize = 2;
@@ -227,7 +227,7 @@ pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 =
     UPSTREAM_STREAM_WINDOW_BYTES * UPSTREAM_HTTP2_STREAMS_MAX as u32;
 
-/// How much of a message an HTTP/1 connection to an endpoint holds each way, in bytes. An answer's head has to fit.
+/// How much of an answer an HTTP/1 connection to an endpoint holds, in bytes. The answer's head has to fit.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// How large the first piece of a request's body may be, in bytes, to be kept until the answer begins, so that the request can
@@ -237,7 +237,7 @@ pub const UPSTREAM_KEPT_PIECE_BYTES_MAX: usize = 64 * 1024;
 /// How large the head of an HTTP/2 answer may be, in bytes.
 pub const UPSTREAM_RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
-/// How many header fields an answer over HTTP/1 may have. It is hyper's own bound, for which it has room on the stack.
+/// How many header fields an answer over HTTP/1 may have. For so many there is room on the stack.
 pub const UPSTREAM_HEADERS_MAX: usize = 100;
 
 /// How often an HTTP/2 endpoint that says nothing is asked whether it is still there, while requests are under way. Servers of

@@ -21,7 +21,7 @@ use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
 use crate::respond::ErrorForm;
 use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease, full};
-use crate::upstream::{RequestHeaders, Sending, TimeLimits, leave_one_length};
+use crate::upstream::{RequestHeaders, Sending, TimeLimits};
 
 /// What speaks of the body that is replaced.
 const OF_THE_BODY: [HeaderName; 8] = [
@@ -141,9 +141,7 @@ impl RequestContext<'_> {
         }
         .of(&told);
         let sending = Sending { target, host: None, wants_upgrade: false, progress: BodyProgress::default() };
-        let mut response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
-        leave_one_length(response.headers_mut())
-            .map_err(|why| fault(Code::UpstreamProtocol, Stage::Upstream, why))?;
+        let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
         if response.status() != StatusCode::OK {
             let detail = format!("the error service answered {}", response.status());
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));

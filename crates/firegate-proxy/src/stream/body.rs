@@ -24,6 +24,7 @@ use super::pace::Pace;
 use super::progress::{Answering, BodyFailure, BodyProgress, Side};
 use crate::limits::STREAM_ENDING_GRACE;
 use crate::respond::{FIREGATE_REASON, FIREGATE_REQUEST_ID};
+use crate::upstream::Http1Error;
 
 /// A body that is streamed.
 pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -56,6 +57,8 @@ pub(crate) enum BodyError {
     Reset,
     #[error("the other side broke off: {0}")]
     Transport(#[from] hyper::Error),
+    #[error("the other side broke off: {0}")]
+    Service(#[from] Http1Error),
 }
 
 /// What a body is ended by, and what of it is let through.

@@ -192,7 +192,7 @@ impl BodyProgress {
             BodyError::Idle => BodyFailure::Idle,
             BodyError::Panicked => BodyFailure::Panicked,
             BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::Transport(_) | BodyError::Reset => BodyFailure::Left,
+            BodyError::Transport(_) | BodyError::Service(_) | BodyError::Reset => BodyFailure::Left,
             BodyError::TooLong => BodyFailure::TooLong,
             BodyError::CopyBroken => BodyFailure::CopyBroken,
             // The service has answered by then.

@@ -20,7 +20,7 @@ use super::web_socket::{CloseCode, WebSocketFraming, close_to_client, close_to_s
 use crate::limits::{STREAM_ENDING_GRACE, WEB_SOCKET_CLOSE_TIMEOUT};
 use crate::panics::Panics;
 use crate::telemetry::RequestRecord;
-use crate::upstream::Passage;
+use crate::upstream::{Passage, ServiceTunnel};
 
 /// How much is read at once in each direction.
 const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
@@ -92,7 +92,7 @@ impl Tunnels {
     pub(crate) fn join(
         &self,
         client: TunnelClient,
-        service: OnUpgrade,
+        service: ServiceTunnel,
         idle: Duration,
         lease: Lease,
         passage: Passage,
@@ -103,7 +103,7 @@ impl Tunnels {
             // It counts as under way for as long as it lasts.
             let _under_way = (passage, client.request);
             let client = client.upgrade.map_ok(TokioIo::new);
-            let run = run_switched(client, service.map_ok(TokioIo::new), idle, &lease, &stop, &panics).await;
+            let run = run_switched(client, service.open(), idle, &lease, &stop, &panics).await;
             // Whoever left before the answer's head was told of otherwise.
             if let Ok(mut record) = record.await {
                 record.tunnelled(run.to_service, run.to_client, run.cut);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use firegate_files::configuration::Protocol;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -20,13 +20,14 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::aside::Aside;
-use super::connections::{Http1Connection, SharedConnection, Streams};
+use super::connections::{SharedConnection, Streams};
+use super::http1::Http1Connection;
 use super::resolve::{Addresses, ResolvedAddress, in_turn};
 use super::socket::Socket;
 use super::transport::Transport;
 use crate::limits::{
-    UPSTREAM_ATTEMPT_STAGGER, UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_CONNECTION_WINDOW_BYTES,
-    UPSTREAM_KEEPALIVE_TIME, UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
+    UPSTREAM_ATTEMPT_STAGGER, UPSTREAM_CONNECTION_WINDOW_BYTES, UPSTREAM_KEEPALIVE_TIME,
+    UPSTREAM_PING_INTERVAL, UPSTREAM_PING_TIMEOUT, UPSTREAM_RESPONSE_HEAD_BYTES_MAX,
     UPSTREAM_STREAM_WINDOW_BYTES,
 };
 
@@ -194,7 +195,7 @@ pub(super) struct Connector {
 
 /// A connection that was just made.
 pub(super) enum Opened {
-    Http1(Http1Connection),
+    Http1(Box<Http1Connection>),
     Http2(SharedConnection),
 }
 
@@ -268,16 +269,12 @@ impl Connector {
             Versions::Http2 => true,
             Versions::Negotiated => transport.agreed_on_http2(),
         };
-        let io = TokioIo::new(transport);
-        let handshake = async {
-            if is_http2 {
-                http2_connection(io, address).await.map(Opened::Http2)
-            } else {
-                http1_connection(io, address).await.map(Opened::Http1)
-            }
-        };
+        if !is_http2 {
+            return Ok(Opened::Http1(Http1Connection::new(transport, address)));
+        }
+        let handshake = http2_connection(transport, address);
         let opened = timeout_at(deadline, handshake).await.map_err(|_| late("HTTP did not begin"))?;
-        opened.map_err(|error| {
+        opened.map(Opened::Http2).map_err(|error| {
             ConnectError::new(
                 ConnectErrorKind::Unreachable,
                 format!("{}: HTTP did not begin: {error}", address.address),
@@ -352,27 +349,11 @@ async fn dial(addresses: &[SocketAddr], aside: &Aside) -> Result<(TcpStream, Soc
     }
 }
 
-async fn http1_connection(
-    io: TokioIo<Transport>,
-    address: ResolvedAddress,
-) -> hyper::Result<Http1Connection> {
-    let look_again = io.inner().look_again().clone();
-    let (sender, connection) =
-        http1::Builder::new().max_buf_size(UPSTREAM_BUFFER_BYTES_MAX).handshake(io).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a connection to a service ended early");
-        }
-    });
-    Ok(Http1Connection::new(sender, look_again, address))
-}
-
 async fn http2_connection(
-    io: TokioIo<Transport>,
+    mut transport: Transport,
     address: ResolvedAddress,
 ) -> hyper::Result<SharedConnection> {
-    let look_again = io.inner().look_again().clone();
-    look_again.find_reader();
+    let look_again = transport.look_again();
     let (dispatch, mut connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(UPSTREAM_STREAM_WINDOW_BYTES)
@@ -380,7 +361,7 @@ async fn http2_connection(
         .max_header_list_size(UPSTREAM_RESPONSE_HEAD_BYTES_MAX)
         .keep_alive_interval(UPSTREAM_PING_INTERVAL)
         .keep_alive_timeout(UPSTREAM_PING_TIMEOUT)
-        .handshake(io)
+        .handshake(TokioIo::new(transport))
         .await?;
     let streams = Arc::new(Streams::default());
     let told = Arc::clone(&streams);

@@ -6,32 +6,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use futures_util::future::Either;
+use futures_util::TryFutureExt as _;
 use futures_util::task::AtomicWaker;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::http2;
 use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{ConnectError, ConnectErrorKind};
+use super::headers::leave_one_length;
+use super::http1::Http1Connection;
 use super::resolve::{Addresses, ResolvedAddress};
 use super::socket::LookAgain;
+use super::unanswered::{Cause, Unanswered};
 use crate::limits::{
     UPSTREAM_HTTP2_CONNECTIONS_MAX, UPSTREAM_HTTP2_STREAMS_MAX, UPSTREAM_HTTP2_TUNNEL_CONNECTIONS_MAX,
-    UPSTREAM_IDLE_BUSY_MAX, UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT,
-    UPSTREAM_SETTINGS_LOOK_INTERVAL, UPSTREAM_SETTINGS_TIMEOUT,
+    UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT, UPSTREAM_SETTINGS_LOOK_INTERVAL,
+    UPSTREAM_SETTINGS_TIMEOUT, UPSTREAM_STALE_CONNECTIONS_MAX,
 };
 use crate::stream::Body;
-
-/// An HTTP/1 connection, which is sent requests one after the other.
-#[derive(Debug)]
-pub(super) struct Http1Connection {
-    sender: http1::SendRequest<Body>,
-    look_again: LookAgain,
-    address: ResolvedAddress,
-    is_used: bool,
-}
 
 /// The connections. HTTP/1 connections are here while they are idle, HTTP/2 connections while they are open.
 #[derive(Debug, Default)]
@@ -74,7 +68,7 @@ pub(super) type Flight = watch::Receiver<Option<Result<(), ConnectError>>>;
 
 #[derive(Debug)]
 struct Idle {
-    connection: Http1Connection,
+    connection: Box<Http1Connection>,
     since: Instant,
 }
 
@@ -104,57 +98,35 @@ pub(super) struct Streams {
 /// A connection that a request is sent by.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Http1(Http1Connection),
-    Http2 { dispatch: http2::SendRequest<Body>, place: StreamPlace },
+    Http1(Box<Http1Connection>),
+    Http2(SharedStream),
+}
+
+/// A request's place on an HTTP/2 connection, and the way to it.
+#[derive(Debug)]
+pub(super) struct SharedStream {
+    dispatch: http2::SendRequest<Body>,
+    place: StreamPlace,
 }
 
 /// A request's place on an HTTP/2 connection, for as long as it is under way.
 #[derive(Debug)]
 pub(super) struct StreamPlace(Arc<Streams>);
 
-impl Http1Connection {
-    pub(super) fn new(
-        sender: http1::SendRequest<Body>,
-        look_again: LookAgain,
-        address: ResolvedAddress,
-    ) -> Self {
-        Self { sender, look_again, address, is_used: false }
-    }
-
+impl SharedStream {
     /// Sends a request.
     pub(super) fn send(
         &mut self,
         request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
-        self.is_used = true;
-        self.sender.try_send_request(request)
-    }
-
-    /// Whether it can be sent another request. What the service has said since the last answer ended makes that one fail before
-    /// anything of it is sent. Before the first one it may still have something to say of TLS: its tickets.
-    fn is_ready_again(&self) -> bool {
-        let is_ready = self.sender.is_ready();
-        if is_ready && self.is_used {
-            self.look_again.expect_nothing();
-        }
-        is_ready
-    }
-
-    fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-}
-
-impl Connection {
-    /// Sends a request.
-    pub(super) fn send(
-        &mut self,
-        request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + use<> {
-        match self {
-            Self::Http1(connection) => Either::Left(connection.send(request)),
-            Self::Http2 { dispatch, .. } => Either::Right(dispatch.try_send_request(request)),
-        }
+    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
+        let answer = self.dispatch.try_send_request(request).map_ok(|mut answer| {
+            leave_one_length(answer.headers_mut());
+            answer
+        });
+        answer.map_err(|mut error| match error.take_message() {
+            Some(unsent) => Unanswered::Unsent(Box::new(unsent), Cause::Http2(error.into_error())),
+            None => Unanswered::Broken(Cause::Http2(error.into_error())),
+        })
     }
 }
 
@@ -221,7 +193,7 @@ impl Connection {
     pub(super) async fn takes_web_sockets(&self) -> bool {
         match self {
             Self::Http1(_) => true,
-            Self::Http2 { place, .. } => place.0.takes_extended_connect().await,
+            Self::Http2(shared) => shared.place.0.takes_extended_connect().await,
         }
     }
 
@@ -229,7 +201,7 @@ impl Connection {
     pub(super) fn is_overbooked(&self) -> bool {
         match self {
             Self::Http1(_) => false,
-            Self::Http2 { place, .. } => place.0.open() > place.0.max.load(Ordering::Relaxed),
+            Self::Http2(SharedStream { place, .. }) => place.0.open() > place.0.max.load(Ordering::Relaxed),
         }
     }
 }
@@ -256,7 +228,7 @@ impl SharedConnection {
             self.look_again.read_now();
         }
         self.idle_since = None;
-        Connection::Http2 { dispatch: self.dispatch.clone(), place: self.streams.enter() }
+        Connection::Http2(SharedStream { dispatch: self.dispatch.clone(), place: self.streams.enter() })
     }
 
     fn is_over(&mut self, now: Instant) -> bool {
@@ -307,10 +279,7 @@ impl Connections {
     }
 
     /// Keeps an HTTP/1 connection whose answer has ended for the next request.
-    pub(super) fn give_back(&self, connection: Http1Connection) {
-        if connection.is_closed() {
-            return;
-        }
+    pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
         let since = Instant::now();
         let mut open = self.open();
         if open.idle.len() >= UPSTREAM_IDLE_CONNECTIONS_MAX {
@@ -362,8 +331,9 @@ impl Connections {
         let mut open = self.open();
         open.idle.retain_mut(|idle| {
             !idle.is_over(now)
-                && !idle.connection.is_closed()
-                && idle.connection.address.is_current(addresses)
+                && idle.connection.is_current(addresses)
+                // Nobody reads what comes by it, be it its end.
+                && idle.connection.is_usable()
         });
         open.requests.sweep(addresses, now);
         open.tunnels.sweep(addresses, now);
@@ -402,29 +372,27 @@ impl SharedConnections {
 }
 
 impl Open {
+    /// One that is idle and can be used. Many may have been closed at once: no request looks for one that was not for long.
     fn take_idle(&mut self, addresses: &Addresses) -> Option<Connection> {
         if self.idle.is_empty() {
             return None;
         }
         let now = Instant::now();
-        let mut position = self.idle.len();
-        let mut busy = 0;
-        while position > 0 && busy < UPSTREAM_IDLE_BUSY_MAX {
-            position -= 1;
-            let idle = self.idle.get_mut(position)?;
+        let mut stale = 0;
+        while stale < UPSTREAM_STALE_CONNECTIONS_MAX {
+            let mut idle = self.idle.pop_back()?;
             if idle.is_over(now) {
                 // All before it are older.
-                self.idle.drain(..=position);
+                self.idle.clear();
                 return None;
             }
-            if idle.connection.is_closed() || !idle.connection.address.is_current(addresses) {
-                self.idle.remove(position);
-            } else if idle.connection.is_ready_again() {
-                return self.idle.remove(position).map(|idle| Connection::Http1(idle.connection));
-            } else {
-                // The service answered before it had the whole request, the rest of which is still on its way.
-                busy += 1;
+            if !idle.connection.is_current(addresses) {
+                continue;
             }
+            if idle.connection.is_usable() {
+                return Some(Connection::Http1(idle.connection));
+            }
+            stale += 1;
         }
         None
     }

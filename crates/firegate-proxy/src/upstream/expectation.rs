@@ -32,6 +32,10 @@ enum Word {
 #[derive(Debug)]
 pub(super) struct Expectation(Arc<watch::Sender<Word>>);
 
+/// The service's word, for whoever hears it.
+#[derive(Clone, Debug)]
+pub(super) struct ContinueWord(Arc<watch::Sender<Word>>);
+
 impl Expectation {
     /// Holds the body of a request back that expects to be told to go on.
     pub(super) fn hold(request: &mut Request<Body>) -> Option<Self> {
@@ -41,7 +45,6 @@ impl Expectation {
         }
         let (word, mut heard) = watch::channel(Word::Awaited);
         let expectation = Self(Arc::new(word));
-        expectation.listen(request);
         let is_wanted = async move {
             let first = heard.wait_for(|word| *word != Word::Awaited);
             match timeout(UPSTREAM_CONTINUE_TIMEOUT, first).await {
@@ -60,14 +63,9 @@ impl Expectation {
         Some(expectation)
     }
 
-    /// Waits for the service's word on a request with the body that is held back: it may be sent once more.
-    pub(super) fn listen(&self, request: &mut Request<Body>) {
-        let told = Arc::clone(&self.0);
-        hyper::ext::on_informational(request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                told.send_if_modified(|word| std::mem::replace(word, Word::Continue) == Word::Awaited);
-            }
-        });
+    /// By what the service's word is told. The request may be sent once more, and is waited for each time.
+    pub(super) fn word(&self) -> ContinueWord {
+        ContinueWord(Arc::clone(&self.0))
     }
 
     /// The service has answered.
@@ -78,6 +76,22 @@ impl Expectation {
                 *word = Word::Answered;
             }
             is_first
+        });
+    }
+}
+
+impl ContinueWord {
+    /// The service wants the body.
+    pub(super) fn go_on(&self) {
+        self.0.send_if_modified(|word| std::mem::replace(word, Word::Continue) == Word::Awaited);
+    }
+
+    /// Waits for it by HTTP/2.
+    pub(super) fn listen(self, request: &mut Request<Body>) {
+        hyper::ext::on_informational(request, move |response| {
+            if response.status() == StatusCode::CONTINUE {
+                self.go_on();
+            }
         });
     }
 }

@@ -145,25 +145,13 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Leaves one statement of how long an answer over HTTP/1 is, the one that it was read by: a client might go by the other. What
-/// is no length, or two of them, where nothing was read by it, is left out. A coding that the service was not asked for is not
-/// handed on as if there were none (RFC 9112, section 6.1).
-///
-/// # Errors
-/// If there is another coding than `chunked`.
-pub(crate) fn leave_one_length(headers: &mut HeaderMap) -> Result<(), &'static str> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => {}
-        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {
-            headers.remove(CONTENT_LENGTH);
-        }
-        _ => return Err("the service's answer has a transfer coding that nobody asked for"),
-    }
+/// Leaves one statement of how long an answer is, the one that it was read by: a client might go by the other. What is no
+/// length, or two of them, where nothing was read by it, is left out.
+pub(super) fn leave_one_length(headers: &mut HeaderMap) {
     let lists = headers.get_all(CONTENT_LENGTH).iter();
     let mut lengths =
         lists.flat_map(|list| list.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    let Some(first) = lengths.next() else { return Ok(()) };
+    let Some(first) = lengths.next() else { return };
     let (mut is_alone, mut is_length) = (true, !first.is_empty() && first.iter().all(u8::is_ascii_digit));
     for other in lengths {
         is_alone = false;
@@ -180,7 +168,6 @@ pub(crate) fn leave_one_length(headers: &mut HeaderMap) -> Result<(), &'static s
             headers.remove(CONTENT_LENGTH);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Weak};
 
 use firegate_files::configuration::HealthCheck;
-use http::header::{HOST, USER_AGENT};
+use http::header::USER_AGENT;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Uri};
-use hyper::client::conn::TrySendError;
 use tokio::time::{sleep, timeout};
 
 use super::connect::Opened;
 use super::endpoint::Endpoint;
+use super::http1::RequestTarget;
 use crate::stream::{Body, full};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("firegate-health/", env!("CARGO_PKG_VERSION")));
@@ -43,19 +44,21 @@ async fn ask_by(opened: Opened, endpoint: &Endpoint, path: &str) -> Result<(), S
         request
     };
     let uncallable = |error: http::Error| error.to_string();
-    let answer = match opened {
-        Opened::Http1(mut own) => {
-            let mut request = request(Uri::builder().path_and_query(path).build().map_err(uncallable)?);
-            request.headers_mut().insert(HOST, endpoint.host.clone());
-            own.send(request).await.map_err(TrySendError::into_error)
+    let status = match opened {
+        Opened::Http1(own) => {
+            let target = path.parse::<PathAndQuery>().map_err(|error| error.to_string())?;
+            let target = RequestTarget { target: &target, host: &endpoint.host };
+            let answer = own.exchange(request(Uri::default()), &target, None).await;
+            answer.map_err(|unanswered| unanswered.to_string())?.status()
         }
         Opened::Http2(shared) => {
             let uri = Uri::builder().scheme(endpoint.scheme.clone()).authority(endpoint.authority.clone());
             let request = request(uri.path_and_query(path).build().map_err(uncallable)?);
-            shared.into_dispatch().send_request(request).await
+            let answer = shared.into_dispatch().send_request(request).await;
+            answer.map_err(|error| error.to_string())?.status()
         }
     };
-    match answer.map_err(|error| error.to_string())?.status() {
+    match status {
         status if status.is_success() => Ok(()),
         status => Err(format!("it answered {status}")),
     }

@@ -15,6 +15,7 @@ mod figures;
 mod handshake;
 mod headers;
 mod health;
+mod http1;
 mod load;
 mod outliers;
 mod passage;
@@ -28,11 +29,13 @@ mod service_body;
 mod service_host;
 mod socket;
 mod transport;
+mod tunnel;
 mod unanswered;
 
 pub(crate) use figures::{BackendFigures, EndpointFigures};
 pub(crate) use handshake::{Handshake, is_switched};
-pub(crate) use headers::{RequestHeaders, leave_one_length, strip_hop_by_hop};
+pub(crate) use headers::{RequestHeaders, strip_hop_by_hop};
+pub(crate) use http1::Http1Error;
 pub(crate) use passage::{Passage, Sending, TimeLimits, Upstream};
 pub(crate) use refusal::{FrontRefusal, peek};
 pub use registry::BackendError;
@@ -41,6 +44,7 @@ pub(crate) use resolve::SystemResolver;
 pub(crate) use retries::Retries;
 pub(crate) use service_body::ServiceBody;
 pub(crate) use service_host::ServiceHost;
+pub(crate) use tunnel::ServiceTunnel;
 
 #[cfg(test)]
 mod tests;

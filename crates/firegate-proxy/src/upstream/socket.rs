@@ -7,12 +7,12 @@
 //! above it knows. Over HTTP/2 a service may say something at any time, that it goes away for example: it is read as it always
 //! is, only before the next request is written and not after it.
 
-use std::io::{self, IoSlice, Read as _};
+use std::io::{self, IoSlice, Read as _, Write};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use socket2::SockRef;
@@ -25,63 +25,39 @@ use super::records::Records;
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
-    look_again: LookAgain,
+    /// Where somebody always reads: over HTTP/2.
+    look_again: Option<LookAgain>,
     /// How far TLS has come that is read from it.
     records: Option<Records>,
 }
 
-/// That the connection above a socket is about to be used again.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LookAgain(Arc<Look>);
-
-#[derive(Debug, Default)]
-struct Look {
-    /// What the next read asks the system: [`NOTHING`](Self::NOTHING) or one of the others.
-    asked: AtomicU8,
-    /// Who reads, where that is to be woken.
-    reader: OnceLock<AtomicWaker>,
+/// What there is at a connection that nobody uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Nothing,
+    /// Bytes that nobody asked for.
+    Something,
+    /// Its end.
+    Ended,
 }
 
-impl Look {
-    const NOTHING: u8 = 0;
-    /// Whether something has come.
-    const WHETHER: u8 = 1;
-    /// What has come.
-    const WHAT: u8 = 2;
+/// That the connection above a socket is about to be used again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LookAgain(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// Whether the next read asks the system what has come.
+    is_asked: AtomicBool,
+    /// Who reads.
+    reader: AtomicWaker,
 }
 
 impl LookAgain {
-    /// The next read finds out whether something has come that was not asked for.
-    pub(super) fn expect_nothing(&self) {
-        self.0.asked.store(Look::WHETHER, Ordering::Relaxed);
-    }
-
-    /// From now on whoever reads can be made to [read now](Self::read_now). Over HTTP/1 nobody has to be: the next request
-    /// wakes its connection.
-    pub(super) fn find_reader(&self) {
-        self.0.reader.get_or_init(AtomicWaker::new);
-    }
-
     /// Whoever reads does so now, and reads all that has come.
     pub(super) fn read_now(&self) {
-        self.0.asked.store(Look::WHAT, Ordering::Relaxed);
-        if let Some(reader) = self.0.reader.get() {
-            reader.wake();
-        }
-    }
-
-    fn asked(&self) -> u8 {
-        self.0.asked.load(Ordering::Relaxed)
-    }
-
-    fn is_over(&self) {
-        self.0.asked.store(Look::NOTHING, Ordering::Relaxed);
-    }
-
-    fn is_read_by(&self, waker: &Waker) {
-        if let Some(reader) = self.0.reader.get() {
-            reader.register(waker);
-        }
+        self.0.is_asked.store(true, Ordering::Relaxed);
+        self.0.reader.wake();
     }
 }
 
@@ -91,7 +67,7 @@ const PIECE_BYTES: usize = 256;
 impl Socket {
     /// A socket whose bytes are HTTP's.
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { stream, look_again: LookAgain::default(), records: None }
+        Self { stream, look_again: None, records: None }
     }
 
     /// A socket below TLS.
@@ -100,23 +76,24 @@ impl Socket {
     }
 
     /// By what it is told that it is used again.
-    pub(super) fn look_again(&self) -> &LookAgain {
-        &self.look_again
+    pub(super) fn look_again(&mut self) -> LookAgain {
+        self.look_again.get_or_insert_default().clone()
     }
 
-    /// Whether the connection has ended, as a read tells it, whether or not the runtime has seen it; `None` if it has not.
-    ///
-    /// # Errors
-    /// If something came that was not asked for.
-    fn look(&self) -> Option<io::Result<()>> {
+    /// What writes without waiting.
+    pub(super) fn writer(&self) -> impl Write {
+        TakenNow(SockRef::from(&self.stream))
+    }
+
+    /// What the system has that nobody has read, whether or not the runtime has seen it.
+    pub(super) fn look(&self) -> Look {
         if self.records.as_ref().is_some_and(Records::has_part) {
-            return Some(Err(unasked()));
+            return Look::Something;
         }
         match SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]) {
-            Ok(0) => Some(Ok(())),
-            Ok(_) => Some(Err(unasked())),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => Some(Err(error)),
+            Ok(1..) => Look::Something,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Look::Nothing,
+            Ok(0) | Err(_) => Look::Ended,
         }
     }
 
@@ -136,21 +113,33 @@ impl Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let (asked, before) = (self.look_again.asked(), buffer.filled().len());
-        let seen = match asked {
-            Look::WHETHER => self.look(),
-            Look::WHAT => self.take_in(buffer),
-            _ => None,
+        let Some(LookAgain(asked)) = &self.look_again else {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
         };
+        let (is_asked, before) = (asked.is_asked.load(Ordering::Relaxed), buffer.filled().len());
+        let seen = if is_asked { self.take_in(buffer) } else { None };
         // As long as there is something there may be more.
-        if asked != Look::NOTHING && buffer.filled().len() == before {
-            self.look_again.is_over();
+        if is_asked && buffer.filled().len() == before {
+            asked.is_asked.store(false, Ordering::Relaxed);
         }
         let polled = seen.map_or_else(|| Pin::new(&mut self.stream).poll_read(context, buffer), Poll::Ready);
         if polled.is_pending() {
-            self.look_again.is_read_by(context.waker());
+            asked.reader.register(context.waker());
         }
         polled
+    }
+}
+
+/// A socket that takes what it has room for.
+struct TakenNow<'a>(SockRef<'a>);
+
+impl Write for TakenNow<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -168,10 +157,6 @@ impl AsyncRead for Socket {
         }
         polled
     }
-}
-
-fn unasked() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "something came that was not asked for")
 }
 
 impl AsyncWrite for Socket {
@@ -203,8 +188,6 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::io::Write as _;
-
     use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
@@ -238,34 +221,33 @@ mod tests {
     #[tokio::test]
     async fn what_has_come_is_seen_before_the_runtime_tells_of_it() {
         let (mut socket, mut other) = read_empty().await;
-        socket.look_again().expect_nothing();
-        assert_eq!(poll_once(&mut socket).await, None, "nothing has come");
+        assert_eq!(socket.look(), Look::Nothing);
         other.write_all(b"unasked").expect("it is open");
         assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
-        socket.look_again().expect_nothing();
-        assert_eq!(poll_once(&mut socket).await, Some(Err(io::ErrorKind::InvalidData)));
-        assert_eq!(poll_once(&mut socket).await, None, "it is asked once");
+        assert_eq!(socket.look(), Look::Something);
+        assert_eq!(socket.look(), Look::Something, "it is still there");
     }
 
     #[tokio::test]
     async fn that_the_other_side_has_closed_is_seen_too() {
-        for ask in [LookAgain::expect_nothing, LookAgain::read_now] {
-            let (mut socket, other) = read_empty().await;
-            drop(other);
-            assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
-            ask(socket.look_again());
-            assert_eq!(poll_once(&mut socket).await, Some(Ok(Vec::new())));
-        }
+        let (mut socket, other) = read_empty().await;
+        let look_again = socket.look_again();
+        drop(other);
+        assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
+        assert_eq!(socket.look(), Look::Ended);
+        look_again.read_now();
+        assert_eq!(poll_once(&mut socket).await, Some(Ok(Vec::new())));
     }
 
     /// What is read is all that has come, and what comes later is told by the runtime as ever.
     #[tokio::test]
     async fn what_has_come_is_read_before_the_runtime_tells_of_it() {
         let (mut socket, mut other) = read_empty().await;
+        let look_again = socket.look_again();
         let long = vec![b'x'; 3 * PIECE_BYTES / 2];
         other.write_all(&long).expect("it is open");
         assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
-        socket.look_again().read_now();
+        look_again.read_now();
         let mut read = Vec::new();
         while let Some(piece) = poll_once(&mut socket).await {
             read.extend(piece.expect("it is open"));

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use super::socket::{LookAgain, Socket};
+use super::socket::{Look, LookAgain, Socket};
 
 /// A connection to a service, below HTTP.
 #[derive(Debug)]
@@ -26,11 +26,45 @@ impl Transport {
         }
     }
 
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether something has come that nobody has read, or the connection has ended, whether or not the runtime has seen it.
+    pub(super) fn look(&mut self) -> Look {
+        match self {
+            Self::Plain(socket) => socket.look(),
+            Self::Tls(stream) => {
+                let (socket, session) = stream.get_mut();
+                match session.process_new_packets() {
+                    Ok(state) if state.plaintext_bytes_to_read() > 0 => Look::Something,
+                    Ok(state) if state.peer_has_closed() => Look::Ended,
+                    Ok(_) => socket.look(),
+                    Err(_) => Look::Ended,
+                }
+            }
+        }
+    }
+
     /// By what its socket is told that it is used again.
-    pub(super) fn look_again(&self) -> &LookAgain {
+    pub(super) fn look_again(&mut self) -> LookAgain {
         match self {
             Self::Plain(socket) => socket.look_again(),
-            Self::Tls(stream) => stream.get_ref().0.look_again(),
+            Self::Tls(stream) => stream.get_mut().0.look_again(),
+        }
+    }
+}
+
+impl Drop for Transport {
+    /// Says that this is the end, if the system takes it now and nothing else is still to be written.
+    fn drop(&mut self) {
+        if let Self::Tls(stream) = self {
+            let (socket, session) = stream.get_mut();
+            if !session.wants_write() {
+                session.send_close_notify();
+                // Whoever does not hear of it hears of the end of the connection.
+                let _ = session.write_tls(&mut socket.writer());
+            }
         }
     }
 }

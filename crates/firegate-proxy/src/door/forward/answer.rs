@@ -17,7 +17,7 @@ use crate::request::RequestHead;
 use crate::respond::FIREGATE_REASON;
 use crate::stream::{Body, BoundedBody, Bounds, Ending, TunnelClient, full};
 use crate::telemetry::RequestRecord;
-use crate::upstream::{FrontRefusal, ServiceBody, peek, strip_hop_by_hop};
+use crate::upstream::{FrontRefusal, ServiceBody, ServiceTunnel, peek, strip_hop_by_hop};
 
 impl Forward<'_> {
     /// Joins the two connections of a WebSocket.
@@ -40,7 +40,7 @@ impl Forward<'_> {
             let detail = "the service switched to another protocol, or to another WebSocket";
             return Err(fault(Code::UpstreamProtocol, Stage::Upstream, detail));
         }
-        let service = hyper::upgrade::on(&mut response);
+        let service = ServiceTunnel::of(&mut response);
         let mut answer = Response::new(full(""));
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         let passage = response.into_body().into_passage();

@@ -26,7 +26,6 @@ use crate::stream::{Body, BodyProgress, ClientBody, Lease, full};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
     FrontRefusal, Handshake, Passage, Retries, Sending, ServiceBody, ServiceHost, TimeLimits, is_switched,
-    leave_one_length,
 };
 
 pub(super) use request::{header_facts, identity_headers};
@@ -137,8 +136,6 @@ impl RequestContext<'_> {
                     continue;
                 }
             };
-            leave_one_length(response.headers_mut())
-                .map_err(|why| fault(Code::UpstreamProtocol, Stage::Upstream, why))?;
             if is_switched(&response, wants_upgrade) {
                 return forward.switch(response, upgrade, record);
             }

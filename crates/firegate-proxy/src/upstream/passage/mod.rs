@@ -9,27 +9,28 @@ use std::time::Duration;
 
 use firegate_core::reason::{Code, Fault, Stage};
 use firegate_core::snapshot::Backend;
+use futures_util::TryFutureExt as _;
+use futures_util::future::Either;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http::{Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use tokio::time::{Instant, timeout_at};
 
 use super::balance::{Tried, choose};
 use super::connect::{ConnectError, ConnectErrorKind};
-use super::connections::{Connection, Reuse};
+use super::connections::{Connection, Reuse, SharedStream};
 use super::endpoint::{Endpoint, Obtained};
 use super::expectation::Expectation;
 use super::handshake::ask_over_http2;
+use super::http1::{Http1Connection, RequestTarget};
 use super::load::Load;
 use super::recoverable_body::BodyRecovery;
-use super::service_body::ServiceBody;
+use super::service_body::{Answer, ServiceBody};
 use super::service_host::ServiceHost;
 use super::unanswered::Unanswered;
 use crate::limits::UPSTREAM_STALE_CONNECTIONS_MAX;
 use crate::refused::Refused;
-use crate::stream::{Body, BodyProgress, ReceivedBody};
+use crate::stream::{Body, BodyProgress};
 use failure::{Failure, Sent};
 
 /// The way to one backend, as a generation of the configuration describes it. All workers share it.
@@ -72,7 +73,14 @@ pub(crate) struct Passage {
     /// The client's, from the first time that the request is sent: a body that is held back is so each time.
     expectation: Option<Expectation>,
     /// The HTTP/2 connection that a WebSocket has its place on.
-    tunnel: Option<Connection>,
+    tunnel: Option<SharedStream>,
+}
+
+/// Where a connection goes when its answer has ended.
+#[derive(Debug)]
+pub(super) struct WayBack {
+    endpoint: Arc<Endpoint>,
+    worker: usize,
 }
 
 /// How long a request may take, as far as its route says.
@@ -202,9 +210,8 @@ impl Passage {
     ) -> impl Future<Output = Result<Response<ServiceBody>, Box<Failure>>> + Send {
         let has_body = !request.body().is_end_stream();
         let is_idempotent = request.method().is_idempotent();
-        match &self.expectation {
-            Some(expectation) => expectation.listen(&mut request),
-            None => self.expectation = Expectation::hold(&mut request),
+        if self.expectation.is_none() {
+            self.expectation = Expectation::hold(&mut request);
         }
         let mut stale = 0;
         async move {
@@ -221,27 +228,39 @@ impl Passage {
                     // Seldom needed, and large: every other request would carry the room for it.
                     None => Box::pin(self.obtain(sending.wants_upgrade, reuse)).await,
                 };
-                let Obtained { mut connection, is_reused } = match obtained {
+                let Obtained { connection, is_reused } = match obtained {
                     Ok(obtained) => obtained,
                     Err(error) => return Err(self.unconnected(&error, request.into_body())),
                 };
-                address(&mut request, &connection, self.endpoint(), sending);
-                let recovers = has_body && matches!(connection, Connection::Http2 { .. });
-                let recovery = recovers.then(|| BodyRecovery::prepare(&mut request));
-                let answer = pin!(connection.send(request));
-                let unanswered = match self.exchange(answer, &sending.progress).await {
-                    Ok(response) => {
-                        // An HTTP/1 connection on which an upgrade was asked for carries nothing else, whatever came of it.
-                        let connection = match connection {
-                            Connection::Http1(_) if sending.wants_upgrade => None,
-                            connection @ Connection::Http2 { .. } if sending.wants_upgrade => {
-                                self.tunnel = Some(connection);
-                                None
-                            }
-                            connection => Some(connection),
-                        };
+                let mut recovery = None;
+                let word = self.expectation.as_ref().map(Expectation::word);
+                let answer = match connection {
+                    Connection::Http1(own) => {
+                        let host = sending.host.as_ref().map_or(&self.endpoint().host, |host| &host.header);
+                        let target = RequestTarget { target: &sending.target, host };
+                        Either::Left(
+                            own.exchange(request, &target, word).map_ok(|answer| answer.map(Answer::Http1)),
+                        )
+                    }
+                    Connection::Http2(mut stream) => {
+                        address(&mut request, self.endpoint(), sending);
+                        word.into_iter().for_each(|word| word.listen(&mut request));
+                        recovery = has_body.then(|| BodyRecovery::prepare(&mut request));
+                        let answer = stream.send(request);
+                        Either::Right(
+                            answer.map_ok(|answer| answer.map(|body| Answer::Http2(body, Some(stream)))),
+                        )
+                    }
+                };
+                let unanswered = match self.exchange(pin!(answer), &sending.progress).await {
+                    Ok(mut response) => {
+                        if let Answer::Http2(_, stream) = response.body_mut()
+                            && sending.wants_upgrade
+                        {
+                            self.tunnel = stream.take();
+                        }
                         let request = has_body.then(|| sending.progress.clone());
-                        return Ok(self.answered(response, connection, request));
+                        return Ok(self.answered(response, request));
                     }
                     Err(unanswered) => unanswered,
                 };
@@ -281,9 +300,9 @@ impl Passage {
     /// which a client is.
     async fn exchange(
         &mut self,
-        mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>>,
+        mut answer: Pin<&mut impl Future<Output = Result<Response<Answer>, Unanswered>>>,
         progress: &BodyProgress,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<Answer>, Unanswered> {
         let mut since = Instant::now();
         loop {
             let end = since + self.limits.whole.unwrap_or(self.upstream.response_headers_timeout);
@@ -297,12 +316,7 @@ impl Passage {
                     }
                     return Ok(response);
                 }
-                Ok(Err(mut error)) => {
-                    return Err(match error.take_message() {
-                        Some(unsent) => Unanswered::Unsent(Box::new(unsent), error.into_error()),
-                        None => Unanswered::Broken(error.into_error()),
-                    });
-                }
+                Ok(Err(unanswered)) => return Err(unanswered),
                 Err(_) if self.deadline.is_some_and(|deadline| deadline <= end) => {
                     let is_unfinished = progress.awaits_client();
                     return Err(if is_unfinished { Unanswered::Unfinished } else { Unanswered::TimedOut });
@@ -318,8 +332,7 @@ impl Passage {
 
     fn answered(
         mut self,
-        response: Response<Incoming>,
-        connection: Option<Connection>,
+        response: Response<Answer>,
         request: Option<BodyProgress>,
     ) -> Response<ServiceBody> {
         self.end_repeat();
@@ -334,20 +347,17 @@ impl Passage {
             }
             _ => self.endpoint().succeeded(),
         }
-        let version = response.version();
-        // hyper would send the next request by HTTP/1.0 as well, and leave out a body whose length it does not know.
-        let connection = connection.filter(|_| version != Version::HTTP_10);
-        response.map(|body| {
-            let body = ReceivedBody::new(body, version);
-            ServiceBody::new(body, connection, self, expectation, request)
-        })
+        response.map(|answer| ServiceBody::new(answer, self, expectation, request))
     }
 
     /// Lets go of a connection whose answer has ended, so that the next request may use it.
-    pub(super) fn give_back(&self, connection: Connection) {
-        if let Connection::Http1(own) = connection {
-            self.endpoint().connections(self.worker).give_back(own);
-        }
+    pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
+        self.endpoint().connections(self.worker).give_back(connection);
+    }
+
+    /// Where a connection goes that is not free when the answer has ended.
+    pub(super) fn way_back(&self) -> WayBack {
+        WayBack { endpoint: Arc::clone(self.endpoint()), worker: self.worker }
     }
 
     /// Takes note that an answer broke off before its end. If its request did so before, that is why, and no failure of the
@@ -406,6 +416,12 @@ impl Passage {
     }
 }
 
+impl WayBack {
+    pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
+        self.endpoint.connections(self.worker).give_back(connection);
+    }
+}
+
 impl Drop for Passage {
     fn drop(&mut self) {
         self.end_repeat();
@@ -414,31 +430,17 @@ impl Drop for Passage {
     }
 }
 
-/// Writes where a request goes in the form of the connection's version.
-fn address(request: &mut Request<Body>, connection: &Connection, endpoint: &Endpoint, sending: &Sending) {
+/// Writes where a request goes in the form of HTTP/2.
+fn address(request: &mut Request<Body>, endpoint: &Endpoint, sending: &Sending) {
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(sending.target.clone());
-    match connection {
-        Connection::Http1(_) => {
-            let host = sending.host.as_ref().map_or(&endpoint.host, |host| &host.header);
-            request.headers_mut().insert(header::HOST, host.clone());
-            // hyper takes a GET without a length for one without a body, and would leave the body out.
-            if !request.body().is_end_stream() && !request.headers().contains_key(header::CONTENT_LENGTH) {
-                request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            *request.version_mut() = Version::HTTP_11;
-        }
-        Connection::Http2 { .. } => {
-            request.headers_mut().remove(header::HOST);
-            request.headers_mut().remove(header::TRANSFER_ENCODING);
-            *request.version_mut() = Version::HTTP_2;
-            uri.scheme = Some(endpoint.scheme.clone());
-            let authority = sending.host.as_ref().map_or(&endpoint.authority, |host| &host.authority);
-            uri.authority = Some(authority.clone());
-            if sending.wants_upgrade {
-                ask_over_http2(request);
-            }
-        }
+    uri.scheme = Some(endpoint.scheme.clone());
+    uri.authority = Some(sending.host.as_ref().map_or(&endpoint.authority, |host| &host.authority).clone());
+    request.headers_mut().remove(header::HOST);
+    request.headers_mut().remove(header::TRANSFER_ENCODING);
+    *request.version_mut() = Version::HTTP_2;
+    if sending.wants_upgrade {
+        ask_over_http2(request);
     }
     // All parts are there that belong together.
     *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();

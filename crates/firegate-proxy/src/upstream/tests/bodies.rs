@@ -320,6 +320,7 @@ async fn why_a_body_did_not_reach_its_end_is_told() {
         let body = BoundedBody::new(StreamBody::new(pieces), bounds).boxed_unsync();
         let outcome = site.send_watched(Method::POST, &[], body, progress).await;
         assert_eq!(unanswered(outcome), expected, "{told}");
+        settle().await;
         assert_eq!((failures(&site), origin.connections()), (0, 1), "{told}");
     }
 }

@@ -37,7 +37,6 @@ async fn at_once_they_have_a_connection_each_and_the_last_one_is_used_first() {
     assert_eq!(origin.connections(), 2);
 }
 
-/// The bound is hyper's own: if it becomes another one, the page of limits has to say so.
 #[tokio::test]
 async fn an_answer_has_no_more_headers_than_are_allowed() {
     for (headers, is_whole) in [(UPSTREAM_HEADERS_MAX, true), (UPSTREAM_HEADERS_MAX + 1, false)] {

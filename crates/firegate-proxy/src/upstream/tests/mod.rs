@@ -1,6 +1,7 @@
 //! Requests to services over real sockets.
 
 mod bodies;
+mod early;
 mod endpoints;
 mod expectations;
 mod health;

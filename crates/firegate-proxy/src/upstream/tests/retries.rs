@@ -107,5 +107,6 @@ async fn what_its_client_breaks_off_is_not_tried_again() {
     let body = crate::stream::BoundedBody::new(pieces, bounds).boxed_unsync();
     let outcome = send(&site, Method::POST, body, progress, &mut retries(3, RetryCondition::Any5xx)).await;
     assert!(matches!(outcome, Err(Refused::Departed(_))), "{outcome:?}");
+    settle().await;
     assert_eq!(origin.connections(), 1);
 }

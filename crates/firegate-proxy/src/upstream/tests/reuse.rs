@@ -173,6 +173,33 @@ async fn nor_is_one_that_has_begun_to_come() {
     serving.join().expect("no panic");
 }
 
+/// Of what TLS has read and nobody has taken nothing is to be seen below it. The answer fills what there is room for in a read.
+#[tokio::test]
+async fn nor_is_one_that_tls_has_read_already() {
+    const ROOM_BYTES: usize = 8 * 1024;
+    let authority = Authority::new(&[b"http/1.1"]);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let config = authority.config();
+    let serving = std::thread::spawn(move || {
+        let mut first = Wire::accept(&listener, Some(&config));
+        first.read_head();
+        let head_bytes = answer(&"x".repeat(1000)).len() - 1000;
+        let full = answer(&"x".repeat(ROOM_BYTES - head_bytes));
+        assert_eq!(full.len(), ROOM_BYTES);
+        let both = full + &answer("planted");
+        first.bytes().write_all(both.as_bytes()).expect("it is sent");
+        first.bytes().flush().expect("it is sent");
+        let mut second = Wire::accept(&listener, Some(&config));
+        second.read_head();
+        second.answer("second");
+    });
+    let site = authority.site(address, "");
+    assert!(site.post(full("")).await.expect("an answer").body.iter().all(|octet| *octet == b'x'));
+    assert_eq!(site.post(full("")).await.expect("an answer").body, "second");
+    serving.join().expect("no panic");
+}
+
 #[tokio::test]
 async fn a_connection_that_the_service_closes_just_then_fails_nobody() {
     asks_by_another_connection(|wire| {

@@ -280,3 +280,31 @@ async fn a_service_that_agrees_to_another_version_than_before_is_spoken_to_in_th
         assert_eq!(origin.connections(), 2 + connections_at_once, "{then} after {first}");
     }
 }
+
+/// Else servers write of it in their logs.
+#[tokio::test]
+async fn a_connection_that_is_let_go_of_ends_in_order() {
+    let authority = Authority::new(&[b"http/1.1"]);
+    let acceptor = TlsAcceptor::from(authority.config());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let tell = Mutex::new(Some(tell));
+    let origin = Origin::start(move |stream, _| {
+        let (acceptor, tell) = (acceptor.clone(), tell.lock().expect("the sender").take());
+        async move {
+            let mut stream = acceptor.accept(stream).await.expect("a handshake");
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.expect("a head"));
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer).await.expect("it is sent");
+            stream.flush().await.expect("it is sent");
+            let end = stream.read(&mut [0]).await.map_err(|error| error.kind());
+            tell.expect("one connection").send(end).expect("the test waits");
+        }
+    })
+    .await;
+    let site = authority.site(origin.address, "");
+    site.get().await.expect("an answer");
+    assert_eq!(told.await.expect("it ends"), Ok(0));
+}

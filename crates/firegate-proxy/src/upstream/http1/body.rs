@@ -1,0 +1,138 @@
+//! The body of an answer, read as it is asked for from the connection that it comes by.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::chunks::Chunks;
+use super::connection::Http1Connection;
+use super::error::Http1Error;
+use super::switched::SwitchedConnection;
+
+/// How a body ends.
+#[derive(Debug)]
+pub(super) enum Framing {
+    /// After so many more bytes.
+    Length(u64),
+    Chunked(Box<Chunks>),
+    /// With its connection.
+    UntilClosed,
+    /// It has.
+    Ended,
+    /// There is none, nor anything else of HTTP.
+    Switched,
+}
+
+/// A body, and the connection that it comes by.
+#[derive(Debug)]
+pub(in crate::upstream) struct Http1Body {
+    framing: Framing,
+    /// Until the body has ended, or broken off.
+    connection: Option<Box<Http1Connection>>,
+    /// Whether the connection may be used again when the body has ended.
+    is_kept: bool,
+}
+
+impl Http1Body {
+    pub(super) fn new(framing: Framing, connection: Box<Http1Connection>, is_kept: bool) -> Self {
+        Self { framing, connection: Some(connection), is_kept }
+    }
+
+    /// The next piece, or the end.
+    pub(in crate::upstream) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+        let polled = ready!(poll_next(&mut self.framing, connection, context));
+        if polled.is_err() {
+            // What comes by it next would be the rest of this answer.
+            self.connection = None;
+        }
+        Poll::Ready(polled.transpose())
+    }
+
+    pub(in crate::upstream) fn is_end_stream(&self) -> bool {
+        match &self.framing {
+            Framing::Ended | Framing::Switched => true,
+            Framing::Length(_) | Framing::Chunked(_) | Framing::UntilClosed => false,
+        }
+    }
+
+    pub(in crate::upstream) fn size_hint(&self) -> SizeHint {
+        match &self.framing {
+            Framing::Length(left) => SizeHint::with_exact(*left),
+            Framing::Ended | Framing::Switched => SizeHint::with_exact(0),
+            Framing::Chunked(_) | Framing::UntilClosed => SizeHint::default(),
+        }
+    }
+
+    /// The connection of a body that has ended, for the next request, if there may be one. It is closed if there may not.
+    pub(in crate::upstream) fn take_connection(&mut self) -> Option<Box<Http1Connection>> {
+        let connection = self.connection.take_if(|_| matches!(self.framing, Framing::Ended))?;
+        if self.is_kept { connection.rested() } else { None }
+    }
+
+    /// The connection of an answer by which the service switches to another protocol.
+    pub(in crate::upstream) fn take_switched(&mut self) -> Option<SwitchedConnection> {
+        let connection = self.connection.take_if(|_| matches!(self.framing, Framing::Switched))?;
+        Some(connection.switched())
+    }
+
+    /// The connection while the body comes by it.
+    pub(super) fn connection(&mut self) -> Option<&mut Http1Connection> {
+        self.connection.as_deref_mut()
+    }
+
+    /// Closes the connection before the end, which therefore does not come.
+    pub(super) fn break_off(&mut self) {
+        self.connection = None;
+    }
+
+    /// Lets the connection be used by nobody else.
+    pub(super) fn is_last(&mut self) {
+        self.is_kept = false;
+    }
+}
+
+fn poll_next(
+    framing: &mut Framing,
+    connection: &mut Http1Connection,
+    context: &mut Context<'_>,
+) -> Poll<Result<Option<Frame<Bytes>>, Http1Error>> {
+    loop {
+        match framing {
+            Framing::Length(left) if !connection.buffer.is_empty() => {
+                let count = connection.buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                if *left == 0 {
+                    *framing = Framing::Ended;
+                }
+                return Poll::Ready(Ok(Some(Frame::data(connection.buffer.split_to(count).freeze()))));
+            }
+            Framing::UntilClosed if !connection.buffer.is_empty() => {
+                return Poll::Ready(Ok(Some(Frame::data(connection.buffer.split().freeze()))));
+            }
+            Framing::Chunked(chunks) => {
+                let frame = chunks.read(&mut connection.buffer)?;
+                let is_over = chunks.is_over();
+                if is_over {
+                    *framing = Framing::Ended;
+                }
+                if is_over || frame.is_some() {
+                    return Poll::Ready(Ok(frame));
+                }
+            }
+            Framing::Ended | Framing::Switched => return Poll::Ready(Ok(None)),
+            Framing::Length(_) | Framing::UntilClosed => {}
+        }
+        if ready!(connection.poll_fill(context)).map_err(Http1Error::Connection)? == 0 {
+            if matches!(framing, Framing::UntilClosed) {
+                *framing = Framing::Ended;
+                return Poll::Ready(Ok(None));
+            }
+            return Poll::Ready(Err(Http1Error::Ended));
+        }
+    }
+}

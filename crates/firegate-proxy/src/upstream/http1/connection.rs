@@ -1,0 +1,100 @@
+//! One HTTP/1 connection to a service, and what was read from it and not yet used.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use http::Request;
+use tokio_util::io::poll_read_buf;
+
+use super::exchange::Exchange;
+use super::outgoing::RequestTarget;
+use super::switched::SwitchedConnection;
+use crate::limits::UPSTREAM_BUFFER_BYTES_MAX;
+use crate::stream::Body;
+use crate::upstream::expectation::ContinueWord;
+use crate::upstream::resolve::{Addresses, ResolvedAddress};
+use crate::upstream::socket::Look;
+use crate::upstream::transport::Transport;
+
+/// For how much there is room in a read at first. It grows while the service fills it.
+const ROOM_BYTES: usize = 8 * 1024;
+
+/// With less room than this in what is left of a buffer there is a new one.
+const ROOM_BYTES_MIN: usize = 1024;
+
+/// A connection, which is sent requests one after the other. Dropping it closes it. It goes from hand to hand, and is in a box.
+#[derive(Debug)]
+pub(in crate::upstream) struct Http1Connection {
+    pub(super) transport: Transport,
+    /// What was read and not yet used. Nothing is here while the connection is idle.
+    pub(super) buffer: BytesMut,
+    room: usize,
+    address: ResolvedAddress,
+    is_used: bool,
+}
+
+impl Http1Connection {
+    /// A connection that was just made.
+    pub(in crate::upstream) fn new(transport: Transport, address: ResolvedAddress) -> Box<Self> {
+        Box::new(Self { transport, buffer: BytesMut::new(), room: ROOM_BYTES, address, is_used: false })
+    }
+
+    /// Sends a request, and waits for the head of its answer. The service's word that it wants the body goes to `word`.
+    pub(in crate::upstream) fn exchange(
+        mut self: Box<Self>,
+        request: Request<Body>,
+        target: &RequestTarget<'_>,
+        word: Option<ContinueWord>,
+    ) -> Exchange {
+        self.is_used = true;
+        Exchange::new(self, request, target, word)
+    }
+
+    /// Whether it can be sent another request, as far as is known at this moment: it is open, and nothing came by it that was
+    /// not asked for. That would be the answer to the next request, whose user is another. Before the first one a service may
+    /// have something to say of TLS: its tickets.
+    pub(in crate::upstream) fn is_usable(&mut self) -> bool {
+        match self.transport.look() {
+            Look::Nothing => true,
+            Look::Something => !self.is_used && self.transport.is_tls(),
+            Look::Ended => false,
+        }
+    }
+
+    /// Whether its service's host still has its address.
+    pub(in crate::upstream) fn is_current(&mut self, addresses: &Addresses) -> bool {
+        self.address.is_current(addresses)
+    }
+
+    /// The same connection, for the next request, unless something came behind the last answer.
+    pub(super) fn rested(mut self: Box<Self>) -> Option<Box<Self>> {
+        if !self.buffer.is_empty() {
+            return None;
+        }
+        (self.buffer, self.room) = (BytesMut::new(), ROOM_BYTES);
+        Some(self)
+    }
+
+    /// The same connection, on which HTTP is over.
+    pub(super) fn switched(self) -> SwitchedConnection {
+        SwitchedConnection::new(self.transport, self.buffer)
+    }
+
+    /// Reads more into the buffer, and says how much; nothing is the end.
+    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::with_capacity(self.room);
+            } else {
+                self.buffer.reserve(self.room);
+            }
+        }
+        let count = ready!(poll_read_buf(Pin::new(&mut self.transport), context, &mut self.buffer))?;
+        if self.buffer.len() == self.buffer.capacity() {
+            self.room = self.room.saturating_mul(2).min(UPSTREAM_BUFFER_BYTES_MAX);
+        }
+        Poll::Ready(Ok(count))
+    }
+}
