@@ -75,11 +75,11 @@ pub const TRAILER_FIELDS_MAX: usize = 64;
 /// How much of what an HTTP/1 client sends is read ahead: a whole head, and a piece of what follows it.
 pub const HTTP1_READ_BUFFER_BYTES_MAX: usize = REQUEST_HEAD_BYTES_MAX as usize + 8 * 1024;
 
-/// How long a client's connection over HTTP/1 goes unused until it rests: it lets go of everything but the socket.
-pub const CLIENT_REST_DELAY: Duration = Duration::from_secs(2);
+/// How many bytes of a request over HTTP/1 are read at once at its beginning: there is room for them on the stack alone.
+pub const HTTP1_FIRST_READ_BYTES: usize = 4 * 1024;
 
-/// How many bytes of the next request wake such a connection at once; others follow in the usual way.
-pub const CLIENT_WAKING_BYTES_MAX: usize = 4 * 1024;
+/// How much of a body from an HTTP/1 client is read at once, and how much is gathered of what is written to it.
+pub const HTTP1_PIECE_BYTES_MAX: usize = 16 * 1024;
 
 /// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer
 /// keeps its own for ten minutes, and wants backends to wait longer, lest it sends into one that is just closed.

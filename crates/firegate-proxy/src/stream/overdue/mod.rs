@@ -19,7 +19,7 @@ pub(crate) use self::connection::{
 };
 use self::connection::{Connection, Stalling};
 use super::lease::Lease;
-use crate::limits::{CLIENT_REST_DELAY, REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
+use crate::limits::{REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
 
 /// Why connections are cut, as it is told of them and of every request that was under way on them.
 const OVERDUE: &str = "the client holds a stream whose time is over, and reads no more";
@@ -134,8 +134,6 @@ impl Open {
             } else if is_idle(self.idle_timeout) {
                 tracing::debug!("a connection that nobody uses is closed");
                 stalling.connection.cut.when_idle();
-            } else if is_idle(CLIENT_REST_DELAY) {
-                stalling.rest();
             }
         }
     }
