@@ -47,7 +47,7 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// one by itself: a bare 431, without a reason, a line in the log or CORS headers.
 pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
-/// How many header fields a request may have. For so many hyper has room on the stack.
+/// How many header fields a request may have.
 pub const REQUEST_HEADERS_MAX: usize = 100;
 
 /// How many options the `Connection` fields of a request may list, each of which is looked for among its headers: no fewer than

@@ -79,7 +79,9 @@ pub(crate) async fn serve<S>(
     }
     let Preface { bytes, protocol } = preface;
     let served = match protocol {
-        Protocol::Http1 => serve_http1(bytes, stream, arrival, &door, &watch, &drain).await.map_err(Into::into),
+        Protocol::Http1 => {
+            serve_http1(bytes, stream, arrival, &door, &watch, &drain).await.map_err(Into::into)
+        }
         Protocol::Http2 => {
             let stream = Rewound::new(bytes, stream);
             let served = Box::pin(serve_http2(stream, arrival, &door, &watch, &drain)).await;

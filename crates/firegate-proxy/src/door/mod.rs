@@ -42,7 +42,8 @@ use crate::request_id::RequestIds;
 use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
 use crate::stream::{
-    Body, ClientBody, ClientUpgrade, ConnectionStreams, CutConnections, Lease, OpenStream, SentBody, Tunnels, full,
+    Body, ClientBody, ClientUpgrade, ConnectionStreams, CutConnections, Lease, OpenStream, SentBody, Tunnels,
+    full,
 };
 use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 

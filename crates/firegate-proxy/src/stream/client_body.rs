@@ -21,6 +21,16 @@ pub(crate) enum SentBody {
     Http2(ReceivedBody),
 }
 
+impl SentBody {
+    /// Whether a connection still waits for it.
+    fn is_coming(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_coming() && !body.is_end_stream(),
+            Self::Http2(body) => !body.is_end_stream(),
+        }
+    }
+}
+
 impl HttpBody for SentBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -30,9 +40,9 @@ impl HttpBody for SentBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Http1(body) => {
-                Pin::new(body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(BodyError::from)))
-            }
+            Self::Http1(body) => Pin::new(body)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::from))),
             Self::Http2(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -105,7 +115,7 @@ impl HttpBody for ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take().filter(|inner| !self.is_over && !inner.is_end_stream())
+        if let Some(inner) = self.inner.take().filter(|inner| !self.is_over && inner.is_coming())
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(tokio::time::timeout(UNWANTED_BODY_TIMEOUT, discard(inner)));

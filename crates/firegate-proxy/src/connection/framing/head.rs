@@ -270,10 +270,7 @@ fn request_line(line: &[u8]) -> Result<RequestLine, Violation> {
         _ => return Err(Violation::RequestLine),
     };
     let is_method = !method.is_empty() && method.len() <= REQUEST_METHOD_BYTES_MAX;
-    if !is_method
-        || !method.iter().all(|octet| is_token(*octet))
-        || method == UNREAD.as_bytes()
-    {
+    if !is_method || !method.iter().all(|octet| is_token(*octet)) || method == UNREAD.as_bytes() {
         return Err(Violation::Method);
     }
     if method == b"CONNECT" {

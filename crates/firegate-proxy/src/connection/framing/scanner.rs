@@ -137,6 +137,11 @@ impl Scanner {
         }
     }
 
+    /// Whether what comes next belongs to a head.
+    pub(in crate::connection) fn awaits_head(&self) -> bool {
+        matches!(self.state, State::Head(_))
+    }
+
     /// Whether what comes next is a body's own.
     pub(in crate::connection) fn awaits_data(&self) -> bool {
         match &self.state {

@@ -1,9 +1,9 @@
 //! A connection that is given up in the middle of an answer whose end is its own.
 
-use super::super::resettable::Resettable;
+use crate::connection::Resettable;
 
-/// A stream that is reset when it is dropped as long as its client would take a part of an answer for the whole: HTTP/1.0 has no
-/// chunks (RFC 9112, section 6.3).
+/// A stream that is reset when it is dropped as long as its client would take a part of an answer for the whole: HTTP/1.0 has
+/// no chunks (RFC 9112, section 6.3).
 #[derive(Debug)]
 pub(super) struct Breakable<S: Resettable> {
     /// There until it is handed over.

@@ -126,6 +126,11 @@ impl RequestBody {
     pub(super) fn here(bytes: Bytes) -> Self {
         Self(Source::Here(bytes))
     }
+
+    /// Whether the connection still waits for it.
+    pub(crate) fn is_coming(&self) -> bool {
+        matches!(self.0, Source::Coming { is_over: false, .. })
+    }
 }
 
 impl Body for RequestBody {

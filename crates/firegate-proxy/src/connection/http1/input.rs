@@ -149,10 +149,14 @@ impl Input {
         // A client that has left is noticed while the next requests of one that has not have room.
         while self.buffer.len() < HTTP1_READ_BUFFER_BYTES_MAX {
             let room = HTTP1_READ_BUFFER_BYTES_MAX - self.buffer.len();
-            let read = ready!(self.poll_fill(context, stream, room.min(HTTP1_PIECE_BYTES_MAX)));
-            if !matches!(read, Ok(1..)) {
-                self.end = Some(InputEnd::Left);
-                return Poll::Ready(read.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+            match ready!(self.poll_fill(context, stream, room.min(HTTP1_PIECE_BYTES_MAX))) {
+                Ok(1..) => {}
+                // Who says nothing more after several requests waits for the answers to those before the last one.
+                Ok(0) if !self.buffer.is_empty() && self.scanner.awaits_head() => return Poll::Pending,
+                read => {
+                    self.end = Some(InputEnd::Left);
+                    return Poll::Ready(read.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+                }
             }
         }
         Poll::Pending
@@ -193,11 +197,13 @@ impl Input {
                 Step::Then(Then::Break(violation)) => {
                     self.end_body(InputEnd::Violated, violation.into());
                 }
-                Step::Head(_) | Step::Then(_) => match ready!(self.poll_fill(context, stream, HTTP1_PIECE_BYTES_MAX)) {
-                    Ok(1..) => {}
-                    Ok(0) => self.end_body(InputEnd::Left, RequestBodyError::Incomplete),
-                    Err(error) => self.end_body(InputEnd::Left, error.into()),
-                },
+                Step::Head(_) | Step::Then(_) => {
+                    match ready!(self.poll_fill(context, stream, HTTP1_PIECE_BYTES_MAX)) {
+                        Ok(1..) => {}
+                        Ok(0) => self.end_body(InputEnd::Left, RequestBodyError::Incomplete),
+                        Err(error) => self.end_body(InputEnd::Left, error.into()),
+                    }
+                }
             }
         }
     }
@@ -281,5 +287,31 @@ impl Input {
         }
         self.buffer.reserve(bytes_max);
         pin!(stream.take(bytes_max as u64).read_buf(&mut self.buffer)).poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::task::noop_waker_ref;
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    /// Of many idle connections each would keep it.
+    #[tokio::test]
+    async fn there_is_no_buffer_while_nothing_is_under_way() {
+        let mut context = Context::from_waker(noop_waker_ref());
+        let (mut client, mut stream) = duplex(64 * 1024);
+        let mut input = Input::new(b"GET / HT");
+        client.write_all(b"TP/1.1\r\nHost: a\r\n\r\n").await.expect("room");
+        for _ in 0..2 {
+            let begun = input.poll_next(&mut context, &mut stream);
+            assert!(matches!(begun, Poll::Ready(Ok(Some(_)))));
+            assert!(input.poll_meanwhile(&mut context, &mut stream, None).is_pending());
+            input.finish();
+            assert!(input.poll_next(&mut context, &mut stream).is_pending());
+            assert_eq!((input.buffer.capacity(), input.head_deadline.is_none()), (0, true));
+            client.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").await.expect("room");
+        }
     }
 }

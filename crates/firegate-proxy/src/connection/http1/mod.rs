@@ -15,6 +15,7 @@ mod request;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -64,12 +65,7 @@ pub(super) trait Answer {
 ///
 /// # Errors
 /// If its client left in the middle of something.
-pub(super) async fn serve<S, H, B>(
-    bytes: Vec<u8>,
-    stream: S,
-    answer: H,
-    served: Served<'_>,
-) -> io::Result<()>
+pub(super) async fn serve<S, H, B>(bytes: Vec<u8>, stream: S, answer: H, served: Served<'_>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Resettable + Unpin + Send + 'static,
     H: Answer<Body = B> + Unpin,
@@ -88,8 +84,9 @@ where
     };
     // Cut, it is given up as it is.
     let Some(end) = use_it(&mut connection, watch, drain).await else { return Ok(()) };
-    let is_broken_off = matches!(end, End::BrokenOff);
-    if is_broken_off && connection.stream.ends_with_answer() {
+    // Whoever still reads a body hears that there is no more of it.
+    drop(std::mem::take(&mut connection.input));
+    if matches!(end, End::BrokenOff) && connection.stream.ends_with_answer() {
         return Ok(());
     }
     let Some(stream) = connection.stream.stream() else { return Ok(()) };
@@ -114,14 +111,22 @@ where
     H: Answer<Body = B> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    tokio::select! {
-        biased;
-        end = &mut *connection => return Some(end),
-        end = watch.end() => match end {
-            ConnectionEnd::Cut => return None,
-            ConnectionEnd::Unused => {}
-        },
-        () = drain.idle_over().cancelled() => {}
+    let mut ending = pin!(watch.end());
+    let mut idle_over = pin!(drain.idle_over().cancelled());
+    let end = poll_fn(|context| {
+        if let Poll::Ready(end) = Pin::new(&mut *connection).poll(context) {
+            return Poll::Ready(Some(Some(end)));
+        }
+        match ending.as_mut().poll(context) {
+            Poll::Ready(ConnectionEnd::Cut) => return Poll::Ready(Some(None)),
+            Poll::Ready(ConnectionEnd::Unused) => return Poll::Ready(None),
+            Poll::Pending => {}
+        }
+        // Who is busy asks when that is over: it takes a lock.
+        if connection.is_idle() { idle_over.as_mut().poll(context).map(|()| None) } else { Poll::Pending }
+    });
+    if let Some(end) = end.await {
+        return end;
     }
     connection.takes_no_more = true;
     finish(Pin::new(connection), watch).await
@@ -161,7 +166,10 @@ enum State<B> {
     Answering(Asked, BoxFuture<'static, Response<B>>, Option<oneshot::Sender<SwitchedStream>>),
     Writing(Writing<B>),
     /// The answer is written, and the request's body may still be coming.
-    Answered { is_last: bool, was_asked_to_switch: bool },
+    Answered {
+        is_last: bool,
+        was_asked_to_switch: bool,
+    },
 }
 
 /// An answer that is being written.
@@ -212,6 +220,10 @@ where
     H: Answer<Body = B> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
+    fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
         if self.takes_no_more && self.input.is_empty() {
             return Poll::Ready(Some(End::Over));
