@@ -151,9 +151,10 @@ impl Body for RequestBody {
         if *is_over {
             return Poll::Ready(None);
         }
-        let (waker, polled) = handed.lock().take(context);
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut has_room = None;
+        let polled = handed.lock().poll_take(context, &mut has_room);
+        if let Some(giver) = has_room {
+            giver.wake();
         }
         match &polled {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
@@ -183,22 +184,26 @@ impl Body for RequestBody {
 }
 
 impl Handed {
-    /// Takes the next piece, or the end, or waits for it. Comes with who is to be woken because there is room again.
-    fn take(
+    /// Takes the next piece, or the end, or waits for it. `has_room` gets who is to be told that there is room for another.
+    fn poll_take(
         &mut self,
         context: &Context<'_>,
-    ) -> (Option<Waker>, Poll<Option<Result<Frame<Bytes>, RequestBodyError>>>) {
+        has_room: &mut Option<Waker>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Some(piece) = self.piece.take() {
-            return (self.giver.take(), Poll::Ready(Some(Ok(Frame::data(piece)))));
+            *has_room = self.giver.take();
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if self.has_ended {
             let end = self.end.take().unwrap_or(Ok(None));
-            return (None, Poll::Ready(end.map(|trailers| trailers.map(Frame::trailers)).transpose()));
+            return Poll::Ready(end.map(|trailers| trailers.map(Frame::trailers)).transpose());
         }
         register(&mut self.taker, context);
         // Asked once, it goes on.
-        let giver = if std::mem::replace(&mut self.is_asked_for, true) { None } else { self.giver.take() };
-        (giver, Poll::Pending)
+        if !std::mem::replace(&mut self.is_asked_for, true) {
+            *has_room = self.giver.take();
+        }
+        Poll::Pending
     }
 }
 

@@ -73,11 +73,6 @@ impl Input {
         self.end.is_some()
     }
 
-    /// Whether a body is still coming.
-    pub(super) fn is_within_body(&self) -> bool {
-        self.body.is_some()
-    }
-
     /// Whether the client may be sending what nobody reads.
     pub(super) fn is_left_unread(&self) -> bool {
         match self.end {
@@ -139,9 +134,7 @@ impl Input {
         stream: &mut (impl AsyncRead + Unpin),
         output: Option<&mut Output>,
     ) -> Poll<io::Error> {
-        if self.body.is_some() {
-            ready!(self.poll_body(context, stream, output));
-        }
+        ready!(self.poll_body(context, stream, output));
         if self.end.is_some() {
             // The door hears of it by the body, and answers all the same.
             return Poll::Pending;
@@ -162,8 +155,8 @@ impl Input {
         Poll::Pending
     }
 
-    /// Reads the body on, to its end.
-    fn poll_body(
+    /// Reads the body on as far as it is asked for. Ready when it is over, well or not, or there is none.
+    pub(super) fn poll_body(
         &mut self,
         context: &mut Context<'_>,
         stream: &mut (impl AsyncRead + Unpin),

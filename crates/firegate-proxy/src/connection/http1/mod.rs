@@ -80,6 +80,7 @@ where
         state: State::Idle,
         answer,
         served,
+        is_fresh: false,
         takes_no_more: false,
     };
     // Cut, it is given up as it is.
@@ -155,6 +156,8 @@ struct Connection<'a, S: Resettable, H, B> {
     state: State<B>,
     answer: H,
     served: Served<'a>,
+    /// The request has just begun.
+    is_fresh: bool,
     /// No other request is wanted of it.
     takes_no_more: bool,
 }
@@ -245,25 +248,38 @@ where
         self.stream.set_ends_with_answer(version == Version::HTTP_10);
         let (switch, switched) = asks_to_switch.then(oneshot::channel).unzip();
         let answer = self.answer.answer(request, switched.map(ClientUpgrade::Http1));
+        self.is_fresh = true;
         self.state = State::Answering(Asked { version, is_head, hop }, answer, switch);
     }
 
     fn poll_answering(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
-        let State::Answering(asked, answer, switch) = &mut self.state else { return Poll::Ready(None) };
-        let Some(stream) = self.stream.stream() else { return Poll::Ready(Some(End::Left(gone()))) };
-        if let Poll::Ready(error) = self.input.poll_meanwhile(context, stream, Some(&mut self.output)) {
-            return Poll::Ready(Some(End::Left(error)));
+        // Nobody is asked for the sake of a client that has left already. Later on it is the answer that is looked for first.
+        let is_fresh = std::mem::take(&mut self.is_fresh);
+        if is_fresh && let Poll::Ready(end) = self.poll_meanwhile(context) {
+            return Poll::Ready(end);
         }
+        let State::Answering(asked, answer, switch) = &mut self.state else { return Poll::Ready(None) };
         if let Poll::Ready(answered) = answer.as_mut().poll(context) {
             let (asked, switch) = (*asked, switch.take());
             self.begin_writing(answered, asked, switch);
             return Poll::Ready(None);
         }
-        // It may have been told to go on with the body.
-        match self.output.poll_drain(context, stream) {
-            Poll::Ready(Err(error)) => Poll::Ready(Some(End::Left(error))),
-            _ => Poll::Pending,
+        if is_fresh { Poll::Pending } else { self.poll_meanwhile(context) }
+    }
+
+    /// What is done while an answer is waited for, or for room to write it: the request's body is read on, and its client looked
+    /// after.
+    fn poll_meanwhile(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
+        let Some(stream) = self.stream.stream() else { return Poll::Ready(Some(End::Left(gone()))) };
+        let is_answering = matches!(self.state, State::Answering(..));
+        let output = is_answering.then_some(&mut self.output);
+        if let Poll::Ready(error) = self.input.poll_meanwhile(context, stream, output) {
+            return Poll::Ready(Some(End::Left(error)));
         }
+        if is_answering && let Poll::Ready(Err(error)) = self.output.poll_drain(context, stream) {
+            return Poll::Ready(Some(End::Left(error)));
+        }
+        Poll::Pending
     }
 
     fn begin_writing(
@@ -293,21 +309,15 @@ where
     fn poll_writing(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
         let State::Writing(writing) = &mut self.state else { return Poll::Ready(None) };
         let Some(stream) = self.stream.stream() else { return Poll::Ready(Some(End::Left(gone()))) };
-        if let Poll::Ready(error) = self.input.poll_meanwhile(context, stream, None) {
-            return Poll::Ready(Some(End::Left(error)));
-        }
         loop {
             let gathered = writing.poll_gather(context, &mut self.output);
-            if let Err(error) = ready!(self.output.poll_drain(context, stream)) {
-                return Poll::Ready(Some(End::Left(error)));
+            match self.output.poll_drain(context, stream) {
+                Poll::Ready(Ok(())) if writing.is_broken_off => return Poll::Ready(Some(End::BrokenOff)),
+                Poll::Ready(Ok(())) if writing.body.is_none() => break,
+                Poll::Ready(Ok(())) if gathered.is_ready() => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(End::Left(error))),
+                _ => return self.poll_meanwhile(context),
             }
-            if writing.is_broken_off {
-                return Poll::Ready(Some(End::BrokenOff));
-            }
-            if writing.body.is_none() {
-                break;
-            }
-            ready!(gathered);
         }
         if let Some(switch) = writing.switch.take() {
             return Poll::Ready(Some(self.switch(switch)));
@@ -335,14 +345,7 @@ where
         was_asked_to_switch: bool,
     ) -> Poll<Option<End>> {
         let Some(stream) = self.stream.stream() else { return Poll::Ready(Some(End::Left(gone()))) };
-        while self.input.is_within_body() {
-            if let Poll::Ready(error) = self.input.poll_meanwhile(context, stream, None) {
-                return Poll::Ready(Some(End::Left(error)));
-            }
-            if self.input.is_within_body() {
-                return Poll::Pending;
-            }
-        }
+        ready!(self.input.poll_body(context, stream, None));
         self.input.finish();
         if is_last || self.takes_no_more || self.input.is_over() {
             let is_left_unread = was_asked_to_switch || self.input.is_left_unread();
