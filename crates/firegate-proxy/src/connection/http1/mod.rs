@@ -267,8 +267,8 @@ where
         if is_fresh { Poll::Pending } else { self.poll_meanwhile(context) }
     }
 
-    /// What is done while an answer is waited for, or for room to write it: the request's body is read on, and its client looked
-    /// after.
+    /// What is done while an answer is waited for, or for room to write it: the request's body is read on, and its client
+    /// looked after.
     fn poll_meanwhile(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
         let Some(stream) = self.stream.stream() else { return Poll::Ready(Some(End::Left(gone()))) };
         let is_answering = matches!(self.state, State::Answering(..));

@@ -1,7 +1,7 @@
-//! Streams whose time is over and that nobody asks for more. A body has its timers, but they run only when its
-//! next piece is asked for, and nobody asks for more while the peer does not read: over HTTP/1 the socket is full, over HTTP/2 the
-//! window is closed. So what is open is also listed here, and one timer for each worker goes over the list. Whoever holds
-//! a stream beyond its bounds loses the connection.
+//! Streams whose time is over and that nobody asks for more. A body has its timers, but they run only when
+//! its next piece is asked for, and nobody asks for more while the peer does not read: over HTTP/1 the socket is full, over
+//! HTTP/2 the window is closed. So what is open is also listed here, and one timer for each worker goes over the list.
+//! Whoever holds a stream beyond its bounds loses the connection.
 
 mod connection;
 #[cfg(test)]
