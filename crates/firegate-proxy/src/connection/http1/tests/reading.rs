@@ -98,6 +98,43 @@ fn it_does_not_matter_how_what_comes_is_cut() {
     });
 }
 
+/// Numbers that look as if drawn by lot, and are the same each time.
+fn drawn(seed: &mut u64, below: usize) -> usize {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*seed >> 33).expect("31 bits") % below
+}
+
+/// Bytes of which no reading is certain have one all the same.
+#[test]
+fn what_is_mangled_is_read_in_one_way_too() {
+    const OCTETS: &[u8] = b"\r\n\0 :;,0123aZ/HTP.\xff\t";
+    test(async {
+        let mut seed = 1;
+        for round in 0..200 {
+            let mut bytes = SEQUENCES[round % SEQUENCES.len()].as_bytes().to_vec();
+            for _ in 0..=drawn(&mut seed, 3) {
+                let (at, octet) = (drawn(&mut seed, bytes.len()), OCTETS[drawn(&mut seed, OCTETS.len())]);
+                match drawn(&mut seed, 3) {
+                    0 => bytes[at] = octet,
+                    1 => bytes.insert(at, octet),
+                    _ => drop(bytes.drain(at..bytes.len().min(at + 1 + drawn(&mut seed, 4)))),
+                }
+            }
+            let expected = exchange([&bytes[..]]).await;
+            let mut pieces = Vec::new();
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let (piece, others) = rest.split_at(1 + drawn(&mut seed, rest.len()));
+                pieces.push(piece);
+                rest = others;
+            }
+            let shown = String::from_utf8_lossy(&bytes);
+            assert_eq!(exchange(pieces).await, expected, "{shown:?}");
+            assert_eq!(exchange(bytes.chunks(1)).await, expected, "{shown:?}");
+        }
+    });
+}
+
 /// hyper reads the same requests in what the scanner lets through.
 #[test]
 fn requests_are_read_as_hyper_reads_them() {
