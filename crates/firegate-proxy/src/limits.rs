@@ -78,8 +78,8 @@ pub const HTTP1_READ_BUFFER_BYTES_MAX: usize = REQUEST_HEAD_BYTES_MAX as usize +
 /// How many bytes of a request over HTTP/1 are read at once at its beginning: there is room for them on the stack alone.
 pub const HTTP1_FIRST_READ_BYTES: usize = 4 * 1024;
 
-/// How much of a body from an HTTP/1 client is read at once, and how much is gathered of what is written to it.
-pub const HTTP1_PIECE_BYTES_MAX: usize = 16 * 1024;
+/// How much of a body from an HTTP/1 client is read at once as long as no more is there, and how much of an answer is gathered.
+pub const HTTP1_PIECE_BYTES: usize = 16 * 1024;
 
 /// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer
 /// keeps its own for ten minutes, and wants backends to wait longer, lest it sends into one that is just closed.

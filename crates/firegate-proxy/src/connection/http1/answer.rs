@@ -15,7 +15,7 @@ use http_body::SizeHint;
 use super::date;
 use super::output::Output;
 use crate::connection::framing::Hop;
-use crate::limits::HTTP1_PIECE_BYTES_MAX;
+use crate::limits::HTTP1_PIECE_BYTES;
 
 /// How many bytes of a head there is room for at once, beside those of each field and of the body.
 const HEAD_USUAL_BYTES: usize = 192;
@@ -69,7 +69,7 @@ pub(super) fn write_head(
     let has_none = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let is_switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     let bytes = output.gathered();
-    let body = length.as_ref().map_or(0, |length| length.lower().min(HTTP1_PIECE_BYTES_MAX as u64));
+    let body = length.as_ref().map_or(0, |length| length.lower().min(HTTP1_PIECE_BYTES as u64));
     bytes.reserve(HEAD_USUAL_BYTES + FIELD_USUAL_BYTES * parts.headers.len() + body as usize);
     write_status(parts.status, asked.version, bytes);
     let takes_chunks = asked.version == Version::HTTP_11 && !asked.is_head && !has_none && !is_switched;

@@ -16,7 +16,7 @@ use super::output::Output;
 use super::request::{request, trailers, unread};
 use crate::connection::framing::{Body, Hop, Scanner, Step, Then, Violation, WholeHead};
 use crate::limits::{
-    HTTP1_FIRST_READ_BYTES, HTTP1_PIECE_BYTES_MAX, HTTP1_READ_BUFFER_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
+    HTTP1_FIRST_READ_BYTES, HTTP1_PIECE_BYTES, HTTP1_READ_BUFFER_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
 };
 
 /// What a client is told that waits for a word before it sends a body (RFC 9110, section 10.1.1).
@@ -32,6 +32,8 @@ pub(super) struct Input {
     head_deadline: Option<Pin<Box<Sleep>>>,
     /// The body that is coming.
     body: Option<Giver>,
+    /// How much of it is read at once: more where as much as that is always there.
+    piece_bytes: usize,
     /// The client sends the body when it is told to.
     awaits_continue: bool,
     end: Option<InputEnd>,
@@ -112,7 +114,7 @@ impl Input {
                     _ => {}
                 }
             }
-            match self.poll_fill(context, stream, HTTP1_PIECE_BYTES_MAX) {
+            match self.poll_fill(context, stream, HTTP1_PIECE_BYTES) {
                 Poll::Pending if self.is_head_late(context) => {
                     return Poll::Ready(Ok(Some(self.refuse(Violation::HeadTimedOut))));
                 }
@@ -142,7 +144,7 @@ impl Input {
         // A client that has left is noticed while the next requests of one that has not have room.
         while self.buffer.len() < HTTP1_READ_BUFFER_BYTES_MAX {
             let room = HTTP1_READ_BUFFER_BYTES_MAX - self.buffer.len();
-            match ready!(self.poll_fill(context, stream, room.min(HTTP1_PIECE_BYTES_MAX))) {
+            match ready!(self.poll_fill(context, stream, room.min(HTTP1_PIECE_BYTES))) {
                 Ok(1..) => {}
                 // Who says nothing more after several requests waits for the answers to those before the last one.
                 Ok(0) if !self.buffer.is_empty() && self.scanner.awaits_head() => return Poll::Pending,
@@ -191,8 +193,12 @@ impl Input {
                     self.end_body(InputEnd::Violated, violation.into());
                 }
                 Step::Head(_) | Step::Then(_) => {
-                    match ready!(self.poll_fill(context, stream, HTTP1_PIECE_BYTES_MAX)) {
-                        Ok(1..) => {}
+                    let room = self.piece_bytes.max(HTTP1_PIECE_BYTES);
+                    match ready!(self.poll_fill(context, stream, room)) {
+                        Ok(read @ 1..) => {
+                            let next = if read == room { 2 * room } else { HTTP1_PIECE_BYTES };
+                            self.piece_bytes = next.min(HTTP1_READ_BUFFER_BYTES_MAX);
+                        }
                         Ok(0) => self.end_body(InputEnd::Left, RequestBodyError::Incomplete),
                         Err(error) => self.end_body(InputEnd::Left, error.into()),
                     }
@@ -213,12 +219,9 @@ impl Input {
     fn begin(&mut self, head: &WholeHead) -> Begun {
         self.head_deadline = None;
         let bytes = self.buffer.split_to(head.length).freeze();
-        match request(head, &bytes) {
-            Ok(request) => {
-                let body = self.begin_body(head);
-                let asks_to_switch = head.body == Body::Switch;
-                Begun { request: request.map(|()| body), hop: head.hop, asks_to_switch }
-            }
+        let body = self.begin_body(head);
+        match request(head, &bytes, body) {
+            Ok(request) => Begun { request, hop: head.hop, asks_to_switch: head.body == Body::Switch },
             Err(violation) => self.refuse(violation),
         }
     }
@@ -249,8 +252,8 @@ impl Input {
         let origin = origin.and_then(|origin| HeaderValue::from_bytes(origin).ok());
         self.head_deadline = None;
         self.end = Some(InputEnd::Violated);
-        self.buffer = BytesMut::new();
-        let request = unread(violation, origin).map(|()| RequestBody::here(Bytes::new()));
+        (self.buffer, self.body) = (BytesMut::new(), None);
+        let request = unread(violation, origin, RequestBody::here(Bytes::new()));
         Begun { request, hop: Hop::default(), asks_to_switch: false }
     }
 

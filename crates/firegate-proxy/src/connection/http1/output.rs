@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use tokio::io::AsyncWrite;
 
-use crate::limits::HTTP1_PIECE_BYTES_MAX;
+use crate::limits::HTTP1_PIECE_BYTES;
 
 /// What is to be written, in this order.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Output {
 impl Output {
     /// Whether more may be put here before this is written.
     pub(super) fn has_room(&self) -> bool {
-        self.piece.is_empty() && self.gathered.len() < HTTP1_PIECE_BYTES_MAX
+        self.piece.is_empty() && self.gathered.len() < HTTP1_PIECE_BYTES
     }
 
     /// Where small things are put. Only while there is room.
@@ -38,7 +38,7 @@ impl Output {
 
     /// Puts a piece of any size behind the others, and what follows it. Only while there is room.
     pub(super) fn put(&mut self, piece: Bytes, behind: &'static [u8]) {
-        if self.gathered.len() + piece.len() <= HTTP1_PIECE_BYTES_MAX {
+        if self.gathered.len() + piece.len() <= HTTP1_PIECE_BYTES {
             self.gathered.extend_from_slice(&piece);
             self.gathered.extend_from_slice(behind);
         } else {

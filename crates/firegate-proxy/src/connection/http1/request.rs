@@ -12,10 +12,10 @@ use crate::connection::framing::{Field, UNREAD, Violation, WholeHead};
 ///
 /// # Errors
 /// If the `http` crate reads less than the scanner does.
-pub(super) fn request(head: &WholeHead, bytes: &Bytes) -> Result<Request<()>, Violation> {
+pub(super) fn request<B>(head: &WholeHead, bytes: &Bytes, body: B) -> Result<Request<B>, Violation> {
     let line = head.request_line;
     let method = bytes.get(..line.method_end).unwrap_or_default();
-    let mut request = Request::new(());
+    let mut request = Request::new(body);
     *request.method_mut() = Method::from_bytes(method).map_err(|_| Violation::Method)?;
     let target = slice(bytes, line.method_end + 1..line.target_end);
     *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| Violation::Target)?;
@@ -35,8 +35,8 @@ pub(super) fn request(head: &WholeHead, bytes: &Bytes) -> Result<Request<()>, Vi
 
 /// The request that stands for a head that was refused, which the door answers in its turn. It has the page that the head named
 /// before that, so that the page may read the answer.
-pub(super) fn unread(violation: Violation, origin: Option<HeaderValue>) -> Request<()> {
-    let mut request = Request::new(());
+pub(super) fn unread<B>(violation: Violation, origin: Option<HeaderValue>, body: B) -> Request<B> {
+    let mut request = Request::new(body);
     *request.method_mut() = Method::from_bytes(UNREAD.as_bytes()).unwrap_or_default();
     request.extensions_mut().insert(violation);
     let headers = request.headers_mut();
