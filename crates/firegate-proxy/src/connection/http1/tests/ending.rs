@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use http::Response;
+use http_body_util::Full;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{ANSWER, REQUEST, a_moment, answering, telling, test};
+use super::{ANSWER, REQUEST, a_moment, answering, serve_by, telling, test};
 use crate::limits::{CLIENT_IDLE_TIMEOUT, UNWANTED_BODY_TIMEOUT};
 
 #[test]
@@ -83,6 +86,31 @@ fn what_a_refused_client_still_sends_is_read_for_a_while() {
             });
         }
     }
+}
+
+/// Whatever it looks like, and however late it comes.
+#[test]
+fn the_body_of_a_request_that_was_answered_early_is_no_request() {
+    test(async {
+        const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+        let chunk = format!("{:x}\r\n{HIDDEN}\r\n", HIDDEN.len());
+        let length = format!("Content-Length: {}\r\n\r\n", HIDDEN.len());
+        for (framing, body) in [(&*length, HIDDEN), ("Transfer-Encoding: chunked\r\n\r\n", &*chunk)] {
+            for cut in 0..body.len() {
+                // Nobody wants the body, and the next one asks for no other.
+                let mut site = serve_by(4096, |request, _| {
+                    let text = request.uri().path().to_owned();
+                    async { Response::new(Full::from(text + ANSWER)) }.boxed()
+                });
+                let (with_head, late) = body.split_at(cut);
+                site.send(format!("POST /first HTTP/1.1\r\nHost: a\r\n{framing}{with_head}")).await;
+                site.answer().await;
+                let _ = site.client.write_all(late.as_bytes()).await;
+                let rest = site.rest().await;
+                assert!(!rest.contains("hidden"), "{framing:?} cut at {cut}: {rest}");
+            }
+        }
+    });
 }
 
 /// The last of them is waited for by a client that can have no more answers.
