@@ -47,7 +47,7 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// one by itself: a bare 431, without a reason, a line in the log or CORS headers.
 pub const REQUEST_HEAD_BYTES_MAX: u32 = 64 * 1024;
 
-/// How many header fields a request may have. For so many hyper has room on the stack.
+/// How many header fields a request may have.
 pub const REQUEST_HEADERS_MAX: usize = 100;
 
 /// How many options the `Connection` fields of a request may list, each of which is looked for among its headers: no fewer than
@@ -75,11 +75,11 @@ pub const TRAILER_FIELDS_MAX: usize = 64;
 /// How much of what an HTTP/1 client sends is read ahead: a whole head, and a piece of what follows it.
 pub const HTTP1_READ_BUFFER_BYTES_MAX: usize = REQUEST_HEAD_BYTES_MAX as usize + 8 * 1024;
 
-/// How long a client's connection over HTTP/1 goes unused until it rests: it lets go of everything but the socket.
-pub const CLIENT_REST_DELAY: Duration = Duration::from_secs(2);
+/// How many bytes of a request over HTTP/1 are read at once at its beginning: there is room for them on the stack alone.
+pub const HTTP1_FIRST_READ_BYTES: usize = 4 * 1024;
 
-/// How many bytes of the next request wake such a connection at once; others follow in the usual way.
-pub const CLIENT_WAKING_BYTES_MAX: usize = 4 * 1024;
+/// How much of a body from an HTTP/1 client is read at once as long as no more is there, and how much of an answer is gathered.
+pub const HTTP1_PIECE_BYTES: usize = 16 * 1024;
 
 /// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer
 /// keeps its own for ten minutes, and wants backends to wait longer, lest it sends into one that is just closed.

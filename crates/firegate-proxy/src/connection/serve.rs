@@ -1,15 +1,17 @@
 //! Serves one connection, plain or encrypted: reads its first bytes under a deadline, and then speaks the protocol that they
-//! begin. hyper's builders are used directly, because every bound of a connection has to be set here.
+//! begin. hyper's builder for HTTP/2 is used directly, because every bound of a connection has to be set here.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderValue, Response, StatusCode, Version};
-use http_body::Body;
+use futures_util::future::BoxFuture;
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -19,8 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::Drain;
 use super::frames::MeteredStream;
-use super::framing::Signals;
-use super::http1;
+use super::http1::{self, RequestBody};
 use super::preface::{Preface, Protocol, Rewound};
 use super::resettable::Resettable;
 use crate::door::Door;
@@ -30,7 +31,11 @@ use crate::limits::{
     HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
 };
 use crate::panics::Panics;
-use crate::stream::{ClientConnection, ConnectionEnd, SignsOfUse};
+use crate::requests::HeldBody;
+use crate::stream::{
+    ClientConnection, ClientUpgrade, ConnectionEnd, ConnectionStreams, ReceivedBody, SentBody, SignsOfUse,
+};
+use crate::telemetry::ObservedBody;
 
 /// How a client came in.
 #[derive(Clone, Copy, Debug)]
@@ -74,14 +79,38 @@ pub(crate) async fn serve<S>(
     }
     let Preface { bytes, protocol } = preface;
     let served = match protocol {
-        Protocol::Http1 => serve_http1(bytes, stream, arrival, &door, &watch, &drain).await,
+        Protocol::Http1 => {
+            serve_http1(bytes, stream, arrival, &door, &watch, &drain).await.map_err(Into::into)
+        }
         Protocol::Http2 => {
             let stream = Rewound::new(bytes, stream);
-            Box::pin(serve_http2(stream, arrival, &door, &watch, &drain)).await
+            let served = Box::pin(serve_http2(stream, arrival, &door, &watch, &drain)).await;
+            served.unwrap_or(Ok(())).map_err(Into::into)
         }
     };
-    if let Some(Err(error)) = served {
+    if let Err::<_, Box<dyn Error + Send + Sync>>(error) = served {
         tracing::debug!(%error, peer = %arrival.peer, "a connection ended early");
+    }
+}
+
+/// The door to the requests of one connection over HTTP/1.
+struct AtDoor {
+    door: Arc<Door>,
+    arrival: Arrival,
+    streams: Arc<ConnectionStreams>,
+}
+
+impl http1::Answer for AtDoor {
+    type Body = HeldBody<ObservedBody>;
+
+    fn answer(
+        &self,
+        request: Request<RequestBody>,
+        upgrade: Option<ClientUpgrade>,
+    ) -> BoxFuture<'static, Response<Self::Body>> {
+        let request = request.map(SentBody::Http1);
+        let (door, streams) = (Arc::clone(&self.door), Arc::clone(&self.streams));
+        Door::answer(door, request, upgrade, self.arrival, streams).boxed()
     }
 }
 
@@ -90,46 +119,16 @@ async fn serve_http1<S>(
     bytes: Vec<u8>,
     stream: S,
     arrival: Arrival,
-    door: &Door,
+    door: &Arc<Door>,
     watch: &ClientConnection,
     drain: &Drain,
-) -> Option<hyper::Result<()>>
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Resettable + Unpin + Send + 'static,
 {
-    let streams = &watch.streams();
-    let service = |signals: Arc<Signals>| {
-        service_fn(move |mut request| {
-            signals.mark(&mut request);
-            signals.begin_answer(&request);
-            let awaiting = Signals::awaits_answer(&request).then(|| Arc::clone(&signals));
-            let breaking = Arc::clone(&signals);
-            // hyper keeps room for this future while a connection is idle, too.
-            let answering = Box::pin(Door::answer(door, request, arrival, streams));
-            async move {
-                let mut answered = answering.await;
-                let is_switched = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
-                if let Some(signals) = awaiting {
-                    signals.answer(is_switched);
-                }
-                let is_last = drain.has_begun() || breaking.ends_with_answer() && has_no_length(&answered);
-                if is_last && !is_switched {
-                    answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                    if breaking.ends_with_answer() {
-                        // To one of HTTP/1.1 hyper adds `keep-alive`, for a client of HTTP/1.0 that asked for it.
-                        *answered.version_mut() = Version::HTTP_10;
-                    }
-                }
-                Ok::<_, Infallible>(answered.map(|body| http1::WrittenOut::new(body, breaking)))
-            }
-        })
-    };
-    http1::serve(bytes, stream, service, watch, drain).await
-}
-
-/// Whether an answer has no length that its head could say. For HTTP/1.0 the end of the connection is its end then.
-fn has_no_length(answer: &Response<impl Body>) -> bool {
-    answer.body().size_hint().exact().is_none() && !answer.headers().contains_key(CONTENT_LENGTH)
+    let answer = AtDoor { door: Arc::clone(door), arrival, streams: Arc::new(watch.streams()) };
+    let served = http1::Served { watch, drain, clock: &*door.shared.process.clock };
+    http1::serve(bytes, stream, answer, served).await
 }
 
 async fn serve_http2<S>(
@@ -144,8 +143,11 @@ where
 {
     let stream = MeteredStream::new(stream, arrival.peer);
     let (streams, panics) = (Arc::new(watch.streams()), Arc::clone(&door.shared.panics));
-    let service = service_fn(move |request| {
-        Door::answer(Arc::clone(door), request, arrival, Arc::clone(&streams)).map(Ok::<_, Infallible>)
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let upgrade = request.extensions_mut().remove().map(ClientUpgrade::Http2);
+        let request = request.map(|body| SentBody::Http2(ReceivedBody::new(body, Version::HTTP_2)));
+        let answer = Door::answer(Arc::clone(door), request, upgrade, arrival, Arc::clone(&streams));
+        answer.map(Ok::<_, Infallible>)
     });
     let connection = http2::Builder::new(StreamExecutor(panics))
         .timer(TokioTimer::new())

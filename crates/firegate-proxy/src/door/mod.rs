@@ -23,7 +23,6 @@ use firegate_core::trace::TraceContext;
 use http::header::{CONNECTION, CONTENT_LENGTH, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, request::Parts};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +41,10 @@ use crate::request::{self, RequestHead};
 use crate::request_id::RequestIds;
 use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
-use crate::stream::{Body, ClientBody, ConnectionStreams, CutConnections, Lease, OpenStream, Tunnels, full};
+use crate::stream::{
+    Body, ClientBody, ClientUpgrade, ConnectionStreams, CutConnections, Lease, OpenStream, SentBody, Tunnels,
+    full,
+};
 use crate::telemetry::{ObservedBody, RequestRecord, Telemetry};
 
 pub(crate) use hints::Hints;
@@ -161,7 +163,8 @@ impl Door {
     /// `async fn`, which would have room for the request twice: as its argument, and in its parts.
     pub(crate) fn answer<D, S>(
         door: D,
-        mut request: Request<Incoming>,
+        request: Request<SentBody>,
+        upgrade: Option<ClientUpgrade>,
         arrival: Arrival,
         streams: S,
     ) -> impl Future<Output = Response<HeldBody<ObservedBody>>> + Send + use<D, S>
@@ -177,11 +180,10 @@ impl Door {
         let given = forwarded::request_id(trust, arrival.peer.ip(), request.headers());
         let given = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let request_id = given.unwrap_or_else(|| request_ids.next());
-        let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let (parts, body) = request.into_parts();
         let connection = streams.cut_notice();
         let mut record = door.telemetry.begin(&generation, request_id, &parts, arrival, connection);
-        let body = ClientBody::new(body, parts.version, || record.request_bytes());
+        let body = ClientBody::new(body, || record.request_bytes());
         async move {
             let context = RequestContext { door: &door, generation, arrival, streams: &streams };
             let (response, watched) =
@@ -198,7 +200,7 @@ impl RequestContext<'_> {
         &self,
         parts: &Parts,
         body: ClientBody,
-        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        upgrade: Option<ClientUpgrade>,
         has_place: bool,
         record: &mut RequestRecord,
     ) -> (Response<Body>, Option<OpenStream>) {
@@ -252,7 +254,7 @@ impl RequestContext<'_> {
         &self,
         parts: &Parts,
         body: ClientBody,
-        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        upgrade: Option<ClientUpgrade>,
         has_place: bool,
         record: &mut RequestRecord,
         cors_entry: &mut Option<RouteEntry>,

@@ -22,6 +22,7 @@ use super::lease::{Lease, LeaseEnd, LeaseOver};
 use super::overdue::OpenStream;
 use super::pace::Pace;
 use super::progress::{Answering, BodyFailure, BodyProgress, Side};
+use crate::connection::RequestBodyError;
 use crate::limits::STREAM_ENDING_GRACE;
 use crate::respond::{FIREGATE_REASON, FIREGATE_REQUEST_ID};
 use crate::upstream::Http1Error;
@@ -55,6 +56,8 @@ pub(crate) enum BodyError {
     CopyBroken,
     #[error("the other side broke off: its stream was reset before its end")]
     Reset,
+    #[error("the other side broke off: {0}")]
+    Client(#[from] RequestBodyError),
     #[error("the other side broke off: {0}")]
     Transport(#[from] hyper::Error),
     #[error("the other side broke off: {0}")]

@@ -6,19 +6,66 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::body::BodyError;
 use super::received_body::ReceivedBody;
+use crate::connection::RequestBody;
 use crate::limits::{UNWANTED_BODY_BYTES_MAX, UNWANTED_BODY_TIMEOUT};
+
+/// A body by the protocol that it is sent by.
+#[derive(Debug)]
+pub(crate) enum SentBody {
+    Http1(RequestBody),
+    Http2(ReceivedBody),
+}
+
+impl SentBody {
+    /// Whether a connection still waits for it.
+    fn is_coming(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_coming() && !body.is_end_stream(),
+            Self::Http2(body) => !body.is_end_stream(),
+        }
+    }
+}
+
+impl HttpBody for SentBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Http1(body) => Pin::new(body)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::from))),
+            Self::Http2(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
 
 /// A client's body. If it is dropped before its end, the rest is read and thrown away, within bounds: otherwise the
 /// connection would break while the client still sends, and with it the answer that says why.
 pub(crate) struct ClientBody {
-    inner: Option<ReceivedBody>,
+    inner: Option<SentBody>,
     /// Nothing more comes of it.
     is_over: bool,
     /// How many bytes came so far, if there are any.
@@ -26,10 +73,10 @@ pub(crate) struct ClientBody {
 }
 
 impl ClientBody {
-    /// Takes the body of a request of this version as it comes; what it has is counted, unless it is known to have nothing.
-    pub(crate) fn new(inner: Incoming, version: Version, bytes: impl FnOnce() -> Arc<AtomicU64>) -> Self {
+    /// Takes a body as it comes; what it has is counted, unless it is known to have nothing.
+    pub(crate) fn new(inner: SentBody, bytes: impl FnOnce() -> Arc<AtomicU64>) -> Self {
         let bytes = (!inner.is_end_stream()).then(bytes);
-        Self { inner: Some(ReceivedBody::new(inner, version)), is_over: false, bytes }
+        Self { inner: Some(inner), is_over: false, bytes }
     }
 }
 
@@ -68,7 +115,7 @@ impl HttpBody for ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take().filter(|inner| !self.is_over && !inner.is_end_stream())
+        if let Some(inner) = self.inner.take().filter(|inner| !self.is_over && inner.is_coming())
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(tokio::time::timeout(UNWANTED_BODY_TIMEOUT, discard(inner)));
@@ -76,7 +123,7 @@ impl Drop for ClientBody {
     }
 }
 
-async fn discard(mut body: ReceivedBody) {
+async fn discard(mut body: SentBody) {
     let mut bytes = 0;
     while let Some(Ok(frame)) = body.frame().await {
         bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -88,30 +135,22 @@ async fn discard(mut body: ReceivedBody) {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::time::Duration;
 
-    use http::{Request, Response};
-    use http_body_util::Empty;
-    use hyper::server::conn::http1;
-    use hyper::service::service_fn;
-    use hyper_util::rt::TokioIo;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::Instant;
 
     use super::*;
+    use crate::connection::served_by;
 
     /// How much the connection holds each way.
     const CONNECTION_BYTES: usize = 64 * 1024;
 
     /// A connection to somebody who answers without a look at the body, after its head was sent and answered.
     async fn refused() -> DuplexStream {
-        let (mut client, ours) = duplex(CONNECTION_BYTES);
-        let service = service_fn(|request: Request<Incoming>| async {
-            drop(ClientBody::new(request.into_body(), Version::HTTP_11, Arc::default));
-            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        let mut client = served_by(CONNECTION_BYTES, |body| {
+            drop(ClientBody::new(SentBody::Http1(body), Arc::default));
         });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(ours), service));
         let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
         client.write_all(head).await.expect("it is read");
         let mut answer = [0; 15];

@@ -21,7 +21,7 @@ mod tunnel;
 mod web_socket;
 
 pub(crate) use body::{Body, BodyError, BoundedBody, Bounds, full};
-pub(crate) use client_body::ClientBody;
+pub(crate) use client_body::{ClientBody, SentBody};
 pub(crate) use contained_body::ContainedBody;
 pub(crate) use copied_body::copied;
 pub(crate) use ending::Ending;
@@ -33,4 +33,4 @@ pub(crate) use overdue::{
 pub(crate) use pace::Pace;
 pub(crate) use progress::{BodyFailure, BodyProgress, Side};
 pub(crate) use received_body::ReceivedBody;
-pub(crate) use tunnel::{TunnelClient, Tunnels};
+pub(crate) use tunnel::{ClientUpgrade, SwitchedStream, TunnelClient, Tunnels};

@@ -9,7 +9,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::body::BodyError;
-use crate::connection::framing::Violation;
+use crate::connection::RequestBodyError;
 
 /// Whose body it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,8 +191,10 @@ impl BodyProgress {
             BodyError::TooSlow => BodyFailure::TooSlow,
             BodyError::Idle => BodyFailure::Idle,
             BodyError::Panicked => BodyFailure::Panicked,
-            BodyError::Transport(error) if Violation::is_cause_of(error) => BodyFailure::Malformed,
-            BodyError::Transport(_) | BodyError::Service(_) | BodyError::Reset => BodyFailure::Left,
+            BodyError::Client(RequestBodyError::Malformed(_)) => BodyFailure::Malformed,
+            BodyError::Client(_) | BodyError::Transport(_) | BodyError::Service(_) | BodyError::Reset => {
+                BodyFailure::Left
+            }
             BodyError::TooLong => BodyFailure::TooLong,
             BodyError::CopyBroken => BodyFailure::CopyBroken,
             // The service has answered by then.

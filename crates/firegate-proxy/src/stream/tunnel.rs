@@ -25,7 +25,7 @@ use crate::upstream::{Passage, ServiceTunnel};
 /// How much is read at once in each direction.
 const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
 
-/// The tunnels of a worker. hyper forgets a connection once it is upgraded, so they are tracked here.
+/// The tunnels of a worker. A connection is forgotten once it has switched, so they are tracked here.
 #[derive(Clone, Debug)]
 pub(crate) struct Tunnels {
     tasks: TaskTracker,
@@ -73,10 +73,36 @@ struct TunnelRun {
     cut: Option<&'static str>,
 }
 
+/// A client's connection, or one stream of it, that has switched.
+pub(crate) type SwitchedStream = Box<dyn Switched>;
+
+/// Bytes both ways.
+pub(crate) trait Switched: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Switched for S {}
+
+/// How a client's bytes are had once it has switched.
+pub(crate) enum ClientUpgrade {
+    Http1(oneshot::Receiver<SwitchedStream>),
+    Http2(OnUpgrade),
+}
+
+impl ClientUpgrade {
+    /// Waits until the client has switched.
+    ///
+    /// # Errors
+    /// If it has not after all.
+    async fn switched(self) -> Result<SwitchedStream, ()> {
+        match self {
+            Self::Http1(switched) => switched.await.map_err(drop),
+            Self::Http2(upgrade) => Ok(Box::new(TokioIo::new(upgrade.await.map_err(drop)?))),
+        }
+    }
+}
+
 /// A client that switches.
-#[derive(Debug)]
 pub(crate) struct TunnelClient {
-    pub(crate) upgrade: OnUpgrade,
+    pub(crate) upgrade: ClientUpgrade,
     /// Its connection is in use for as long as the tunnel lasts.
     pub(crate) request: RequestOnConnection,
 }
@@ -102,8 +128,8 @@ impl Tunnels {
         self.tasks.spawn(self.panics.contain("a tunnel was given up", async move {
             // It counts as under way for as long as it lasts.
             let _under_way = (passage, client.request);
-            let client = client.upgrade.map_ok(TokioIo::new);
-            let run = run_switched(client, service.open(), idle, &lease, &stop, &panics).await;
+            let client = client.upgrade.switched();
+            let run = run_switched(client, service.open().map_err(drop), idle, &lease, &stop, &panics).await;
             // Whoever left before the answer's head was told of otherwise.
             if let Ok(mut record) = record.await {
                 record.tunnelled(run.to_service, run.to_client, run.cut);

@@ -19,7 +19,7 @@ pub(crate) struct ObservedBody {
     telemetry: Arc<Telemetry>,
     /// Until the end. A tunnel's is not here.
     record: Option<Box<RequestRecord>>,
-    /// Why it breaks off, which hyper hears when it has sent what it was given before: with an error it gives that up, and a
+    /// Why it breaks off, which is told when what it gave before is sent: with an error hyper gives that up, and a
     /// client without any answer may send its request again (RFC 9112, section 9.3.1).
     broken_off: Option<BodyError>,
 }

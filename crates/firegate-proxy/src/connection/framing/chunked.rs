@@ -14,7 +14,8 @@ pub(super) struct Chunked {
     digits: usize,
     /// Of the whole body.
     extension_bytes: usize,
-    trailer_bytes: usize,
+    /// The trailers as they came, each with its line's end.
+    trailers: Vec<u8>,
     trailer_fields: usize,
 }
 
@@ -42,7 +43,7 @@ impl Chunked {
             size: 0,
             digits: 0,
             extension_bytes: 0,
-            trailer_bytes: 0,
+            trailers: Vec::new(),
             trailer_fields: 0,
         }
     }
@@ -52,22 +53,33 @@ impl Chunked {
         self.state == State::End
     }
 
-    /// Reads on, up to the body's end or to that of the bytes, and returns how many of them were read.
+    /// The trailers as they came, lines of names and values.
+    pub(super) fn into_trailers(self) -> Vec<u8> {
+        self.trailers
+    }
+
+    /// Whether the next byte is the body's own.
+    pub(super) fn is_in_data(&self) -> bool {
+        self.state == State::Data
+    }
+
+    /// Takes so much of a chunk's data as there is, and returns how much of the bytes that is.
+    pub(super) fn take_data(&mut self, bytes: &[u8]) -> usize {
+        let data = bytes.len().min(usize::try_from(self.size).unwrap_or(usize::MAX));
+        self.size -= data as u64;
+        if self.size == 0 {
+            self.state = State::DataCr;
+        }
+        data
+    }
+
+    /// Reads on, up to the next chunk's data, to the body's end or to that of the bytes, and returns how many were read.
     ///
     /// # Errors
     /// How many bytes are right before the first one that is wrong, and what is wrong with it.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
+    pub(super) fn read_framing(&mut self, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
         let mut at = 0;
-        while !self.is_over() {
-            if self.state == State::Data {
-                let data = (bytes.len() - at).min(usize::try_from(self.size).unwrap_or(usize::MAX));
-                at += data;
-                self.size -= data as u64;
-                if self.size > 0 {
-                    break;
-                }
-                self.state = State::DataCr;
-            }
+        while !self.is_over() && !self.is_in_data() {
             let Some(octet) = bytes.get(at) else { break };
             self.state = self.step(*octet).map_err(|violation| (at, violation))?;
             at += 1;
@@ -129,10 +141,10 @@ impl Chunked {
     }
 
     fn trailer(&mut self, octet: u8) -> Result<State, Violation> {
-        self.trailer_bytes += 1;
-        if self.trailer_bytes > TRAILER_BYTES_MAX {
+        if self.trailers.len() == TRAILER_BYTES_MAX {
             return Err(Violation::Trailer);
         }
+        self.trailers.push(octet);
         match (self.state, octet) {
             (State::TrailerStart, octet) if is_token(octet) => {
                 self.trailer_fields += 1;

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use http::Version;
+
 use super::octets::{find_control, is_path, is_query, is_token};
 use super::violation::Violation;
 use crate::limits::{
@@ -11,13 +13,19 @@ use crate::limits::{
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(in crate::connection) enum Body {
     None,
     Length(u64),
     Chunked,
     /// The client waits for the door to switch to another protocol, or not to.
     Switch,
 }
+
+/// The method of the request that stands for a head that was refused. No client can send it: such a head is refused.
+pub(in crate::connection) const UNREAD: &str = "UNREAD";
+
+/// For how many fields there is room at once.
+const FIELDS_USUAL: usize = 16;
 
 /// The first byte of a client that speaks TLS (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -29,12 +37,54 @@ pub(super) struct Head {
     line: usize,
     /// Up to where this line holds no control character.
     searched: usize,
-    version: Option<Version>,
-    fields: usize,
+    request_line: Option<RequestLine>,
+    fields: Vec<Field>,
     content_length: Option<u64>,
     is_chunked: bool,
     asks_for_web_socket: bool,
+    hop: Hop,
     origin: Origin,
+}
+
+/// A head that is whole: where everything stands in it, and what follows.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::connection) struct WholeHead {
+    /// How many bytes it has.
+    pub(in crate::connection) length: usize,
+    pub(in crate::connection) request_line: RequestLine,
+    pub(in crate::connection) fields: Vec<Field>,
+    pub(in crate::connection) body: Body,
+    pub(in crate::connection) hop: Hop,
+}
+
+/// Where the parts of a request line stand. It begins with the method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::connection) struct RequestLine {
+    pub(in crate::connection) method_end: usize,
+    pub(in crate::connection) target_end: usize,
+    pub(in crate::connection) version: Version,
+}
+
+/// Where a field stands, its value without the white space around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::connection) struct Field {
+    pub(in crate::connection) start: u32,
+    pub(in crate::connection) name_end: u32,
+    pub(in crate::connection) value_start: u32,
+    pub(in crate::connection) value_end: u32,
+}
+
+/// What the head says to the next one on the way alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::connection) struct Hop {
+    /// The connection is to end with the answer.
+    pub(in crate::connection) closes: bool,
+    /// It is not to, though the version says so.
+    pub(in crate::connection) keeps_alive: bool,
+    /// The body comes when it is asked for.
+    pub(in crate::connection) expects_continue: bool,
+    /// The client reads what comes behind an answer's chunks.
+    pub(in crate::connection) takes_trailers: bool,
 }
 
 /// Where the value of the field `Origin` stands, from the head's first byte on.
@@ -46,36 +96,35 @@ enum Origin {
     Repeated,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
-    Http10,
-    Http11,
-}
-
 impl Head {
-    /// Reads on. `bytes` begins with the head's first byte, in every call. Returns how long the head is and what follows it;
-    /// `None` if there has to be more of it. What is returned does not depend on how often this was called before.
+    /// Reads on. `bytes` begins with the head's first byte, in every call. `None` if there has to be more of it. What is
+    /// returned does not depend on how often this was called before.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, Body)>, Violation> {
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<WholeHead>, Violation> {
         loop {
             let Some(end) = self.find_line_end(bytes)? else { return Ok(None) };
             let start = self.line;
             let line = bytes.get(start..end).unwrap_or_default();
             self.line = end + 2;
             self.searched = self.line;
-            match (self.version, line) {
-                (None, line) => self.version = Some(request_line(line)?),
-                (Some(version), []) => return Ok(Some((self.line, self.body(version)?))),
-                (Some(version), line) => self.field(line, start, version)?,
+            match (self.request_line, line) {
+                (None, line) => self.request_line = Some(request_line(line)?),
+                (Some(request_line), []) => {
+                    let body = self.body(request_line.version)?;
+                    let fields = std::mem::take(&mut self.fields);
+                    let (length, hop) = (self.line, self.hop);
+                    return Ok(Some(WholeHead { length, request_line, fields, body, hop }));
+                }
+                (Some(request_line), line) => self.field(line, start, request_line.version)?,
             }
         }
     }
 
     /// Where the next CRLF begins. Nothing before it is a control character, but for tabs.
     fn find_line_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
-        let (bytes_max, too_long) = match self.version {
+        let (bytes_max, too_long) = match self.request_line {
             None => (REQUEST_LINE_BYTES_MAX, Violation::TargetTooLong),
             Some(_) => (REQUEST_HEAD_BYTES_MAX as usize, Violation::HeadTooLarge),
         };
@@ -91,7 +140,7 @@ impl Head {
             match (window.get(at), window.get(at + 1)) {
                 (Some(b'\r' | b'\n'), _) if at == 0 => return Err(Violation::LeadingLineEnd),
                 (Some(&TLS_HANDSHAKE), _) if at == 0 => return Err(Violation::TlsHandshake),
-                (Some(b'\t'), _) if self.version.is_some() => self.searched = at + 1,
+                (Some(b'\t'), _) if self.request_line.is_some() => self.searched = at + 1,
                 (Some(b'\r'), Some(b'\n')) => return Ok(Some(at)),
                 (Some(b'\r'), Some(_)) => return Err(Violation::BareCr),
                 (Some(b'\r'), None) => {
@@ -114,12 +163,14 @@ impl Head {
 
     /// Reads a line that begins at `start`.
     fn field(&mut self, line: &[u8], start: usize, version: Version) -> Result<(), Violation> {
-        self.fields += 1;
-        if self.fields > REQUEST_HEADERS_MAX {
+        if self.fields.len() == REQUEST_HEADERS_MAX {
             return Err(Violation::TooManyFields);
         }
-        let (name, value) = split_field(line)?;
+        let (name, value, value_start) = split_field(line)?;
+        self.place(start, name.len(), start + value_start, value.len());
         match name.len() {
+            2 | 10 => self.hop.note(name, value),
+            6 if name.eq_ignore_ascii_case(b"expect") => self.hop.note(name, value),
             6 if name.eq_ignore_ascii_case(b"origin") => {
                 self.origin = match self.origin {
                     Origin::Absent => Origin::Once(start + name.len() + 1..start + line.len()),
@@ -127,7 +178,7 @@ impl Head {
                 };
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                self.asks_for_web_socket |= version == Version::Http11 && names_web_socket(value);
+                self.asks_for_web_socket |= version == Version::HTTP_11 && names_web_socket(value);
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 if self.content_length.is_some() {
@@ -136,7 +187,7 @@ impl Head {
                 self.content_length = Some(length(value)?);
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                if version == Version::Http10 {
+                if version == Version::HTTP_10 {
                     return Err(Violation::TransferEncodingInHttp10);
                 }
                 if self.is_chunked {
@@ -155,8 +206,22 @@ impl Head {
         Ok(())
     }
 
+    /// Takes note of where a field stands. All of it is within a head's bound, which is far below these numbers'.
+    fn place(&mut self, start: usize, name_length: usize, value_start: usize, value_length: usize) {
+        if self.fields.capacity() == 0 {
+            self.fields.reserve(FIELDS_USUAL);
+        }
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        self.fields.push(Field {
+            start: place(start),
+            name_end: place(start + name_length),
+            value_start: place(value_start),
+            value_end: place(value_start + value_length),
+        });
+    }
+
     fn body(&self, version: Version) -> Result<Body, Violation> {
-        debug_assert!(!self.is_chunked || version == Version::Http11);
+        debug_assert!(!self.is_chunked || version == Version::HTTP_11);
         let body = match self.content_length {
             _ if self.is_chunked => Body::Chunked,
             None | Some(0) => Body::None,
@@ -170,36 +235,49 @@ impl Head {
     }
 }
 
+impl Hop {
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let lists = |option: &[u8]| {
+            value.split(|octet| *octet == b',').any(|listed| listed.trim_ascii().eq_ignore_ascii_case(option))
+        };
+        if name.eq_ignore_ascii_case(b"connection") {
+            self.closes |= lists(b"close");
+            self.keeps_alive |= lists(b"keep-alive");
+        } else if name.eq_ignore_ascii_case(b"te") {
+            self.takes_trailers |= lists(b"trailers");
+        } else if name.eq_ignore_ascii_case(b"expect") {
+            self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+        }
+    }
+}
+
 /// Whether this is the protocol that the door switches to. Bytes behind a request for any other are the next request.
-pub(super) fn names_web_socket(value: &[u8]) -> bool {
+fn names_web_socket(value: &[u8]) -> bool {
     value.eq_ignore_ascii_case(b"websocket")
 }
 
-fn request_line(line: &[u8]) -> Result<Version, Violation> {
+fn request_line(line: &[u8]) -> Result<RequestLine, Violation> {
     let mut parts = line.split(|octet| *octet == b' ');
     let (Some(method), Some(target)) = (parts.next(), parts.next()) else {
         return Err(Violation::RequestLine);
     };
     let version = match (parts.next(), parts.next()) {
-        (Some(b"HTTP/1.1"), None) => Version::Http11,
-        (Some(b"HTTP/1.0"), None) => Version::Http10,
+        (Some(b"HTTP/1.1"), None) => Version::HTTP_11,
+        (Some(b"HTTP/1.0"), None) => Version::HTTP_10,
         // HTTP/0.9 had no version at all.
         (None, None) => return Err(Violation::Version),
         (Some(version), None) if version.starts_with(b"HTTP/") => return Err(Violation::Version),
         _ => return Err(Violation::RequestLine),
     };
     let is_method = !method.is_empty() && method.len() <= REQUEST_METHOD_BYTES_MAX;
-    if !is_method
-        || !method.iter().all(|octet| is_token(*octet))
-        || method == super::signals::UNREAD.as_bytes()
-    {
+    if !is_method || !method.iter().all(|octet| is_token(*octet)) || method == UNREAD.as_bytes() {
         return Err(Violation::Method);
     }
     if method == b"CONNECT" {
         return Err(Violation::Connect);
     }
     check_target(target)?;
-    Ok(version)
+    Ok(RequestLine { method_end: method.len(), target_end: method.len() + 1 + target.len(), version })
 }
 
 /// The origin-form, `/path?query`, and the absolute-form of RFC 9112, section 3.2.
@@ -223,13 +301,17 @@ fn check_target(target: &[u8]) -> Result<(), Violation> {
     }
 }
 
-/// A field's name and its value without the white space around it (RFC 9112, section 5).
-fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+/// A field's name, its value without the white space around it (RFC 9112, section 5), and where that begins.
+fn split_field(line: &[u8]) -> Result<(&[u8], &[u8], usize), Violation> {
     let end = line.iter().position(|octet| !is_token(*octet));
     match end.and_then(|end| Some((end, line.split_at_checked(end)?))) {
         Some((0, (_, [b' ' | b'\t', ..]))) => Err(Violation::FoldedLine),
         Some((0, (_, [b':', ..]))) => Err(Violation::NameEmpty),
-        Some((_, (name, [b':', value @ ..]))) => Ok((name, value.trim_ascii())),
+        Some((_, (name, [b':', rest @ ..]))) => {
+            let value = rest.trim_ascii_start();
+            let start = line.len() - value.len();
+            Ok((name, value.trim_ascii_end(), start))
+        }
         Some((_, (_, [b' ' | b'\t', ..]))) => Err(Violation::NameSpace),
         _ => Err(Violation::NameToken),
     }

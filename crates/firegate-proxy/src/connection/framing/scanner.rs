@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::chunked::Chunked;
-use super::head::{Body, Head};
+use super::head::{Body, Head, WholeHead};
 use super::violation::Violation;
 
 /// Reads the requests of one connection, one after the other.
@@ -16,7 +16,7 @@ pub struct Scanner {
 enum State {
     Head(Head),
     Length(u64),
-    Chunked(Chunked),
+    Chunked(Box<Chunked>),
     Switch,
     /// With what the head says that was refused, of where its origin stands.
     Over(Violation, Option<Range<usize>>),
@@ -51,53 +51,79 @@ pub enum Then {
     Break(Violation),
 }
 
+/// What some bytes begin with.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::connection) enum Step {
+    /// A head, which is whole.
+    Head(WholeHead),
+    /// So many bytes between the pieces of a body, which say where they are.
+    Framing(usize),
+    /// So many bytes of a body's own.
+    Data(usize),
+    /// The end of a body, of so many bytes, and the trailers as they came.
+    End(usize, Vec<u8>),
+    /// Nothing that says anything yet, or may.
+    Then(Then),
+}
+
 impl Scanner {
     /// Reads on. The verdict does not depend on how the bytes are cut.
     pub fn scan(&mut self, bytes: &[u8]) -> Scan {
         let mut clean = 0;
         loop {
-            let rest = bytes.get(clean..).unwrap_or_default();
-            let then = match &mut self.state {
-                State::Head(head) => match head.read(rest) {
-                    Ok(Some((length, body))) => {
-                        clean += length;
-                        self.state = State::after(body);
-                        continue;
-                    }
-                    Ok(None) => Then::More,
-                    Err(violation) => Then::Refuse(violation),
-                },
-                State::Length(left) => {
-                    let count = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                    clean += count;
-                    *left -= count as u64;
-                    if *left == 0 {
-                        self.state = State::default();
-                        continue;
-                    }
-                    Then::More
-                }
-                State::Chunked(body) => match body.read(rest) {
-                    Ok(count) => {
-                        clean += count;
-                        if body.is_over() {
-                            self.state = State::default();
-                            continue;
-                        }
-                        Then::More
-                    }
-                    Err((count, violation)) => {
-                        clean += count;
-                        Then::Break(violation)
-                    }
-                },
-                State::Switch => Then::AwaitSwitch,
-                State::Over(violation, _) => Then::Break(*violation),
+            clean += match self.step(bytes.get(clean..).unwrap_or_default()) {
+                Step::Head(head) => head.length,
+                Step::Framing(length) | Step::Data(length) | Step::End(length, _) => length,
+                Step::Then(then) => return Scan { clean, then },
             };
-            if let Then::Refuse(violation) | Then::Break(violation) = then {
-                self.state = State::Over(violation, self.origin());
+        }
+    }
+
+    /// Reads one step on: whatever is not [`Then`] was read, and is not to be shown again.
+    pub(in crate::connection) fn step(&mut self, bytes: &[u8]) -> Step {
+        match &mut self.state {
+            State::Head(head) => match head.read(bytes) {
+                Ok(Some(head)) => {
+                    self.state = State::after(head.body);
+                    Step::Head(head)
+                }
+                Ok(None) => Step::Then(Then::More),
+                Err(violation) => {
+                    self.state = State::Over(violation, self.origin());
+                    Step::Then(Then::Refuse(violation))
+                }
+            },
+            State::Length(0) => {
+                self.state = State::default();
+                Step::End(0, Vec::new())
             }
-            return Scan { clean, then };
+            State::Length(left) => match bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX)) {
+                0 => Step::Then(Then::More),
+                count => {
+                    *left -= count as u64;
+                    Step::Data(count)
+                }
+            },
+            State::Chunked(body) if body.is_in_data() => match body.take_data(bytes) {
+                0 => Step::Then(Then::More),
+                count => Step::Data(count),
+            },
+            State::Chunked(body) => match body.read_framing(bytes) {
+                Ok(length) if body.is_over() => {
+                    let State::Chunked(body) = std::mem::take(&mut self.state) else {
+                        return Step::End(length, Vec::new());
+                    };
+                    Step::End(length, body.into_trailers())
+                }
+                Ok(0) => Step::Then(Then::More),
+                Ok(length) => Step::Framing(length),
+                Err((clean, violation)) => {
+                    self.state = State::Over(violation, None);
+                    if clean == 0 { Step::Then(Then::Break(violation)) } else { Step::Framing(clean) }
+                }
+            },
+            State::Switch => Step::Then(Then::AwaitSwitch),
+            State::Over(violation, _) => Step::Then(Then::Break(*violation)),
         }
     }
 
@@ -112,8 +138,22 @@ impl Scanner {
     }
 
     /// Whether what comes next belongs to a head.
-    pub fn awaits_head(&self) -> bool {
+    pub(in crate::connection) fn awaits_head(&self) -> bool {
         matches!(self.state, State::Head(_))
+    }
+
+    /// Whether what comes next is a body's own.
+    pub(in crate::connection) fn awaits_data(&self) -> bool {
+        match &self.state {
+            State::Length(left) => *left > 0,
+            State::Chunked(body) => body.is_in_data(),
+            State::Head(_) | State::Switch | State::Over(..) => false,
+        }
+    }
+
+    /// Whether a body is over, of which nothing but its length says so.
+    pub(in crate::connection) fn is_at_end(&self) -> bool {
+        matches!(self.state, State::Length(0))
     }
 
     /// The request to switch protocols was refused: what follows is the next request.
@@ -129,7 +169,7 @@ impl State {
         match body {
             Body::None => Self::default(),
             Body::Length(length) => Self::Length(length),
-            Body::Chunked => Self::Chunked(Chunked::new()),
+            Body::Chunked => Self::Chunked(Box::new(Chunked::new())),
             Body::Switch => Self::Switch,
         }
     }

@@ -1,17 +1,9 @@
 //! The scanner's verdicts, each on the bytes as a whole and however they are cut.
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::poll;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
-use super::{FramedStream, Scan, Scanner, Signals, Then, Violation};
+use super::{Scan, Scanner, Then, Violation};
 use crate::limits::{
-    CHUNK_EXTENSIONS_BYTES_MAX, HTTP1_READ_BUFFER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
-    REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
-    UNWANTED_BODY_TIMEOUT,
+    CHUNK_EXTENSIONS_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX,
+    TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
 };
 
 /// What goes on of the pieces, and what is done with the rest.
@@ -243,11 +235,9 @@ fn chunks_have_one_form() {
     breaks(&format!("0\r\na:{}", "b".repeat(TRAILER_BYTES_MAX)), 3 + TRAILER_BYTES_MAX, Violation::Trailer);
 }
 
-/// What stands before the fault, in whatever pieces it comes, and behind other requests too.
-#[tokio::test]
-async fn of_a_refused_head_the_page_is_known_that_was_named_before_the_fault() {
-    const BEFORE: &str =
-        "POST / HTTP/1.1\r\nhost: door\r\norigin: https://before.example\r\ncontent-length: 3\r\n\r\nabc";
+/// What stands before the fault, in whatever pieces it comes.
+#[test]
+fn of_a_refused_head_the_page_is_known_that_was_named_before_the_fault() {
     let (fault, app) = ("a b: c\r\n", "https://app.example");
     for (fields, expected) in [
         (format!("Origin: {app}\r\n{fault}"), Some(app)),
@@ -269,21 +259,6 @@ async fn of_a_refused_head_the_page_is_known_that_was_named_before_the_fault() {
             }
             let found = scanner.origin().map(|place| head[place].trim_ascii());
             assert_eq!(found, expected, "{fields:?} cut at {cut}");
-        }
-        for before in ["", BEFORE] {
-            let (mut client, stream) = duplex(4096);
-            let signals = Arc::new(Signals::default());
-            let mut framed = FramedStream::new(stream, Arc::clone(&signals));
-            client.write_all(format!("{before}{head}").as_bytes()).await.expect("room");
-            let mut read = vec![0; before.len() + super::signals::UNREAD_HEAD.len()];
-            framed.read_exact(&mut read).await.expect("the request that stands for it");
-            assert!(read.ends_with(super::signals::UNREAD_HEAD));
-            let mut request = http::Request::builder().method("UNREAD").body(()).expect("a request");
-            signals.mark(&mut request);
-            assert!(request.extensions().get::<Violation>().is_some());
-            let found =
-                request.headers().get(http::header::ORIGIN).map(|value| value.to_str().expect("text"));
-            assert_eq!(found, expected, "{fields:?} behind {before:?}");
         }
     }
 }
@@ -325,157 +300,4 @@ fn nothing_behind_a_request_to_switch_goes_on_before_it_is_answered() {
     assert_eq!(scanner.scan(next.as_bytes()), Scan { clean: 0, then: Then::AwaitSwitch });
     scanner.resume();
     assert_eq!(scanner.scan(next.as_bytes()), Scan { clean: next.len(), then: Then::More });
-}
-
-/// Closed over unread bytes, the connection would be reset, and the answer lost.
-#[tokio::test(start_paused = true)]
-async fn what_a_refused_client_still_sends_is_read_for_a_while() {
-    let broken = with("Transfer-Encoding: chunked\r\n") + "x\r\n";
-    for (begin, lingers) in [("GET\r\n\r\n", true), (&*broken, true), ("GET / HTTP/1.1\r\n\r\n", false)] {
-        // It sends more than there is room for, and says nothing more.
-        for closes in [true, false] {
-            let (mut client, stream) = duplex(1024);
-            let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
-            client.write_all(begin.as_bytes()).await.expect("room");
-            let mut read = [0; 1024];
-            assert!(framed.read(&mut read).await.is_ok_and(|count| count > 0), "{begin:?}");
-            if begin == broken {
-                framed.read(&mut read).await.expect_err("it goes no further");
-            }
-            let more = async {
-                if lingers {
-                    client.write_all(&[b'x'; 16 * 1024]).await.expect("it is read");
-                }
-                (!closes).then_some(client)
-            };
-            let begun = tokio::time::Instant::now();
-            let both = async { tokio::join!(framed.shutdown(), more) };
-            let ends = tokio::time::timeout(10 * UNWANTED_BODY_TIMEOUT, both).await;
-            let (ended, _open) = ends.expect("what is sent is read, and not for ever");
-            ended.expect("an end");
-            let expected = if lingers && !closes { UNWANTED_BODY_TIMEOUT } else { Duration::ZERO };
-            assert_eq!(begun.elapsed(), expected, "{begin:?} {closes}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_came_behind_a_request_to_switch_goes_on_when_that_is_answered() {
-    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
-    let next = "GET /next HTTP/1.1\r\nHost: door\r\n\r\n";
-    for (is_switched, behind) in [(false, next), (true, next), (true, "\x01\x02")] {
-        let (mut client, stream) = duplex(1024);
-        let signals = Arc::new(Signals::default());
-        let mut framed = FramedStream::new(stream, Arc::clone(&signals));
-        client.write_all(format!("{head}{behind}").as_bytes()).await.expect("room");
-        let mut read = vec![0; 1024];
-        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
-        signals.answer(is_switched);
-        let count = tokio::time::timeout(Duration::from_secs(20), framed.read(&mut read)).await;
-        let count = count.expect("it goes on").expect("more");
-        assert_eq!(&read[..count], behind.as_bytes(), "{is_switched} {behind:?}");
-    }
-}
-
-/// An earlier answer is none to the next request to switch.
-#[tokio::test]
-async fn each_request_to_switch_waits_for_an_answer_of_its_own() {
-    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
-    let (mut client, stream) = duplex(1024);
-    let signals = Arc::new(Signals::default());
-    let mut framed = FramedStream::new(stream, Arc::clone(&signals));
-    let mut read = vec![0; 1024];
-    for is_switched in [false, false, true] {
-        client.write_all(head.as_bytes()).await.expect("room");
-        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
-        assert!(poll!(pin!(framed.read(&mut read))).is_pending(), "it is not answered");
-        signals.answer(is_switched);
-    }
-    client.write_all(b"\x81\x80").await.expect("room");
-    assert_eq!(framed.read(&mut read).await.expect("more"), 2);
-}
-
-/// Whoever waits for the answer to a request to switch is seen to leave, and what they send meanwhile is held: as much as hyper
-/// would, and in its order.
-#[tokio::test]
-async fn a_client_that_leaves_before_its_request_to_switch_is_answered_is_noticed() {
-    let head = with("Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
-    for early in [&b""[..], b"\x81\x80\0\0\0\0"] {
-        let (mut client, stream) = duplex(1024);
-        let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
-        client.write_all(head.as_bytes()).await.expect("room");
-        let mut read = vec![0; 1024];
-        assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
-        assert!(poll!(pin!(framed.read(&mut read))).is_pending());
-        client.write_all(early).await.expect("room");
-        assert!(poll!(pin!(framed.read(&mut read))).is_pending(), "nothing goes on before the answer");
-        drop(client);
-        assert_eq!(framed.read(&mut read).await.expect("an end"), 0, "{early:?}");
-    }
-    const ROOM: usize = 1000;
-    let (mut client, stream) = duplex(ROOM);
-    let signals = Arc::new(Signals::default());
-    let mut framed = FramedStream::new(stream, Arc::clone(&signals));
-    client.write_all(head.as_bytes()).await.expect("room");
-    let mut read = vec![0; 1024];
-    assert_eq!(framed.read(&mut read).await.expect("a head"), head.len());
-    let early = (0..=u8::MAX).cycle().take(HTTP1_READ_BUFFER_BYTES_MAX + ROOM + 1).collect::<Vec<_>>();
-    let (enough, more) = early.split_at(HTTP1_READ_BUFFER_BYTES_MAX + ROOM);
-    {
-        let (mut sending, mut reading) = (pin!(client.write_all(enough)), pin!(framed.read(&mut read)));
-        while poll!(&mut sending).is_pending() {
-            assert!(poll!(&mut reading).is_pending());
-            tokio::task::yield_now().await;
-        }
-        assert!(poll!(&mut reading).is_pending());
-    }
-    let mut sending = pin!(client.write_all(more));
-    assert!(poll!(&mut sending).is_pending(), "more than that is not read");
-    signals.answer(true);
-    let mut held = vec![0; early.len()];
-    let (sent, read) = tokio::join!(sending, framed.read_exact(&mut held));
-    sent.and(read.map(|_| ())).expect("it goes on");
-    assert_eq!(held, early);
-}
-
-/// Each head has its own time, also when the next one has always begun by the end of the one before.
-#[tokio::test(start_paused = true)]
-async fn the_time_of_a_head_runs_from_its_beginning() {
-    let (mut client, stream) = duplex(64 * 1024);
-    let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
-    let count = 2 * REQUEST_HEAD_TIMEOUT.as_secs();
-    let send = async {
-        client.write_all(b"GET / HTTP/1.1\r\nHost: d").await.expect("it is read");
-        for _ in 0..count {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            client.write_all(b"oor\r\n\r\nGET / HTTP/1.1\r\nHost: d").await.expect("it is read");
-        }
-        client.write_all(b"oor\r\n\r\n").await.expect("it is read");
-        drop(client);
-    };
-    let mut read = String::new();
-    let exchange = async { tokio::join!(framed.read_to_string(&mut read), send) };
-    let (read_all, ()) = tokio::time::timeout(4 * REQUEST_HEAD_TIMEOUT, exchange).await.expect("an end");
-    read_all.expect("text");
-    assert_eq!(read, "GET / HTTP/1.1\r\nHost: door\r\n\r\n".repeat(count as usize + 1));
-}
-
-/// Only what has begun can be late: an answer may take longer than a head.
-#[tokio::test(start_paused = true)]
-async fn a_head_that_has_not_begun_is_not_late() {
-    let (mut client, stream) = duplex(1024);
-    let mut framed = FramedStream::new(stream, Arc::new(Signals::default()));
-    let mut read = vec![0; 1024];
-    let (begin, end) = ("GET / HTTP/1.1\r\n", "Host: door\r\n\r\n");
-    for _ in 0..2 {
-        let send = async {
-            client.write_all(begin.as_bytes()).await.expect("room");
-            tokio::time::sleep(REQUEST_HEAD_TIMEOUT * 3 / 4).await;
-            client.write_all(end.as_bytes()).await.expect("room");
-        };
-        let (count, ()) = tokio::join!(framed.read(&mut read), send);
-        assert_eq!(&read[..count.expect("a head")], [begin, end].concat().as_bytes());
-        let next = tokio::time::timeout(REQUEST_HEAD_TIMEOUT * 2, framed.read(&mut read)).await;
-        next.expect_err("nobody has sent anything");
-    }
 }

@@ -1,8 +1,5 @@
 //! What is wrong with the bytes of a client.
 
-use std::error::Error;
-use std::io;
-
 use firegate_core::reason::Reason;
 
 use crate::limits::{
@@ -60,18 +57,6 @@ violations! {
 }
 
 impl Violation {
-    /// Whether an error of a body comes from what the client sent.
-    pub(crate) fn is_cause_of(error: &(dyn Error + 'static)) -> bool {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-                return inner.is::<Self>();
-            }
-            cause = error.source();
-        }
-        false
-    }
-
     /// The reason by which a request with this head is refused.
     pub fn reason(self) -> Reason {
         match self {

@@ -15,7 +15,7 @@ use super::{Forward, RefusedByFront};
 use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
 use crate::respond::FIREGATE_REASON;
-use crate::stream::{Body, BoundedBody, Bounds, Ending, TunnelClient, full};
+use crate::stream::{Body, BoundedBody, Bounds, ClientUpgrade, Ending, TunnelClient, full};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{FrontRefusal, ServiceBody, ServiceTunnel, peek, strip_hop_by_hop};
 
@@ -24,7 +24,7 @@ impl Forward<'_> {
     pub(super) fn switch(
         &self,
         mut response: Response<ServiceBody>,
-        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        upgrade: Option<ClientUpgrade>,
         record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
         let backend = self.forwarding.backend();

@@ -22,7 +22,7 @@ use super::RequestContext;
 use super::error_page::error_page;
 use crate::refused::{Refused, denial, fault};
 use crate::request::RequestHead;
-use crate::stream::{Body, BodyProgress, ClientBody, Lease, full};
+use crate::stream::{Body, BodyProgress, ClientBody, ClientUpgrade, Lease, full};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
     FrontRefusal, Handshake, Passage, Retries, Sending, ServiceBody, ServiceHost, TimeLimits, is_switched,
@@ -87,7 +87,7 @@ impl RequestContext<'_> {
         head: &RequestHead<'_>,
         parts: &Parts,
         body: ClientBody,
-        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        upgrade: Option<ClientUpgrade>,
         record: &mut RequestRecord,
     ) -> Result<Response<Body>, Refused> {
         let backend = forwarding.backend();

@@ -40,8 +40,6 @@ pub(super) struct Stalling {
     pub(super) connection: Arc<Connection>,
     since: Option<Instant>,
     idle_since: Option<Instant>,
-    /// It was told since then that it may rest.
-    may_rest: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +59,6 @@ pub(super) struct Connection {
     ends_without: OnceLock<SignsOfUse>,
     /// How many requests are under way.
     requests: AtomicUsize,
-    /// It was found that nobody uses it at the moment.
-    may_rest: AtomicBool,
 }
 
 /// Whether a connection has to end, and who learns of it. A token of tokio's would take a lock each time that the connection
@@ -110,24 +106,6 @@ impl Connection {
         Poll::Pending
     }
 
-    fn poll_end_or_rest(&self, context: &Context<'_>) -> Poll<Option<ConnectionEnd>> {
-        if let Poll::Ready(end) = self.poll_end(context) {
-            return Poll::Ready(Some(end));
-        }
-        let may_rest = self.may_rest.load(Ordering::Relaxed) && self.may_rest.swap(false, Ordering::Acquire);
-        let is_held_up = self.is_full.load(Ordering::Relaxed) || self.is_flushing.load(Ordering::Relaxed);
-        if may_rest && !self.is_used() && !is_held_up {
-            return Poll::Ready(None);
-        }
-        Poll::Pending
-    }
-
-    /// Tells whoever serves it that nobody uses it at the moment.
-    fn rest(&self) {
-        self.may_rest.store(true, Ordering::Release);
-        self.cut.waiting.wake();
-    }
-
     /// Whether a request is under way, or there was a sign of use since the last look.
     fn is_used(&self) -> bool {
         let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
@@ -140,7 +118,7 @@ impl Connection {
 
 impl Stalling {
     pub(super) fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, since: None, idle_since: None, may_rest: false }
+        Self { connection, since: None, idle_since: None }
     }
 
     /// For how long nobody has used it, if that ends it.
@@ -151,19 +129,10 @@ impl Stalling {
         connection.has_asked.store(false, Ordering::Relaxed);
         if is_used {
             self.idle_since = None;
-            self.may_rest = false;
             return None;
         }
         let since = *self.idle_since.get_or_insert(now);
         connection.ends_without.get().map(|_| now.duration_since(since))
-    }
-
-    /// Tells whoever serves it that nobody uses it at the moment: once, for they rest until somebody does.
-    pub(super) fn rest(&mut self) {
-        let bytes_count = self.connection.ends_without.get() == Some(&SignsOfUse::Bytes);
-        if bytes_count && !std::mem::replace(&mut self.may_rest, true) {
-            self.connection.rest();
-        }
     }
 
     pub(super) fn is_overdue(&mut self, now: Instant) -> bool {
@@ -195,11 +164,6 @@ impl ClientConnection {
     /// it; then it is to be cut.
     pub(crate) async fn end(&self) -> ConnectionEnd {
         poll_fn(|context| self.connection.poll_end(context)).await
-    }
-
-    /// The same; or until nobody has used the connection for a moment and it may rest, which is `None`.
-    pub(crate) async fn end_or_rest(&self) -> Option<ConnectionEnd> {
-        poll_fn(|context| self.connection.poll_end_or_rest(context)).await
     }
 
     /// Waits until the connection has to be cut.

@@ -1,7 +1,7 @@
-//! Streams whose time is over and that nobody asks for more. A body has its timers, but they run only when hyper asks for
-//! its next piece, and hyper asks no more while the peer does not read: over HTTP/1 the socket is full, over HTTP/2 the
-//! window is closed. So what is open is also listed here, and one timer for each worker goes over the list. Whoever holds
-//! a stream beyond its bounds loses the connection.
+//! Streams whose time is over and that nobody asks for more. A body has its timers, but they run only when
+//! its next piece is asked for, and nobody asks for more while the peer does not read: over HTTP/1 the socket is full, over
+//! HTTP/2 the window is closed. So what is open is also listed here, and one timer for each worker goes over the list.
+//! Whoever holds a stream beyond its bounds loses the connection.
 
 mod connection;
 #[cfg(test)]
@@ -19,7 +19,7 @@ pub(crate) use self::connection::{
 };
 use self::connection::{Connection, Stalling};
 use super::lease::Lease;
-use crate::limits::{CLIENT_REST_DELAY, REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
+use crate::limits::{REQUEST_HEAD_TIMEOUT, STREAM_OVERDUE_GRACE, STREAM_SWEEP_INTERVAL};
 
 /// Why connections are cut, as it is told of them and of every request that was under way on them.
 const OVERDUE: &str = "the client holds a stream whose time is over, and reads no more";
@@ -134,8 +134,6 @@ impl Open {
             } else if is_idle(self.idle_timeout) {
                 tracing::debug!("a connection that nobody uses is closed");
                 stalling.connection.cut.when_idle();
-            } else if is_idle(CLIENT_REST_DELAY) {
-                stalling.rest();
             }
         }
     }

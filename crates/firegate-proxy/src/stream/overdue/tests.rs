@@ -1,9 +1,5 @@
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use futures_util::FutureExt;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::*;
 use crate::limits::{CLIENT_IDLE_TIMEOUT, CLIENT_WRITE_STALL_TIMEOUT};
@@ -122,39 +118,7 @@ async fn a_late_look_gives_no_more_time() {
     assert!(is_cut(&late), "from its end, and not from when that was seen");
 }
 
-/// What is to be written is kept by those who would rest.
-#[tokio::test(start_paused = true)]
-async fn a_connection_whose_client_takes_nothing_does_not_rest() {
-    /// It takes everything, and sends nothing on.
-    struct Held;
-
-    impl AsyncWrite for Held {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-
-    let open = open_streams();
-    let [rests, full, flushing] = [open.connection(), open.connection(), open.connection()];
-    [&rests, &full, &flushing].iter().for_each(|connection| connection.end_without(SignsOfUse::Bytes));
-    let (ours, _client) = tokio::io::duplex(8);
-    let mut writes = full.watched(ours);
-    assert!(writes.write_all(&[0; 64]).now_or_never().is_none());
-    assert!(flushing.watched(Held).flush().now_or_never().is_none());
-    pass(&open, CLIENT_REST_DELAY.as_secs() + 2).await;
-    let rest = |connection: &ClientConnection| connection.end_or_rest().now_or_never();
-    assert_eq!((rest(&rests), rest(&full), rest(&flushing)), (Some(None), None, None));
-}
-
-/// So is one by which something is said, though nobody asked.
+/// A connection by which something is said is used, though nobody asked.
 #[tokio::test(start_paused = true)]
 async fn a_connection_by_which_something_was_written_is_used() {
     let open = open_streams();
