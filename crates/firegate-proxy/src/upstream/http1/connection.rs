@@ -1,11 +1,13 @@
 //! One HTTP/1 connection to a service, and what was read from it and not yet used.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use http::Request;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::exchange::Exchange;
@@ -18,7 +20,7 @@ use crate::upstream::resolve::{Addresses, ResolvedAddress};
 use crate::upstream::socket::Look;
 use crate::upstream::transport::Transport;
 
-/// For how much there is room in a read at first. It grows while the service fills it.
+/// For how much there is room in a read at first, on the stack alone. It grows while the service fills it.
 const ROOM_BYTES: usize = 8 * 1024;
 
 /// With less room than this in what is left of a buffer there is a new one.
@@ -84,6 +86,9 @@ impl Http1Connection {
 
     /// Reads more into the buffer, and says how much; nothing is the end.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.is_empty() && self.room == ROOM_BYTES {
+            return self.poll_fill_new(context);
+        }
         if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
             if self.buffer.is_empty() {
                 self.buffer = BytesMut::with_capacity(self.room);
@@ -96,5 +101,17 @@ impl Http1Connection {
             self.room = self.room.saturating_mul(2).min(UPSTREAM_BUFFER_BYTES_MAX);
         }
         Poll::Ready(Ok(count))
+    }
+
+    /// Reads into a buffer that there is only when something has come, and that is no larger than it.
+    fn poll_fill_new(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [MaybeUninit::uninit(); ROOM_BYTES];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.transport).poll_read(context, &mut read))?;
+        self.buffer = BytesMut::from(read.filled());
+        if read.remaining() == 0 {
+            self.room = 2 * ROOM_BYTES;
+        }
+        Poll::Ready(Ok(read.filled().len()))
     }
 }

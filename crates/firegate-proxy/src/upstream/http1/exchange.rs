@@ -24,7 +24,6 @@ pub(in crate::upstream) struct Exchange {
     is_head: bool,
     interim: usize,
     word: Option<ContinueWord>,
-    has_given_way: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +63,7 @@ impl Exchange {
         let is_head = request.method() == Method::HEAD;
         let outgoing = Outgoing::new(request, target);
         let under_way = Some(UnderWay { connection, outgoing, sending: Sending::UnderWay });
-        Self { under_way, is_head, interim: 0, word, has_given_way: false }
+        Self { under_way, is_head, interim: 0, word }
     }
 
     /// The head of the answer that counts, when it has come.
@@ -154,12 +153,6 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        // The requests that have come meanwhile are decided first, and written one behind the other: to wake whoever is at the
-        // other end for each of them costs more than what is decided.
-        if !std::mem::replace(&mut this.has_given_way, true) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let head = ready!(this.poll_head(context));
         let answer = head.and_then(|head| this.answer(head));
         Poll::Ready(answer.map_err(|error| this.unanswered(error)))

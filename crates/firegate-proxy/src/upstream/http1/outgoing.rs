@@ -123,6 +123,8 @@ impl Outgoing {
                 self.taken = None;
             }
             if self.is_over {
+                // An answer may be waited for long.
+                self.unwritten.front = Vec::new();
                 return Pin::new(transport).poll_flush(context).map_err(SendError::Connection);
             }
             if self.poll_take(context)?.is_pending() {

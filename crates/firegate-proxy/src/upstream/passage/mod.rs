@@ -2,9 +2,11 @@
 
 mod failure;
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use firegate_core::reason::{Code, Fault, Stage};
@@ -215,6 +217,7 @@ impl Passage {
         }
         let mut stale = 0;
         async move {
+            give_way().await;
             loop {
                 let reuse = if !self.avoids_open && stale < UPSTREAM_STALE_CONNECTIONS_MAX {
                     Reuse::Allowed
@@ -428,6 +431,20 @@ impl Drop for Passage {
         self.endpoint().requests.leave();
         self.upstream.load.requests.leave();
     }
+}
+
+/// Lets the requests that have come meanwhile be decided first, so that they are written one behind the other: to wake whoever
+/// is at the other end for each of them costs more than to decide it.
+async fn give_way() {
+    let mut has_given_way = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Writes where a request goes in the form of HTTP/2.
