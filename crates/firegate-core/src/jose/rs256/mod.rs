@@ -1,9 +1,9 @@
 //! RS256 signatures: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2; RFC 7518, section 3.3).
 //!
-//! The cryptographic library verifies them. Where the processor multiplies eight pairs of 52 bits at once, a key of the kind that
-//! Google's are raises a signature to its power here, which takes a third of the time: of all that a forged token costs, that is
-//! most. Nothing in it is secret, for the key is public and the signature is whoever's sent it, so it may take as long as it
-//! takes. Builds with debug assertions ask the library as well, and stop where the two do not agree.
+//! The cryptographic library verifies them. Where the processor multiplies eight pairs of 52 bits at once, a key of the kind
+//! that Google's are raises a signature to its power here, which takes a third of the time: of all that a forged token costs,
+//! that is most. Nothing in it is secret, for the key is public and the signature is whoever's sent it, so it may take as long
+//! as it takes. Builds with debug assertions ask the library as well, and stop where the two do not agree.
 
 mod montgomery;
 #[cfg(target_arch = "x86_64")]
@@ -58,8 +58,8 @@ impl Rs256Key {
     }
 }
 
-/// Whether the power of `signature` is the one encoding that `signed` has (RFC 8017, section 8.2.2). The two are compared whole,
-/// and nothing is read out of what a stranger sent.
+/// Whether the power of `signature` is the one encoding that `signed` has (RFC 8017, section 8.2.2). The two are compared
+/// whole, and nothing is read out of what a stranger sent.
 fn is_encoding_of(power: &Power, signed: &Digest, signature: &[u8]) -> bool {
     let Ok(signature) = <&[u8; NUMBER_BYTES]>::try_from(signature) else { return false };
     let signature = Number::of(signature);

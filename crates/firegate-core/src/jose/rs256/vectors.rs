@@ -79,12 +79,12 @@ fearless_simd::kernel!(
 );
 
 fearless_simd::kernel!(
-    /// Montgomery's product, `left · right / R` modulo the modulus, limb by limb of `right`. Of factors below twice the modulus it
-    /// is below twice the modulus too, for R is more than four times that.
+    /// Montgomery's product, `left · right / R` modulo the modulus, limb by limb of `right`. Of factors below twice the
+    /// modulus it is below twice the modulus too, for R is more than four times that.
     ///
-    /// A lane takes four products of less than 2⁵² for each of forty limbs at most, and has room for 2⁶⁴. Each step waits for the
-    /// lowest vector of the one before, so what it does not wait for is added up aside: the upper halves of products in `upper`,
-    /// and that of the modulus and the lowest vector, with what is carried, in `lowest`.
+    /// A lane takes four products of less than 2⁵² for each of forty limbs at most, and has room for 2⁶⁴. Each step waits for
+    /// the lowest vector of the one before, so what it does not wait for is added up aside: the upper halves of products in
+    /// `upper`, and that of the modulus and the lowest vector, with what is carried, in `lowest`.
     #[inline]
     fn product(
         processor: Avx512,
