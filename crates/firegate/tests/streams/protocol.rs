@@ -105,6 +105,22 @@ async fn answers_without_a_body_keep_their_heads() {
     site.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_calls_its_answer_is_handed_on() {
+    let (listener, site) = opened().await;
+    for (line, status) in
+        [("GET /a", "200 Fine by us"), ("GET /b", "299 Nobody knows"), ("GET /c", "404 Not Found")]
+    {
+        let mut client = site.send(line, "Connection: close\r\n", 3000).await;
+        let (mut service, _) = accept(&listener).await;
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        service.write_all(answer.as_bytes()).await.expect("it is sent");
+        let head = read_head(&mut client).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{head}");
+    }
+    site.close().await;
+}
+
 /// A body of these pieces, and then trailers.
 fn with_trailers(pieces: Vec<&'static [u8]>, trailers: HeaderMap) -> crate::site::TestBody {
     let data = pieces.into_iter().map(|piece| Ok(Frame::data(Bytes::from_static(piece))));

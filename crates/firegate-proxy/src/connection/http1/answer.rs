@@ -11,6 +11,7 @@ use http::header::{
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use http_body::SizeHint;
+use hyper::ext::ReasonPhrase;
 
 use super::date;
 use super::output::Output;
@@ -71,7 +72,7 @@ pub(super) fn write_head(
     let bytes = output.gathered();
     let body = length.as_ref().map_or(0, |length| length.lower().min(HTTP1_PIECE_BYTES as u64));
     bytes.reserve(HEAD_USUAL_BYTES + FIELD_USUAL_BYTES * parts.headers.len() + body as usize);
-    write_status(parts.status, asked.version, bytes);
+    write_status(parts, asked.version, bytes);
     let takes_chunks = asked.version == Version::HTTP_11 && !asked.is_head && !has_none && !is_switched;
     let (mut told, mut names, mut has_date, mut closes) = (None, Vec::new(), false, false);
     for (name, value) in &parts.headers {
@@ -132,16 +133,19 @@ pub(super) fn write_head(
     Headed { framing, is_last }
 }
 
-fn write_status(status: StatusCode, version: Version, bytes: &mut Vec<u8>) {
-    if status == StatusCode::OK && version == Version::HTTP_11 {
+fn write_status(parts: &Parts, version: Version, bytes: &mut Vec<u8>) {
+    let own = parts.extensions.get::<ReasonPhrase>();
+    if own.is_none() && parts.status == StatusCode::OK && version == Version::HTTP_11 {
         bytes.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
         return;
     }
     let version: &[u8] = if version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
+    let usual = || parts.status.canonical_reason().unwrap_or("<none>").as_bytes();
     bytes.extend_from_slice(version);
-    bytes.extend_from_slice(status.as_str().as_bytes());
+    bytes.extend_from_slice(parts.status.as_str().as_bytes());
     bytes.push(b' ');
-    bytes.extend_from_slice(status.canonical_reason().unwrap_or("<none>").as_bytes());
+    // What the service calls it, if that is something else than everybody does.
+    bytes.extend_from_slice(own.map_or_else(usual, |own| own.as_bytes()));
     bytes.extend_from_slice(b"\r\n");
 }
 
