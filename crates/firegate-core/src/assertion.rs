@@ -171,11 +171,12 @@ pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
     let pairs = match (permit.principal(), preset) {
         (None, _) | (_, IdentityHeaders::None) => return Vec::new(),
         (Some(principal), IdentityHeaders::ApiGateway) => gateway_headers(principal),
-        (Some(Principal::User(user)), IdentityHeaders::Firegate) => [
-            (FIREGATE_USER_ID, header_value(&user.uid)),
+        (Some(Principal::User(user)), IdentityHeaders::Firegate) => {
             // An unverified address is anyone's claim; a plain header has no room to say so.
-            (FIREGATE_USER_EMAIL, user.verified_email().and_then(header_value)),
-        ],
+            let write = || [header_value(&user.uid), user.verified_email().and_then(header_value)];
+            let [uid, email] = user.told.values(write).clone();
+            [(FIREGATE_USER_ID, uid), (FIREGATE_USER_EMAIL, email)]
+        }
         (Some(Principal::User(user)), IdentityHeaders::Iap) => [
             (IAP_USER_ID, header_value(&iap_name(user, &user.uid))),
             (IAP_USER_EMAIL, user.email.as_ref().and_then(|email| header_value(&iap_name(user, email)))),

@@ -85,8 +85,9 @@ pub fn is_protected(name: &str) -> bool {
 /// Whether a server might take the header of this name for one that frames the request, although it is none:
 /// `Content_Length`, `Transfer.Encoding`.
 pub fn is_look_alike(name: &str) -> bool {
-    name.bytes().any(|byte| byte != b'-' && !byte.is_ascii_alphanumeric())
-        && UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
+    // The length first, which few names share.
+    UNMISTAKABLE_NAMES.iter().any(|unmistakable| folded_eq(name, unmistakable))
+        && name.bytes().any(|byte| byte != b'-' && !byte.is_ascii_alphanumeric())
 }
 
 /// Whether no file may set or remove the header of this name: it speaks of identity, of Google or of the way a request took,

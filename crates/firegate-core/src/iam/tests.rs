@@ -9,7 +9,7 @@ use proptest::{collection, option, prop_assert_eq, prop_oneof};
 use serde_json::{Map, Value, json};
 
 use super::{Bindings, DenyRules, Directory, IamRequest, IdentityPool, Reading, matches};
-use crate::identity::{GoogleAccount, Principal, TokenKind, User};
+use crate::identity::{GoogleAccount, Principal, TokenKind, ToldUser, User};
 use crate::time::UnixTime;
 
 pub(super) const POOL: &str =
@@ -47,6 +47,7 @@ pub(super) fn user(differences: &Value) -> Principal {
         expires_at: UnixTime::from_seconds(3600),
         payload_segment: String::new(),
         token_digest: [0; 32],
+        told: ToldUser::default(),
     }))
 }
 

@@ -21,15 +21,15 @@ mod tests;
 
 pub use accounts::{AccountStatus, KnownAccount, KnownAccounts, NoKnownAccounts, judge_account};
 pub use audiences::Audiences;
-use check::DependsOn;
 pub(crate) use check::forbidden_header_member;
 pub use check::{CHECKS, Check, Examined, Obstacle};
+use check::{DependsOn, Times};
 pub use claims::Claims;
 pub use keys::{KeyRing, KeyState, VerifiedSignatures};
 pub use principal::{GoogleAccount, Principal};
 pub use read_token::{ReadToken, ReadTokens};
 pub use token_kind::TokenKind;
-pub use user::User;
+pub use user::{ToldUser, User};
 
 use std::sync::Arc;
 
@@ -82,11 +82,12 @@ pub fn identify<'a>(
     }
     let jws = CompactJws::parse(token)
         .map_err(|error| Obstacle::Denied(Reason::TokenMalformed(MalformedToken::of(token, error))))?;
-    let Judged { kind, is_unsigned, signature_is_remembered } = judge(&jws, rules, audiences, keys, now)?;
+    let Judged { kind, times, is_unsigned, signature_is_remembered } =
+        judge(&jws, rules, audiences, keys, now)?;
     let kept = keys.read.as_ref().filter(|_| signature_is_remembered).map(|tokens| (tokens, jws.clone()));
     let principal = Arc::new(Principal::from_verified(kind, &rules.project, jws)?);
     if let Some((tokens, jws)) = kept {
-        tokens.insert(Arc::new(ReadToken::new(jws.into_owned(), kind, rules, Arc::clone(&principal))));
+        tokens.insert(Arc::new(ReadToken::new(jws.into_owned(), kind, times, rules, Arc::clone(&principal))));
     }
     Ok(Identified { principal, is_unsigned })
 }
@@ -102,21 +103,21 @@ fn identify_again(
     let has_passed = read.has_passed(rules);
     // An exchanged token is for one backend alone.
     if has_passed && read.kind != TokenKind::ExchangedToken {
-        let examined = Examined::of_kind(Ok(read.kind), &read.jws, rules, audiences, keys, now);
+        let examined = Examined::again(read, rules, audiences, keys, now);
         for check in CHECKS.iter().filter(|check| check.depends_on == DependsOn::TheMoment) {
             (check.run)(&examined)?;
         }
         // An unsigned token has no signature that could have been seen before, and so was not kept.
         return Ok(Identified { principal: Arc::clone(&read.principal), is_unsigned: false });
     }
-    let Judged { kind, is_unsigned, signature_is_remembered } =
+    let Judged { kind, times, is_unsigned, signature_is_remembered } =
         judge(&read.jws, rules, audiences, keys, now)?;
     if has_passed {
         return Ok(Identified { principal: Arc::clone(&read.principal), is_unsigned });
     }
     let principal = Arc::new(Principal::from_verified(kind, &rules.project, read.jws.clone())?);
     if let Some(tokens) = keys.read.as_ref().filter(|_| signature_is_remembered) {
-        tokens.insert(Arc::new(ReadToken::new(read.jws.clone(), kind, rules, Arc::clone(&principal))));
+        tokens.insert(Arc::new(ReadToken::new(read.jws.clone(), kind, times, rules, Arc::clone(&principal))));
     }
     Ok(Identified { principal, is_unsigned })
 }
@@ -124,6 +125,7 @@ fn identify_again(
 /// What the checks found of a token that passed them all.
 struct Judged {
     kind: TokenKind,
+    times: Times,
     is_unsigned: bool,
     signature_is_remembered: bool,
 }
@@ -141,6 +143,7 @@ fn judge(
     }
     Ok(Judged {
         kind: examined.kind()?,
+        times: examined.times()?,
         is_unsigned: examined.is_unsigned(),
         signature_is_remembered: examined.signature_is_remembered(),
     })

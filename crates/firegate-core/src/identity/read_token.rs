@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::check::Times;
 use super::{IdentityRules, KeyRing, KeyState, Principal, TokenKind};
 use crate::jose::CompactJws;
 use crate::time::UnixTime;
@@ -12,6 +13,7 @@ use crate::time::UnixTime;
 pub struct ReadToken {
     pub(super) jws: CompactJws<'static>,
     pub(super) kind: TokenKind,
+    pub(super) times: Times,
     pub(super) principal: Arc<Principal>,
     /// Those that it passed by: these very ones, held on to so that no others take their place in memory.
     rules: Arc<IdentityRules>,
@@ -31,10 +33,11 @@ impl ReadToken {
     pub(super) fn new(
         jws: CompactJws<'static>,
         kind: TokenKind,
+        times: Times,
         rules: &Arc<IdentityRules>,
         principal: Arc<Principal>,
     ) -> Self {
-        Self { jws, kind, principal, rules: Arc::clone(rules) }
+        Self { jws, kind, times, principal, rules: Arc::clone(rules) }
     }
 
     /// Whether it passed by these very rules.

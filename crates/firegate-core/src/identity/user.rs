@@ -1,3 +1,7 @@
+use std::sync::OnceLock;
+
+use http::HeaderValue;
+
 use super::{Claims, Obstacle, TokenKind};
 use crate::jose::{CompactJws, JsonValue};
 use crate::reason::Reason;
@@ -31,6 +35,35 @@ pub struct User {
     pub payload_segment: String,
     /// The SHA-256 that names the whole token: what may be kept for this user is kept under it.
     pub token_digest: [u8; 32],
+    /// How services are told of the user.
+    pub told: ToldUser,
+}
+
+/// A user's id and verified address as the values of headers, written when a service is told of the user for the first time.
+/// A copy of the user has none: something else may be said of it.
+#[derive(Debug, Default)]
+pub struct ToldUser(OnceLock<[Option<HeaderValue>; 2]>);
+
+impl ToldUser {
+    /// The values, which `write` writes.
+    pub(crate) fn values(
+        &self,
+        write: impl FnOnce() -> [Option<HeaderValue>; 2],
+    ) -> &[Option<HeaderValue>; 2] {
+        self.0.get_or_init(write)
+    }
+}
+
+impl Clone for ToldUser {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for ToldUser {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl User {
@@ -80,6 +113,7 @@ impl User {
             expires_at: expires_at.ok_or(invalid("exp", "is missing"))?,
             payload_segment,
             token_digest,
+            told: ToldUser::default(),
         })
     }
 }

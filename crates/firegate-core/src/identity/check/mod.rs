@@ -1,15 +1,16 @@
-//! The profile: what is checked of a token, in which order, and how each check is explained. The list is here; `rules` has
-//! what each check demands, `kind` which kind of token one says it is.
+//! The profile: what is checked of a token, in which order, and how each check is explained. The list is here; `rules` and
+//! `times` have what each check demands, `kind` which kind of token one says it is.
 
 mod kind;
 mod rules;
+mod times;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use firegate_files::configuration::{Anonymous, Tenants, Trust};
 use serde_json::Value;
 
-use super::{Audiences, IdentityRules, KeyRing, TokenKind};
+use super::{Audiences, IdentityRules, KeyRing, ReadToken, TokenKind};
 use crate::jose::{CompactJws, JsonValue};
 use crate::limits::SUBJECT_CHARACTERS_MAX;
 use crate::reason::Reason;
@@ -17,7 +18,9 @@ use crate::time::UnixTime;
 
 use kind::kind_of;
 pub(crate) use rules::forbidden_header_member;
-use rules::{algorithm, anonymous, audience, header, signature, subject, tenant, times, typed_claims};
+use rules::{algorithm, anonymous, audience, header, signature, subject, tenant, typed_claims};
+pub(super) use times::Times;
+use times::times;
 
 /// A token together with what it is judged by.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub struct Examined<'a> {
     pub now: UnixTime,
     /// The kind of token, by its issuer. Nothing of it is believed yet; it only chooses what to check it against.
     kind: Result<TokenKind, Obstacle>,
+    /// What it says of its own time, once that was asked for.
+    times: OnceCell<Times>,
     /// Whether the signature turned out to have been found good before.
     signature_is_remembered: Cell<bool>,
 }
@@ -219,20 +224,21 @@ impl<'a> Examined<'a> {
         now: UnixTime,
     ) -> Self {
         let kind = kind_of(jws, rules).map_err(Obstacle::Denied);
-        Self::of_kind(kind, jws, rules, audiences, keys, now)
+        let (audiences, times) = (audiences.into(), OnceCell::new());
+        Self { jws, rules, audiences, keys, now, kind, times, signature_is_remembered: Cell::new(false) }
     }
 
-    /// The same for a token whose kind is known.
-    pub(super) fn of_kind(
-        kind: Result<TokenKind, Obstacle>,
-        jws: &'a CompactJws<'a>,
+    /// The same for a token that was read before.
+    pub(super) fn again(
+        read: &'a ReadToken,
         rules: &'a IdentityRules,
-        audiences: impl Into<Audiences<'a>>,
+        audiences: Audiences<'a>,
         keys: &'a KeyRing,
         now: UnixTime,
     ) -> Self {
-        let audiences = audiences.into();
-        Self { jws, rules, audiences, keys, now, kind, signature_is_remembered: Cell::new(false) }
+        let (kind, times) = (Ok(read.kind), OnceCell::from(read.times));
+        let signature_is_remembered = Cell::new(false);
+        Self { jws: &read.jws, rules, audiences, keys, now, kind, times, signature_is_remembered }
     }
 
     /// The kind of token, if it is one that is accepted.
@@ -244,6 +250,15 @@ impl<'a> Examined<'a> {
     /// compared with what was expected.
     fn profile(&self) -> TokenKind {
         *self.kind.as_ref().unwrap_or(&TokenKind::IdToken)
+    }
+
+    /// What it says of its own time.
+    pub(super) fn times(&self) -> Result<Times, Obstacle> {
+        if let Some(times) = self.times.get() {
+            return Ok(*times);
+        }
+        let times = Times::read(self)?;
+        Ok(*self.times.get_or_init(|| times))
     }
 
     /// Whether this is a token of the emulator that is accepted without a signature.

@@ -142,44 +142,6 @@ pub(super) fn typed_claims(examined: &Examined<'_>) -> Result<(), Obstacle> {
     }
 }
 
-pub(super) fn times(examined: &Examined<'_>) -> Result<(), Obstacle> {
-    let (now, skew) = (examined.now, examined.rules.users.clock_skew);
-    let expires_at = examined.time("exp")?;
-    let issued_at = examined.time("iat")?;
-    // Google's service accounts never sign in.
-    let auth_time = match examined.profile() {
-        TokenKind::GoogleIdToken => issued_at,
-        _ => examined.time("auth_time")?,
-    };
-    // The skew is for what seems to come from the future. A token past its end gets no grace: the assertion about the user,
-    // a federated token and the stream's lease all end with it, and refreshing costs the app one call.
-    if expires_at <= now {
-        return deny(Reason::TokenExpired { expired_at: expires_at, now });
-    }
-    for (claim, at) in [("iat", issued_at), ("auth_time", auth_time)] {
-        if at > now.plus(skew) {
-            return deny(Reason::TokenNotYetValid { claim, at, now });
-        }
-    }
-    if examined.jws.payload().contains_key("nbf") {
-        // Firebase sets none. Whoever does means it, and other verifiers give it no grace.
-        let at = examined.time("nbf")?;
-        if at > now {
-            return deny(Reason::TokenNotYetValid { claim: "nbf", at, now });
-        }
-    }
-    if auth_time > issued_at {
-        return invalid("auth_time", "is later than `iat`");
-    }
-    if issued_at >= expires_at {
-        return invalid("exp", "is not later than `iat`");
-    }
-    if expires_at.since(issued_at) > examined.kind()?.lifetime_max() {
-        return invalid("exp", "is further from `iat` than Google ever sets it");
-    }
-    Ok(())
-}
-
 pub(super) fn signature(examined: &Examined<'_>) -> Result<(), Obstacle> {
     if examined.is_unsigned() {
         return Ok(());
