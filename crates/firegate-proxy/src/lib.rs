@@ -20,6 +20,7 @@ pub mod limits;
 mod limits_store;
 mod listen;
 mod metrics;
+mod moment;
 mod panics;
 mod preflight;
 mod private_listener;

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -30,6 +31,7 @@ use crate::limits::{
     HTTP2_PENDING_RESETS_MAX, HTTP2_PING_INTERVAL, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
     HTTP2_STREAMS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
 };
+use crate::moment;
 use crate::panics::Panics;
 use crate::requests::HeldBody;
 use crate::stream::{
@@ -128,7 +130,8 @@ where
 {
     let answer = AtDoor { door: Arc::clone(door), arrival, streams: Arc::new(watch.streams()) };
     let served = http1::Served { watch, drain, clock: &*door.shared.process.clock };
-    http1::serve(bytes, stream, answer, served).await
+    let mut served = pin!(http1::serve(bytes, stream, answer, served));
+    poll_fn(|context| moment::hold(|| served.as_mut().poll(context))).await
 }
 
 async fn serve_http2<S>(

@@ -24,6 +24,7 @@ use super::pace::Pace;
 use super::progress::{Answering, BodyFailure, BodyProgress, Side};
 use crate::connection::RequestBodyError;
 use crate::limits::STREAM_ENDING_GRACE;
+use crate::moment;
 use crate::respond::{FIREGATE_REASON, FIREGATE_REQUEST_ID};
 use crate::upstream::Http1Error;
 
@@ -149,7 +150,7 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> BoundedBody<B> {
 
     fn poll_flowing(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.bounds.deadline.is_some() || self.bounds.lease.has_end() {
-            let now = Instant::now();
+            let now = moment::now();
             if let Some(end) = self.bounds.lease.ended(now) {
                 return self.begin_ending(StreamEnd::LeaseOver(end), context);
             }

@@ -8,6 +8,7 @@ use firegate_core::time::{Clock, UnixTime};
 use tokio::time::Instant;
 
 use crate::control::Watch;
+use crate::moment;
 
 /// The lease of one exchange. Its clones share one watch over the user, which ends with the last of them.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +43,7 @@ impl Lease {
     /// When a token that expires at `expiry` does so, on the clock that time-outs run by. Not in whole seconds, for a stream
     /// must not outlive its user by a part of one.
     pub(crate) fn end_of(expiry: UnixTime, clock: &dyn Clock) -> Instant {
-        Instant::now() + expiry.since_epoch().saturating_sub(clock.since_epoch())
+        moment::now() + expiry.since_epoch().saturating_sub(clock.since_epoch())
     }
 
     /// Whether anything ends it.

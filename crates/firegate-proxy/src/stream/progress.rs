@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::body::BodyError;
 use crate::connection::RequestBodyError;
+use crate::moment;
 
 /// Whose body it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let progress = &self.0.0;
         // Before anybody can see that the answer is over. There is one answer.
-        let _ = progress.answer_ended.set(Instant::now());
+        let _ = progress.answer_ended.set(moment::now());
         progress.is_answering.store(false, Ordering::Release);
         progress.request_body.wake();
     }

@@ -25,6 +25,7 @@ use crate::connection::Arrival;
 use crate::connection::framing::Violation;
 use crate::generation::{Generation, ProcessOptions};
 use crate::metrics::{Decisions, Ending, Route};
+use crate::moment;
 use crate::panics::Panics;
 use crate::refused::Refused;
 use crate::stream::{BodyProgress, CutNotice};
@@ -147,7 +148,7 @@ impl Telemetry {
             telemetry: Arc::clone(self),
             policy: Arc::clone(&generation.access_log),
             decisions: Arc::clone(&generation.decisions),
-            began: Instant::now(),
+            began: moment::now(),
             request_id,
             is_unread: parts.extensions.get::<Violation>().is_some(),
             method: parts.method.clone(),
@@ -228,6 +229,7 @@ impl RequestRecord {
         let endpoint = Arc::clone(endpoint);
         self.sent = Some(match self.sent.take() {
             Some(sent) => Sent { attempts: sent.attempts + 1, endpoint, ..sent },
+            // How long the request took until here is Firegate's own share, and within one poll.
             None => Sent { at: Instant::now(), attempts: 1, endpoint, latency: None },
         });
     }
@@ -240,7 +242,7 @@ impl RequestRecord {
     /// The service has answered, or failed to.
     pub(crate) fn sent(&mut self) {
         if let Some(sent) = &mut self.sent {
-            sent.latency = Some(sent.at.elapsed());
+            sent.latency = Some(moment::now().duration_since(sent.at));
         }
     }
 
@@ -306,7 +308,8 @@ impl RequestRecord {
         self.answer = Some(Answer { status, ending });
         self.decisions.count(ending, self.route);
         let share = self.sent.as_ref().map(|sent| sent.at.duration_since(self.began));
-        self.decisions.answered(self.route, self.began.elapsed(), share);
+        let latency = moment::now().duration_since(self.began);
+        self.decisions.answered(self.route, latency, share);
     }
 
     /// What the client and the log know it by.
@@ -326,7 +329,7 @@ impl RequestRecord {
 
     /// Tells what is known, once.
     fn tell(&self) {
-        let latency = self.began.elapsed();
+        let latency = moment::now().duration_since(self.began);
         let request_bytes = self.request_bytes.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
         let ending = self.answer.map_or(Ending::Cancelled, |answer| answer.ending);
         self.decisions.ended(self.route, request_bytes, self.response_bytes, self.cut.is_some());

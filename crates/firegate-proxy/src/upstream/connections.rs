@@ -25,6 +25,7 @@ use crate::limits::{
     UPSTREAM_IDLE_CONNECTIONS_MAX, UPSTREAM_IDLE_TIMEOUT, UPSTREAM_SETTINGS_LOOK_INTERVAL,
     UPSTREAM_SETTINGS_TIMEOUT, UPSTREAM_STALE_CONNECTIONS_MAX,
 };
+use crate::moment;
 use crate::stream::Body;
 
 /// The connections. HTTP/1 connections are here while they are idle, HTTP/2 connections while they are open.
@@ -280,7 +281,7 @@ impl Connections {
 
     /// Keeps an HTTP/1 connection whose answer has ended for the next request.
     pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
-        let since = Instant::now();
+        let since = moment::now();
         let mut open = self.open();
         if open.idle.len() >= UPSTREAM_IDLE_CONNECTIONS_MAX {
             open.idle.pop_front();
@@ -377,7 +378,7 @@ impl Open {
         if self.idle.is_empty() {
             return None;
         }
-        let now = Instant::now();
+        let now = moment::now();
         let mut stale = 0;
         while stale < UPSTREAM_STALE_CONNECTIONS_MAX {
             let mut idle = self.idle.pop_back()?;

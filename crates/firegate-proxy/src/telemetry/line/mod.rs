@@ -6,6 +6,7 @@ mod security_policy;
 mod text;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -193,24 +194,39 @@ pub fn rfc_3339(at: Duration) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// How many characters the date and the time of a second have.
+const SECOND_LENGTH: usize = 19;
+
+thread_local! {
+    /// The second that was told last, and how: there are many lines in each.
+    static TOLD: Cell<(u64, [u8; SECOND_LENGTH])> = const { Cell::new((0, *b"1970-01-01T00:00:00")) };
+}
+
 /// Appends a moment as RFC 3339 has it, in UTC and to the microsecond.
 fn write_time(at: Duration, to: &mut Vec<u8>) {
+    let (told, mut text) = TOLD.get();
+    if told != at.as_secs() {
+        text = second(at.as_secs());
+        TOLD.set((at.as_secs(), text));
+    }
+    let mut rest = *b".000000Z";
+    let [_point, digits @ .., _zone] = &mut rest;
+    put_digits(at.subsec_micros().into(), digits);
+    to.extend_from_slice(&text);
+    to.extend_from_slice(&rest);
+}
+
+/// The date and the time of a second since 1970-01-01.
+fn second(seconds: u64) -> [u8; SECOND_LENGTH] {
     let CivilTime { year, month, day, hour, minute, second } =
-        CivilTime::of(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
-    let mut text = *b"0000-00-00T00:00:00.000000Z";
+        CivilTime::of(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let mut text = *b"0000-00-00T00:00:00";
     // Each number with where its last digit stands.
-    for (number, end) in [
-        (year.min(9999), 4),
-        (month, 7),
-        (day, 10),
-        (hour, 13),
-        (minute, 16),
-        (second, 19),
-        (at.subsec_micros().into(), 26),
-    ] {
+    let numbers = [(year.min(9999), 4), (month, 7), (day, 10), (hour, 13), (minute, 16), (second, 19)];
+    for (number, end) in numbers {
         put_digits(number.unsigned_abs(), text.get_mut(..end).unwrap_or_default());
     }
-    to.extend_from_slice(&text);
+    text
 }
 
 /// Appends seconds to the microsecond, as Cloud Logging writes durations.
