@@ -144,29 +144,33 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Deletes every header that speaks of identity, of Google or of the way a request took, and says the last anew. A trace that
-/// can be understood stays. `host` is what the client named, and `version` what it spoke.
-pub fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
+/// Deletes every header that speaks of identity, of Google or of the way a request took. A trace that can be understood stays.
+pub fn remove_protected(headers: &mut HeaderMap) {
     trace::drop_malformed(headers);
     let protected = headers.keys().filter(|name| is_protected(name)).cloned().collect::<Vec<_>>();
     for name in protected {
         headers.remove(name);
     }
+}
+
+/// The headers that tell the way a request took, none of which is left of those that are protected. `host` is what the client
+/// named, and `version` what it spoke.
+pub fn way_told(
+    client: &Client,
+    host: &str,
+    version: Version,
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let address = address_text(client.address);
     let texts = [
         (FORWARDED, forwarded(client, &address, host)),
         (X_FORWARDED_FOR, address),
         (X_FORWARDED_HOST, host.to_owned()),
     ];
-    for (name, text) in texts {
-        if let Ok(value) = HeaderValue::try_from(text)
-            && !value.is_empty()
-        {
-            headers.insert(name, value);
-        }
-    }
-    headers.insert(VIA, via(version));
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme));
+    let values = texts.into_iter().filter_map(|(name, text)| {
+        let value = HeaderValue::try_from(text).ok().filter(|value| !value.is_empty())?;
+        Some((name, value))
+    });
+    values.chain([(VIA, via(version)), (X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme))])
 }
 
 /// RFC 9110, section 7.6.3: this hop alone, by its pseudonym. Google's front ends hand on what a client wrote there, and
@@ -349,6 +353,14 @@ mod tests {
         check(Behind::GoogleLoadBalancer, "10.1.1.1", false);
         check(hops(1), "10.1.1.1", true);
         check(hops(1), "192.0.2.1", false);
+    }
+
+    /// What becomes of a request's headers.
+    fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
+        remove_protected(headers);
+        for (name, value) in way_told(client, host, version) {
+            assert_eq!(headers.insert(name, value), None);
+        }
     }
 
     fn rewritten(address: &str, host: &str, version: Version, via: &[&str]) -> HeaderMap {

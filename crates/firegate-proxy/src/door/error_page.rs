@@ -21,7 +21,7 @@ use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
 use crate::respond::ErrorForm;
 use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease, full};
-use crate::upstream::{RequestHeaders, Sending, TimeLimits};
+use crate::upstream::{RequestHeaders, Sending, ServiceHeaders, TimeLimits};
 
 /// What speaks of the body that is replaced.
 const OF_THE_BODY: [HeaderName; 8] = [
@@ -126,7 +126,7 @@ impl RequestContext<'_> {
             }
         }
         let mut request = Request::new(full(""));
-        *request.headers_mut() = RequestHeaders {
+        let ServiceHeaders { passed, own: own_fields } = RequestHeaders {
             client: head.client,
             host: head.facts.host,
             version: parts.version,
@@ -140,7 +140,9 @@ impl RequestContext<'_> {
             google_token,
         }
         .of(&told);
-        let sending = Sending { target, host: None, wants_upgrade: false, progress: BodyProgress::default() };
+        *request.headers_mut() = passed;
+        let progress = BodyProgress::default();
+        let sending = Sending { target, own_fields, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
         if response.status() != StatusCode::OK {
             let detail = format!("the error service answered {}", response.status());

@@ -23,7 +23,7 @@ use crate::limits::{MIRRORED_REQUEST_TIMEOUT, MIRRORED_REQUESTS_MAX};
 use crate::panics::Panics;
 use crate::refused::{Refused, fault};
 use crate::stream::{Body, BodyProgress};
-use crate::upstream::{RequestHeaders, Sending, TimeLimits};
+use crate::upstream::{RequestHeaders, Sending, ServiceHeaders, TimeLimits};
 
 /// The copies under way.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Mirrored {
         let actions = self.route.as_ref().and_then(RouteEntry::headers);
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method.clone();
-        *request.headers_mut() = RequestHeaders {
+        let ServiceHeaders { passed, own: own_fields } = RequestHeaders {
             client: self.client,
             host: &self.host,
             version: self.version,
@@ -132,8 +132,9 @@ impl Mirrored {
             google_token,
         }
         .of(&self.headers);
-        let sending =
-            Sending { target: self.target, host: None, wants_upgrade: false, progress: self.progress };
+        *request.headers_mut() = passed;
+        let (target, progress) = (self.target, self.progress);
+        let sending = Sending { target, own_fields, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
         Ok(response.status())
     }

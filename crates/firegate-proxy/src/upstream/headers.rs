@@ -1,14 +1,11 @@
 //! The headers of a forwarded request: what of the client's is deleted, and what Firegate sets. Deletion comes first and
 //! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
 
-use firegate_core::forwarded::{Client, rewrite};
-use firegate_core::headers::{named_by_connection, remove_alike};
+use firegate_core::forwarded::{Client, remove_protected, way_told};
+use firegate_core::headers::{is_protected, named_by_connection, remove_alike};
 use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::token_source::TokenRemoval;
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TE};
 use http::{HeaderMap, Version};
 
 use super::handshake::Handshake;
@@ -18,20 +15,50 @@ const ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-origina
 const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
 const FORWARDED_AUTHORIZATION: HeaderName = HeaderName::from_static("x-forwarded-authorization");
 
-/// The headers of one connection, not of the request (RFC 9110, section 7.6.1).
-static HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// Whether a header is one connection's and not the request's (RFC 9110, section 7.6.1). Compared as texts, most names are told
+/// apart by their length alone.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// How many headers a request is given on its way, in most cases: with room for them from the start nothing is moved.
-const SET_HEADERS: usize = 12;
+/// The headers of a request to a service.
+#[derive(Debug)]
+pub(crate) struct ServiceHeaders {
+    /// What of the client's goes on, and what routes and policies make of it.
+    pub(crate) passed: HeaderMap,
+    /// What Firegate says itself.
+    pub(crate) own: OwnFields,
+}
+
+/// Fields by names that nothing of the client's goes by, each of them once: nobody has to look whether there are others.
+#[derive(Debug, Default)]
+pub(crate) struct OwnFields(Vec<(HeaderName, HeaderValue)>);
+
+/// How many there are in most cases.
+const OWN_FIELDS: usize = 9;
+
+impl OwnFields {
+    fn push(&mut self, name: HeaderName, value: HeaderValue) {
+        debug_assert!(is_protected(&name), "{name} may be the client's");
+        debug_assert!(self.0.iter().all(|(other, _)| *other != name), "{name} is said twice");
+        self.0.push((name, value));
+    }
+
+    /// Each with its value.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.0.iter()
+    }
+}
 
 /// What Firegate sets on a forwarded request.
 #[derive(Debug)]
@@ -61,28 +88,30 @@ pub(crate) struct RequestHeaders<'a> {
 
 impl RequestHeaders<'_> {
     /// The headers of the forwarded request, made out of the client's.
-    pub(crate) fn of(self, client: &HeaderMap) -> HeaderMap {
+    pub(crate) fn of(self, client: &HeaderMap) -> ServiceHeaders {
         // What Connection names goes before anything is set: afterwards it could name, and so delete, what Firegate sets.
         let named = named_by_connection(client);
         let drops_authorization = self.removal.authorization;
         let mut wants_trailers = false;
-        let mut headers = HeaderMap::with_capacity(client.len() + SET_HEADERS);
+        let mut headers = HeaderMap::with_capacity(client.len());
         for (name, value) in client {
             let goes_no_further = *name == HOST
                 || (drops_authorization && *name == AUTHORIZATION)
-                || HOP_BY_HOP.contains(name)
+                || is_hop_by_hop(name)
                 || named.contains(name);
             if !goes_no_further {
                 headers.append(name, value.clone());
             }
             wants_trailers |= *name == TE && names_trailers(value);
         }
-        self.set(wants_trailers, &mut headers);
-        headers
+        let own = self.set(wants_trailers, &mut headers);
+        ServiceHeaders { passed: headers, own }
     }
 
-    fn set(self, wants_trailers: bool, headers: &mut HeaderMap) {
-        rewrite(headers, &self.client, self.host, self.version);
+    /// Changes what is passed on, and says what Firegate says itself.
+    fn set(self, wants_trailers: bool, headers: &mut HeaderMap) -> OwnFields {
+        let has_rules = self.actions.is_some() || !self.screened.is_empty();
+        remove_protected(headers);
         self.removal.apply(headers);
         join_cookies(headers);
         // After what a client may not say is gone, and before Firegate says anything: what it says stands in any case.
@@ -109,12 +138,17 @@ impl RequestHeaders<'_> {
             remove_alike(headers, name);
             headers.insert(name, value.clone());
         }
-        for (name, value) in self.identity {
-            headers.insert(name, value);
+        let mut own = OwnFields(Vec::with_capacity(OWN_FIELDS));
+        let token = self.google_token.map(|token| (SERVERLESS_AUTHORIZATION, token));
+        let way = way_told(&self.client, self.host, self.version);
+        for (name, value) in way.chain(self.identity).chain(token) {
+            own.push(name, value);
         }
-        if let Some(token) = self.google_token {
-            headers.insert(SERVERLESS_AUTHORIZATION, token);
+        if has_rules {
+            // No file may name them. What is said of a user stands even if one could.
+            own.iter().for_each(|(name, _)| drop(headers.remove(name)));
         }
+        own
     }
 }
 
@@ -140,7 +174,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
-    while let Some(name) = headers.keys().find(|name| HOP_BY_HOP.contains(name)).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
         headers.remove(name);
     }
 }
@@ -185,7 +219,7 @@ mod tests {
         let client = Client { address: [203, 0, 113, 9].into(), scheme: "https", is_vouched_for: false };
         let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
         let google_token = Some(HeaderValue::from_static("Bearer google"));
-        let headers = RequestHeaders {
+        let ServiceHeaders { passed, own } = RequestHeaders {
             client,
             host: "door.example",
             version: Version::HTTP_11,
@@ -199,8 +233,10 @@ mod tests {
             google_token,
         }
         .of(&headers);
-        let mut lines = headers
+        let own = own.iter().map(|(name, value)| (name, value));
+        let mut lines = passed
             .iter()
+            .chain(own)
             .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
             .collect::<Vec<_>>();
         lines.retain(|line| {

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connect::Opened;
 use super::endpoint::Endpoint;
+use super::headers::OwnFields;
 use super::http1::RequestTarget;
 use crate::stream::{Body, full};
 
@@ -47,7 +48,8 @@ async fn ask_by(opened: Opened, endpoint: &Endpoint, path: &str) -> Result<(), S
     let status = match opened {
         Opened::Http1(own) => {
             let target = path.parse::<PathAndQuery>().map_err(|error| error.to_string())?;
-            let target = RequestTarget { target: &target, host: &endpoint.host };
+            let own_fields = &OwnFields::default();
+            let target = RequestTarget { target: &target, host: &endpoint.host, own_fields };
             let answer = own.exchange(request(Uri::default()), &target, None).await;
             answer.map_err(|unanswered| unanswered.to_string())?.status()
         }

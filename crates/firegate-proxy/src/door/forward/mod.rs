@@ -25,7 +25,8 @@ use crate::request::RequestHead;
 use crate::stream::{Body, BodyProgress, ClientBody, ClientUpgrade, Lease, full};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{
-    FrontRefusal, Handshake, Passage, Retries, Sending, ServiceBody, ServiceHost, TimeLimits, is_switched,
+    FrontRefusal, Handshake, OwnFields, Passage, Retries, Sending, ServiceBody, ServiceHost, TimeLimits,
+    is_switched,
 };
 
 pub(super) use request::{header_facts, identity_headers};
@@ -103,9 +104,10 @@ impl RequestContext<'_> {
         let is_without_body = body.is_end_stream();
         let wants_upgrade = head.facts.is_web_socket;
         let handshake = wants_upgrade.then(|| begin_handshake(parts, &passage)).transpose()?;
-        let sending = Sending {
+        let mut sending = Sending {
             target: service_target(head, route, forwarding.removal(), &parts.uri)?,
             host: service_host(route)?,
+            own_fields: OwnFields::default(),
             wants_upgrade,
             progress: progress.clone(),
         };
@@ -122,7 +124,8 @@ impl RequestContext<'_> {
                 Some(permit) => control.google_token(permit, &audience, &head.facts, None).await?,
                 None => None,
             };
-            let request = forward.request(&passage, google_token.clone(), body)?;
+            let request;
+            (request, sending.own_fields) = forward.request(&passage, google_token.clone(), body)?;
             record.sending(passage.origin());
             let sent = passage.send(request, &sending).await;
             record.sent();

@@ -29,7 +29,7 @@ use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
     full,
 };
-use crate::upstream::{Passage, RequestHeaders};
+use crate::upstream::{OwnFields, Passage, RequestHeaders, ServiceHeaders};
 
 impl RequestContext<'_> {
     /// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
@@ -74,13 +74,13 @@ impl RequestContext<'_> {
 }
 
 impl Forward<'_> {
-    /// The request as the endpoint that was chosen gets it.
+    /// The request as the endpoint that was chosen gets it, and what Firegate says beside it.
     pub(super) fn request(
         &self,
         passage: &Passage,
         google_token: Option<HeaderValue>,
         body: Body,
-    ) -> Result<Request<Body>, Refused> {
+    ) -> Result<(Request<Body>, OwnFields), Refused> {
         let Self { context, forwarding, head, parts, .. } = self;
         let identity = match forwarding.permit() {
             Some(permit) => {
@@ -89,9 +89,7 @@ impl Forward<'_> {
             }
             None => Vec::new(),
         };
-        let mut request = Request::new(body);
-        *request.method_mut() = head.facts.method.clone();
-        *request.headers_mut() = RequestHeaders {
+        let ServiceHeaders { passed, own } = RequestHeaders {
             client: head.client,
             host: head.facts.host,
             version: parts.version,
@@ -105,7 +103,10 @@ impl Forward<'_> {
             google_token,
         }
         .of(&parts.headers);
-        Ok(request)
+        let mut request = Request::new(body);
+        *request.method_mut() = head.facts.method.clone();
+        *request.headers_mut() = passed;
+        Ok((request, own))
     }
 
     /// Sends a copy of a request to the service that its route mirrors it to, whatever comes of it. Returns the request's body.

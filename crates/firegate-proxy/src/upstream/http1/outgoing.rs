@@ -17,6 +17,7 @@ use tokio::io::AsyncWrite as _;
 
 use super::answer_head::Length;
 use crate::stream::{Body, BodyError};
+use crate::upstream::headers::OwnFields;
 use crate::upstream::refusal::PeekedBody;
 use crate::upstream::transport::Transport;
 
@@ -32,6 +33,7 @@ const JOINED_BYTES_MAX: usize = 4 * 1024;
 pub(in crate::upstream) struct RequestTarget<'a> {
     pub(in crate::upstream) target: &'a PathAndQuery,
     pub(in crate::upstream) host: &'a HeaderValue,
+    pub(in crate::upstream) own_fields: &'a OwnFields,
 }
 
 /// A request, and what of it is not written yet.
@@ -279,6 +281,9 @@ impl Head {
                 CONNECTION => is_last = true,
                 _ => {}
             }
+            extend_with_field(&mut front, name, value);
+        }
+        for (name, value) in target.own_fields.iter() {
             extend_with_field(&mut front, name, value);
         }
         let framing = match length {

@@ -16,6 +16,7 @@ use crate::limits::{
     CHUNK_EXTENSIONS_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, UPSTREAM_BUFFER_BYTES_MAX,
 };
 use crate::stream::full;
+use crate::upstream::OwnFields;
 use crate::upstream::resolve::ResolvedAddress;
 use crate::upstream::socket::Socket;
 use crate::upstream::transport::Transport;
@@ -243,7 +244,7 @@ async fn reset() -> Box<Http1Connection> {
 #[tokio::test]
 async fn a_request_of_which_nothing_was_written_is_had_back_whole() {
     let (target, host) = ("/a".parse().expect("a target"), HeaderValue::from_static("a.example"));
-    let target = RequestTarget { target: &target, host: &host };
+    let target = RequestTarget { target: &target, host: &host, own_fields: &OwnFields::default() };
     let mut request = Request::new(full("a body"));
     request.headers_mut().insert("x-a", HeaderValue::from_static("b"));
     let answer = reset().await.exchange(request, &target, None).await;

@@ -24,6 +24,7 @@ use super::connections::{Connection, Reuse, SharedStream};
 use super::endpoint::{Endpoint, Obtained};
 use super::expectation::Expectation;
 use super::handshake::ask_over_http2;
+use super::headers::OwnFields;
 use super::http1::{Http1Connection, RequestTarget};
 use super::load::Load;
 use super::recoverable_body::BodyRecovery;
@@ -31,6 +32,7 @@ use super::service_body::{Answer, ServiceBody};
 use super::service_host::ServiceHost;
 use super::unanswered::Unanswered;
 use crate::limits::UPSTREAM_STALE_CONNECTIONS_MAX;
+use crate::moment;
 use crate::refused::Refused;
 use crate::stream::{Body, BodyProgress};
 use failure::{Failure, Sent};
@@ -100,6 +102,8 @@ pub(crate) struct TimeLimits {
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) target: PathAndQuery,
+    /// The headers that Firegate says itself.
+    pub(crate) own_fields: OwnFields,
     /// The host that the service is told, if not its own.
     pub(crate) host: Option<ServiceHost>,
     pub(crate) wants_upgrade: bool,
@@ -240,7 +244,8 @@ impl Passage {
                 let answer = match connection {
                     Connection::Http1(own) => {
                         let host = sending.host.as_ref().map_or(&self.endpoint().host, |host| &host.header);
-                        let target = RequestTarget { target: &sending.target, host };
+                        let (target, own_fields) = (&sending.target, &sending.own_fields);
+                        let target = RequestTarget { target, host, own_fields };
                         Either::Left(
                             own.exchange(request, &target, word).map_ok(|answer| answer.map(Answer::Http1)),
                         )
@@ -306,7 +311,7 @@ impl Passage {
         mut answer: Pin<&mut impl Future<Output = Result<Response<Answer>, Unanswered>>>,
         progress: &BodyProgress,
     ) -> Result<Response<Answer>, Unanswered> {
-        let mut since = Instant::now();
+        let mut since = moment::now();
         loop {
             let end = since + self.limits.whole.unwrap_or(self.upstream.response_headers_timeout);
             let end = self.limits.per_try.map_or(end, |per_try| end.min(since + per_try));
@@ -453,6 +458,9 @@ fn address(request: &mut Request<Body>, endpoint: &Endpoint, sending: &Sending) 
     uri.path_and_query = Some(sending.target.clone());
     uri.scheme = Some(endpoint.scheme.clone());
     uri.authority = Some(sending.host.as_ref().map_or(&endpoint.authority, |host| &host.authority).clone());
+    for (name, value) in sending.own_fields.iter() {
+        request.headers_mut().insert(name.clone(), value.clone());
+    }
     request.headers_mut().remove(header::HOST);
     request.headers_mut().remove(header::TRANSFER_ENCODING);
     *request.version_mut() = Version::HTTP_2;

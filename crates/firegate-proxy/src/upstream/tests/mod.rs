@@ -43,7 +43,7 @@ use tokio::sync::Notify;
 use super::endpoint::Endpoint;
 use super::figures::EndpointFigures;
 use super::resolve::{Resolve, Resolving};
-use super::{Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
+use super::{OwnFields, Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
 use crate::panics::Panics;
 use crate::refused::Refused;
 use crate::stream::{Body, BodyError, BodyProgress, full};
@@ -151,7 +151,8 @@ impl Site {
 
 fn sending() -> Sending {
     let target = "/a?b=c".parse().expect("a target");
-    Sending { target, host: None, wants_upgrade: false, progress: BodyProgress::default() }
+    let (own_fields, progress) = (OwnFields::default(), BodyProgress::default());
+    Sending { target, own_fields, host: None, wants_upgrade: false, progress }
 }
 
 fn upstreams(resolver: impl Resolve + 'static, panics: Arc<Panics>, workers: usize) -> Upstreams {
