@@ -27,6 +27,9 @@ const IAP_USER_EMAIL: HeaderName = HeaderName::from_static("x-goog-authenticated
 const APIGATEWAY_USER_INFO: HeaderName = HeaderName::from_static("x-apigateway-api-userinfo");
 const ENDPOINT_USER_INFO: HeaderName = HeaderName::from_static("x-endpoint-api-userinfo");
 
+/// For how many headers there is room at once: for these, and for what else is said of most requests.
+const HEADERS_USUAL: usize = 12;
+
 /// An assertion that is to be signed and sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AssertionForm {
@@ -168,46 +171,63 @@ fn iap_name(user: &User, name: &str) -> String {
 /// deleted. The assertion comes on top, once it is signed.
 pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
     let preset = permit.backend().identity_headers();
-    let pairs = match (permit.principal(), preset) {
-        (None, _) | (_, IdentityHeaders::None) => return Vec::new(),
-        (Some(principal), IdentityHeaders::ApiGateway) => gateway_headers(principal),
-        (Some(Principal::User(user)), IdentityHeaders::Firegate) => {
-            // An unverified address is anyone's claim; a plain header has no room to say so.
-            let write = || [header_value(&user.uid), user.verified_email().and_then(header_value)];
-            let [uid, email] = user.told.values(write).clone();
-            [(FIREGATE_USER_ID, uid), (FIREGATE_USER_EMAIL, email)]
-        }
-        (Some(Principal::User(user)), IdentityHeaders::Iap) => [
-            (IAP_USER_ID, header_value(&iap_name(user, &user.uid))),
-            (IAP_USER_EMAIL, user.email.as_ref().and_then(|email| header_value(&iap_name(user, email)))),
-        ],
-        (Some(Principal::GoogleAccount(account)), IdentityHeaders::Firegate) => [
-            (FIREGATE_CALLER, header_value(&format!("serviceAccount:{}", account.email))),
-            (FIREGATE_USER_ID, None),
-        ],
-        (Some(Principal::GoogleAccount(account)), IdentityHeaders::Iap) => [
-            (IAP_USER_ID, header_value(&google_name(&account.subject))),
-            (IAP_USER_EMAIL, header_value(&google_name(&account.email))),
-        ],
+    let Some(principal) = permit.principal().filter(|_| preset != IdentityHeaders::None) else {
+        return Vec::new();
     };
-    let mut headers = Vec::with_capacity(pairs.len() + 1);
-    headers.extend(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    // Ids and addresses repeat across tenants: by those alone a tenant's user would read as the project's.
-    let tenant = permit.user().and_then(|user| user.tenant.as_deref());
-    if let (IdentityHeaders::Firegate, Some(tenant)) = (preset, tenant) {
-        headers.extend(header_value(tenant).map(|tenant| (FIREGATE_USER_TENANT, tenant)));
+    let mut headers = Vec::with_capacity(HEADERS_USUAL);
+    match (principal, preset) {
+        (_, IdentityHeaders::None) => {}
+        (_, IdentityHeaders::ApiGateway) => {
+            add(&mut headers, APIGATEWAY_USER_INFO, payload_segment(principal));
+            add(&mut headers, ENDPOINT_USER_INFO, payload_segment(principal));
+        }
+        (Principal::User(user), IdentityHeaders::Firegate) => {
+            headers.extend_from_slice(user.told.headers(|| user_headers(user)));
+        }
+        (Principal::User(user), IdentityHeaders::Iap) => {
+            add(&mut headers, IAP_USER_ID, &iap_name(user, &user.uid));
+            if let Some(email) = &user.email {
+                add(&mut headers, IAP_USER_EMAIL, &iap_name(user, email));
+            }
+        }
+        (Principal::GoogleAccount(account), IdentityHeaders::Firegate) => {
+            add(&mut headers, FIREGATE_CALLER, &format!("serviceAccount:{}", account.email));
+        }
+        (Principal::GoogleAccount(account), IdentityHeaders::Iap) => {
+            add(&mut headers, IAP_USER_ID, &google_name(&account.subject));
+            add(&mut headers, IAP_USER_EMAIL, &google_name(&account.email));
+        }
     }
     headers
 }
 
-/// The token's payload, under both names.
-fn gateway_headers(principal: &Principal) -> [(HeaderName, Option<HeaderValue>); 2] {
-    let segment = match principal {
+/// Firegate's own headers about a user.
+fn user_headers(user: &User) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    add(&mut headers, FIREGATE_USER_ID, &user.uid);
+    // An unverified address is anyone's claim; a plain header has no room to say so.
+    if let Some(email) = user.verified_email() {
+        add(&mut headers, FIREGATE_USER_EMAIL, email);
+    }
+    // Ids and addresses repeat across tenants: by those alone a tenant's user would read as the project's.
+    if let Some(tenant) = &user.tenant {
+        add(&mut headers, FIREGATE_USER_TENANT, tenant);
+    }
+    headers
+}
+
+fn add(headers: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, text: &str) {
+    if let Some(value) = header_value(text) {
+        headers.push((name, value));
+    }
+}
+
+/// The token's payload.
+fn payload_segment(principal: &Principal) -> &str {
+    match principal {
         Principal::User(user) => &user.payload_segment,
         Principal::GoogleAccount(account) => &account.payload_segment,
-    };
-    let value = header_value(segment);
-    [(APIGATEWAY_USER_INFO, value.clone()), (ENDPOINT_USER_INFO, value)]
+    }
 }
 
 /// A uid or an address may hold any character. What is not visible ASCII is percent-encoded as UTF-8, so that the

@@ -153,24 +153,22 @@ pub fn remove_protected(headers: &mut HeaderMap) {
     }
 }
 
-/// The headers that tell the way a request took, none of which is left of those that are protected. `host` is what the client
-/// named, and `version` what it spoke.
-pub fn way_told(
-    client: &Client,
-    host: &str,
-    version: Version,
-) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+/// Adds the headers that tell the way a request took, none of which is left of those that are protected. `host` is what the
+/// client named, and `version` what it spoke.
+pub fn tell_way(client: &Client, host: &str, version: Version, headers: &mut Vec<(HeaderName, HeaderValue)>) {
     let address = address_text(client.address);
-    let texts = [
-        (FORWARDED, forwarded(client, &address, host)),
-        (X_FORWARDED_FOR, address),
-        (X_FORWARDED_HOST, host.to_owned()),
-    ];
-    let values = texts.into_iter().filter_map(|(name, text)| {
-        let value = HeaderValue::try_from(text).ok().filter(|value| !value.is_empty())?;
-        Some((name, value))
-    });
-    values.chain([(VIA, via(version)), (X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme))])
+    let mut tell = |name, text: String| {
+        if !text.is_empty()
+            && let Ok(value) = HeaderValue::try_from(text)
+        {
+            headers.push((name, value));
+        }
+    };
+    tell(FORWARDED, forwarded(client, &address, host));
+    tell(X_FORWARDED_FOR, address);
+    tell(X_FORWARDED_HOST, host.to_owned());
+    headers.push((VIA, via(version)));
+    headers.push((X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme)));
 }
 
 /// RFC 9110, section 7.6.3: this hop alone, by its pseudonym. Google's front ends hand on what a client wrote there, and
@@ -358,7 +356,9 @@ mod tests {
     /// What becomes of a request's headers.
     fn rewrite(headers: &mut HeaderMap, client: &Client, host: &str, version: Version) {
         remove_protected(headers);
-        for (name, value) in way_told(client, host, version) {
+        let mut told = Vec::new();
+        tell_way(client, host, version, &mut told);
+        for (name, value) in told {
             assert_eq!(headers.insert(name, value), None);
         }
     }

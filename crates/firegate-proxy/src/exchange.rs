@@ -9,7 +9,6 @@ use firegate_core::exchange::{
     ExchangeError, ExchangeErrorCode, ExchangeRequest, ID_TOKEN_TYPE, JWT_TOKEN_TYPE, RequestedToken,
     TOKEN_EXCHANGE_GRANT,
 };
-use firegate_core::jose::CompactJws;
 use firegate_core::limits::EXCHANGE_FORM_BYTES_MAX;
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
@@ -143,14 +142,11 @@ impl RequestContext<'_> {
     ) -> Result<Issued, Refused> {
         let ExchangeRequest { audience, subject_token, .. } = asked;
         let missing = || fault(Code::CredentialUnavailable, Stage::Exchange, "there is no federated token");
-        let bearer =
+        let token =
             self.generation.control.google_token(permit, audience, &head.facts, Some(subject_token)).await?;
-        let bearer = bearer.ok_or_else(missing)?;
-        let token = bearer.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(missing)?;
-        let claims = CompactJws::parse(token).map_err(|_| missing())?;
-        let expires_at = claims.payload().integer("exp").map(UnixTime::from_seconds);
-        let expires_in = expires_at.ok_or_else(missing)?.since(self.door.shared.now());
-        Ok(Issued { token: token.to_owned(), token_type: ID_TOKEN_TYPE, expires_in })
+        let token = token.ok_or_else(missing)?;
+        let expires_in = token.expires_at().since(self.door.shared.now());
+        Ok(Issued { token: token.text().to_owned(), token_type: ID_TOKEN_TYPE, expires_in })
     }
 }
 

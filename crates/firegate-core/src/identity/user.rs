@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::{Claims, Obstacle, TokenKind};
 use crate::jose::{CompactJws, JsonValue};
@@ -39,17 +39,17 @@ pub struct User {
     pub told: ToldUser,
 }
 
-/// A user's id and verified address as the values of headers, written when a service is told of the user for the first time.
-/// A copy of the user has none: something else may be said of it.
+/// Firegate's own headers about a user, written when a service is told of the user for the first time. A copy of the user has
+/// none: something else may be said of it.
 #[derive(Debug, Default)]
-pub struct ToldUser(OnceLock<[Option<HeaderValue>; 2]>);
+pub struct ToldUser(OnceLock<Vec<(HeaderName, HeaderValue)>>);
 
 impl ToldUser {
-    /// The values, which `write` writes.
-    pub(crate) fn values(
+    /// The headers, which `write` writes.
+    pub(crate) fn headers(
         &self,
-        write: impl FnOnce() -> [Option<HeaderValue>; 2],
-    ) -> &[Option<HeaderValue>; 2] {
+        write: impl FnOnce() -> Vec<(HeaderName, HeaderValue)>,
+    ) -> &[(HeaderName, HeaderValue)] {
         self.0.get_or_init(write)
     }
 }

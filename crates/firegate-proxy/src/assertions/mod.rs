@@ -143,17 +143,25 @@ impl Equivalent<AssertionKey> for AssertionQuestion<'_> {
     }
 }
 
-#[derive(Clone)]
-struct KeptAssertion {
+/// An assertion that is signed.
+#[derive(Debug)]
+pub(crate) struct SignedAssertion {
     value: HeaderValue,
     expires_at: UnixTime,
+}
+
+impl SignedAssertion {
+    /// As it is sent; marked sensitive.
+    pub(crate) fn value(&self) -> &HeaderValue {
+        &self.value
+    }
 }
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<AssertionKey, KeptAssertion> for ByBytes {
-    fn weight(&self, key: &AssertionKey, kept: &KeptAssertion) -> u64 {
+impl Weighter<AssertionKey, Arc<SignedAssertion>> for ByBytes {
+    fn weight(&self, key: &AssertionKey, kept: &Arc<SignedAssertion>) -> u64 {
         (key.audience.len() + kept.value.len() + 128) as u64
     }
 }
@@ -165,7 +173,7 @@ pub(crate) struct Assertions {
     rotating: Option<Mutex<Rotating>>,
     previous: Vec<Value>,
     issuer: String,
-    kept: Cache<AssertionKey, KeptAssertion, ByBytes>,
+    kept: Cache<AssertionKey, Arc<SignedAssertion>, ByBytes>,
     random: SystemRandom,
 }
 
@@ -249,7 +257,7 @@ impl Assertions {
         principal: &Principal,
         audience: &str,
         now: UnixTime,
-    ) -> Result<Option<HeaderValue>, SignError> {
+    ) -> Result<Option<Arc<SignedAssertion>>, SignError> {
         let token_digest = principal.token_digest();
         let form_is_iap = form == AssertionForm::IdentityAwareProxy;
         if let Some(kept) = self.kept.get(&AssertionQuestion { token_digest, audience, form_is_iap }) {
@@ -260,7 +268,7 @@ impl Assertions {
                 && (left >= ASSERTION_REMAINING_MIN
                     || (left > Duration::ZERO && kept.expires_at == principal.expires_at()))
             {
-                return Ok(Some(kept.value));
+                return Ok(Some(kept));
             }
         }
         let claims = form.claims(principal, &self.issuer, audience, now);
@@ -269,13 +277,14 @@ impl Assertions {
         let mut value = HeaderValue::from_str(&token).map_err(|_| SignError::Operation)?;
         value.set_sensitive(true);
         let key = AssertionKey { token_digest: *token_digest, audience: audience.into(), form_is_iap };
-        self.kept.insert(key, KeptAssertion { value: value.clone(), expires_at: expires_at.unwrap_or(now) });
-        Ok(Some(value))
+        let signed = Arc::new(SignedAssertion { value, expires_at: expires_at.unwrap_or(now) });
+        self.kept.insert(key, Arc::clone(&signed));
+        Ok(Some(signed))
     }
 
     /// Lets go of those that are sent no more: they live for minutes, and their users go.
     fn forget_expired(&self, now: UnixTime) {
-        let may_be_sent = |kept: &KeptAssertion| {
+        let may_be_sent = |kept: &SignedAssertion| {
             let left = kept.expires_at.since(now);
             left > Duration::ZERO && left <= ASSERTION_LIFETIME_MAX
         };

@@ -18,7 +18,7 @@ use firegate_google::credentials::{
 use firegate_google::fault::CredentialFault;
 use firegate_google::federation::{FederatedUser, FederationCache, FederationFault, FederationTarget};
 use firegate_google::id_tokens::{IdTokenCache, Remint};
-use http::HeaderValue;
+use firegate_google::tokens::IdToken;
 use url::Url;
 
 use super::{ControlOptions, ControlRuntime, Mints, Tended};
@@ -127,10 +127,10 @@ impl Identities {
 
     /// Takes note that the front of a backend's service refused this token. Whether another one is worth a try: one that was
     /// minted a short while ago was refused for another reason.
-    pub(super) fn doubt(&self, backend: &Backend, audience: &str, bearer: &HeaderValue) -> bool {
+    pub(super) fn doubt(&self, backend: &Backend, audience: &str, doubted: &IdToken) -> bool {
         let Some(Identity::Own(cache)) = self.by_backend.get(&backend.name) else { return false };
         match cache.peek(audience) {
-            Some(token) if token.bearer() == bearer => {
+            Some(token) if token.bearer() == doubted.bearer() => {
                 cache.invalidate(audience, &token) != Remint::CoolingDown
             }
             // Another request has seen to it.
@@ -138,23 +138,23 @@ impl Identities {
         }
     }
 
-    /// The Google ID token for the permit's backend and this audience, as `Bearer …`. The user's token is `subject_token`, or
-    /// stands in the request.
+    /// The Google ID token for the permit's backend and this audience. The user's token is `subject_token`, or stands in the
+    /// request.
     pub(super) async fn google_token(
         &self,
         permit: &Permit,
         audience: &str,
         facts: &RequestFacts<'_>,
         subject_token: Option<&str>,
-    ) -> Result<Option<HeaderValue>, IdentityFault> {
+    ) -> Result<Option<Arc<IdToken>>, IdentityFault> {
         let backend = permit.backend();
-        let token = match self.by_backend.get(&backend.name) {
-            Some(Identity::None) => return Ok(None),
-            None => return Err(IdentityFault::Missing),
+        match self.by_backend.get(&backend.name) {
+            Some(Identity::None) => Ok(None),
+            None => Err(IdentityFault::Missing),
             Some(Identity::Own(cache)) => match cache.peek(audience) {
-                Some(token) => Ok(token),
+                Some(token) => Ok(Some(token)),
                 // Whoever finds one that is kept carries no room for asking.
-                None => Box::pin(cache.get(audience)).await.map_err(IdentityFault::Own),
+                None => Box::pin(cache.get(audience)).await.map(Some).map_err(IdentityFault::Own),
             },
             Some(Identity::FederatedUser) => {
                 let token = subject_token.or_else(|| {
@@ -162,10 +162,9 @@ impl Identities {
                     token.map(|token| token.text)
                 });
                 let (user, target) = federation(permit, token, audience).ok_or(IdentityFault::Missing)?;
-                Box::pin(self.federated.get(user, target)).await.map_err(IdentityFault::User)
+                Box::pin(self.federated.get(user, target)).await.map(Some).map_err(IdentityFault::User)
             }
-        }?;
-        Ok(Some(token.bearer().clone()))
+        }
     }
 }
 

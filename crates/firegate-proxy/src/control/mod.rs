@@ -31,10 +31,9 @@ use firegate_google::fault::CredentialFault;
 use firegate_google::federation::FederationFault;
 use firegate_google::http::{HttpClient, Roots};
 use firegate_google::key_sets::{KeySetCache, RefreshOutcome, RefreshReason};
-use firegate_google::tokens::MintCounts;
+use firegate_google::tokens::{IdToken, MintCounts};
 use firegate_google::user_status::UserStatusFault;
 use futures_util::future::join_all;
-use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -344,7 +343,7 @@ impl ControlHandle {
         self.inner.user_status.as_ref()?.watch(user)
     }
 
-    /// The Google ID token for an endpoint of the permit's backend, as `Bearer …`; `None` if the backend gets none.
+    /// The Google ID token for an endpoint of the permit's backend; `None` if the backend gets none.
     ///
     /// # Errors
     /// If there is none that is alive: the service is never called without.
@@ -354,7 +353,7 @@ impl ControlHandle {
         audience: &str,
         facts: &RequestFacts<'_>,
         subject_token: Option<&str>,
-    ) -> Result<Option<HeaderValue>, Refused> {
+    ) -> Result<Option<Arc<IdToken>>, Refused> {
         let token = self.inner.identities.google_token(permit, audience, facts, subject_token).await;
         token.map_err(|error| match error {
             IdentityFault::Own(error) => missing(&error),
@@ -365,8 +364,8 @@ impl ControlHandle {
 
     /// Takes note that Cloud Run's front refused the token that a backend's endpoint was sent. Whether another one is worth a
     /// try.
-    pub(crate) fn doubt_token(&self, backend: &Backend, audience: &str, bearer: &HeaderValue) -> bool {
-        self.inner.identities.doubt(backend, audience, bearer)
+    pub(crate) fn doubt_token(&self, backend: &Backend, audience: &str, token: &IdToken) -> bool {
+        self.inner.identities.doubt(backend, audience, token)
     }
 
     /// What a failed exchange of the user's own token means: a refusal of Google's is an answer about the user; an outage is

@@ -4,6 +4,7 @@
 use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
 use firegate_core::route::{ErrorPage, RouteEntry};
+use firegate_google::tokens::IdToken;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
     CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
@@ -21,7 +22,7 @@ use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
 use crate::respond::ErrorForm;
 use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease, full};
-use crate::upstream::{RequestHeaders, Sending, ServiceHeaders, TimeLimits};
+use crate::upstream::{OwnFields, RequestHeaders, Sending, TimeLimits};
 
 /// What speaks of the body that is replaced.
 const OF_THE_BODY: [HeaderName; 8] = [
@@ -126,7 +127,8 @@ impl RequestContext<'_> {
             }
         }
         let mut request = Request::new(full(""));
-        let ServiceHeaders { passed, own: own_fields } = RequestHeaders {
+        let mut own_fields = OwnFields::default();
+        *request.headers_mut() = RequestHeaders {
             client: head.client,
             host: head.facts.host,
             version: parts.version,
@@ -137,10 +139,9 @@ impl RequestContext<'_> {
             handshake: None,
             screened: &[],
             identity: Vec::new(),
-            google_token,
+            google_token: google_token.as_deref().map(IdToken::bearer),
         }
-        .of(&told);
-        *request.headers_mut() = passed;
+        .of(&told, &mut own_fields);
         let progress = BodyProgress::default();
         let sending = Sending { target, own_fields, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;

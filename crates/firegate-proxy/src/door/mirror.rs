@@ -11,6 +11,7 @@ use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Stage};
 use firegate_core::route::RouteEntry;
 use firegate_core::snapshot::Backend;
+use firegate_google::tokens::IdToken;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use tokio::sync::Semaphore;
@@ -23,7 +24,7 @@ use crate::limits::{MIRRORED_REQUEST_TIMEOUT, MIRRORED_REQUESTS_MAX};
 use crate::panics::Panics;
 use crate::refused::{Refused, fault};
 use crate::stream::{Body, BodyProgress};
-use crate::upstream::{RequestHeaders, Sending, ServiceHeaders, TimeLimits};
+use crate::upstream::{OwnFields, RequestHeaders, Sending, TimeLimits};
 
 /// The copies under way.
 #[derive(Debug)]
@@ -115,7 +116,8 @@ impl Mirrored {
         let actions = self.route.as_ref().and_then(RouteEntry::headers);
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method.clone();
-        let ServiceHeaders { passed, own: own_fields } = RequestHeaders {
+        let mut own_fields = OwnFields::default();
+        *request.headers_mut() = RequestHeaders {
             client: self.client,
             host: &self.host,
             version: self.version,
@@ -129,10 +131,9 @@ impl Mirrored {
             // They are the policy's of the other backend.
             screened: &[],
             identity,
-            google_token,
+            google_token: google_token.as_deref().map(IdToken::bearer),
         }
-        .of(&self.headers);
-        *request.headers_mut() = passed;
+        .of(&self.headers, &mut own_fields);
         let (target, progress) = (self.target, self.progress);
         let sending = Sending { target, own_fields, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;

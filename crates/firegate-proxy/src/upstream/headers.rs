@@ -1,7 +1,7 @@
 //! The headers of a forwarded request: what of the client's is deleted, and what Firegate sets. Deletion comes first and
 //! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
 
-use firegate_core::forwarded::{Client, remove_protected, way_told};
+use firegate_core::forwarded::{Client, remove_protected, tell_way};
 use firegate_core::headers::{is_protected, named_by_connection, remove_alike};
 use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::token_source::TokenRemoval;
@@ -31,27 +31,19 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// The headers of a request to a service.
-#[derive(Debug)]
-pub(crate) struct ServiceHeaders {
-    /// What of the client's goes on, and what routes and policies make of it.
-    pub(crate) passed: HeaderMap,
-    /// What Firegate says itself.
-    pub(crate) own: OwnFields,
-}
-
 /// Fields by names that nothing of the client's goes by, each of them once: nobody has to look whether there are others.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFields(Vec<(HeaderName, HeaderValue)>);
 
-/// How many there are in most cases.
-const OWN_FIELDS: usize = 9;
+/// How many there are at most beside those about the user.
+const OWN_FIELDS: usize = 6;
 
 impl OwnFields {
-    fn push(&mut self, name: HeaderName, value: HeaderValue) {
-        debug_assert!(is_protected(&name), "{name} may be the client's");
-        debug_assert!(self.0.iter().all(|(other, _)| *other != name), "{name} is said twice");
-        self.0.push((name, value));
+    /// Whether no name may be the client's, and none is said twice.
+    fn are_proper(&self) -> bool {
+        let mut names = self.0.iter().map(|(name, _)| name);
+        let is_once = |name| self.0.iter().filter(|(other, _)| other == name).count() == 1;
+        names.all(|name| is_protected(name) && is_once(name))
     }
 
     /// Each with its value.
@@ -83,12 +75,13 @@ pub(crate) struct RequestHeaders<'a> {
     /// Who the user is.
     pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
     /// `Bearer` and the Google ID token for the service.
-    pub(crate) google_token: Option<HeaderValue>,
+    pub(crate) google_token: Option<&'a HeaderValue>,
 }
 
 impl RequestHeaders<'_> {
-    /// The headers of the forwarded request, made out of the client's.
-    pub(crate) fn of(self, client: &HeaderMap) -> ServiceHeaders {
+    /// The headers of the forwarded request, made out of the client's: what of those goes on, and what routes and policies make
+    /// of it; and in `own`, what Firegate says itself.
+    pub(crate) fn of(self, client: &HeaderMap, own: &mut OwnFields) -> HeaderMap {
         // What Connection names goes before anything is set: afterwards it could name, and so delete, what Firegate sets.
         let named = named_by_connection(client);
         let drops_authorization = self.removal.authorization;
@@ -104,12 +97,11 @@ impl RequestHeaders<'_> {
             }
             wants_trailers |= *name == TE && names_trailers(value);
         }
-        let own = self.set(wants_trailers, &mut headers);
-        ServiceHeaders { passed: headers, own }
+        self.set(wants_trailers, &mut headers, own);
+        headers
     }
 
-    /// Changes what is passed on, and says what Firegate says itself.
-    fn set(self, wants_trailers: bool, headers: &mut HeaderMap) -> OwnFields {
+    fn set(self, wants_trailers: bool, headers: &mut HeaderMap, own: &mut OwnFields) {
         let has_rules = self.actions.is_some() || !self.screened.is_empty();
         remove_protected(headers);
         self.removal.apply(headers);
@@ -138,17 +130,18 @@ impl RequestHeaders<'_> {
             remove_alike(headers, name);
             headers.insert(name, value.clone());
         }
-        let mut own = OwnFields(Vec::with_capacity(OWN_FIELDS));
-        let token = self.google_token.map(|token| (SERVERLESS_AUTHORIZATION, token));
-        let way = way_told(&self.client, self.host, self.version);
-        for (name, value) in way.chain(self.identity).chain(token) {
-            own.push(name, value);
+        // Each is written where it stays: values that are handed from one place to the next cost more than all that is in them.
+        own.0 = self.identity;
+        own.0.reserve(OWN_FIELDS);
+        tell_way(&self.client, self.host, self.version, &mut own.0);
+        if let Some(token) = self.google_token {
+            own.0.push((SERVERLESS_AUTHORIZATION, token.clone()));
         }
+        debug_assert!(own.are_proper(), "{own:?}");
         if has_rules {
             // No file may name them. What is said of a user stands even if one could.
             own.iter().for_each(|(name, _)| drop(headers.remove(name)));
         }
-        own
     }
 }
 
@@ -218,8 +211,9 @@ mod tests {
         }
         let client = Client { address: [203, 0, 113, 9].into(), scheme: "https", is_vouched_for: false };
         let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
-        let google_token = Some(HeaderValue::from_static("Bearer google"));
-        let ServiceHeaders { passed, own } = RequestHeaders {
+        let google_token = HeaderValue::from_static("Bearer google");
+        let mut own = OwnFields::default();
+        let passed = RequestHeaders {
             client,
             host: "door.example",
             version: Version::HTTP_11,
@@ -230,9 +224,9 @@ mod tests {
             handshake: None,
             screened: &[],
             identity,
-            google_token,
+            google_token: Some(&google_token),
         }
-        .of(&headers);
+        .of(&headers, &mut own);
         let own = own.iter().map(|(name, value)| (name, value));
         let mut lines = passed
             .iter()

@@ -14,8 +14,9 @@ use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::route::RouteEntry;
 use firegate_core::snapshot::Backend;
+use firegate_google::tokens::IdToken;
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body as _;
 
 use super::RequestContext;
@@ -66,7 +67,7 @@ impl Forward<'_> {
     /// Whether another Google token is worth a try in the place of the one that was refused, which may have been revoked, or
     /// signed with a key that Google has withdrawn: if not for this request, of whose body something was sent, then for the
     /// next.
-    fn may_get_another(&self, token: Option<&HeaderValue>, audience: &str, refused: &RefusedByFront) -> bool {
+    fn may_get_another(&self, token: Option<&IdToken>, audience: &str, refused: &RefusedByFront) -> bool {
         let (control, backend) = (&self.context.generation.control, self.forwarding.backend());
         let doubtful = token.filter(|_| refused.by == FrontRefusal::Token);
         doubtful.is_some_and(|token| control.doubt_token(backend, audience, token))
@@ -106,7 +107,7 @@ impl RequestContext<'_> {
         let handshake = wants_upgrade.then(|| begin_handshake(parts, &passage)).transpose()?;
         let mut sending = Sending {
             target: service_target(head, route, forwarding.removal(), &parts.uri)?,
-            host: service_host(route)?,
+            host: route.and_then(RouteEntry::host).map(service_host).transpose()?,
             own_fields: OwnFields::default(),
             wants_upgrade,
             progress: progress.clone(),
@@ -124,8 +125,8 @@ impl RequestContext<'_> {
                 Some(permit) => control.google_token(permit, &audience, &head.facts, None).await?,
                 None => None,
             };
-            let request;
-            (request, sending.own_fields) = forward.request(&passage, google_token.clone(), body)?;
+            let own = &mut sending.own_fields;
+            let request = forward.request(&passage, google_token.as_deref(), body, own)?;
             record.sending(passage.origin());
             let sent = passage.send(request, &sending).await;
             record.sent();
@@ -164,7 +165,7 @@ impl RequestContext<'_> {
                 },
                 Err(refused) => refused,
             };
-            let token = google_token.as_ref().filter(|_| !has_reminted);
+            let token = google_token.as_deref().filter(|_| !has_reminted);
             if !forward.may_get_another(token, &audience, &refused) || !is_without_body {
                 return Err(refused.fault(backend));
             }
@@ -258,7 +259,6 @@ fn pause_before_retry(
 
 /// The host that the service is told instead of its own. What a checked URL map says is a host; if it were none, the service
 /// would not be asked in its own name instead.
-fn service_host(route: Option<&RouteEntry>) -> Result<Option<ServiceHost>, Refused> {
-    let host = route.and_then(RouteEntry::host).map(str::parse::<ServiceHost>).transpose();
-    host.map_err(|error| fault(Code::Internal, Stage::Upstream, error.to_string()))
+fn service_host(host: &str) -> Result<ServiceHost, Refused> {
+    host.parse::<ServiceHost>().map_err(|error| fault(Code::Internal, Stage::Upstream, error.to_string()))
 }

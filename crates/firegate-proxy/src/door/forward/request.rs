@@ -9,6 +9,7 @@ use firegate_core::permit::Permit;
 use firegate_core::reason::{Code, Reason, Stage};
 use firegate_core::route::{HeaderActions, HeaderFacts};
 use firegate_core::time::UnixTime;
+use firegate_google::tokens::IdToken;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Version};
@@ -29,7 +30,7 @@ use crate::stream::{
     Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
     full,
 };
-use crate::upstream::{OwnFields, Passage, RequestHeaders, ServiceHeaders};
+use crate::upstream::{OwnFields, Passage, RequestHeaders};
 
 impl RequestContext<'_> {
     /// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
@@ -74,13 +75,14 @@ impl RequestContext<'_> {
 }
 
 impl Forward<'_> {
-    /// The request as the endpoint that was chosen gets it, and what Firegate says beside it.
+    /// The request as the endpoint that was chosen gets it, and in `own` what Firegate says beside it.
     pub(super) fn request(
         &self,
         passage: &Passage,
-        google_token: Option<HeaderValue>,
+        google_token: Option<&IdToken>,
         body: Body,
-    ) -> Result<(Request<Body>, OwnFields), Refused> {
+        own: &mut OwnFields,
+    ) -> Result<Request<Body>, Refused> {
         let Self { context, forwarding, head, parts, .. } = self;
         let identity = match forwarding.permit() {
             Some(permit) => {
@@ -89,7 +91,9 @@ impl Forward<'_> {
             }
             None => Vec::new(),
         };
-        let ServiceHeaders { passed, own } = RequestHeaders {
+        let mut request = Request::new(body);
+        *request.method_mut() = head.facts.method.clone();
+        *request.headers_mut() = RequestHeaders {
             client: head.client,
             host: head.facts.host,
             version: parts.version,
@@ -100,13 +104,10 @@ impl Forward<'_> {
             handshake: self.handshake.as_ref(),
             screened: head.facts.screened.get().map_or(&[], |screened| screened.request_headers()),
             identity,
-            google_token,
+            google_token: google_token.map(IdToken::bearer),
         }
-        .of(&parts.headers);
-        let mut request = Request::new(body);
-        *request.method_mut() = head.facts.method.clone();
-        *request.headers_mut() = passed;
-        Ok((request, own))
+        .of(&parts.headers, own);
+        Ok(request)
     }
 
     /// Sends a copy of a request to the service that its route mirrors it to, whatever comes of it. Returns the request's body.
@@ -206,7 +207,7 @@ pub(in crate::door) fn identity_headers(
     let form = AssertionForm::of(permit.backend().identity_headers());
     if let (Some(principal), Some(form)) = (permit.principal(), form) {
         match generation.assertions.assertion(form, principal, audience, now) {
-            Ok(Some(value)) => headers.push((form.header(), value)),
+            Ok(Some(signed)) => headers.push((form.header(), signed.value().clone())),
             Ok(None) => {}
             Err(error) => return Err(fault(Code::Internal, Stage::Credential, error)),
         }
