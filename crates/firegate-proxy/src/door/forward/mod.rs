@@ -6,6 +6,7 @@ mod answer;
 mod request;
 mod target;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,7 +129,11 @@ impl RequestContext<'_> {
             let own = &mut sending.own_fields;
             let request = forward.request(&passage, google_token.as_deref(), body, own)?;
             record.sending(passage.origin());
-            let sent = passage.send(request, &sending).await;
+            let sent = {
+                // Pinned where it stays: whatever takes it by value copies it.
+                let sent = pin!(passage.send(request, &sending));
+                sent.await
+            };
             record.sent();
             let mut response = match sent {
                 Ok(response) => response,
