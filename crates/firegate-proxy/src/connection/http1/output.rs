@@ -23,7 +23,7 @@ pub(super) struct Output {
 impl Output {
     /// Whether more may be put here before this is written.
     pub(super) fn has_room(&self) -> bool {
-        self.piece.is_empty() && self.gathered.len() < HTTP1_PIECE_BYTES
+        self.piece.is_empty() && self.behind.is_empty() && self.gathered.len() < HTTP1_PIECE_BYTES
     }
 
     /// Where small things are put. Only while there is room.
@@ -88,5 +88,29 @@ impl Output {
             self.piece.advance(of_piece);
         }
         self.behind = self.behind.get(written - of_gathered - of_piece..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::task::noop_waker_ref;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    /// What follows a piece comes before anything else, also when the stream takes all of the piece and nothing behind it.
+    #[tokio::test]
+    async fn nothing_gets_between_a_piece_and_what_follows_it() {
+        let mut context = Context::from_waker(noop_waker_ref());
+        let (mut client, mut stream) = tokio::io::duplex(HTTP1_PIECE_BYTES + 2);
+        let mut output = Output::default();
+        output.gather(b"h");
+        output.put(Bytes::from(vec![b'x'; HTTP1_PIECE_BYTES]), b"\r\n");
+        assert!(output.poll_drain(&mut context, &mut stream).is_pending());
+        assert!(!output.has_room(), "a line's end is half written");
+        let mut read = vec![0; HTTP1_PIECE_BYTES + 2];
+        client.read_exact(&mut read).await.expect("it is written");
+        assert!(output.poll_drain(&mut context, &mut stream).is_ready() && output.has_room());
+        assert_eq!((read.last(), client.read_u8().await.ok()), (Some(&b'\r'), Some(b'\n')));
     }
 }
