@@ -35,6 +35,9 @@ pub const UNWANTED_BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How long such a body is still read.
 pub const UNWANTED_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How much is read at once of what an HTTP/1 client still sends when its connection is about to be closed.
+pub const UNWANTED_PIECE_BYTES: usize = 4 * 1024;
+
 /// How often an HTTP/2 peer is asked whether it is still there.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -55,13 +58,16 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 32 * 1024;
 /// How long a request's method may be, in bytes.
 pub const REQUEST_METHOD_BYTES_MAX: usize = 32;
 
-/// How many hexadecimal digits the size of a chunk may have: 4 GiB.
+/// How many digits the length of a request's body may have: more bytes than anybody has.
+pub const CONTENT_LENGTH_DIGITS_MAX: usize = 18;
+
+/// How many hexadecimal digits the size of a client's chunk may have: 4 GiB.
 pub const CHUNK_SIZE_DIGITS_MAX: usize = 8;
 
-/// How many bytes of extensions the chunks of one body may have together.
+/// How many bytes of extensions the chunks of one body may have together, a client's or a service's.
 pub const CHUNK_EXTENSIONS_BYTES_MAX: usize = 8 * 1024;
 
-/// How many bytes the trailers of a chunked body may have.
+/// How many bytes the lines of a chunked body's trailers may have.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
 /// How many fields they may have.

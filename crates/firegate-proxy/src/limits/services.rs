@@ -45,6 +45,23 @@ pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 =
 /// How much of an answer an HTTP/1 connection to an endpoint holds, in bytes. The answer's head has to fit.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
+/// How many bytes of an answer over HTTP/1 are read at once at its beginning: there is room for them on the stack alone. It
+/// grows while the service fills it.
+pub const UPSTREAM_FIRST_READ_BYTES: usize = 8 * 1024;
+
+/// With less room than this in what is left of a buffer for answers over HTTP/1 there is a new one.
+pub const UPSTREAM_READ_ROOM_BYTES_MIN: usize = 1024;
+
+/// How much of a request over HTTP/1, its head and the first of its body, is copied into one piece, which costs less than telling
+/// the system of two. Most heads have an assertion and a token, and two KiB.
+pub const UPSTREAM_GATHERED_BYTES_MAX: usize = 6 * 1024;
+
+/// How many pieces of an answer over HTTP/1 wait for whoever reads it while its request is still being sent.
+pub const UPSTREAM_WAITING_PIECES_MAX: usize = 1;
+
+/// How many hexadecimal digits the size of a service's chunk may have: all that a size is counted with.
+pub const UPSTREAM_CHUNK_SIZE_DIGITS_MAX: usize = 16;
+
 /// How large the first piece of a request's body may be, in bytes, to be kept until the answer begins, so that the request can
 /// be sent once more if an HTTP/2 endpoint says that it did nothing with it. It is what a client sends at once, and not copied.
 pub const UPSTREAM_KEPT_PIECE_BYTES_MAX: usize = 64 * 1024;

@@ -7,11 +7,11 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, p
 use tokio::net::{TcpListener, TcpStream};
 
 use super::answer_head::AnswerHead;
-use super::body::Framing;
-use super::chunks::Chunks;
+use super::body::{Framing, read_chunked};
 use super::connection::Http1Connection;
 use super::error::Malformed;
 use super::outgoing::RequestTarget;
+use crate::http1::{Chunked, ChunkedError, Sender};
 use crate::limits::{
     CHUNK_EXTENSIONS_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, UPSTREAM_BUFFER_BYTES_MAX,
 };
@@ -26,12 +26,12 @@ type Read = Result<(Vec<u8>, Option<HeaderMap>, bool, usize), Malformed>;
 
 /// Reads a chunked body in these pieces.
 fn read_chunks<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
-    let (mut chunks, mut buffer) = (Chunks::default(), BytesMut::new());
+    let (mut chunked, mut buffer) = (Chunked::new(Sender::Service), BytesMut::new());
     let (mut content, mut trailers) = (Vec::new(), None);
     for piece in pieces {
         buffer.extend_from_slice(piece);
-        while !chunks.is_over()
-            && let Some(frame) = chunks.read(&mut buffer)?
+        while !chunked.is_over()
+            && let Some(frame) = read_chunked(&mut chunked, &mut buffer)?
         {
             match frame.into_data() {
                 Ok(data) => content.extend_from_slice(&data),
@@ -39,7 +39,7 @@ fn read_chunks<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
             }
         }
     }
-    Ok((content, trailers, chunks.is_over(), buffer.len()))
+    Ok((content, trailers, chunked.is_over(), buffer.len()))
 }
 
 fn cut(bytes: &[u8], places: &[usize]) -> Vec<Vec<u8>> {
@@ -270,40 +270,40 @@ fn chunks_are_read_strictly() {
     let (_, trailers, is_over, _) = whole("0\r\nA: b\r\n\r\n").expect("a body");
     assert_eq!((trailers.expect("trailers")["a"].as_bytes(), is_over), (&b"b"[..], true));
     for (text, expected) in [
-        ("\r\n", Malformed::ChunkSize),
-        ("+2\r\nhi\r\n", Malformed::ChunkSize),
-        ("0x2\r\nhi\r\n", Malformed::ChunkSize),
-        (" 2\r\nhi\r\n", Malformed::ChunkSize),
-        ("2 2\r\nhi\r\n", Malformed::ChunkSize),
-        ("2\nhi\r\n", Malformed::ChunkSize),
-        ("2\rhi\r\n", Malformed::ChunkSize),
-        ("00000000000000002\r\nhi\r\n", Malformed::ChunkSize),
-        ("2;a\nb\r\nhi\r\n", Malformed::ChunkExtension),
-        ("2\r\nhi!\r\n", Malformed::ChunkEnd),
-        ("2\r\nhi\n", Malformed::ChunkEnd),
-        ("2\r\nhi\r2", Malformed::ChunkEnd),
-        ("0\r\nA: b\nC: d\r\n\r\n", Malformed::Trailers),
-        ("0\r\nA: b\r\n c\r\n\r\n", Malformed::Trailers),
-        ("0\r\nA : b\r\n\r\n", Malformed::Trailers),
-        ("0\r\n\n", Malformed::Trailers),
-        ("0\r\n\rx", Malformed::Trailers),
+        ("\r\n", ChunkedError::Size),
+        ("+2\r\nhi\r\n", ChunkedError::Size),
+        ("0x2\r\nhi\r\n", ChunkedError::Size),
+        (" 2\r\nhi\r\n", ChunkedError::Size),
+        ("2 2\r\nhi\r\n", ChunkedError::Size),
+        ("2\nhi\r\n", ChunkedError::Size),
+        ("2\rhi\r\n", ChunkedError::Size),
+        ("00000000000000002\r\nhi\r\n", ChunkedError::Size),
+        ("2;a\nb\r\nhi\r\n", ChunkedError::Extension),
+        ("2\r\nhi!\r\n", ChunkedError::End),
+        ("2\r\nhi\n", ChunkedError::End),
+        ("2\r\nhi\r2", ChunkedError::End),
+        ("0\r\nA: b\nC: d\r\n\r\n", ChunkedError::Trailers),
+        ("0\r\nA: b\r\n c\r\n\r\n", ChunkedError::Trailers),
+        ("0\r\nA : b\r\n\r\n", ChunkedError::Trailers),
+        ("0\r\n\n", ChunkedError::Trailers),
+        ("0\r\n\rx", ChunkedError::Trailers),
     ] {
-        assert_eq!(whole(text), Err(expected), "{text:?}");
+        assert_eq!(whole(text), Err(Malformed::Chunked(expected)), "{text:?}");
     }
     let too_long = format!("1;{}", "x".repeat(CHUNK_EXTENSIONS_BYTES_MAX + 1));
-    assert_eq!(whole(&too_long), Err(Malformed::ChunkExtension));
+    assert_eq!(whole(&too_long), Err(Malformed::Chunked(ChunkedError::Extension)));
     let too_long = format!("0\r\nA: {}", "x".repeat(TRAILER_BYTES_MAX));
-    assert_eq!(whole(&too_long), Err(Malformed::Trailers));
+    assert_eq!(whole(&too_long), Err(Malformed::Chunked(ChunkedError::Trailers)));
     let too_many = format!("0\r\n{}\r\n", "A: b\r\n".repeat(TRAILER_FIELDS_MAX + 1));
-    assert_eq!(whole(&too_many), Err(Malformed::Trailers));
+    assert_eq!(whole(&too_many), Err(Malformed::Chunked(ChunkedError::Trailers)));
 }
 
 /// A body is not copied on its way.
 #[test]
 fn a_chunk_is_a_part_of_what_was_read() {
-    let (mut chunks, mut buffer) = (Chunks::default(), BytesMut::from(&b"5\r\nhello\r\n"[..]));
+    let (mut chunked, mut buffer) = (Chunked::new(Sender::Service), BytesMut::from(&b"5\r\nhello\r\n"[..]));
     let place = buffer[3..8].as_ptr();
-    let frame = chunks.read(&mut buffer).expect("a chunk").expect("a frame");
+    let frame = read_chunked(&mut chunked, &mut buffer).expect("a chunk").expect("a frame");
     let data: Bytes = frame.into_data().expect("data");
     assert_eq!((data.as_ptr(), &data[..]), (place, &b"hello"[..]));
 }
