@@ -3,13 +3,14 @@
 //! when they ask.
 //!
 //! [`octets`], [`fields`] and [`content_length`] are the parts of a head, [`chunked`] reads a body of chunks, [`trailers`] what
-//! comes behind one, and [`output`] is how a message is written.
+//! comes behind one, and [`output`] is how a message is written, by a [`spare_buffer`] of the worker's.
 
 mod chunked;
 mod content_length;
 mod fields;
 mod octets;
 mod output;
+mod spare_buffer;
 mod trailers;
 
 pub(crate) use chunked::{Chunked, ChunkedError, Sender};

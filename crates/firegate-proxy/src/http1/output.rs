@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use tokio::io::AsyncWrite;
 
 use super::fields::write_field;
+use super::spare_buffer;
 
 /// What is to be written, in this order. When all of it is written, it has no memory.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ impl Output {
 
     /// Where small things are put. Only while there is room.
     pub(crate) fn gathered(&mut self) -> &mut Vec<u8> {
+        if self.gathered.capacity() == 0 {
+            self.gathered = spare_buffer::take();
+        }
         &mut self.gathered
     }
 
@@ -133,8 +137,9 @@ impl Output {
     fn advance(&mut self, mut written: usize) {
         let of_gathered = written.min(self.gathered.len() - self.written);
         self.written += of_gathered;
-        if self.written == self.gathered.len() {
-            (self.gathered, self.written) = (Vec::new(), 0);
+        if of_gathered > 0 && self.written == self.gathered.len() {
+            spare_buffer::give_back(std::mem::take(&mut self.gathered));
+            self.written = 0;
         }
         written -= of_gathered;
         let of_piece = written.min(self.piece.len());
@@ -204,6 +209,18 @@ mod tests {
             output.end_chunks(empty());
         });
         assert_eq!(ended.await, "0\r\n\r\n", "a chunk of nothing is none");
+    }
+
+    /// Both are written by the same buffer.
+    #[tokio::test]
+    async fn nothing_of_a_message_is_left_for_the_next_one() {
+        for text in ["Bearer somebody's", "GET /", ""] {
+            let read = written(1024, |output| {
+                assert!(output.gathered().is_empty());
+                output.gathered().extend_from_slice(text.as_bytes());
+            });
+            assert_eq!(read.await, text);
+        }
     }
 
     /// What follows a piece comes before anything else, also when the stream takes all of the piece and nothing behind it.

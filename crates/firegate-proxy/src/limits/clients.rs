@@ -82,6 +82,13 @@ pub const HTTP1_FIRST_READ_BYTES: usize = 4 * 1024;
 /// How much of a body from an HTTP/1 client is read at once as long as no more is there, and how much of an answer is gathered.
 pub const HTTP1_PIECE_BYTES: usize = 16 * 1024;
 
+/// How much room a message over HTTP/1 has at first when it is written, a client's answer or a service's request.
+pub const SPARE_BUFFER_BYTES: usize = 2 * 1024;
+
+/// How large the buffer is at most that each worker keeps for the next message. One of twice that which is gathered has grown by
+/// a head.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 2 * HTTP1_PIECE_BYTES;
+
 /// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer
 /// keeps its own for ten minutes, and wants backends to wait longer, lest it sends into one that is just closed.
 pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(620);

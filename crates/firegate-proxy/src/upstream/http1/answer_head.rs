@@ -49,12 +49,15 @@ enum Coding {
 type Place = [usize; 4];
 
 impl AnswerHead {
-    /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. What `headers` has
-    /// room for is taken for its headers then.
+    /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. Its headers take
+    /// the room of others that nobody needs any more, if there are some.
     ///
     /// # Errors
     /// If it is none, or larger than may be.
-    pub(super) fn read(buffer: &mut BytesMut, headers: &mut HeaderMap) -> Result<Option<Self>, Malformed> {
+    pub(super) fn read(
+        buffer: &mut BytesMut,
+        others: Option<&mut HeaderMap>,
+    ) -> Result<Option<Self>, Malformed> {
         let mut room = [const { MaybeUninit::uninit() }; UPSTREAM_HEADERS_MAX];
         let mut answer = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -71,7 +74,7 @@ impl AnswerHead {
         let reason = answer.reason.filter(|reason| Some(*reason) != status.canonical_reason());
         let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
         let places = answer.headers.iter().map(|header| place_in(buffer, header)).collect::<Vec<_>>();
-        let mut headers = std::mem::take(headers);
+        let mut headers = others.map(std::mem::take).unwrap_or_default();
         headers.clear();
         let (length_said, coding) = (Length::default(), Coding::default());
         let mut head =

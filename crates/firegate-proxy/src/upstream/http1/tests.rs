@@ -109,7 +109,7 @@ fn read_head<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<St
             continue;
         }
         buffer.extend_from_slice(piece);
-        if let Some(head) = AnswerHead::read(&mut buffer, &mut HeaderMap::new()).map_err(drop)? {
+        if let Some(head) = AnswerHead::read(&mut buffer, None).map_err(drop)? {
             behind = buffer.len();
             let framing = head.framing(false);
             told = Some(format!("{head:?} {framing:?} {}", head.keeps_connection()));
@@ -120,7 +120,7 @@ fn read_head<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<St
 
 fn head(text: &str) -> Result<AnswerHead, Malformed> {
     let mut buffer = BytesMut::from(text.as_bytes());
-    AnswerHead::read(&mut buffer, &mut HeaderMap::new()).map(|head| head.expect("a whole head"))
+    AnswerHead::read(&mut buffer, None).map(|head| head.expect("a whole head"))
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_head_has_its_bound() {
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(UPSTREAM_BUFFER_BYTES_MAX));
     for (bytes, expected) in [(UPSTREAM_BUFFER_BYTES_MAX - 1, None), (UPSTREAM_BUFFER_BYTES_MAX, Some(()))] {
         let mut buffer = BytesMut::from(&endless.as_bytes()[..bytes]);
-        let read = AnswerHead::read(&mut buffer, &mut HeaderMap::new());
+        let read = AnswerHead::read(&mut buffer, None);
         assert_eq!(read.err().map(|error| assert_eq!(error, Malformed::HeadTooLarge)), expected, "{bytes}");
     }
     let whole = |length: usize| {
@@ -257,7 +257,7 @@ async fn a_request_of_which_nothing_was_written_is_had_back_whole() {
 #[test]
 fn a_head_is_told_as_it_is() {
     let mut buffer = BytesMut::from(&b"HTTP/1.0 299 Fine So Far\r\nX-A:  a b \r\nx-a: c\r\n\r\nrest"[..]);
-    let head = AnswerHead::read(&mut buffer, &mut HeaderMap::new()).expect("a head").expect("the whole");
+    let head = AnswerHead::read(&mut buffer, None).expect("a head").expect("the whole");
     assert_eq!((head.status.as_u16(), head.version, &buffer[..]), (299, Version::HTTP_10, &b"rest"[..]));
     assert_eq!(head.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["a b", "c"]);
     assert_eq!(head.reason.expect("it is not the usual one").as_bytes(), b"Fine So Far");
