@@ -61,6 +61,9 @@ impl Output {
 
     /// Puts a piece of a body behind the others, of any size. Only while there is room.
     pub(crate) fn put(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
         if self.gathered.len() + piece.len() <= self.gathered_bytes_max {
             self.gathered().extend_from_slice(&piece);
         } else {
@@ -127,6 +130,7 @@ impl Output {
         while !self.is_empty() {
             ready!(self.poll_write(context, stream))?;
         }
+        self.let_go();
         if self.is_unflushed {
             ready!(Pin::new(stream).poll_flush(context))?;
             self.is_unflushed = false;
@@ -137,20 +141,30 @@ impl Output {
     fn advance(&mut self, mut written: usize) {
         let of_gathered = written.min(self.gathered.len() - self.written);
         self.written += of_gathered;
-        if of_gathered > 0 && self.written == self.gathered.len() {
-            spare_buffer::give_back(std::mem::take(&mut self.gathered));
-            self.written = 0;
+        if self.written == self.gathered.len() {
+            self.let_go();
         }
         written -= of_gathered;
+        if written == 0 {
+            return;
+        }
         let of_piece = written.min(self.piece.len());
         self.piece.advance(of_piece);
+        self.behind.drain(..written - of_piece);
+        // What a piece is a part of may be large, and the next piece late.
         if self.piece.is_empty() {
-            // What it was a part of may be large, and the next piece late.
             self.piece = Bytes::new();
         }
-        self.behind.drain(..written - of_piece);
         if self.behind.is_empty() {
             self.behind = Vec::new();
+        }
+    }
+
+    /// Gives the buffer back, of which all is written.
+    fn let_go(&mut self) {
+        self.written = 0;
+        if self.gathered.capacity() > 0 {
+            spare_buffer::give_back(std::mem::take(&mut self.gathered));
         }
     }
 }
