@@ -4,11 +4,9 @@ use http::{HeaderName, HeaderValue};
 
 /// Puts a field's line behind the others.
 pub(crate) fn write_field(name: &HeaderName, value: &HeaderValue, bytes: &mut Vec<u8>) {
-    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-    bytes.reserve(name.len() + value.len() + 4);
-    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(name.as_str().as_bytes());
     bytes.extend_from_slice(b": ");
-    bytes.extend_from_slice(value);
+    bytes.extend_from_slice(value.as_bytes());
     bytes.extend_from_slice(b"\r\n");
 }
 

@@ -1,6 +1,5 @@
 //! What HTTP/1 (RFC 9112) is on both sides: of clients, whom [`crate::connection`] serves, and to services, to whom
-//! [`crate::upstream`] speaks. What is here belongs to neither, and depends on neither; what the sides judge differently they say
-//! when they ask.
+//! [`crate::upstream`] speaks. What is here depends on neither; what the two judge differently they say when they ask.
 //!
 //! [`octets`], [`fields`] and [`content_length`] are the parts of a head, [`chunked`] reads a body of chunks, [`trailers`] what
 //! comes behind one, and [`output`] is how a message is written, by a [`spare_buffer`] of the worker's.

@@ -15,7 +15,7 @@ pub(super) fn take() -> Vec<u8> {
     if spare.capacity() == 0 { Vec::with_capacity(SPARE_BUFFER_BYTES) } else { spare }
 }
 
-/// Gives back a buffer that is done with. What was in it is nobody's from now on; one that has grown beyond its bound is let go.
+/// Gives back a buffer that is done with. What was in it is nobody's from now on. One that is larger than its bound is let go.
 pub(super) fn give_back(mut buffer: Vec<u8>) {
     buffer.clear();
     if buffer.capacity() <= SPARE_BUFFER_BYTES_MAX {

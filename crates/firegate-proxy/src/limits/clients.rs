@@ -85,8 +85,8 @@ pub const HTTP1_PIECE_BYTES: usize = 16 * 1024;
 /// How much room a message over HTTP/1 has at first when it is written, a client's answer or a service's request.
 pub const SPARE_BUFFER_BYTES: usize = 2 * 1024;
 
-/// How large the buffer is at most that each worker keeps for the next message. One of twice that which is gathered has grown by
-/// a head.
+/// How large the buffer is at most that each worker keeps for the next message: what is gathered, and as much again, because a
+/// buffer that grows is doubled.
 pub const SPARE_BUFFER_BYTES_MAX: usize = 2 * HTTP1_PIECE_BYTES;
 
 /// How long a connection may be idle between two requests; over HTTP/2 pings and settings do not count. Google's load balancer

@@ -52,8 +52,8 @@ pub const UPSTREAM_FIRST_READ_BYTES: usize = 8 * 1024;
 /// With less room than this in what is left of a buffer for answers over HTTP/1 there is a new one.
 pub const UPSTREAM_READ_ROOM_BYTES_MIN: usize = 1024;
 
-/// How much of a request over HTTP/1, its head and the first of its body, is copied into one piece, which costs less than telling
-/// the system of two. Most heads have an assertion and a token, and two KiB.
+/// How much of a request over HTTP/1, its head and the first of its body, is copied into one piece, which costs less than to
+/// tell the system of two. Most heads have an assertion and a token, and two KiB.
 pub const UPSTREAM_GATHERED_BYTES_MAX: usize = 6 * 1024;
 
 /// How many pieces of an answer over HTTP/1 wait for whoever reads it while its request is still being sent.
