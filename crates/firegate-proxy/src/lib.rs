@@ -16,6 +16,7 @@ mod files;
 mod generation;
 mod geography;
 mod health;
+mod http1;
 pub mod limits;
 mod limits_store;
 mod listen;

@@ -1,5 +1,5 @@
-//! The page docs/limits.md: every constant of the crates' `limits.rs`, with its value and what its comment says. The files
-//! have one shape, so they are read as lines and not as Rust.
+//! The page docs/limits.md: every constant of the crates' `limits.rs` and of the files that it is divided into, with its value
+//! and what its comment says. The files have one shape, so they are read as lines and not as Rust.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -56,10 +56,8 @@ enum Value {
 pub(crate) fn markdown() -> Result<String> {
     let mut files = Vec::new();
     for (name, title) in CRATES {
-        let path = format!("crates/{name}/src/limits.rs");
-        let text =
-            std::fs::read_to_string(root().join(&path)).with_context(|| format!("cannot read {path}"))?;
-        files.push((name, title, items(&text).with_context(|| format!("{path} has another shape"))?));
+        let items = items_of(&format!("crates/{name}/src/limits"))?;
+        files.push((name, title, items));
     }
     let known: BTreeMap<String, &str> = files
         .iter()
@@ -97,6 +95,18 @@ pub(crate) fn markdown() -> Result<String> {
 
 fn key(crate_name: &str, name: &str) -> String {
     format!("{}::{name}", crate_name.replace('-', "_"))
+}
+
+/// What a crate's limits are, and where they are divided into files what those have, before the others.
+fn items_of(path: &str) -> Result<Vec<Item>> {
+    let file = format!("{path}.rs");
+    let text = std::fs::read_to_string(root().join(&file)).with_context(|| format!("cannot read {file}"))?;
+    let mut all = Vec::new();
+    for part in text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')) {
+        all.extend(items_of(&format!("{path}/{part}"))?);
+    }
+    all.extend(items(&text).with_context(|| format!("{file} has another shape"))?);
+    Ok(all)
 }
 
 /// Reads a file: comments of three slashes belong to the constant after them, one of two slashes with an empty line after

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::drain::Drain;
 use super::frames::MeteredStream;
 use super::http1::{self, RequestBody};
-use super::preface::{Preface, Protocol, Rewound};
+use super::preface::{Preface, Protocol};
 use super::resettable::Resettable;
 use crate::door::Door;
 use crate::limits::{
@@ -35,7 +35,8 @@ use crate::moment;
 use crate::panics::Panics;
 use crate::requests::HeldBody;
 use crate::stream::{
-    ClientConnection, ClientUpgrade, ConnectionEnd, ConnectionStreams, ReceivedBody, SentBody, SignsOfUse,
+    ClientConnection, ClientUpgrade, ConnectionEnd, ConnectionStreams, ReceivedBody, Rewound, SentBody,
+    SignsOfUse,
 };
 use crate::telemetry::ObservedBody;
 

@@ -17,6 +17,7 @@ mod overdue;
 mod pace;
 mod progress;
 mod received_body;
+mod rewound;
 mod tunnel;
 mod web_socket;
 
@@ -33,4 +34,5 @@ pub(crate) use overdue::{
 pub(crate) use pace::Pace;
 pub(crate) use progress::{BodyFailure, BodyProgress, Side};
 pub(crate) use received_body::ReceivedBody;
+pub(crate) use rewound::Rewound;
 pub(crate) use tunnel::{ClientUpgrade, SwitchedStream, TunnelClient, Tunnels};

@@ -23,7 +23,7 @@ use super::records::Records;
 
 /// A socket that can be asked once more before it is used again.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
     /// Where somebody always reads: over HTTP/2.
     look_again: Option<LookAgain>,

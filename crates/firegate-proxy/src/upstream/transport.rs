@@ -11,7 +11,7 @@ use super::socket::{Look, LookAgain, Socket};
 
 /// A connection to a service, below HTTP.
 #[derive(Debug)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Plain(Socket),
     /// A TLS session is a kilobyte, and most of what moves a connection around does not look into it.
     Tls(Box<TlsStream<Socket>>),

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use http::Version;
 
-use super::octets::{find_control, is_path, is_query, is_token};
 use super::violation::Violation;
+use crate::http1::{content_length, find_control, is_path, is_query, is_token, lists};
 use crate::limits::{
-    REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX, REQUEST_METHOD_BYTES_MAX,
+    CONTENT_LENGTH_DIGITS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX,
+    REQUEST_METHOD_BYTES_MAX,
 };
 
 /// What follows a head.
@@ -237,14 +238,11 @@ impl Head {
 
 impl Hop {
     fn note(&mut self, name: &[u8], value: &[u8]) {
-        let lists = |option: &[u8]| {
-            value.split(|octet| *octet == b',').any(|listed| listed.trim_ascii().eq_ignore_ascii_case(option))
-        };
         if name.eq_ignore_ascii_case(b"connection") {
-            self.closes |= lists(b"close");
-            self.keeps_alive |= lists(b"keep-alive");
+            self.closes |= lists(value, b"close");
+            self.keeps_alive |= lists(value, b"keep-alive");
         } else if name.eq_ignore_ascii_case(b"te") {
-            self.takes_trailers |= lists(b"trailers");
+            self.takes_trailers |= lists(value, b"trailers");
         } else if name.eq_ignore_ascii_case(b"expect") {
             self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
         }
@@ -319,10 +317,8 @@ fn split_field(line: &[u8]) -> Result<(&[u8], &[u8], usize), Violation> {
 
 /// A length in its one spelling: no sign, no list, no zero before it, and not more digits than any body has bytes.
 fn length(value: &[u8]) -> Result<u64, Violation> {
-    const DIGITS_MAX: usize = 18;
-    let is_number = (1..=DIGITS_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    if !is_number || (value.len() > 1 && value.first() == Some(&b'0')) {
+    if value.len() > CONTENT_LENGTH_DIGITS_MAX || (value.len() > 1 && value.first() == Some(&b'0')) {
         return Err(Violation::ContentLength);
     }
-    Ok(value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
+    content_length(value).ok_or(Violation::ContentLength)
 }

@@ -4,9 +4,7 @@
 //!
 //! [`Scanner`] is pure, and says where everything stands, so that nobody reads a byte for a second time.
 
-mod chunked;
 mod head;
-mod octets;
 mod scanner;
 #[cfg(test)]
 mod tests;

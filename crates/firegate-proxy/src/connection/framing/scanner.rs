@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::chunked::Chunked;
 use super::head::{Body, Head, WholeHead};
 use super::violation::Violation;
+use crate::http1::{Chunked, Sender};
 
 /// Reads the requests of one connection, one after the other.
 #[derive(Debug, Default)]
@@ -110,14 +110,14 @@ impl Scanner {
             },
             State::Chunked(body) => match body.read_framing(bytes) {
                 Ok(length) if body.is_over() => {
-                    let State::Chunked(body) = std::mem::take(&mut self.state) else {
-                        return Step::End(length, Vec::new());
-                    };
-                    Step::End(length, body.into_trailers())
+                    let trailers = body.take_trailers();
+                    self.state = State::default();
+                    Step::End(length, trailers)
                 }
                 Ok(0) => Step::Then(Then::More),
                 Ok(length) => Step::Framing(length),
-                Err((clean, violation)) => {
+                Err((clean, error)) => {
+                    let violation = error.into();
                     self.state = State::Over(violation, None);
                     if clean == 0 { Step::Then(Then::Break(violation)) } else { Step::Framing(clean) }
                 }
@@ -169,7 +169,7 @@ impl State {
         match body {
             Body::None => Self::default(),
             Body::Length(length) => Self::Length(length),
-            Body::Chunked => Self::Chunked(Box::new(Chunked::new())),
+            Body::Chunked => Self::Chunked(Box::new(Chunked::new(Sender::Client))),
             Body::Switch => Self::Switch,
         }
     }

@@ -2,6 +2,7 @@
 
 use firegate_core::reason::Reason;
 
+use crate::http1::ChunkedError;
 use crate::limits::{
     REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_TIMEOUT, REQUEST_HEADERS_MAX, REQUEST_LINE_BYTES_MAX,
 };
@@ -70,6 +71,17 @@ impl Violation {
             }
             Self::HeadTimedOut => Reason::RequestHeadTimedOut { after: REQUEST_HEAD_TIMEOUT },
             _ => Reason::RequestMalformed { why: self.why() },
+        }
+    }
+}
+
+impl From<ChunkedError> for Violation {
+    fn from(error: ChunkedError) -> Self {
+        match error {
+            ChunkedError::Size => Self::ChunkSize,
+            ChunkedError::Extension => Self::ChunkExtension,
+            ChunkedError::End => Self::ChunkEnd,
+            ChunkedError::Trailers => Self::Trailer,
         }
     }
 }

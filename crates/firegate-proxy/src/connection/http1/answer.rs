@@ -1,26 +1,16 @@
 //! An answer as it is written: its head, and its body in the framing that the client knows (RFC 9112, section 6).
 
-use std::io::Write as _;
-
 use bytes::Bytes;
 use firegate_core::time::UnixTime;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    DATE, HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use http_body::SizeHint;
 use hyper::ext::ReasonPhrase;
 
 use super::date;
-use super::output::Output;
 use crate::connection::framing::Hop;
-use crate::limits::HTTP1_PIECE_BYTES;
-
-/// How many bytes of a head there is room for at once, beside those of each field and of the body.
-const HEAD_USUAL_BYTES: usize = 192;
-const FIELD_USUAL_BYTES: usize = 48;
+use crate::http1::{Output, content_length, lists, may_trail, write_content_length, write_field};
 
 /// What the request says about its answer.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +60,6 @@ pub(super) fn write_head(
     let has_none = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let is_switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     let bytes = output.gathered();
-    let body = length.as_ref().map_or(0, |length| length.lower().min(HTTP1_PIECE_BYTES as u64));
-    bytes.reserve(HEAD_USUAL_BYTES + FIELD_USUAL_BYTES * parts.headers.len() + body as usize);
     write_status(parts, asked.version, bytes);
     let takes_chunks = asked.version == Version::HTTP_11 && !asked.is_head && !has_none && !is_switched;
     let (mut told, mut names, mut has_date, mut closes) = (None, Vec::new(), false, false);
@@ -79,9 +67,9 @@ pub(super) fn write_head(
         if *name == CONTENT_LENGTH {
             // One that is not its body's is nobody's.
             if told.is_none() && !has_none && !is_switched && (length.is_some() || asked.is_head) {
-                told = length_of(value);
+                told = content_length(value.as_bytes());
                 if told.is_some() {
-                    write_field(name.as_str(), value.as_bytes(), bytes);
+                    write_field(name, value, bytes);
                 }
             }
             continue;
@@ -93,11 +81,11 @@ pub(super) fn write_head(
             }
             names.extend(named(value).filter(may_trail));
         } else if *name == CONNECTION {
-            closes |= lists_close(value);
+            closes |= lists(value.as_bytes(), b"close");
         } else if *name == DATE {
             has_date = true;
         }
-        write_field(name.as_str(), value.as_bytes(), bytes);
+        write_field(name, value, bytes);
     }
     let known = told.or_else(|| match &length {
         Some(length) => length.exact(),
@@ -107,7 +95,7 @@ pub(super) fn write_head(
         _ if has_none || is_switched => Framing::Absent,
         Some(length) => {
             if told.is_none() {
-                write_length(length, bytes);
+                write_content_length(length, bytes);
             }
             if asked.is_head { Framing::Absent } else { Framing::Length(length) }
         }
@@ -149,71 +137,24 @@ fn write_status(parts: &Parts, version: Version, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(b"\r\n");
 }
 
-fn write_field(name: &str, value: &[u8], bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(name.as_bytes());
-    bytes.extend_from_slice(b": ");
-    bytes.extend_from_slice(value);
-    bytes.extend_from_slice(b"\r\n");
-}
-
-fn write_length(length: u64, bytes: &mut Vec<u8>) {
-    // There is always room in memory for some digits.
-    let _ = write!(bytes, "content-length: {length}\r\n");
-}
-
-/// The length that is told, if it is one.
-fn length_of(value: &HeaderValue) -> Option<u64> {
-    let digits = value.to_str().ok().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))?;
-    digits.parse().ok()
-}
-
-fn lists_close(value: &HeaderValue) -> bool {
-    let mut options = value.as_bytes().split(|octet| *octet == b',');
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-}
-
 /// The fields that a `Trailer` names.
 fn named(value: &HeaderValue) -> impl Iterator<Item = HeaderName> {
     let names = value.as_bytes().split(|octet| *octet == b',');
     names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
 }
 
-/// Whether a field can come behind the body that it may decide about (RFC 9110, section 6.5.1).
-fn may_trail(name: &HeaderName) -> bool {
-    !NO_TRAILERS.contains(name)
-}
-
-const NO_TRAILERS: [HeaderName; 12] = [
-    AUTHORIZATION,
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    HOST,
-    MAX_FORWARDS,
-    SET_COOKIE,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-];
-
 impl Framing {
     /// Puts the next piece of a body.
     pub(super) fn put(&mut self, mut piece: Bytes, output: &mut Output) {
         match self {
-            _ if piece.is_empty() => {}
             Self::Absent => {}
             Self::Length(left) => {
                 piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= piece.len() as u64;
-                output.put(piece, b"");
+                output.put(piece);
             }
-            Self::Chunked(_) => {
-                let _ = write!(output.gathered(), "{:X}\r\n", piece.len());
-                output.put(piece, b"\r\n");
-            }
-            Self::UntilClose => output.put(piece, b""),
+            Self::Chunked(_) => output.put_chunk(piece),
+            Self::UntilClose => output.put(piece),
         }
     }
 
@@ -221,11 +162,8 @@ impl Framing {
     pub(super) fn end(&mut self, trailers: Option<&HeaderMap>, output: &mut Output) -> bool {
         match self {
             Self::Chunked(names) => {
-                output.gather(b"0\r\n");
-                for (name, value) in trailers.into_iter().flatten().filter(|(name, _)| names.contains(name)) {
-                    write_field(name.as_str(), value.as_bytes(), output.gathered());
-                }
-                output.gather(b"\r\n");
+                let trailers = trailers.into_iter().flatten();
+                output.end_chunks(trailers.filter(|(name, _)| names.contains(name)));
                 true
             }
             Self::Length(left) => *left == 0,

@@ -12,9 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::time::Sleep;
 
 use super::hand_over::{Giver, RequestBody, RequestBodyError, hand_over};
-use super::output::Output;
-use super::request::{request, trailers, unread};
+use super::request::{request, unread};
 use crate::connection::framing::{Body, Hop, Scanner, Step, Then, Violation, WholeHead};
+use crate::http1::{Output, read_trailers};
 use crate::limits::{
     HTTP1_FIRST_READ_BYTES, HTTP1_PIECE_BYTES, HTTP1_READ_BUFFER_BYTES_MAX, REQUEST_HEAD_TIMEOUT,
 };
@@ -173,7 +173,7 @@ impl Input {
                     return Poll::Ready(());
                 }
                 if let Some(output) = output.as_deref_mut().filter(|_| self.awaits_continue) {
-                    output.gather(CONTINUE);
+                    output.gathered().extend_from_slice(CONTINUE);
                 }
                 self.awaits_continue = false;
             }
@@ -186,7 +186,7 @@ impl Input {
                 Step::End(length, lines) => {
                     self.buffer.advance(length);
                     if let Some(body) = self.body.take() {
-                        body.end(Ok(trailers(lines)));
+                        body.end(Ok(read_trailers(lines)));
                     }
                 }
                 Step::Then(Then::Break(violation)) => {

@@ -8,10 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
-use crate::limits::UNWANTED_BODY_TIMEOUT;
-
-/// How much is read at once of what nobody wants any more.
-const UNWANTED_PIECE_BYTES: usize = 4 * 1024;
+use crate::limits::{UNWANTED_BODY_TIMEOUT, UNWANTED_PIECE_BYTES};
 
 /// Ends a connection so that nothing of what its client was sent is lost: closed over unread bytes, it would be reset.
 pub(super) async fn leave<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {

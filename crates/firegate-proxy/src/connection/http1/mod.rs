@@ -1,8 +1,8 @@
 //! A connection over HTTP/1 (RFC 9112) from its first request to its end: one task reads a head, has the door answer it, hands
 //! over its body as that is asked for, and writes the answer. While nobody uses a connection it has no buffer.
 //!
-//! [`input`] is what comes, and [`hand_over`] its bodies' way to whoever asks for them; [`answer`] is how an answer is written,
-//! and [`output`] what of it waits to be; [`leave`] ends a connection whose client may still be sending.
+//! [`input`] is what comes, and [`hand_over`] its bodies' way to whoever asks for them; [`answer`] is how an answer is written;
+//! [`leave`] ends a connection whose client may still be sending. What is the same towards services is in [`crate::http1`].
 
 mod answer;
 mod breakable;
@@ -10,7 +10,6 @@ mod date;
 mod hand_over;
 mod input;
 mod leave;
-mod output;
 mod request;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -33,12 +32,12 @@ use self::breakable::Breakable;
 pub(crate) use self::hand_over::{RequestBody, RequestBodyError};
 use self::input::{Begun, Input};
 use self::leave::leave;
-use self::output::Output;
 use super::drain::Drain;
-use super::preface::Rewound;
 use super::resettable::Resettable;
 use super::serve::finish;
-use crate::stream::{ClientConnection, ClientUpgrade, ConnectionEnd, SignsOfUse, SwitchedStream};
+use crate::http1::Output;
+use crate::limits::HTTP1_PIECE_BYTES;
+use crate::stream::{ClientConnection, ClientUpgrade, ConnectionEnd, Rewound, SignsOfUse, SwitchedStream};
 
 /// What a connection is served with.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +75,7 @@ where
     let mut connection = Connection {
         stream: Breakable::new(stream),
         input: Input::new(&bytes),
-        output: Output::default(),
+        output: Output::new(HTTP1_PIECE_BYTES),
         state: State::Idle,
         answer,
         served,
@@ -324,7 +323,6 @@ where
         }
         self.stream.set_ends_with_answer(false);
         let (is_last, was_asked_to_switch) = (writing.headed.is_last, writing.was_asked_to_switch);
-        self.output = Output::default();
         self.state = State::Answered { is_last, was_asked_to_switch };
         Poll::Ready(None)
     }

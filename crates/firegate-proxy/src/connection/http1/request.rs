@@ -48,27 +48,6 @@ pub(super) fn unread<B>(violation: Violation, origin: Option<HeaderValue>, body:
     request
 }
 
-/// The trailers of a body, whose lines the scanner has passed.
-pub(super) fn trailers(lines: Vec<u8>) -> Option<HeaderMap> {
-    if lines.is_empty() {
-        return None;
-    }
-    let lines = Bytes::from(lines);
-    let mut trailers = HeaderMap::new();
-    for line in lines.split(|octet| *octet == b'\n') {
-        let Some(colon) = line.iter().position(|octet| *octet == b':') else { continue };
-        let (name, value) = line.split_at(colon);
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name), HeaderValue::from_maybe_shared(lines.slice_ref(value)))
-        {
-            // There are no more than the scanner lets through.
-            let _ = trailers.try_append(name, value);
-        }
-    }
-    Some(trailers)
-}
-
 /// A part of the bytes, without a copy.
 fn slice(bytes: &Bytes, range: Range<usize>) -> Bytes {
     bytes.get(range).map_or_else(Bytes::new, |part| bytes.slice_ref(part))

@@ -9,6 +9,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::body::Framing;
 use super::error::Malformed;
+use crate::http1::{Chunked, Sender, content_length, lists};
 use crate::limits::{UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_HEADERS_MAX};
 use crate::upstream::headers::leave_one_length;
 
@@ -48,12 +49,15 @@ enum Coding {
 type Place = [usize; 4];
 
 impl AnswerHead {
-    /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. What `headers` has
-    /// room for is taken for its headers then.
+    /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. Its headers take
+    /// the room of others that nobody needs any more, if there are some.
     ///
     /// # Errors
     /// If it is none, or larger than may be.
-    pub(super) fn read(buffer: &mut BytesMut, headers: &mut HeaderMap) -> Result<Option<Self>, Malformed> {
+    pub(super) fn read(
+        buffer: &mut BytesMut,
+        others: Option<&mut HeaderMap>,
+    ) -> Result<Option<Self>, Malformed> {
         let mut room = [const { MaybeUninit::uninit() }; UPSTREAM_HEADERS_MAX];
         let mut answer = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -70,7 +74,7 @@ impl AnswerHead {
         let reason = answer.reason.filter(|reason| Some(*reason) != status.canonical_reason());
         let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
         let places = answer.headers.iter().map(|header| place_in(buffer, header)).collect::<Vec<_>>();
-        let mut headers = std::mem::take(headers);
+        let mut headers = others.map(std::mem::take).unwrap_or_default();
         headers.clear();
         let (length_said, coding) = (Length::default(), Coding::default());
         let mut head =
@@ -91,8 +95,8 @@ impl AnswerHead {
             let value = value.map_err(|_| Malformed::Header)?;
             match name {
                 CONNECTION => {
-                    is_close |= has_option(&value, b"close");
-                    is_keep_alive |= has_option(&value, b"keep-alive");
+                    is_close |= lists(value.as_bytes(), b"close");
+                    is_keep_alive |= lists(value.as_bytes(), b"keep-alive");
                 }
                 CONTENT_LENGTH => {
                     self.length = self.length.and(&value);
@@ -135,7 +139,7 @@ impl AnswerHead {
                 Err(Malformed::TransferEncodingInHttp10)
             }
             (Coding::Other, _) => Err(Malformed::TransferEncoding),
-            (Coding::Chunked, _) => Ok(Framing::Chunked(Box::default())),
+            (Coding::Chunked, _) => Ok(Framing::Chunked(Box::new(Chunked::new(Sender::Service)))),
             (Coding::None, Length::Malformed) => Err(Malformed::ContentLength),
             (Coding::None, Length::Known(0)) => Ok(Framing::Ended),
             (Coding::None, Length::Known(length)) => Ok(Framing::Length(length)),
@@ -156,7 +160,7 @@ impl Length {
     /// With what one more field says.
     pub(super) fn and(self, value: &HeaderValue) -> Self {
         value.as_bytes().split(|octet| *octet == b',').fold(self, |known, text| {
-            match (known, number(text.trim_ascii())) {
+            match (known, content_length(text.trim_ascii())) {
                 (Self::Unsaid, Some(said)) => Self::Known(said),
                 (Self::Known(known), Some(said)) if known == said => Self::Known(said),
                 _ => Self::Malformed,
@@ -177,17 +181,4 @@ fn place_in(buffer: &[u8], header: &httparse::Header<'_>) -> Place {
     let start_of = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(buffer.as_ptr() as usize);
     let (name, value) = (start_of(header.name.as_bytes()), start_of(header.value));
     [name, name.wrapping_add(header.name.len()), value, value.wrapping_add(header.value.len())]
-}
-
-fn has_option(value: &HeaderValue, option: &[u8]) -> bool {
-    value.as_bytes().split(|octet| *octet == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(option))
-}
-
-/// A number of digits alone.
-fn number(text: &[u8]) -> Option<u64> {
-    let digits = |number: u64, octet: &u8| {
-        let digit = octet.is_ascii_digit().then(|| u64::from(octet - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    };
-    if text.is_empty() { None } else { text.iter().try_fold(0, digits) }
 }

@@ -2,20 +2,19 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
-use super::chunks::Chunks;
-use super::connection::Http1Connection;
-use super::error::Http1Error;
-use super::switched::SwitchedConnection;
+use super::connection::{Http1Connection, SwitchedConnection};
+use super::error::{Http1Error, Malformed};
+use crate::http1::{Chunked, read_trailers};
 
 /// How a body ends.
 #[derive(Debug)]
 pub(super) enum Framing {
     /// After so many more bytes.
     Length(u64),
-    Chunked(Box<Chunks>),
+    Chunked(Box<Chunked>),
     /// With its connection.
     UntilClosed,
     /// It has.
@@ -114,9 +113,9 @@ fn poll_next(
             Framing::UntilClosed if !connection.buffer.is_empty() => {
                 return Poll::Ready(Ok(Some(Frame::data(connection.buffer.split().freeze()))));
             }
-            Framing::Chunked(chunks) => {
-                let frame = chunks.read(&mut connection.buffer)?;
-                let is_over = chunks.is_over();
+            Framing::Chunked(chunked) => {
+                let frame = read_chunked(chunked, &mut connection.buffer).map_err(Http1Error::from)?;
+                let is_over = chunked.is_over();
                 if is_over {
                     *framing = Framing::Ended;
                 }
@@ -135,4 +134,22 @@ fn poll_next(
             return Poll::Ready(Err(Http1Error::Ended));
         }
     }
+}
+
+/// Takes the next piece, or the trailers, out of what has come; `None` if there is neither, because more has to come or the
+/// body is over.
+///
+/// # Errors
+/// If this is no chunked body.
+pub(super) fn read_chunked(
+    chunked: &mut Chunked,
+    buffer: &mut BytesMut,
+) -> Result<Option<Frame<Bytes>>, Malformed> {
+    let framing = chunked.read_framing(buffer).map_err(|(_, error)| error)?;
+    buffer.advance(framing);
+    if chunked.is_over() {
+        return Ok(read_trailers(chunked.take_trailers()).map(Frame::trailers));
+    }
+    let length = if chunked.is_in_data() { chunked.take_data(buffer) } else { 0 };
+    Ok((length > 0).then(|| Frame::data(buffer.split_to(length).freeze())))
 }

@@ -12,19 +12,16 @@ use tokio_util::io::poll_read_buf;
 
 use super::exchange::Exchange;
 use super::outgoing::RequestTarget;
-use super::switched::SwitchedConnection;
-use crate::limits::UPSTREAM_BUFFER_BYTES_MAX;
-use crate::stream::Body;
+use crate::limits::{UPSTREAM_BUFFER_BYTES_MAX, UPSTREAM_FIRST_READ_BYTES, UPSTREAM_READ_ROOM_BYTES_MIN};
+use crate::stream::{Body, Rewound};
 use crate::upstream::expectation::ContinueWord;
 use crate::upstream::resolve::{Addresses, ResolvedAddress};
 use crate::upstream::socket::Look;
 use crate::upstream::transport::Transport;
 
-/// For how much there is room in a read at first, on the stack alone. It grows while the service fills it.
-const ROOM_BYTES: usize = 8 * 1024;
-
-/// With less room than this in what is left of a buffer there is a new one.
-const ROOM_BYTES_MIN: usize = 1024;
+/// Such a connection on which HTTP/1 is over, because both sides have switched to another protocol: first what came along with
+/// the answer's head.
+pub(crate) type SwitchedConnection = Rewound<Transport>;
 
 /// A connection, which is sent requests one after the other. Dropping it closes it. It goes from hand to hand, and is in a box.
 #[derive(Debug)]
@@ -40,7 +37,13 @@ pub(in crate::upstream) struct Http1Connection {
 impl Http1Connection {
     /// A connection that was just made.
     pub(in crate::upstream) fn new(transport: Transport, address: ResolvedAddress) -> Box<Self> {
-        Box::new(Self { transport, buffer: BytesMut::new(), room: ROOM_BYTES, address, is_used: false })
+        Box::new(Self {
+            transport,
+            buffer: BytesMut::new(),
+            room: UPSTREAM_FIRST_READ_BYTES,
+            address,
+            is_used: false,
+        })
     }
 
     /// Sends a request, and waits for the head of its answer. The service's word that it wants the body goes to `word`.
@@ -75,21 +78,21 @@ impl Http1Connection {
         if !self.buffer.is_empty() {
             return None;
         }
-        (self.buffer, self.room) = (BytesMut::new(), ROOM_BYTES);
+        (self.buffer, self.room) = (BytesMut::new(), UPSTREAM_FIRST_READ_BYTES);
         Some(self)
     }
 
     /// The same connection, on which HTTP is over.
     pub(super) fn switched(self) -> SwitchedConnection {
-        SwitchedConnection::new(self.transport, self.buffer)
+        Rewound::new(self.buffer.into(), self.transport)
     }
 
     /// Reads more into the buffer, and says how much; nothing is the end.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.buffer.is_empty() && self.room == ROOM_BYTES {
+        if self.buffer.is_empty() && self.room == UPSTREAM_FIRST_READ_BYTES {
             return self.poll_fill_new(context);
         }
-        if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
+        if self.buffer.capacity() - self.buffer.len() < UPSTREAM_READ_ROOM_BYTES_MIN {
             if self.buffer.is_empty() {
                 self.buffer = BytesMut::with_capacity(self.room);
             } else {
@@ -105,12 +108,12 @@ impl Http1Connection {
 
     /// Reads into a buffer that there is only when something has come, and that is no larger than it.
     fn poll_fill_new(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = [MaybeUninit::uninit(); ROOM_BYTES];
+        let mut room = [MaybeUninit::uninit(); UPSTREAM_FIRST_READ_BYTES];
         let mut read = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.transport).poll_read(context, &mut read))?;
         self.buffer = BytesMut::from(read.filled());
         if read.remaining() == 0 {
-            self.room = 2 * ROOM_BYTES;
+            self.room = 2 * UPSTREAM_FIRST_READ_BYTES;
         }
         Poll::Ready(Ok(read.filled().len()))
     }

@@ -14,10 +14,8 @@ use super::connection::Http1Connection;
 use super::error::Http1Error;
 use super::exchange::RestOfRequest;
 use super::outgoing::{Outgoing, SendError};
+use crate::limits::UPSTREAM_WAITING_PIECES_MAX;
 use crate::stream::BodyError;
-
-/// How many pieces of the answer wait for whoever reads it.
-const PIECES_MAX: usize = 1;
 
 /// A body that comes from the task.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ impl ConversationBody {
         rest: RestOfRequest,
         keep: impl FnOnce(Box<Http1Connection>) + Send + 'static,
     ) -> Self {
-        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let (sender, pieces) = mpsc::channel(UPSTREAM_WAITING_PIECES_MAX);
         let (size, is_over) = (answer.size_hint(), answer.is_end_stream());
         let reader = sender.clone();
         let conversation = Conversation { answer, outgoing: Some(rest.0), pieces: PollSender::new(sender) };

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::http1::ChunkedError;
 use crate::stream::BodyError;
 
 /// What went wrong between Firegate and a service.
@@ -40,14 +41,8 @@ pub(crate) enum Malformed {
     TransferEncoding,
     #[error("HTTP/1.0 has no Transfer-Encoding")]
     TransferEncodingInHttp10,
-    #[error("a chunk's size is no hexadecimal number")]
-    ChunkSize,
-    #[error("a chunk's extensions are malformed or too long")]
-    ChunkExtension,
-    #[error("a chunk does not end where it said")]
-    ChunkEnd,
-    #[error("the trailers are malformed or too long")]
-    Trailers,
+    #[error("{0}")]
+    Chunked(#[from] ChunkedError),
 }
 
 impl From<httparse::Error> for Malformed {

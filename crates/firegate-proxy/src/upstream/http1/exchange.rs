@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 
 use super::answer_head::AnswerHead;
 use super::body::Http1Body;
@@ -29,7 +29,8 @@ pub(in crate::upstream) struct Exchange {
 #[derive(Debug)]
 struct UnderWay {
     connection: Box<Http1Connection>,
-    outgoing: Outgoing,
+    /// In a box, because an exchange is moved before it is under way and when it ends.
+    outgoing: Box<Outgoing>,
     sending: Sending,
 }
 
@@ -61,7 +62,7 @@ impl Exchange {
         word: Option<ContinueWord>,
     ) -> Self {
         let is_head = request.method() == Method::HEAD;
-        let outgoing = Outgoing::new(request, target);
+        let outgoing = Box::new(Outgoing::new(request, target));
         let under_way = Some(UnderWay { connection, outgoing, sending: Sending::UnderWay });
         Self { under_way, is_head, interim: 0, word }
     }
@@ -84,14 +85,13 @@ impl Exchange {
         if matches!(sending, Sending::BrokenOff(_)) && outgoing.is_unsent() {
             return Poll::Ready(Err(Http1Error::Ended));
         }
-        let mut unsaid = HeaderMap::new();
-        let headers = match sending {
-            Sending::Over => outgoing.headers_mut(),
-            Sending::UnderWay | Sending::BrokenOff(_) => &mut unsaid,
+        let mut others = match sending {
+            Sending::Over => Some(outgoing.headers_mut()),
+            Sending::UnderWay | Sending::BrokenOff(_) => None,
         };
         loop {
             while !connection.buffer.is_empty()
-                && let Some(head) = AnswerHead::read(&mut connection.buffer, headers)?
+                && let Some(head) = AnswerHead::read(&mut connection.buffer, others.as_deref_mut())?
             {
                 if !head.is_interim() {
                     return Poll::Ready(Ok(head));
@@ -120,7 +120,7 @@ impl Exchange {
         let is_broken_off = matches!(sending, Sending::BrokenOff(_));
         let is_kept = head.keeps_connection() && !outgoing.is_last() && !is_broken_off;
         let body = Http1Body::new(framing, connection, is_kept);
-        let rest = matches!(sending, Sending::UnderWay).then(|| RestOfRequest(Box::new(outgoing)));
+        let rest = matches!(sending, Sending::UnderWay).then(|| RestOfRequest(outgoing));
         let mut response = Response::new(Http1Answer { body, rest });
         *response.status_mut() = head.status;
         *response.version_mut() = head.version;

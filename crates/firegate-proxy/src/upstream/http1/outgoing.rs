@@ -1,14 +1,11 @@
 //! A request on its way to the service: its head, and its body as far as it comes.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::{Body as HttpBody, Frame};
@@ -16,17 +13,12 @@ use http_body_util::BodyExt as _;
 use tokio::io::AsyncWrite as _;
 
 use super::answer_head::Length;
+use crate::http1::{Output, lists, may_trail, write_content_length, write_field};
+use crate::limits::UPSTREAM_GATHERED_BYTES_MAX;
 use crate::stream::{Body, BodyError};
 use crate::upstream::headers::OwnFields;
 use crate::upstream::refusal::PeekedBody;
 use crate::upstream::transport::Transport;
-
-/// For how much of a head there is room from the start. Most have an assertion and a token.
-const HEAD_BYTES: usize = 2 * 1024;
-
-/// Up to which length a piece of a body is copied behind what stands before it, which costs less than telling the system of two
-/// pieces.
-const JOINED_BYTES_MAX: usize = 4 * 1024;
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +33,8 @@ pub(in crate::upstream) struct RequestTarget<'a> {
 pub(super) struct Outgoing {
     request: Request<Body>,
     framing: Framing,
-    unwritten: Unwritten,
-    /// Whether all that is not written is in `unwritten`.
+    output: Output,
+    /// Whether all that is not written is in `output`.
     is_over: bool,
     is_last: bool,
     /// Before the first byte was written: the piece of the body that was taken, if one was.
@@ -65,23 +57,13 @@ pub(super) enum SendError {
     Connection(io::Error),
 }
 
-/// What is to be written: a copied part, a piece of the body, and what ends that.
-#[derive(Debug)]
-struct Unwritten {
-    front: Vec<u8>,
-    /// How much of the front is written.
-    written: usize,
-    data: Bytes,
-    back: &'static [u8],
-}
-
 impl Outgoing {
     /// A request of which nothing is written.
     pub(super) fn new(request: Request<Body>, target: &RequestTarget<'_>) -> Self {
         let is_over = request.body().is_end_stream();
-        let Head { front, framing, is_last } = Head::of(&request, target, is_over);
-        let unwritten = Unwritten { front, written: 0, data: Bytes::new(), back: b"" };
-        Self { request, framing, unwritten, is_over, is_last, taken: Some(None) }
+        let mut output = Output::new(UPSTREAM_GATHERED_BYTES_MAX);
+        let Head { framing, is_last } = write_head(&request, target, is_over, output.gathered());
+        Self { request, framing, output, is_over, is_last, taken: Some(None) }
     }
 
     /// Whether no other request may follow by the same connection: what is said of it is said in the request's own
@@ -120,13 +102,11 @@ impl Outgoing {
             let _ = self.poll_take(context)?;
         }
         loop {
-            while !self.unwritten.is_empty() {
-                ready!(self.unwritten.poll_write(transport, context)).map_err(SendError::Connection)?;
+            while !self.output.is_empty() {
+                ready!(self.output.poll_write(context, transport)).map_err(SendError::Connection)?;
                 self.taken = None;
             }
             if self.is_over {
-                // An answer may be waited for long.
-                self.unwritten.front = Vec::new();
                 return Pin::new(transport).poll_flush(context).map_err(SendError::Connection);
             }
             if self.poll_take(context)?.is_pending() {
@@ -163,24 +143,13 @@ impl Outgoing {
     }
 
     fn add(&mut self, data: Bytes) -> Result<(), SendError> {
-        let back: &[u8] = match &mut self.framing {
+        match &mut self.framing {
             Framing::Length(left) => {
                 // The service would take the rest for another request.
                 *left = left.checked_sub(data.len() as u64).ok_or(SendError::Body(BodyError::TooLarge))?;
-                b""
+                self.output.put(data);
             }
-            // A chunk without a size is the end.
-            Framing::Chunked if data.is_empty() => b"",
-            Framing::Chunked => {
-                self.unwritten.front.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
-                b"\r\n"
-            }
-        };
-        if data.len() <= JOINED_BYTES_MAX {
-            self.unwritten.front.extend_from_slice(&data);
-            self.unwritten.front.extend_from_slice(back);
-        } else {
-            (self.unwritten.data, self.unwritten.back) = (data, back);
+            Framing::Chunked => self.output.put_chunk(data),
         }
         Ok(())
     }
@@ -192,145 +161,67 @@ impl Outgoing {
             // It is not whole, and the service waits for the rest.
             Framing::Length(_) => return Err(SendError::Body(BodyError::Reset)),
             Framing::Chunked => {
-                let mut end = b"0\r\n".to_vec();
                 let announced = self.request.headers();
-                for (name, value) in trailers.into_iter().flatten() {
-                    if may_be_trailer(name, announced) {
-                        extend_with_field(&mut end, name, value);
-                    }
-                }
-                end.extend_from_slice(b"\r\n");
-                self.unwritten.follow_with(&end);
+                let trailers = trailers.into_iter().flatten();
+                self.output
+                    .end_chunks(trailers.filter(|(name, _)| may_trail(name) && announces(announced, name)));
             }
         }
         Ok(())
     }
 }
 
-impl Unwritten {
-    fn is_empty(&self) -> bool {
-        self.written == self.front.len() && self.data.is_empty() && self.back.is_empty()
-    }
-
-    /// Adds what comes behind all that is there.
-    fn follow_with(&mut self, bytes: &[u8]) {
-        if self.data.is_empty() {
-            self.front.extend_from_slice(bytes);
-        } else {
-            let piece = [&self.data, self.back, bytes].concat();
-            (self.data, self.back) = (piece.into(), b"");
-        }
-    }
-
-    fn poll_write(&mut self, transport: &mut Transport, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let front = self.front.get(self.written..).unwrap_or_default();
-        let transport = Pin::new(transport);
-        let count = ready!(if self.data.is_empty() {
-            transport.poll_write(context, front)
-        } else {
-            let pieces = [front, &self.data, self.back].map(IoSlice::new);
-            transport.poll_write_vectored(context, &pieces)
-        })?;
-        if count == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.advance(count);
-        Poll::Ready(Ok(()))
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        let of_front = count.min(self.front.len() - self.written);
-        self.written += of_front;
-        count -= of_front;
-        let of_data = count.min(self.data.len());
-        self.data.advance(of_data);
-        self.back = self.back.get(count - of_data..).unwrap_or_default();
-        if self.data.is_empty() {
-            self.front.drain(..self.written);
-            self.written = 0;
-            self.front.extend_from_slice(std::mem::take(&mut self.back));
-        }
-    }
-}
-
-/// A request's head.
+/// What a request's head says of the request.
 struct Head {
-    front: Vec<u8>,
     framing: Framing,
     is_last: bool,
 }
 
-impl Head {
-    fn of(request: &Request<Body>, target: &RequestTarget<'_>, is_over: bool) -> Self {
-        let mut front = Vec::with_capacity(HEAD_BYTES);
-        front.extend_from_slice(request.method().as_str().as_bytes());
-        front.push(b' ');
-        front.extend_from_slice(target.target.as_str().as_bytes());
-        front.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-        front.extend_from_slice(target.host.as_bytes());
-        front.extend_from_slice(b"\r\n");
-        let (mut length, mut is_last) = (Length::default(), false);
-        for (name, value) in request.headers() {
-            match *name {
-                // They are said once, and as they are.
-                HOST | TRANSFER_ENCODING => continue,
-                CONTENT_LENGTH => {
-                    length = length.and(value);
-                    continue;
-                }
-                CONNECTION => is_last = true,
-                _ => {}
+fn write_head(
+    request: &Request<Body>,
+    target: &RequestTarget<'_>,
+    is_over: bool,
+    bytes: &mut Vec<u8>,
+) -> Head {
+    bytes.extend_from_slice(request.method().as_str().as_bytes());
+    bytes.push(b' ');
+    bytes.extend_from_slice(target.target.as_str().as_bytes());
+    bytes.extend_from_slice(b" HTTP/1.1\r\n");
+    write_field(&HOST, target.host, bytes);
+    let (mut length, mut is_last) = (Length::default(), false);
+    for (name, value) in request.headers() {
+        match *name {
+            // They are said once, and as they are.
+            HOST | TRANSFER_ENCODING => continue,
+            CONTENT_LENGTH => {
+                length = length.and(value);
+                continue;
             }
-            extend_with_field(&mut front, name, value);
+            CONNECTION => is_last = true,
+            _ => {}
         }
-        for (name, value) in target.own_fields.iter() {
-            extend_with_field(&mut front, name, value);
-        }
-        let framing = match length {
-            _ if is_over => Framing::Length(0),
-            Length::Known(length) => Framing::Length(length),
-            Length::Unsaid | Length::Malformed => Framing::Chunked,
-        };
-        match framing {
-            Framing::Length(said) if length != Length::Unsaid => {
-                front.extend_from_slice(format!("content-length: {said}\r\n").as_bytes());
-            }
-            Framing::Length(_) => {}
-            Framing::Chunked => front.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        }
-        front.extend_from_slice(b"\r\n");
-        Self { front, framing, is_last }
+        write_field(name, value, bytes);
     }
+    for (name, value) in target.own_fields.iter() {
+        write_field(name, value, bytes);
+    }
+    let framing = match length {
+        _ if is_over => Framing::Length(0),
+        Length::Known(length) => Framing::Length(length),
+        Length::Unsaid | Length::Malformed => Framing::Chunked,
+    };
+    match framing {
+        Framing::Length(said) if length != Length::Unsaid => {
+            write_content_length(said, bytes);
+        }
+        Framing::Length(_) => {}
+        Framing::Chunked => bytes.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    bytes.extend_from_slice(b"\r\n");
+    Head { framing, is_last }
 }
 
-fn extend_with_field(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    text.extend_from_slice(name.as_str().as_bytes());
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(value.as_bytes());
-    text.extend_from_slice(b"\r\n");
-}
-
-/// Whether a field may stand behind the body: it was announced (RFC 9110, section 6.6.2), and does not decide about the
-/// message.
-fn may_be_trailer(name: &HeaderName, announced: &HeaderMap) -> bool {
-    const NEVER: [HeaderName; 12] = [
-        AUTHORIZATION,
-        CACHE_CONTROL,
-        CONTENT_ENCODING,
-        CONTENT_LENGTH,
-        CONTENT_RANGE,
-        CONTENT_TYPE,
-        HOST,
-        MAX_FORWARDS,
-        SET_COOKIE,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-    ];
-    let mut lists = announced.get_all(TRAILER).iter();
-    let is_announced = lists.any(|list| {
-        let mut names = list.as_bytes().split(|octet| *octet == b',');
-        names.any(|listed| listed.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
-    });
-    is_announced && !NEVER.contains(name)
+/// Whether a trailer is announced (RFC 9110, section 6.6.2).
+fn announces(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(TRAILER).iter().any(|list| lists(list.as_bytes(), name.as_str().as_bytes()))
 }

@@ -7,11 +7,11 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, p
 use tokio::net::{TcpListener, TcpStream};
 
 use super::answer_head::AnswerHead;
-use super::body::Framing;
-use super::chunks::Chunks;
+use super::body::{Framing, read_chunked};
 use super::connection::Http1Connection;
 use super::error::Malformed;
 use super::outgoing::RequestTarget;
+use crate::http1::{Chunked, ChunkedError, Sender};
 use crate::limits::{
     CHUNK_EXTENSIONS_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, UPSTREAM_BUFFER_BYTES_MAX,
 };
@@ -27,12 +27,12 @@ type Read = Result<(Vec<u8>, Option<HeaderMap>, bool, usize), Malformed>;
 
 /// Reads a chunked body in these pieces.
 fn read_chunks<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
-    let (mut chunks, mut buffer) = (Chunks::default(), BytesMut::new());
+    let (mut chunked, mut buffer) = (Chunked::new(Sender::Service), BytesMut::new());
     let (mut content, mut trailers) = (Vec::new(), None);
     for piece in pieces {
         buffer.extend_from_slice(piece);
-        while !chunks.is_over()
-            && let Some(frame) = chunks.read(&mut buffer)?
+        while !chunked.is_over()
+            && let Some(frame) = read_chunked(&mut chunked, &mut buffer)?
         {
             match frame.into_data() {
                 Ok(data) => content.extend_from_slice(&data),
@@ -40,7 +40,7 @@ fn read_chunks<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
             }
         }
     }
-    Ok((content, trailers, chunks.is_over(), buffer.len()))
+    Ok((content, trailers, chunked.is_over(), buffer.len()))
 }
 
 fn cut(bytes: &[u8], places: &[usize]) -> Vec<Vec<u8>> {
@@ -110,7 +110,7 @@ fn read_head<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<St
             continue;
         }
         buffer.extend_from_slice(piece);
-        if let Some(head) = AnswerHead::read(&mut buffer, &mut HeaderMap::new()).map_err(drop)? {
+        if let Some(head) = AnswerHead::read(&mut buffer, None).map_err(drop)? {
             behind = buffer.len();
             let framing = head.framing(false);
             told = Some(format!("{head:?} {framing:?} {}", head.keeps_connection()));
@@ -121,7 +121,7 @@ fn read_head<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<St
 
 fn head(text: &str) -> Result<AnswerHead, Malformed> {
     let mut buffer = BytesMut::from(text.as_bytes());
-    AnswerHead::read(&mut buffer, &mut HeaderMap::new()).map(|head| head.expect("a whole head"))
+    AnswerHead::read(&mut buffer, None).map(|head| head.expect("a whole head"))
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_head_has_its_bound() {
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(UPSTREAM_BUFFER_BYTES_MAX));
     for (bytes, expected) in [(UPSTREAM_BUFFER_BYTES_MAX - 1, None), (UPSTREAM_BUFFER_BYTES_MAX, Some(()))] {
         let mut buffer = BytesMut::from(&endless.as_bytes()[..bytes]);
-        let read = AnswerHead::read(&mut buffer, &mut HeaderMap::new());
+        let read = AnswerHead::read(&mut buffer, None);
         assert_eq!(read.err().map(|error| assert_eq!(error, Malformed::HeadTooLarge)), expected, "{bytes}");
     }
     let whole = |length: usize| {
@@ -258,7 +258,7 @@ async fn a_request_of_which_nothing_was_written_is_had_back_whole() {
 #[test]
 fn a_head_is_told_as_it_is() {
     let mut buffer = BytesMut::from(&b"HTTP/1.0 299 Fine So Far\r\nX-A:  a b \r\nx-a: c\r\n\r\nrest"[..]);
-    let head = AnswerHead::read(&mut buffer, &mut HeaderMap::new()).expect("a head").expect("the whole");
+    let head = AnswerHead::read(&mut buffer, None).expect("a head").expect("the whole");
     assert_eq!((head.status.as_u16(), head.version, &buffer[..]), (299, Version::HTTP_10, &b"rest"[..]));
     assert_eq!(head.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["a b", "c"]);
     assert_eq!(head.reason.expect("it is not the usual one").as_bytes(), b"Fine So Far");
@@ -271,40 +271,40 @@ fn chunks_are_read_strictly() {
     let (_, trailers, is_over, _) = whole("0\r\nA: b\r\n\r\n").expect("a body");
     assert_eq!((trailers.expect("trailers")["a"].as_bytes(), is_over), (&b"b"[..], true));
     for (text, expected) in [
-        ("\r\n", Malformed::ChunkSize),
-        ("+2\r\nhi\r\n", Malformed::ChunkSize),
-        ("0x2\r\nhi\r\n", Malformed::ChunkSize),
-        (" 2\r\nhi\r\n", Malformed::ChunkSize),
-        ("2 2\r\nhi\r\n", Malformed::ChunkSize),
-        ("2\nhi\r\n", Malformed::ChunkSize),
-        ("2\rhi\r\n", Malformed::ChunkSize),
-        ("00000000000000002\r\nhi\r\n", Malformed::ChunkSize),
-        ("2;a\nb\r\nhi\r\n", Malformed::ChunkExtension),
-        ("2\r\nhi!\r\n", Malformed::ChunkEnd),
-        ("2\r\nhi\n", Malformed::ChunkEnd),
-        ("2\r\nhi\r2", Malformed::ChunkEnd),
-        ("0\r\nA: b\nC: d\r\n\r\n", Malformed::Trailers),
-        ("0\r\nA: b\r\n c\r\n\r\n", Malformed::Trailers),
-        ("0\r\nA : b\r\n\r\n", Malformed::Trailers),
-        ("0\r\n\n", Malformed::Trailers),
-        ("0\r\n\rx", Malformed::Trailers),
+        ("\r\n", ChunkedError::Size),
+        ("+2\r\nhi\r\n", ChunkedError::Size),
+        ("0x2\r\nhi\r\n", ChunkedError::Size),
+        (" 2\r\nhi\r\n", ChunkedError::Size),
+        ("2 2\r\nhi\r\n", ChunkedError::Size),
+        ("2\nhi\r\n", ChunkedError::Size),
+        ("2\rhi\r\n", ChunkedError::Size),
+        ("00000000000000002\r\nhi\r\n", ChunkedError::Size),
+        ("2;a\nb\r\nhi\r\n", ChunkedError::Extension),
+        ("2\r\nhi!\r\n", ChunkedError::End),
+        ("2\r\nhi\n", ChunkedError::End),
+        ("2\r\nhi\r2", ChunkedError::End),
+        ("0\r\nA: b\nC: d\r\n\r\n", ChunkedError::Trailers),
+        ("0\r\nA: b\r\n c\r\n\r\n", ChunkedError::Trailers),
+        ("0\r\nA : b\r\n\r\n", ChunkedError::Trailers),
+        ("0\r\n\n", ChunkedError::Trailers),
+        ("0\r\n\rx", ChunkedError::Trailers),
     ] {
-        assert_eq!(whole(text), Err(expected), "{text:?}");
+        assert_eq!(whole(text), Err(Malformed::Chunked(expected)), "{text:?}");
     }
     let too_long = format!("1;{}", "x".repeat(CHUNK_EXTENSIONS_BYTES_MAX + 1));
-    assert_eq!(whole(&too_long), Err(Malformed::ChunkExtension));
+    assert_eq!(whole(&too_long), Err(Malformed::Chunked(ChunkedError::Extension)));
     let too_long = format!("0\r\nA: {}", "x".repeat(TRAILER_BYTES_MAX));
-    assert_eq!(whole(&too_long), Err(Malformed::Trailers));
+    assert_eq!(whole(&too_long), Err(Malformed::Chunked(ChunkedError::Trailers)));
     let too_many = format!("0\r\n{}\r\n", "A: b\r\n".repeat(TRAILER_FIELDS_MAX + 1));
-    assert_eq!(whole(&too_many), Err(Malformed::Trailers));
+    assert_eq!(whole(&too_many), Err(Malformed::Chunked(ChunkedError::Trailers)));
 }
 
 /// A body is not copied on its way.
 #[test]
 fn a_chunk_is_a_part_of_what_was_read() {
-    let (mut chunks, mut buffer) = (Chunks::default(), BytesMut::from(&b"5\r\nhello\r\n"[..]));
+    let (mut chunked, mut buffer) = (Chunked::new(Sender::Service), BytesMut::from(&b"5\r\nhello\r\n"[..]));
     let place = buffer[3..8].as_ptr();
-    let frame = chunks.read(&mut buffer).expect("a chunk").expect("a frame");
+    let frame = read_chunked(&mut chunked, &mut buffer).expect("a chunk").expect("a frame");
     let data: Bytes = frame.into_data().expect("data");
     assert_eq!((data.as_ptr(), &data[..]), (place, &b"hello"[..]));
 }

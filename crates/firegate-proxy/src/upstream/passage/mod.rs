@@ -3,6 +3,7 @@
 mod failure;
 
 use std::future::poll_fn;
+use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,9 +61,13 @@ pub(super) struct Member {
 }
 
 /// A request's place among those under way to a backend, and the endpoint that was chosen for it. It is held until the
-/// answer has ended.
+/// answer has ended. It goes from hand to hand with the request and then with its answer, and is in a box.
 #[derive(Debug)]
-pub(crate) struct Passage {
+pub(crate) struct Passage(Box<Way>);
+
+/// How far a request is on its way.
+#[derive(Debug)]
+pub(crate) struct Way {
     upstream: Arc<Upstream>,
     worker: usize,
     member: usize,
@@ -137,7 +142,7 @@ impl Upstream {
             );
             return Err(fault(Code::UpstreamOverloaded, detail));
         }
-        let mut passage = Passage {
+        let mut passage = Passage(Box::new(Way {
             upstream: Arc::clone(self),
             worker,
             member: 0,
@@ -154,7 +159,7 @@ impl Upstream {
                 .map(|most| Instant::now() + most),
             expectation: None,
             tunnel: None,
-        };
+        }));
         passage.choose();
         Ok(passage)
     }
@@ -403,8 +408,9 @@ impl Passage {
     }
 
     fn choose(&mut self) {
-        self.member = self.upstream.choose(self.tried);
-        self.tried.insert(self.member);
+        let member = self.upstream.choose(self.tried);
+        self.member = member;
+        self.tried.insert(member);
         self.endpoint().requests.enter();
     }
 
@@ -427,6 +433,20 @@ impl Passage {
 impl WayBack {
     pub(super) fn give_back(&self, connection: Box<Http1Connection>) {
         self.endpoint.connections(self.worker).give_back(connection);
+    }
+}
+
+impl Deref for Passage {
+    type Target = Way;
+
+    fn deref(&self) -> &Way {
+        &self.0
+    }
+}
+
+impl DerefMut for Passage {
+    fn deref_mut(&mut self) -> &mut Way {
+        &mut self.0
     }
 }
 

@@ -9,6 +9,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::tls::Authority;
 use super::*;
+use crate::limits::UPSTREAM_FIRST_READ_BYTES;
 
 /// What the service leaves behind its first answer.
 type Leave = fn(&mut Wire);
@@ -176,7 +177,6 @@ async fn nor_is_one_that_has_begun_to_come() {
 /// Of what TLS has read and nobody has taken nothing is to be seen below it. The answer fills what there is room for in a read.
 #[tokio::test]
 async fn nor_is_one_that_tls_has_read_already() {
-    const ROOM_BYTES: usize = 8 * 1024;
     let authority = Authority::new(&[b"http/1.1"]);
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -185,8 +185,8 @@ async fn nor_is_one_that_tls_has_read_already() {
         let mut first = Wire::accept(&listener, Some(&config));
         first.read_head();
         let head_bytes = answer(&"x".repeat(1000)).len() - 1000;
-        let full = answer(&"x".repeat(ROOM_BYTES - head_bytes));
-        assert_eq!(full.len(), ROOM_BYTES);
+        let full = answer(&"x".repeat(UPSTREAM_FIRST_READ_BYTES - head_bytes));
+        assert_eq!(full.len(), UPSTREAM_FIRST_READ_BYTES);
         let both = full + &answer("planted");
         first.bytes().write_all(both.as_bytes()).expect("it is sent");
         first.bytes().flush().expect("it is sent");

@@ -38,17 +38,17 @@ const fn is(octet: u8, class: u8) -> bool {
 }
 
 /// Whether an octet may stand in a method or in a field's name.
-pub(super) const fn is_token(octet: u8) -> bool {
+pub(crate) const fn is_token(octet: u8) -> bool {
     is(octet, IN_TOKEN)
 }
 
 /// Whether an octet may stand in a path.
-pub(super) const fn is_path(octet: u8) -> bool {
+pub(crate) const fn is_path(octet: u8) -> bool {
     is(octet, IN_PATH)
 }
 
 /// Whether an octet may stand in a query.
-pub(super) const fn is_query(octet: u8) -> bool {
+pub(crate) const fn is_query(octet: u8) -> bool {
     is(octet, IN_QUERY)
 }
 
@@ -57,7 +57,7 @@ const BLOCK_BYTES: usize = 32;
 
 /// Where the first control character is: CR, LF, HTAB, NUL and the others of ASCII. Most of a head is a token or cookies, which
 /// are passed over in blocks; within a block eight octets are looked at as one number.
-pub(super) fn find_control(octets: &[u8]) -> Option<usize> {
+pub(crate) fn find_control(octets: &[u8]) -> Option<usize> {
     let (blocks, _) = octets.as_chunks::<BLOCK_BYTES>();
     let passed = blocks.iter().take_while(|block| !holds_control(block)).count() * BLOCK_BYTES;
     let (words, rest) = octets.get(passed..)?.as_chunks::<8>();
