@@ -34,6 +34,7 @@ use crate::generation::{Generation, ProcessOptions};
 use crate::limits::{EXCHANGE_FORMS_PER_CLIENT_MAX, EXCHANGES_MAX, OWN_ANSWER_TIMEOUT};
 use crate::listen::Entrance;
 use crate::metrics::Ending;
+use crate::moment::HeldClock;
 use crate::panics::Panics;
 use crate::refused::{Refused, denial, fault};
 use crate::reload::Reloads;
@@ -80,6 +81,8 @@ impl Shared {
         panics: Arc<Panics>,
         generation: Generation,
     ) -> Self {
+        let clock = Arc::new(HeldClock(process.clock));
+        let process = ProcessOptions { clock, ..process };
         Self {
             generation: ArcSwap::from_pointee(generation),
             reloads: Reloads::new(process.clock.now()),

@@ -105,7 +105,7 @@ impl RequestContext<'_> {
         record.goes_by(progress.clone());
         let is_without_body = body.is_end_stream();
         let wants_upgrade = head.facts.is_web_socket;
-        let handshake = wants_upgrade.then(|| begin_handshake(parts, &passage)).transpose()?;
+        let handshake = if wants_upgrade { Some(begin_handshake(parts, &passage)?) } else { None };
         let mut sending = Sending {
             target: service_target(head, route, forwarding.removal(), &parts.uri)?,
             host: route.and_then(RouteEntry::host).map(service_host).transpose()?,
