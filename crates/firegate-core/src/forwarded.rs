@@ -2,7 +2,8 @@
 //! Elements of `X-Forwarded-For` are counted from the right, because everything that a client sent itself stands on the
 //! left.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use firegate_files::configuration::Behind;
 use http::header::{FORWARDED, VIA};
@@ -156,17 +157,17 @@ pub fn remove_protected(headers: &mut HeaderMap) {
 /// Adds the headers that tell the way a request took, none of which is left of those that are protected. `host` is what the
 /// client named, and `version` what it spoke.
 pub fn tell_way(client: &Client, host: &str, version: Version, headers: &mut Vec<(HeaderName, HeaderValue)>) {
-    let address = address_text(client.address);
-    let mut tell = |name, text: String| {
+    let address = AddressText::of(client.address);
+    if let Ok(value) = HeaderValue::try_from(forwarded(client, address.as_str(), host)) {
+        headers.push((FORWARDED, value));
+    }
+    for (name, text) in [(X_FORWARDED_FOR, address.as_str()), (X_FORWARDED_HOST, host)] {
         if !text.is_empty()
-            && let Ok(value) = HeaderValue::try_from(text)
+            && let Ok(value) = HeaderValue::from_str(text)
         {
             headers.push((name, value));
         }
-    };
-    tell(FORWARDED, forwarded(client, &address, host));
-    tell(X_FORWARDED_FOR, address);
-    tell(X_FORWARDED_HOST, host.to_owned());
+    }
     headers.push((VIA, via(version)));
     headers.push((X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme)));
 }
@@ -183,22 +184,51 @@ fn via(version: Version) -> HeaderValue {
     })
 }
 
-/// An address as it is written. Almost all are of IPv4, and the machinery that formats anything would cost more than the
-/// rest of these headers.
-pub fn address_text(address: IpAddr) -> String {
-    let IpAddr::V4(address) = address else { return address.to_string() };
-    let mut text = String::with_capacity("255.255.255.255".len());
-    for (place, octet) in address.octets().into_iter().enumerate() {
-        if place > 0 {
-            text.push('.');
-        }
-        for unit in [100, 10, 1] {
-            if octet >= unit || unit == 1 {
-                text.push(char::from(b'0' + octet / unit % 10));
-            }
-        }
+/// An address as it is written, without any memory but its place. Almost all are of IPv4, and the machinery that formats
+/// anything would cost more than the rest of these headers.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressText {
+    octets: [u8; Self::LENGTH_MAX],
+    length: usize,
+}
+
+impl AddressText {
+    /// As the last one of IPv6 that ends with one of IPv4 is written.
+    const LENGTH_MAX: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
+
+    /// Writes an address.
+    pub fn of(address: IpAddr) -> Self {
+        let mut text = Self { octets: [0; Self::LENGTH_MAX], length: 0 };
+        let mut room = text.octets.as_mut_slice();
+        // No address is longer than there is room.
+        let _ = match address {
+            IpAddr::V4(address) => write_ipv4(address, &mut room),
+            IpAddr::V6(address) => write!(room, "{address}"),
+        };
+        text.length = Self::LENGTH_MAX - room.len();
+        text
     }
-    text
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.octets.get(..self.length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
+fn write_ipv4(address: Ipv4Addr, to: &mut impl Write) -> io::Result<()> {
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+        let digits = match octet {
+            100.. => &digits[..],
+            10.. => &digits[1..],
+            _ => &digits[2..],
+        };
+        if place > 0 {
+            to.write_all(b".")?;
+        }
+        to.write_all(digits)?;
+    }
+    Ok(())
 }
 
 /// RFC 7239, section 4: addresses of IPv6 are in brackets, and what has brackets or a colon is quoted. The identifier of
@@ -376,10 +406,14 @@ mod tests {
     fn an_address_is_written_as_it_always_is() {
         for octet in u8::MIN..=u8::MAX {
             for address in [[octet, 0, 10, 255].into(), IpAddr::from([9, 99, octet, octet])] {
-                assert_eq!(address_text(address), address.to_string());
+                assert_eq!(AddressText::of(address).as_str(), address.to_string());
             }
         }
-        assert_eq!(address_text("2001:db8::1".parse().expect("an address")), "2001:db8::1");
+        for address in
+            ["2001:db8::1", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::ffff:255.255.255.255"]
+        {
+            assert_eq!(AddressText::of(address.parse().expect("an address")).as_str(), address);
+        }
     }
 
     #[test]

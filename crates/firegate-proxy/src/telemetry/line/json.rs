@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use firegate_core::forwarded::address_text;
+use firegate_core::forwarded::AddressText;
 use firegate_files::text::is_obeyed;
 use http::Version;
 
@@ -78,7 +78,7 @@ fn http_request(line: &AccessLine<'_>, to: &mut Vec<u8>) {
     number(",\"responseSize\":\"", line.response_bytes, to);
     optional(",\"userAgent\":", line.user_agent, to);
     optional(",\"referer\":", line.referer, to);
-    word(",\"remoteIp\":\"", &address_text(line.remote), to);
+    word(",\"remoteIp\":\"", AddressText::of(line.remote).as_str(), to);
     duration(",\"latency\":\"", line.latency, to);
     if !line.is_unread {
         word(",\"protocol\":\"", protocol(line.protocol), to);
