@@ -75,6 +75,14 @@ impl ServiceBody {
         self.passage.begin_repeat()
     }
 
+    /// All of it, if all of it has come with its head, by HTTP/1. The answer is over then.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        let Source::Http1(body) = &mut self.source else { return None };
+        let whole = body.take_whole()?;
+        self.give_back();
+        Some(whole)
+    }
+
     /// The request's place, without the answer.
     pub(crate) fn into_passage(self) -> Passage {
         self.passage

@@ -75,7 +75,12 @@ impl Forward<'_> {
 
     /// Hands the service's answer to the client.
     pub(super) fn hand_back(&self, response: Response<ServiceBody>) -> Response<Body> {
-        let (parts, body) = response.into_parts();
+        let (parts, mut body) = response.into_parts();
+        // What is there already needs no bounds: a connection over HTTP/1 takes it at once, whether or not its client does.
+        let whole = if self.parts.version < Version::HTTP_2 { body.take_whole() } else { None };
+        if let Some(whole) = whole {
+            return self.hand_back_parts(parts, full(whole));
+        }
         let bounds = self.bounds(&parts, &body);
         self.hand_back_parts(parts, BoundedBody::new(body, bounds).boxed_unsync())
     }

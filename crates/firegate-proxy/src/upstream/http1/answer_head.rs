@@ -97,6 +97,9 @@ impl AnswerHead {
                 CONNECTION => {
                     is_close |= lists(value.as_bytes(), b"close");
                     is_keep_alive |= lists(value.as_bytes(), b"keep-alive");
+                    if says_nothing_else(value.as_bytes()) {
+                        continue;
+                    }
                 }
                 CONTENT_LENGTH => {
                     self.length = self.length.and(&value);
@@ -175,6 +178,11 @@ impl Coding {
         let is_chunked = value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
         if is_chunked && self == Self::None { Self::Chunked } else { Self::Other }
     }
+}
+
+/// Whether this is what `Connection` mostly says, which is for nobody but whoever reads it here.
+fn says_nothing_else(options: &[u8]) -> bool {
+    options.eq_ignore_ascii_case(b"keep-alive") || options.eq_ignore_ascii_case(b"close")
 }
 
 fn place_in(buffer: &[u8], header: &httparse::Header<'_>) -> Place {

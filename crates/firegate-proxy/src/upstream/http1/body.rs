@@ -52,6 +52,15 @@ impl Http1Body {
         Poll::Ready(polled.transpose())
     }
 
+    /// All of it, if all of it has come and its length says so.
+    pub(in crate::upstream) fn take_whole(&mut self) -> Option<Bytes> {
+        let Framing::Length(length) = self.framing else { return None };
+        let buffer = &mut self.connection.as_mut()?.buffer;
+        let length = usize::try_from(length).ok().filter(|length| *length <= buffer.len())?;
+        self.framing = Framing::Ended;
+        Some(buffer.split_to(length).freeze())
+    }
+
     pub(in crate::upstream) fn is_end_stream(&self) -> bool {
         match &self.framing {
             Framing::Ended | Framing::Switched => true,
