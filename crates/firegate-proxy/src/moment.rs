@@ -83,7 +83,7 @@ mod tests {
 
     /// Takes longer than a clock's tick.
     fn wait() {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while begun.elapsed() < Duration::from_micros(10) {}
     }
 
