@@ -279,8 +279,10 @@ impl Passage {
                 };
                 request = match unanswered {
                     // The service closed the connection while nobody used it, and got nothing of the request.
-                    Unanswered::Unsent(unsent, _) if is_reused => {
+                    Unanswered::Unsent(mut unsent, _) if is_reused => {
                         stale += 1;
+                        // They are there if it was to go by HTTP/2.
+                        sending.own_fields.remove_from(unsent.headers_mut());
                         *unsent
                     }
                     unanswered => {
@@ -478,9 +480,7 @@ fn address(request: &mut Request<Body>, endpoint: &Endpoint, sending: &Sending) 
     uri.path_and_query = Some(sending.target.clone());
     uri.scheme = Some(endpoint.scheme.clone());
     uri.authority = Some(sending.host.as_ref().map_or(&endpoint.authority, |host| &host.authority).clone());
-    for (name, value) in sending.own_fields.iter() {
-        request.headers_mut().insert(name.clone(), value.clone());
-    }
+    sending.own_fields.add_to(request.headers_mut());
     request.headers_mut().remove(header::HOST);
     request.headers_mut().remove(header::TRANSFER_ENCODING);
     *request.version_mut() = Version::HTTP_2;
