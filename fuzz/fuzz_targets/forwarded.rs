@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use firegate_core::forwarded::{ForwardedTrust, client, rewrite};
+use firegate_core::forwarded::{ForwardedTrust, client, remove_protected, tell_way};
 use firegate_core::headers::is_protected;
 use firegate_files::configuration::Behind;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
@@ -31,7 +31,13 @@ fuzz_target!(|data: &[u8]| {
         let mut headers = headers.clone();
         let peer: IpAddr = peer.parse().expect("an address");
         let client = client(trust.as_ref(), peer, "http", &headers);
-        rewrite(&mut headers, &client, "door.example:8080", Version::HTTP_11);
+        remove_protected(&mut headers);
+        let mut way = Vec::new();
+        tell_way(&client, "door.example:8080", Version::HTTP_11, &mut way);
+        for (name, value) in way {
+            // What a client said of it would stand beside it.
+            assert_eq!(headers.insert(name, value), None);
+        }
         (client, headers)
     };
     let mut unforwarded = sent.clone();
