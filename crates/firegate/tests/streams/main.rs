@@ -10,6 +10,7 @@ mod event_stream;
 mod grpc;
 mod grpc_web;
 mod head;
+mod late_answer;
 mod protocol;
 mod send_buffer;
 mod site;

@@ -85,11 +85,17 @@ impl Site {
         fields: &str,
         seconds: i64,
     ) -> TcpStream {
+        self.send_head(&format!("{first_line} {version}"), fields, &self.token(seconds)).await
+    }
+
+    /// Sends a head with a token that was made before.
+    pub(crate) async fn send_with(&self, first_line: &str, token: &str) -> TcpStream {
+        self.send_head(&format!("{first_line} HTTP/1.1"), "", token).await
+    }
+
+    async fn send_head(&self, first_line: &str, fields: &str, token: &str) -> TcpStream {
         let mut stream = self.connect().await;
-        let head = format!(
-            "{first_line} {version}\r\nHost: door\r\nAuthorization: Bearer {}\r\n{fields}\r\n",
-            self.token(seconds)
-        );
+        let head = format!("{first_line}\r\nHost: door\r\nAuthorization: Bearer {token}\r\n{fields}\r\n");
         stream.write_all(head.as_bytes()).await.expect("it is sent");
         stream
     }

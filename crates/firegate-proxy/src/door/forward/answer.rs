@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
 use super::{Forward, RefusedByFront};
+use crate::moment;
 use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
 use crate::respond::FIREGATE_REASON;
@@ -76,9 +77,11 @@ impl Forward<'_> {
     /// Hands the service's answer to the client.
     pub(super) fn hand_back(&self, response: Response<ServiceBody>) -> Response<Body> {
         let (parts, mut body) = response.into_parts();
-        // What is there already needs no bounds: a connection over HTTP/1 takes it at once, whether or not its client does.
-        let whole = if self.parts.version < Version::HTTP_2 { body.take_whole() } else { None };
-        if let Some(whole) = whole {
+        // What is there already needs no bounds, while its user may have it: a connection over HTTP/1 takes it at once, whether
+        // or not its client does.
+        let is_taken_at_once =
+            self.parts.version < Version::HTTP_2 && self.lease.ended(moment::now()).is_none();
+        if let Some(whole) = is_taken_at_once.then(|| body.take_whole()).flatten() {
             return self.hand_back_parts(parts, full(whole));
         }
         let bounds = self.bounds(&parts, &body);
