@@ -174,8 +174,8 @@ impl<'a> Decision<'a> {
                 return preflight(facts, world.snapshot.cors.as_ref()).unwrap_or(redirect);
             }
         };
-        let backend = Arc::clone(route.backend());
-        let asked = Asked { route: Some(route), ..Asked::new(facts, &backend, Purpose::Forward) };
+        let mut asked = Asked::new(facts, route.backend(), Purpose::Forward);
+        asked.route = Some(route);
         let observing = Observing::of(&asked);
         let step = decide(asked, None, world);
         match observing {

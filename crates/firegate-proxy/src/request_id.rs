@@ -7,6 +7,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
+/// The name of one request. Most are Firegate's own, for which nothing is allocated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RequestId {
+    /// Hexadecimal digits.
+    Own([u8; 32]),
+    /// A hop that is trusted has named it.
+    Given(String),
+}
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Own(digits) => std::str::from_utf8(digits).unwrap_or_default(),
+            Self::Given(name) => name,
+        }
+    }
+}
+
 /// The names of this process's requests.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
@@ -24,8 +42,8 @@ impl RequestIds {
         Self { process: u64::from_ne_bytes(bytes), hidden: RandomState::new(), next: AtomicU64::new(0) }
     }
 
-    /// Another one: 32 hexadecimal digits.
-    pub(crate) fn next(&self) -> String {
+    /// Another one.
+    pub(crate) fn next(&self) -> RequestId {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = u128::from(self.process) << 64 | u128::from(self.hidden.hash_one(number));
@@ -33,7 +51,7 @@ impl RequestIds {
         for (digits, octet) in text.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
             *digits = [DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 0xf)]];
         }
-        String::from_utf8_lossy(&text).into_owned()
+        RequestId::Own(text)
     }
 
     /// A number that no client can foresee, for what chance decides about a request.
@@ -52,7 +70,8 @@ mod tests {
     #[test]
     fn no_two_are_the_same_and_all_have_one_form() {
         let (ours, theirs) = (RequestIds::new(), RequestIds::new());
-        let ids = (0..1000).flat_map(|_| [ours.next(), theirs.next()]).collect::<HashSet<_>>();
+        let ids = (0..1000).flat_map(|_| [ours.next(), theirs.next()]);
+        let ids = ids.map(|id| id.as_str().to_owned()).collect::<HashSet<_>>();
         assert_eq!(ids.len(), 2000);
         assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
     }

@@ -35,7 +35,7 @@ pub(super) fn admit<'a>(asked: &mut Asked<'a>, world: &World<'_>) -> Result<Admi
     let request = asked.iam_request(world.now);
     let mirror = mirror(asked, &request, principal.as_ref(), token.as_ref());
     let authorized = iam::authorize(&asked.backend, &request, principal, token.as_ref());
-    let permit = authorized.map_err(denied_at(Stage::Iam))?.along(asked.route.clone()).mirrored(mirror);
+    let permit = authorized.map_err(denied_at(Stage::Iam))?.along(asked.route.take()).mirrored(mirror);
     Ok(Admitted {
         facts: asked.facts,
         permit,

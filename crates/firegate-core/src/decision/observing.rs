@@ -21,8 +21,11 @@ impl<'a> Observing<'a> {
     /// The same as `asked`, if its backend is observed. A token is never exchanged for one who may not have it.
     pub(super) fn of(asked: &Asked<'a>) -> Option<Self> {
         let observes = asked.backend.observes() && matches!(asked.purpose, Purpose::Forward);
-        let (facts, route) = (asked.facts, asked.route.clone());
-        observes.then(|| Self { facts, backend: Arc::clone(&asked.backend), route })
+        observes.then(|| Self {
+            facts: asked.facts,
+            backend: Arc::clone(&asked.backend),
+            route: asked.route.clone(),
+        })
     }
 
     /// Lets a refused request through, and sees to it that the same is done with one that waits.

@@ -39,7 +39,7 @@ use crate::panics::Panics;
 use crate::refused::{Refused, denial, fault};
 use crate::reload::Reloads;
 use crate::request::{self, RequestHead};
-use crate::request_id::RequestIds;
+use crate::request_id::{RequestId, RequestIds};
 use crate::requests::{HeldBody, RequestsUnderWay};
 use crate::respond::{ErrorForm, FIREGATE_REQUEST_ID, refusal};
 use crate::stream::{
@@ -163,7 +163,9 @@ impl Door {
 
     /// Answers one request. What it streams is listed among the connection's streams. The door and they are borrowed by the
     /// requests of an HTTP/1 connection, which outlives them, and shared by the streams of HTTP/2, which are tasks. This is no
-    /// `async fn`, which would have room for the request twice: as its argument, and in its parts.
+    /// `async fn`, which would have room for the request twice: as its argument, and in its parts. Inlined, so that what it
+    /// returns is written where it stays: it is large, and little of it is there before it is polled.
+    #[inline(always)]
     pub(crate) fn answer<D, S>(
         door: D,
         request: Request<SentBody>,
@@ -181,8 +183,8 @@ impl Door {
         let on_connection = streams.begin_request();
         let trust = generation.forwarded_trust.as_ref();
         let given = forwarded::request_id(trust, arrival.peer.ip(), request.headers());
-        let given = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let request_id = given.unwrap_or_else(|| request_ids.next());
+        let given = given.and_then(|value| value.to_str().ok());
+        let request_id = given.map_or_else(|| request_ids.next(), |name| RequestId::Given(name.to_owned()));
         let (parts, body) = request.into_parts();
         let connection = streams.cut_notice();
         let mut record = door.telemetry.begin(&generation, request_id, &parts, arrival, connection);

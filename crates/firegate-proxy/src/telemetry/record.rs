@@ -28,6 +28,7 @@ use crate::metrics::{Decisions, Ending, Route};
 use crate::moment;
 use crate::panics::Panics;
 use crate::refused::Refused;
+use crate::request_id::RequestId;
 use crate::stream::{BodyProgress, CutNotice};
 
 /// The status of a request whose client left before the answer: what nginx writes, and Google's for `CANCELLED`
@@ -52,7 +53,7 @@ pub(crate) struct RequestRecord {
     policy: Arc<AccessLogPolicy>,
     decisions: Arc<Decisions>,
     began: Instant,
-    request_id: String,
+    request_id: RequestId,
     /// The head could not be read, and the request only stands for it.
     is_unread: bool,
     method: Method,
@@ -126,7 +127,7 @@ impl Telemetry {
     pub(crate) fn begin(
         self: &Arc<Self>,
         generation: &Generation,
-        request_id: String,
+        request_id: RequestId,
         parts: &Parts,
         arrival: Arrival,
         connection: CutNotice,
@@ -314,7 +315,7 @@ impl RequestRecord {
 
     /// What the client and the log know it by.
     pub(crate) fn request_id(&self) -> &str {
-        &self.request_id
+        self.request_id.as_str()
     }
 
     /// Whether the answer ends with its head (RFC 9110, section 6.4.1).
@@ -341,7 +342,7 @@ impl RequestRecord {
         let referer = self.referer.as_ref().map(|value| conceal::url(value.as_bytes()));
         let line = AccessLine {
             at: self.telemetry.clock.since_epoch(),
-            request_id: &self.request_id,
+            request_id: self.request_id.as_str(),
             is_unread: self.is_unread,
             method: self.method.as_str(),
             scheme: self.client.scheme,

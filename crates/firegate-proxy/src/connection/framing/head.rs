@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use http::Version;
+use smallvec::SmallVec;
 
 use super::violation::Violation;
 use crate::http1::{content_length, find_control, is_path, is_query, is_token, lists};
@@ -25,8 +26,8 @@ pub(in crate::connection) enum Body {
 /// The method of the request that stands for a head that was refused. No client can send it: such a head is refused.
 pub(in crate::connection) const UNREAD: &str = "UNREAD";
 
-/// For how many fields there is room at once.
-const FIELDS_USUAL: usize = 16;
+/// The fields of a head, of which so many are written where the head is.
+pub(in crate::connection) type Fields = SmallVec<[Field; 16]>;
 
 /// The first byte of a client that speaks TLS (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -39,7 +40,7 @@ pub(super) struct Head {
     /// Up to where this line holds no control character.
     searched: usize,
     request_line: Option<RequestLine>,
-    fields: Vec<Field>,
+    fields: Fields,
     content_length: Option<u64>,
     is_chunked: bool,
     asks_for_web_socket: bool,
@@ -53,7 +54,7 @@ pub(in crate::connection) struct WholeHead {
     /// How many bytes it has.
     pub(in crate::connection) length: usize,
     pub(in crate::connection) request_line: RequestLine,
-    pub(in crate::connection) fields: Vec<Field>,
+    pub(in crate::connection) fields: Fields,
     pub(in crate::connection) body: Body,
     pub(in crate::connection) hop: Hop,
 }
@@ -209,9 +210,6 @@ impl Head {
 
     /// Takes note of where a field stands. All of it is within a head's bound, which is far below these numbers'.
     fn place(&mut self, start: usize, name_length: usize, value_start: usize, value_length: usize) {
-        if self.fields.capacity() == 0 {
-            self.fields.reserve(FIELDS_USUAL);
-        }
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.fields.push(Field {
             start: place(start),

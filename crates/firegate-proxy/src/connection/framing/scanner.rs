@@ -13,6 +13,10 @@ pub struct Scanner {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a head is what a connection waits for most of the time, and needs no allocation"
+)]
 enum State {
     Head(Head),
     Length(u64),
@@ -53,6 +57,7 @@ pub enum Then {
 
 /// What some bytes begin with.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it goes no further than to whoever asked for it")]
 pub(in crate::connection) enum Step {
     /// A head, which is whole.
     Head(WholeHead),

@@ -113,6 +113,7 @@ where
 {
     let mut ending = pin!(watch.end());
     let mut idle_over = pin!(drain.idle_over().cancelled());
+    let mut is_told = false;
     let end = poll_fn(|context| {
         if let Poll::Ready(end) = Pin::new(&mut *connection).poll(context) {
             return Poll::Ready(Some(Some(end)));
@@ -122,8 +123,12 @@ where
             Poll::Ready(ConnectionEnd::Unused) => return Poll::Ready(None),
             Poll::Pending => {}
         }
-        // Who is busy asks when that is over: it takes a lock.
-        if connection.is_idle() { idle_over.as_mut().poll(context).map(|()| None) } else { Poll::Pending }
+        // Asked once, the token wakes this task, whatever it is at then.
+        if !std::mem::replace(&mut is_told, true) {
+            return idle_over.as_mut().poll(context).map(|()| None);
+        }
+        // Who is busy asks when that is over.
+        if connection.is_idle() && drain.is_idle_over() { Poll::Ready(None) } else { Poll::Pending }
     });
     if let Some(end) = end.await {
         return end;

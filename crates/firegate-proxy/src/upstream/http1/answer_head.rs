@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
+use smallvec::SmallVec;
 
 use super::body::Framing;
 use super::error::Malformed;
@@ -48,6 +49,9 @@ enum Coding {
 /// Where a header's name and value stand in the head: where each begins, and where it ends.
 type Place = [usize; 4];
 
+/// The places of a head's fields, of which so many need no allocation.
+type Places = SmallVec<[Place; 16]>;
+
 impl AnswerHead {
     /// Takes the head out of what has come, if it is whole, with one statement of how long the answer is. Its headers take
     /// the room of others that nobody needs any more, if there are some.
@@ -73,7 +77,7 @@ impl AnswerHead {
         let version = if answer.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
         let reason = answer.reason.filter(|reason| Some(*reason) != status.canonical_reason());
         let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
-        let places = answer.headers.iter().map(|header| place_in(buffer, header)).collect::<Vec<_>>();
+        let places = answer.headers.iter().map(|header| place_in(buffer, header)).collect::<Places>();
         let mut headers = others.map(std::mem::take).unwrap_or_default();
         headers.clear();
         let (length_said, coding) = (Length::default(), Coding::default());
