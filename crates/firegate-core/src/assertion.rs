@@ -2,6 +2,8 @@
 //! short assertion of its own; presets speak as API Gateway or Identity-Aware Proxy would, so that backends that exist
 //! need no change.
 
+use std::borrow::Cow;
+
 use firegate_files::configuration::IdentityHeaders;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -26,9 +28,6 @@ const IAP_USER_ID: HeaderName = HeaderName::from_static("x-goog-authenticated-us
 const IAP_USER_EMAIL: HeaderName = HeaderName::from_static("x-goog-authenticated-user-email");
 const APIGATEWAY_USER_INFO: HeaderName = HeaderName::from_static("x-apigateway-api-userinfo");
 const ENDPOINT_USER_INFO: HeaderName = HeaderName::from_static("x-endpoint-api-userinfo");
-
-/// For how many headers there is room at once: for these, and for what else is said of most requests.
-const HEADERS_USUAL: usize = 12;
 
 /// An assertion that is to be signed and sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,21 +167,18 @@ fn iap_name(user: &User, name: &str) -> String {
 }
 
 /// The unsigned identity headers that the permit's backend expects. They are set after every copy of the client's was
-/// deleted. The assertion comes on top, once it is signed.
-pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
-    let preset = permit.backend().identity_headers();
-    let Some(principal) = permit.principal().filter(|_| preset != IdentityHeaders::None) else {
-        return Vec::new();
-    };
-    let mut headers = Vec::with_capacity(HEADERS_USUAL);
-    match (principal, preset) {
+/// deleted. The assertion comes on top, once it is signed. Those that are written once for a user are borrowed from them.
+pub fn plain_headers(permit: &Permit) -> Cow<'_, [(HeaderName, HeaderValue)]> {
+    let Some(principal) = permit.principal() else { return Cow::default() };
+    let mut headers = Vec::new();
+    match (principal, permit.backend().identity_headers()) {
         (_, IdentityHeaders::None) => {}
         (_, IdentityHeaders::ApiGateway) => {
             add(&mut headers, APIGATEWAY_USER_INFO, payload_segment(principal));
             add(&mut headers, ENDPOINT_USER_INFO, payload_segment(principal));
         }
         (Principal::User(user), IdentityHeaders::Firegate) => {
-            headers.extend_from_slice(user.told.headers(|| user_headers(user)));
+            return Cow::Borrowed(user.told.headers(|| user_headers(user)));
         }
         (Principal::User(user), IdentityHeaders::Iap) => {
             add(&mut headers, IAP_USER_ID, &iap_name(user, &user.uid));
@@ -198,7 +194,7 @@ pub fn plain_headers(permit: &Permit) -> Vec<(HeaderName, HeaderValue)> {
             add(&mut headers, IAP_USER_EMAIL, &google_name(&account.email));
         }
     }
-    headers
+    Cow::Owned(headers)
 }
 
 /// Firegate's own headers about a user.

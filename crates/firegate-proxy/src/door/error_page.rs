@@ -13,7 +13,6 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::RequestContext;
@@ -21,8 +20,8 @@ use crate::limits::{ERROR_PAGE_BYTES_MAX, ERROR_PAGE_TIMEOUT};
 use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
 use crate::respond::ErrorForm;
-use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease, full};
-use crate::upstream::{OwnFields, RequestHeaders, Sending, TimeLimits};
+use crate::stream::{Body, BodyProgress, BoundedBody, Bounds, Lease, Streamed, full};
+use crate::upstream::{IdentityHeaders, OwnFields, RequestHeaders, Sending, TimeLimits};
 
 /// What speaks of the body that is replaced.
 const OF_THE_BODY: [HeaderName; 8] = [
@@ -138,10 +137,9 @@ impl RequestContext<'_> {
             original_path: None,
             handshake: None,
             screened: &[],
-            identity: Vec::new(),
             google_token: google_token.as_deref().map(IdToken::bearer),
         }
-        .of(&told, &mut own_fields);
+        .of(&told, IdentityHeaders::default(), &mut own_fields);
         let progress = BodyProgress::default();
         let sending = Sending { target, own_fields, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;
@@ -165,6 +163,6 @@ impl RequestContext<'_> {
                 .then(|| self.streams.open(&Lease::default(), Some(ERROR_PAGE_TIMEOUT))),
             ..Bounds::default()
         };
-        Ok(Response::from_parts(parts, BoundedBody::new(body, bounds).boxed_unsync()))
+        Ok(Response::from_parts(parts, BoundedBody::new(body, bounds).streamed()))
     }
 }

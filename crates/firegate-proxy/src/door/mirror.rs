@@ -130,10 +130,9 @@ impl Mirrored {
             handshake: None,
             // They are the policy's of the other backend.
             screened: &[],
-            identity,
             google_token: google_token.as_deref().map(IdToken::bearer),
         }
-        .of(&self.headers, &mut own_fields);
+        .of(&self.headers, identity, &mut own_fields);
         let (target, progress) = (self.target, self.progress);
         let sending = Sending { target, own_fields, host: None, wants_upgrade: false, progress };
         let response = passage.send(request, &sending).await.map_err(|failure| failure.refused())?;

@@ -12,7 +12,7 @@ use firegate_core::headers::{is_look_alike, is_protected};
 use firegate_core::observed::DecidedHeaders;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt as _;
+use http_body_util::Full;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -28,12 +28,70 @@ use crate::moment;
 use crate::respond::{FIREGATE_REASON, FIREGATE_REQUEST_ID};
 use crate::upstream::Http1Error;
 
-/// A body that is streamed.
-pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
+/// A body: one that is already there, for which nothing is allocated, or one that is streamed.
+#[derive(Debug)]
+pub(crate) struct Body(Form);
+
+#[derive(Debug)]
+enum Form {
+    There(Full<Bytes>),
+    Streamed(UnsyncBoxBody<Bytes, BodyError>),
+}
 
 /// A body that is already there.
 pub(crate) fn full(text: impl Into<Bytes>) -> Body {
-    http_body_util::Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
+    Body(Form::There(Full::new(text.into())))
+}
+
+/// What can be streamed as a body.
+pub(crate) trait Streamed: HttpBody<Data = Bytes, Error = BodyError> + Send + Sized + 'static {
+    /// The body that streams it.
+    fn streamed(self) -> Body {
+        Body(Form::Streamed(UnsyncBoxBody::new(self)))
+    }
+}
+
+impl<B: HttpBody<Data = Bytes, Error = BodyError> + Send + 'static> Streamed for B {}
+
+/// One that is empty.
+impl Default for Body {
+    fn default() -> Self {
+        full(Bytes::new())
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Form::There(body) => {
+                let Some(Ok(frame)) = ready!(Pin::new(body).poll_frame(context)) else {
+                    return Poll::Ready(None);
+                };
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Form::Streamed(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Form::There(body) => body.is_end_stream(),
+            Form::Streamed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Form::There(body) => body.size_hint(),
+            Form::Streamed(body) => body.size_hint(),
+        }
+    }
 }
 
 /// Why a body ended before its end. The connection is then broken off, so that nobody takes it for the whole.

@@ -9,10 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
-use super::body::{Body, BodyError};
+use super::body::{Body, BodyError, Streamed};
 use super::progress::{BodyProgress, Side};
 use crate::limits::{MIRRORED_BODY_BYTES_MAX, MIRRORED_PIECE_BYTES};
 
@@ -53,7 +52,7 @@ pub(crate) fn copied(inner: Body, bytes_max: u64, progress: BodyProgress) -> (Bo
     let queued_bytes = Arc::new(AtomicUsize::new(0));
     let copy = Copy { pieces: sender, queued_bytes: Arc::clone(&queued_bytes), bytes_left: bytes_max };
     let copied = CopiedBody { pieces, queued_bytes, progress, is_over: false };
-    (CopyingBody { inner, copy: Some(copy) }.boxed_unsync(), copied.boxed_unsync())
+    (CopyingBody { inner, copy: Some(copy) }.streamed(), copied.streamed())
 }
 
 /// What a piece takes while it waits: a client that sends byte by byte must not fill the memory with what is around them.
@@ -170,13 +169,13 @@ impl Drop for CopiedBody {
 mod tests {
     use futures_util::{FutureExt, stream};
     use http::HeaderMap;
-    use http_body_util::StreamBody;
+    use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
     use crate::stream::full;
 
     fn body(frames: Vec<Result<Frame<Bytes>, BodyError>>) -> Body {
-        StreamBody::new(stream::iter(frames)).boxed_unsync()
+        StreamBody::new(stream::iter(frames)).streamed()
     }
 
     #[tokio::test]
@@ -280,8 +279,7 @@ mod tests {
         let progress = BodyProgress::default();
         let (say, mut said) = mpsc::unbounded_channel();
         let frames = stream::poll_fn(move |context| said.poll_recv(context));
-        let (mut original, mut copy) =
-            copied(StreamBody::new(frames).boxed_unsync(), u64::MAX, progress.clone());
+        let (mut original, mut copy) = copied(StreamBody::new(frames).streamed(), u64::MAX, progress.clone());
         assert!(copy.frame().now_or_never().is_none() && progress.awaits_client());
         say.send(Ok(Frame::data(Bytes::from("a")))).expect("it is read");
         original.frame().await.expect("a piece").expect("no error");

@@ -21,7 +21,7 @@ mod rewound;
 mod tunnel;
 mod web_socket;
 
-pub(crate) use body::{Body, BodyError, BoundedBody, Bounds, full};
+pub(crate) use body::{Body, BodyError, BoundedBody, Bounds, Streamed, full};
 pub(crate) use client_body::{ClientBody, SentBody};
 pub(crate) use contained_body::ContainedBody;
 pub(crate) use copied_body::copied;

@@ -9,12 +9,11 @@ use bytes::Bytes;
 use http::header::EXPECT;
 use http::{Request, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::limits::UPSTREAM_CONTINUE_TIMEOUT;
-use crate::stream::{Body, BodyError};
+use crate::stream::{Body, BodyError, Streamed};
 
 /// What became of a client's expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl Expectation {
             let _ = heard.wait_for(|word| *word == Word::Over).await;
             false
         };
-        let held = |inner: Body| HeldBody { inner, is_wanted: Some(Box::pin(is_wanted)) }.boxed_unsync();
+        let held = |inner: Body| HeldBody { inner, is_wanted: Some(Box::pin(is_wanted)) }.streamed();
         let body = std::mem::take(request.body_mut());
         *request.body_mut() = held(body);
         Some(expectation)

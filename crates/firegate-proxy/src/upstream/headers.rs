@@ -1,6 +1,8 @@
 //! The headers of a forwarded request: what of the client's is deleted, and what Firegate sets. Deletion comes first and
 //! does not depend on what is set, so that no copy of the client's survives on a route where a header is not set.
 
+use std::borrow::Cow;
+
 use firegate_core::forwarded::{Client, remove_protected, tell_way};
 use firegate_core::headers::{is_protected, named_by_connection, remove_alike};
 use firegate_core::route::{HeaderActions, HeaderFacts};
@@ -31,39 +33,54 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
+/// A field with its value.
+type Field = (HeaderName, HeaderValue);
+
 /// Fields by names that nothing of the client's goes by, each of them once: nobody has to look whether there are others.
 #[derive(Debug, Default)]
-pub(crate) struct OwnFields(Vec<(HeaderName, HeaderValue)>);
+pub(crate) struct OwnFields<'a> {
+    /// Who the user is, as far as it is not signed: the same each time.
+    about_user: Cow<'a, [Field]>,
+    others: Vec<Field>,
+}
 
-/// How many there are at most beside those about the user.
-const OWN_FIELDS: usize = 6;
+/// How many others there are at most.
+const OTHERS_MAX: usize = 7;
 
-impl OwnFields {
+impl OwnFields<'_> {
     /// Whether no name may be the client's, and none is said twice.
     fn are_proper(&self) -> bool {
-        let mut names = self.0.iter().map(|(name, _)| name);
-        let is_once = |name| self.0.iter().filter(|(other, _)| other == name).count() == 1;
-        names.all(|name| is_protected(name) && is_once(name))
+        let names = || self.lists().into_iter().flatten().map(|(name, _)| name);
+        names().all(|name| is_protected(name) && names().filter(|other| *other == name).count() == 1)
     }
 
     /// Adds them to the headers of a request that is sent by HTTP/2, where all are in one map.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.0 {
+        for (name, value) in self.lists().into_iter().flatten() {
             headers.insert(name.clone(), value.clone());
         }
     }
 
     /// Removes what goes by their names.
     pub(super) fn remove_from(&self, headers: &mut HeaderMap) {
-        for (name, _) in &self.0 {
+        for (name, _) in self.lists().into_iter().flatten() {
             headers.remove(name);
         }
     }
 
-    /// Each with its value.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
-        self.0.iter()
+    /// All of them.
+    pub(super) fn lists(&self) -> [&[Field]; 2] {
+        [&self.about_user, &self.others]
     }
+}
+
+/// Who the user of a request is.
+#[derive(Debug, Default)]
+pub(crate) struct IdentityHeaders<'a> {
+    /// As a service may read it that believes whoever calls.
+    pub(crate) plain: Cow<'a, [Field]>,
+    /// As Firegate signs it.
+    pub(crate) assertion: Option<Field>,
 }
 
 /// What Firegate sets on a forwarded request.
@@ -86,16 +103,19 @@ pub(crate) struct RequestHeaders<'a> {
     pub(crate) handshake: Option<&'a Handshake>,
     /// What the security policy sets.
     pub(crate) screened: &'a [(HeaderName, HeaderValue)],
-    /// Who the user is.
-    pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
     /// `Bearer` and the Google ID token for the service.
     pub(crate) google_token: Option<&'a HeaderValue>,
 }
 
 impl RequestHeaders<'_> {
     /// The headers of the forwarded request, made out of the client's: what of those goes on, and what routes and policies make
-    /// of it; and in `own`, what Firegate says itself.
-    pub(crate) fn of(self, client: &HeaderMap, own: &mut OwnFields) -> HeaderMap {
+    /// of it; and in `own`, what Firegate says itself, of the user and of the request.
+    pub(crate) fn of<'u>(
+        self,
+        client: &HeaderMap,
+        identity: IdentityHeaders<'u>,
+        own: &mut OwnFields<'u>,
+    ) -> HeaderMap {
         // What Connection names goes before anything is set: afterwards it could name, and so delete, what Firegate sets.
         let named = named_by_connection(client);
         let drops_authorization = self.removal.authorization;
@@ -111,11 +131,17 @@ impl RequestHeaders<'_> {
             }
             wants_trailers |= *name == TE && names_trailers(value);
         }
-        self.set(wants_trailers, &mut headers, own);
+        self.set(wants_trailers, &mut headers, identity, own);
         headers
     }
 
-    fn set(self, wants_trailers: bool, headers: &mut HeaderMap, own: &mut OwnFields) {
+    fn set<'u>(
+        self,
+        wants_trailers: bool,
+        headers: &mut HeaderMap,
+        identity: IdentityHeaders<'u>,
+        own: &mut OwnFields<'u>,
+    ) {
         let has_rules = self.actions.is_some() || !self.screened.is_empty();
         remove_protected(headers);
         self.removal.apply(headers);
@@ -145,11 +171,13 @@ impl RequestHeaders<'_> {
             headers.insert(name, value.clone());
         }
         // Each is written where it stays: values that are handed from one place to the next cost more than all that is in them.
-        own.0 = self.identity;
-        own.0.reserve(OWN_FIELDS);
-        tell_way(&self.client, self.host, self.version, &mut own.0);
+        own.about_user = identity.plain;
+        own.others.clear();
+        own.others.reserve(OTHERS_MAX);
+        own.others.extend(identity.assertion);
+        tell_way(&self.client, self.host, self.version, &mut own.others);
         if let Some(token) = self.google_token {
-            own.0.push((SERVERLESS_AUTHORIZATION, token.clone()));
+            own.others.push((SERVERLESS_AUTHORIZATION, token.clone()));
         }
         debug_assert!(own.are_proper(), "{own:?}");
         if has_rules {
@@ -224,7 +252,8 @@ mod tests {
             );
         }
         let client = Client { address: [203, 0, 113, 9].into(), scheme: "https", is_vouched_for: false };
-        let identity = vec![(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
+        let plain = [(HeaderName::from_static("x-firegate-user-id"), HeaderValue::from_static("ada"))];
+        let identity = IdentityHeaders { plain: Cow::Borrowed(&plain), assertion: None };
         let google_token = HeaderValue::from_static("Bearer google");
         let mut own = OwnFields::default();
         let passed = RequestHeaders {
@@ -237,11 +266,10 @@ mod tests {
             original_path: None,
             handshake: None,
             screened: &[],
-            identity,
             google_token: Some(&google_token),
         }
-        .of(&headers, &mut own);
-        let own = own.iter().map(|(name, value)| (name, value));
+        .of(&headers, identity, &mut own);
+        let own = own.lists().into_iter().flatten().map(|(name, value)| (name, value));
         let mut lines = passed
             .iter()
             .chain(own)
@@ -277,13 +305,14 @@ mod tests {
     /// A request that HTTP/2 did not take goes by HTTP/1 perhaps, where they would be said twice.
     #[test]
     fn what_firegate_says_leaves_a_request_as_it_came() {
-        let own = OwnFields(vec![(FORWARDED_AUTHORIZATION, HeaderValue::from_static("a"))]);
+        let others = vec![(FORWARDED_AUTHORIZATION, HeaderValue::from_static("a"))];
+        let own = OwnFields { others, ..OwnFields::default() };
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, HeaderValue::from_static("b"));
         let before = headers.clone();
         own.add_to(&mut headers);
         own.add_to(&mut headers);
-        assert_eq!((headers.len(), &headers[FORWARDED_AUTHORIZATION]), (2, &own.0[0].1));
+        assert_eq!((headers.len(), &headers[FORWARDED_AUTHORIZATION]), (2, &own.others[0].1));
         own.remove_from(&mut headers);
         assert_eq!(headers, before);
     }

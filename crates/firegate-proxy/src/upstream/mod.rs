@@ -34,7 +34,7 @@ mod unanswered;
 
 pub(crate) use figures::{BackendFigures, EndpointFigures};
 pub(crate) use handshake::{Handshake, is_switched};
-pub(crate) use headers::{OwnFields, RequestHeaders, strip_hop_by_hop};
+pub(crate) use headers::{IdentityHeaders, OwnFields, RequestHeaders, strip_hop_by_hop};
 pub(crate) use http1::Http1Error;
 pub(crate) use passage::{Passage, Sending, TimeLimits, Upstream};
 pub(crate) use refusal::{FrontRefusal, peek};

@@ -9,11 +9,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 
 use super::refusal::PeekedBody;
 use crate::limits::UPSTREAM_KEPT_PIECE_BYTES_MAX;
-use crate::stream::{Body, BodyError};
+use crate::stream::{Body, BodyError, Streamed};
 
 /// The way to have a body back. Nothing is kept of the body once it is dropped.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl BodyRecovery {
     pub(super) fn prepare(request: &mut Request<Body>) -> Self {
         let rest = std::mem::take(request.body_mut());
         let shared = Arc::new(Shared(Mutex::new(Some(Whole { first: None, rest }))));
-        *request.body_mut() = RecoverableBody::Shared(Arc::clone(&shared)).boxed_unsync();
+        *request.body_mut() = RecoverableBody::Shared(Arc::clone(&shared)).streamed();
         Self(shared)
     }
 
@@ -50,7 +49,7 @@ impl BodyRecovery {
     pub(super) fn recover(self) -> Option<Body> {
         let Whole { first, rest } = self.0.body().take()?;
         Some(match first {
-            Some(first) => PeekedBody::new(first, rest).boxed_unsync(),
+            Some(first) => PeekedBody::new(first, rest).streamed(),
             None => rest,
         })
     }
@@ -133,7 +132,7 @@ impl HttpBody for RecoverableBody {
 #[cfg(test)]
 mod tests {
     use futures_util::{FutureExt, StreamExt};
-    use http_body_util::StreamBody;
+    use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
     use crate::stream::full;
@@ -141,7 +140,7 @@ mod tests {
     /// Each in a piece of its own.
     fn pieces(texts: &[&'static str]) -> Body {
         let pieces = texts.iter().map(|text| Ok(Frame::data(Bytes::from_static(text.as_bytes()))));
-        StreamBody::new(futures_util::stream::iter(pieces.collect::<Vec<_>>())).boxed_unsync()
+        StreamBody::new(futures_util::stream::iter(pieces.collect::<Vec<_>>())).streamed()
     }
 
     async fn take(request: &mut Request<Body>) -> Option<Bytes> {
@@ -193,7 +192,7 @@ mod tests {
         ] {
             let what = format!("{first:?}");
             let frames = futures_util::stream::iter([Ok(first)]);
-            let mut request = Request::new(StreamBody::new(frames).boxed_unsync());
+            let mut request = Request::new(StreamBody::new(frames).streamed());
             let recovery = BodyRecovery::prepare(&mut request);
             request.body_mut().frame().await.expect("a frame").expect("no error");
             assert_eq!(recovery.recover().is_some(), is_had_back, "{what}");
@@ -207,7 +206,7 @@ mod tests {
             let first = Bytes::from(vec![b'x'; 100]);
             let frames = futures_util::stream::iter([Ok(Frame::data(first.clone()))]);
             let rest = futures_util::stream::pending::<Result<Frame<Bytes>, BodyError>>();
-            let mut request = Request::new(StreamBody::new(frames.chain(rest)).boxed_unsync());
+            let mut request = Request::new(StreamBody::new(frames.chain(rest)).streamed());
             let mut recovery = Some(BodyRecovery::prepare(&mut request));
             if !comes_before {
                 recovery = None;
@@ -223,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_of_which_nothing_has_come_is_whole() {
         let pending = futures_util::stream::pending::<Result<Frame<Bytes>, BodyError>>();
-        let mut request = Request::new(StreamBody::new(pending).boxed_unsync());
+        let mut request = Request::new(StreamBody::new(pending).streamed());
         let recovery = BodyRecovery::prepare(&mut request);
         assert!(request.body_mut().frame().now_or_never().is_none());
         assert!(recovery.recover().is_some());

@@ -203,15 +203,14 @@ fn passed(forwarding: &Forwarding, arrival: &Arrival, facts: &RequestFacts<'_>) 
     for (name, value) in facts.screened.get().map_or(&[][..], |screened| screened.request_headers()) {
         headers.insert(name, value.clone());
     }
-    let fields = headers
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .chain(forwarding.permit().map(plain_headers).into_iter().flatten());
+    let about_user = forwarding.permit().map(plain_headers).unwrap_or_default();
+    let about_user = about_user.iter().map(|(name, value)| (name, value));
+    let fields = headers.iter().chain(about_user);
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Answer::Passed {
         to: forwarding.backend().name.clone(),
         path_and_query,
-        headers: fields.map(|(name, value)| (name.as_str().to_owned(), text(&value))).collect(),
+        headers: fields.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
         would_be_refused: match forwarding {
             Forwarding::Permitted(_) => None,
             Forwarding::Observed(observed) => Some(observed.refusal().code().entry().name.to_owned()),

@@ -8,7 +8,6 @@ use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 
 use super::{Forward, RefusedByFront};
@@ -16,7 +15,7 @@ use crate::moment;
 use crate::refused::{Refused, fault};
 use crate::request::RequestHead;
 use crate::respond::FIREGATE_REASON;
-use crate::stream::{Body, BoundedBody, Bounds, ClientUpgrade, Ending, TunnelClient, full};
+use crate::stream::{Body, BoundedBody, Bounds, ClientUpgrade, Ending, Streamed, TunnelClient, full};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{FrontRefusal, ServiceBody, ServiceTunnel, peek, strip_hop_by_hop};
 
@@ -71,7 +70,7 @@ impl Forward<'_> {
             let passage = body.into_rest().into_passage();
             return Err(RefusedByFront { by: suspicion, status: parts.status, passage });
         }
-        Ok(self.hand_back_parts(parts, BoundedBody::new(body, bounds).boxed_unsync()))
+        Ok(self.hand_back_parts(parts, BoundedBody::new(body, bounds).streamed()))
     }
 
     /// Hands the service's answer to the client.
@@ -85,7 +84,7 @@ impl Forward<'_> {
             return self.hand_back_parts(parts, full(whole));
         }
         let bounds = self.bounds(&parts, &body);
-        self.hand_back_parts(parts, BoundedBody::new(body, bounds).boxed_unsync())
+        self.hand_back_parts(parts, BoundedBody::new(body, bounds).streamed())
     }
 
     /// What ends the body of an answer.

@@ -12,9 +12,8 @@ use firegate_core::time::UnixTime;
 use firegate_google::tokens::IdToken;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Version};
+use http::{HeaderValue, Request, Version};
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::Forward;
@@ -27,10 +26,10 @@ use crate::refused::{Refused, denial, fault};
 use crate::request::RequestHead;
 use crate::respond::ErrorForm;
 use crate::stream::{
-    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, copied,
-    full,
+    Body, BodyProgress, BoundedBody, Bounds, ClientBody, ContainedBody, Ending, Lease, Pace, Side, Streamed,
+    copied, full,
 };
-use crate::upstream::{OwnFields, Passage, RequestHeaders};
+use crate::upstream::{IdentityHeaders, OwnFields, Passage, RequestHeaders};
 
 impl RequestContext<'_> {
     /// Bounds the body that goes to the service. A length that is announced and too large is refused unread.
@@ -70,18 +69,18 @@ impl RequestContext<'_> {
         };
         let panics = Arc::clone(&self.door.shared.panics);
         let body = ContainedBody::new(BoundedBody::new(body, bounds), progress.clone(), panics);
-        Ok((body.boxed_unsync(), progress))
+        Ok((body.streamed(), progress))
     }
 }
 
-impl Forward<'_> {
+impl<'a> Forward<'a> {
     /// The request as the endpoint that was chosen gets it, and in `own` what Firegate says beside it.
     pub(super) fn request(
         &self,
         passage: &Passage,
         google_token: Option<&IdToken>,
         body: Body,
-        own: &mut OwnFields,
+        own: &mut OwnFields<'a>,
     ) -> Result<Request<Body>, Refused> {
         let Self { context, forwarding, head, parts, .. } = self;
         let identity = match forwarding.permit() {
@@ -89,7 +88,7 @@ impl Forward<'_> {
                 let now = context.door.shared.now();
                 identity_headers(&context.generation, now, permit, passage.audience())?
             }
-            None => Vec::new(),
+            None => IdentityHeaders::default(),
         };
         let mut request = Request::new(body);
         *request.method_mut() = head.facts.method.clone();
@@ -103,10 +102,9 @@ impl Forward<'_> {
             original_path: self.original_path(),
             handshake: self.handshake.as_ref(),
             screened: head.facts.screened.get().map_or(&[], |screened| screened.request_headers()),
-            identity,
             google_token: google_token.map(IdToken::bearer),
         }
-        .of(&parts.headers, own);
+        .of(&parts.headers, identity, own);
         Ok(request)
     }
 
@@ -197,20 +195,20 @@ pub(in crate::door) fn header_facts<'a>(
 }
 
 /// Who the user is, for the services of this audience.
-pub(in crate::door) fn identity_headers(
+pub(in crate::door) fn identity_headers<'a>(
     generation: &Generation,
     now: UnixTime,
-    permit: &Permit,
+    permit: &'a Permit,
     audience: &str,
-) -> Result<Vec<(HeaderName, HeaderValue)>, Refused> {
-    let mut headers = plain_headers(permit);
+) -> Result<IdentityHeaders<'a>, Refused> {
     let form = AssertionForm::of(permit.backend().identity_headers());
-    if let (Some(principal), Some(form)) = (permit.principal(), form) {
-        match generation.assertions.assertion(form, principal, audience, now) {
-            Ok(Some(signed)) => headers.push((form.header(), signed.value().clone())),
-            Ok(None) => {}
-            Err(error) => return Err(fault(Code::Internal, Stage::Credential, error)),
+    let assertion = match (permit.principal(), form) {
+        (Some(principal), Some(form)) => {
+            let signed = generation.assertions.assertion(form, principal, audience, now);
+            let signed = signed.map_err(|error| fault(Code::Internal, Stage::Credential, error))?;
+            signed.map(|signed| (form.header(), signed.value().clone()))
         }
-    }
-    Ok(headers)
+        _ => None,
+    };
+    Ok(IdentityHeaders { plain: plain_headers(permit), assertion })
 }

@@ -91,7 +91,7 @@ fn said(bounds: Bounds) -> (mpsc::UnboundedSender<&'static str>, Body) {
         let piece = |text: &'static str| Ok::<_, hyper::Error>(Frame::data(Bytes::from(text)));
         said.poll_recv(context).map(|text| text.map(piece))
     });
-    (say, BoundedBody::new(StreamBody::new(pieces), Bounds { side: Side::Request, ..bounds }).boxed_unsync())
+    (say, BoundedBody::new(StreamBody::new(pieces), Bounds { side: Side::Request, ..bounds }).streamed())
 }
 
 /// Reads a body in a task of its own, as hyper does; how it ends, and how long after now.
@@ -223,7 +223,7 @@ async fn a_silent_direction_is_idle_when_the_other_one_is() {
                 progress.note_moved(which);
             }
         };
-        let silent = BoundedBody::new(silent, bounds).boxed_unsync();
+        let silent = BoundedBody::new(silent, bounds).streamed();
         let ((passed, error), ()) = tokio::join!(end_of(silent), moving);
         assert!(matches!(error, Some(BodyError::Idle)), "{error:?}");
         assert_eq!(passed, 2 * IDLE, "{side:?}");
@@ -239,7 +239,7 @@ async fn what_moved_before_a_piece_is_missed_gives_it_no_more_time() {
         progress.note_moved(if side == Side::Request { Side::Answer } else { Side::Request });
         let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, hyper::Error>>());
         let bounds = Bounds { idle: Some(IDLE), side, progress, ..Bounds::default() };
-        let (passed, error) = end_of(BoundedBody::new(silent, bounds).boxed_unsync()).await;
+        let (passed, error) = end_of(BoundedBody::new(silent, bounds).streamed()).await;
         assert!(matches!(error, Some(BodyError::Idle)), "{error:?}");
         assert_eq!(passed, IDLE, "{side:?}");
     }

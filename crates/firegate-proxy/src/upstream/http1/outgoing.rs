@@ -9,13 +9,12 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING}
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt as _;
 use tokio::io::AsyncWrite as _;
 
 use super::answer_head::Length;
 use crate::http1::{Output, lists, may_trail, write_content_length, write_field};
 use crate::limits::UPSTREAM_GATHERED_BYTES_MAX;
-use crate::stream::{Body, BodyError};
+use crate::stream::{Body, BodyError, Streamed};
 use crate::upstream::headers::OwnFields;
 use crate::upstream::refusal::PeekedBody;
 use crate::upstream::transport::Transport;
@@ -25,7 +24,7 @@ use crate::upstream::transport::Transport;
 pub(in crate::upstream) struct RequestTarget<'a> {
     pub(in crate::upstream) target: &'a PathAndQuery,
     pub(in crate::upstream) host: &'a HeaderValue,
-    pub(in crate::upstream) own_fields: &'a OwnFields,
+    pub(in crate::upstream) own_fields: &'a OwnFields<'a>,
 }
 
 /// A request, and what of it is not written yet.
@@ -81,7 +80,7 @@ impl Outgoing {
     pub(super) fn into_unsent(mut self) -> Request<Body> {
         if let Some(taken) = self.taken.flatten() {
             let rest = std::mem::take(self.request.body_mut());
-            *self.request.body_mut() = PeekedBody::new(taken, rest).boxed_unsync();
+            *self.request.body_mut() = PeekedBody::new(taken, rest).streamed();
         }
         self.request
     }
@@ -202,8 +201,10 @@ fn write_head(
         }
         write_field(name, value, bytes);
     }
-    for (name, value) in target.own_fields.iter() {
-        write_field(name, value, bytes);
+    for list in target.own_fields.lists() {
+        for (name, value) in list {
+            write_field(name, value, bytes);
+        }
     }
     let framing = match length {
         _ if is_over => Framing::Length(0),

@@ -74,7 +74,7 @@ impl Passage {
     pub(super) fn unanswered(
         mut self,
         unanswered: Unanswered,
-        sending: &Sending,
+        sending: &Sending<'_>,
         sent: Sent,
     ) -> Box<Failure> {
         self.avoids_open = true;

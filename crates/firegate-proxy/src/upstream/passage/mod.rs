@@ -2,12 +2,10 @@
 
 mod failure;
 
-use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use firegate_core::reason::{Code, Fault, Stage};
@@ -17,6 +15,7 @@ use futures_util::future::Either;
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::balance::{Tried, choose};
@@ -105,10 +104,10 @@ pub(crate) struct TimeLimits {
 
 /// What is to be sent, beside the request itself.
 #[derive(Debug)]
-pub(crate) struct Sending {
+pub(crate) struct Sending<'a> {
     pub(crate) target: PathAndQuery,
     /// The headers that Firegate says itself.
-    pub(crate) own_fields: OwnFields,
+    pub(crate) own_fields: OwnFields<'a>,
     /// The host that the service is told, if not its own.
     pub(crate) host: Option<ServiceHost>,
     pub(crate) wants_upgrade: bool,
@@ -217,7 +216,7 @@ impl Passage {
     pub(crate) fn send(
         mut self,
         mut request: Request<Body>,
-        sending: &Sending,
+        sending: &Sending<'_>,
     ) -> impl Future<Output = Result<Response<ServiceBody>, Box<Failure>>> + Send {
         let has_body = !request.body().is_end_stream();
         let is_idempotent = request.method().is_idempotent();
@@ -226,7 +225,10 @@ impl Passage {
         }
         let mut stale = 0;
         async move {
-            give_way().await;
+            // The requests that have come meanwhile are decided first, so that they are written one behind the other: to wake
+            // whoever is at the other end for each of them costs more than to decide it. And the runtime looks around, so that
+            // what a service has done with a connection that rests is known before it is used again.
+            yield_now().await;
             loop {
                 let reuse = if !self.avoids_open && stale < UPSTREAM_STALE_CONNECTIONS_MAX {
                     Reuse::Allowed
@@ -460,22 +462,8 @@ impl Drop for Passage {
     }
 }
 
-/// Lets the requests that have come meanwhile be decided first, so that they are written one behind the other: to wake whoever
-/// is at the other end for each of them costs more than to decide it.
-async fn give_way() {
-    let mut has_given_way = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_given_way, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// Writes where a request goes in the form of HTTP/2.
-fn address(request: &mut Request<Body>, endpoint: &Endpoint, sending: &Sending) {
+fn address(request: &mut Request<Body>, endpoint: &Endpoint, sending: &Sending<'_>) {
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(sending.target.clone());
     uri.scheme = Some(endpoint.scheme.clone());

@@ -42,7 +42,7 @@ where
 {
     let progress = bounds.progress.clone();
     let body = BoundedBody::new(StreamBody::new(pieces), Bounds { side: Side::Request, ..bounds });
-    (body.boxed_unsync(), progress)
+    (body.streamed(), progress)
 }
 
 /// A piece at once, and then whatever `then` comes to.
@@ -317,7 +317,7 @@ async fn why_a_body_did_not_reach_its_end_is_told() {
         let progress = BodyProgress::default();
         let bounds = Bounds { side: Side::Request, progress: progress.clone(), ..Bounds::default() };
         let pieces = futures_util::stream::iter([Ok(Frame::data(Bytes::from_static(b"piece"))), Err(error)]);
-        let body = BoundedBody::new(StreamBody::new(pieces), bounds).boxed_unsync();
+        let body = BoundedBody::new(StreamBody::new(pieces), bounds).streamed();
         let outcome = site.send_watched(Method::POST, &[], body, progress).await;
         assert_eq!(unanswered(outcome), expected, "{told}");
         settle().await;

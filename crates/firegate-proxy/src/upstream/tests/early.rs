@@ -12,7 +12,7 @@ type Pieces = mpsc::UnboundedSender<Result<Frame<Bytes>, BodyError>>;
 fn told() -> (Pieces, Body) {
     let (sender, mut pieces) = mpsc::unbounded_channel();
     let pieces = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
-    (sender, StreamBody::new(pieces).boxed_unsync())
+    (sender, StreamBody::new(pieces).streamed())
 }
 
 fn send(pieces: &Pieces, text: &'static str) {

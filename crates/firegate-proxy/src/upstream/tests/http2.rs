@@ -102,7 +102,7 @@ async fn trailers_pass_and_the_head_is_http2s_own() {
         let whole = request.into_body().collect().await.expect("a whole body");
         let trailers = whole.trailers().cloned().expect("trailers");
         let frames = [Ok(Frame::data(whole.to_bytes())), Ok(Frame::trailers(trailers))];
-        Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
+        Response::new(StreamBody::new(futures_util::stream::iter(frames)).streamed())
     })
     .await;
     let site = Site::new("url: 'http://service.example', protocol: h2c");
@@ -112,7 +112,7 @@ async fn trailers_pass_and_the_head_is_http2s_own() {
         http::HeaderValue::from_static("0"),
     )]);
     let frames = [Ok(Frame::data(Bytes::from_static(b"message"))), Ok(Frame::trailers(trailers.clone()))];
-    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
+    let body = StreamBody::new(futures_util::stream::iter(frames)).streamed();
     let headers = &[("te", "trailers"), ("host", "of.the.client")];
     let response = site.send(Method::POST, headers, body).await.expect("an answer");
     let answer = Answer::read(response).await;
@@ -128,7 +128,7 @@ async fn a_stream_goes_both_ways_at_once() {
     let pieces = futures_util::stream::poll_fn(move |context| {
         said.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     });
-    let body = StreamBody::new(pieces).boxed_unsync();
+    let body = StreamBody::new(pieces).streamed();
     let mut echo = site.send(Method::POST, &[], body).await.expect("a head").into_body();
     for message in ["one", "two", "three"] {
         say.send(Bytes::from_static(message.as_bytes())).await.expect("it is sent");
@@ -236,7 +236,7 @@ async fn a_web_socket_has_its_place_on_a_connection_until_it_ends() {
     let origin = Origin::start(|stream, _| async move {
         let service = service_fn(|_| async {
             // An answer without an end, to whatever is asked for.
-            let body = StreamBody::new(futures_util::stream::pending()).boxed_unsync();
+            let body = StreamBody::new(futures_util::stream::pending()).streamed();
             let mut response: Response<Body> = Response::new(body);
             *response.status_mut() = StatusCode::NOT_FOUND;
             Ok::<_, Infallible>(response)

@@ -146,7 +146,7 @@ async fn a_connection_with_an_answer_that_lasts_is_kept() {
     let _still = Still::stand();
     let origin = Origin::answering(100, |request: Request<Incoming>| async move {
         match request.method() {
-            &Method::POST => Response::new(StreamBody::new(futures_util::stream::pending()).boxed_unsync()),
+            &Method::POST => Response::new(StreamBody::new(futures_util::stream::pending()).streamed()),
             _ => Response::new(full("hello")),
         }
     })
@@ -195,7 +195,7 @@ async fn however_an_answer_ends_its_connection_is_kept() {
 async fn a_connection_that_is_busy_with_the_rest_of_a_request_is_passed_over() {
     let origin = Origin::saying("hello").await;
     let site = Site::new(&format!("url: '{}'", origin.url()));
-    let unfinished = StreamBody::new(futures_util::stream::pending()).boxed_unsync();
+    let unfinished = StreamBody::new(futures_util::stream::pending()).streamed();
     assert_eq!(site.post(unfinished).await.expect("an answer").body, "hello");
     let next = tokio::time::timeout(PATIENCE, site.get()).await.expect("it waits for nobody");
     assert_eq!(next.expect("an answer").body, "hello");
@@ -205,7 +205,7 @@ async fn a_connection_that_is_busy_with_the_rest_of_a_request_is_passed_over() {
 #[tokio::test]
 async fn a_connection_has_no_more_streams_than_it_may_however_many_a_service_allows() {
     let allowed = 2 * u32::try_from(UPSTREAM_HTTP2_STREAMS_MAX).expect("a number");
-    let lasting = || async { Response::new(StreamBody::new(futures_util::stream::pending()).boxed_unsync()) };
+    let lasting = || async { Response::new(StreamBody::new(futures_util::stream::pending()).streamed()) };
     let origin = Origin::answering(allowed, move |_| lasting()).await;
     let site = Site::new(&format!("url: '{}', protocol: h2c", origin.url()));
     let mut lasting = Vec::new();

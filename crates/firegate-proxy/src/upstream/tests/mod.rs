@@ -46,7 +46,7 @@ use super::resolve::{Resolve, Resolving};
 use super::{OwnFields, Sending, ServiceBody, TimeLimits, Upstream, Upstreams};
 use crate::panics::Panics;
 use crate::refused::Refused;
-use crate::stream::{Body, BodyError, BodyProgress, full};
+use crate::stream::{Body, BodyError, BodyProgress, Streamed, full};
 
 /// How long something may take that ought to happen at once, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -149,7 +149,7 @@ impl Site {
     }
 }
 
-fn sending() -> Sending {
+fn sending() -> Sending<'static> {
     let target = "/a?b=c".parse().expect("a target");
     let (own_fields, progress) = (OwnFields::default(), BodyProgress::default());
     Sending { target, own_fields, host: None, wants_upgrade: false, progress }
@@ -190,13 +190,13 @@ fn code(outcome: Result<Answer, Refused>) -> Code {
 
 /// Answers with what is sent, as it comes.
 async fn echo(request: Request<Incoming>) -> Response<Body> {
-    Response::new(request.into_body().map_err(BodyError::from).boxed_unsync())
+    Response::new(request.into_body().map_err(BodyError::from).streamed())
 }
 
 /// A body in pieces.
 fn streamed(pieces: impl IntoIterator<Item = Bytes, IntoIter: Send + 'static>) -> Body {
     let frames = pieces.into_iter().map(|piece| Ok(Frame::data(piece)));
-    StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+    StreamBody::new(futures_util::stream::iter(frames)).streamed()
 }
 
 /// A service that a test writes itself.

@@ -104,7 +104,7 @@ async fn what_its_client_breaks_off_is_not_tried_again() {
         progress: progress.clone(),
         ..Default::default()
     };
-    let body = crate::stream::BoundedBody::new(pieces, bounds).boxed_unsync();
+    let body = crate::stream::BoundedBody::new(pieces, bounds).streamed();
     let outcome = send(&site, Method::POST, body, progress, &mut retries(3, RetryCondition::Any5xx)).await;
     assert!(matches!(outcome, Err(Refused::Departed(_))), "{outcome:?}");
     settle().await;

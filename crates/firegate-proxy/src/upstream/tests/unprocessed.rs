@@ -208,10 +208,10 @@ async fn what_a_service_did_nothing_with_is_sent_again_if_its_body_is_still_whol
         };
         let body = match then {
             Without => full(""),
-            ToCome => StreamBody::new(Box::pin(once(later("body")))).boxed_unsync(),
-            Begun => StreamBody::new(Box::pin(iter([piece("bo")]).chain(once(later("dy"))))).boxed_unsync(),
+            ToCome => StreamBody::new(Box::pin(once(later("body")))).streamed(),
+            Begun => StreamBody::new(Box::pin(iter([piece("bo")]).chain(once(later("dy"))))).streamed(),
             AtOnce => full("body"),
-            FurtherOn => StreamBody::new(iter([piece("bo"), piece("dy")]).chain(pending())).boxed_unsync(),
+            FurtherOn => StreamBody::new(iter([piece("bo"), piece("dy")]).chain(pending())).streamed(),
         };
         let site = site(&origin);
         let sent = tokio::time::timeout(PATIENCE, site.send(method.clone(), &[], body)).await;
@@ -234,7 +234,7 @@ async fn a_piece_that_was_had_back_is_the_next_services_to_take() {
     let progress = BodyProgress::default();
     let bounds = Bounds { side: Side::Request, progress: progress.clone(), ..Bounds::default() };
     let first = iter([Ok::<_, hyper::Error>(Frame::data(Bytes::from_static(b"bo")))]);
-    let body = BoundedBody::new(StreamBody::new(first.chain(pending())), bounds).boxed_unsync();
+    let body = BoundedBody::new(StreamBody::new(first.chain(pending())), bounds).streamed();
     let passage = site.upstream.enter(0, TimeLimits::default()).expect("a place");
     let sending = Sending { progress: progress.clone(), ..sending() };
     let failed = passage.send(Request::new(body), &sending).await.expect_err("it is refused");
