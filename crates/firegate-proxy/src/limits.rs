@@ -22,6 +22,9 @@ pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// How many accepted connections may wait for one worker to take them.
 pub const HAND_OVER_QUEUE_MAX: usize = 256;
 
+/// How many sockets a worker learns of at once. What comes of one is still in the processor's caches when it goes on.
+pub const WORKER_EVENTS_PER_TURN: usize = 32;
+
 /// How many connections there may be for each worker, if the configuration does not say and there are descriptors enough.
 pub const CONNECTIONS_PER_WORKER_DEFAULT: usize = 8192;
 

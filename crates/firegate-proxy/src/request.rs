@@ -202,7 +202,8 @@ fn is_host(host: &str) -> bool {
     let (name, rest) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => (address.parse::<std::net::Ipv6Addr>().is_ok(), rest),
         None => {
-            let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+            let (name, rest) =
+                host.split_at(host.bytes().position(|byte| byte == b':').unwrap_or(host.len()));
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
             (!name.is_empty() && name.bytes().all(plain), rest)
         }

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::{self, Arrival, Drain};
 use crate::door::{Door, Shared};
-use crate::limits::RUNTIME_SHUTDOWN_TIMEOUT;
+use crate::limits::{RUNTIME_SHUTDOWN_TIMEOUT, WORKER_EVENTS_PER_TURN};
 use crate::listen::{ClientStream, Incoming, Tls};
 use crate::requests::RequestsUnderWay;
 use crate::stream::{OpenStreams, Tunnels};
@@ -46,7 +46,8 @@ struct Worker {
 
 /// Starts a worker.
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_io_events_per_tick(WORKER_EVENTS_PER_TURN).build()?;
     let thread = std::thread::Builder::new().name(format!("firegate-worker-{}", start.index));
     thread.spawn(move || {
         runtime.block_on(run(start));

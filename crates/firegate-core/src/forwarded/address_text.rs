@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An address as it is written, without any memory but its place. Almost all are of IPv4, and the machinery that formats
@@ -16,36 +16,44 @@ impl AddressText {
     /// Writes an address.
     pub fn of(address: IpAddr) -> Self {
         let mut text = Self { octets: [0; Self::LENGTH_MAX], length: 0 };
-        let mut room = text.octets.as_mut_slice();
-        // No address is longer than there is room.
-        let _ = match address {
-            IpAddr::V4(address) => write_ipv4(address, &mut room),
-            IpAddr::V6(address) => write!(room, "{address}"),
-        };
-        text.length = Self::LENGTH_MAX - room.len();
+        match address {
+            IpAddr::V4(address) => text.put_ipv4(address),
+            IpAddr::V6(address) => {
+                let mut room = text.octets.as_mut_slice();
+                // No address is longer than there is room.
+                let _ = write!(room, "{address}");
+                text.length = Self::LENGTH_MAX - room.len();
+            }
+        }
         text
+    }
+
+    fn put_ipv4(&mut self, address: Ipv4Addr) {
+        for (place, octet) in address.octets().into_iter().enumerate() {
+            if place > 0 {
+                self.put(b'.');
+            }
+            if octet >= 100 {
+                self.put(b'0' + octet / 100);
+            }
+            if octet >= 10 {
+                self.put(b'0' + octet / 10 % 10);
+            }
+            self.put(b'0' + octet % 10);
+        }
+    }
+
+    fn put(&mut self, octet: u8) {
+        if let Some(place) = self.octets.get_mut(self.length) {
+            *place = octet;
+            self.length += 1;
+        }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         self.octets.get(..self.length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
     }
-}
-
-fn write_ipv4(address: Ipv4Addr, to: &mut impl Write) -> io::Result<()> {
-    for (place, octet) in address.octets().into_iter().enumerate() {
-        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
-        let digits = match octet {
-            100.. => &digits[..],
-            10.. => &digits[1..],
-            _ => &digits[2..],
-        };
-        if place > 0 {
-            to.write_all(b".")?;
-        }
-        to.write_all(digits)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

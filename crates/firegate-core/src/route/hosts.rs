@@ -103,7 +103,9 @@ impl fmt::Display for NamedHosts<'_> {
 
 /// A host that has a port, without it.
 fn without_port(host: &str) -> Option<&str> {
-    let (name, port) = host.rsplit_once(':')?;
+    // Most have none, and are too short for a search that begins with many bytes at once.
+    let colon = host.bytes().rposition(|byte| byte == b':')?;
+    let (name, port) = (host.get(..colon)?, host.get(colon + 1..)?);
     port.bytes().all(|byte| byte.is_ascii_digit()).then_some(name)
 }
 
