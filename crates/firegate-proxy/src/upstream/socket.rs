@@ -86,8 +86,8 @@ impl Socket {
         TakenNow(SockRef::from(&self.stream))
     }
 
-    /// What the system has that nobody has read, as far as the runtime has seen when it looked around. The system is asked itself
-    /// where that is something: the runtime does not know whether somebody has read it meanwhile.
+    /// What the system has that nobody has read, as far as the runtime has seen when it looked around. The system itself is
+    /// asked where that is something: the runtime does not know whether somebody has read it meanwhile.
     pub(super) fn look(&self) -> Look {
         if self.records.as_ref().is_some_and(Records::has_part) {
             return Look::Something;
