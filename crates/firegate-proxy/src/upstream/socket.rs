@@ -1,6 +1,5 @@
-//! The socket below a connection to a service. The runtime tells of what has come only when it has looked around, and between
-//! two looks a connection can be given back and taken again: so whoever is about to use one gives way first
-//! ([`super::Passage::send`]), and the runtime looks around before it goes on with them.
+//! The socket below a connection to a service. The runtime tells of what has come only when it has looked around; between two
+//! looks a connection can be given back and taken again, so before that the socket is asked itself.
 //!
 //! Over HTTP/1 bytes that come while no request is under way are an answer to nobody, and on a connection that is used again
 //! they would be the next user's. What there is of them is not read: TLS would give nothing of a record before the whole of it
@@ -17,7 +16,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::records::Records;
@@ -86,14 +85,12 @@ impl Socket {
         TakenNow(SockRef::from(&self.stream))
     }
 
-    /// What the system has that nobody has read, as far as the runtime has seen when it looked around. The system itself is
-    /// asked where that is something: the runtime does not know whether somebody has read it meanwhile.
+    /// What the system has that nobody has read, whether or not the runtime has seen it.
     pub(super) fn look(&self) -> Look {
         if self.records.as_ref().is_some_and(Records::has_part) {
             return Look::Something;
         }
-        let peek = || SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
-        match self.stream.try_io(Interest::READABLE, peek) {
+        match SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]) {
             Ok(1..) => Look::Something,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Look::Nothing,
             Ok(0) | Err(_) => Look::Ended,
@@ -193,7 +190,6 @@ mod tests {
     use std::future::poll_fn;
     use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
-    use tokio::task::yield_now;
 
     use super::*;
 
@@ -223,11 +219,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gives_way_sees_what_has_come_meanwhile() {
-        let (socket, mut other) = read_empty().await;
+    async fn what_has_come_is_seen_before_the_runtime_tells_of_it() {
+        let (mut socket, mut other) = read_empty().await;
         assert_eq!(socket.look(), Look::Nothing);
         other.write_all(b"unasked").expect("it is open");
-        yield_now().await;
+        assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
         assert_eq!(socket.look(), Look::Something);
         assert_eq!(socket.look(), Look::Something, "it is still there");
     }
@@ -237,19 +233,9 @@ mod tests {
     async fn what_was_read_is_not_taken_for_what_has_come() {
         let (mut socket, mut other) = read_empty().await;
         other.write_all(b"answer").expect("it is open");
-        yield_now().await;
+        tokio::task::yield_now().await;
         socket.read_exact(&mut [0; 6]).await.expect("six bytes");
         assert_eq!(socket.look(), Look::Nothing);
-        yield_now().await;
-        assert_eq!(socket.look(), Look::Nothing);
-    }
-
-    #[tokio::test]
-    async fn that_the_other_side_has_closed_is_seen_too() {
-        let (socket, other) = read_empty().await;
-        drop(other);
-        yield_now().await;
-        assert_eq!(socket.look(), Look::Ended);
     }
 
     #[tokio::test]
@@ -258,6 +244,7 @@ mod tests {
         let look_again = socket.look_again();
         drop(other);
         assert_eq!(poll_once(&mut socket).await, None, "the runtime has not looked");
+        assert_eq!(socket.look(), Look::Ended);
         look_again.read_now();
         assert_eq!(poll_once(&mut socket).await, Some(Ok(Vec::new())));
     }

@@ -226,8 +226,7 @@ impl Passage {
         let mut stale = 0;
         async move {
             // The requests that have come meanwhile are decided first, so that they are written one behind the other: to wake
-            // whoever is at the other end for each of them costs more than to decide it. And the runtime looks around, so that
-            // what a service has done with a connection that rests is known before it is used again.
+            // whoever is at the other end for each of them costs more than to decide it.
             yield_now().await;
             loop {
                 let reuse = if !self.avoids_open && stale < UPSTREAM_STALE_CONNECTIONS_MAX {

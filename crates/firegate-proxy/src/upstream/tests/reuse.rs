@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::pin::pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use futures_util::poll;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::tls::Authority;
@@ -105,24 +107,37 @@ impl Blunt {
     }
 }
 
-/// In TLS and in the clear.
+/// In TLS and in the clear; one request after the other, and the second begun before the first has ended.
 async fn asks_by_another_connection(leave: Leave) {
-    let authority = Authority::new(&[b"http/1.1"]);
-    let service = Blunt::start(Some(authority.config()), leave);
-    let site = authority.site(service.address, "");
-    asks_twice(service, site).await;
+    for begins_before in [false, true] {
+        let authority = Authority::new(&[b"http/1.1"]);
+        let service = Blunt::start(Some(authority.config()), leave);
+        let site = authority.site(service.address, "");
+        asks_twice(service, site, begins_before).await;
 
-    let service = Blunt::start(None, leave);
-    let site = Site::new(&format!("url: 'http://{}'", service.address));
-    asks_twice(service, site).await;
+        let service = Blunt::start(None, leave);
+        let site = Site::new(&format!("url: 'http://{}'", service.address));
+        asks_twice(service, site, begins_before).await;
+    }
 }
 
-async fn asks_twice(service: Blunt, site: Site) {
-    assert_eq!(site.post(full("")).await.expect("an answer").body, "first");
+async fn asks_twice(service: Blunt, site: Site, begins_before: bool) {
+    let first = site.send(Method::POST, &[], full("")).await.expect("an answer");
+    let mut second = pin!(site.post(full("")));
+    if begins_before {
+        // It gives way, and what the runtime sees thereupon is nothing yet.
+        assert!(poll!(second.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+        service.leave_something();
+    }
+    let body = first.into_body().collect().await.expect("a body").to_bytes();
+    assert_eq!(body, "first");
     assert_eq!(site.endpoint(0).idle_connections(), 1);
-    service.leave_something();
+    if !begins_before {
+        service.leave_something();
+    }
     // It may be done once only, and nothing of it was sent.
-    assert_eq!(site.post(full("")).await.expect("an answer").body, "second");
+    assert_eq!(second.await.expect("an answer").body, "second");
     service.serving.join().expect("no panic");
     assert_eq!(site.figures()[0].failures, 0);
 }
